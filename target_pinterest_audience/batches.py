@@ -1,0 +1,113 @@
+"""Where identities wait: for one list, what is to be added and what is to be removed, cut to the size of requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from target_pinterest_audience.pinterest import Operation
+
+_OTHER = {Operation.ADD: Operation.REMOVE, Operation.REMOVE: Operation.ADD}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The identities of one request.
+
+    Attributes:
+        operation: what is done with them.
+        identities: as Pinterest gets them, each once, in the order in which they came.
+        first_line: the line of the stream from which no STATE may go out before this batch was accepted.
+    """
+
+    operation: Operation
+    identities: tuple[str, ...]
+    first_line: int
+
+
+@dataclass(slots=True)
+class _Heap:
+    identities: dict[str, int] = field(default_factory=dict)
+    """Each identity → the bytes that it takes in a request body, its separator included."""
+    size: int = 0
+    first_line: int | None = None
+
+
+class PendingIdentities:
+    """The identities of one list that wait for a request.
+
+    An identity waits under one operation only, the last one asked for: so a removal never overtakes a later addition,
+    nor the other way round.
+    """
+
+    def __init__(self, max_identities: int, max_bytes: int) -> None:
+        """Set the limits of one request: identities, and bytes of the `records` in its body."""
+        self._max_identities = max_identities
+        self._max_bytes = max_bytes
+        self._heaps = {operation: _Heap() for operation in Operation}
+
+    def put(self, operation: Operation, identity: str, line: int) -> bool:
+        """Let an identity wait.
+
+        Args:
+            operation: what is to be done with it.
+            identity: as Pinterest gets it.
+            line: the line of the stream that asks for it.
+
+        Returns:
+            Whether it replaces something that waited for the same identity, so that one of the two is a duplicate.
+        """
+        heap, other = self._heaps[operation], self._heaps[_OTHER[operation]]
+        if identity in heap.identities:
+            return True
+        replaces = identity in other.identities
+        if replaces:
+            other.size -= other.identities.pop(identity)
+            # The STATE that covers the replaced line also waits for the line that replaces it.
+            line = min(line, other.first_line) if other.first_line is not None else line
+            if not other.identities:
+                other.first_line = None
+        size = len(msgspec.json.encode(identity)) - 1
+        heap.identities[identity] = size
+        heap.size += size
+        heap.first_line = line if heap.first_line is None else min(heap.first_line, line)
+        return replaces
+
+    def take_full(self) -> Batch | None:
+        """Remove and return a batch that has reached a limit; None if there is none."""
+        for operation, heap in self._heaps.items():
+            if len(heap.identities) >= self._max_identities or heap.size >= self._max_bytes:
+                return self._take(operation)
+        return None
+
+    def take_any(self) -> Batch | None:
+        """Remove and return whatever waits, removals first; None if nothing does."""
+        for operation in (Operation.REMOVE, Operation.ADD):
+            if self._heaps[operation].identities:
+                return self._take(operation)
+        return None
+
+    @property
+    def first_line(self) -> int | None:
+        """The earliest line of the stream that waits here; None if nothing waits."""
+        return min((heap.first_line for heap in self._heaps.values() if heap.first_line is not None), default=None)
+
+    def _take(self, operation: Operation) -> Batch:
+        """Cut one request's worth; what would pass the byte limit stays."""
+        heap = self._heaps[operation]
+        line = heap.first_line
+        assert line is not None  # noqa: S101 - a heap with identities has a first line
+        identities = list(heap.identities)
+        kept: list[str] = []
+        while len(identities) > 1 and heap.size > self._max_bytes:
+            last = identities.pop()
+            kept.append(last)
+            heap.size -= heap.identities[last]
+        rest = _Heap()
+        for identity in reversed(kept):
+            rest.identities[identity] = heap.identities[identity]
+            rest.size += heap.identities[identity]
+            rest.first_line = line
+        self._heaps[operation] = rest
+        return Batch(operation, tuple(identities), line)

@@ -1,0 +1,50 @@
+"""Errors that end a run, each with the exit code that says whose fault it is.
+
+A message is one line for the person who reads it at 3 a.m.: what happened, whose fault it is, what to do.
+It never holds a value of a record, of a setting or of a credential.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
+
+
+class TargetError(Exception):
+    """An error with a message for people and an exit code for machines."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigurationError(TargetError):
+    """A setting is missing, unknown, contradictory or not supported: the person who configured the run must act."""
+
+    exit_code = 2
+
+
+class StreamError(TargetError):
+    """The stream is broken: the tap, or what stands between it and the target, is at fault."""
+
+    exit_code = 8
+
+
+class RecordBeforeSchemaError(StreamError, RecordsWithoutSchemaException):
+    """A record arrived before the SCHEMA of its stream."""
+
+
+class MissingKeyPropertyError(StreamError, MissingKeyPropertiesError):
+    """A record lacks a property that its SCHEMA names as a key."""
+
+
+class Terminated(BaseException):  # noqa: N818 - not an error, and nothing that handles errors may swallow it
+    """SIGTERM or SIGINT arrived.
+
+    Attributes:
+        signum: the signal's number; the process exits with 128 more.
+    """
+
+    def __init__(self, signum: int) -> None:
+        """Note which signal it was."""
+        super().__init__(signum)
+        self.signum = signum

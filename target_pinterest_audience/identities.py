@@ -1,0 +1,271 @@
+"""What an identity is: one table of types, and the one function that turns a raw value into what Pinterest gets.
+
+Everything here is pure. A plain e-mail address or device id goes in; only a digest comes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class ListType(str, Enum):
+    """The `list_type` values that Pinterest takes when a customer list is created (API description 5.23)."""
+
+    EMAIL = "EMAIL"
+    IDFA = "IDFA"
+    MAID = "MAID"
+    LR_ID = "LR_ID"
+    DLX_ID = "DLX_ID"
+    HASHED_PINNER_ID = "HASHED_PINNER_ID"
+
+
+class Hashing(str, Enum):
+    """What is done with a value that is not a digest already."""
+
+    AUTO = "auto"
+    PREHASHED = "prehashed"
+
+
+class HashAlgorithm(str, Enum):
+    """The digests that Pinterest takes (API description 5.23)."""
+
+    SHA256 = "sha256"
+    SHA1 = "sha1"
+    MD5 = "md5"
+
+
+class HashRule(Enum):
+    """What leaves for a value of a type."""
+
+    HASH = "its digest; a value that is a digest already leaves as it is"
+    DIGEST_ONLY = "the digest that it must already be"
+    OPAQUE = "itself: an id that means nothing to anybody but Pinterest and its issuer"
+
+
+class Remark(Enum):
+    """Why a value was not sent, or what is worth counting about one that was.
+
+    Each member's value is the sentence for people, which never holds the value itself.
+    """
+
+    EMPTY = "empty"
+    OPTED_OUT = "all zeros: the person opted out of tracking"
+    LOOKS_LIKE_IDFA = "an upper-case mobile ad id: it looks like an IDFA and was kept upper-case"
+    NOT_TEXT = "neither text nor empty"
+    NOT_AN_EMAIL = "not an e-mail address"
+    NOT_A_UUID = "not a device id of the form 8-4-4-4-12 hex digits"
+    UUID_WITHOUT_DASHES = (
+        "32 hex digits: a device id without its dashes, or an MD5 digest; "
+        "if it is a digest, set `hashing: prehashed`, else give the id with its dashes"
+    )
+    NOT_AN_OPAQUE_ID = "not an id of this kind: it is a UUID or an address, or holds a comma, a blank or a control character"
+    NOT_A_DIGEST = "not a digest of 32, 40 or 64 hex digits"
+    PLAIN_BUT_PREHASHED = "plain, although `hashing: prehashed` says that only digests come"
+    DIGEST_OF_NOTHING = "the digest of an empty value, of the word null or of an all-zero id"
+
+    @property
+    def rejects(self) -> bool:
+        """Whether the value is a bad record, as against absent or accepted."""
+        return self not in _HARMLESS
+
+
+_HARMLESS: Final = frozenset({Remark.EMPTY, Remark.OPTED_OUT, Remark.LOOKS_LIKE_IDFA})
+
+
+class Identified(NamedTuple):
+    """The verdict on one raw value."""
+
+    identity: str | None
+    """As Pinterest gets it; None if nothing is to be sent."""
+    remark: Remark | None
+
+
+_ZERO_WIDTH: Final = "\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_BLANKS: Final = _ZERO_WIDTH + "".join(chr(c) for c in range(0x3001) if chr(c).isspace())
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
+_ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
+_MD5_DIGITS: Final = 32
+_DIGEST_DIGITS: Final = frozenset({_MD5_DIGITS, 40, 64})
+_MAX_EMAIL: Final = 254
+
+_ASCII_EMAIL: Final = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9_-]+\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
+).fullmatch
+_ANY_EMAIL: Final = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*"
+    r"@(?:[a-z0-9_\u0080-\U0010ffff-]+\.)+(?!\d+\Z)[a-z0-9_\u0080-\U0010ffff-]+"
+).fullmatch
+
+_DIGESTS_OF_NOTHING: Final = frozenset(
+    hashlib.new(algorithm.value, text.encode(), usedforsecurity=False).hexdigest()
+    for algorithm in HashAlgorithm
+    for text in ("", "null", _ZERO_UUID)
+)
+
+
+def trim(value: str) -> str:
+    """Strip every blank from both ends: white space of any script, zero-width characters and byte order marks."""
+    return value.strip(_BLANKS)
+
+
+def _lower_email(value: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
+
+
+def _lower_unless_all_upper(value: str) -> str:
+    return value if value.isupper() else value.lower()
+
+
+def _refuse_email(value: str) -> Remark | None:
+    """Refuse what is not a mailbox: dot-atom (RFC 5322) or non-ASCII local part, at least two domain labels."""
+    if len(value) > _MAX_EMAIL:
+        return Remark.NOT_AN_EMAIL
+    if value.isascii():
+        return None if _ASCII_EMAIL(value) else Remark.NOT_AN_EMAIL
+    if not _ANY_EMAIL(value) or any(unicodedata.category(c)[0] in "CZ" for c in value):
+        return Remark.NOT_AN_EMAIL
+    return None
+
+
+def _refuse_device_id(value: str) -> Remark | None:
+    if _UUID(value):
+        return None
+    return Remark.UUID_WITHOUT_DASHES if len(value) == _MD5_DIGITS and _HEX(value) else Remark.NOT_A_UUID
+
+
+def _refuse_opaque_id(value: str) -> Remark | None:
+    # isprintable() is false for every character of Unicode category C or Z but the ASCII space.
+    good = value.isprintable() and not any(c in value for c in ", @") and not _UUID(value)
+    return None if good else Remark.NOT_AN_OPAQUE_ID
+
+
+def _refuse_undigested(value: str) -> Remark | None:
+    return None if is_digest(value) else Remark.NOT_A_DIGEST
+
+
+def is_digest(value: str) -> bool:
+    """Tell whether the whole value is an MD5, SHA-1 or SHA-256 digest in hex, in either case."""
+    return len(value) in _DIGEST_DIGITS and _HEX(value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityType:
+    """One row of the table: how values of this type are found, normalised, checked and hashed."""
+
+    name: str
+    list_type: ListType
+    default_columns: tuple[str, ...]
+    normalise: Callable[[str], str]
+    """From a trimmed value to the form that is hashed."""
+    refuse: Callable[[str], Remark | None]
+    """What is wrong with a normalised value; None if nothing is."""
+    hash_rule: HashRule
+    md5_is_ambiguous: bool = False
+    """Whether 32 hex digits could be a plain value of this type, so that only `hashing: prehashed` settles it."""
+    takes_integers: bool = False
+    either_platform: bool = False
+    """Whether an upper-case value could be an IDFA under the wrong name, which is worth counting."""
+
+
+def _unchanged(value: str) -> str:
+    return value
+
+
+_ROWS: Final = (
+    IdentityType(
+        "EMAIL", ListType.EMAIL, ("email", "email_address", "hashed_email", "email_hash", "email_sha256"),
+        _lower_email, _refuse_email, HashRule.HASH,
+    ),
+    # Pinterest's help pages: IDFAs must be upper-case, Android ids lower-case, before they are hashed.
+    IdentityType(
+        "IDFA", ListType.IDFA, ("idfa",),
+        str.upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True,
+    ),
+    IdentityType(
+        "GAID", ListType.MAID, ("gaid", "aaid", "google_advertising_id"),
+        str.lower, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True,
+    ),
+    IdentityType(
+        "MAID", ListType.MAID, ("maid", "mobile_ad_id"),
+        _lower_unless_all_upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True, either_platform=True,
+    ),
+    IdentityType(
+        "LR_ID", ListType.LR_ID, ("lr_id", "liveramp_id", "ramp_id"),
+        _unchanged, _refuse_opaque_id, HashRule.OPAQUE, takes_integers=True,
+    ),
+    IdentityType(
+        "DLX_ID", ListType.DLX_ID, ("dlx_id",),
+        _unchanged, _refuse_opaque_id, HashRule.OPAQUE, takes_integers=True,
+    ),
+    IdentityType(
+        "HASHED_PINNER_ID", ListType.HASHED_PINNER_ID, ("hashed_pinner_id", "pinner_id_hash"),
+        str.lower, _refuse_undigested, HashRule.DIGEST_ONLY,
+    ),
+)  # fmt: skip
+
+IDENTITY_TYPES: Final[Mapping[str, IdentityType]] = MappingProxyType({row.name: row for row in _ROWS})
+
+DEFAULT_COLUMNS: Final[Mapping[str, IdentityType]] = MappingProxyType(
+    {column: row for row in _ROWS for column in row.default_columns}
+)
+"""Column name in lower case → the type that it holds when `identity_columns` is not set."""
+
+
+def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm) -> Identified:
+    """Turn one raw value into the identity that Pinterest gets.
+
+    Args:
+        value: what the record holds in the column; text, or an integer for opaque ids.
+        kind: the type that the column holds.
+        hashing: whether plain values are hashed or refused.
+        algorithm: the digest for values that are hashed here.
+
+    Returns:
+        The identity, or the reason why there is none. Never raises for any JSON value.
+    """
+    if value is None:
+        return _EMPTY
+    if not isinstance(value, str):
+        if not kind.takes_integers or not isinstance(value, int) or isinstance(value, bool):
+            return _rejected(Remark.NOT_TEXT)
+        value = str(value)
+    value = trim(value)
+    if not value:
+        return _EMPTY
+    if value == _ZERO_UUID:
+        return Identified(None, Remark.OPTED_OUT)
+    if kind.hash_rule is not HashRule.OPAQUE and is_digest(value):
+        return _identify_digest(value.lower(), kind, hashing)
+    value = kind.normalise(value)
+    remark = kind.refuse(value)
+    if remark is not None:
+        return _rejected(remark)
+    if kind.hash_rule is HashRule.OPAQUE:
+        return Identified(value, None)
+    if hashing is Hashing.PREHASHED:
+        return _rejected(Remark.PLAIN_BUT_PREHASHED)
+    digest = hashlib.new(algorithm.value, value.encode(), usedforsecurity=False).hexdigest()
+    return Identified(digest, Remark.LOOKS_LIKE_IDFA if kind.either_platform and value.isupper() else None)
+
+
+def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identified:
+    if value in _DIGESTS_OF_NOTHING:
+        return _rejected(Remark.DIGEST_OF_NOTHING)
+    if kind.md5_is_ambiguous and len(value) == _MD5_DIGITS and hashing is Hashing.AUTO:
+        return _rejected(Remark.UUID_WITHOUT_DASHES)
+    return Identified(value, None)
+
+
+_EMPTY: Final = Identified(None, Remark.EMPTY)
+
+
+def _rejected(remark: Remark) -> Identified:
+    return Identified(None, remark)

@@ -1,0 +1,19 @@
+"""The part of Pinterest's API v5 that customer lists need."""
+
+from __future__ import annotations
+
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.credentials import Credentials
+from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation
+from target_pinterest_audience.pinterest.transport import Patience, Transport
+
+__all__ = [
+    "AdAccount",
+    "Audience",
+    "Credentials",
+    "CustomerList",
+    "Operation",
+    "Patience",
+    "PinterestClient",
+    "Transport",
+]

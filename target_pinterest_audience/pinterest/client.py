@@ -1,0 +1,134 @@
+"""One method for each endpoint that is used; each method is one call, or one call per page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from target_pinterest_audience.pinterest.errors import RefusedError, TokenExpiredError, UnavailableError
+from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation, Page
+from target_pinterest_audience.pinterest.transport import Bearer, Request, Transport
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.identities import ListType
+
+T = TypeVar("T")
+
+_PAGE_SIZE: Final = 250
+"""The most that Pinterest takes (API description 5.23)."""
+
+
+class TokenSource(Protocol):
+    """Where access tokens come from."""
+
+    def access_token(self) -> str:
+        """Return a token that is believed to be good."""
+        ...
+
+    def renew(self, refused: TokenExpiredError) -> str:
+        """Return a new token in place of one that was refused; raises the refusal if there is no way to."""
+        ...
+
+
+class PinterestClient:
+    """The customer lists and audiences of one ad account.
+
+    Every method raises a `PinterestError`, whose subclass says what can be done.
+    """
+
+    def __init__(self, transport: Transport, tokens: TokenSource, ad_account_id: str) -> None:
+        """Bind the client to an account; nothing is sent yet."""
+        self._transport = transport
+        self._tokens = tokens
+        self._account = f"/ad_accounts/{ad_account_id}"
+
+    def ad_account(self) -> AdAccount:
+        """Return the ad account, with what the caller may do in it."""
+        return self._call(Request("GET", self._account), AdAccount)
+
+    def customer_lists(self) -> Iterator[CustomerList]:
+        """Yield the customer lists of the account, page by page, oldest first. Their names are not unique."""
+        return self._pages(f"{self._account}/customer_lists", CustomerList)
+
+    def customer_list(self, list_id: str) -> CustomerList:
+        """Return one customer list."""
+        return self._call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
+
+    def create_customer_list(self, name: str, list_type: ListType, identities: Iterable[str]) -> CustomerList:
+        """Create a list with its first identities: Pinterest makes none without."""
+        body = {"name": name, "list_type": list_type.value, "records": ",".join(identities)}
+        request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
+        return _without_exceptions(self._call(request, CustomerList))
+
+    def update_customer_list(self, list_id: str, operation: Operation, identities: Iterable[str]) -> CustomerList:
+        """Add identities to a list, or remove them. Doing it twice changes nothing but Pinterest's counters."""
+        body = {"operation_type": operation.value, "records": ",".join(identities)}
+        request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
+        return _without_exceptions(self._call(request, CustomerList))
+
+    def audiences(self) -> Iterator[Audience]:
+        """Yield the audiences that the account owns, page by page, oldest first."""
+        return self._pages(f"{self._account}/audiences", Audience)
+
+    def audience(self, audience_id: str) -> Audience:
+        """Return one audience."""
+        return self._call(Request("GET", f"{self._account}/audiences/{audience_id}"), Audience)
+
+    def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
+        """Create the audience that stands for a customer list."""
+        body = {"audience_type": "CUSTOMER_LIST", "name": name, "rule": {"customer_list_id": customer_list_id}}
+        if description is not None:
+            body["description"] = description
+        return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
+
+    def update_audience(self, audience_id: str, *, name: str, description: str | None = None) -> Audience:
+        """Rename an audience, and describe it anew if a description is given."""
+        body = {"operation_type": "UPDATE", "name": name}
+        if description is not None:
+            body["description"] = description
+        return self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
+
+    def _call(self, request: Request, answer: type[T]) -> T:
+        try:
+            return self._transport.send(request, Bearer(self._tokens.access_token()), answer)
+        except TokenExpiredError as refused:
+            token = self._tokens.renew(refused)
+        return self._transport.send(request, Bearer(token), answer)
+
+    def _pages(self, path: str, kind: type[T]) -> Iterator[T]:
+        request = Request("GET", path, params={"page_size": _PAGE_SIZE, "order": "ASCENDING"})
+        seen: set[str] = set()
+        while True:
+            page = self._call(request, Page)
+            yield from (_convert(item, kind, request) for item in page.items)
+            if not page.bookmark:
+                return
+            if page.bookmark in seen:
+                msg = f"Pinterest's listing {request} goes in circles. Try again later."
+                raise UnavailableError(msg)
+            seen.add(page.bookmark)
+            request = replace(request, params={**(request.params or {}), "bookmark": page.bookmark})
+
+
+def _convert(item: msgspec.Raw, kind: type[T], request: Request) -> T:
+    try:
+        return msgspec.json.decode(item, type=kind)
+    except msgspec.DecodeError:
+        msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
+        raise UnavailableError(msg) from None
+
+
+def _without_exceptions(answer: CustomerList) -> CustomerList:
+    """Return the answer unless it is a success only in name.
+
+    Raises:
+        RefusedError: the answer's `exceptions` are not empty. What they hold is not repeated: it could be a record.
+    """
+    exceptions: Any = answer.exceptions
+    if exceptions:
+        msg = f"Pinterest took the request for customer list {answer.id} but reports that it failed."
+        raise RefusedError(msg, status=200)
+    return answer

@@ -1,0 +1,151 @@
+"""Access tokens: a ready one, or renewed by OAuth, with the rotated refresh token kept for the next run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from requests.auth import HTTPBasicAuth
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.errors import (
+    NotPermittedError,
+    RefusedError,
+    TokenExpiredError,
+)
+from target_pinterest_audience.pinterest.models import Tokens
+from target_pinterest_audience.pinterest.transport import Request, Transport
+
+_OWNER_ONLY: Final = 0o600
+
+
+class StoredToken(msgspec.Struct, frozen=True):
+    """What the credentials file holds."""
+
+    refresh_token: str
+    origin: str
+    """The digest of the refresh token in the configuration from which this one descends."""
+
+
+class CredentialsFile:
+    """Keeps the newest refresh token: the configuration still holds the one that Pinterest has replaced."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is created when there is something to keep."""
+        self._path = path
+
+    def newest(self, configured: str) -> str:
+        """Return the newest descendant of the configured refresh token.
+
+        A configured token that is not the origin of the stored one was put there by a person since, and wins.
+
+        Raises:
+            ConfigurationError: the file is there and cannot be read.
+        """
+        try:
+            stored = msgspec.json.decode(self._path.read_bytes(), type=StoredToken)
+        except FileNotFoundError:
+            return configured
+        except (OSError, msgspec.DecodeError):
+            msg = f"The credentials file {self._path} cannot be read. Repair or delete it; then sign in again if needed."
+            raise ConfigurationError(msg) from None
+        return stored.refresh_token if stored.origin == _digest(configured) else configured
+
+    def keep(self, refresh_token: str, configured: str) -> None:
+        """Write the newest refresh token, atomically and readable by the owner only.
+
+        Raises:
+            ConfigurationError: the file cannot be written.
+        """
+        content = msgspec.json.encode(StoredToken(refresh_token, _digest(configured)))
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).chmod(_OWNER_ONLY)
+                Path(temporary).replace(self._path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            msg = (
+                f"The credentials file {self._path} cannot be written ({error.strerror}), and without it the next run "
+                "could not sign in. Set `credentials_file` to a place that can be written."
+            )
+            raise ConfigurationError(msg) from None
+
+
+class Credentials:
+    """The token source of a run: a ready access token as long as it is good, else OAuth."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        file: CredentialsFile,
+        *,
+        access_token: str | None,
+        client_id: str | None,
+        client_secret: str | None,
+        refresh_token: str | None,
+    ) -> None:
+        """Keep what the settings give; nothing is sent yet."""
+        self._transport = transport
+        self._file = file
+        self._access_token = access_token
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._refresh_token = refresh_token
+
+    def access_token(self) -> str:
+        """Return the access token, fetching one if there is none."""
+        return self._access_token or self._refresh()
+
+    def renew(self, refused: TokenExpiredError) -> str:
+        """Return a new access token.
+
+        Raises:
+            TokenExpiredError: the refusal, if there is no refresh token to renew by.
+            NotPermittedError: the refresh token is not accepted either.
+        """
+        if not (self._client_id and self._client_secret and self._refresh_token):
+            raise refused
+        return self._refresh()
+
+    def _refresh(self) -> str:
+        if not (self._client_id and self._client_secret and self._refresh_token):
+            msg = "There is no access token, and no OAuth settings to fetch one by."
+            raise ConfigurationError(msg)
+        newest = self._file.newest(self._refresh_token)
+        try:
+            tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
+        except (RefusedError, TokenExpiredError) as error:
+            msg = f"Pinterest does not accept the refresh token any more. Sign in again and set `refresh_token`. {error}"
+            raise NotPermittedError(msg, status=error.status, code=error.code) from None
+        if tokens.refresh_token is not None and tokens.refresh_token != newest:
+            self._file.keep(tokens.refresh_token, self._refresh_token)
+        self._access_token = tokens.access_token
+        return tokens.access_token
+
+
+def refresh_access_token(transport: Transport, client_id: str, client_secret: str, refresh_token: str) -> Tokens:
+    """Exchange a refresh token for an access token, and usually for a new refresh token.
+
+    Raises:
+        PinterestError: the subclass says what can be done.
+    """
+    # Apps from before 2025-09-25 get a refresh token without an end only if they ask; newer ones ignore the field.
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "continuous_refresh": "true"}
+    request = Request("POST", "/oauth/token", form=form)
+    return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

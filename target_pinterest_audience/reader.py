@@ -1,0 +1,179 @@
+"""Where the stream enters: lines from a pipe or a file, and a sign of life while the pipe is silent."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import queue
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import IO, Any, Final
+
+import msgspec
+from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
+
+from target_pinterest_audience.errors import StreamError
+
+_BLOCK_BYTES: Final = 1 << 20
+_BLOCKS_AHEAD: Final = 4
+_TICK_SECONDS: Final = 0.5
+
+# Decimals, so that numbers in a record or a STATE keep every digit on their way through.
+_decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class MessageReader(GenericSingerReader[bytes]):
+    """Reads Singer messages, and says nothing of what they hold: the SDK's own reader logs bad lines whole.
+
+    Attributes:
+        line: the number of the line that is being read, from 1.
+    """
+
+    def __init__(self, tick: Callable[[], None]) -> None:
+        """Prepare.
+
+        Args:
+            tick: called after every block of lines, and twice a second while none come.
+        """
+        super().__init__()
+        self._tick = tick
+        self.line = 0
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        """Standard input, as bytes."""
+        return sys.stdin.buffer
+
+    def process_lines(
+        self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
+        """Read messages until the input ends.
+
+        Args:
+            file_input: where to read from, text or bytes; standard input by default.
+            callbacks: message type → what to do with such a message.
+
+        Returns:
+            How many messages of each type were read.
+
+        Raises:
+            StreamError: a line is not a Singer message.
+        """
+        counts: Counter[str] = Counter()
+        for lines in self._blocks(file_input if file_input is not None else self.default_input):
+            for line in lines:
+                self.line += 1
+                message = self.deserialize_json(line)
+                kind = message.get("type")
+                callback = callbacks.get(kind) if isinstance(kind, str) else None
+                if callback is None:
+                    self._process_unknown_message(message)
+                else:
+                    callback(message)
+                    counts[SingerMessageType(kind)] += 1
+            self._tick()
+        return counts
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Parse one line.
+
+        Raises:
+            StreamError: it is not a JSON object. Its text is not shown, since it may hold a person.
+        """
+        try:
+            message = _decode(line)
+        except msgspec.DecodeError:
+            message = self._parse_leniently(line)
+        if not isinstance(message, dict):
+            raise self._broken("is not a JSON object")
+        return message
+
+    @staticmethod
+    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
+        """Check that a message has the keys that it needs.
+
+        Raises:
+            StreamError: one is missing; the message names it and not what the line holds.
+        """
+        missing = ", ".join(sorted(requires - line_dict.keys()))
+        if missing:
+            msg = f"A Singer message lacks {missing}. The tap, or what stands between it and the target, is at fault."
+            raise StreamError(msg)
+
+    def _parse_leniently(self, line: bytes) -> Any:  # noqa: ANN401 - any JSON value
+        """Parse what the fast decoder refuses and Python takes: NaN, lone surrogates, a byte order mark."""
+        try:
+            return json.loads(line.decode("utf-8-sig"), parse_float=Decimal)
+        except (ValueError, RecursionError):
+            raise self._broken("is not JSON: malformed, or cut off") from None
+
+    def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
+        raise self._broken("has no type that Singer knows" if "type" in message_dict else "has no type")
+
+    def _broken(self, what: str) -> StreamError:
+        return StreamError(
+            f"Line {self.line} of the stream {what}. The tap, or what stands between it and the target, is at fault: "
+            "look at its log."
+        )
+
+    def _blocks(self, source: IO[Any]) -> Iterator[list[bytes]]:
+        """Yield lists of whole lines, and an empty list as a sign of life while the source is silent."""
+        try:
+            descriptor = source.fileno()
+        except (AttributeError, io.UnsupportedOperation):
+            for line in source:
+                yield [line.encode() if isinstance(line, str) else line]
+            return
+        rest: list[bytes] = []
+        for block in _read_ahead(descriptor):
+            head, newline, tail = block.rpartition(b"\n")
+            if newline:
+                rest.append(head)
+                yield [line for line in b"".join(rest).split(b"\n") if line.strip()]
+                rest = []
+            elif not tail:
+                yield []
+            if tail:
+                rest.append(tail)
+        last = b"".join(rest)
+        if last.strip():
+            yield [last]
+
+
+def _read_ahead(descriptor: int) -> Iterator[bytes]:
+    """Yield what can be read, as it comes, and empty bytes while nothing does.
+
+    A thread waits for the input, because a wait for a pipe cannot be given a time-out on every platform. It reads the
+    descriptor itself: a buffered reader that is being waited for cannot be closed when the process must leave.
+
+    Raises:
+        StreamError: the input cannot be read.
+    """
+    blocks: queue.Queue[bytes | OSError | None] = queue.Queue(_BLOCKS_AHEAD)
+
+    def read() -> None:
+        try:
+            while block := os.read(descriptor, _BLOCK_BYTES):
+                blocks.put(block)
+        except OSError as error:
+            blocks.put(error)
+        else:
+            blocks.put(None)
+
+    threading.Thread(target=read, name="stream-reader", daemon=True).start()
+    while True:
+        try:
+            block = blocks.get(timeout=_TICK_SECONDS)
+        except queue.Empty:
+            yield b""
+            continue
+        if block is None:
+            return
+        if isinstance(block, OSError):
+            msg = f"The stream cannot be read: {block.strerror}."
+            raise StreamError(msg)
+        yield block

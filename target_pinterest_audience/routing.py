@@ -1,0 +1,135 @@
+"""Which list each type of identity of a stream goes to. Pure: from settings and column names to plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType, ListType
+from target_pinterest_audience.settings import Mode, StreamSettings
+
+_SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
+"""The list types whose identities share one list unless `one_list_per_type` splits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListReference:
+    """How a list is found: exactly one of the three is given."""
+
+    customer_list_id: str | None = None
+    customer_list_name: str | None = None
+    audience_id: str | None = None
+
+    def __str__(self) -> str:
+        """Name the list as people know it."""
+        if self.customer_list_id is not None:
+            return f"customer list {self.customer_list_id}"
+        if self.audience_id is not None:
+            return f"the customer list of audience {self.audience_id}"
+        return f'customer list "{self.customer_list_name}"'
+
+
+@dataclass(frozen=True, slots=True)
+class AudiencePlan:
+    """The audience that a list should have."""
+
+    name: str | None
+    """None: the list's name."""
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlan:
+    """What is to happen to one list.
+
+    Attributes:
+        reference: how the list is found.
+        list_type: what it is created as, if it must be.
+        may_create: whether a missing list is created; a stream that only removes has nothing to create it with.
+        audience: the audience to make unless there is one; None if none is wanted.
+    """
+
+    reference: ListReference
+    list_type: ListType
+    may_create: bool
+    audience: AudiencePlan | None
+
+
+def find_columns(properties: Iterable[str], stream: str, settings: StreamSettings) -> dict[str, IdentityType]:
+    """Return the columns of a stream that hold identities, with their types.
+
+    Args:
+        properties: the column names in the stream's schema.
+        stream: the stream's name, for messages.
+        settings: the stream's settings.
+
+    Returns:
+        Column → type; empty if the columns are to be found by name and there are none.
+
+    Raises:
+        ConfigurationError: `identity_columns` is set, and the stream has none of them.
+    """
+    properties = list(properties)
+    if not settings.identity_columns:
+        return {name: DEFAULT_COLUMNS[name.lower()] for name in properties if name.lower() in DEFAULT_COLUMNS}
+    found = {name: kind for name, kind in settings.identity_columns.items() if name in properties}
+    if not found:
+        msg = (
+            f"Stream {stream} has none of the columns in `identity_columns` "
+            f"({', '.join(settings.identity_columns)}). Correct the names, or set `streams.{stream}.identity_columns`, "
+            "or deselect the stream in the tap."
+        )
+        raise ConfigurationError(msg)
+    return found
+
+
+def plan_lists(
+    columns: Mapping[str, IdentityType], stream: str, settings: StreamSettings
+) -> dict[IdentityType, ListPlan]:
+    """Say which list each type of identity of a stream goes to.
+
+    Args:
+        columns: the stream's identity columns and their types.
+        stream: the stream's name, which the list takes unless a setting names it.
+        settings: the stream's settings.
+
+    Raises:
+        ConfigurationError: a setting gives one id, and the types need several lists.
+    """
+    kinds = [kind for kind in IDENTITY_TYPES.values() if kind in columns.values()]
+    groups: dict[ListType | None, list[IdentityType]] = {}
+    for kind in kinds:
+        alone = settings.one_list_per_type or kind.list_type not in _SHARED
+        groups.setdefault(kind.list_type if alone else None, []).append(kind)
+    by_id = settings.customer_list_id is not None or settings.audience_id is not None
+    if by_id and len(groups) > 1:
+        setting = "customer_list_id" if settings.customer_list_id is not None else "audience_id"
+        msg = (
+            f"`{setting}` names one list, but the columns of stream {stream} need {len(groups)} "
+            f"({', '.join(kind.name for kind in kinds)}). Use `customer_list_name`, or narrow `identity_columns`."
+        )
+        raise ConfigurationError(msg)
+    return {
+        kind: _plan(group, members, stream, settings)
+        for group, members in groups.items()
+        for kind in members
+    }  # fmt: skip
+
+
+def _plan(
+    group: ListType | None, members: list[IdentityType], stream: str, settings: StreamSettings
+) -> ListPlan:
+    suffix = f" - {group.value}" if group is not None else ""
+    if settings.customer_list_id is not None:
+        reference = ListReference(customer_list_id=settings.customer_list_id)
+    elif settings.audience_id is not None:
+        reference = ListReference(audience_id=settings.audience_id)
+    else:
+        reference = ListReference(customer_list_name=f"{settings.customer_list_name or stream}{suffix}")
+    adds = settings.operation is Mode.ADD
+    audience = None
+    if adds and settings.create_audience and settings.audience_id is None:
+        name = f"{settings.audience_name}{suffix}" if settings.audience_name is not None else None
+        audience = AudiencePlan(name, settings.audience_description)
+    return ListPlan(reference, members[0].list_type, may_create=adds, audience=audience)

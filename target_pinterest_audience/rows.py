@@ -1,0 +1,93 @@
+"""From a record to the identities that it names. Values go no further than this: what comes out is what is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from target_pinterest_audience.errors import MissingKeyPropertyError
+from target_pinterest_audience.identities import HashAlgorithm, Hashing, IdentityType, Remark, identify
+from target_pinterest_audience.tally import StreamTally
+
+_UNSET_TEXTS: Final = frozenset({"", "false", "0"})
+
+
+def is_set(value: object) -> bool:
+    """Tell whether a removal column says that the row is deleted.
+
+    Null and false do not; nor do 0, empty text and the texts false and 0, which is how taps for databases without
+    booleans and for CSV files write them.
+    """
+    if isinstance(value, str):
+        return value.strip().lower() not in _UNSET_TEXTS
+    return value is not None and value != 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads the rows of one stream.
+
+    Attributes:
+        columns: the identity columns and their types.
+        key_properties: the columns that tell rows apart.
+        removal_column: set in rows that the source has deleted.
+        hashing: whether plain values are hashed or refused.
+        algorithm: the digest for values that are hashed here.
+        tally: counts what is read.
+    """
+
+    columns: Mapping[str, IdentityType]
+    key_properties: Sequence[str]
+    removal_column: str
+    hashing: Hashing
+    algorithm: HashAlgorithm
+    tally: StreamTally
+
+    def is_deleted(self, record: Mapping[str, Any], raw: Mapping[str, Any]) -> bool:
+        """Tell whether the source has deleted a row.
+
+        Args:
+            record: the row after stream maps.
+            raw: the row as the tap sent it; it decides if a stream map dropped the removal column, so that a deleted
+                row is never added.
+        """
+        source = record if self.removal_column in record else raw
+        return is_set(source.get(self.removal_column))
+
+    def check_key(self, record: Mapping[str, Any], line: int) -> bool:
+        """Tell whether every key property has a value.
+
+        Raises:
+            MissingKeyPropertyError: a key property is not in the record at all, which no good tap does.
+        """
+        for name in self.key_properties:
+            if name not in record:
+                msg = (
+                    f"A record of stream {self.tally.stream} (line {line}) lacks the key property {name}. "
+                    "The tap is at fault, or a stream map that drops the column."
+                )
+                raise MissingKeyPropertyError(msg)
+        return all(record[name] is not None for name in self.key_properties)
+
+    def identities(self, record: Mapping[str, Any], line: int) -> Iterator[tuple[IdentityType, str]]:
+        """Yield the identities of a row as Pinterest gets them; count the bad ones, and go on."""
+        for column, kind in self.columns.items():
+            identity, remark = identify(record.get(column), kind, self.hashing, self.algorithm)
+            if identity is not None:
+                self.tally.received += 1
+                if remark is not None:
+                    self.tally.remark(column, remark, line)
+                yield kind, identity
+            elif remark is not None and remark.rejects:
+                self.tally.reject(column, remark, line)
+            elif remark is Remark.OPTED_OUT:
+                self.tally.remark(column, remark, line)
+
+    def reject_row(self, record: Mapping[str, Any], reason: str, line: int) -> None:
+        """Set a whole row aside: every identity that it could have had is rejected for the same reason."""
+        self.tally.bad_rows += 1
+        for column, kind in self.columns.items():
+            identity, remark = identify(record.get(column), kind, self.hashing, self.algorithm)
+            if identity is not None or (remark is not None and remark.rejects):
+                self.tally.reject(column, reason, line)

@@ -1,0 +1,18 @@
+"""The settings: declared in one place, read from files and the environment, checked, and turned into values."""
+
+from __future__ import annotations
+
+from target_pinterest_audience.settings.declaration import config_jsonschema
+from target_pinterest_audience.settings.resolve import LoadMethod, Mode, Settings, StreamSettings, resolve
+from target_pinterest_audience.settings.sources import read_config_files, read_environment
+
+__all__ = [
+    "LoadMethod",
+    "Mode",
+    "Settings",
+    "StreamSettings",
+    "config_jsonschema",
+    "read_config_files",
+    "read_environment",
+    "resolve",
+]

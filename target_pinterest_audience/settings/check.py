@@ -1,0 +1,82 @@
+"""Checks a raw configuration against a JSON schema, in messages that name the setting and the rule, never the value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft7Validator
+
+from target_pinterest_audience.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+_KINDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "object": "an object of names and values",
+    "string": "text",
+}
+
+
+def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str = "") -> None:
+    """Refuse names that are not settings, with the nearest one that is.
+
+    Raises:
+        ConfigurationError: a name is not known; a misspelt `consent_column` would add people who said no.
+    """
+    known = list(known)
+    for name in names:
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean `{near[0]}`?" if near else "The README lists all settings."
+        msg = f"`{where}{name}` is not a setting. {hint}"
+        raise ConfigurationError(msg)
+
+
+def check(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "") -> None:
+    """Check the values of a configuration.
+
+    Args:
+        config: setting names and values.
+        schema: a JSON schema of type object.
+        where: what the name of a setting is prefixed with in messages, such as `streams.customers.`.
+
+    Raises:
+        ConfigurationError: for the first setting, in the order of the schema, that breaks a rule.
+    """
+    for name in schema.get("required", ()):
+        if config.get(name) is None:
+            msg = f"`{where}{name}` is not set, and nothing works without it. Set it in the configuration."
+            raise ConfigurationError(msg)
+    for name, rules in schema["properties"].items():
+        value = config.get(name)
+        if value is None:
+            continue
+        if isinstance(value, str) and not value.strip():
+            msg = f"`{where}{name}` is empty. Give it a value, or leave it out."
+            raise ConfigurationError(msg)
+        for error in Draft7Validator(rules).iter_errors(value):
+            msg = f"`{where}{name}` {_rule(error)}."
+            raise ConfigurationError(msg)
+
+
+def _rule(error: ValidationError) -> str:
+    """Say which rule a value breaks, from the schema alone: the library's own message shows the value."""
+    limit = error.validator_value
+    if error.validator == "type":
+        kinds = [limit] if isinstance(limit, str) else limit
+        return f"must be {' or '.join(_KINDS[kind] for kind in kinds if kind in _KINDS)}"
+    if error.validator == "enum":
+        return f"must be one of {', '.join(str(choice) for choice in limit if choice is not None)}"
+    if error.validator == "pattern":
+        return "must consist of digits, at most 18"
+    if error.validator == "minimum":
+        return f"must be at least {limit}"
+    if error.validator == "maximum":
+        return f"must be at most {limit}"
+    return "does not have the form that its description asks for"

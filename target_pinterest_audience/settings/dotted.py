@@ -1,0 +1,135 @@
+"""Undoes what Meltano does to the keys of object settings (measured on Meltano 4.4.1).
+
+Meltano takes a dot in a key for nesting: `user.email: EMAIL` in meltano.yml arrives as `{"user": {"email": "EMAIL"}}`.
+The variable that it exports for the same setting has flat keys (`{"streams.crm.leads.operation": …}`). Names of streams
+and columns may hold dots themselves, so both forms are brought back to the one that the user wrote. And if the setting
+is declared with `kind: object`, a key with a dot that comes from the environment is dropped without a word: that is
+told from the exported variable, and refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
+
+_OBJECTS = ("identity_columns", "streams")
+
+
+def gather(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Move flat keys such as `streams.customers.operation` into the object setting that they belong to.
+
+    Args:
+        config: a configuration as it was read; not changed.
+
+    Returns:
+        The same, in which `identity_columns` and `streams` are objects in the form that the user wrote.
+
+    Raises:
+        ConfigurationError: an object setting is not an object, or a stream's setting has no value.
+    """
+    result = {key: value for key, value in config.items() if key.partition(".")[0] not in _OBJECTS}
+    identity_columns, streams = (_flat(config, name) for name in _OBJECTS)
+    if identity_columns:
+        result["identity_columns"] = identity_columns
+    if streams:
+        result["streams"] = _by_stream(streams)
+    return result
+
+
+def refuse_dropped(config: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Refuse a configuration from which Meltano has dropped keys that hold dots.
+
+    Args:
+        config: a configuration as it was read.
+        environ: the process's environment, where Meltano leaves the whole value.
+
+    Raises:
+        ConfigurationError: a key in the environment is not in the configuration; without it people would be left out,
+            or a stream that removes would add.
+    """
+    loader = environ.get("MELTANO_LOADER_NAME")
+    if loader is None:
+        return
+    for name in _OBJECTS:
+        text = environ.get(f"{loader}_{name}".upper().replace("-", "_"))
+        try:
+            exported = json.loads(text) if text else None
+        except json.JSONDecodeError:
+            continue
+        if not isinstance(exported, Mapping):
+            continue
+        arrived = _flat(config, name)
+        for path, value in _leaves(exported):
+            if value not in (None, {}) and path.replace("\\.", ".") not in arrived:
+                msg = (
+                    f"Meltano has dropped `{name}.{path}`, because it holds a dot and `{name}` is declared with "
+                    "`kind: object`. Declare the setting without a kind, or put a backslash before each dot."
+                )
+                raise ConfigurationError(msg)
+
+
+def _flat(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object setting as dotted paths and values, whichever way its keys came."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        setting, _, rest = key.partition(".")
+        if setting == name and value is not None:
+            flat.update(_leaves({rest: value} if rest else _as_object(name, value)))
+    return flat
+
+
+def _as_object(name: str, value: object) -> Mapping[str, Any]:
+    """Take an object, or the JSON text of one: that is how Meltano hands over a setting without a kind."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            msg = f"`{name}` is not JSON: look at column {error.colno}."
+            raise ConfigurationError(msg) from None
+    if not isinstance(value, Mapping):
+        msg = f"`{name}` must be an object of names and values."
+        raise ConfigurationError(msg)
+    return value
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every leaf of a nested object under its dotted path; an empty object is a leaf."""
+    for key, inner in value.items():
+        path = f"{prefix}{key}"
+        if isinstance(inner, Mapping) and inner:
+            yield from _leaves(inner, f"{path}.")
+        else:
+            yield path, inner
+
+
+def _by_stream(leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    streams: dict[str, dict[str, Any]] = {}
+    for path, value in leaves.items():
+        stream, setting, column = _split(path)
+        settings = streams.setdefault(stream, {})
+        if setting is None:
+            if value not in ({}, None):
+                msg = f"`streams.{path}` must be an object of settings for that stream."
+                raise ConfigurationError(msg)
+        elif column:
+            settings.setdefault(setting, {})[column] = value
+        else:
+            settings[setting] = value
+    return streams
+
+
+def _split(path: str) -> tuple[str, str | None, str]:
+    """Split a dotted path into stream, setting and column; any but the setting may hold dots.
+
+    A path whose setting is unknown is split at its last dot, so that the name can be refused.
+    """
+    steps = path.split(".")
+    for at in range(1, len(steps)):
+        if steps[at] == "identity_columns" or (at == len(steps) - 1 and steps[at] in PER_STREAM_SETTINGS):
+            return ".".join(steps[:at]), steps[at], ".".join(steps[at + 1 :])
+    stream, _, setting = path.rpartition(".")
+    return (stream, setting, "") if stream else (setting, None, "")

@@ -1,0 +1,232 @@
+"""From a raw configuration to checked values, with the rules that one setting alone cannot state."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
+from target_pinterest_audience.settings.check import check, refuse_unknown
+from target_pinterest_audience.settings.declaration import NOT_YET, PER_STREAM_SETTINGS, config_jsonschema
+from target_pinterest_audience.settings.dotted import gather, refuse_dropped
+from target_pinterest_audience.settings.locations import credentials_path
+
+_LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id")
+_OAUTH = ("client_id", "client_secret", "refresh_token")
+
+
+class LoadMethod(str, Enum):
+    """How rows change a list."""
+
+    UPSERT = "upsert"
+    APPEND_ONLY = "append-only"
+    OVERWRITE = "overwrite"
+
+
+class Mode(str, Enum):
+    """Whether the rows of a stream name people to be on the list, or people who must not be."""
+
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """The settings that can differ from stream to stream."""
+
+    customer_list_id: str | None
+    customer_list_name: str | None
+    audience_id: str | None
+    create_audience: bool
+    audience_name: str | None
+    audience_description: str | None
+    identity_columns: Mapping[str, IdentityType]
+    """Column → type; empty if columns are to be found by name."""
+    one_list_per_type: bool
+    load_method: LoadMethod
+    operation: Mode
+    removal_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked."""
+
+    ad_account_id: str
+    access_token: str | None
+    client_id: str | None
+    client_secret: str | None
+    refresh_token: str | None
+    credentials_file: Path
+    api_url: str
+    hashing: Hashing
+    hash_algorithm: HashAlgorithm
+    batch_size_rows: int
+    max_request_bytes: int
+    max_retries: int
+    initial_backoff_ms: int
+    max_backoff_ms: int
+    connect_timeout_seconds: int
+    read_timeout_seconds: int
+    default_stream: StreamSettings
+    streams: Mapping[str, StreamSettings]
+
+    def for_stream(self, stream: str) -> StreamSettings:
+        """Return the settings of a stream, by the name that it has after stream maps."""
+        return self.streams.get(stream, self.default_stream)
+
+
+def resolve(
+    raw: Mapping[str, Any], sdk_properties: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[Settings, dict[str, Any]]:
+    """Check a configuration.
+
+    Args:
+        raw: the configuration as it was read from files and the environment.
+        sdk_properties: the schemas of the settings that the SDK adds to ours.
+        environ: the process's environment, for the default places of files.
+
+    Returns:
+        The settings, and the whole configuration in plain form with all defaults, as the SDK wants it.
+
+    Raises:
+        ConfigurationError: any rule is broken. The message names the setting and the rule, never the value.
+    """
+    refuse_dropped(raw, environ)
+    own = config_jsonschema()
+    schema = {**own, "properties": {**sdk_properties, **own["properties"]}}
+    config = _ids_as_text(gather(raw), schema["properties"])
+    refuse_unknown(config, schema["properties"])
+    check(config, schema)
+    _refuse_not_yet(config, own["properties"])
+    config = _with_defaults(config, schema["properties"])
+    per_stream = {name: config[name] for name in PER_STREAM_SETTINGS if name in config}
+    stream_schema = {"properties": {name: own["properties"][name] for name in PER_STREAM_SETTINGS}}
+    streams = {
+        stream: _resolve_stream(stream, overrides, per_stream, stream_schema)
+        for stream, overrides in config.get("streams", {}).items()
+    }
+    _check_credentials(config)
+    _check_api_url(config["api_url"])
+    settings = Settings(
+        default_stream=_stream_settings(per_stream),
+        streams=streams,
+        hashing=Hashing(config["hashing"]),
+        hash_algorithm=HashAlgorithm(config["hash_algorithm"]),
+        api_url=config["api_url"].rstrip("/"),
+        credentials_file=credentials_path(config.get("credentials_file"), config.get("ledger_url"), environ),
+        **{name: config.get(name) for name in _PLAIN_FIELDS},
+    )
+    return settings, config
+
+
+_PLAIN_FIELDS = [
+    field.name
+    for field in fields(Settings)
+    if field.name not in {"default_stream", "streams", "hashing", "hash_algorithm", "api_url", "credentials_file"}
+]
+
+
+def _ids_as_text(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Take `ad_account_id: 5497` for its digits: YAML reads it as a number unless it is quoted."""
+    return {
+        name: str(value)
+        if isinstance(value, int) and not isinstance(value, bool) and "pattern" in properties.get(name, {})
+        else value
+        for name, value in config.items()
+    }
+
+
+def _with_defaults(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {name: rules["default"] for name, rules in properties.items() if "default" in rules}
+    return {**defaults, **{name: value for name, value in config.items() if value is not None}}
+
+
+def _refuse_not_yet(config: Mapping[str, Any], properties: Mapping[str, Any], where: str = "") -> None:
+    for name, what in NOT_YET.items():
+        if config.get(name) is not None and config[name] != properties[name].get("default"):
+            msg = f"`{where}{name}` is set, but this version does not have {what} yet. Leave the setting out."
+            raise ConfigurationError(msg)
+    if config.get("load_method") == LoadMethod.OVERWRITE:
+        msg = f"`{where}load_method: overwrite` is not supported by this version yet. Use upsert or append-only."
+        raise ConfigurationError(msg)
+
+
+def _resolve_stream(
+    stream: str, overrides: Mapping[str, Any], defaults: Mapping[str, Any], schema: Mapping[str, Any]
+) -> StreamSettings:
+    where = f"streams.{stream}."
+    refuse_unknown(overrides, PER_STREAM_SETTINGS, where)
+    overrides = _ids_as_text(overrides, schema["properties"])
+    check(overrides, schema, where)
+    _refuse_not_yet(overrides, schema["properties"], where)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if any(name in given for name in _LIST_CHOICES):
+        # A stream that names a list of its own does not inherit another way of choosing one.
+        defaults = {name: value for name, value in defaults.items() if name not in _LIST_CHOICES}
+    return _stream_settings({**defaults, **given}, where)
+
+
+def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettings:
+    chosen = [f"`{where}{name}`" for name in _LIST_CHOICES if config.get(name) is not None]
+    if len(chosen) > 1:
+        msg = f"{' and '.join(chosen)} are both set, and each chooses the list. Keep one of them."
+        raise ConfigurationError(msg)
+    return StreamSettings(
+        customer_list_id=config.get("customer_list_id"),
+        customer_list_name=config.get("customer_list_name"),
+        audience_id=config.get("audience_id"),
+        create_audience=config["create_audience"],
+        audience_name=config.get("audience_name"),
+        audience_description=config.get("audience_description"),
+        identity_columns=_identity_columns(config.get("identity_columns", {}), where),
+        one_list_per_type=config["one_list_per_type"],
+        load_method=LoadMethod(config["load_method"]),
+        operation=Mode(config["operation"]),
+        removal_column=config["removal_column"],
+    )
+
+
+def _identity_columns(columns: Mapping[str, Any], where: str) -> dict[str, IdentityType]:
+    for column, name in columns.items():
+        if not isinstance(name, str) or name not in IDENTITY_TYPES:
+            msg = f"`{where}identity_columns`: the type of column {column} must be one of {', '.join(IDENTITY_TYPES)}."
+            raise ConfigurationError(msg)
+    return {column: IDENTITY_TYPES[name] for column, name in columns.items()}
+
+
+def _check_credentials(config: Mapping[str, Any]) -> None:
+    missing = [f"`{name}`" for name in _OAUTH if config.get(name) is None]
+    if config.get("access_token") is None and missing:
+        msg = (
+            f"There is no way to sign in: set `access_token`, or all of `client_id`, `client_secret` and "
+            f"`refresh_token` (missing: {', '.join(missing)})."
+        )
+        raise ConfigurationError(msg)
+
+
+def _check_api_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = None, ""
+    if parts is None or not host or parts.username or parts.password or parts.query or parts.fragment:
+        msg = "`api_url` must be an address such as https://host/v5, with nothing behind the path."
+        raise ConfigurationError(msg)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        msg = "`api_url` must begin with https; http is for the loopback interface only, since tokens travel on it."
+        raise ConfigurationError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,117 @@
+"""One stream's rows on their way to the lists that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import InvalidRecord
+from singer_sdk.sinks import RecordSink
+
+from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.routing import find_columns, plan_lists
+from target_pinterest_audience.rows import RowReader
+from target_pinterest_audience.settings import LoadMethod, Mode
+from target_pinterest_audience.tally import StreamTally
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.target import TargetPinterestAudience
+
+MELTANO_TEST_STREAM = "meltano_test_stream"
+"""What `meltano config test` sends; it has no identities and must pass whatever the settings name."""
+
+
+class CustomerListSink(RecordSink):
+    """Reads the rows of one stream under one schema; a changed schema makes a new sink.
+
+    It holds no rows: they wait in the delivery, in one place for each list, so that the order of additions and removals
+    outlives a change of schema.
+    """
+
+    def __init__(
+        self,
+        target: TargetPinterestAudience,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        """Find the stream's identity columns and open the lists that they go to.
+
+        Args:
+            target: the target.
+            stream_name: the stream, after stream maps.
+            schema: its JSON schema.
+            key_properties: the columns that tell its rows apart.
+
+        Raises:
+            ConfigurationError: the settings do not fit the stream.
+        """
+        super().__init__(target, stream_name, schema, key_properties)
+        settings = target.settings
+        stream = settings.for_stream(stream_name)
+        self._delivery = target.delivery
+        self._mode = stream.operation
+        self._lists = {}
+        columns = {}
+        if stream_name != MELTANO_TEST_STREAM:
+            columns = find_columns(schema["properties"], stream_name, stream)
+            self._lists = {
+                kind: self._delivery.open(plan) for kind, plan in plan_lists(columns, stream_name, stream).items()
+            }
+        if not columns:
+            self.logger.warning("Stream %s has no column that holds identities: it is passed over.", stream_name)
+        elif stream.load_method is LoadMethod.UPSERT:
+            self.logger.warning(
+                "Stream %s: this version keeps no ledger yet, so `upsert` sends every row, as `append-only` does: a "
+                "changed address is added, and the old one is not removed.",
+                stream_name,
+            )
+        self._rows = RowReader(
+            columns=columns,
+            key_properties=self.key_properties,
+            removal_column=stream.removal_column,
+            hashing=settings.hashing,
+            algorithm=settings.hash_algorithm,
+            tally=target.tallies.setdefault(stream_name, StreamTally(stream_name)),
+        )
+
+    def process_row(self, record: dict[str, Any], raw: dict[str, Any], line: int) -> None:
+        """Take in one row.
+
+        Args:
+            record: the row after stream maps.
+            raw: the row as the tap sent it.
+            line: its line in the stream.
+
+        Raises:
+            TargetError: the stream is broken, or a batch that this row filled could not be delivered.
+        """
+        rows = self._rows
+        rows.tally.rows += 1
+        deleted = rows.is_deleted(record, raw)
+        rows.tally.deleted_rows += deleted
+        if not rows.check_key(record, line):
+            rows.reject_row(record, "a key property is null, so the row cannot be told from others", line)
+            return
+        if deleted and self._mode is Mode.REMOVE:
+            # The row no longer asks for anybody's removal, and it never asked for anything else.
+            return
+        if not deleted and not self._is_valid(record):
+            rows.reject_row(record, "the row does not fit its stream's JSON schema (`validate_records`)", line)
+            return
+        operation = Operation.REMOVE if deleted or self._mode is Mode.REMOVE else Operation.ADD
+        for kind, identity in rows.identities(record, line):
+            self._delivery.put(self._lists[kind], operation, identity, line)
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
+        """Take in one row as the SDK hands it over; the target itself calls `process_row`."""
+        self.process_row(record, record, context.get("line", 0))
+
+    def _is_valid(self, record: dict[str, Any]) -> bool:
+        if self._validator is None:
+            return True
+        try:
+            self._validator.validate(record)
+        except InvalidRecord:
+            return False
+        return True

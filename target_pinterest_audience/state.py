@@ -1,0 +1,50 @@
+"""Where STATE leaves: held back until Pinterest has accepted everything that came before it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class _Waiting(NamedTuple):
+    state: dict[str, Any]
+    line: int
+    since: float
+
+
+class StateGate:
+    """Holds each STATE back until nothing from before it is left to deliver."""
+
+    def __init__(self, write: Callable[[dict[str, Any]], None], clock: Callable[[], float]) -> None:
+        """Keep the two edges of the process that the gate needs.
+
+        Args:
+            write: hands a STATE to whoever runs the target.
+            clock: seconds that only ever grow, to tell how long a STATE has waited.
+        """
+        self._write = write
+        self._clock = clock
+        self._waiting: deque[_Waiting] = deque()
+
+    def arrived(self, state: dict[str, Any], line: int) -> None:
+        """Take in a STATE message's value, from the given line of the stream."""
+        self._waiting.append(_Waiting(state, line, self._clock()))
+
+    def release(self, oldest_line: int | None) -> None:
+        """Write the newest STATE that is covered; it speaks for those before it.
+
+        Args:
+            oldest_line: the earliest line of the stream that is not delivered yet; None if everything is.
+        """
+        covered = None
+        while self._waiting and (oldest_line is None or self._waiting[0].line < oldest_line):
+            covered = self._waiting.popleft()
+        if covered is not None:
+            self._write(covered.state)
+
+    def overdue(self, patience_seconds: float) -> int | None:
+        """Return the line of the oldest STATE if it has waited for so long, else None."""
+        if self._waiting and self._clock() - self._waiting[0].since >= patience_seconds:
+            return self._waiting[0].line
+        return None

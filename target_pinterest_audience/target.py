@@ -1,0 +1,287 @@
+"""The Singer target: messages come in, rows go to their sinks, and STATE leaves when Pinterest has what it covers."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Target
+from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.singerlib.json import serialize_json
+
+from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError, Terminated
+from target_pinterest_audience.pinterest import Credentials, Patience, PinterestClient, Transport
+from target_pinterest_audience.pinterest.credentials import CredentialsFile
+from target_pinterest_audience.reader import MessageReader
+from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
+from target_pinterest_audience.sink import CustomerListSink
+from target_pinterest_audience.state import StateGate
+from target_pinterest_audience.tally import StreamTally
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+STATE_PATIENCE_SECONDS = 60.0
+"""How long a STATE waits for batches to fill before they are sent half-full."""
+
+
+class TargetPinterestAudience(Target):
+    """Keeps Pinterest customer lists in step with the rows of a Singer stream."""
+
+    name = "target-pinterest-audience"
+    package_name = "target-pinterest-audience"
+    config_jsonschema: ClassVar[dict[str, Any]] = config_jsonschema()
+    capabilities: ClassVar[list[Any]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
+    default_sink_class = CustomerListSink
+    message_reader: MessageReader
+
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any] | PurePath | str | list[PurePath | str] | None = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        setup_mapper: bool = True,
+        message_reader: MessageReader | None = None,
+    ) -> None:
+        """Check the configuration and prepare; nothing is asked of Pinterest yet.
+
+        Args:
+            config: the settings.
+            parse_env_config: whether to read settings from the environment too.
+            validate_config: taken for the SDK's sake; the configuration is always checked.
+            setup_mapper: whether to prepare stream maps.
+            message_reader: where messages come from, if not from standard input.
+
+        Raises:
+            ConfigurationError: a setting breaks a rule.
+        """
+        self.settings: Settings
+        self._shielded = False
+        self._signal: int | None = None
+        super().__init__(
+            config=config,
+            parse_env_config=parse_env_config,
+            validate_config=validate_config,
+            setup_mapper=setup_mapper,
+            message_reader=message_reader or MessageReader(self._tick),
+        )
+        # drain_all would otherwise empty the sinks in several threads.
+        self.max_parallelism = 1
+        self.tallies: dict[str, StreamTally] = {}
+        self._gate = StateGate(self._write_state_message, time.monotonic)
+        self.delivery = self._connect()
+
+    def _connect(self) -> Delivery:
+        settings = self.settings
+        patience = Patience(
+            retries=settings.max_retries,
+            initial_seconds=settings.initial_backoff_ms / 1000,
+            max_seconds=settings.max_backoff_ms / 1000,
+            connect_seconds=settings.connect_timeout_seconds,
+            read_seconds=settings.read_timeout_seconds,
+        )
+        user_agent = f"{self.name}/{self.plugin_version}"
+        transport = Transport(settings.api_url, patience, user_agent=user_agent, logger=self.logger)
+        credentials = Credentials(
+            transport,
+            CredentialsFile(settings.credentials_file),
+            access_token=settings.access_token,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            refresh_token=settings.refresh_token,
+        )
+        return Delivery(
+            PinterestClient(transport, credentials, settings.ad_account_id),
+            patience,
+            self.logger,
+            max_identities=settings.batch_size_rows,
+            max_bytes=settings.max_request_bytes,
+            accepted=self._release_state,
+        )
+
+    # Configuration
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002 - the SDK's signature
+        """Check the configuration by our own rules: the SDK's messages show values and its exit code is 1."""
+        sdk_settings: dict[str, Any] = {"properties": {}}
+        self.append_builtin_config(sdk_settings)
+        self.settings, self._config = resolve(self._config, sdk_settings["properties"], os.environ)
+        return []
+
+    @classmethod
+    def _configuration(cls, paths: tuple[str, ...]) -> dict[str, Any]:
+        """Read the configuration that `--config` names: files, and the environment for the word ENV."""
+        config = read_config_files(tuple(path for path in paths if path != "ENV"))
+        if "ENV" in paths:
+            schema = config_jsonschema()
+            cls.append_builtin_config(schema)
+            config |= read_environment(schema, cls._env_var_prefix, Path.cwd())
+        return config
+
+    @classmethod
+    def cb_config(cls, ctx: object, param: object, value: tuple[str, ...]) -> _ConfigInput:  # noqa: ARG003
+        """Read the configuration as the command line asks; the SDK calls this before anything else.
+
+        Raises:
+            ConfigurationError: a file or a variable cannot be read.
+        """
+        return _ConfigInput(config=cls._configuration(value))
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+    ) -> None:
+        """Run the target, as the command line asks.
+
+        Raises:
+            TargetError: the run failed; what could be delivered was, and its STATE is written.
+        """
+        if about:
+            cls.print_about(about_format)
+            return
+        target = cls(config=config.config if config is not None else None)
+        try:
+            target.listen(file_input)
+        except StreamError:
+            target.deliver_what_came_before()
+            raise
+        finally:
+            target.log_summary()
+
+    # Messages
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._assert_line_requires(message_dict, requires={"stream", "schema"})
+        schema = message_dict["schema"]
+        if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+            msg = f"The SCHEMA of stream {message_dict['stream']} has no properties. The tap is at fault."
+            raise StreamError(msg)
+        super()._process_schema_message(message_dict)
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Hand a row to its sinks.
+
+        Unlike the SDK's own method this keeps the `_sdc_` columns, which say that a row is deleted; does not parse
+        dates, where a bad one in any column would end the run; and never drains by age.
+        """
+        self._assert_line_requires(message_dict, requires={"stream", "record"})
+        stream, raw = message_dict["stream"], message_dict["record"]
+        line = self.message_reader.line
+        if stream not in self.mapper.stream_maps:
+            msg = f"A record of stream {stream} (line {line}) came before its SCHEMA. The tap is at fault."
+            raise RecordBeforeSchemaError(msg)
+        if not isinstance(raw, dict):
+            msg = f"The record on line {line} is not an object. The tap is at fault."
+            raise StreamError(msg)
+        for stream_map in self.mapper.stream_maps[stream]:
+            record = stream_map.transform(copy.copy(raw))
+            if record is None:
+                continue
+            sink = self.get_sink(stream_map.stream_alias, record=record)
+            if not isinstance(sink, CustomerListSink):  # pragma: no cover - default_sink_class makes no other
+                raise TypeError
+            sink.process_row(record, raw, line)
+            sink.record_counter_metric.increment()
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, since it would be written early."""
+        self._assert_line_requires(message_dict, requires={"value"})
+        self._gate.arrived(message_dict["value"], self.message_reader.line)
+        self._release_state()
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Pass over: it comes at the start, at the end, at both or never, and proves nothing about the stream."""
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        self._assert_line_requires(message_dict, requires={"stream"})
+        msg = (
+            f"Stream {message_dict['stream']} comes in BATCH files, which this version does not read yet. "
+            "Remove `batch_config` from the tap's settings."
+        )
+        raise ConfigurationError(msg)
+
+    def process_endofpipe(self) -> None:
+        """Deliver what waits and see to the audiences; the SDK then cleans up the sinks, which hold nothing.
+
+        Raises:
+            TargetError: something could not be delivered.
+        """
+        self.delivery.finish()
+        super().process_endofpipe()
+
+    def deliver_what_came_before(self) -> None:
+        """Deliver what was read before the stream broke.
+
+        Raises:
+            TargetError: something could not be delivered.
+        """
+        self.delivery.flush()
+
+    # State
+
+    def _tick(self) -> None:
+        """Send half-full batches that have kept a STATE waiting for too long."""
+        line = self._gate.overdue(STATE_PATIENCE_SECONDS)
+        if line is not None:
+            self.delivery.flush(before_line=line)
+
+    def _release_state(self) -> None:
+        self._gate.release(self.delivery.oldest_line)
+
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        """Write a STATE to standard output, whole even if a signal arrives meanwhile."""
+        with self._shield():
+            sys.stdout.write(serialize_json(state) + "\n")
+            sys.stdout.flush()
+
+    # Termination
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
+        if self._shielded:
+            self._signal = signum
+            return
+        raise Terminated(signum)
+
+    @contextlib.contextmanager
+    def _shield(self) -> Iterator[None]:
+        """Let a signal wait until the block is done."""
+        self._shielded = True
+        try:
+            yield
+        finally:
+            self._shielded = False
+        if self._signal is not None:
+            raise Terminated(self._signal)
+
+    # Reports
+
+    def log_summary(self) -> None:
+        """Tell what was read, rejected and sent, at INFO."""
+        for tally in self.tallies.values():
+            for line in tally.lines():
+                self.logger.info("%s", line)
+        for writer in self.delivery.writers:
+            if (summary := writer.summary()) is not None:
+                self.logger.info("%s", summary)
+
