@@ -37,8 +37,8 @@ class MissingKeyPropertyError(StreamError, MissingKeyPropertiesError):
     """A record lacks a property that its SCHEMA names as a key."""
 
 
-class Terminated(BaseException):  # noqa: N818 - not an error, and nothing that handles errors may swallow it
-    """SIGTERM or SIGINT arrived.
+class Terminated(BaseException):
+    """SIGTERM or SIGINT arrived: not an error, so that nothing that handles errors swallows it.
 
     Attributes:
         signum: the signal's number; the process exits with 128 more.

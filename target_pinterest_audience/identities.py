@@ -57,6 +57,7 @@ class Remark(Enum):
 
     EMPTY = "empty"
     OPTED_OUT = "all zeros: the person opted out of tracking"
+    WAS_DIGEST = "a digest already, sent as it came"
     LOOKS_LIKE_IDFA = "an upper-case mobile ad id: it looks like an IDFA and was kept upper-case"
     NOT_TEXT = "neither text nor empty"
     NOT_AN_EMAIL = "not an e-mail address"
@@ -65,9 +66,11 @@ class Remark(Enum):
         "32 hex digits: a device id without its dashes, or an MD5 digest; "
         "if it is a digest, set `hashing: prehashed`, else give the id with its dashes"
     )
-    NOT_AN_OPAQUE_ID = "not an id of this kind: it is a UUID or an address, or holds a comma, a blank or a control character"
+    NOT_AN_OPAQUE_ID = "not an id of this kind: a UUID, or with an @, a comma, a blank or a control character in it"
     NOT_A_DIGEST = "not a digest of 32, 40 or 64 hex digits"
     PLAIN_BUT_PREHASHED = "plain, although `hashing: prehashed` says that only digests come"
+    KEY_IS_NULL = "in a row whose key property is null, so that it cannot be told from others"
+    BREAKS_SCHEMA = "in a row that does not fit its stream's JSON schema (`validate_records`)"
     DIGEST_OF_NOTHING = "the digest of an empty value, of the word null or of an all-zero id"
 
     @property
@@ -76,7 +79,7 @@ class Remark(Enum):
         return self not in _HARMLESS
 
 
-_HARMLESS: Final = frozenset({Remark.EMPTY, Remark.OPTED_OUT, Remark.LOOKS_LIKE_IDFA})
+_HARMLESS: Final = frozenset({Remark.EMPTY, Remark.OPTED_OUT, Remark.WAS_DIGEST, Remark.LOOKS_LIKE_IDFA})
 
 
 class Identified(NamedTuple):
@@ -261,7 +264,7 @@ def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identi
         return _rejected(Remark.DIGEST_OF_NOTHING)
     if kind.md5_is_ambiguous and len(value) == _MD5_DIGITS and hashing is Hashing.AUTO:
         return _rejected(Remark.UUID_WITHOUT_DASHES)
-    return Identified(value, None)
+    return Identified(value, Remark.WAS_DIGEST if kind.hash_rule is HashRule.HASH else None)
 
 
 _EMPTY: Final = Identified(None, Remark.EMPTY)

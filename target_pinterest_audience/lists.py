@@ -176,7 +176,7 @@ class CustomerListWriter:
         for looks_left in range(self._patience.retries, -1, -1):
             try:
                 return create()
-            except OutcomeUnclearError as unclear:
+            except OutcomeUnclearError as unclear:  # noqa: PERF203 - one round is a request
                 self._logger.warning("%s Looking whether it was carried out.", unclear)
                 self._sleep(min(wait, self._patience.max_seconds))
                 wait *= 2

@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         logger.error("Standard output was closed, so no STATE can be handed over. Look at what runs the target.")  # noqa: TRY400
         return _BUG
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
         where = traceback.extract_tb(error.__traceback__)[-1]
         logger.error(  # noqa: TRY400 - a traceback's last line could hold a value
             "This is a bug in target-pinterest-audience (%s in %s, line %s). Please report it with these words; run "

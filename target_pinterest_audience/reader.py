@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NoReturn
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
@@ -89,7 +89,7 @@ class MessageReader(GenericSingerReader[bytes]):
         except msgspec.DecodeError:
             message = self._parse_leniently(line)
         if not isinstance(message, dict):
-            raise self._broken("is not a JSON object")
+            self._fail("is not a JSON object")
         return message
 
     @staticmethod
@@ -109,16 +109,17 @@ class MessageReader(GenericSingerReader[bytes]):
         try:
             return json.loads(line.decode("utf-8-sig"), parse_float=Decimal)
         except (ValueError, RecursionError):
-            raise self._broken("is not JSON: malformed, or cut off") from None
+            self._fail("is not JSON: malformed, or cut off")
 
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
-        raise self._broken("has no type that Singer knows" if "type" in message_dict else "has no type")
+        self._fail("has no type that Singer knows" if "type" in message_dict else "has no type")
 
-    def _broken(self, what: str) -> StreamError:
-        return StreamError(
+    def _fail(self, what: str) -> NoReturn:
+        msg = (
             f"Line {self.line} of the stream {what}. The tap, or what stands between it and the target, is at fault: "
             "look at its log."
         )
+        raise StreamError(msg) from None
 
     def _blocks(self, source: IO[Any]) -> Iterator[list[bytes]]:
         """Yield lists of whole lines, and an empty list as a sign of life while the source is silent."""

@@ -117,9 +117,7 @@ def plan_lists(
     }  # fmt: skip
 
 
-def _plan(
-    group: ListType | None, members: list[IdentityType], stream: str, settings: StreamSettings
-) -> ListPlan:
+def _plan(group: ListType | None, members: list[IdentityType], stream: str, settings: StreamSettings) -> ListPlan:
     suffix = f" - {group.value}" if group is not None else ""
     if settings.customer_list_id is not None:
         reference = ListReference(customer_list_id=settings.customer_list_id)

@@ -84,7 +84,7 @@ class RowReader:
             elif remark is Remark.OPTED_OUT:
                 self.tally.remark(column, remark, line)
 
-    def reject_row(self, record: Mapping[str, Any], reason: str, line: int) -> None:
+    def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> None:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason."""
         self.tally.bad_rows += 1
         for column, kind in self.columns.items():

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks import RecordSink
 
+from target_pinterest_audience.identities import IdentityType, Remark
 from target_pinterest_audience.pinterest import Operation
-from target_pinterest_audience.routing import find_columns, plan_lists
+from target_pinterest_audience.routing import ListReference, find_columns, plan_lists
 from target_pinterest_audience.rows import RowReader
 from target_pinterest_audience.settings import LoadMethod, Mode
 from target_pinterest_audience.tally import StreamTally
@@ -51,8 +52,8 @@ class CustomerListSink(RecordSink):
         stream = settings.for_stream(stream_name)
         self._delivery = target.delivery
         self._mode = stream.operation
-        self._lists = {}
-        columns = {}
+        self._lists: dict[IdentityType, ListReference] = {}
+        columns: dict[str, IdentityType] = {}
         if stream_name != MELTANO_TEST_STREAM:
             columns = find_columns(schema["properties"], stream_name, stream)
             self._lists = {
@@ -91,13 +92,13 @@ class CustomerListSink(RecordSink):
         deleted = rows.is_deleted(record, raw)
         rows.tally.deleted_rows += deleted
         if not rows.check_key(record, line):
-            rows.reject_row(record, "a key property is null, so the row cannot be told from others", line)
+            rows.reject_row(record, Remark.KEY_IS_NULL, line)
             return
         if deleted and self._mode is Mode.REMOVE:
             # The row no longer asks for anybody's removal, and it never asked for anything else.
             return
         if not deleted and not self._is_valid(record):
-            rows.reject_row(record, "the row does not fit its stream's JSON schema (`validate_records`)", line)
+            rows.reject_row(record, Remark.BREAKS_SCHEMA, line)
             return
         operation = Operation.REMOVE if deleted or self._mode is Mode.REMOVE else Operation.ADD
         for kind, identity in rows.identities(record, line):

@@ -22,16 +22,16 @@ class StreamTally:
     received: int = 0
     """Identities that were read, good or bad; what is empty or opted out is none."""
     rejected: int = 0
-    remarks: Counter[tuple[str, Remark | str]] = field(default_factory=Counter)
+    remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
-    first_lines: dict[tuple[str, Remark | str], int] = field(default_factory=dict)
+    first_lines: dict[tuple[str, Remark], int] = field(default_factory=dict)
 
-    def remark(self, column: str, remark: Remark | str, line: int) -> None:
+    def remark(self, column: str, remark: Remark, line: int) -> None:
         """Count a remark about a column, and keep the line where it was first made."""
         self.remarks[column, remark] += 1
         self.first_lines.setdefault((column, remark), line)
 
-    def reject(self, column: str, remark: Remark | str, line: int) -> None:
+    def reject(self, column: str, remark: Remark, line: int) -> None:
         """Count a rejected identity."""
         self.received += 1
         self.rejected += 1
@@ -41,9 +41,11 @@ class StreamTally:
         """Yield the counts as sentences."""
         deleted = f", {self.deleted_rows:,} of them deleted at the source" if self.deleted_rows else ""
         yield f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} identities, {self.rejected:,} rejected"
-        for (column, remark), count in self.remarks.most_common():
-            words = remark.value if isinstance(remark, Remark) else remark
-            yield f"{self.stream}: {column}: {count:,} × {words} (first on line {self.first_lines[column, remark]:,})"
+        rejections_first = sorted(self.remarks, key=lambda key: (not key[1].rejects, -self.remarks[key]))
+        for column, remark in rejections_first:
+            verdict = "rejected" if remark.rejects else "note"
+            count, first = self.remarks[column, remark], self.first_lines[column, remark]
+            yield f"{self.stream}: {verdict}: {column}: {count:,} times {remark.value} (first on line {first:,})"
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
+from singer_sdk.exceptions import MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib.json import serialize_json
@@ -28,6 +29,8 @@ from target_pinterest_audience.tally import StreamTally
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from singer_sdk.mapper import StreamMap
 
 STATE_PATIENCE_SECONDS = 60.0
 """How long a STATE waits for batches to fill before they are sent half-full."""
@@ -116,6 +119,18 @@ class TargetPinterestAudience(Target):
 
     # Configuration
 
+    def setup_mapper(self) -> None:
+        """Prepare the stream maps.
+
+        Raises:
+            ConfigurationError: they have a form that the SDK does not take.
+        """
+        try:
+            super().setup_mapper()
+        except (MappingError, TypeError) as error:
+            msg = f"`stream_maps` cannot be used: {error}"
+            raise ConfigurationError(msg) from None
+
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002 - the SDK's signature
         """Check the configuration by our own rules: the SDK's messages show values and its exit code is 1."""
         sdk_settings: dict[str, Any] = {"properties": {}}
@@ -176,7 +191,11 @@ class TargetPinterestAudience(Target):
         if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
             msg = f"The SCHEMA of stream {message_dict['stream']} has no properties. The tap is at fault."
             raise StreamError(msg)
-        super()._process_schema_message(message_dict)
+        try:
+            super()._process_schema_message(message_dict)
+        except (MappingError, NotImplementedError) as error:
+            msg = f"`stream_maps` cannot be used for stream {message_dict['stream']}: {error}"
+            raise ConfigurationError(msg) from None
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Hand a row to its sinks.
@@ -194,7 +213,7 @@ class TargetPinterestAudience(Target):
             msg = f"The record on line {line} is not an object. The tap is at fault."
             raise StreamError(msg)
         for stream_map in self.mapper.stream_maps[stream]:
-            record = stream_map.transform(copy.copy(raw))
+            record = self._transform(stream_map, raw, line)
             if record is None:
                 continue
             sink = self.get_sink(stream_map.stream_alias, record=record)
@@ -203,8 +222,23 @@ class TargetPinterestAudience(Target):
             sink.process_row(record, raw, line)
             sink.record_counter_metric.increment()
 
+    def _transform(self, stream_map: StreamMap, raw: dict[str, Any], line: int) -> dict[str, Any] | None:
+        """Apply a stream map to a row; None if it filters the row out.
+
+        Raises:
+            ConfigurationError: an expression fails for this row.
+        """
+        try:
+            return stream_map.transform(copy.copy(raw))
+        except Exception as error:  # noqa: BLE001 - an expression can raise anything, and its message holds values
+            msg = (
+                f"`stream_maps` fails for the record of stream {stream_map.stream_alias} on line {line} "
+                f"({type(error).__name__}). Make the expression work for every row, nulls included."
+            )
+            raise ConfigurationError(msg) from None
+
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, since it would be written early."""
+        """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, or it would write it early."""
         self._assert_line_requires(message_dict, requires={"value"})
         self._gate.arrived(message_dict["value"], self.message_reader.line)
         self._release_state()
@@ -284,4 +318,3 @@ class TargetPinterestAudience(Target):
         for writer in self.delivery.writers:
             if (summary := writer.summary()) is not None:
                 self.logger.info("%s", summary)
-

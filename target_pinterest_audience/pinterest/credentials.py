@@ -51,7 +51,7 @@ class CredentialsFile:
         except FileNotFoundError:
             return configured
         except (OSError, msgspec.DecodeError):
-            msg = f"The credentials file {self._path} cannot be read. Repair or delete it; then sign in again if needed."
+            msg = f"The credentials file {self._path} cannot be read. Repair it, or delete it and sign in again."
             raise ConfigurationError(msg) from None
         return stored.refresh_token if stored.origin == _digest(configured) else configured
 
@@ -127,7 +127,7 @@ class Credentials:
         try:
             tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
         except (RefusedError, TokenExpiredError) as error:
-            msg = f"Pinterest does not accept the refresh token any more. Sign in again and set `refresh_token`. {error}"
+            msg = f"Pinterest does not accept the refresh token. Sign in again and set `refresh_token`. {error}"
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
         if tokens.refresh_token is not None and tokens.refresh_token != newest:
             self._file.keep(tokens.refresh_token, self._refresh_token)

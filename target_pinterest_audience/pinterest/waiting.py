@@ -44,5 +44,3 @@ def _parse(text: str, now: float) -> float | None:
     if number != number:  # noqa: PLR0124 - only NaN differs from itself
         return None
     return number - now if number > _EPOCH_FLOOR else number
-
-

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jsonschema import Draft7Validator
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from target_pinterest_audience.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
 
 _KINDS = {
     "array": "a list",
@@ -20,6 +17,7 @@ _KINDS = {
     "object": "an object of names and values",
     "string": "text",
 }
+_NO_FORM = "does not have the form that its description asks for"
 
 
 def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str = "") -> None:
@@ -60,14 +58,23 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "")
         if isinstance(value, str) and not value.strip():
             msg = f"`{where}{name}` is empty. Give it a value, or leave it out."
             raise ConfigurationError(msg)
-        for error in Draft7Validator(rules).iter_errors(value):
-            msg = f"`{where}{name}` {_rule(error)}."
+        broken = _broken_rule(value, rules)
+        if broken is not None:
+            msg = f"`{where}{name}` {broken}."
             raise ConfigurationError(msg)
 
 
-def _rule(error: ValidationError) -> str:
+def _broken_rule(value: object, rules: Mapping[str, Any]) -> str | None:
     """Say which rule a value breaks, from the schema alone: the library's own message shows the value."""
-    limit = error.validator_value
+    try:
+        error = next(DEFAULT_JSONSCHEMA_VALIDATOR(rules).iter_errors(value), None)
+    except AttributeError:
+        # singer-sdk 0.54.9 has a text among the schemas of `stream_maps.*.__else__`; the validator gets as far as that,
+        # and fails, only if the value fits none of the real ones.
+        return _NO_FORM
+    if error is None:
+        return None
+    limit: Any = error.validator_value
     if error.validator == "type":
         kinds = [limit] if isinstance(limit, str) else limit
         return f"must be {' or '.join(_KINDS[kind] for kind in kinds if kind in _KINDS)}"
@@ -79,4 +86,4 @@ def _rule(error: ValidationError) -> str:
         return f"must be at least {limit}"
     if error.validator == "maximum":
         return f"must be at most {limit}"
-    return "does not have the form that its description asks for"
+    return _NO_FORM

@@ -115,8 +115,8 @@ _PER_STREAM = (
         "identity_columns",
         th.ObjectType(additional_properties=True),
         title="Identity columns",
-        description="Which columns hold which type of identity, such as `{\"mail\": \"EMAIL\", \"ios_id\": \"IDFA\"}`. "
-        "Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default columns are found by name.",
+        description='Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. '
+        "Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default, columns are found by name.",
     ),
     th.Property(
         "one_list_per_type",
@@ -155,7 +155,7 @@ _PER_STREAM = (
         "consent_column",
         th.StringType,
         title="Consent column",
-        description="A row whose value here is not true, 1, \"true\", \"yes\" or \"granted\" refuses to be on the list.",
+        description='A row whose value here is not true, 1, "true", "yes" or "granted" refuses to be on the list.',
     ),
     th.Property(
         "list_name_column",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -121,16 +121,20 @@ def resolve(
         hash_algorithm=HashAlgorithm(config["hash_algorithm"]),
         api_url=config["api_url"].rstrip("/"),
         credentials_file=credentials_path(config.get("credentials_file"), config.get("ledger_url"), environ),
-        **{name: config.get(name) for name in _PLAIN_FIELDS},
+        ad_account_id=config["ad_account_id"],
+        access_token=config.get("access_token"),
+        client_id=config.get("client_id"),
+        client_secret=config.get("client_secret"),
+        refresh_token=config.get("refresh_token"),
+        batch_size_rows=config["batch_size_rows"],
+        max_request_bytes=config["max_request_bytes"],
+        max_retries=config["max_retries"],
+        initial_backoff_ms=config["initial_backoff_ms"],
+        max_backoff_ms=config["max_backoff_ms"],
+        connect_timeout_seconds=config["connect_timeout_seconds"],
+        read_timeout_seconds=config["read_timeout_seconds"],
     )
     return settings, config
-
-
-_PLAIN_FIELDS = [
-    field.name
-    for field in fields(Settings)
-    if field.name not in {"default_stream", "streams", "hashing", "hash_algorithm", "api_url", "credentials_file"}
-]
 
 
 def _ids_as_text(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
         directory: where `.env` is looked for, and nowhere else.
 
     Raises:
-        ConfigurationError: a value does not have the type of its setting, or a variable with the prefix names no setting.
+        ConfigurationError: a value does not have its setting's type, or a variable with the prefix names no setting.
     """
     variables = {**dotenv_values(directory / ".env"), **os.environ}
     names = [name.removeprefix(prefix).lower() for name in variables if name.startswith(prefix)]

@@ -1,0 +1,126 @@
+"""The command `pinterest-audience demo`: a whole run, told step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from target_pinterest_audience.demo import customers
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.emulator import Emulator
+
+_ACCOUNT: Final = "549755885175"
+_TOKEN: Final = "demo-token"  # noqa: S105 - opens nothing but the emulator
+_PROCESSING_SECONDS: Final = 0.5
+_SAMPLE_ROWS: Final = 6
+
+
+@click.command()
+def demo() -> None:
+    """Watch 2,000 invented customers become a Pinterest customer list.
+
+    Starts a stand-in for Pinterest on this machine, pipes a Singer stream through the real target, and shows what
+    happened. Nothing leaves this machine. Example: pinterest-audience demo
+    """
+    try:
+        from target_pinterest_audience.emulator import Emulator  # noqa: PLC0415 - an extra, which may be missing
+    except ModuleNotFoundError:
+        msg = "The demo needs the emulator: pip install 'target-pinterest-audience[emulator]'"
+        raise click.ClickException(msg) from None
+    with tempfile.TemporaryDirectory(prefix="pinterest-audience-demo-") as folder:
+        stream = Path(folder) / "customers.singer"
+        stream.write_text("\n".join(customers.messages()) + "\n", encoding="utf-8")
+        _show_stream(stream)
+        emulator = Emulator(access_token=_TOKEN, ad_account_id=_ACCOUNT, processing_seconds=_PROCESSING_SECONDS)
+        with emulator:
+            _run_target(Path(folder), stream, emulator.url)
+            _show_pinterest(emulator)
+
+
+def _title(number: int, text: str) -> None:
+    click.echo()
+    click.secho(f"{number}. {text}", bold=True)
+
+
+def _show_stream(stream: Path) -> None:
+    click.echo("target-pinterest-audience keeps a Pinterest customer list in step with a table of yours.")
+    click.echo("Rows come as a Singer stream: JSON lines, from any of hundreds of taps (PostgreSQL, BigQuery, ...).")
+    _title(1, f"The table: {customers.CUSTOMERS:,} invented customers, as untidy as real ones")
+    lines = stream.read_text(encoding="utf-8").splitlines()
+    for line in lines[1 : _SAMPLE_ROWS + 1]:
+        record = json.loads(line)["record"]
+        click.echo(f"   {json.dumps({key: record[key] for key in ('email', 'idfa', 'gaid')}, ensure_ascii=False)}")
+    click.echo("   ...")
+    click.echo("   Addresses with blanks and capitals, digests, ids of iPhones (idfa) and of Android devices (gaid),")
+    click.echo("   nulls, and some rows that are plainly wrong. Ten rows are marked as deleted.")
+
+
+def _run_target(folder: Path, stream: Path, url: str) -> None:
+    """Run the target as a process of its own, as a pipeline does, and show its log.
+
+    Raises:
+        ClickException: it did not end well.
+    """
+    config = {
+        "ad_account_id": _ACCOUNT,
+        "access_token": _TOKEN,
+        "api_url": url,
+        "load_method": "append-only",
+        "batch_size_rows": 1_000,
+        "initial_backoff_ms": 10,
+        "credentials_file": str(folder / "credentials.json"),
+    }
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    _title(2, "The run: target-pinterest-audience --config config.json < customers.singer")
+    command = [sys.executable, "-m", "target_pinterest_audience", "--config", str(folder / "config.json")]
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("LOGLEVEL")}
+    started = time.monotonic()
+    with stream.open("rb") as source:
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, stdin=source, capture_output=True, text=True, encoding="utf-8", check=False, env=environment
+        )
+    seconds = time.monotonic() - started
+    for line in done.stderr.splitlines():
+        parts = [part.strip() for part in line.split("|", 3)]
+        logger, message = (parts[2], parts[3]) if len(parts) > 3 else ("", line)  # noqa: PLR2004 - time, level, logger
+        if logger == "target-pinterest-audience" and not message.startswith(("Skipping", "Reader")):
+            click.echo(f"   {message}")
+    if done.returncode:
+        msg = f"The target ended with exit code {done.returncode}."
+        raise click.ClickException(msg)
+    click.echo(f"   exit code 0, after {seconds:.1f} s; the last STATE, from which the next run goes on:")
+    click.echo(f"   {done.stdout.splitlines()[-1]}")
+
+
+def _show_pinterest(emulator: Emulator) -> None:
+    backend = emulator.backend
+    _title(3, "What Pinterest received")
+    for (method, path), count in Counter((call.method, call.path) for call in backend.calls).items():
+        click.echo(f"   {count} x {method} {path}")
+    writes = backend.writes()
+    records = str((writes[0].request or {}).get("records"))
+    click.echo(f'   the first request\'s records: "{records[:90]}..."')
+    plain = sum("@" in json.dumps(call.request) for call in backend.calls)
+    click.echo(f"   requests with a plain address in them: {plain}")
+    _title(4, "What exists now")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(each.status == "INITIALIZING" for each in backend.audiences()):
+        time.sleep(0.05)
+    for each in backend.customer_lists():
+        members = len(backend.members(each.id))
+        click.echo(f'   customer list "{each.name}", id {each.id}: {members:,} members, {each.status}')
+    for audience in backend.audiences():
+        click.echo(f'   audience "{audience.name}", id {audience.id}: {audience.status}, so campaigns can target it')
+    click.echo()
+    click.echo("Pinterest was played by `pinterest-audience emulator`; nothing left this machine.")
+    click.echo("Next: point a tap of yours at it, as the README shows.")

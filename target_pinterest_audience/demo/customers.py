@@ -1,0 +1,90 @@
+"""An invented table of customers as a tap would send it: as untidy as real ones, and the same at every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import uuid
+from collections.abc import Iterator
+from typing import Any, Final
+
+CUSTOMERS: Final = 2_000
+STREAM: Final = "customers"
+
+_FIRST: Final = ("Ada", "Björn", "Chloé", "Dmitri", "Emeka", "Fatima", "Grace", "Hiro", "Inés", "Jonas")
+_LAST: Final = ("Adeyemi", "Berg", "Castro", "Dubois", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen")
+_DOMAINS: Final = ("example.com", "example.org", "mail.example.net")
+_NULLABLE: Final = {"type": ["string", "null"]}
+_BAD_ADDRESSES: Final = ("no address", "ada@localhost", "ada@@example.com", "ada,bob@example.com", '"Ada"@example.com')
+
+
+def messages() -> Iterator[str]:
+    """Yield the stream, a Singer message a line."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "email": _NULLABLE,
+            "idfa": _NULLABLE,
+            "gaid": _NULLABLE,
+            "updated_at": {**_NULLABLE, "format": "date-time"},
+            "_sdc_deleted_at": {**_NULLABLE, "format": "date-time"},
+        },
+    }
+    yield _line(type="SCHEMA", stream=STREAM, schema=schema, key_properties=["id"], bookmark_properties=["updated_at"])
+    chance = random.Random(2026)  # noqa: S311 - the same customers at every run, nothing secret
+    addresses: list[str] = []
+    for number in range(1, CUSTOMERS + 1):
+        record = _customer(number, addresses, chance)
+        yield _line(type="RECORD", stream=STREAM, record=record)
+        if number % 500 == 0:
+            bookmark = {"replication_key": "updated_at", "replication_key_value": record["updated_at"]}
+            yield _line(type="STATE", value={"bookmarks": {STREAM: bookmark}})
+
+
+def _line(**message: Any) -> str:  # noqa: ANN401 - any JSON value
+    return json.dumps(message, ensure_ascii=False)
+
+
+def _customer(number: int, addresses: list[str], chance: random.Random) -> dict[str, Any]:
+    address = f"{chance.choice(_FIRST)}.{chance.choice(_LAST)}{number}@{chance.choice(_DOMAINS)}"
+    if number % 40 == 0:
+        # Families share an address.
+        address = addresses[-7]
+    addresses.append(address)
+    record: dict[str, Any] = {
+        "id": number,
+        "email": _email(address, chance),
+        "idfa": _device(chance, upper=True),
+        "gaid": _device(chance, upper=False),
+        "updated_at": f"2026-11-{1 + number * 20 // CUSTOMERS:02d}T{number % 24:02d}:{number % 60:02d}:00+00:00",
+    }
+    if number % 199 == 0:
+        record["_sdc_deleted_at"] = "2026-11-21T06:00:00+00:00"
+    return record
+
+
+def _email(address: str, chance: random.Random) -> str | None:
+    fate = chance.random()
+    if fate < 0.05:  # noqa: PLR2004 - shares of the customers
+        return None
+    if fate < 0.07:  # noqa: PLR2004
+        return chance.choice(_BAD_ADDRESSES)
+    if fate < 0.15:  # noqa: PLR2004
+        return hashlib.sha256(address.lower().encode()).hexdigest()
+    if fate < 0.25:  # noqa: PLR2004
+        return f" {address.upper()}\u00a0"
+    return address
+
+
+def _device(chance: random.Random, *, upper: bool) -> str | None:
+    fate = chance.random()
+    if fate < 0.7:  # noqa: PLR2004 - shares of the customers
+        return None
+    if fate < 0.72:  # noqa: PLR2004
+        return str(uuid.UUID(int=0))
+    identity = uuid.UUID(int=chance.getrandbits(128), version=4)
+    if fate < 0.73:  # noqa: PLR2004
+        return identity.hex
+    return str(identity).upper() if upper else str(identity)

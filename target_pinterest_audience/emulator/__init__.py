@@ -1,0 +1,18 @@
+"""A stateful stand-in for the part of Pinterest's API v5 that has to do with customer lists.
+
+Pinterest has no sandbox for them. `Emulator` serves it over HTTP; `Backend` is the same without a socket. Only
+serving needs Werkzeug, which comes with the extra `target-pinterest-audience[emulator]`.
+"""
+
+from __future__ import annotations
+
+from target_pinterest_audience.emulator.audiences import Audience
+from target_pinterest_audience.emulator.backend import Backend
+from target_pinterest_audience.emulator.calls import Call
+from target_pinterest_audience.emulator.customer_lists import CustomerList
+from target_pinterest_audience.emulator.errors import ApiError
+from target_pinterest_audience.emulator.faults import Fault
+from target_pinterest_audience.emulator.server import Emulator
+from target_pinterest_audience.emulator.settings import Settings
+
+__all__ = ["ApiError", "Audience", "Backend", "Call", "CustomerList", "Emulator", "Fault", "Settings"]

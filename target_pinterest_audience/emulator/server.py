@@ -1,0 +1,134 @@
+"""The emulator: a backend, served on the loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import random as random_module
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final
+
+from typing_extensions import Self, Unpack
+
+from target_pinterest_audience.emulator.backend import Backend
+from target_pinterest_audience.emulator.errors import DropConnection
+from target_pinterest_audience.emulator.http_server import HttpServer
+from target_pinterest_audience.emulator.settings import Settings, SettingsOptions
+
+DEFAULT_HOST: Final = "127.0.0.1"
+
+
+class Emulator:
+    """A stand-in for Pinterest's API v5, from `with Emulator() as emulator:` to the end of the block.
+
+    Attributes:
+        backend: the state: what is there, what was called, what shall go wrong. It outlives a stop.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = DEFAULT_HOST,
+        port: int = 0,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.time,
+        random: random_module.Random | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> None:
+        """Prepare an emulator; nothing listens yet.
+
+        Args:
+            host: where to listen: `localhost` or an address of the loopback.
+            port: 0 for any that is free.
+            verbose: whether to log every request to stderr.
+            clock: returns the time in seconds since the epoch, for everything but latency and delays.
+            random: makes tokens and request ids; None for one that makes the same ones every time.
+            settings: the fields of `Settings`.
+
+        Raises:
+            ValueError: the host is not on the loopback, or a setting is out of its bounds.
+        """
+        self._host: Final = _loopback_address(host)
+        self._port: Final = port
+        self._verbose: Final = verbose
+        self.backend: Final = Backend(Settings(**settings), clock=clock, random=random)
+        self._stopping = threading.Event()
+        self._server: HttpServer | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL of the API, e.g. `http://127.0.0.1:8080/v5`.
+
+        Raises:
+            RuntimeError: it is not listening.
+        """
+        if self._server is None:
+            message = "the emulator is not started"
+            raise RuntimeError(message)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._server.port}/v5"
+
+    def start(self) -> Self:
+        """Listen, and answer in threads of its own.
+
+        Returns:
+            The emulator itself.
+
+        Raises:
+            ModuleNotFoundError: Werkzeug is not installed.
+            OSError: the address cannot be listened on.
+        """
+        # Werkzeug comes with an extra: what only names the emulator must work without it.
+        from target_pinterest_audience.emulator.app import Application  # noqa: PLC0415 - for the reason above
+
+        self._stopping = threading.Event()
+        self._server = HttpServer(self._host, self._port, Application(self.backend, self._sleep), verbose=self._verbose)
+        return self
+
+    def stop(self) -> None:
+        """Close everything and wait for the threads; calls under way are reset. Stopping twice does no harm."""
+        self._stopping.set()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, unless the emulator stops meanwhile.
+
+        Raises:
+            DropConnection: it does.
+        """
+        if seconds > 0 and self._stopping.wait(seconds):
+            raise DropConnection
+
+
+def _loopback_address(host: str) -> str:
+    """Return the address to listen on.
+
+    Anybody who reaches the control endpoints can read what was uploaded, so they stay on this machine.
+
+    Raises:
+        ValueError: it is not one of the loopback.
+    """
+    if host == "localhost":
+        return DEFAULT_HOST
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        message = "the emulator listens on the loopback only: localhost, 127.0.0.1 or ::1"
+        raise ValueError(message)
+    return host

@@ -1,0 +1,110 @@
+"""What can be set about the emulated Pinterest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypedDict
+
+# Pinterest's API description 5.23: page_size is 1 to 250; other bounds follow from what the settings mean.
+_BOUNDS: Final[dict[str, tuple[float, float]]] = {
+    "match_percent": (0, 100),
+    "page_size_limit": (1, 250),
+    "latency_ms": (0, float("inf")),
+    "processing_seconds": (0, float("inf")),
+    "audience_minimum": (0, float("inf")),
+    "access_token_lifetime_seconds": (0, float("inf")),
+    "refresh_token_lifetime_seconds": (0, float("inf")),
+    "ads_read_per_minute": (0, float("inf")),
+    "ads_write_per_minute": (0, float("inf")),
+    "org_read_per_minute": (0, float("inf")),
+}
+
+_DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options of an emulator; each has a default that suits a test.
+
+    Attributes:
+        access_token: the Bearer token that works from the start.
+        restricted_tokens: Bearer tokens that are known and yet answered 401 code 3.
+        client_id: the application's id, for the token endpoint.
+        client_secret: the application's secret, for the token endpoint.
+        refresh_token: the refresh token that works from the start.
+        revoke_old_refresh_token: whether a refresh token works once only. Whether Pinterest's does is not known.
+        access_token_lifetime_seconds: how long an access token works; Pinterest's work 30 days.
+        refresh_token_lifetime_seconds: how long a refresh token works; Pinterest's work 60 days.
+        ad_account_id: the one ad account that exists.
+        ad_account_name: its name.
+        permissions: the business access roles that the account shows.
+        forbidden_ad_account_ids: accounts that exist but are somebody else's: 403 code 29.
+        latency_ms: how long every call takes at least, in milliseconds.
+        page_size_limit: the largest page handed out, whatever `page_size` asks for; an honest client follows the
+            bookmarks and does not notice.
+        processing_seconds: how long after its last update a list stays PROCESSING, and an audience INITIALIZING.
+        match_percent: the share of a list's members that counts as matched, rounded down.
+        audience_minimum: an audience on a list with fewer matched members is refused with 400; 0 refuses none.
+        ads_read_per_minute: calls per minute in Pinterest's rate category of that name.
+        ads_write_per_minute: the same.
+        org_read_per_minute: the same.
+        max_calls: how many calls are remembered, the newest; None remembers all.
+
+    Raises:
+        ValueError: a number is out of its bounds; the message names the setting.
+    """
+
+    access_token: str = "emulator-token"  # noqa: S105 - made up, opens nothing
+    restricted_tokens: tuple[str, ...] = ()
+    client_id: str = "emulator-app"
+    client_secret: str = "emulator-secret"  # noqa: S105 - made up, opens nothing
+    refresh_token: str = "emulator-refresh"  # noqa: S105 - made up, opens nothing
+    revoke_old_refresh_token: bool = True
+    access_token_lifetime_seconds: float = 30 * _DAY_SECONDS
+    refresh_token_lifetime_seconds: float = 60 * _DAY_SECONDS
+    ad_account_id: str = "549755885175"
+    ad_account_name: str = "Emulated ad account"
+    permissions: tuple[str, ...] = ("OWNER",)
+    forbidden_ad_account_ids: tuple[str, ...] = ()
+    latency_ms: float = 0
+    page_size_limit: int = 250
+    processing_seconds: float = 2.0
+    match_percent: float = 100
+    audience_minimum: int = 0
+    ads_read_per_minute: int = 1000
+    ads_write_per_minute: int = 400
+    org_read_per_minute: int = 1000
+    max_calls: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                message = f"{name} must be from {least:g} to {most:g}"
+                raise ValueError(message)
+
+
+class SettingsOptions(TypedDict, total=False):
+    """The fields of `Settings` as keyword arguments, so that `Emulator(...)` takes them by name and type."""
+
+    access_token: str
+    restricted_tokens: tuple[str, ...]
+    client_id: str
+    client_secret: str
+    refresh_token: str
+    revoke_old_refresh_token: bool
+    access_token_lifetime_seconds: float
+    refresh_token_lifetime_seconds: float
+    ad_account_id: str
+    ad_account_name: str
+    permissions: tuple[str, ...]
+    forbidden_ad_account_ids: tuple[str, ...]
+    latency_ms: float
+    page_size_limit: int
+    processing_seconds: float
+    match_percent: float
+    audience_minimum: int
+    ads_read_per_minute: int
+    ads_write_per_minute: int
+    org_read_per_minute: int
+    max_calls: int | None

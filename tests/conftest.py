@@ -1,0 +1,98 @@
+"""What many tests share: the emulator as a fixture, and the target as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator
+from tests.emulator.contract import assert_contract
+
+ACCOUNT = "549755885175"
+TOKEN = "emulator-token"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="take a skipped test for a failed one")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and nothing may be: {report.longrepr}"
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run of the target ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def states(self) -> list[Any]:
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The process's environment without what would change how the target runs."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TARGET_PINTEREST", "MELTANO", "LOGLEVEL"))}
+    return {**kept, **variables}
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """A fresh Pinterest whose every answer, and every request to it, is held against the contract at the end."""
+    with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as server:
+        yield server
+        assert_contract(server.backend.calls)
+
+
+@pytest.fixture
+def config(emulator: Emulator, tmp_path: Path) -> dict[str, Any]:
+    """Settings that reach the emulator and lose no time in retries."""
+    return {
+        "ad_account_id": ACCOUNT,
+        "access_token": TOKEN,
+        "api_url": emulator.url,
+        "load_method": "append-only",
+        "initial_backoff_ms": 1,
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+    }
+
+
+def command(config: dict[str, Any], folder: Path) -> list[str]:
+    """The command line of the target, with its configuration in a file."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return [sys.executable, "-m", "target_pinterest_audience", "--config", str(path)]
+
+
+@pytest.fixture
+def run_target(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
+    """Run the target as a process, over a stream given as messages, as text or as bytes."""
+
+    def run(stream: list[dict[str, Any]] | str | bytes, **settings: Any) -> Run:
+        if isinstance(stream, list):
+            stream = "".join(json.dumps(message) + "\n" for message in stream)
+        if isinstance(stream, str):
+            stream = stream.encode()
+        merged = {name: value for name, value in {**config, **settings}.items() if value is not None}
+        done = subprocess.run(
+            command(merged, tmp_path), input=stream, capture_output=True, check=False, timeout=120, env=environment()
+        )
+        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run

@@ -1,0 +1,32 @@
+"""An emulator on a socket, and a way to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import pytest
+import requests
+
+from target_pinterest_audience.emulator import Emulator
+
+Api: TypeAlias = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def api(emulator: Emulator) -> Iterator[Api]:
+    """Call the emulator over one connection: `api("GET", "/customer_lists")` is below the ad account."""
+    with requests.Session() as session:
+        session.headers["Authorization"] = "Bearer emulator-token"
+
+        def call(method: str, path: str, body: object = None, **options: Any) -> requests.Response:
+            url = f"{emulator.url}/ad_accounts/549755885175{path}"
+            return session.request(method, url, json=body, **{"timeout": 10, **options})
+
+        yield call

@@ -1,0 +1,1 @@
+"""The target among real parts: PostgreSQL, tap-postgres and Meltano."""

@@ -1,0 +1,201 @@
+"""A PostgreSQL server for tests: made from nothing, reachable on the loopback only, gone at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_DEADLINE_SECONDS = 30
+_ATTEMPTS = 5
+_SUPERUSER = "postgres"
+
+
+class SqlError(Exception):
+    """PostgreSQL refused a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database, and the way to it."""
+
+    bin: Path
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+
+    def execute(self, sql: str) -> str:
+        """Run statements, each in a transaction of its own unless they say otherwise.
+
+        Returns:
+            What they select: a line for each row, columns separated by |.
+
+        Raises:
+            SqlError: one of them failed; those after it are not run.
+        """
+        done = subprocess.run(
+            [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"],
+            input=sql,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_DEADLINE_SECONDS,
+            env={
+                **os.environ,
+                "PGCLIENTENCODING": "UTF8",
+                "PGDATABASE": self.name,
+                "PGHOST": self.host,
+                "PGPASSWORD": self.password,
+                "PGPORT": str(self.port),
+                "PGUSER": self.user,
+            },
+        )
+        if done.returncode != 0:
+            raise SqlError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows, given as column → value."""
+        # A dollar quote takes any text as it is; JSON itself escapes what a line cannot hold.
+        text = json.dumps(list(rows))
+        self.execute(f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $rows${text}$rows$)")  # noqa: S608
+
+
+class PostgresServer:
+    """A server that runs."""
+
+    def __init__(self, binaries: Path, port: int, password: str) -> None:
+        """Describe the server."""
+        self._admin = Database(binaries, "127.0.0.1", port, _SUPERUSER, password, "postgres")
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """Make a database, and drop it at the end with its replication slots."""
+        admin = self._admin
+        name = f"test_{secrets.token_hex(8)}"
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            yield Database(admin.bin, admin.host, admin.port, admin.user, admin.password, name)
+        finally:
+            # A walsender whose client was killed holds its slot until the server notices.
+            admin.execute(
+                f"SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots "  # noqa: S608 - our own name
+                f"WHERE database = '{name}' AND active; "
+                f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{name}'; "
+                f"DROP DATABASE {name} WITH (FORCE)"
+            )
+
+
+def find_binaries() -> Path | None:
+    """Return the folder of the newest PostgreSQL's own programs; None if there is no server on this machine."""
+    debian = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    versions = sorted((path.parent for path in debian), key=lambda path: float(path.parent.name))
+    if versions:
+        return versions[-1]
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+@contextmanager
+def run_server(binaries: Path) -> Iterator[PostgresServer]:
+    """Make a cluster, start its server, and stop and remove both at the end."""
+    # PostgreSQL refuses to run as root, and nobody else may enter pytest's own temporary folder.
+    with tempfile.TemporaryDirectory(prefix="test-postgres-") as folder:
+        home = Path(folder)
+        owner = _unprivileged_owner()
+        if owner:
+            os.chown(home, owner["user"], owner["group"])
+        password = secrets.token_hex(16)
+        password_file = home / "password"
+        password_file.write_text(password)
+        data = home / "data"
+        subprocess.run(
+            [
+                binaries / "initdb", "--pgdata", data, "--username", _SUPERUSER, "--pwfile", password_file,
+                "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale", "--no-sync",
+            ],
+            check=True, capture_output=True, cwd=home, timeout=_DEADLINE_SECONDS, **owner,
+        )  # fmt: skip
+        process, port = _start(binaries, data, owner)
+        try:
+            yield PostgresServer(binaries, port, password)
+        finally:
+            _stop(process)
+
+
+def _unprivileged_owner() -> dict[str, Any]:
+    """Return what makes a child run as the user postgres, if we are root."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _start(binaries: Path, data: Path, owner: Mapping[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
+    """Start the server on a free port; another process may take the port first, so try some."""
+    log = data.parent / "server.log"
+    for _ in range(_ATTEMPTS):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "wal_level": "logical",
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "shared_buffers": "32MB",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [binaries / "postgres", "-D", data, *options],
+                cwd=data, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **owner,
+            )  # fmt: skip
+        if _is_ready(binaries, port, process):
+            return process, port
+        _stop(process)
+    msg = f"PostgreSQL did not start:\n{log.read_text(errors='replace')}"
+    raise RuntimeError(msg)
+
+
+def _is_ready(binaries: Path, port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server takes connections; false if it ended, or did not within the deadline."""
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        question: list[str | Path] = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        if subprocess.run(question, check=False, timeout=_DEADLINE_SECONDS).returncode == 0:
+            # Somebody answers; it is ours unless it died for want of the port.
+            return process.poll() is None
+        time.sleep(0.02)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop the server: without waiting for its clients, and if that does not help, at once."""
+    for signum in (signal.SIGINT, signal.SIGQUIT):
+        if process.poll() is None:
+            process.send_signal(signum)
+        try:
+            process.wait(_DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    process.kill()
+    process.wait()

@@ -1,0 +1,257 @@
+"""How the process ends: exit codes, half a stream, signals, and STATE while the pipe is silent."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience import target as target_module
+from target_pinterest_audience.emulator import Emulator, Fault
+from tests.conftest import Run, command, environment
+from tests.messages import address, digests, people, schema, state
+
+Target = Callable[..., Run]
+
+
+def lines(messages: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(message) + "\n" for message in messages).encode()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The target with an open pipe to it."""
+    process = subprocess.Popen(
+        command({**config, **settings}, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env=environment(),
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        (b'{"type": "RECORD", "stream": "customers", "rec', "is not JSON: malformed, or cut off"),
+        (b"person1@example.com\n", "is not JSON"),
+        (b'["person1@example.com"]\n', "is not a JSON object"),
+        (b'{"stream": "customers", "record": {"id": 9, "email": "person1@example.com"}}\n', "has no type"),
+        (b'{"type": "RECODR", "email": "person1@example.com"}\n', "has no type that Singer knows"),
+        (b'{"type": 7, "email": "person1@example.com"}\n', "has no type that Singer knows"),
+        (b'{"type": "RECORD", "stream": "customers", "email": "person1@example.com"}\n', "lacks record"),
+        (b'{"type": "RECORD", "stream": "customers", "record": "person1@example.com"}\n', "is not an object"),
+        (b'{"type": "RECORD", "stream": "b", "record": {"email": "person1@example.com"}}\n', "came before its SCHEMA"),
+        (b'{"type": "RECORD", "stream": "customers", "record": {"email": "person1@example.com"}}\n', "key property id"),
+        (b'{"type": "SCHEMA", "stream": "b", "schema": {}}\n', "has no properties"),
+        (b'{"type": "STATE", "email": "person1@example.com"}\n', "lacks value"),
+    ],
+)
+def test_what_came_before_a_broken_line_is_delivered(
+    emulator: Emulator, run_target: Target, tail: bytes, words: str
+) -> None:
+    run = run_target(lines([schema("email"), *people(range(5)), state(1)]) + tail)
+    assert run.code == 8
+    assert words in run.stderr
+    assert "person1" not in run.stderr
+    assert run.states == [state(1)["value"]]
+    (made,) = emulator.backend.customer_lists()
+    assert emulator.backend.members(made.id) == digests(range(5))
+
+
+def test_a_last_line_without_its_newline_counts(run_target: Target) -> None:
+    run = run_target(lines([schema("email"), *people(range(5)), state(1)]).rstrip(b"\n"))
+    assert run.code == 0
+    assert run.states == [state(1)["value"]]
+
+
+def test_odd_json_that_python_takes_is_taken(emulator: Emulator, run_target: Target) -> None:
+    stream = b"\xef\xbb\xbf" + lines([schema("email", "x")])
+    stream += (
+        b'\n{"type": "RECORD", "stream": "customers", "record": {"id": 1, "email": "person1@example.com", "x": NaN}}\n'
+    )
+    stream += b'{"type": "RECORD", "stream": "customers", "record": {"id": 2, "email": "a\\ud800@example.com"}}\r\n'
+    run = run_target(stream)
+    assert run.code == 0, run.stderr
+    (made,) = emulator.backend.customer_lists()
+    assert emulator.backend.members(made.id) == digests([1])
+    assert "1 rejected" in run.stderr
+
+
+def test_a_line_of_many_megabytes_is_read(emulator: Emulator, run_target: Target) -> None:
+    long = {"type": "RECORD", "stream": "customers", "record": {"id": 1, "email": address(1), "note": "x" * 5_000_000}}
+    assert run_target([schema("email"), long, *people([2])]).code == 0
+    (made,) = emulator.backend.customer_lists()
+    assert emulator.backend.members(made.id) == digests([1, 2])
+
+
+def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
+    run = run_target(b"")
+    assert (run.code, run.stdout) == (0, "")
+    assert emulator.backend.calls == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (Fault(status=401, body={"code": 2, "message": "Authentication failed."}, times=None), 3, "access token"),
+        (
+            Fault(status=401, body={"code": 3, "message": "consumer type is not supported"}, times=None),
+            3,
+            "consumer type",
+        ),
+        (
+            Fault(status=403, body={"code": 29, "message": "You are not permitted"}, times=None),
+            3,
+            "You are not permitted",
+        ),
+        (Fault(status=503, times=None), 4, "not available"),
+        (Fault(reset=True, times=None), 4, "gave no answer"),
+        (Fault(status=502, body="<html>", times=None), 4, "not available"),
+        (Fault(status=200, body="garbage", times=None), 4, "not in the form"),
+        (Fault(status=429, headers={"Retry-After": "4000"}, times=None), 4, "limits the rate"),
+        (
+            Fault(method="PATCH", status=400, body={"code": 1, "message": "person1@example.com"}, times=None),
+            5,
+            "refuses",
+        ),
+        (Fault(method="PATCH", status=404, times=None), 2, "Check the ids"),
+    ],
+)
+def test_a_failure_that_stays_has_its_exit_code(
+    emulator: Emulator, run_target: Target, fault: Fault, code: int, words: str
+) -> None:
+    emulator.backend.create_list(name="customers", records=["a" * 64])
+    emulator.backend.inject(fault)
+    run = run_target([schema("email"), state(0), *people(range(5)), state(1)], max_retries=1)
+    assert run.code == code
+    assert words in run.stderr
+    assert run.states == [state(0)["value"]]
+    assert "Traceback" not in run.stderr
+    assert "person1" not in run.stderr
+
+
+def test_an_answer_that_reports_failures_is_no_success(emulator: Emulator, run_target: Target) -> None:
+    made = emulator.backend.create_list(name="customers", records=["a" * 64])
+    body = {"id": made.id, "name": "customers", "exceptions": {"code": 2, "message": "person1@example.com"}}
+    emulator.backend.inject(Fault(method="PATCH", status=200, body=body, times=None))
+    run = run_target([schema("email"), *people([1]), state(1)])
+    assert run.code == 5
+    assert run.states == []
+    assert "person1" not in run.stderr
+
+
+def test_a_configuration_mistake_ends_before_anything_is_read(run_target: Target, tmp_path: Path) -> None:
+    run = run_target(b"", consent_colum="opt_in_s3cr3t")
+    assert run.code == 2
+    assert "Did you mean `consent_column`" in run.stderr
+    assert "s3cr3t" not in run.stderr
+    argv = [*command({}, tmp_path)[:-1], str(tmp_path / "none.json")]
+    done = subprocess.run(argv, capture_output=True, check=False, env=environment())
+    assert done.returncode == 2
+    assert b"cannot be read" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_environment_and_the_env_file_configure_too(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
+    prefix = "TARGET_PINTEREST_AUDIENCE_"
+    variables = {prefix + name.upper(): str(value) for name, value in config.items() if name != "api_url"}
+    (tmp_path / ".env").write_text(f"{prefix}API_URL={emulator.url}\n")
+    argv = [*command({}, tmp_path)[:-1], "ENV"]
+    stream = lines([schema("email"), *people([1])])
+    done = subprocess.run(
+        argv, input=stream, capture_output=True, check=False, cwd=tmp_path, env=environment(**variables)
+    )
+    assert done.returncode == 0, done.stderr
+    (made,) = emulator.backend.customer_lists()
+    assert emulator.backend.members(made.id) == digests([1])
+
+
+def test_about_needs_no_configuration_and_no_network(tmp_path: Path) -> None:
+    argv = [*command({}, tmp_path)[:-2], "--about", "--format", "json"]
+    done = subprocess.run(argv, capture_output=True, check=True, env=environment())
+    about = json.loads(done.stdout)
+    assert about["name"] == "target-pinterest-audience"
+    assert about["settings"]["properties"]["access_token"]["secret"] is True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_with_what_was_accepted(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path, number: signal.Signals
+) -> None:
+    with running(config, tmp_path, batch_size_rows=10) as process:
+        assert process.stdin is not None
+        process.stdin.write(lines([schema("email"), *people(range(10)), state(1), *people(range(10, 15)), state(2)]))
+        process.stdin.flush()
+        wait_until(lambda: len(emulator.backend.writes()) == 1)
+        time.sleep(0.3)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert [json.loads(line) for line in stdout.splitlines()] == [state(1)["value"]]
+    assert signal.Signals(number).name.encode() in stderr
+    (made,) = emulator.backend.customer_lists()
+    assert emulator.backend.members(made.id) == digests(range(10))
+
+
+def test_a_signal_is_obeyed_while_pinterest_hangs(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
+    emulator.backend.inject(Fault(method="POST", delay_ms=8000))
+    with running(config, tmp_path, batch_size_rows=10) as process:
+        assert process.stdin is not None
+        process.stdin.write(lines([schema("email"), *people(range(10)), state(1)]))
+        process.stdin.flush()
+        wait_until(lambda: len(emulator.backend.calls) == 1)
+        time.sleep(0.3)
+        asked = time.monotonic()
+        process.terminate()
+        stdout, _ = process.communicate(timeout=10)
+        assert time.monotonic() - asked < 5
+    assert (process.returncode, stdout) == (143, b"")
+
+
+def test_a_full_batch_leaves_while_the_pipe_stays_open(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
+    with running(config, tmp_path, batch_size_rows=10) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(lines([schema("email"), *people(range(10)), state(1)]))
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline()) == state(1)["value"]
+        (made,) = emulator.backend.customer_lists()
+        assert emulator.backend.members(made.id) == digests(range(10))
+
+
+@pytest.mark.timeout(150)
+def test_a_state_waits_a_minute_for_a_half_full_batch_on_a_silent_pipe(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
+    with running(config, tmp_path) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(lines([schema("email"), *people(range(5)), state(1)]))
+        process.stdin.flush()
+        sent = time.monotonic()
+        assert json.loads(process.stdout.readline()) == state(1)["value"]
+        waited = time.monotonic() - sent
+        assert target_module.STATE_PATIENCE_SECONDS - 1 < waited < target_module.STATE_PATIENCE_SECONDS + 10
+        (made,) = emulator.backend.customer_lists()
+        assert emulator.backend.members(made.id) == digests(range(5))

@@ -1,0 +1,383 @@
+"""The real target process, over real sockets, against the emulator."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.emulator import Call, Emulator, Fault
+from tests.conftest import Run
+from tests.messages import address, digests, people, record, schema, sha256, state
+
+Target = Callable[..., Run]
+
+
+def members(emulator: Emulator, name: str = "customers") -> frozenset[str]:
+    (found,) = [each for each in emulator.backend.customer_lists() if each.name == name]
+    return emulator.backend.members(found.id)
+
+
+def sizes(emulator: Emulator) -> list[tuple[str, int]]:
+    return [(call.method, len(records(call))) for call in emulator.backend.writes()]
+
+
+def records(call: Call) -> list[str]:
+    assert call.request is not None
+    return str(call.request["records"]).split(",")
+
+
+def test_untidy_rows_become_exactly_the_expected_members(emulator: Emulator, run_target: Target) -> None:
+    chance = random.Random(7)
+    untidy: list[Callable[[str], str]] = [str, str.upper, lambda v: f" {v}\t", lambda v: f"\ufeff{v}\u00a0", sha256]
+    stream = [schema("email"), state(0)]
+    stream += [record(id=n, email=chance.choice(untidy)(address(n))) for n in range(25_003)]
+    stream += [record(id=30_000, email="no address"), record(id=30_001, email=None), state("last")]
+    run = run_target(stream)
+    assert run.code == 0
+    assert members(emulator) == digests(range(25_003))
+    assert sizes(emulator) == [("POST", 10_000), ("PATCH", 10_000), ("PATCH", 5_003)]
+    assert len(emulator.backend.audiences()) == 1
+    assert run.states == [state(0)["value"], state("last")["value"]]
+    assert "@" not in run.stderr
+    assert "25,005 rows; 25,004 identities, 1 rejected" in run.stderr
+
+
+def test_every_type_goes_by_its_default_name_to_its_list(emulator: Emulator, run_target: Target) -> None:
+    uuid = "ea7583cd-b890-48bc-8f00-0123456789ab"
+    names = ["email", "idfa", "gaid", "maid", "lr_id", "dlx_id", "hashed_pinner_id"]
+    rows = [
+        record(
+            id=1, email="Ann@Example.com", idfa=uuid, gaid=uuid.upper(), maid=None, lr_id="XY99", dlx_id="D7",
+            hashed_pinner_id="A" * 64,
+        ),
+        record(id=2, email=None, idfa=uuid.replace("-", ""), gaid="00000000-0000-0000-0000-000000000000"),
+    ]  # fmt: skip
+    run = run_target([schema(*names), *rows])
+    assert run.code == 0
+    assert members(emulator) == {sha256("ann@example.com"), sha256(uuid.upper()), sha256(uuid)}
+    assert members(emulator, "customers - LR_ID") == {"XY99"}
+    assert members(emulator, "customers - DLX_ID") == {"D7"}
+    assert members(emulator, "customers - HASHED_PINNER_ID") == {"a" * 64}
+    types = {each.name: each.list_type for each in emulator.backend.customer_lists()}
+    assert types == {
+        "customers": "EMAIL",
+        "customers - LR_ID": "LR_ID",
+        "customers - DLX_ID": "DLX_ID",
+        "customers - HASHED_PINNER_ID": "HASHED_PINNER_ID",
+    }
+    assert len(emulator.backend.audiences()) == 4
+    assert uuid not in run.stderr
+    assert "32 hex digits" in run.stderr
+
+
+def test_two_lists_of_one_name_are_never_guessed_between(emulator: Emulator, run_target: Target) -> None:
+    ids = [emulator.backend.create_list(name="customers", records=["a" * 64]).id for _ in range(2)]
+    run = run_target([schema("email"), *people(range(3)), state(1)])
+    assert run.code == 2
+    assert all(list_id in run.stderr for list_id in ids)
+    assert "`customer_list_id`" in run.stderr
+    assert emulator.backend.writes() == []
+    assert run.states == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(method="POST", path="/customer_lists$", when="after", reset=True),
+        Fault(method="POST", path="/customer_lists$", when="after", half_body=True),
+        Fault(method="POST", path="/customer_lists$", when="before", reset=True),
+        Fault(method="POST", path="/customer_lists$", when="after", status=502, body="<html>Bad Gateway</html>"),
+        Fault(method="POST", path="/customer_lists$", when="after", status=200, body="garbage"),
+        Fault(method="POST", path="/customer_lists$", status=503),
+        Fault(method="POST", path="/audiences$", when="after", reset=True),
+        Fault(method="POST", path="/audiences$", when="before", reset=True),
+        Fault(method="PATCH", when="after", reset=True),
+        Fault(method="PATCH", when="before", half_body=True),
+        Fault(method="PATCH", status=500, times=3),
+        Fault(method="GET", path="/customer_lists$", status=500),
+        Fault(method="PATCH", status=429, headers={"Retry-After": "1"}),
+        Fault(method="POST", path="/customer_lists$", status=429, headers={"x-ratelimit-reset": "1"}),
+    ],
+)
+def test_after_a_passing_fault_everything_exists_once(emulator: Emulator, run_target: Target, fault: Fault) -> None:
+    emulator.backend.inject(fault)
+    run = run_target([schema("email"), *people(range(25)), state(1)], batch_size_rows=10)
+    assert run.code == 0, run.stderr
+    assert len(emulator.backend.customer_lists()) == 1
+    assert len(emulator.backend.audiences()) == 1
+    assert members(emulator) == digests(range(25))
+    assert run.states == [state(1)["value"]]
+
+
+def test_a_state_is_never_ahead_of_what_was_accepted(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="PATCH", skip=1, times=None, status=500))
+    stream = [schema("email")]
+    for n in range(40):
+        stream += [*people([n]), state(n)]
+    run = run_target(stream, batch_size_rows=10, max_retries=1)
+    assert run.code == 4
+    assert members(emulator) == digests(range(20))
+    assert [each["bookmarks"]["at"] for each in run.states] == [8, 9, 18, 19]
+
+
+def test_half_full_batches_are_not_sent_for_a_state(emulator: Emulator, run_target: Target) -> None:
+    stream = [schema("email")]
+    for n in range(1000):
+        stream += [*people([n]), state(n)]
+    run = run_target(stream)
+    assert sizes(emulator) == [("POST", 1000)]
+    assert run.states == [state(999)["value"]]
+
+
+def test_a_state_waits_for_the_rows_of_every_stream(emulator: Emulator, run_target: Target) -> None:
+    stream = [schema("email", stream="a"), schema("email", stream="b"), *people([1], "b")]
+    stream += [*people(range(10, 20), "a"), state("a was sent, b waits"), *people(range(20, 28), "b"), state("end")]
+    run = run_target(stream, batch_size_rows=10)
+    assert run.states == [state("end")["value"]]
+    assert members(emulator, "b") == digests([1, *range(20, 28)])
+
+
+def test_a_state_that_covers_nothing_waiting_leaves_at_once(run_target: Target) -> None:
+    stream = [state(0), schema("city"), record(id=1, city="Rome"), state(1), schema("email", stream="b"), state(2)]
+    assert [each["bookmarks"]["at"] for each in run_target(stream).states] == [0, 1, 2]
+
+
+def test_numbers_in_a_state_keep_every_digit(run_target: Target) -> None:
+    line = '{"type": "STATE", "value": {"a": 0.30000000000000000001, "b": 12345678901234567890123, "c": "é"}}\n'
+    run = run_target(line)
+    assert '"a":0.30000000000000000001' in run.stdout
+    assert '"b":12345678901234567890123' in run.stdout
+    assert run.states[0]["c"] == "é"
+
+
+def test_a_deleted_row_is_never_added_and_is_removed(emulator: Emulator, run_target: Target) -> None:
+    run_target([schema("email"), *people(range(5))])
+    rows = [
+        record(id=1, email=address(1), _sdc_deleted_at="2026-11-21T00:00:00Z"),
+        record(id=2, _sdc_deleted_at="2026-11-21T00:00:00Z", _sdc_lsn=7),
+        record(id=3, email=address(3), _sdc_deleted_at=None),
+        record(id=9, email=address(9), _sdc_deleted_at="2026-11-21T00:00:00Z"),
+    ]
+    run = run_target([schema("email", "_sdc_deleted_at"), *rows])
+    assert run.code == 0
+    assert members(emulator) == digests([0, 2, 3, 4])
+    assert "3 of them deleted at the source" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        {"customers": {"id": "id", "email": "email", "__else__": "__NULL__"}},
+        {"customers": {"_sdc_deleted_at": "__NULL__"}},
+    ],
+)
+def test_a_stream_map_that_drops_the_removal_column_adds_nobody(
+    emulator: Emulator, run_target: Target, maps: dict[str, Any]
+) -> None:
+    rows = [*people([1]), record(id=2, email=address(2), _sdc_deleted_at="2026-11-21T00:00:00Z")]
+    run = run_target([schema("email", "_sdc_deleted_at"), *rows], stream_maps=maps)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([1])
+
+
+@pytest.mark.parametrize("unset", [None, False, 0, "", "false", "0"])
+def test_a_removal_column_that_says_no_is_not_set(emulator: Emulator, run_target: Target, unset: object) -> None:
+    run = run_target([schema("email", "gone"), record(id=1, email=address(1), gone=unset)], removal_column="gone")
+    assert run.code == 0
+    assert members(emulator) == digests([1])
+
+
+def test_the_order_of_additions_and_removals_outlives_a_change_of_schema(
+    emulator: Emulator, run_target: Target
+) -> None:
+    stream = [
+        schema("email"),
+        *people([1, 2]),
+        schema("email", "city", "_sdc_deleted_at"),
+        record(id=1, email=address(1), city="Rome", _sdc_deleted_at="2026-11-21"),
+        schema("email", "city"),
+        *people([2, 3]),
+    ]
+    run = run_target(stream)
+    assert run.code == 0
+    assert members(emulator) == digests([2, 3])
+
+
+def test_operation_remove_removes_and_never_creates(emulator: Emulator, run_target: Target) -> None:
+    gone = [schema("email", stream="unsubscribed"), *people([1, 2], "unsubscribed"), state(1)]
+    settings = {"customer_list_name": "customers", "operation": "remove"}
+    missing = run_target(gone, **settings)
+    assert missing.code == 2
+    assert 'no customer list "customers"' in missing.stderr
+    assert missing.states == []
+    assert emulator.backend.customer_lists() == []
+    run_target([schema("email"), *people(range(5))])
+    deleted = record(stream="unsubscribed", id=3, email=address(3), _sdc_deleted_at="2026-11-21")
+    run = run_target([*gone, deleted], **settings)
+    assert run.code == 0
+    assert members(emulator) == digests([0, 3, 4])
+    assert run.states == [state(1)["value"]]
+
+
+def test_one_stream_adds_and_another_removes(emulator: Emulator, run_target: Target) -> None:
+    streams = {"unsubscribed": {"operation": "remove"}}
+    stream = [schema("email"), schema("email", stream="unsubscribed"), *people(range(5))]
+    run = run_target([*stream, *people([1], "unsubscribed")], customer_list_name="all", streams=streams)
+    assert run.code == 0
+    assert members(emulator, "all") == digests([0, 2, 3, 4])
+    assert len(emulator.backend.audiences()) == 1
+
+
+def test_a_list_is_found_by_id_and_through_its_audience(emulator: Emulator, run_target: Target) -> None:
+    existing = emulator.backend.create_list(name="VIP", records=["a" * 64])
+    run = run_target([schema("email"), *people([1])], customer_list_id=existing.id)
+    assert run.code == 0
+    (audience,) = emulator.backend.audiences()
+    assert audience.name == "VIP"
+    run = run_target([schema("email"), *people([2])], audience_id=audience.id)
+    assert run.code == 0
+    assert members(emulator, "VIP") == digests([1, 2]) | {"a" * 64}
+    assert len(emulator.backend.audiences()) == 1
+
+
+@pytest.mark.parametrize("setting", ["customer_list_id", "audience_id"])
+def test_an_id_that_does_not_exist_is_a_mistake(run_target: Target, setting: str) -> None:
+    run = run_target([schema("email"), *people([1])], **{setting: "77"})
+    assert run.code == 2
+    assert f"Check `{setting}`" in run.stderr
+
+
+def test_a_list_is_found_on_the_last_page(emulator: Emulator, run_target: Target) -> None:
+    for n in range(260):
+        emulator.backend.create_list(name=f"other {n}", records=["a" * 64])
+    emulator.backend.create_list(name="customers", records=["a" * 64])
+    assert run_target([schema("email"), *people([1])]).code == 0
+    assert len(emulator.backend.customer_lists()) == 261
+
+
+def test_an_audience_is_named_and_described(emulator: Emulator, run_target: Target) -> None:
+    run_target([schema("email"), *people([1])], audience_name="Buyers", audience_description="Bought in 2026")
+    (call,) = [call for call in emulator.backend.calls if (call.method, call.path[-10:]) == ("POST", "/audiences")]
+    assert call.request is not None
+    assert (call.request["name"], call.request["description"]) == ("Buyers", "Bought in 2026")
+
+
+def test_no_audience_is_made_when_none_is_wanted(emulator: Emulator, run_target: Target) -> None:
+    assert run_target([schema("email"), *people([1])], create_audience=False).code == 0
+    assert emulator.backend.audiences() == []
+
+
+def test_an_audience_refused_for_a_small_list_is_made_by_the_next_run(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="POST", path="/audiences$", status=400))
+    first = run_target([schema("email"), *people([1])])
+    assert first.code == 0
+    assert "the next run tries again" in first.stderr
+    assert run_target([schema("email"), *people([1])]).code == 0
+    assert len(emulator.backend.audiences()) == 1
+
+
+def test_a_request_stays_below_the_byte_limit(emulator: Emulator, run_target: Target) -> None:
+    run = run_target([schema("email"), *people(range(100))], max_request_bytes=2000)
+    assert run.code == 0
+    assert members(emulator) == digests(range(100))
+    assert all(len(json.dumps(call.request)) <= 2000 for call in emulator.backend.writes())
+    assert len(emulator.backend.writes()) < 6
+
+
+def test_a_row_with_a_null_key_is_set_aside(emulator: Emulator, run_target: Target) -> None:
+    run = run_target([schema("email"), record(id=None, email=address(1)), *people([2])])
+    assert run.code == 0
+    assert members(emulator) == digests([2])
+    assert "key property is null" in run.stderr
+
+
+def test_a_row_that_breaks_its_schema_is_set_aside_when_rows_are_validated(
+    emulator: Emulator, run_target: Target
+) -> None:
+    rows = [record(id="one", email=address(1)), *people([2])]
+    run = run_target([schema("email"), *rows], validate_records=True)
+    assert run.code == 0
+    assert members(emulator) == digests([2])
+    assert run_target([schema("email"), *rows]).code == 0
+    assert members(emulator) == digests([1, 2])
+
+
+def test_a_bad_date_in_another_column_costs_nothing(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "born")
+    message["schema"]["properties"]["born"] = {"type": ["string", "null"], "format": "date-time"}
+    assert run_target([message, record(id=1, email=address(1), born="never")]).code == 0
+    assert members(emulator) == digests([1])
+
+
+@pytest.mark.parametrize("add_record_metadata", [True, False])
+def test_stream_maps_filter_rename_and_compute(
+    emulator: Emulator, run_target: Target, *, add_record_metadata: bool
+) -> None:
+    maps = {"customers": {"__alias__": "buyers", "__filter__": "id > 1", "email": "mail.lower()", "mail": "__NULL__"}}
+    rows = [record(id=n, mail=address(n).upper()) for n in range(4)]
+    run = run_target([schema("mail"), *rows], stream_maps=maps, add_record_metadata=add_record_metadata)
+    assert run.code == 0, run.stderr
+    assert members(emulator, "buyers") == digests([2, 3])
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        ({"customers": {"email": "mail.lower()"}}, "fails for the record of stream customers on line 3"),
+        ({"customers": {"id": "__NULL__"}}, "cannot be used for stream customers"),
+        ({"customers": {"email": "((("}}, "cannot be used for stream customers"),
+        ({"customers": {"__else__": "keep"}}, "`stream_maps`"),
+        ({"__odd__": {}}, "`stream_maps` cannot be used"),
+    ],
+)
+def test_a_stream_map_that_does_not_work_is_a_mistake(run_target: Target, maps: dict[str, Any], words: str) -> None:
+    rows = [record(id=1, mail=address(1)), record(id=2, mail=None)]
+    run = run_target([schema("mail"), *rows], stream_maps=maps)
+    assert run.code == 2
+    assert words in run.stderr
+    assert address(1) not in run.stderr
+
+
+def test_a_stream_without_identities_is_passed_over_with_one_warning(emulator: Emulator, run_target: Target) -> None:
+    run = run_target([schema("city"), *[record(id=n, city="Rome") for n in range(5)], state(1)])
+    assert run.code == 0
+    assert run.stderr.count("has no column that holds identities") == 1
+    assert emulator.backend.calls == []
+    assert run.states == [state(1)["value"]]
+
+
+def test_a_stream_that_lacks_the_named_columns_is_a_mistake(run_target: Target) -> None:
+    run = run_target([schema("email"), *people([1])], identity_columns={"mail": "EMAIL"})
+    assert run.code == 2
+    assert "none of the columns in `identity_columns`" in run.stderr
+
+
+def test_upsert_says_that_it_only_adds(run_target: Target) -> None:
+    run = run_target([schema("email"), *people([1])], load_method=None)
+    assert run.code == 0
+    assert "`upsert` sends every row, as `append-only` does" in run.stderr
+
+
+def test_batch_files_are_refused_for_now(run_target: Target) -> None:
+    batch = {"type": "BATCH", "stream": "customers", "encoding": {"format": "jsonl"}, "manifest": []}
+    run = run_target([schema("email"), batch])
+    assert run.code == 2
+    assert "Remove `batch_config`" in run.stderr
+
+
+def test_activate_version_changes_nothing(emulator: Emulator, run_target: Target) -> None:
+    version = {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1}
+    run = run_target([schema("email"), version, *people([1]), version])
+    assert run.code == 0
+    assert members(emulator) == digests([1])
+
+
+def test_identities_of_the_same_person_in_two_rows_are_sent_once(emulator: Emulator, run_target: Target) -> None:
+    rows = [record(id=n, email=address(1).upper() if n % 2 else address(1)) for n in range(10)]
+    run = run_target([schema("email"), *rows])
+    assert sizes(emulator) == [("POST", 1)]
+    assert "1 added, 9 duplicates" in run.stderr
