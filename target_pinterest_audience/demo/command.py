@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,14 +11,12 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from target_pinterest_audience.demo import customers
-
-if TYPE_CHECKING:
-    from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.emulator import Emulator
 
 _ACCOUNT: Final = "549755885175"
 _TOKEN: Final = "demo-token"  # noqa: S105 - opens nothing but the emulator
@@ -32,11 +31,9 @@ def demo() -> None:
     Starts a stand-in for Pinterest on this machine, pipes a Singer stream through the real target, and shows what
     happened. Nothing leaves this machine. Example: pinterest-audience demo
     """
-    try:
-        from target_pinterest_audience.emulator import Emulator  # noqa: PLC0415 - an extra, which may be missing
-    except ModuleNotFoundError:
+    if importlib.util.find_spec("werkzeug") is None:
         msg = "The demo needs the emulator: pip install 'target-pinterest-audience[emulator]'"
-        raise click.ClickException(msg) from None
+        raise click.ClickException(msg)
     with tempfile.TemporaryDirectory(prefix="pinterest-audience-demo-") as folder:
         stream = Path(folder) / "customers.singer"
         stream.write_text("\n".join(customers.messages()) + "\n", encoding="utf-8")

@@ -51,5 +51,5 @@ def not_found(what: str) -> ApiError:
     return ApiError(404, 404, f"{what} not found.")
 
 
-class DropConnection(Exception):  # noqa: N818 - an instruction to the server, not an error
-    """The connection is to be reset without an answer."""
+class DropConnection(ConnectionError):  # noqa: N818 - an instruction to the server, not an error
+    """The connection is to be reset without an answer; Werkzeug hands a `ConnectionError` to its handler's hook."""

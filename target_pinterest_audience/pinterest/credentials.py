@@ -126,7 +126,7 @@ class Credentials:
         newest = self._file.newest(self._refresh_token)
         try:
             tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
-        except (RefusedError, TokenExpiredError) as error:
+        except (RefusedError, TokenExpiredError, NotPermittedError) as error:
             msg = f"Pinterest does not accept the refresh token. Sign in again and set `refresh_token`. {error}"
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
         if tokens.refresh_token is not None and tokens.refresh_token != newest:

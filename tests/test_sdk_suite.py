@@ -1,0 +1,28 @@
+"""The SDK's own suite for targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from singer_sdk.testing import get_target_test_class
+
+from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.target import TargetPinterestAudience
+from tests.conftest import ACCOUNT, TOKEN
+
+CONFIG: dict[str, Any] = {"ad_account_id": ACCOUNT, "access_token": TOKEN, "load_method": "append-only"}
+
+SdkSuite = get_target_test_class(TargetPinterestAudience, config=CONFIG)
+
+
+class TestTarget(SdkSuite):  # type: ignore[misc, valid-type]
+    """Every test of the SDK, against an emulator."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def emulator_in_config(cls) -> Iterator[None]:
+        with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
+            CONFIG["api_url"] = emulator.url
+            yield
