@@ -133,7 +133,8 @@ _PER_STREAM = (
         allowed_values=["upsert", "append-only", "overwrite"],
         title="Load method",
         description="`upsert` keeps the list in step row by row; `append-only` sends every identity that comes; "
-        "`overwrite` is `upsert` and lets `pinterest-audience prune` remove whom a complete run did not name.",
+        "`overwrite` is `upsert` and lets `pinterest-audience prune` remove whom a complete run did not name. This "
+        "version keeps no ledger yet: `upsert` sends every row, and `overwrite` is refused.",
     ),
     th.Property(
         "operation",
@@ -359,4 +360,7 @@ def config_jsonschema() -> dict[str, Any]:
 
     The SDK adds its own settings to the object that it is given, so it is never shared.
     """
-    return th.PropertiesList(*(setting for group in _GROUPS for setting in group)).to_dict()
+    schema = th.PropertiesList(*(setting for group in _GROUPS for setting in group)).to_dict()
+    for name in NOT_YET:
+        schema["properties"][name]["description"] += " Not in this version yet."
+    return schema

@@ -31,11 +31,18 @@ class Customer:
 
     Attributes:
         row: column → value.
-        identities: what Pinterest must get of the row.
+        addresses: what Pinterest must get of its e-mail address, if anything.
+        device_ids: what Pinterest must get of its device ids.
     """
 
     row: Mapping[str, Any]
-    identities: frozenset[str]
+    addresses: frozenset[str]
+    device_ids: frozenset[str]
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """What Pinterest must get of the row."""
+        return self.addresses | self.device_ids
 
     @property
     def id(self) -> int:
@@ -62,18 +69,18 @@ def identities_of(customers: Iterable[Customer]) -> frozenset[str]:
 
 
 def _make(number: int) -> Customer:
-    identities = set()
     email, email_identity = _email(number)
+    device_identities = set()
     idfa = gaid = None
-    if number % 4 == 0:
-        idfa = _ZERO if number % 40 == 0 else _device_id("idfa", number).lower()
-        identities.add(sha256(idfa.upper()))
+    if number % 40 == 0:
+        # The person opted out of tracking, so this is nobody's id.
+        idfa = _ZERO
+    elif number % 4 == 0:
+        idfa = _device_id("idfa", number).lower()
+        device_identities.add(sha256(idfa.upper()))
     if number % 6 == 0:
         gaid = _device_id("gaid", number).upper()
-        identities.add(sha256(gaid.lower()))
-    identities -= {sha256(_ZERO)}
-    if email_identity is not None:
-        identities.add(email_identity)
+        device_identities.add(sha256(gaid.lower()))
     row = {
         "id": number,
         "email": email,
@@ -82,7 +89,7 @@ def _make(number: int) -> Customer:
         "note": _NOTES[number % len(_NOTES)],
         "updated_at": (_EPOCH + timedelta(seconds=number)).isoformat(),
     }
-    return Customer(row, frozenset(identities))
+    return Customer(row, frozenset([email_identity] if email_identity else []), frozenset(device_identities))
 
 
 def _email(number: int) -> tuple[str | None, str | None]:
