@@ -1,20 +1,26 @@
-"""From identities to requests: one waiting room and one writer for each list."""
+"""From identities to requests, one waiting room and one writer for each list; STATE leaves after what it covers."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.pinterest import Operation, Patience, PinterestClient
 from target_pinterest_audience.routing import ListPlan, ListReference
+from target_pinterest_audience.state import StateGate
 
 _ENVELOPE_BYTES: Final = 200
 """Room for everything in a request body but the records and a list's name."""
+
+STATE_PATIENCE_SECONDS: Final = 60.0
+"""How long a STATE waits for batches to fill before they are sent half-full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Delivery:
         *,
         max_identities: int,
         max_bytes: int,
-        accepted: Callable[[], None],
+        gate: StateGate,
     ) -> None:
         """Prepare; nothing is asked of Pinterest before the first batch.
 
@@ -44,14 +50,14 @@ class Delivery:
             logger: told what happens to lists and audiences.
             max_identities: the most identities in a request.
             max_bytes: the most bytes in the body of a request.
-            accepted: called after each batch that Pinterest has accepted.
+            gate: holds back each STATE until what it covers was accepted.
         """
         self._client = client
         self._patience = patience
         self._logger = logger
         self._max_identities = max_identities
         self._max_bytes = max_bytes
-        self._accepted = accepted
+        self._gate = gate
         self._destinations: dict[ListReference, _Destination] = {}
 
     def open(self, plan: ListPlan) -> ListReference:
@@ -66,7 +72,7 @@ class Delivery:
         known = self._destinations.get(plan.reference)
         if known is None:
             name = plan.reference.customer_list_name or ""
-            room = self._max_bytes - _ENVELOPE_BYTES - len(name.encode())
+            room = self._max_bytes - _ENVELOPE_BYTES - len(msgspec.json.encode(name))
             pending = PendingIdentities(self._max_identities, max(1, room))
             writer = CustomerListWriter(plan, self._client, self._patience, self._logger)
             self._destinations[plan.reference] = _Destination(pending, writer)
@@ -86,6 +92,21 @@ class Delivery:
         batch = destination.pending.take_full()
         if batch is not None:
             self._write(destination, batch)
+
+    def state(self, value: dict[str, Any], line: int) -> None:
+        """Take a STATE in; it leaves as soon as everything before it was accepted."""
+        self._gate.arrived(value, line)
+        self._gate.release(self._oldest_line)
+
+    def tick(self) -> None:
+        """Send half-full batches that have kept a STATE waiting for too long. To be called every second or so.
+
+        Raises:
+            TargetError: a batch could not be delivered.
+        """
+        line = self._gate.overdue(STATE_PATIENCE_SECONDS)
+        if line is not None:
+            self.flush(before_line=line)
 
     def flush(self, before_line: int | None = None) -> None:
         """Send what waits, full batch or not.
@@ -114,19 +135,20 @@ class Delivery:
             destination.writer.ensure_audience()
 
     @property
-    def oldest_line(self) -> int | None:
+    def _oldest_line(self) -> int | None:
         """The earliest line of the stream that is not delivered yet; None if everything is."""
         waiting = (destination.pending.first_line for destination in self._destinations.values())
         return min((line for line in waiting if line is not None), default=None)
 
-    @property
-    def writers(self) -> list[CustomerListWriter]:
-        """The writers of all lists, in the order in which the lists first came up."""
-        return [destination.writer for destination in self._destinations.values()]
+    def summary(self) -> Iterator[str]:
+        """Yield a sentence for each list that was written to or looked up."""
+        for destination in self._destinations.values():
+            if (told := destination.writer.summary()) is not None:
+                yield told
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
         destination.writer.write(batch)
-        self._accepted()
+        self._gate.release(self._oldest_line)
 
 
 def _merge(known: ListPlan, plan: ListPlan) -> ListPlan:

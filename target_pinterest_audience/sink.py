@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks import RecordSink
@@ -16,7 +16,19 @@ from target_pinterest_audience.settings import LoadMethod, Mode
 from target_pinterest_audience.tally import StreamTally
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.target import TargetPinterestAudience
+    from singer_sdk import Target
+
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.settings import Settings
+
+
+class SinkOwner(Protocol):
+    """What a sink needs of its target."""
+
+    settings: Settings
+    delivery: Delivery
+    tallies: dict[str, StreamTally]
+
 
 MELTANO_TEST_STREAM = "meltano_test_stream"
 """What `meltano config test` sends; it has no identities and must pass whatever the settings name."""
@@ -31,7 +43,7 @@ class CustomerListSink(RecordSink):
 
     def __init__(
         self,
-        target: TargetPinterestAudience,
+        target: SinkOwner,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
@@ -47,7 +59,7 @@ class CustomerListSink(RecordSink):
         Raises:
             ConfigurationError: the settings do not fit the stream.
         """
-        super().__init__(target, stream_name, schema, key_properties)
+        super().__init__(cast("Target", target), stream_name, schema, key_properties)
         settings = target.settings
         stream = settings.for_stream(stream_name)
         self._delivery = target.delivery
@@ -76,20 +88,19 @@ class CustomerListSink(RecordSink):
             tally=target.tallies.setdefault(stream_name, StreamTally(stream_name)),
         )
 
-    def process_row(self, record: dict[str, Any], raw: dict[str, Any], line: int) -> None:
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Take in one row.
 
         Args:
             record: the row after stream maps.
-            raw: the row as the tap sent it.
-            line: its line in the stream.
+            context: `raw`, the row as the tap sent it, and `line`, its line in the stream.
 
         Raises:
             TargetError: the stream is broken, or a batch that this row filled could not be delivered.
         """
-        rows = self._rows
+        rows, line = self._rows, context["line"]
         rows.tally.rows += 1
-        deleted = rows.is_deleted(record, raw)
+        deleted = rows.is_deleted(record, context["raw"])
         rows.tally.deleted_rows += deleted
         if not rows.check_key(record, line):
             rows.reject_row(record, Remark.KEY_IS_NULL, line)
@@ -103,10 +114,6 @@ class CustomerListSink(RecordSink):
         operation = Operation.REMOVE if deleted or self._mode is Mode.REMOVE else Operation.ADD
         for kind, identity in rows.identities(record, line):
             self._delivery.put(self._lists[kind], operation, identity, line)
-
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Take in one row as the SDK hands it over; the target itself calls `process_row`."""
-        self.process_row(record, record, context.get("line", 0))
 
     def _is_valid(self, record: dict[str, Any]) -> bool:
         if self._validator is None:

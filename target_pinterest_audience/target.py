@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.exceptions import MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
-from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.delivery import Delivery
-from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError, Terminated
+from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError
 from target_pinterest_audience.pinterest import Credentials, Patience, PinterestClient, Transport
 from target_pinterest_audience.pinterest.credentials import CredentialsFile
 from target_pinterest_audience.reader import MessageReader
@@ -26,14 +23,12 @@ from target_pinterest_audience.settings import Settings, config_jsonschema, read
 from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.tally import StreamTally
+from target_pinterest_audience.termination import Termination
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk.mapper import StreamMap
-
-STATE_PATIENCE_SECONDS = 60.0
-"""How long a STATE waits for batches to fill before they are sent half-full."""
 
 
 class TargetPinterestAudience(Target):
@@ -74,8 +69,7 @@ class TargetPinterestAudience(Target):
             ConfigurationError: a setting breaks a rule.
         """
         self.settings: Settings
-        self._shielded = False
-        self._signal: int | None = None
+        self._termination = Termination()
         super().__init__(
             config=config,
             parse_env_config=parse_env_config,
@@ -86,7 +80,6 @@ class TargetPinterestAudience(Target):
         # drain_all would otherwise empty the sinks in several threads.
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
-        self._gate = StateGate(self._write_state_message, time.monotonic)
         self.delivery = self._connect()
 
     def _connect(self) -> Delivery:
@@ -114,7 +107,7 @@ class TargetPinterestAudience(Target):
             self.logger,
             max_identities=settings.batch_size_rows,
             max_bytes=settings.max_request_bytes,
-            accepted=self._release_state,
+            gate=StateGate(self._write_state_message, time.monotonic),
         )
 
     # Configuration
@@ -139,23 +132,23 @@ class TargetPinterestAudience(Target):
         return []
 
     @classmethod
-    def _configuration(cls, paths: tuple[str, ...]) -> dict[str, Any]:
-        """Read the configuration that `--config` names: files, and the environment for the word ENV."""
-        config = read_config_files(tuple(path for path in paths if path != "ENV"))
-        if "ENV" in paths:
-            schema = config_jsonschema()
-            cls.append_builtin_config(schema)
-            config |= read_environment(schema, cls._env_var_prefix, Path.cwd())
-        return config
-
-    @classmethod
-    def cb_config(cls, ctx: object, param: object, value: tuple[str, ...]) -> _ConfigInput:  # noqa: ARG003
-        """Read the configuration as the command line asks; the SDK calls this before anything else.
+    def cb_config(  # type: ignore[override]
+        cls,
+        ctx: object,  # noqa: ARG003 - the SDK's signature
+        param: object,  # noqa: ARG003 - likewise
+        value: tuple[str, ...],
+    ) -> dict[str, Any]:
+        """Read the configuration that `--config` names: files, and the environment for the word ENV.
 
         Raises:
             ConfigurationError: a file or a variable cannot be read.
         """
-        return _ConfigInput(config=cls._configuration(value))
+        config = read_config_files(tuple(path for path in value if path != "ENV"))
+        if "ENV" in value:
+            schema = config_jsonschema()
+            cls.append_builtin_config(schema)
+            config |= read_environment(schema, cls._env_var_prefix, Path.cwd())
+        return config
 
     @classmethod
     def invoke(  # type: ignore[override]
@@ -163,7 +156,7 @@ class TargetPinterestAudience(Target):
         *,
         about: bool = False,
         about_format: str | None = None,
-        config: _ConfigInput | None = None,
+        config: dict[str, Any] | None = None,
         file_input: IO[str] | None = None,
     ) -> None:
         """Run the target, as the command line asks.
@@ -174,11 +167,12 @@ class TargetPinterestAudience(Target):
         if about:
             cls.print_about(about_format)
             return
-        target = cls(config=config.config if config is not None else None)
+        target = cls(config=config)
         try:
             target.listen(file_input)
         except StreamError:
-            target.deliver_what_came_before()
+            # What came before the broken line is whole.
+            target.delivery.flush()
             raise
         finally:
             target.log_summary()
@@ -217,9 +211,7 @@ class TargetPinterestAudience(Target):
             if record is None:
                 continue
             sink = self.get_sink(stream_map.stream_alias, record=record)
-            if not isinstance(sink, CustomerListSink):  # pragma: no cover - default_sink_class makes no other
-                raise TypeError
-            sink.process_row(record, raw, line)
+            sink.process_record(record, {"raw": raw, "line": line})
             sink.record_counter_metric.increment()
 
     def _transform(self, stream_map: StreamMap, raw: dict[str, Any], line: int) -> dict[str, Any] | None:
@@ -240,8 +232,7 @@ class TargetPinterestAudience(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, or it would write it early."""
         self._assert_line_requires(message_dict, requires={"value"})
-        self._gate.arrived(message_dict["value"], self.message_reader.line)
-        self._release_state()
+        self.delivery.state(message_dict["value"], self.message_reader.line)
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Pass over: it comes at the start, at the end, at both or never, and proves nothing about the stream."""
@@ -263,58 +254,25 @@ class TargetPinterestAudience(Target):
         self.delivery.finish()
         super().process_endofpipe()
 
-    def deliver_what_came_before(self) -> None:
-        """Deliver what was read before the stream broke.
-
-        Raises:
-            TargetError: something could not be delivered.
-        """
-        self.delivery.flush()
-
-    # State
+    # The process's edges
 
     def _tick(self) -> None:
-        """Send half-full batches that have kept a STATE waiting for too long."""
-        line = self._gate.overdue(STATE_PATIENCE_SECONDS)
-        if line is not None:
-            self.delivery.flush(before_line=line)
-
-    def _release_state(self) -> None:
-        self._gate.release(self.delivery.oldest_line)
+        self.delivery.tick()
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output, whole even if a signal arrives meanwhile."""
-        with self._shield():
+        """Write a STATE to standard output."""
+        with self._termination.shield():
             sys.stdout.write(serialize_json(state) + "\n")
             sys.stdout.flush()
 
-    # Termination
-
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
-        if self._shielded:
-            self._signal = signum
-            return
-        raise Terminated(signum)
-
-    @contextlib.contextmanager
-    def _shield(self) -> Iterator[None]:
-        """Let a signal wait until the block is done."""
-        self._shielded = True
-        try:
-            yield
-        finally:
-            self._shielded = False
-        if self._signal is not None:
-            raise Terminated(self._signal)
-
-    # Reports
+        self._termination.arrived(signum)
 
     def log_summary(self) -> None:
         """Tell what was read, rejected and sent, at INFO."""
         for tally in self.tallies.values():
             for line in tally.lines():
                 self.logger.info("%s", line)
-        for writer in self.delivery.writers:
-            if (summary := writer.summary()) is not None:
-                self.logger.info("%s", summary)
+        for line in self.delivery.summary():
+            self.logger.info("%s", line)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience import target as target_module
+from target_pinterest_audience.delivery import STATE_PATIENCE_SECONDS
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.conftest import Run, command, environment
 from tests.messages import address, digests, people, schema, state
@@ -252,6 +252,6 @@ def test_a_state_waits_a_minute_for_a_half_full_batch_on_a_silent_pipe(
         sent = time.monotonic()
         assert json.loads(process.stdout.readline()) == state(1)["value"]
         waited = time.monotonic() - sent
-        assert target_module.STATE_PATIENCE_SECONDS - 1 < waited < target_module.STATE_PATIENCE_SECONDS + 10
+        assert STATE_PATIENCE_SECONDS - 1 < waited < STATE_PATIENCE_SECONDS + 10
         (made,) = emulator.backend.customer_lists()
         assert emulator.backend.members(made.id) == digests(range(5))

@@ -10,7 +10,8 @@ import msgspec
 
 from target_pinterest_audience.pinterest.errors import RefusedError, TokenExpiredError, UnavailableError
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation, Page
-from target_pinterest_audience.pinterest.transport import Bearer, Request, Transport
+from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.transport import Bearer, Transport
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities import ListType

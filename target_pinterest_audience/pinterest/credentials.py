@@ -18,7 +18,8 @@ from target_pinterest_audience.pinterest.errors import (
     TokenExpiredError,
 )
 from target_pinterest_audience.pinterest.models import Tokens
-from target_pinterest_audience.pinterest.transport import Request, Transport
+from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.transport import Transport
 
 _OWNER_ONLY: Final = 0o600
 

@@ -15,23 +15,13 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
-from target_pinterest_audience.pinterest.errors import (
-    NotFoundError,
-    NotPermittedError,
-    OutcomeUnclearError,
-    PinterestError,
-    RateLimitedError,
-    RefusedError,
-    TokenExpiredError,
-    UnavailableError,
-)
-from target_pinterest_audience.pinterest.waiting import seconds_to_wait
+from target_pinterest_audience.pinterest.answers import failure
+from target_pinterest_audience.pinterest.errors import OutcomeUnclearError, RateLimitedError, UnavailableError
+from target_pinterest_audience.pinterest.request import Request
 
 T = TypeVar("T")
 
 _LONGEST_RATE_LIMIT_SECONDS: Final = 3600.0
-_TOKEN_REFUSED: Final = 2
-_BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +41,6 @@ class Patience:
     max_seconds: float
     connect_seconds: float
     read_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One call of the API.
-
-    Attributes:
-        method: the HTTP verb.
-        path: what follows the API's address, beginning with a slash; it never holds personal data.
-        params: the query.
-        body: sent as JSON.
-        form: sent as a form, instead of a body.
-        creates: whether carrying it out twice would make two things.
-        personal: whether the body holds identities, so that Pinterest's words about it are not repeated.
-    """
-
-    method: str
-    path: str
-    params: Mapping[str, str | int] | None = None
-    body: Mapping[str, Any] | None = None
-    form: Mapping[str, str] | None = None
-    creates: bool = False
-    personal: bool = False
-
-    def __str__(self) -> str:
-        """Name the call as logs do."""
-        return f"{self.method} {self.path}"
 
 
 class Bearer(AuthBase):
@@ -184,47 +147,20 @@ class Transport:
             )
         except requests.RequestException as error:
             surely_not_sent = isinstance(error, requests.ConnectTimeout) or _never_connected(error)
-            failure = OutcomeUnclearError if request.creates and not surely_not_sent else UnavailableError
+            kind = OutcomeUnclearError if request.creates and not surely_not_sent else UnavailableError
             msg = (
                 f"Pinterest gave no answer to {request} ({type(error).__name__}). The network, a proxy or Pinterest is "
                 "at fault; try again later."
             )
-            raise failure(msg) from None
+            raise kind(msg) from None
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
-            raise self._failure(request, response)
+            raise failure(request, response, self._clock())
         try:
             return msgspec.json.decode(response.content, type=answer)
         except msgspec.DecodeError:
-            failure = OutcomeUnclearError if request.creates else UnavailableError
+            kind = OutcomeUnclearError if request.creates else UnavailableError
             msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
-            raise failure(msg, status=response.status_code) from None
-
-    def _failure(self, request: Request, response: requests.Response) -> PinterestError:
-        """Name what can be done about an answer that is no success."""
-        status = response.status_code
-        problem = _Problem.of(request, response)
-        if status == requests.codes.too_many_requests:
-            msg = f"Pinterest limits the rate of {request}{problem}. Run again later."
-            wait_seconds = seconds_to_wait(response.headers, self._clock())
-            return RateLimitedError(msg, wait_seconds=wait_seconds, code=problem.code)
-        if status == requests.codes.unauthorized and problem.code in {_TOKEN_REFUSED, None}:
-            msg = f"Pinterest does not accept the access token{problem}. Give a new one, or check the OAuth settings."
-            return TokenExpiredError(msg, status=status, code=problem.code)
-        if status in {requests.codes.unauthorized, requests.codes.forbidden}:
-            msg = (
-                f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, the token "
-                "the scopes ads:read and ads:write, and its owner a role in the ad account."
-            )
-            return NotPermittedError(msg, status=status, code=problem.code)
-        if status == requests.codes.not_found:
-            msg = f"Pinterest does not know what {request} names{problem}. Check the ids in the settings."
-            return NotFoundError(msg, status=status, code=problem.code)
-        if status in _BAD_REQUEST:
-            msg = f"Pinterest refuses {request}{problem}."
-            return RefusedError(msg, status=status, code=problem.code)
-        failure = OutcomeUnclearError if request.creates else UnavailableError
-        msg = f"Pinterest is not available for {request}{problem}. Try again later."
-        return failure(msg, status=status, code=problem.code)
+            raise kind(msg, status=response.status_code) from None
 
     def _rate_limit_wait(self, error: Exception) -> float:
         if isinstance(error, RateLimitedError) and error.wait_seconds is not None:
@@ -233,36 +169,6 @@ class Transport:
 
     def _log_wait(self, details: Mapping[str, Any]) -> None:
         self._logger.warning("%s Waiting %.1f s before the next attempt.", details["exception"], details["wait"])
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """What an answer says about itself."""
-
-    status: int
-    code: int | None
-    message: str
-    reference: str
-
-    @classmethod
-    def of(cls, request: Request, response: requests.Response) -> _Problem:
-        code, message = None, ""
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if isinstance(body, dict):
-            code = body["code"] if isinstance(body.get("code"), int) else None
-            # Words about a request that holds identities could repeat one.
-            if isinstance(body.get("message"), str) and (not request.personal or response.status_code in {401, 403}):
-                message = " ".join(body["message"].split())[:300]
-        rid = response.headers.get("x-pinterest-rid")
-        return cls(response.status_code, code, message, f", request id {rid}" if rid else "")
-
-    def __str__(self) -> str:
-        code = f" code {self.code}" if self.code is not None else ""
-        message = f': "{self.message}"' if self.message else ""
-        return f" (HTTP {self.status}{code}{message}{self.reference})"
 
 
 def _never_connected(error: requests.RequestException) -> bool:

@@ -1,0 +1,91 @@
+"""From an answer that is no success to the error that says what can be done. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import requests
+
+from target_pinterest_audience.pinterest.errors import (
+    NotFoundError,
+    NotPermittedError,
+    OutcomeUnclearError,
+    PinterestError,
+    RateLimitedError,
+    RefusedError,
+    TokenExpiredError,
+    UnavailableError,
+)
+from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.waiting import seconds_to_wait
+
+_TOKEN_REFUSED: Final = 2
+_BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
+
+
+def failure(request: Request, response: requests.Response, now: float) -> PinterestError:
+    """Name what can be done about an answer that is no success.
+
+    Args:
+        request: what was asked.
+        response: the answer, with any status but 200 and 201.
+        now: the current Unix time in seconds, to read headers by.
+
+    Returns:
+        The error to raise.
+    """
+    status = response.status_code
+    problem = _Problem.of(request, response)
+    if status == requests.codes.too_many_requests:
+        msg = f"Pinterest limits the rate of {request}{problem}. Run again later."
+        wait_seconds = seconds_to_wait(response.headers, now)
+        return RateLimitedError(msg, wait_seconds=wait_seconds, code=problem.code)
+    if status == requests.codes.unauthorized and problem.code in {_TOKEN_REFUSED, None}:
+        msg = f"Pinterest does not accept the access token{problem}. Give a new one, or check the OAuth settings."
+        return TokenExpiredError(msg, status=status, code=problem.code)
+    if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+        msg = (
+            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, the token "
+            "the scopes ads:read and ads:write, and its owner a role in the ad account."
+        )
+        return NotPermittedError(msg, status=status, code=problem.code)
+    if status == requests.codes.not_found:
+        msg = f"Pinterest does not know what {request} names{problem}. Check the ids in the settings."
+        return NotFoundError(msg, status=status, code=problem.code)
+    if status in _BAD_REQUEST:
+        msg = f"Pinterest refuses {request}{problem}."
+        return RefusedError(msg, status=status, code=problem.code)
+    kind = OutcomeUnclearError if request.creates else UnavailableError
+    msg = f"Pinterest is not available for {request}{problem}. Try again later."
+    return kind(msg, status=status, code=problem.code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What an answer says about itself."""
+
+    status: int
+    code: int | None
+    message: str
+    reference: str
+
+    @classmethod
+    def of(cls, request: Request, response: requests.Response) -> _Problem:
+        code, message = None, ""
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if isinstance(body, dict):
+            code = body["code"] if isinstance(body.get("code"), int) else None
+            # Words about a request that holds identities could repeat one.
+            if isinstance(body.get("message"), str) and (not request.personal or response.status_code in {401, 403}):
+                message = " ".join(body["message"].split())[:300]
+        rid = response.headers.get("x-pinterest-rid")
+        return cls(response.status_code, code, message, f", request id {rid}" if rid else "")
+
+    def __str__(self) -> str:
+        code = f" code {self.code}" if self.code is not None else ""
+        message = f': "{self.message}"' if self.message else ""
+        return f" (HTTP {self.status}{code}{message}{self.reference})"

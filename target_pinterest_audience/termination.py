@@ -1,0 +1,51 @@
+"""What SIGTERM and SIGINT do: end the run at once, but never in the middle of writing a STATE."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from target_pinterest_audience.errors import Terminated
+
+_GRACE_SECONDS: Final = 5.0
+"""How long a shielded block may still take: whoever reads our standard output may have stopped to."""
+
+
+class Termination:
+    """Turns a signal into `Terminated`, raised where the main thread is, be it inside a request."""
+
+    def __init__(self) -> None:
+        """Begin unshielded."""
+        self._shielded = False
+        self._signum: int | None = None
+
+    def arrived(self, signum: int) -> None:
+        """Handle a signal.
+
+        Raises:
+            Terminated: at once, or at the end of the block that is shielded.
+        """
+        if not self._shielded:
+            raise Terminated(signum)
+        self._signum = signum
+        last_resort = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
+        last_resort.daemon = True
+        last_resort.start()
+
+    @contextlib.contextmanager
+    def shield(self) -> Iterator[None]:
+        """Let a signal wait until the block is done.
+
+        Raises:
+            Terminated: a signal arrived meanwhile.
+        """
+        self._shielded = True
+        try:
+            yield
+        finally:
+            self._shielded = False
+        if self._signum is not None:
+            raise Terminated(self._signum)
