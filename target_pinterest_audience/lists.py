@@ -16,8 +16,8 @@ from target_pinterest_audience.tally import ListTally
 
 T = TypeVar("T")
 
-_LOOK_AFTER: Final = 4
-"""How many first waits pass before the first look: a request that was given up may still be under way at Pinterest."""
+_LOOK_AFTER_SECONDS: Final = 2.0
+"""How long to wait before the first look: a request that was given up may still be under way at Pinterest."""
 
 
 class CustomerListWriter:
@@ -172,7 +172,7 @@ class CustomerListWriter:
         Raises:
             OutcomeUnclearError: nobody can tell after several looks.
         """
-        wait = _LOOK_AFTER * self._patience.initial_seconds
+        wait = _LOOK_AFTER_SECONDS
         for looks_left in range(self._patience.retries, -1, -1):
             try:
                 return create()

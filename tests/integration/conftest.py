@@ -7,16 +7,10 @@ import shutil
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from target_pinterest_audience.emulator import Emulator
-from tests.emulator.contract import assert_contract
 from tests.integration.postgres import Database, PostgresServer, SqlError, find_binaries, run_server
-
-TOKEN = "token-for-integration-tests"
-ACCOUNT = "549755885175"
 
 
 @pytest.fixture(scope="session")
@@ -64,17 +58,3 @@ def tap_postgres() -> str:
 def target_program() -> str:
     """The target of the environment that runs the tests."""
     return str(Path(sysconfig.get_path("scripts")) / "target-pinterest-audience")
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """Pinterest, on the loopback; every call must be one that the real API knows."""
-    with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
-        yield emulator
-    assert_contract(emulator.backend.calls)
-
-
-@pytest.fixture
-def target_config(emulator: Emulator) -> dict[str, Any]:
-    """The settings that every run needs."""
-    return {"access_token": TOKEN, "ad_account_id": ACCOUNT, "api_url": emulator.url}

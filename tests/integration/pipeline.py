@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -14,16 +13,16 @@ from typing import Any
 
 from typing_extensions import Self
 
+from tests.conftest import environment
 from tests.integration.postgres import Database
 
 _RUN_SECONDS = 120
 
 
-def clean_environment() -> dict[str, str]:
-    """Return our environment without what configures the programs under test, so that nobody's settings leak in."""
-    prefixes = ("MELTANO_", "TAP_POSTGRES_", "TARGET_PINTEREST_AUDIENCE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
-    return {**kept, "NO_PROXY": "127.0.0.1,localhost"}
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return our environment without what configures the programs under test, and with what is given."""
+    kept = {name: value for name, value in environment().items() if not name.startswith("TAP_POSTGRES_")}
+    return {**kept, "NO_PROXY": "127.0.0.1,localhost", **variables}
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -81,17 +80,16 @@ class Outcome:
 class Run:
     """Three processes: the tap, a tee that keeps what passes, and the target. Those that are left over are killed."""
 
-    def __init__(self, tap: list[str], target: list[str], folder: Path) -> None:
+    def __init__(self, tap: list[str], target: list[str], folder: Path, variables: Mapping[str, str]) -> None:
         """Start them."""
         self.folder = folder
         self.passed = folder / "stream.jsonl"
         self._open = [(folder / name).open("wb") for name in ("tap.stderr", "target.stdout", "target.stderr")]
         tap_errors, target_output, target_errors = self._open
-        environment = clean_environment()
-        self.tap = subprocess.Popen(tap, stdout=subprocess.PIPE, stderr=tap_errors, cwd=folder, env=environment)
+        self.tap = subprocess.Popen(tap, stdout=subprocess.PIPE, stderr=tap_errors, cwd=folder, env=variables)
         self.tee = subprocess.Popen(["tee", self.passed], stdin=self.tap.stdout, stdout=subprocess.PIPE)
         self.target = subprocess.Popen(
-            target, stdin=self.tee.stdout, stdout=target_output, stderr=target_errors, cwd=folder, env=environment
+            target, stdin=self.tee.stdout, stdout=target_output, stderr=target_errors, cwd=folder, env=variables
         )
         for process in (self.tap, self.tee):
             # Whoever reads and writes this pipe must be alone with it, or nobody sees its end.
@@ -154,6 +152,7 @@ class Pipeline:
         self._folder = folder
         self._runs = 0
         self.state: Any = None
+        self.environment = clean_environment()
         self._tap_config = self._write(
             "tap.json",
             {
@@ -178,7 +177,7 @@ class Pipeline:
         """Let the tap discover the database, and choose what it reads, and how."""
         done = subprocess.run(
             [self._tap, "--config", self._tap_config, "--discover"],
-            check=True, capture_output=True, cwd=self._folder, env=clean_environment(), timeout=_RUN_SECONDS,
+            check=True, capture_output=True, cwd=self._folder, env=self.environment, timeout=_RUN_SECONDS,
         )  # fmt: skip
         catalog = json.loads(done.stdout)
         for stream in catalog["streams"]:
@@ -198,7 +197,7 @@ class Pipeline:
         tap = [self._tap, "--config", str(self._tap_config), "--catalog", str(self._catalog)]
         if self.state is not None:
             tap += ["--state", str(self._write(f"run-{self._runs}/state.json", self.state))]
-        return Run(tap, self.target_command, folder)
+        return Run(tap, self.target_command, folder, self.environment)
 
     def run(self) -> Outcome:
         """Do a run to its end, and keep its last STATE for the next."""

@@ -13,13 +13,14 @@ import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
 from tests.integration.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
-from tests.integration.pipeline import Pipeline, clean_environment, wait_until
+from tests.integration.pipeline import Pipeline, wait_until
 from tests.integration.postgres import Database
 
 STREAM = "public-customers"
 CUSTOMERS = make_customers(1, 320)
 MANY = 20_000
 TAP_STATE_EVERY = 10_000
+NOT_PERMITTED = 3
 BROKEN_STREAM = 8
 
 MakePipeline: TypeAlias = Callable[..., Pipeline]
@@ -27,13 +28,12 @@ MakePipeline: TypeAlias = Callable[..., Pipeline]
 
 @pytest.fixture
 def make_pipeline(
-    tmp_path: Path, database: Database, tap_postgres: str, target_program: str, target_config: dict[str, Any]
+    tmp_path: Path, database: Database, tap_postgres: str, target_program: str, config: dict[str, Any]
 ) -> MakePipeline:
     """Make a pipeline, given more settings of the target by name, and more of the tap as a dictionary."""
 
     def make(tap: dict[str, Any] | None = None, **target: object) -> Pipeline:
-        config = {**target_config, **target}
-        return Pipeline(tap_postgres, target_program, tmp_path, database, config, **(tap or {}))
+        return Pipeline(tap_postgres, target_program, tmp_path, database, {**config, **target}, **(tap or {}))
 
     return make
 
@@ -104,7 +104,7 @@ def slow_down(emulator: Emulator) -> None:
 
 def test_full_table(database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
     create_table(database, CUSTOMERS)
-    pipeline = make_pipeline()
+    pipeline = make_pipeline(load_method="upsert")
     pipeline.select("customers", method="FULL_TABLE")
 
     outcome = pipeline.run().check()
@@ -117,12 +117,10 @@ def test_full_table(database: Database, make_pipeline: MakePipeline, emulator: E
     assert_no_plain_values(CUSTOMERS, emulator, outcome.printed)
 
 
-def test_small_batches_at_debug(
-    database: Database, make_pipeline: MakePipeline, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_batches_at_debug(database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
     create_table(database, CUSTOMERS)
-    monkeypatch.setenv("LOGLEVEL", "DEBUG")
     pipeline = make_pipeline(batch_size_rows=50)
+    pipeline.environment["LOGLEVEL"] = "DEBUG"
     pipeline.select("customers", method="FULL_TABLE")
 
     outcome = pipeline.run().check()
@@ -299,6 +297,27 @@ def test_tap_is_killed(states: int, database: Database, make_pipeline: MakePipel
     assert emulator.backend.members(only_list(emulator)) == everybody
 
 
+def test_refused_batch_holds_back_the_state_that_covers_it(
+    database: Database, make_pipeline: MakePipeline, emulator: Emulator
+) -> None:
+    create_big_table(database)
+    pipeline = make_pipeline(batch_size_rows=15_000)
+    pipeline.select("customers", method="INCREMENTAL", replication_key="updated_at")
+    emulator.backend.inject(Fault(method="POST", path="customer_lists", status=403, times=None))
+
+    outcome = pipeline.run()
+
+    assert outcome.target_code == NOT_PERMITTED, outcome.target_errors
+    assert outcome.tap_states, "the tap's STATE came after the refused batch"
+    assert outcome.states == []
+
+    emulator.backend.clear_faults()
+    pipeline.run().check()
+
+    everybody = {big_table_identity(number) for number in range(1, MANY + 1)}
+    assert emulator.backend.members(only_list(emulator)) == everybody
+
+
 def test_half_a_line(tmp_path: Path, database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
     create_table(database, CUSTOMERS)
     pipeline = make_pipeline()
@@ -315,7 +334,7 @@ def test_half_a_line(tmp_path: Path, database: Database, make_pipeline: MakePipe
     with broken.open("rb") as source:
         done = subprocess.run(
             pipeline.target_command,
-            stdin=source, capture_output=True, text=True, check=False, env=clean_environment(), timeout=60,
+            stdin=source, capture_output=True, text=True, check=False, env=pipeline.environment, timeout=60,
         )  # fmt: skip
 
     assert done.returncode == BROKEN_STREAM, done.stderr
