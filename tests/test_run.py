@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -381,3 +382,27 @@ def test_identities_of_the_same_person_in_two_rows_are_sent_once(emulator: Emula
     run = run_target([schema("email"), *rows])
     assert sizes(emulator) == [("POST", 1)]
     assert "1 added, 9 duplicates" in run.stderr
+
+
+def test_the_counts_sum_up(run_target: Target) -> None:
+    chance = random.Random(11)
+    stream = [schema("email", "idfa", "lr_id", "_sdc_deleted_at")]
+    for n in range(600):
+        row = {
+            "id": None if n % 97 == 0 else n,
+            "email": chance.choice([address(chance.randrange(60)), "no address", None, "", 7]),
+            "idfa": chance.choice(["ea7583cd-b890-48bc-8f00-0123456789ab", "0" * 32, None]),
+            "lr_id": chance.choice([n % 20, "a,b", None, True]),
+        }
+        if chance.random() < 0.3:
+            row["_sdc_deleted_at"] = "2026-11-21"
+        stream.append(record(**row))
+    log = run_target(stream, batch_size_rows=25).stderr
+
+    def figures(pattern: str) -> int:
+        return sum(int(figure.replace(",", "")) for figure in re.findall(pattern, log))
+
+    received, rejected = figures(r"([\d,]+) identities"), figures(r"identities, ([\d,]+) rejected")
+    added, removed, duplicates = figures(r"([\d,]+) added"), figures(r"([\d,]+) removed"), figures(r"([\d,]+) dupl")
+    assert received == added + removed + duplicates + rejected
+    assert min(received, rejected, added, removed, duplicates) > 20
