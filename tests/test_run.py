@@ -388,7 +388,7 @@ def test_the_counts_sum_up(run_target: Target) -> None:
     chance = random.Random(11)
     stream = [schema("email", "idfa", "lr_id", "_sdc_deleted_at")]
     for n in range(600):
-        row = {
+        row: dict[str, Any] = {
             "id": None if n % 97 == 0 else n,
             "email": chance.choice([address(chance.randrange(60)), "no address", None, "", 7]),
             "idfa": chance.choice(["ea7583cd-b890-48bc-8f00-0123456789ab", "0" * 32, None]),

@@ -20,11 +20,12 @@ from target_pinterest_audience.settings import (
 from target_pinterest_audience.settings.declaration import NOT_YET
 
 NEEDED = {"ad_account_id": "549755885175", "access_token": "s3cr3t-token"}
+SDK_SETTINGS = {"stream_maps": {"type": ["object", "null"]}}
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 
 
 def settle(environ: dict[str, str] | None = None, **values: Any) -> Settings:
-    return resolve({**NEEDED, **values}, {"stream_maps": {"type": ["object", "null"]}}, environ or {})[0]
+    return resolve({**NEEDED, **values}, SDK_SETTINGS, environ or {})[0]
 
 
 def test_the_names_are_public() -> None:
@@ -183,6 +184,20 @@ def test_a_key_that_meltano_has_dropped_is_missed() -> None:
     )
     with pytest.raises(ConfigurationError, match=r"Meltano has dropped `identity_columns.user.email`"):
         settle(environ, identity_columns={"idfa": "IDFA"})
+
+
+def test_a_stream_map_that_meltano_has_dropped_is_missed() -> None:
+    environ = {"MELTANO_LOADER_NAME": "target-vip", "TARGET_VIP_STREAM_MAPS": '{"crm.leads": {"__filter__": "ok"}}'}
+    with pytest.raises(ConfigurationError, match=r"Meltano has dropped `stream_maps.crm.leads.__filter__`"):
+        settle(environ, stream_maps={})
+    assert settle(environ, stream_maps={"crm.leads": {"__filter__": "ok"}})
+
+
+def test_stream_maps_are_taken_as_json_text_and_refused_when_nested() -> None:
+    resolved = resolve({**NEEDED, "stream_maps": '{"crm.leads": {"a": "b"}}'}, SDK_SETTINGS, {})[1]
+    assert resolved["stream_maps"] == {"crm.leads": {"a": "b"}}
+    with pytest.raises(ConfigurationError, match="put a backslash before each dot"):
+        settle(stream_maps={"crm": {"leads": {"a": "b"}}})
 
 
 def test_credentials_lie_beside_the_ledger(tmp_path: Path) -> None:

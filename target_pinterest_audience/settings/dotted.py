@@ -16,7 +16,8 @@ from typing import Any
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
 
-_OBJECTS = ("identity_columns", "streams")
+_OWN_OBJECTS = ("identity_columns", "streams")
+_SDK_OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
 
 
 def gather(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,18 +27,38 @@ def gather(config: Mapping[str, Any]) -> dict[str, Any]:
         config: a configuration as it was read; not changed.
 
     Returns:
-        The same, in which `identity_columns` and `streams` are objects in the form that the user wrote.
+        The same, in which every object setting is an object, and `identity_columns` and `streams` have the form that
+        the user wrote.
 
     Raises:
-        ConfigurationError: an object setting is not an object, or a stream's setting has no value.
+        ConfigurationError: an object setting is not an object, or a key in it cannot be brought back.
     """
-    result = {key: value for key, value in config.items() if key.partition(".")[0] not in _OBJECTS}
-    identity_columns, streams = (_flat(config, name) for name in _OBJECTS)
+    result = {key: value for key, value in config.items() if key.partition(".")[0] not in _OWN_OBJECTS}
+    identity_columns, streams = (_flat(config, name) for name in _OWN_OBJECTS)
     if identity_columns:
         result["identity_columns"] = identity_columns
     if streams:
         result["streams"] = _by_stream(streams)
+    for name in _SDK_OBJECTS:
+        if result.get(name) is not None:
+            result[name] = _as_object(name, result[name])
+    _refuse_nested_maps(result.get("stream_maps") or {})
     return result
+
+
+def _refuse_nested_maps(stream_maps: Mapping[str, Any]) -> None:
+    """Refuse stream maps that Meltano has nested: whether a dot was in the stream's name or a column's is lost.
+
+    Raises:
+        ConfigurationError: what should be the map of a stream holds objects.
+    """
+    for stream, columns in stream_maps.items():
+        if isinstance(columns, Mapping) and any(isinstance(inner, Mapping) for inner in columns.values()):
+            msg = (
+                f"`stream_maps.{stream}` is nested too deep: Meltano takes a dot in a name for nesting. In meltano.yml "
+                "put a backslash before each dot in the names of streams and columns there."
+            )
+            raise ConfigurationError(msg)
 
 
 def refuse_dropped(config: Mapping[str, Any], environ: Mapping[str, str]) -> None:
@@ -49,12 +70,12 @@ def refuse_dropped(config: Mapping[str, Any], environ: Mapping[str, str]) -> Non
 
     Raises:
         ConfigurationError: a key in the environment is not in the configuration; without it people would be left out,
-            or a stream that removes would add.
+            a stream that removes would add, or a filter would let everybody pass.
     """
     loader = environ.get("MELTANO_LOADER_NAME")
     if loader is None:
         return
-    for name in _OBJECTS:
+    for name in (*_OWN_OBJECTS, *_SDK_OBJECTS):
         text = environ.get(f"{loader}_{name}".upper().replace("-", "_"))
         try:
             exported = json.loads(text) if text else None
