@@ -89,9 +89,9 @@ class PendingIdentities:
         return None
 
     @property
-    def first_line(self) -> int | None:
-        """The earliest line of the stream that waits here; None if nothing waits."""
-        return min((heap.first_line for heap in self._heaps.values() if heap.first_line is not None), default=None)
+    def first_lines(self) -> list[int]:
+        """The earliest line of the stream that waits in each batch to come; empty if nothing waits."""
+        return [heap.first_line for heap in self._heaps.values() if heap.first_line is not None]
 
     def _take(self, operation: Operation) -> Batch:
         """Cut one request's worth; what would pass the byte limit stays."""

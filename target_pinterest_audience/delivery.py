@@ -11,6 +11,7 @@ import msgspec
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.pinterest import Operation, Patience, PinterestClient
 from target_pinterest_audience.routing import ListPlan, ListReference
@@ -95,7 +96,8 @@ class Delivery:
 
     def state(self, value: dict[str, Any], line: int) -> None:
         """Take a STATE in; it leaves as soon as everything before it was accepted."""
-        self._gate.arrived(value, line)
+        waiting = [first for each in self._destinations.values() for first in each.pending.first_lines]
+        self._gate.arrived(value, line, max(waiting, default=None))
         self._gate.release(self._oldest_line)
 
     def tick(self) -> None:
@@ -118,8 +120,8 @@ class Delivery:
             TargetError: a batch could not be delivered.
         """
         for destination in self._destinations.values():
-            first = destination.pending.first_line
-            if first is None or (before_line is not None and first >= before_line):
+            first_lines = destination.pending.first_lines
+            if before_line is not None and all(first >= before_line for first in first_lines):
                 continue
             while (batch := destination.pending.take_any()) is not None:
                 self._write(destination, batch)
@@ -137,8 +139,7 @@ class Delivery:
     @property
     def _oldest_line(self) -> int | None:
         """The earliest line of the stream that is not delivered yet; None if everything is."""
-        waiting = (destination.pending.first_line for destination in self._destinations.values())
-        return min((line for line in waiting if line is not None), default=None)
+        return min((line for each in self._destinations.values() for line in each.pending.first_lines), default=None)
 
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list that was written to or looked up."""
@@ -147,8 +148,24 @@ class Delivery:
                 yield told
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
+        self._refuse_second_way(destination)
         destination.writer.write(batch)
         self._gate.release(self._oldest_line)
+
+    def _refuse_second_way(self, destination: _Destination) -> None:
+        """Refuse a list that another stream reaches by another name or id: its writes would overtake each other.
+
+        Raises:
+            ConfigurationError: it is so.
+        """
+        list_id = destination.writer.resolve()
+        for other in self._destinations.values():
+            if other is not destination and list_id is not None and other.writer.list_id == list_id:
+                msg = (
+                    f"{destination.writer.plan.reference} and {other.writer.plan.reference} are one list (id {list_id})"
+                    ". Choose it in the same way for all streams that feed it."
+                )
+                raise ConfigurationError(msg)
 
 
 def _merge(known: ListPlan, plan: ListPlan) -> ListPlan:
@@ -160,5 +177,8 @@ def _merge(known: ListPlan, plan: ListPlan) -> ListPlan:
         )
         raise ConfigurationError(msg)
     return ListPlan(
-        known.reference, known.list_type, known.may_create or plan.may_create, known.audience or plan.audience
+        known.reference,
+        list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
+        may_create=known.may_create or plan.may_create,
+        audience=known.audience or plan.audience,
     )

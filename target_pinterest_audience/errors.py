@@ -29,6 +29,10 @@ class StreamError(TargetError):
     exit_code = 8
 
 
+class OutputError(TargetError):
+    """Nobody takes what the target has to say: whoever runs it is at fault."""
+
+
 class RecordBeforeSchemaError(StreamError, RecordsWithoutSchemaException):
     """A record arrived before the SCHEMA of its stream."""
 

@@ -90,8 +90,9 @@ class Identified(NamedTuple):
     remark: Remark | None
 
 
-_ZERO_WIDTH: Final = "\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
-_BLANKS: Final = _ZERO_WIDTH + "".join(chr(c) for c in range(0x3001) if chr(c).isspace())
+_INVISIBLE: Final = (0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+"""Zero-width characters, marks of writing direction, and the byte order mark."""
+_BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + "".join(map(chr, _INVISIBLE))
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"

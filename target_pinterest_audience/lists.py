@@ -16,8 +16,8 @@ from target_pinterest_audience.tally import ListTally
 
 T = TypeVar("T")
 
-_LOOK_AFTER_SECONDS: Final = 2.0
-"""How long to wait before the first look: a request that was given up may still be under way at Pinterest."""
+_LOOKS_AFTER_SECONDS: Final = (2.0, 4.0, 8.0, 16.0)
+"""The waits before each look for what may have been created: Pinterest may still be at it, or not list it yet."""
 
 
 class CustomerListWriter:
@@ -49,16 +49,33 @@ class CustomerListWriter:
         self._list: CustomerList | None = None
         self._looked = False
 
-    def write(self, batch: Batch) -> None:
-        """Have Pinterest accept a batch.
+    def resolve(self) -> str | None:
+        """Look the list up, unless that was done.
+
+        Returns:
+            Its id; None if it does not exist yet.
 
         Raises:
-            ConfigurationError: the list cannot be told, or is missing and must not be created.
-            PinterestError: the batch was not accepted; the subclass says what can be done.
+            ConfigurationError: the list cannot be told.
+            PinterestError: Pinterest cannot be asked.
         """
-        if self._list is None and not self._looked:
+        if not self._looked:
             self._list = self._find()
             self._looked = True
+        return self.list_id
+
+    @property
+    def list_id(self) -> str | None:
+        """The list's id, as far as it is known."""
+        return self._list.id if self._list is not None else None
+
+    def write(self, batch: Batch) -> None:
+        """Have Pinterest accept a batch, after `resolve`.
+
+        Raises:
+            ConfigurationError: the list is missing and must not be created.
+            PinterestError: the batch was not accepted; the subclass says what can be done.
+        """
         if self._list is not None:
             self._update(self._list, batch)
         elif batch.operation is Operation.ADD:
@@ -89,7 +106,7 @@ class CustomerListWriter:
             return
         if self._find_audience(customer_list) is not None:
             return
-        name = wanted.name or customer_list.name
+        name = wanted.name or customer_list.name or customer_list.id
         try:
             audience = self._create_once(
                 lambda: self._client.create_audience(name, customer_list.id, wanted.description),
@@ -107,7 +124,7 @@ class CustomerListWriter:
     def summary(self) -> str | None:
         """Tell what happened to the list; None if nothing did."""
         if self._list is None:
-            return None
+            return f"{self.plan.reference}: {self.tally}" if self._looked else None
         return f'customer list "{self._list.name}" (id {self._list.id}): {self.tally}'
 
     def _find(self) -> CustomerList | None:
@@ -170,19 +187,24 @@ class CustomerListWriter:
         so that a blind retry would make a second one.
 
         Raises:
-            OutcomeUnclearError: nobody can tell after several looks.
+            OutcomeUnclearError: it stays missing, as often as it was tried.
         """
-        wait = _LOOK_AFTER_SECONDS
-        for looks_left in range(self._patience.retries, -1, -1):
+        for retries_left in range(self._patience.retries, -1, -1):
             try:
                 return create()
             except OutcomeUnclearError as unclear:  # noqa: PERF203 - one round is a request
                 self._logger.warning("%s Looking whether it was carried out.", unclear)
-                self._sleep(min(wait, self._patience.max_seconds))
-                wait *= 2
-                found = find()
+                found = self._look_for(find)
                 if found is not None:
                     return found
-                if not looks_left:
+                if not retries_left:
                     raise
         raise AssertionError  # pragma: no cover - the last round returns or raises
+
+    def _look_for(self, find: Callable[[], T | None]) -> T | None:
+        for wait in _LOOKS_AFTER_SECONDS:
+            self._sleep(min(wait, self._patience.max_seconds))
+            found = find()
+            if found is not None:
+                return found
+        return None

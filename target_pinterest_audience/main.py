@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import traceback
 
 import click
 
-from target_pinterest_audience.errors import TargetError, Terminated
+from target_pinterest_audience.errors import ConfigurationError, TargetError, Terminated
 from target_pinterest_audience.target import TargetPinterestAudience
 
 _BUG = 1
@@ -19,9 +18,7 @@ _USAGE = 2
 
 def main() -> None:
     """Run the target with the process's arguments, and exit."""
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -35,24 +32,21 @@ def run(arguments: list[str]) -> int:
     """
     logger: logging.Logger = TargetPinterestAudience.logger
     try:
-        command: click.Command = TargetPinterestAudience.cli
+        command = _command()
         result = command.main(arguments, prog_name=TargetPinterestAudience.name, standalone_mode=False)
     except TargetError as error:
         logger.error("%s", error)  # noqa: TRY400 - the traceback is for DEBUG
         _log_traceback(logger, error)
         return error.exit_code
     except Terminated as terminated:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         name = signal.Signals(terminated.signum).name
         logger.warning("%s: stopped. What Pinterest had accepted stays; the rest comes with the next run.", name)
         return 128 + terminated.signum
     except click.ClickException as error:
         logger.error("%s", error.format_message())  # noqa: TRY400 - a traceback would not help
         return _USAGE
-    except BrokenPipeError:
-        # Nobody reads our STATE any more; standard output must not be flushed again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        logger.error("Standard output was closed, so no STATE can be handed over. Look at what runs the target.")  # noqa: TRY400
-        return _BUG
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
         where = traceback.extract_tb(error.__traceback__)[-1]
         logger.error(  # noqa: TRY400 - a traceback's last line could hold a value
@@ -63,6 +57,23 @@ def run(arguments: list[str]) -> int:
         _log_traceback(logger, error)
         return _BUG
     return result if isinstance(result, int) else 0
+
+
+def _command() -> click.Command:
+    """Set logging up and return the command.
+
+    Raises:
+        ConfigurationError: the log level is none.
+    """
+    try:
+        command: click.Command = TargetPinterestAudience.cli
+    except ValueError:
+        logging.basicConfig(level=logging.INFO)
+        msg = "LOGLEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
+        raise ConfigurationError(msg) from None
+    # At DEBUG the SDK's mapper logs what filters evaluate to, which can be a person; at INFO their expressions.
+    logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
+    return command
 
 
 def _log_traceback(logger: logging.Logger, error: BaseException) -> None:

@@ -45,7 +45,14 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, as bytes."""
+        """Standard input, as bytes.
+
+        Raises:
+            StreamError: it is closed.
+        """
+        if sys.stdin is None:
+            msg = "There is no standard input to read a stream from. Pipe a tap into the target."
+            raise StreamError(msg)
         return sys.stdin.buffer
 
     def process_lines(
@@ -67,6 +74,8 @@ class MessageReader(GenericSingerReader[bytes]):
         for lines in self._blocks(file_input if file_input is not None else self.default_input):
             for line in lines:
                 self.line += 1
+                if not line.strip():
+                    continue
                 message = self.deserialize_json(line)
                 kind = message.get("type")
                 callback = callbacks.get(kind) if isinstance(kind, str) else None
@@ -86,7 +95,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         try:
             message = _decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError):
             message = self._parse_leniently(line)
         if not isinstance(message, dict):
             self._fail("is not a JSON object")
@@ -105,11 +114,11 @@ class MessageReader(GenericSingerReader[bytes]):
             raise StreamError(msg)
 
     def _parse_leniently(self, line: bytes) -> Any:  # noqa: ANN401 - any JSON value
-        """Parse what the fast decoder refuses and Python takes: NaN, lone surrogates, a byte order mark."""
+        """Parse what the fast decoder refuses and Python takes: NaN, lone surrogates, huge exponents, a BOM."""
         try:
-            return json.loads(line.decode("utf-8-sig"), parse_float=Decimal)
+            return json.loads(line.decode("utf-8-sig"))
         except (ValueError, RecursionError):
-            self._fail("is not JSON: malformed, or cut off")
+            self._fail("is not JSON in UTF-8: malformed, or cut off")
 
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
         self._fail("has no type that Singer knows" if "type" in message_dict else "has no type")
@@ -134,15 +143,14 @@ class MessageReader(GenericSingerReader[bytes]):
             head, newline, tail = block.rpartition(b"\n")
             if newline:
                 rest.append(head)
-                yield [line for line in b"".join(rest).split(b"\n") if line.strip()]
+                yield b"".join(rest).split(b"\n")
                 rest = []
-            elif not tail:
+            else:
                 yield []
             if tail:
                 rest.append(tail)
-        last = b"".join(rest)
-        if last.strip():
-            yield [last]
+        if rest:
+            yield [b"".join(rest)]
 
 
 def _read_ahead(descriptor: int) -> Iterator[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from singer_sdk.exceptions import InvalidRecord
 from singer_sdk.sinks import RecordSink
 
 from target_pinterest_audience.identities import IdentityType, Remark
@@ -71,7 +70,9 @@ class CustomerListSink(RecordSink):
             self._lists = {
                 kind: self._delivery.open(plan) for kind, plan in plan_lists(columns, stream_name, stream).items()
             }
-        if not columns:
+        if stream_name in target.tallies:
+            pass  # Another schema of a stream of which this was said.
+        elif not columns:
             self.logger.warning("Stream %s has no column that holds identities: it is passed over.", stream_name)
         elif stream.load_method is LoadMethod.UPSERT:
             self.logger.warning(
@@ -120,6 +121,6 @@ class CustomerListSink(RecordSink):
             return True
         try:
             self._validator.validate(record)
-        except InvalidRecord:
+        except Exception:  # noqa: BLE001 - beside InvalidRecord, odd schemas make the validator itself stumble
             return False
         return True

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class _Waiting(NamedTuple):
-    state: dict[str, Any]
+    state: Any
     line: int
     since: float
 
@@ -16,7 +16,7 @@ class _Waiting(NamedTuple):
 class StateGate:
     """Holds each STATE back until nothing from before it is left to deliver."""
 
-    def __init__(self, write: Callable[[dict[str, Any]], None], clock: Callable[[], float]) -> None:
+    def __init__(self, write: Callable[[Any], None], clock: Callable[[], float]) -> None:
         """Keep the two edges of the process that the gate needs.
 
         Args:
@@ -27,9 +27,21 @@ class StateGate:
         self._clock = clock
         self._waiting: deque[_Waiting] = deque()
 
-    def arrived(self, state: dict[str, Any], line: int) -> None:
-        """Take in a STATE message's value, from the given line of the stream."""
-        self._waiting.append(_Waiting(state, line, self._clock()))
+    def arrived(self, state: Any, line: int, newest_line: int | None) -> None:  # noqa: ANN401 - any JSON value
+        """Take in a STATE message's value.
+
+        A STATE that no delivery can tell from the one before takes its place, so that what waits is bounded by the
+        batches that wait, and not by the stream.
+
+        Args:
+            state: the value.
+            line: the line of the stream that it came on.
+            newest_line: the last of the lines that the waiting batches begin with; None if none waits.
+        """
+        since = self._clock()
+        if self._waiting and (newest_line is None or newest_line < self._waiting[-1].line):
+            since = self._waiting.pop().since
+        self._waiting.append(_Waiting(state, line, since))
 
     def release(self, oldest_line: int | None) -> None:
         """Write the newest STATE that is covered; it speaks for those before it.

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import copy
 import os
-import sys
 import time
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
-from singer_sdk.exceptions import MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError
+from target_pinterest_audience.output import write_line
 from target_pinterest_audience.pinterest import Credentials, Patience, PinterestClient, Transport
 from target_pinterest_audience.pinterest.credentials import CredentialsFile
 from target_pinterest_audience.reader import MessageReader
@@ -116,12 +115,15 @@ class TargetPinterestAudience(Target):
         """Prepare the stream maps.
 
         Raises:
-            ConfigurationError: they have a form that the SDK does not take.
+            ConfigurationError: the SDK does not take them. Its own message is not repeated: it shows expressions.
         """
         try:
             super().setup_mapper()
-        except (MappingError, TypeError) as error:
-            msg = f"`stream_maps` cannot be used: {error}"
+        except Exception as error:  # noqa: BLE001 - the SDK raises whatever its parsers raise
+            msg = (
+                f"`stream_maps` or the flattening settings cannot be used ({type(error).__name__}). Hold them against "
+                "the Singer SDK's documentation; flattening needs `flattening_max_depth`."
+            )
             raise ConfigurationError(msg) from None
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002 - the SDK's signature
@@ -180,16 +182,35 @@ class TargetPinterestAudience(Target):
     # Messages
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        """Make the sinks of a stream ready for a schema."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
-        schema = message_dict["schema"]
+        stream, schema = self._stream_of(message_dict), message_dict["schema"]
         if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
-            msg = f"The SCHEMA of stream {message_dict['stream']} has no properties. The tap is at fault."
+            msg = f"The SCHEMA of stream {stream} has no properties. The tap is at fault."
             raise StreamError(msg)
         try:
-            super()._process_schema_message(message_dict)
-        except (MappingError, NotImplementedError) as error:
-            msg = f"`stream_maps` cannot be used for stream {message_dict['stream']}: {error}"
+            self.mapper.register_raw_stream_schema(stream, schema, message_dict.get("key_properties"))
+        except Exception as error:  # noqa: BLE001 - the SDK raises whatever an expression does, with its text
+            msg = (
+                f"`stream_maps` cannot be used for stream {stream} ({type(error).__name__}). Look for an expression "
+                "that is not Python, a column that is not there, or a key that is dropped."
+            )
             raise ConfigurationError(msg) from None
+        for stream_map in self.mapper.stream_maps[stream]:
+            self.get_sink(
+                stream_map.stream_alias,
+                schema=stream_map.transformed_schema,
+                key_properties=stream_map.transformed_key_properties,
+            )
+        # The SDK keeps the sinks of former schemas for its own draining; ours hold nothing.
+        self._sinks_to_clear.clear()
+
+    def _stream_of(self, message_dict: dict[str, Any]) -> str:
+        stream = message_dict["stream"]
+        if not isinstance(stream, str):
+            msg = f"The message on line {self.message_reader.line} does not name its stream. The tap is at fault."
+            raise StreamError(msg)
+        return stream
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Hand a row to its sinks.
@@ -198,7 +219,7 @@ class TargetPinterestAudience(Target):
         dates, where a bad one in any column would end the run; and never drains by age.
         """
         self._assert_line_requires(message_dict, requires={"stream", "record"})
-        stream, raw = message_dict["stream"], message_dict["record"]
+        stream, raw = self._stream_of(message_dict), message_dict["record"]
         line = self.message_reader.line
         if stream not in self.mapper.stream_maps:
             msg = f"A record of stream {stream} (line {line}) came before its SCHEMA. The tap is at fault."
@@ -262,17 +283,19 @@ class TargetPinterestAudience(Target):
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE to standard output."""
         with self._termination.shield():
-            sys.stdout.write(serialize_json(state) + "\n")
-            sys.stdout.flush()
+            write_line(serialize_json(state))
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
         self._termination.arrived(signum)
 
     def log_summary(self) -> None:
-        """Tell what was read, rejected and sent, at INFO."""
+        """Tell what was read, rejected and sent, at INFO, and which settings found no stream."""
         for tally in self.tallies.values():
             for line in tally.lines():
                 self.logger.info("%s", line)
         for line in self.delivery.summary():
             self.logger.info("%s", line)
+        if self.tallies:
+            for stream in self.settings.streams.keys() - self.tallies.keys():
+                self.logger.warning("There are settings for stream %s, but no such stream came.", stream)

@@ -69,7 +69,7 @@ def config(emulator: Emulator, tmp_path: Path) -> dict[str, Any]:
         "api_url": emulator.url,
         "load_method": "append-only",
         "initial_backoff_ms": 1,
-        "max_backoff_ms": 1200,
+        "max_backoff_ms": 1000,
         "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
     }
 

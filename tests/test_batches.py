@@ -24,7 +24,7 @@ def test_a_batch_is_full_at_the_row_limit() -> None:
         assert pending.put(ADD, identity, line) is False
     assert pending.take_full() == Batch(ADD, ("a", "b", "c"), 0)
     assert pending.take_full() is None
-    assert pending.first_line is None
+    assert pending.first_lines == []
 
 
 def test_a_repeated_identity_is_sent_once() -> None:
@@ -38,7 +38,7 @@ def test_the_last_word_on_an_identity_counts_and_covers_the_first() -> None:
     pending.put(REMOVE, "a", 5)
     pending.put(ADD, "b", 7)
     assert pending.put(ADD, "a", 50) is True
-    assert pending.first_line == 5
+    assert pending.first_lines == [5]
     assert drain(pending) == [Batch(ADD, ("b", "a"), 5)]
 
 
@@ -74,15 +74,14 @@ def test_whatever_comes_the_last_word_on_each_identity_is_the_last_that_is_sent(
     for line, (operation, identity, flush) in enumerate(actions):
         pending.put(operation, identity, line)
         wanted[identity] = operation
-        oldest = pending.first_line
+        assert pending.first_lines
+        assert max(pending.first_lines) <= line
         while (batch := pending.take_full()) is not None:
             sent.append(batch)
         if flush:
             sent.extend(drain(pending))
-        assert oldest is not None
-        assert oldest <= line
     sent.extend(drain(pending))
-    assert pending.first_line is None
+    assert pending.first_lines == []
     done: dict[str, Operation] = {}
     for batch in sent:
         assert len(batch.identities) == len(set(batch.identities)) <= rows

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import stat
+import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -47,12 +50,12 @@ def client(emulator: Emulator, tmp_path: Path) -> PinterestClient:
     return PinterestClient(transport(emulator), credentials(emulator, tmp_path), ACCOUNT)
 
 
-def test_each_endpoint_answers_with_its_type(client: PinterestClient) -> None:
+def test_each_endpoint_answers_with_its_type(emulator: Emulator, client: PinterestClient) -> None:
     assert client.ad_account().id == ACCOUNT
     made = client.create_customer_list("VIP", ListType.EMAIL, ["a" * 64, "b" * 64])
-    assert (made.name, made.num_uploaded_user_records) == ("VIP", 2)
-    removed = client.update_customer_list(made.id, Operation.REMOVE, ["a" * 64])
-    assert (removed.num_batches, removed.num_removed_user_records) == (2, 1)
+    assert made.name == "VIP"
+    assert client.update_customer_list(made.id, Operation.REMOVE, ["a" * 64]).id == made.id
+    assert emulator.backend.members(made.id) == {"b" * 64}
     assert client.customer_list(made.id).id == made.id
     assert [each.name for each in client.customer_lists()] == ["VIP"]
     audience = client.create_audience("VIP people", made.id, "They buy")
@@ -159,14 +162,34 @@ def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(tmp_pat
     assert file.newest("new") == "new"
 
 
-def test_a_broken_credentials_file_is_named(tmp_path: Path) -> None:
+def test_a_broken_credentials_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "c").write_text('{"refresh_token": "s3cr3t"')
     with pytest.raises(ConfigurationError, match="cannot be read") as refused:
         CredentialsFile(tmp_path / "c").newest("old")
     assert "s3cr3t" not in str(refused.value)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be written"):
-        CredentialsFile(tmp_path / "file" / "c").keep("new", "old")
+    monkeypatch.setattr(tempfile, "mkstemp", Mock(side_effect=OSError(28, "No space left on device")))
+    with pytest.raises(ConfigurationError, match=r"cannot be written \(No space left"):
+        CredentialsFile(tmp_path / "new").ensure_writable()
+
+
+def test_a_refresh_token_is_not_used_up_when_its_successor_cannot_be_kept(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = credentials(emulator, tmp_path, access_token=None, **OAUTH)
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "mkstemp", Mock(side_effect=OSError(28, "No space left on device")))
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            tokens.access_token()
+    assert emulator.backend.calls == []
+    assert tokens.access_token()
+
+
+def test_two_sign_ins_share_a_credentials_file(tmp_path: Path) -> None:
+    file = CredentialsFile(tmp_path / "credentials.json")
+    for turn in range(3):
+        for configured in ("a", "b"):
+            file.keep(f"{configured}{turn}", configured)
+    assert (file.newest("a"), file.newest("b"), file.newest("c")) == ("a2", "b2", "c")
 
 
 def test_a_refused_access_token_is_renewed_once(emulator: Emulator, tmp_path: Path) -> None:
@@ -188,6 +211,79 @@ def test_a_refused_refresh_token_needs_a_person(emulator: Emulator, tmp_path: Pa
     tokens = credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": "revoked"})
     with pytest.raises(NotPermittedError, match="Sign in again"):
         PinterestClient(transport(emulator), tokens, ACCOUNT).ad_account()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_pinterest_is_not_quoted_where_it_repeats_a_secret_or_somebody(
+    emulator: Emulator, tmp_path: Path, status: int
+) -> None:
+    client = PinterestClient(transport(emulator), credentials(emulator, tmp_path), ACCOUNT)
+    made = client.create_customer_list("VIP", ListType.LR_ID, ["XY99ZZ"])
+    words = f"Bearer {TOKEN} may not send XY99ZZ: restricted feature"
+    emulator.backend.inject(Fault(method="PATCH", status=status, body={"code": 3, "message": words}))
+    with pytest.raises(NotPermittedError, match="restricted feature") as refused:
+        client.update_customer_list(made.id, Operation.ADD, ["XY99ZZ", "AB11"])
+    assert TOKEN not in str(refused.value)
+    assert "XY99ZZ" not in str(refused.value)
+
+
+def test_a_refusal_to_refresh_quotes_no_secret(emulator: Emulator, tmp_path: Path) -> None:
+    words = "The refresh token s3cr3t-refresh of emulator-app:emulator-secret is invalid"
+    emulator.backend.inject(Fault(path="/oauth/token", status=401, body={"code": 283, "message": words}))
+    tokens = credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": "s3cr3t-refresh"})
+    with pytest.raises(NotPermittedError) as refused:
+        tokens.access_token()
+    assert "s3cr3t" not in str(refused.value)
+    assert "emulator-secret" not in str(refused.value)
+
+
+def test_both_kinds_of_failure_by_turns_come_to_an_end(emulator: Emulator, client: PinterestClient) -> None:
+    for _ in range(20):
+        emulator.backend.inject(Fault(status=500))
+        emulator.backend.inject(Fault(status=429))
+    with pytest.raises(UnavailableError):
+        client.ad_account()
+    assert [call.status for call in emulator.backend.calls] == [500, 429, 500, 429, 500]
+
+
+def test_patience_waits_longer_each_time_and_ends() -> None:
+    patience = Patience(retries=4, initial_seconds=1, max_seconds=5, connect_seconds=1, read_seconds=1)
+
+    def waits(*errors: Exception) -> list[float]:
+        taken = patience.waits(uniform=lambda _low, high: high)
+        next(taken)
+        result: list[float] = []
+        with suppress(StopIteration):
+            for error in errors:
+                result.append(taken.send(error))  # noqa: PERF401 - the end of the generator must not lose the others
+        return result
+
+    unavailable, limited = UnavailableError("no"), RateLimitedError("wait", wait_seconds=None)
+    assert waits(*[unavailable] * 9) == [1, 2, 4, 5]
+    assert waits(*[limited] * 5) == [1, 2, 4, 5, 5]
+    assert sum(waits(*[limited] * 9999)) <= 3600
+    assert waits(RateLimitedError("wait", wait_seconds=0)) == [1]
+    assert waits(RateLimitedError("wait", wait_seconds=6)) == []
+    assert waits(OutcomeUnclearError("who knows")) == []
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"[" * 100_000, b'{"id": 1e99999999999999}', b""])
+def test_a_body_that_cannot_be_read_is_as_no_answer(emulator: Emulator, client: PinterestClient, body: bytes) -> None:
+    text = body.decode("latin-1")
+    for status in (200, 400):
+        emulator.backend.inject(Fault(status=status, body=text, times=3))
+        with pytest.raises(UnavailableError if status == 200 else RefusedError):
+            client.ad_account()
+
+
+def test_an_odd_thing_in_a_listing_is_passed_over(emulator: Emulator, client: PinterestClient) -> None:
+    items = [
+        {"id": "1", "name": None, "size": "12", "audience_type": "VISITOR", "rule": []},
+        {"id": "2", "rule": {"customer_list_id": 5}},
+        {"id": "3", "audience_type": "CUSTOMER_LIST", "rule": None, "status": 7},
+    ]
+    emulator.backend.inject(Fault(method="GET", status=200, body={"items": items}))
+    assert [each.customer_list_id for each in client.audiences()] == [None, "5", None]
 
 
 def test_a_netrc_entry_does_not_replace_the_token(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +18,7 @@ import pytest
 
 from target_pinterest_audience.delivery import STATE_PATIENCE_SECONDS
 from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.reader import MessageReader
 from tests.conftest import Run, command, environment
 from tests.messages import address, digests, people, schema, state
 
@@ -61,6 +65,16 @@ def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[s
         (b'{"type": "RECORD", "stream": "customers", "record": {"email": "person1@example.com"}}\n', "key property id"),
         (b'{"type": "SCHEMA", "stream": "b", "schema": {}}\n', "has no properties"),
         (b'{"type": "STATE", "email": "person1@example.com"}\n', "lacks value"),
+        (
+            b'{"type": "RECORD", "stream": "customers", "record": {"id": 9, "email": "person1\xff"}}\n',
+            "is not JSON in UTF-8",
+        ),
+        (
+            b'{"type": "RECORD", "email": "person1", "record": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n",
+            "is not JSON",
+        ),
+        (b'{"type": "RECORD", "stream": ["person1"], "record": {}}\n', "does not name its stream"),
+        (b'{"type": "SCHEMA", "stream": null, "schema": {"properties": {}}}\n', "does not name its stream"),
     ],
 )
 def test_what_came_before_a_broken_line_is_delivered(
@@ -75,6 +89,11 @@ def test_what_came_before_a_broken_line_is_delivered(
     assert emulator.backend.members(made.id) == digests(range(5))
 
 
+def test_a_line_is_counted_as_it_stands_in_the_stream(run_target: Target) -> None:
+    run = run_target(b"\n\r\n" + lines([schema("email")]) + b"\n" + lines([*people([1])]) + b"nonsense\n")
+    assert "Line 6 of the stream" in run.stderr
+
+
 def test_a_last_line_without_its_newline_counts(run_target: Target) -> None:
     run = run_target(lines([schema("email"), *people(range(5)), state(1)]).rstrip(b"\n"))
     assert run.code == 0
@@ -87,6 +106,9 @@ def test_odd_json_that_python_takes_is_taken(emulator: Emulator, run_target: Tar
         b'\n{"type": "RECORD", "stream": "customers", "record": {"id": 1, "email": "person1@example.com", "x": NaN}}\n'
     )
     stream += b'{"type": "RECORD", "stream": "customers", "record": {"id": 2, "email": "a\\ud800@example.com"}}\r\n'
+    stream += (
+        b'{"type": "RECORD", "stream": "customers", "record": {"id": 3, "email": null, "x": 1e99999999999999999999}}\n'
+    )
     run = run_target(stream)
     assert run.code == 0, run.stderr
     (made,) = emulator.backend.customer_lists()
@@ -155,6 +177,42 @@ def test_an_answer_that_reports_failures_is_no_success(emulator: Emulator, run_t
     assert run.code == 5
     assert run.states == []
     assert "person1" not in run.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_to_hand_a_state_to_is_told_in_one_line(config: dict[str, Any], tmp_path: Path, unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = lines([schema("email"), *people([1]), state(1)])
+    argv, env = command(config, tmp_path), environment(PYTHONUNBUFFERED=unbuffered)
+    done = subprocess.run(argv, input=stream, stdout=writing, stderr=subprocess.PIPE, check=False, env=env)
+    os.close(writing)
+    assert done.returncode == 1
+    assert b"STATE cannot be handed over" in done.stderr
+    assert b"Traceback" not in done.stderr
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *argv]
+    done = subprocess.run(closed, input=stream, stderr=subprocess.PIPE, check=False, env=env)
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+    assert b"STATE cannot be handed over" in done.stderr
+    closed = ["sh", "-c", 'exec "$@" <&-', "sh", *argv]
+    done = subprocess.run(closed, capture_output=True, check=False, env=env)
+    assert (done.returncode, b"Pipe a tap into the target" in done.stderr) == (8, True)
+
+
+def test_a_log_level_that_is_none_is_a_mistake(config: dict[str, Any], tmp_path: Path) -> None:
+    argv = command(config, tmp_path)
+    done = subprocess.run(argv, input=b"", capture_output=True, check=False, env=environment(LOGLEVEL="loud"))
+    assert (done.returncode, b"LOGLEVEL must be" in done.stderr) == (2, True)
+
+
+def test_what_a_filter_makes_of_a_row_is_not_logged(config: dict[str, Any], tmp_path: Path) -> None:
+    maps = {"customers": {"__filter__": "email if email != 'canary@example.com' else None"}}
+    argv = command({**config, "stream_maps": maps}, tmp_path)
+    stream = lines([schema("email"), *people([1])])
+    done = subprocess.run(argv, input=stream, capture_output=True, check=False, env=environment(LOGLEVEL="DEBUG"))
+    assert done.returncode == 0
+    assert b"DEBUG" in done.stderr
+    assert b"example.com" not in done.stderr
 
 
 def test_a_configuration_mistake_ends_before_anything_is_read(run_target: Target, tmp_path: Path) -> None:
@@ -238,6 +296,42 @@ def test_a_full_batch_leaves_while_the_pipe_stays_open(
         assert json.loads(process.stdout.readline()) == state(1)["value"]
         (made,) = emulator.backend.customer_lists()
         assert emulator.backend.members(made.id) == digests(range(10))
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_state_is_written_whole_though_a_signal_arrives_meanwhile(
+    config: dict[str, Any], tmp_path: Path, unbuffered: str
+) -> None:
+    long = {"type": "STATE", "value": {"at": "x" * 500_000}}
+    stream = tmp_path / "stream"
+    stream.write_bytes(lines([long]))
+    with stream.open("rb") as source:
+        process = subprocess.Popen(
+            command(config, tmp_path), stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+        )  # fmt: skip
+        assert process.stdout is not None
+        wait_until(lambda: select.select([process.stdout], [], [], 0)[0])
+        time.sleep(0.2)
+        process.terminate()
+        time.sleep(0.5)
+        stdout, _ = process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert json.loads(stdout) == long["value"]
+
+
+def test_a_pipe_that_trickles_is_no_silent_one() -> None:
+    ticks: list[int] = []
+    reader = MessageReader(lambda: ticks.append(reader.line))
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", buffering=0) as sink:
+        sink.write(b'{"type": "STATE", "value": {')
+        writer = threading.Thread(target=lambda: [time.sleep(0.2), sink.write(b"}}\n"), sink.close()])
+        writer.start()
+        reader.process_lines(source, {"STATE": lambda _message: None})
+        writer.join()
+    assert ticks[0] == 0
+    assert ticks[-1] == 1
 
 
 @pytest.mark.timeout(150)

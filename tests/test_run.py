@@ -114,6 +114,44 @@ def test_after_a_passing_fault_everything_exists_once(emulator: Emulator, run_ta
     assert run.states == [state(1)["value"]]
 
 
+def test_a_list_that_pinterest_does_not_show_at_once_is_made_once(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="POST", path="/customer_lists$", when="after", reset=True))
+    emulator.backend.inject(Fault(method="GET", path="/customer_lists$", status=200, body={"items": []}, times=3))
+    run = run_target([schema("email"), *people(range(5))])
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(5))
+
+
+@pytest.mark.parametrize("way", ["customer_list_id", "audience_id"])
+def test_one_list_reached_in_two_ways_is_refused(emulator: Emulator, run_target: Target, way: str) -> None:
+    made = emulator.backend.create_list(name="L", records=[sha256(address(1))])
+    audience = emulator.backend.create_audience("L", made.id)
+    other = {way: made.id if way == "customer_list_id" else audience.id, "operation": "remove"}
+    streams = {"a": {"customer_list_name": "L"}, "b": other}
+    stream = [schema("email", stream="a"), schema("email", stream="b"), *people([1], "a"), *people([1], "b")]
+    run = run_target(stream, streams=streams)
+    assert run.code == 2
+    assert f"are one list (id {made.id})" in run.stderr
+
+
+def test_a_list_that_gets_addresses_later_is_of_type_email(emulator: Emulator, run_target: Target) -> None:
+    stream = [schema("idfa", stream="a"), schema("email", stream="b"), *people([1], "b")]
+    assert run_target(stream, customer_list_name="L").code == 0
+    assert [each.list_type for each in emulator.backend.customer_lists()] == ["EMAIL"]
+
+
+def test_settings_for_a_stream_that_never_came_are_told(run_target: Target) -> None:
+    run = run_target([schema("email"), *people([1])], streams={"custmers": {"operation": "remove"}, "customers": {}})
+    assert run.code == 0
+    assert "There are settings for stream custmers, but no such stream came" in run.stderr
+    assert "settings for stream customers" not in run.stderr
+
+
+def test_what_is_said_of_a_stream_is_said_once_however_often_its_schema_changes(run_target: Target) -> None:
+    stream = [schema("email", f"column{n % 7}") for n in range(50)]
+    assert run_target(stream, load_method="upsert").stderr.count("keeps no ledger yet") == 1
+
+
 def test_a_state_is_never_ahead_of_what_was_accepted(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.inject(Fault(method="PATCH", skip=1, times=None, status=500))
     stream = [schema("email")]

@@ -103,6 +103,10 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(name: str) -> None:
         ({"api_url": "s3cr3t"}, "`api_url` must be an address"),
         ({"ledger_url": "mysql://s3cr3t"}, "`ledger_url` must have the form"),
         ({"ledger_url": "postgresql://s3cr3t"}, "cannot use one yet"),
+        ({"access_token": "s3cr3t\u20ac"}, "`access_token` has characters in it"),
+        ({"api_url": "https://host:99999/v5"}, "`api_url` must be an address"),
+        ({"api_url": "https://s3cr3t host/v5"}, "`api_url` must be an address"),
+        ({"max_backoff_ms": 10**400}, "`max_backoff_ms` must be at most"),
         ({"load_method": "overwrite"}, "`load_method: overwrite` is not supported by this version yet"),
     ],
 )  # fmt: skip
@@ -141,6 +145,13 @@ def test_an_id_that_yaml_took_for_a_number_is_its_digits() -> None:
     assert settle(streams={"a": {"customer_list_id": 77}}).for_stream("a").customer_list_id == "77"
 
 
+def test_what_files_and_yaml_make_of_values_is_tidied() -> None:
+    assert settle(access_token="tok\n").access_token == "tok"
+    assert settle(ad_account_id=" 123\n").ad_account_id == "123"
+    retries = settle(max_retries=3.0).max_retries
+    assert (retries, type(retries)) == (3, int)
+
+
 def test_a_stream_overrides_and_inherits() -> None:
     settings = settle(
         customer_list_id="1",
@@ -167,6 +178,11 @@ def test_names_with_dots_arrive_however_meltano_sends_them(values: dict[str, Any
     stream = settle(**values).for_stream("crm.leads")
     assert stream.operation is Mode.REMOVE
     assert {column: kind.name for column, kind in stream.identity_columns.items()} == {"e.mail": "EMAIL"}
+
+
+@pytest.mark.parametrize("nothing", [{"a.b": {}}, {"a.b": None}, {"a": {"b": {}}}, {"a.b.operation": None}])
+def test_a_stream_may_have_no_settings(nothing: dict[str, Any]) -> None:
+    assert settle(streams=nothing).for_stream("a.b").operation is Mode.ADD
 
 
 def test_a_key_that_meltano_has_dropped_is_missed() -> None:
@@ -216,7 +232,12 @@ def test_of_two_files_the_later_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b'{"access_token": "s3cr3t', "is not JSON"), (b'["s3cr3t"]', "must hold a JSON object"), (b"\xff", "not UTF-8")],
+    [
+        (b'{"access_token": "s3cr3t', "is not JSON"),
+        (b'["s3cr3t"]', "must hold a JSON object"),
+        (b"\xff", "not UTF-8"),
+        (b"[" * 200_000, "bounds|is not JSON"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_not_shown(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "config.json"

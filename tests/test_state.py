@@ -30,16 +30,31 @@ def gate(written: list[Any], clock: Clock) -> StateGate:
 
 
 def test_a_state_leaves_at_once_when_nothing_waits(gate: StateGate, written: list[Any]) -> None:
-    gate.arrived({"at": 1}, 10)
+    gate.arrived({"at": 1}, 10, 9)
     gate.release(None)
     gate.release(None)
     assert written == [{"at": 1}]
 
 
+def test_a_state_that_nothing_tells_from_the_one_before_takes_its_place(
+    gate: StateGate, written: list[Any], clock: Clock
+) -> None:
+    for line in range(10, 1000):
+        gate.arrived({"at": line}, line, newest_line=5)
+        clock.now += 0.1
+    assert len(gate._waiting) == 1
+    assert gate.overdue(60) == 999
+    gate.arrived({"at": 1002}, 1002, newest_line=1001)
+    assert len(gate._waiting) == 2
+    gate.release(1001)
+    gate.release(None)
+    assert written == [{"at": 999}, {"at": 1002}]
+
+
 def test_a_state_waits_for_every_line_before_it(gate: StateGate, written: list[Any]) -> None:
-    gate.arrived({"at": 1}, 10)
-    gate.arrived({"at": 2}, 20)
-    gate.arrived({"at": 3}, 30)
+    gate.arrived({"at": 1}, 10, 9)
+    gate.arrived({"at": 2}, 20, 15)
+    gate.arrived({"at": 3}, 30, 25)
     gate.release(5)
     assert written == []
     gate.release(25)
@@ -50,9 +65,9 @@ def test_a_state_waits_for_every_line_before_it(gate: StateGate, written: list[A
 
 def test_a_state_is_overdue_by_its_own_age(gate: StateGate, clock: Clock) -> None:
     assert gate.overdue(60) is None
-    gate.arrived({"at": 1}, 10)
+    gate.arrived({"at": 1}, 10, 9)
     clock.now = 30
-    gate.arrived({"at": 2}, 20)
+    gate.arrived({"at": 2}, 20, 15)
     clock.now = 59.9
     assert gate.overdue(60) is None
     clock.now = 60

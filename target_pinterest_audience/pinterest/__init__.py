@@ -5,7 +5,8 @@ from __future__ import annotations
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.credentials import Credentials
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation
-from target_pinterest_audience.pinterest.transport import Patience, Transport
+from target_pinterest_audience.pinterest.patience import Patience
+from target_pinterest_audience.pinterest.transport import Transport
 
 __all__ = [
     "AdAccount",

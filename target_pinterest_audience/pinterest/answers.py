@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
+import msgspec
 import requests
 
 from target_pinterest_audience.pinterest.errors import (
@@ -20,7 +25,11 @@ from target_pinterest_audience.pinterest.errors import (
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.waiting import seconds_to_wait
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a body can raise, if the body is not JSON or only meant to do harm."""
+
 _TOKEN_REFUSED: Final = 2
+_SHORTEST_SECRET: Final = 3
 _BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
 
 
@@ -38,8 +47,9 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
     status = response.status_code
     problem = _Problem.of(request, response)
     if status == requests.codes.too_many_requests:
-        msg = f"Pinterest limits the rate of {request}{problem}. Run again later."
         wait_seconds = seconds_to_wait(response.headers, now)
+        when = f", for another {wait_seconds:,.0f} s" if wait_seconds is not None else ""
+        msg = f"Pinterest limits the rate of requests{when}: {request}{problem}."
         return RateLimitedError(msg, wait_seconds=wait_seconds, code=problem.code)
     if status == requests.codes.unauthorized and problem.code in {_TOKEN_REFUSED, None}:
         msg = f"Pinterest does not accept the access token{problem}. Give a new one, or check the OAuth settings."
@@ -72,16 +82,14 @@ class _Problem:
 
     @classmethod
     def of(cls, request: Request, response: requests.Response) -> _Problem:
-        code, message = None, ""
         try:
-            body = response.json()
-        except ValueError:
-            body = None
-        if isinstance(body, dict):
-            code = body["code"] if isinstance(body.get("code"), int) else None
-            # Words about a request that holds identities could repeat one.
-            if isinstance(body.get("message"), str) and (not request.personal or response.status_code in {401, 403}):
-                message = " ".join(body["message"].split())[:300]
+            body = msgspec.json.decode(response.content, type=_Body)
+        except UNREADABLE:
+            body = _Body()
+        code = body.code if isinstance(body.code, int) else None
+        message = ""
+        if isinstance(body.message, str) and (not request.personal or response.status_code in {401, 403}):
+            message = _without(" ".join(body.message.split())[:300], _held_by(response.request))
         rid = response.headers.get("x-pinterest-rid")
         return cls(response.status_code, code, message, f", request id {rid}" if rid else "")
 
@@ -89,3 +97,30 @@ class _Problem:
         code = f" code {self.code}" if self.code is not None else ""
         message = f': "{self.message}"' if self.message else ""
         return f" (HTTP {self.status}{code}{message}{self.reference})"
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """An error body; anything else that it holds is passed over."""
+
+    code: Any = None
+    message: Any = None
+
+
+def _without(message: str, held: Iterable[str]) -> str:
+    """Blank out of Pinterest's words whatever the request held: a token, or somebody."""
+    for value in held:
+        if len(value) >= _SHORTEST_SECRET:
+            message = message.replace(value, "...")
+    return message
+
+
+def _held_by(request: requests.PreparedRequest) -> Iterator[str]:
+    """Yield the secrets and identities in a request as it was sent."""
+    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    yield credential
+    if scheme == "Basic":
+        yield from base64.b64decode(credential).decode("latin-1").split(":")
+    body = request.body or b""
+    text = body.decode() if isinstance(body, bytes) else body
+    yield from (value for _, value in parse_qsl(text) if value)
+    yield from re.findall(r'[^",]+', text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from target_pinterest_audience.pinterest.answers import UNREADABLE
 from target_pinterest_audience.pinterest.errors import RefusedError, TokenExpiredError, UnavailableError
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation, Page
 from target_pinterest_audience.pinterest.request import Request
@@ -117,7 +118,7 @@ class PinterestClient:
 def _convert(item: msgspec.Raw, kind: type[T], request: Request) -> T:
     try:
         return msgspec.json.decode(item, type=kind)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
         raise UnavailableError(msg) from None
 

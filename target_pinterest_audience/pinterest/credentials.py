@@ -6,12 +6,12 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from requests.auth import HTTPBasicAuth
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.answers import UNREADABLE
 from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
     RefusedError,
@@ -21,57 +21,67 @@ from target_pinterest_audience.pinterest.models import Tokens
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.transport import Transport
 
-_OWNER_ONLY: Final = 0o600
 
+class StoredTokens(msgspec.Struct, frozen=True):
+    """What the credentials file holds, for any number of sign-ins."""
 
-class StoredToken(msgspec.Struct, frozen=True):
-    """What the credentials file holds."""
-
-    refresh_token: str
-    origin: str
-    """The digest of the refresh token in the configuration from which this one descends."""
+    refresh_tokens: dict[str, str]
+    """The digest of a refresh token in somebody's configuration → its newest descendant."""
 
 
 class CredentialsFile:
-    """Keeps the newest refresh token: the configuration still holds the one that Pinterest has replaced."""
+    """Keeps the newest refresh tokens: configurations still hold the ones that Pinterest has replaced."""
 
     def __init__(self, path: Path) -> None:
         """Name the file; it is created when there is something to keep."""
         self._path = path
 
     def newest(self, configured: str) -> str:
-        """Return the newest descendant of the configured refresh token.
+        """Return the newest descendant of a configured refresh token: the token itself if it has none.
 
-        A configured token that is not the origin of the stored one was put there by a person since, and wins.
+        A person who signs in anew puts a new token into the configuration, which has none yet.
 
         Raises:
             ConfigurationError: the file is there and cannot be read.
         """
-        try:
-            stored = msgspec.json.decode(self._path.read_bytes(), type=StoredToken)
-        except FileNotFoundError:
-            return configured
-        except (OSError, msgspec.DecodeError):
-            msg = f"The credentials file {self._path} cannot be read. Repair it, or delete it and sign in again."
-            raise ConfigurationError(msg) from None
-        return stored.refresh_token if stored.origin == _digest(configured) else configured
+        return self._read().get(_digest(configured), configured)
 
     def keep(self, refresh_token: str, configured: str) -> None:
-        """Write the newest refresh token, atomically and readable by the owner only.
+        """Write the newest descendant of a configured token, atomically and readable by the owner only.
 
         Raises:
-            ConfigurationError: the file cannot be written.
+            ConfigurationError: the file cannot be read or written.
         """
-        content = msgspec.json.encode(StoredToken(refresh_token, _digest(configured)))
+        self._write({**self._read(), _digest(configured): refresh_token})
+
+    def ensure_writable(self) -> None:
+        """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
+
+        Raises:
+            ConfigurationError: the file cannot be read or written.
+        """
+        self._write(self._read())
+
+    def _read(self) -> dict[str, str]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=StoredTokens).refresh_tokens
+        except FileNotFoundError:
+            return {}
+        except (OSError, *UNREADABLE):
+            msg = f"The credentials file {self._path} cannot be read. Repair it, or delete it and sign in again."
+            raise ConfigurationError(msg) from None
+
+    def _write(self, refresh_tokens: dict[str, str]) -> None:
+        content = msgspec.json.encode(StoredTokens(refresh_tokens))
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            # mkstemp makes files that only their owner can read.
             descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(temporary).chmod(_OWNER_ONLY)
                 Path(temporary).replace(self._path)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
@@ -125,6 +135,7 @@ class Credentials:
             msg = "There is no access token, and no OAuth settings to fetch one by."
             raise ConfigurationError(msg)
         newest = self._file.newest(self._refresh_token)
+        self._file.ensure_writable()
         try:
             tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
@@ -144,7 +155,7 @@ def refresh_access_token(transport: Transport, client_id: str, client_secret: st
     """
     # Apps from before 2025-09-25 get a refresh token without an end only if they ask; newer ones ignore the field.
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "continuous_refresh": "true"}
-    request = Request("POST", "/oauth/token", form=form)
+    request = Request("POST", "/oauth/token", form=form, personal=True)
     return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens)
 
 

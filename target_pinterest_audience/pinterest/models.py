@@ -1,4 +1,7 @@
-"""What Pinterest answers with, as far as it is used; everything but the id is optional (API description 5.28)."""
+"""What Pinterest answers with, as far as it is used; everything but the id is optional (API description 5.28).
+
+A field that nothing here reads has no place in these types: its form must not be able to fail a run.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,11 @@ class Operation(str, Enum):
 
 
 class CustomerList(msgspec.Struct, frozen=True):
-    """A customer list. The counters count what was sent, known or not: they are not the list's size."""
+    """A customer list. `exceptions` says what went wrong with a request that was answered as a success."""
 
     id: str
-    name: str = ""
-    status: str | None = None
-    num_batches: float | None = None
-    num_uploaded_user_records: float | None = None
-    num_removed_user_records: float | None = None
+    name: str | None = None
     exceptions: Any = None
-
-
-class AudienceRule(msgspec.Struct, frozen=True):
-    """What an audience is made of; a CUSTOMER_LIST audience names its list."""
-
-    customer_list_id: str | None = None
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -39,16 +32,16 @@ class Audience(msgspec.Struct, frozen=True):
     id: str
     name: str | None = None
     audience_type: str | None = None
-    rule: AudienceRule | None = None
-    status: str | None = None
-    size: int | None = None
+    rule: Any = None
+    """What the audience is made of; its form depends on the type."""
 
     @property
     def customer_list_id(self) -> str | None:
         """The list that the audience stands for, if it is made of one."""
-        if self.audience_type not in {"CUSTOMER_LIST", None} or self.rule is None:
+        if self.audience_type not in {"CUSTOMER_LIST", None} or not isinstance(self.rule, dict):
             return None
-        return self.rule.customer_list_id
+        list_id = self.rule.get("customer_list_id")
+        return None if list_id is None else str(list_id)
 
 
 class AdAccount(msgspec.Struct, frozen=True):

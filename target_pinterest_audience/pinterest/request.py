@@ -18,7 +18,7 @@ class Request:
         body: sent as JSON.
         form: sent as a form, instead of a body.
         creates: whether carrying it out twice would make two things.
-        personal: whether the body holds identities, so that Pinterest's words about it are not repeated.
+        personal: whether it holds identities or secrets, so that Pinterest's words about it are not repeated.
     """
 
     method: str

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import backoff
 import msgspec
@@ -15,32 +14,12 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
-from target_pinterest_audience.pinterest.answers import failure
+from target_pinterest_audience.pinterest.answers import UNREADABLE, failure
 from target_pinterest_audience.pinterest.errors import OutcomeUnclearError, RateLimitedError, UnavailableError
+from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
 
 T = TypeVar("T")
-
-_LONGEST_RATE_LIMIT_SECONDS: Final = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait, and how often.
-
-    Attributes:
-        retries: how often a request is tried again after a passing failure.
-        initial_seconds: the bound of the random wait before the first retry; it doubles with each.
-        max_seconds: the bound of any single wait.
-        connect_seconds: how long to wait for a connection.
-        read_seconds: how long to wait for the next bytes of an answer.
-    """
-
-    retries: int
-    initial_seconds: float
-    max_seconds: float
-    connect_seconds: float
-    read_seconds: float
 
 
 class Bearer(AuthBase):
@@ -86,27 +65,13 @@ class Transport:
         self._logger = logger
         self._clock = clock
         self._local = threading.local()
-        retrying = backoff.on_exception(
-            backoff.expo,
-            UnavailableError,
-            max_tries=patience.retries + 1,
-            factor=patience.initial_seconds,
-            max_value=patience.max_seconds,
-            giveup=lambda error: isinstance(error, OutcomeUnclearError),
-            on_backoff=self._log_wait,
-            logger=None,
-        )
-        waiting = backoff.on_exception(
-            backoff.runtime,
-            RateLimitedError,
-            value=self._rate_limit_wait,
-            max_time=_LONGEST_RATE_LIMIT_SECONDS,
+        self._send_patiently = backoff.on_exception(
+            patience.waits,
+            (UnavailableError, RateLimitedError),
             jitter=None,
-            giveup=lambda error: self._rate_limit_wait(error) > patience.max_seconds,
             on_backoff=self._log_wait,
             logger=None,
-        )
-        self._send_patiently = waiting(retrying(self._send_once))
+        )(self._send_once)
 
     def send(self, request: Request, auth: AuthBase, answer: type[T]) -> T:
         """Send a request, again as often as patience allows.
@@ -157,15 +122,10 @@ class Transport:
             raise failure(request, response, self._clock())
         try:
             return msgspec.json.decode(response.content, type=answer)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             kind = OutcomeUnclearError if request.creates else UnavailableError
             msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
             raise kind(msg, status=response.status_code) from None
-
-    def _rate_limit_wait(self, error: Exception) -> float:
-        if isinstance(error, RateLimitedError) and error.wait_seconds is not None:
-            return error.wait_seconds
-        return self._patience.initial_seconds
 
     def _log_wait(self, details: Mapping[str, Any]) -> None:
         self._logger.warning("%s Waiting %.1f s before the next attempt.", details["exception"], details["wait"])

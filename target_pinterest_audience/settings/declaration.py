@@ -235,21 +235,21 @@ _REJECTS_AND_REMOVALS = (
 _REQUESTS = (
     th.Property(
         "batch_size_rows",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=1_000_000),
         default=10_000,
         title="Batch size",
         description="The most identities in one request.",
     ),
     th.Property(
         "max_request_bytes",
-        th.IntegerType(minimum=1_000),
+        th.IntegerType(minimum=1_000, maximum=1_000_000_000),
         default=1_000_000,
         title="Most bytes in a request",
         description="The most bytes in the body of one request; whichever limit is reached first counts.",
     ),
     th.Property(
         "max_retries",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=1_000),
         default=8,
         title="Most retries",
         description="How often a request that failed for a passing reason is tried again. Waiting for a rate limit "
@@ -257,28 +257,28 @@ _REQUESTS = (
     ),
     th.Property(
         "initial_backoff_ms",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400_000),
         default=500,
         title="First wait, in milliseconds",
         description="The bound of the random wait before the first retry; it doubles with each.",
     ),
     th.Property(
         "max_backoff_ms",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400_000),
         default=300_000,
         title="Longest wait, in milliseconds",
         description="The bound of any single wait; a rate limit that asks for more ends the run with exit code 4.",
     ),
     th.Property(
         "connect_timeout_seconds",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400),
         default=30,
         title="Connect time-out, in seconds",
         description="How long to wait for a connection.",
     ),
     th.Property(
         "read_timeout_seconds",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400),
         default=180,
         title="Read time-out, in seconds",
         description="How long to wait for the next bytes of an answer.",
@@ -303,7 +303,7 @@ _RUN = (
     ),
     th.Property(
         "lock_wait_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=86_400),
         default=600,
         title="Lock wait, in seconds",
         description="How long to wait for another process that works on the same list.",

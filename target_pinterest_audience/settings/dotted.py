@@ -99,7 +99,11 @@ def _flat(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     for key, value in config.items():
         setting, _, rest = key.partition(".")
         if setting == name and value is not None:
-            flat.update(_leaves({rest: value} if rest else _as_object(name, value)))
+            try:
+                flat.update(_leaves({rest: value} if rest else _as_object(name, value)))
+            except RecursionError:
+                msg = f"`{name}` is nested beyond all bounds."
+                raise ConfigurationError(msg) from None
     return flat
 
 
@@ -130,7 +134,7 @@ def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def _by_stream(leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     streams: dict[str, dict[str, Any]] = {}
     for path, value in leaves.items():
-        stream, setting, column = _split(path)
+        stream, setting, column = _split(path, empty=value in ({}, None))
         settings = streams.setdefault(stream, {})
         if setting is None:
             if value not in ({}, None):
@@ -143,14 +147,15 @@ def _by_stream(leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return streams
 
 
-def _split(path: str) -> tuple[str, str | None, str]:
+def _split(path: str, *, empty: bool) -> tuple[str, str | None, str]:
     """Split a dotted path into stream, setting and column; any but the setting may hold dots.
 
-    A path whose setting is unknown is split at its last dot, so that the name can be refused.
+    A path whose setting is unknown is split at its last dot, so that the name can be refused; but if nothing is set
+    there (`empty`), it is the name of a stream.
     """
     steps = path.split(".")
     for at in range(1, len(steps)):
         if steps[at] == "identity_columns" or (at == len(steps) - 1 and steps[at] in PER_STREAM_SETTINGS):
             return ".".join(steps[:at]), steps[at], ".".join(steps[at + 1 :])
     stream, _, setting = path.rpartition(".")
-    return (stream, setting, "") if stream else (setting, None, "")
+    return (stream, setting, "") if stream and not empty else (path, None, "")

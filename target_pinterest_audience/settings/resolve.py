@@ -101,7 +101,7 @@ def resolve(
     refuse_dropped(raw, environ)
     own = config_jsonschema()
     schema = {**own, "properties": {**sdk_properties, **own["properties"]}}
-    config = _ids_as_text(gather(raw), schema["properties"])
+    config = _tidied(gather(raw), schema["properties"])
     refuse_unknown(config, schema["properties"])
     check(config, schema)
     _refuse_not_yet(config, own["properties"])
@@ -137,14 +137,20 @@ def resolve(
     return settings, config
 
 
-def _ids_as_text(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Take `ad_account_id: 5497` for its digits: YAML reads it as a number unless it is quoted."""
-    return {
-        name: str(value)
-        if isinstance(value, int) and not isinstance(value, bool) and "pattern" in properties.get(name, {})
-        else value
-        for name, value in config.items()
-    }
+def _tidied(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Take values for what they are meant to be: `ad_account_id: 5497` is text, a token may end in a newline."""
+    return {name: _tidy(value, properties.get(name, {})) for name, value in config.items()}
+
+
+def _tidy(value: Any, rules: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    is_id, is_secret = "pattern" in rules, rules.get("secret", False)
+    if is_id and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if (is_id or is_secret) and isinstance(value, str):
+        return value.strip()
+    if "integer" in rules.get("type", ()) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _with_defaults(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +173,7 @@ def _resolve_stream(
 ) -> StreamSettings:
     where = f"streams.{stream}."
     refuse_unknown(overrides, PER_STREAM_SETTINGS, where)
-    overrides = _ids_as_text(overrides, schema["properties"])
+    overrides = _tidied(overrides, schema["properties"])
     check(overrides, schema, where)
     _refuse_not_yet(overrides, schema["properties"], where)
     given = {name: value for name, value in overrides.items() if value is not None}
@@ -213,15 +219,21 @@ def _check_credentials(config: Mapping[str, Any]) -> None:
             f"`refresh_token` (missing: {', '.join(missing)})."
         )
         raise ConfigurationError(msg)
+    for name in ("access_token", *_OAUTH):
+        # Anything else cannot stand in a header.
+        if config.get(name) is not None and not (config[name].isascii() and config[name].isprintable()):
+            msg = f"`{name}` has characters in it that no token has. Copy it again."
+            raise ConfigurationError(msg)
 
 
 def _check_api_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        odd = [parts.username, parts.password, parts.query, parts.fragment, parts.port == 0]
     except ValueError:
-        parts, host = None, ""
-    if parts is None or not host or parts.username or parts.password or parts.query or parts.fragment:
+        parts, host, odd = None, "", []
+    if parts is None or not host or any(odd) or not url.isascii() or any(each.isspace() for each in url):
         msg = "`api_url` must be an address such as https://host/v5, with nothing behind the path."
         raise ConfigurationError(msg)
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):

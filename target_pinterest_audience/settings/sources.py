@@ -36,6 +36,9 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
         except UnicodeDecodeError:
             msg = f"The configuration file {path} is not UTF-8 text."
             raise ConfigurationError(msg) from None
+        except (ValueError, RecursionError):
+            msg = f"The configuration file {path} holds a number or a nesting beyond all bounds."
+            raise ConfigurationError(msg) from None
         if not isinstance(values, dict):
             msg = f"The configuration file {path} must hold a JSON object of settings."
             raise ConfigurationError(msg)
@@ -54,7 +57,11 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
     Raises:
         ConfigurationError: a value does not have its setting's type, or a variable with the prefix names no setting.
     """
-    variables = {**dotenv_values(directory / ".env"), **os.environ}
+    try:
+        variables = {**dotenv_values(directory / ".env"), **os.environ}
+    except (OSError, UnicodeDecodeError):
+        msg = f"{directory / '.env'} cannot be read, or is not UTF-8 text."
+        raise ConfigurationError(msg) from None
     names = [name.removeprefix(prefix).lower() for name in variables if name.startswith(prefix)]
     # The SDK reads the log level by the same prefix; Meltano adds extras of its own that begin with an underscore.
     refuse_unknown([name for name in names if name != "loglevel" and name[:1] != "_"], schema["properties"])
@@ -72,6 +79,9 @@ def _parse(name: str, text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401
             return json.loads(text)
         except json.JSONDecodeError as error:
             msg = f"`{name}` in the environment is not JSON: look at column {error.colno}."
+            raise ConfigurationError(msg) from None
+        except RecursionError:
+            msg = f"`{name}` in the environment is nested beyond all bounds."
             raise ConfigurationError(msg) from None
     if "boolean" in kinds:
         if text.strip().lower() in _YES | _NO:
