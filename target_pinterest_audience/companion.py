@@ -11,7 +11,7 @@ from target_pinterest_audience.emulator.command import emulator
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="target-pinterest-audience")
 def main() -> None:
-    """Help around target-pinterest-audience, which keeps Pinterest customer lists in step with your data."""
+    """Companion of target-pinterest-audience: a demo, and an emulator of Pinterest for your own pipelines."""
 
 
 main.add_command(demo)

@@ -136,7 +136,7 @@ class CustomerListWriter:
                 return self._of_audience(reference.audience_id)
         except NotFoundError:
             setting = "customer_list_id" if reference.customer_list_id is not None else "audience_id"
-            msg = f"The ad account has no such thing as {reference}. Check `{setting}` and `ad_account_id`."
+            msg = f"The ad account does not have {reference}. Check `{setting}` and `ad_account_id`."
             raise ConfigurationError(msg) from None
         return self._find_by_name(str(reference.customer_list_name))
 
@@ -152,7 +152,10 @@ class CustomerListWriter:
         found = [each for each in self._client.customer_lists() if each.name == name]
         if len(found) > 1:
             ids = ", ".join(each.id for each in found)
-            msg = f'The ad account has {len(found)} customer lists named "{name}" (ids {ids}). Set `customer_list_id`.'
+            msg = (
+                f'The ad account has {len(found)} customer lists named "{name}" (ids {ids}). Choose one: put '
+                "`customer_list_id` in place of the name."
+            )
             raise ConfigurationError(msg)
         return found[0] if found else None
 

@@ -71,6 +71,8 @@ def _command() -> click.Command:
         logging.basicConfig(level=logging.INFO)
         msg = "LOGLEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
         raise ConfigurationError(msg) from None
+    # The SDK says this whatever `--config` says, since it is not the one that reads the environment.
+    TargetPinterestAudience.logger.addFilter(lambda record: not record.getMessage().startswith("Skipping parse of env"))
     # At DEBUG the SDK's mapper logs what filters evaluate to, which can be a person; at INFO their expressions.
     logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
     return command

@@ -125,8 +125,8 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _fail(self, what: str) -> NoReturn:
         msg = (
-            f"Line {self.line} of the stream {what}. The tap, or what stands between it and the target, is at fault: "
-            "look at its log."
+            f"Line {self.line} of the stream {what}. The target reads Singer messages; the tap, or what stands between "
+            "them, is at fault: look at its log."
         )
         raise StreamError(msg) from None
 

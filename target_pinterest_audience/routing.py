@@ -107,7 +107,8 @@ def plan_lists(
         setting = "customer_list_id" if settings.customer_list_id is not None else "audience_id"
         msg = (
             f"`{setting}` names one list, but the columns of stream {stream} need {len(groups)} "
-            f"({', '.join(kind.name for kind in kinds)}). Use `customer_list_name`, or narrow `identity_columns`."
+            f"({', '.join(kind.name for kind in kinds)}). Use `customer_list_name`, or name the columns of one list "
+            "only in `identity_columns`."
         )
         raise ConfigurationError(msg)
     return {

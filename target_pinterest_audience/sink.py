@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
@@ -11,7 +11,8 @@ from target_pinterest_audience.identities import IdentityType, Remark
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import ListReference, find_columns, plan_lists
 from target_pinterest_audience.rows import RowReader
-from target_pinterest_audience.settings import LoadMethod, Mode
+from target_pinterest_audience.settings import LoadMethod, Mode, StreamSettings
+from target_pinterest_audience.settings.declaration import DEFAULT_REMOVAL_COLUMN
 from target_pinterest_audience.tally import StreamTally
 
 if TYPE_CHECKING:
@@ -70,16 +71,8 @@ class CustomerListSink(RecordSink):
             self._lists = {
                 kind: self._delivery.open(plan) for kind, plan in plan_lists(columns, stream_name, stream).items()
             }
-        if stream_name in target.tallies:
-            pass  # Another schema of a stream of which this was said.
-        elif not columns:
-            self.logger.warning("Stream %s has no column that holds identities: it is passed over.", stream_name)
-        elif stream.load_method is LoadMethod.UPSERT:
-            self.logger.warning(
-                "Stream %s: this version keeps no ledger yet, so `upsert` sends every row, as `append-only` does: a "
-                "changed address is added, and the old one is not removed.",
-                stream_name,
-            )
+        if stream_name not in target.tallies:
+            self._introduce(columns, stream)
         self._rows = RowReader(
             columns=columns,
             key_properties=self.key_properties,
@@ -88,6 +81,28 @@ class CustomerListSink(RecordSink):
             algorithm=settings.hash_algorithm,
             tally=target.tallies.setdefault(stream_name, StreamTally(stream_name)),
         )
+
+    def _introduce(self, columns: Mapping[str, IdentityType], stream: StreamSettings) -> None:
+        """Warn of what the settings do not do for a stream, when it first comes."""
+        properties = self.schema["properties"]
+        if not columns:
+            self.logger.warning(
+                "Stream %s is passed over, and its STATE goes on: none of its columns (%s) is named like an identity. "
+                "If one is, say so in `identity_columns`, and read the rows again.",
+                self.stream_name, ", ".join(properties),
+            )  # fmt: skip
+            return
+        if stream.removal_column not in {DEFAULT_REMOVAL_COLUMN, *properties}:
+            self.logger.warning(
+                "Stream %s has no column %s (`removal_column`), so none of its rows is taken for deleted.",
+                self.stream_name, stream.removal_column,
+            )  # fmt: skip
+        if stream.load_method is LoadMethod.UPSERT:
+            self.logger.warning(
+                "Stream %s: this version keeps no ledger yet, so `upsert` sends every row, as `append-only` does: a "
+                "changed address is added, and the old one is not removed.",
+                self.stream_name,
+            )
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Take in one row.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ class StreamTally:
     bad_rows: int = 0
     """Rows that were set aside as a whole."""
     received: int = 0
-    """Identities that were read, good or bad; what is empty or opted out is none."""
+    """Values that were read, good or bad; what is empty or opted out is none."""
     rejected: int = 0
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
@@ -37,15 +38,17 @@ class StreamTally:
         self.rejected += 1
         self.remark(column, remark, line)
 
-    def lines(self) -> Iterator[str]:
-        """Yield the counts as sentences."""
-        deleted = f", {self.deleted_rows:,} of them deleted at the source" if self.deleted_rows else ""
-        yield f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} identities, {self.rejected:,} rejected"
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield the counts as sentences, each with its log level."""
+        deleted = f", {self.deleted_rows:,} of them marked as deleted" if self.deleted_rows else ""
+        values = f"{self.received:,} values, {self.rejected:,} of them rejected"
+        yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {values}"
         rejections_first = sorted(self.remarks, key=lambda key: (not key[1].rejects, -self.remarks[key]))
         for column, remark in rejections_first:
-            verdict = "rejected" if remark.rejects else "note"
+            level, verdict = (logging.WARNING, "rejected") if remark.rejects else (logging.INFO, "note")
             count, first = self.remarks[column, remark], self.first_lines[column, remark]
-            yield f"{self.stream}: {verdict}: {column}: {count:,} times {remark.value} (first on line {first:,})"
+            where = f"first on line {first:,} of the stream"
+            yield level, f"{self.stream}: {verdict}: {count:,} in column {column}: {remark.value} ({where})"
 
 
 @dataclass(slots=True)
@@ -61,5 +64,5 @@ class ListTally:
 
     def __str__(self) -> str:
         """Tell the counts as one clause."""
-        removed = f", {self.removed:,} removed" if self.removed else ""
-        return f"{self.added:,} added{removed}, {self.duplicates:,} duplicates, in {self.requests:,} requests"
+        sent = f"sent {self.added:,} identities to add, {self.removed:,} to remove"
+        return f"{sent}; left out {self.duplicates:,} duplicates; requests: {self.requests:,}"

@@ -27,7 +27,17 @@ from target_pinterest_audience.termination import Termination
 if TYPE_CHECKING:
     from types import FrameType
 
+    import click
     from singer_sdk.mapper import StreamMap
+
+
+_HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer list.
+
+Example: tap-postgres --config tap.json | target-pinterest-audience --config target.json
+
+`--about --format markdown` shows all settings. Exit codes: 0 done, 1 a bug, 2 configuration, 3 authorisation,
+4 Pinterest unavailable, 5 a batch refused, 8 a broken stream, 128 + n signal n.
+"""
 
 
 class TargetPinterestAudience(Target):
@@ -153,6 +163,13 @@ class TargetPinterestAudience(Target):
         return config
 
     @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command line, with a help text for people."""
+        command = super().get_singer_command()
+        command.help = _HELP
+        return command
+
+    @classmethod
     def invoke(  # type: ignore[override]
         cls,
         *,
@@ -169,6 +186,9 @@ class TargetPinterestAudience(Target):
         if about:
             cls.print_about(about_format)
             return
+        if not config:
+            msg = "No settings were given: use `--config FILE` or, for the environment and `.env`, `--config ENV`."
+            raise ConfigurationError(msg)
         target = cls(config=config)
         try:
             target.listen(file_input)
@@ -292,10 +312,14 @@ class TargetPinterestAudience(Target):
     def log_summary(self) -> None:
         """Tell what was read, rejected and sent, at INFO, and which settings found no stream."""
         for tally in self.tallies.values():
-            for line in tally.lines():
-                self.logger.info("%s", line)
+            for level, line in tally.lines():
+                self.logger.log(level, "%s", line)
         for line in self.delivery.summary():
             self.logger.info("%s", line)
-        if self.tallies:
-            for stream in self.settings.streams.keys() - self.tallies.keys():
-                self.logger.warning("There are settings for stream %s, but no such stream came.", stream)
+        for stream in self.settings.streams.keys() - self.tallies.keys():
+            self.logger.warning(
+                "`streams` has settings for %s, but no such stream came (%s did), so they were not used.",
+                stream, ", ".join(self.tallies) or "none",
+            )  # fmt: skip
+        if not self.message_reader.line:
+            self.logger.warning("The stream was empty: the tap sent nothing.")

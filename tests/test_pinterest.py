@@ -209,7 +209,7 @@ def test_a_refused_access_token_without_oauth_is_final(emulator: Emulator, tmp_p
 
 def test_a_refused_refresh_token_needs_a_person(emulator: Emulator, tmp_path: Path) -> None:
     tokens = credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": "revoked"})
-    with pytest.raises(NotPermittedError, match="Sign in again"):
+    with pytest.raises(NotPermittedError, match="sign in again"):
         PinterestClient(transport(emulator), tokens, ACCOUNT).ad_account()
 
 

@@ -53,7 +53,7 @@ def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[s
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
-        (b'{"type": "RECORD", "stream": "customers", "rec', "is not JSON: malformed, or cut off"),
+        (b'{"type": "RECORD", "stream": "customers", "rec', "is not JSON in UTF-8: malformed, or cut off"),
         (b"person1@example.com\n", "is not JSON"),
         (b'["person1@example.com"]\n', "is not a JSON object"),
         (b'{"stream": "customers", "record": {"id": 9, "email": "person1@example.com"}}\n', "has no type"),
@@ -113,7 +113,7 @@ def test_odd_json_that_python_takes_is_taken(emulator: Emulator, run_target: Tar
     assert run.code == 0, run.stderr
     (made,) = emulator.backend.customer_lists()
     assert emulator.backend.members(made.id) == digests([1])
-    assert "1 rejected" in run.stderr
+    assert "1 of them rejected" in run.stderr
 
 
 def test_a_line_of_many_megabytes_is_read(emulator: Emulator, run_target: Target) -> None:
@@ -123,8 +123,14 @@ def test_a_line_of_many_megabytes_is_read(emulator: Emulator, run_target: Target
     assert emulator.backend.members(made.id) == digests([1, 2])
 
 
+def test_no_configuration_is_told_as_such(tmp_path: Path) -> None:
+    done = subprocess.run(command({}, tmp_path)[:-2], input=b"", capture_output=True, check=False, env=environment())
+    assert (done.returncode, b"use `--config FILE`" in done.stderr) == (2, True)
+
+
 def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
     run = run_target(b"")
+    assert "The stream was empty" in run.stderr
     assert (run.code, run.stdout) == (0, "")
     assert emulator.backend.calls == []
 
@@ -144,7 +150,7 @@ def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
             "You are not permitted",
         ),
         (Fault(status=503, times=None), 4, "not available"),
-        (Fault(reset=True, times=None), 4, "gave no answer"),
+        (Fault(reset=True, times=None), 4, "No answer from 127.0.0.1"),
         (Fault(status=502, body="<html>", times=None), 4, "not available"),
         (Fault(status=200, body="garbage", times=None), 4, "not in the form"),
         (Fault(status=429, headers={"Retry-After": "4000"}, times=None), 4, "limits the rate"),
@@ -310,8 +316,9 @@ def test_a_state_is_written_whole_though_a_signal_arrives_meanwhile(
             command(config, tmp_path), stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             env=environment(PYTHONUNBUFFERED=unbuffered),
         )  # fmt: skip
-        assert process.stdout is not None
-        wait_until(lambda: select.select([process.stdout], [], [], 0)[0])
+        readable = process.stdout
+        assert readable is not None
+        wait_until(lambda: select.select([readable], [], [], 0)[0])
         time.sleep(0.2)
         process.terminate()
         time.sleep(0.5)
@@ -324,9 +331,15 @@ def test_a_pipe_that_trickles_is_no_silent_one() -> None:
     ticks: list[int] = []
     reader = MessageReader(lambda: ticks.append(reader.line))
     reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as source, os.fdopen(writing, "wb", buffering=0) as sink:
-        sink.write(b'{"type": "STATE", "value": {')
-        writer = threading.Thread(target=lambda: [time.sleep(0.2), sink.write(b"}}\n"), sink.close()])
+
+    def trickle() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as sink:
+            sink.write(b'{"type": "STATE", "value": {')
+            time.sleep(0.2)
+            sink.write(b"}}\n")
+
+    writer = threading.Thread(target=trickle)
+    with os.fdopen(reading, "rb") as source:
         writer.start()
         reader.process_lines(source, {"STATE": lambda _message: None})
         writer.join()

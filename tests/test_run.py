@@ -44,7 +44,7 @@ def test_untidy_rows_become_exactly_the_expected_members(emulator: Emulator, run
     assert len(emulator.backend.audiences()) == 1
     assert run.states == [state(0)["value"], state("last")["value"]]
     assert "@" not in run.stderr
-    assert "25,005 rows; 25,004 identities, 1 rejected" in run.stderr
+    assert "25,005 rows; 25,004 values, 1 of them rejected" in run.stderr
 
 
 def test_every_type_goes_by_its_default_name_to_its_list(emulator: Emulator, run_target: Target) -> None:
@@ -140,11 +140,18 @@ def test_a_list_that_gets_addresses_later_is_of_type_email(emulator: Emulator, r
     assert [each.list_type for each in emulator.backend.customer_lists()] == ["EMAIL"]
 
 
+def test_a_removal_column_that_the_stream_lacks_is_told(run_target: Target) -> None:
+    run = run_target([schema("email"), *people([1])], removal_column="gone")
+    assert run.code == 0
+    assert "Stream customers has no column gone (`removal_column`)" in run.stderr
+    assert "removal_column" not in run_target([schema("email"), *people([1])]).stderr
+
+
 def test_settings_for_a_stream_that_never_came_are_told(run_target: Target) -> None:
     run = run_target([schema("email"), *people([1])], streams={"custmers": {"operation": "remove"}, "customers": {}})
     assert run.code == 0
-    assert "There are settings for stream custmers, but no such stream came" in run.stderr
-    assert "settings for stream customers" not in run.stderr
+    assert "`streams` has settings for custmers, but no such stream came (customers did)" in run.stderr
+    assert "settings for customers" not in run.stderr
 
 
 def test_what_is_said_of_a_stream_is_said_once_however_often_its_schema_changes(run_target: Target) -> None:
@@ -204,7 +211,7 @@ def test_a_deleted_row_is_never_added_and_is_removed(emulator: Emulator, run_tar
     run = run_target([schema("email", "_sdc_deleted_at"), *rows])
     assert run.code == 0
     assert members(emulator) == digests([0, 2, 3, 4])
-    assert "3 of them deleted at the source" in run.stderr
+    assert "3 of them marked as deleted" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -370,7 +377,7 @@ def test_stream_maps_filter_rename_and_compute(
         ({"customers": {"id": "__NULL__"}}, "cannot be used for stream customers"),
         ({"customers": {"email": "((("}}, "cannot be used for stream customers"),
         ({"customers": {"__else__": "keep"}}, "`stream_maps`"),
-        ({"__odd__": {}}, "`stream_maps` cannot be used"),
+        ({"__odd__": {}}, "`stream_maps` or the flattening settings cannot be used"),
     ],
 )
 def test_a_stream_map_that_does_not_work_is_a_mistake(run_target: Target, maps: dict[str, Any], words: str) -> None:
@@ -384,7 +391,7 @@ def test_a_stream_map_that_does_not_work_is_a_mistake(run_target: Target, maps: 
 def test_a_stream_without_identities_is_passed_over_with_one_warning(emulator: Emulator, run_target: Target) -> None:
     run = run_target([schema("city"), *[record(id=n, city="Rome") for n in range(5)], state(1)])
     assert run.code == 0
-    assert run.stderr.count("has no column that holds identities") == 1
+    assert run.stderr.count("is passed over, and its STATE goes on") == 1
     assert emulator.backend.calls == []
     assert run.states == [state(1)["value"]]
 
@@ -419,7 +426,7 @@ def test_identities_of_the_same_person_in_two_rows_are_sent_once(emulator: Emula
     rows = [record(id=n, email=address(1).upper() if n % 2 else address(1)) for n in range(10)]
     run = run_target([schema("email"), *rows])
     assert sizes(emulator) == [("POST", 1)]
-    assert "1 added, 9 duplicates" in run.stderr
+    assert "sent 1 identities to add, 0 to remove; left out 9 duplicates" in run.stderr
 
 
 def test_the_counts_sum_up(run_target: Target) -> None:
@@ -440,7 +447,11 @@ def test_the_counts_sum_up(run_target: Target) -> None:
     def figures(pattern: str) -> int:
         return sum(int(figure.replace(",", "")) for figure in re.findall(pattern, log))
 
-    received, rejected = figures(r"([\d,]+) identities"), figures(r"identities, ([\d,]+) rejected")
-    added, removed, duplicates = figures(r"([\d,]+) added"), figures(r"([\d,]+) removed"), figures(r"([\d,]+) dupl")
+    received, rejected = figures(r"([\d,]+) values"), figures(r"values, ([\d,]+) of them rejected")
+    added, removed, duplicates = (
+        figures(r"([\d,]+) identities to add"),
+        figures(r"([\d,]+) to rem"),
+        figures(r"([\d,]+) dupl"),
+    )
     assert received == added + removed + duplicates + rejected
     assert min(received, rejected, added, removed, duplicates) > 20

@@ -87,12 +87,12 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(name: str) -> None:
         ({"batch_size_rows": 0}, "`batch_size_rows` must be at least 1"),
         ({"create_audience": "s3cr3t"}, "`create_audience` must be true or false"),
         ({"identity_columns": ["s3cr3t"]}, "`identity_columns` must be an object"),
-        ({"identity_columns": "{s3cr3t"}, "`identity_columns` is not JSON"),
+        ({"identity_columns": "{s3cr3t"}, "`identity_columns` must be an object, or the JSON text"),
         ({"identity_columns": {"email": "s3cr3t"}}, "the type of column email must be one of EMAIL, IDFA"),
         ({"streams": {"a": "s3cr3t"}}, "`streams.a` must be an object"),
         ({"streams": {"a": {"operation": "s3cr3t"}}}, "`streams.a.operation` must be one of add, remove"),
         ({"streams": {"a": {"consent_colum": "s3cr3t"}}}, "`streams.a.consent_colum` is not a setting. Did you mean"),
-        ({"streams": {"a": {"batch_size_rows": 5}}}, "`streams.a.batch_size_rows` is not a setting"),
+        ({"streams": {"a": {"batch_size_rows": 5}}}, "`batch_size_rows` cannot differ from stream to stream"),
         ({"customer_list_name": "  "}, "`customer_list_name` is empty"),
         ({"customer_list_id": "1", "audience_id": "2"}, "are both set"),
         ({"access_token": None}, "There is no way to sign in"),
@@ -117,14 +117,14 @@ def test_a_broken_rule_is_named_and_the_value_is_not(values: dict[str, Any], wor
     assert "s3cr3t" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", list(NOT_YET))
+@pytest.mark.parametrize("name", NOT_YET)
 def test_what_this_version_lacks_is_refused_unless_it_has_its_default(name: str) -> None:
     rules = config_jsonschema()["properties"][name]
     default = rules.get("default")
     settle(None, **{name: default})
     other = {"boolean": True, "integer": 7, "string": "column"}[next(k for k in rules["type"] if k != "null")]
     other = next((choice for choice in rules.get("enum", [other]) if choice not in {default, None}), other)
-    with pytest.raises(ConfigurationError, match=f"`{name}` is set, but this version does not have"):
+    with pytest.raises(ConfigurationError, match=f"`{name}` is set, but this version does not support it"):
         settle(None, **{name: other})
 
 

@@ -21,7 +21,8 @@ from target_pinterest_audience.emulator import Emulator
 _ACCOUNT: Final = "549755885175"
 _TOKEN: Final = "demo-token"  # noqa: S105 - opens nothing but the emulator
 _PROCESSING_SECONDS: Final = 0.5
-_SAMPLE_ROWS: Final = 6
+_SHOWN_SETTINGS: Final = ("ad_account_id", "load_method", "batch_size_rows")
+_SAMPLE_LINES: Final = (2, 3, 14, 18, 28, 43)
 
 
 @click.command()
@@ -32,7 +33,7 @@ def demo() -> None:
     happened. Nothing leaves this machine. Example: pinterest-audience demo
     """
     if importlib.util.find_spec("werkzeug") is None:
-        msg = "The demo needs the emulator: pip install 'target-pinterest-audience[emulator]'"
+        msg = "The demo needs the extra `emulator`. In a clone: pip install '.[emulator]'"
         raise click.ClickException(msg)
     with tempfile.TemporaryDirectory(prefix="pinterest-audience-demo-") as folder:
         stream = Path(folder) / "customers.singer"
@@ -50,16 +51,19 @@ def _title(number: int, text: str) -> None:
 
 
 def _show_stream(stream: Path) -> None:
-    click.echo("target-pinterest-audience keeps a Pinterest customer list in step with a table of yours.")
-    click.echo("Rows come as a Singer stream: JSON lines, from any of hundreds of taps (PostgreSQL, BigQuery, ...).")
-    _title(1, f"The table: {customers.CUSTOMERS:,} invented customers, as untidy as real ones")
+    click.echo("target-pinterest-audience puts the people in a table of yours, hashed, into a Pinterest customer list.")
+    click.echo("A tap (there are hundreds: PostgreSQL, BigQuery, ...) reads the table and prints each row as a line of")
+    click.echo("JSON; a target, this program, reads the lines. That is Singer. Here the rows are invented:")
+    _title(1, f"The table: {customers.CUSTOMERS:,} customers, as untidy as real ones")
     lines = stream.read_text(encoding="utf-8").splitlines()
-    for line in lines[1 : _SAMPLE_ROWS + 1]:
-        record = json.loads(line)["record"]
-        click.echo(f"   {json.dumps({key: record[key] for key in ('email', 'idfa', 'gaid')}, ensure_ascii=False)}")
+    for number in _SAMPLE_LINES:
+        record = json.loads(lines[number - 1])["record"]
+        shown = {key: record[key] for key in ("email", "idfa", "gaid")}
+        click.echo(f"   line {number:>2}: {json.dumps(shown, ensure_ascii=False)}")
     click.echo("   ...")
-    click.echo("   Addresses with blanks and capitals, digests, ids of iPhones (idfa) and of Android devices (gaid),")
-    click.echo("   nulls, and some rows that are plainly wrong. Ten rows are marked as deleted.")
+    click.echo("   Addresses with blanks and capitals (18, 28), one that was hashed before (14), ids of iPhones (idfa)")
+    click.echo("   and Android devices (gaid), and nonsense: two people in one address, an id without its dashes (43).")
+    click.echo("   Ten rows are marked as deleted: their values are to be removed from the list, and never added.")
 
 
 def _run_target(folder: Path, stream: Path, url: str) -> None:
@@ -79,6 +83,7 @@ def _run_target(folder: Path, stream: Path, url: str) -> None:
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     _title(2, "The run: target-pinterest-audience --config config.json < customers.singer")
+    click.echo(f"   config.json: {json.dumps({key: config[key] for key in _SHOWN_SETTINGS})[:-1]}, ...}}")
     command = [sys.executable, "-m", "target_pinterest_audience", "--config", str(folder / "config.json")]
     environment = {key: value for key, value in os.environ.items() if not key.endswith("LOGLEVEL")}
     started = time.monotonic()
@@ -90,18 +95,18 @@ def _run_target(folder: Path, stream: Path, url: str) -> None:
     for line in done.stderr.splitlines():
         parts = [part.strip() for part in line.split("|", 3)]
         logger, message = (parts[2], parts[3]) if len(parts) > 3 else ("", line)  # noqa: PLR2004 - time, level, logger
-        if logger == "target-pinterest-audience" and not message.startswith(("Skipping", "Reader")):
+        if logger == "target-pinterest-audience" and not message.startswith("Reader"):
             click.echo(f"   {message}")
     if done.returncode:
         msg = f"The target ended with exit code {done.returncode}."
         raise click.ClickException(msg)
-    click.echo(f"   exit code 0, after {seconds:.1f} s; the last STATE, from which the next run goes on:")
+    click.echo(f"   exit code 0, after {seconds:.1f} s. The last STATE, the bookmark from which the next run goes on:")
     click.echo(f"   {done.stdout.splitlines()[-1]}")
 
 
 def _show_pinterest(emulator: Emulator) -> None:
     backend = emulator.backend
-    _title(3, "What Pinterest received")
+    _title(3, "What Pinterest received (POST makes a list or an audience, PATCH adds to a list or removes from it)")
     for (method, path), count in Counter((call.method, call.path) for call in backend.calls).items():
         click.echo(f"   {count} x {method} {path}")
     writes = backend.writes()
@@ -109,7 +114,7 @@ def _show_pinterest(emulator: Emulator) -> None:
     click.echo(f'   the first request\'s records: "{records[:90]}..."')
     plain = sum("@" in json.dumps(call.request) for call in backend.calls)
     click.echo(f"   requests with a plain address in them: {plain}")
-    _title(4, "What exists now")
+    _title(4, "What exists now: a list, which holds the people, and an audience, which campaigns target")
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and any(each.status == "INITIALIZING" for each in backend.audiences()):
         time.sleep(0.05)
@@ -117,7 +122,7 @@ def _show_pinterest(emulator: Emulator) -> None:
         members = len(backend.members(each.id))
         click.echo(f'   customer list "{each.name}", id {each.id}: {members:,} members, {each.status}')
     for audience in backend.audiences():
-        click.echo(f'   audience "{audience.name}", id {audience.id}: {audience.status}, so campaigns can target it')
+        click.echo(f'   audience "{audience.name}", id {audience.id}: {audience.status}')
     click.echo()
     click.echo("Pinterest was played by `pinterest-audience emulator`; nothing left this machine.")
     click.echo("Next: point a tap of yours at it, as the README shows.")

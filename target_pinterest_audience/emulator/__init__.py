@@ -1,7 +1,7 @@
 """A stateful stand-in for the part of Pinterest's API v5 that has to do with customer lists.
 
 Pinterest has no sandbox for them. `Emulator` serves it over HTTP; `Backend` is the same without a socket. Only
-serving needs Werkzeug, which comes with the extra `target-pinterest-audience[emulator]`.
+serving needs Werkzeug, which comes with the extra `emulator`.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def emulator(  # noqa: PLR0913 - one argument per option is how click passes the
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "werkzeug":
             raise
-        message = "the emulator needs Werkzeug: pip install 'target-pinterest-audience[emulator]'"
+        message = "the emulator needs the extra `emulator`. In a clone: pip install '.[emulator]'"
         raise click.ClickException(message) from None
     stopped = _on_signal()
     try:

@@ -61,7 +61,7 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
         )
         return NotPermittedError(msg, status=status, code=problem.code)
     if status == requests.codes.not_found:
-        msg = f"Pinterest does not know what {request} names{problem}. Check the ids in the settings."
+        msg = f"Pinterest does not know what {request} names{problem}. Check the ids in the settings, and `api_url`."
         return NotFoundError(msg, status=status, code=problem.code)
     if status in _BAD_REQUEST:
         msg = f"Pinterest refuses {request}{problem}."

@@ -36,6 +36,10 @@ class CredentialsFile:
         """Name the file; it is created when there is something to keep."""
         self._path = path
 
+    def __str__(self) -> str:
+        """Name the file."""
+        return f"the credentials file {self._path}"
+
     def newest(self, configured: str) -> str:
         """Return the newest descendant of a configured refresh token: the token itself if it has none.
 
@@ -139,7 +143,12 @@ class Credentials:
         try:
             tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            msg = f"Pinterest does not accept the refresh token. Sign in again and set `refresh_token`. {error}"
+            origin = "the configuration" if newest == self._refresh_token else str(self._file)
+            msg = (
+                f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {origin} (HTTP "
+                f"{error.status}, code {error.code}). Check the first two; else sign in again and set `refresh_token`. "
+                "A token that was used once is replaced: if the credentials file was lost, that is why."
+            )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
         if tokens.refresh_token is not None and tokens.refresh_token != newest:
             self._file.keep(tokens.refresh_token, self._refresh_token)

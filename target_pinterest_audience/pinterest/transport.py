@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import backoff
 import msgspec
@@ -114,8 +115,8 @@ class Transport:
             surely_not_sent = isinstance(error, requests.ConnectTimeout) or _never_connected(error)
             kind = OutcomeUnclearError if request.creates and not surely_not_sent else UnavailableError
             msg = (
-                f"Pinterest gave no answer to {request} ({type(error).__name__}). The network, a proxy or Pinterest is "
-                "at fault; try again later."
+                f"No answer from {urlsplit(self._api_url).netloc} to {request} ({type(error).__name__}). If `api_url` "
+                "is right, the network, a proxy or Pinterest is at fault; try again later."
             )
             raise kind(msg) from None
         if response.status_code not in {requests.codes.ok, requests.codes.created}:

@@ -150,7 +150,8 @@ _PER_STREAM = (
         default=DEFAULT_REMOVAL_COLUMN,
         title="Removal column",
         description="A row with a value in this column is deleted: its identities are never added, and are removed. "
-        "Null, false, 0, empty text and the texts `false` and `0` count as no value.",
+        "Null, false, 0, empty text and the texts `false` and `0` count as no value. Where `operation` is `remove`, a "
+        "deleted row asks for nothing.",
     ),
     th.Property(
         "consent_column",
@@ -339,20 +340,20 @@ PER_STREAM_SETTINGS: Final = tuple(setting.name for setting in _PER_STREAM)
 OWN_SETTINGS: Final = tuple(setting.name for group in _GROUPS for setting in group)
 """Every setting that is this target's own; the SDK adds stream maps, flattening and record metadata."""
 
-NOT_YET: Final = {
-    "consent_column": "withdrawn consent",
-    "list_name_column": "many audiences from one table",
-    "source_name": "several sources on one list",
-    "bad_records": "stopping at the first bad record",
-    "max_rejected_percent": "a limit on rejected identities",
-    "rejects_path": "a file of rejected rows",
-    "max_removal_percent": "a ceiling on removals",
-    "missing_ledger": "a ledger of what was sent",
-    "lock_wait_seconds": "locks between processes",
-    "report_path": "a JSON report",
-    "dry_run": "dry runs",
-}
-"""Settings whose behaviour this version lacks → what it is. They are refused unless they have their default."""
+NOT_YET: Final = (
+    "consent_column",
+    "list_name_column",
+    "source_name",
+    "bad_records",
+    "max_rejected_percent",
+    "rejects_path",
+    "max_removal_percent",
+    "missing_ledger",
+    "lock_wait_seconds",
+    "report_path",
+    "dry_run",
+)
+"""Settings whose behaviour this version lacks. They are refused unless they have their default."""
 
 
 def config_jsonschema() -> dict[str, Any]:

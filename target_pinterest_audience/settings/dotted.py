@@ -113,7 +113,7 @@ def _as_object(name: str, value: object) -> Mapping[str, Any]:
         try:
             value = json.loads(value)
         except json.JSONDecodeError as error:
-            msg = f"`{name}` is not JSON: look at column {error.colno}."
+            msg = f"`{name}` must be an object, or the JSON text of one: look at column {error.colno}."
             raise ConfigurationError(msg) from None
     if not isinstance(value, Mapping):
         msg = f"`{name}` must be an object of names and values."

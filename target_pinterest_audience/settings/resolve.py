@@ -13,7 +13,12 @@ from urllib.parse import urlsplit
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
 from target_pinterest_audience.settings.check import check, refuse_unknown
-from target_pinterest_audience.settings.declaration import NOT_YET, PER_STREAM_SETTINGS, config_jsonschema
+from target_pinterest_audience.settings.declaration import (
+    NOT_YET,
+    OWN_SETTINGS,
+    PER_STREAM_SETTINGS,
+    config_jsonschema,
+)
 from target_pinterest_audience.settings.dotted import gather, refuse_dropped
 from target_pinterest_audience.settings.locations import credentials_path
 
@@ -159,9 +164,9 @@ def _with_defaults(config: Mapping[str, Any], properties: Mapping[str, Any]) -> 
 
 
 def _refuse_not_yet(config: Mapping[str, Any], properties: Mapping[str, Any], where: str = "") -> None:
-    for name, what in NOT_YET.items():
+    for name in NOT_YET:
         if config.get(name) is not None and config[name] != properties[name].get("default"):
-            msg = f"`{where}{name}` is set, but this version does not have {what} yet. Leave the setting out."
+            msg = f"`{where}{name}` is set, but this version does not support it yet. Leave it out."
             raise ConfigurationError(msg)
     if config.get("load_method") == LoadMethod.OVERWRITE:
         msg = f"`{where}load_method: overwrite` is not supported by this version yet. Use upsert or append-only."
@@ -172,6 +177,10 @@ def _resolve_stream(
     stream: str, overrides: Mapping[str, Any], defaults: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> StreamSettings:
     where = f"streams.{stream}."
+    for name in overrides:
+        if name in OWN_SETTINGS and name not in PER_STREAM_SETTINGS:
+            msg = f"`{where}{name}` is set, but `{name}` cannot differ from stream to stream. Set it at the top."
+            raise ConfigurationError(msg)
     refuse_unknown(overrides, PER_STREAM_SETTINGS, where)
     overrides = _tidied(overrides, schema["properties"])
     check(overrides, schema, where)
