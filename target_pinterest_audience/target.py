@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import copy
 import os
-import time
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
-from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError
 from target_pinterest_audience.output import write_line
-from target_pinterest_audience.pinterest import Credentials, Patience, PinterestClient, Transport
-from target_pinterest_audience.pinterest.credentials import CredentialsFile
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
 from target_pinterest_audience.sink import CustomerListSink
-from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.termination import Termination
 
@@ -89,35 +86,8 @@ class TargetPinterestAudience(Target):
         # drain_all would otherwise empty the sinks in several threads.
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
-        self.delivery = self._connect()
-
-    def _connect(self) -> Delivery:
-        settings = self.settings
-        patience = Patience(
-            retries=settings.max_retries,
-            initial_seconds=settings.initial_backoff_ms / 1000,
-            max_seconds=settings.max_backoff_ms / 1000,
-            connect_seconds=settings.connect_timeout_seconds,
-            read_seconds=settings.read_timeout_seconds,
-        )
         user_agent = f"{self.name}/{self.plugin_version}"
-        transport = Transport(settings.api_url, patience, user_agent=user_agent, logger=self.logger)
-        credentials = Credentials(
-            transport,
-            CredentialsFile(settings.credentials_file),
-            access_token=settings.access_token,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-            refresh_token=settings.refresh_token,
-        )
-        return Delivery(
-            PinterestClient(transport, credentials, settings.ad_account_id),
-            patience,
-            self.logger,
-            max_identities=settings.batch_size_rows,
-            max_bytes=settings.max_request_bytes,
-            gate=StateGate(self._write_state_message, time.monotonic),
-        )
+        self.delivery = connect(self.settings, user_agent, self.logger, self._write_state_message)
 
     # Configuration
 
@@ -217,6 +187,8 @@ class TargetPinterestAudience(Target):
             )
             raise ConfigurationError(msg) from None
         for stream_map in self.mapper.stream_maps[stream]:
+            if isinstance(stream_map, RemoveRecordTransform):
+                continue
             self.get_sink(
                 stream_map.stream_alias,
                 schema=stream_map.transformed_schema,

@@ -370,6 +370,17 @@ def test_stream_maps_filter_rename_and_compute(
     assert members(emulator, "buyers") == digests([2, 3])
 
 
+@pytest.mark.parametrize("maps", [{"orders": None}, {"orders": "__NULL__"}, {"customers": {}, "__else__": None}])
+def test_a_stream_that_is_mapped_away_needs_no_identities(
+    emulator: Emulator, run_target: Target, maps: dict[str, Any]
+) -> None:
+    stream = [schema("city", stream="orders"), schema("mail"), record("orders", id=1, city="Rome"), state(1)]
+    stream += [record(id=1, mail=address(1))]
+    run = run_target(stream, stream_maps=maps, identity_columns={"mail": "EMAIL"})
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([1])
+
+
 @pytest.mark.parametrize(
     ("maps", "words"),
     [
