@@ -277,7 +277,7 @@ class TargetPinterestAudience(Target):
         with self._termination.shield():
             write_line(serialize_json(state))
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
         self._termination.arrived(signum)
 

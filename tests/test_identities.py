@@ -13,6 +13,7 @@ from target_pinterest_audience.identities import (
     IDENTITY_TYPES,
     HashAlgorithm,
     Hashing,
+    Identified,
     Remark,
     identify,
 )
@@ -24,8 +25,8 @@ ZERO = "00000000-0000-0000-0000-000000000000"
 
 def verdict(
     kind: str, value: object, hashing: Hashing = Hashing.AUTO, algorithm: HashAlgorithm = HashAlgorithm.SHA256
-) -> tuple[str | None, Remark | None]:
-    return tuple(identify(value, IDENTITY_TYPES[kind], hashing, algorithm))  # type: ignore[return-value]
+) -> Identified:
+    return identify(value, IDENTITY_TYPES[kind], hashing, algorithm)
 
 
 @pytest.mark.parametrize(

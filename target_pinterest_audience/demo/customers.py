@@ -67,24 +67,24 @@ def _customer(number: int, addresses: list[str], chance: random.Random) -> dict[
 
 def _email(address: str, chance: random.Random) -> str | None:
     fate = chance.random()
-    if fate < 0.05:  # noqa: PLR2004 - shares of the customers
+    if fate < 0.05:
         return None
-    if fate < 0.07:  # noqa: PLR2004
+    if fate < 0.07:
         return chance.choice(_BAD_ADDRESSES)
-    if fate < 0.15:  # noqa: PLR2004
+    if fate < 0.15:
         return hashlib.sha256(address.lower().encode()).hexdigest()
-    if fate < 0.25:  # noqa: PLR2004
+    if fate < 0.25:
         return f" {address.upper()}\u00a0"
     return address
 
 
 def _device(chance: random.Random, *, upper: bool) -> str | None:
     fate = chance.random()
-    if fate < 0.7:  # noqa: PLR2004 - shares of the customers
+    if fate < 0.7:
         return None
-    if fate < 0.72:  # noqa: PLR2004
+    if fate < 0.72:
         return str(uuid.UUID(int=0))
     identity = uuid.UUID(int=chance.getrandbits(128), version=4)
-    if fate < 0.73:  # noqa: PLR2004
+    if fate < 0.73:
         return identity.hex
     return str(identity).upper() if upper else str(identity)

@@ -72,7 +72,7 @@ class Database:
         """Insert rows, given as column → value."""
         # A dollar quote takes any text as it is; JSON itself escapes what a line cannot hold.
         text = json.dumps(list(rows))
-        self.execute(f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $rows${text}$rows$)")  # noqa: S608
+        self.execute(f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $rows${text}$rows$)")  # noqa: S608 - a name and rows of ours
 
 
 class PostgresServer:
@@ -93,7 +93,7 @@ class PostgresServer:
         finally:
             # A walsender whose client was killed holds its slot until the server notices.
             admin.execute(
-                f"SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots "  # noqa: S608 - our own name
+                f"SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots "  # noqa: S608 - a name and rows of ours - our own name
                 f"WHERE database = '{name}' AND active; "
                 f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{name}'; "
                 f"DROP DATABASE {name} WITH (FORCE)"

@@ -58,12 +58,12 @@ def create_big_table(database: Database) -> None:
         INSERT INTO customers (id, email, updated_at)
         SELECT n, 'Customer-' || n || '@Mail.example', timestamptz '2026-01-01 00:00:00+00' + n * interval '1 second'
         FROM generate_series(1, {MANY}) n
-    """)  # noqa: S608 - our own number
+    """)  # noqa: S608 - numbers of ours - our own number
 
 
 def delete(database: Database, customers: Iterable[Customer]) -> None:
     ids = ", ".join(str(customer.id) for customer in customers)
-    database.execute(f"DELETE FROM customers WHERE id IN ({ids})")  # noqa: S608 - our own numbers
+    database.execute(f"DELETE FROM customers WHERE id IN ({ids})")  # noqa: S608 - numbers of ours - our own numbers
 
 
 def big_table_identity(number: int) -> str:
@@ -179,7 +179,7 @@ def test_log_based_with_default_replica_identity(
     assert all(identities_of(group) for group in (new, changed, deleted))
     database.insert("customers", [customer.row for customer in new])
     ids = ", ".join(str(customer.id) for customer in changed)
-    database.execute(f"UPDATE customers SET email = 'New-' || id || '@mail.example' WHERE id IN ({ids})")  # noqa: S608
+    database.execute(f"UPDATE customers SET email = 'New-' || id || '@mail.example' WHERE id IN ({ids})")  # noqa: S608 - numbers of ours
     delete(database, deleted)
     second = pipeline.run().check()
 
