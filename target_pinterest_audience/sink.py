@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.settings import Settings
 
+MELTANO_TEST_STREAM = "meltano_test_stream"
+"""What `meltano config test` sends; it has no identities and must pass whatever the settings name."""
+
 
 class SinkOwner(Protocol):
     """What a sink needs of its target."""
@@ -28,10 +31,6 @@ class SinkOwner(Protocol):
     settings: Settings
     delivery: Delivery
     tallies: dict[str, StreamTally]
-
-
-MELTANO_TEST_STREAM = "meltano_test_stream"
-"""What `meltano config test` sends; it has no identities and must pass whatever the settings name."""
 
 
 class CustomerListSink(RecordSink):
