@@ -27,7 +27,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _Heap:
+class _Waiting:
     identities: dict[str, int] = field(default_factory=dict)
     """Each identity → the bytes that it takes in a request body, its separator included."""
     size: int = 0
@@ -45,7 +45,7 @@ class PendingIdentities:
         """Set the limits of one request: identities, and bytes of the `records` in its body."""
         self._max_identities = max_identities
         self._max_bytes = max_bytes
-        self._heaps = {operation: _Heap() for operation in Operation}
+        self._heaps = {operation: _Waiting() for operation in Operation}
 
     def put(self, operation: Operation, identity: str, line: int) -> bool:
         """Let an identity wait.
@@ -104,7 +104,7 @@ class PendingIdentities:
             last = identities.pop()
             kept.append(last)
             heap.size -= heap.identities[last]
-        rest = _Heap()
+        rest = _Waiting()
         for identity in reversed(kept):
             rest.identities[identity] = heap.identities[identity]
             rest.size += heap.identities[identity]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from target_pinterest_audience.delivery import Delivery
@@ -14,7 +15,11 @@ from target_pinterest_audience.state import StateGate
 
 
 def connect(
-    settings: Settings, user_agent: str, logger: logging.Logger, write_state: Callable[[Any], None]
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    write_state: Callable[[Any], None],
+    shield: Callable[[], AbstractContextManager[None]],
 ) -> Delivery:
     """Put a delivery together; nothing is asked of Pinterest yet.
 
@@ -23,6 +28,7 @@ def connect(
         user_agent: what requests say they come from.
         logger: told of waits, retries, and what happens to lists and audiences.
         write_state: hands a STATE to whoever runs the target.
+        shield: lets signals wait while a token is exchanged and kept.
     """
     patience = Patience(
         retries=settings.max_retries,
@@ -39,6 +45,7 @@ def connect(
         client_id=settings.client_id,
         client_secret=settings.client_secret,
         refresh_token=settings.refresh_token,
+        shield=shield,
     )
     return Delivery(
         PinterestClient(transport, credentials, settings.ad_account_id),

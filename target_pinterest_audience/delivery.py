@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,13 @@ STATE_PATIENCE_SECONDS: Final = 60.0
 class _Destination:
     pending: PendingIdentities
     writer: CustomerListWriter
+    in_flight: list[int] = field(default_factory=list)
+    """The first lines of the batches that were taken out and are not accepted yet; a failed one stays for good."""
+
+    @property
+    def first_lines(self) -> list[int]:
+        """The lines that the batches begin with that are not accepted yet."""
+        return self.in_flight + self.pending.first_lines
 
 
 class Delivery:
@@ -94,11 +101,16 @@ class Delivery:
         if batch is not None:
             self._write(destination, batch)
 
-    def state(self, value: dict[str, Any], line: int) -> None:
-        """Take a STATE in; it leaves as soon as everything before it was accepted."""
-        waiting = [first for each in self._destinations.values() for first in each.pending.first_lines]
+    def hold_state(self, value: Any, line: int) -> None:  # noqa: ANN401 - any JSON value
+        """Take a STATE in; it leaves as soon as everything before it was accepted.
+
+        Raises:
+            TargetError: it kept a former one waiting for too long, and a batch could not be delivered.
+        """
+        waiting = [first for each in self._destinations.values() for first in each.first_lines]
         self._gate.arrived(value, line, max(waiting, default=None))
         self._gate.release(self._oldest_line)
+        self.tick()
 
     def tick(self) -> None:
         """Send half-full batches that have kept a STATE waiting for too long. To be called every second or so.
@@ -134,12 +146,14 @@ class Delivery:
         """
         self.flush()
         for destination in self._destinations.values():
+            if not destination.writer.plan.may_create:
+                destination.writer.resolve()
             destination.writer.ensure_audience()
 
     @property
     def _oldest_line(self) -> int | None:
         """The earliest line of the stream that is not delivered yet; None if everything is."""
-        return min((line for each in self._destinations.values() for line in each.pending.first_lines), default=None)
+        return min((line for each in self._destinations.values() for line in each.first_lines), default=None)
 
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list that was written to or looked up."""
@@ -148,8 +162,10 @@ class Delivery:
                 yield told
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
+        destination.in_flight.append(batch.first_line)
         self._refuse_second_way(destination)
         destination.writer.write(batch)
+        destination.in_flight.remove(batch.first_line)
         self._gate.release(self._oldest_line)
 
     def _refuse_second_way(self, destination: _Destination) -> None:
@@ -169,7 +185,10 @@ class Delivery:
 
 
 def _merge(known: ListPlan, plan: ListPlan) -> ListPlan:
-    """Combine what two streams want of one list."""
+    """Combine what two streams want of one list.
+
+    An audience is made if either wants one. A list with addresses is of type EMAIL, else of the type that came first.
+    """
     if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
         msg = (
             f"Two streams feed {plan.reference} and want different audiences for it. "

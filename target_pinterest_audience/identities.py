@@ -1,6 +1,7 @@
 """What an identity is: one table of types, and the one function that turns a raw value into what Pinterest gets.
 
-Everything here is pure. A plain e-mail address or device id goes in; only a digest comes out.
+Everything here is pure. A plain e-mail address or device id goes in, and only a digest comes out; ids that mean nothing
+to anybody but Pinterest and their issuer come out as they are.
 """
 
 from __future__ import annotations

@@ -56,12 +56,18 @@ class CustomerListWriter:
             Its id; None if it does not exist yet.
 
         Raises:
-            ConfigurationError: the list cannot be told.
+            ConfigurationError: the list cannot be told, or is missing and must not be created.
             PinterestError: Pinterest cannot be asked.
         """
         if not self._looked:
             self._list = self._find()
             self._looked = True
+        if self._list is None and not self.plan.may_create:
+            msg = (
+                f"There is no {self.plan.reference} to remove anybody from, and `operation: remove` creates none. "
+                "Check the name."
+            )
+            raise ConfigurationError(msg)
         return self.list_id
 
     @property
@@ -73,24 +79,16 @@ class CustomerListWriter:
         """Have Pinterest accept a batch, after `resolve`.
 
         Raises:
-            ConfigurationError: the list is missing and must not be created.
             PinterestError: the batch was not accepted; the subclass says what can be done.
         """
         if self._list is not None:
             self._update(self._list, batch)
         elif batch.operation is Operation.ADD:
             self._create_with(batch)
-        elif not self.plan.may_create:
-            msg = (
-                f"There is no {self.plan.reference} to remove anybody from, and `operation: remove` creates none. "
-                "Check the name."
-            )
-            raise ConfigurationError(msg)
         else:
-            self._logger.info(
-                "%s does not exist yet, so %d removals have nothing to do.",
-                self.plan.reference, len(batch.identities),
-            )  # fmt: skip
+            # Nobody is on a list that does not exist.
+            self.tally.needless += len(batch.identities)
+            return
         if batch.operation is Operation.ADD:
             self.tally.added += len(batch.identities)
         else:
@@ -101,9 +99,10 @@ class CustomerListWriter:
 
         Pinterest may refuse while the list is small: that is a warning, and the next run tries again.
         """
-        wanted, customer_list = self.plan.audience, self._list
-        if wanted is None or customer_list is None:
+        wanted = self.plan.audience
+        if wanted is None or self.resolve() is None or self._list is None:
             return
+        customer_list = self._list
         if self._find_audience(customer_list) is not None:
             return
         name = wanted.name or customer_list.name or customer_list.id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
@@ -70,38 +70,43 @@ class CustomerListSink(RecordSink):
             self._lists = {
                 kind: self._delivery.open(plan) for kind, plan in plan_lists(columns, stream_name, stream).items()
             }
-        if stream_name not in target.tallies:
-            self._introduce(columns, stream)
+        self.columns = columns
+        self._tally = target.tallies.setdefault(stream_name, StreamTally(stream_name))
+        self._introduce(stream)
         self._rows = RowReader(
             columns=columns,
             key_properties=self.key_properties,
             removal_column=stream.removal_column,
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,
-            tally=target.tallies.setdefault(stream_name, StreamTally(stream_name)),
+            tally=self._tally,
         )
 
-    def _introduce(self, columns: Mapping[str, IdentityType], stream: StreamSettings) -> None:
-        """Warn of what the settings do not do for a stream, when it first comes."""
+    def _introduce(self, stream: StreamSettings) -> None:
+        """Warn of what the settings do not do for the stream."""
         properties = self.schema["properties"]
-        if not columns:
-            self.logger.warning(
-                "Stream %s is passed over, and its STATE goes on: none of its columns (%s) is named like an identity. "
-                "If one is, say so in `identity_columns`, and read the rows again.",
-                self.stream_name, ", ".join(properties),
-            )  # fmt: skip
+        if not self.columns:
+            self._warn_once(
+                "it is passed over, and its STATE goes on: none of its columns "
+                f"({', '.join(properties)}) is named like an identity. If one is, say so in `identity_columns`, and "
+                "read the rows again."
+            )
             return
         if stream.removal_column not in {DEFAULT_REMOVAL_COLUMN, *properties}:
-            self.logger.warning(
-                "Stream %s has no column %s (`removal_column`), so none of its rows is taken for deleted.",
-                self.stream_name, stream.removal_column,
-            )  # fmt: skip
-        if stream.load_method is LoadMethod.UPSERT:
-            self.logger.warning(
-                "Stream %s: this version keeps no ledger yet, so `upsert` sends every row, as `append-only` does: a "
-                "changed address is added, and the old one is not removed.",
-                self.stream_name,
+            self._warn_once(
+                f"it has no column {stream.removal_column} (`removal_column`), so no row of it is taken for deleted."
             )
+        if stream.load_method is LoadMethod.UPSERT:
+            self._warn_once(
+                "this version keeps no ledger yet, so `upsert` sends every row, as `append-only` does: a changed "
+                "address is added, and the old one is not removed."
+            )
+
+    def _warn_once(self, words: str) -> None:
+        """Warn of the stream, unless that was said before: a tap may repeat its SCHEMA a thousand times."""
+        if words not in self._tally.warnings:
+            self._tally.warnings.add(words)
+            self.logger.warning("Stream %s: %s", self.stream_name, words)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Take in one row.
@@ -133,6 +138,10 @@ class CustomerListSink(RecordSink):
     def _is_valid(self, record: dict[str, Any]) -> bool:
         if self._validator is None:
             return True
+        if not self.include_sdc_metadata_properties:
+            # The SDK has taken these columns out of the schema.
+            record = dict(record)
+            self._remove_sdc_metadata_from_record(record)
         try:
             self._validator.validate(record)
         except Exception:  # noqa: BLE001 - beside InvalidRecord, odd schemas make the validator itself stumble

@@ -26,6 +26,8 @@ class StreamTally:
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
     first_lines: dict[tuple[str, Remark], int] = field(default_factory=dict)
+    warnings: set[str] = field(default_factory=set)
+    """What was said of the stream already."""
 
     def remark(self, column: str, remark: Remark, line: int) -> None:
         """Count a remark about a column, and keep the line where it was first made."""
@@ -59,10 +61,15 @@ class ListTally:
     removed: int = 0
     duplicates: int = 0
     """Identities that were asked for again while they waited; they were sent once."""
+    needless: int = 0
+    """Identities to be removed from a list that does not exist."""
     requests: int = 0
     """Requests that Pinterest accepted."""
 
     def __str__(self) -> str:
         """Tell the counts as one clause."""
         sent = f"sent {self.added:,} identities to add, {self.removed:,} to remove"
-        return f"{sent}; left out {self.duplicates:,} duplicates; requests: {self.requests:,}"
+        left_out = f"left out {self.duplicates:,} duplicates"
+        if self.needless:
+            left_out += f" and {self.needless:,} needless removals, since the list did not exist"
+        return f"{sent}; {left_out}; requests: {self.requests:,}"

@@ -8,12 +8,13 @@ from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
+from singer_sdk.exceptions import InvalidJSONSchema
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.connect import connect
-from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError
+from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError, TargetError
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.mapper import StreamMap
-
 
 _HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer list.
 
@@ -86,8 +86,11 @@ class TargetPinterestAudience(Target):
         # drain_all would otherwise empty the sinks in several threads.
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
+        self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
-        self.delivery = connect(self.settings, user_agent, self.logger, self._write_state_message)
+        self.delivery = connect(
+            self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield
+        )
 
     # Configuration
 
@@ -162,9 +165,14 @@ class TargetPinterestAudience(Target):
         target = cls(config=config)
         try:
             target.listen(file_input)
-        except StreamError:
+            target.log_unused()
+        except StreamError as broken:
             # What came before the broken line is whole.
-            target.delivery.flush()
+            try:
+                target.delivery.flush()
+            except TargetError:
+                cls.logger.error("%s", broken)  # noqa: TRY400 - two things went wrong; the other is told by who raises
+                raise
             raise
         finally:
             target.log_summary()
@@ -175,8 +183,13 @@ class TargetPinterestAudience(Target):
         """Make the sinks of a stream ready for a schema."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
         stream, schema = self._stream_of(message_dict), message_dict["schema"]
-        if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
-            msg = f"The SCHEMA of stream {stream} has no properties. The tap is at fault."
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        if not isinstance(properties, dict) or not all(isinstance(each, dict) for each in properties.values()):
+            msg = f"The SCHEMA of stream {stream} has no properties, or one that is no object. The tap is at fault."
+            raise StreamError(msg)
+        keys = message_dict.get("key_properties") or []
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            msg = f"The SCHEMA of stream {stream} has `key_properties` that are no list of names. The tap is at fault."
             raise StreamError(msg)
         try:
             self.mapper.register_raw_stream_schema(stream, schema, message_dict.get("key_properties"))
@@ -187,15 +200,27 @@ class TargetPinterestAudience(Target):
             )
             raise ConfigurationError(msg) from None
         for stream_map in self.mapper.stream_maps[stream]:
-            if isinstance(stream_map, RemoveRecordTransform):
-                continue
-            self.get_sink(
-                stream_map.stream_alias,
-                schema=stream_map.transformed_schema,
-                key_properties=stream_map.transformed_key_properties,
-            )
-        # The SDK keeps the sinks of former schemas for its own draining; ours hold nothing.
-        self._sinks_to_clear.clear()
+            if not isinstance(stream_map, RemoveRecordTransform):
+                self._open_sink(stream, stream_map)
+
+    def _open_sink(self, stream: str, stream_map: StreamMap) -> None:
+        """Make a sink, unless there is one for just this schema and key.
+
+        The SDK keeps one sink for each alias, so that of two streams mapped to one the rows of the first would be read
+        by the columns of the second. Here each stream has its own under each alias; they hold no rows.
+        """
+        alias, schema = stream_map.stream_alias, stream_map.transformed_schema
+        key_properties = stream_map.transformed_key_properties or []
+        known = self._stream_sinks.get((stream, alias))
+        if known is not None:
+            if known.original_schema == schema and list(known.key_properties) == list(key_properties):
+                return
+            known.clean_up()
+        try:
+            self._stream_sinks[stream, alias] = CustomerListSink(self, alias, schema, key_properties)
+        except InvalidJSONSchema:
+            msg = f"The SCHEMA of stream {stream} is not a JSON schema, so `validate_records` cannot be obeyed."
+            raise StreamError(msg) from None
 
     def _stream_of(self, message_dict: dict[str, Any]) -> str:
         stream = message_dict["stream"]
@@ -223,7 +248,7 @@ class TargetPinterestAudience(Target):
             record = self._transform(stream_map, raw, line)
             if record is None:
                 continue
-            sink = self.get_sink(stream_map.stream_alias, record=record)
+            sink = self._stream_sinks[stream, stream_map.stream_alias]
             sink.process_record(record, {"raw": raw, "line": line})
             sink.record_counter_metric.increment()
 
@@ -245,7 +270,7 @@ class TargetPinterestAudience(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, or it would write it early."""
         self._assert_line_requires(message_dict, requires={"value"})
-        self.delivery.state(message_dict["value"], self.message_reader.line)
+        self.delivery.hold_state(message_dict["value"], self.message_reader.line)
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Pass over: it comes at the start, at the end, at both or never, and proves nothing about the stream."""
@@ -259,12 +284,14 @@ class TargetPinterestAudience(Target):
         raise ConfigurationError(msg)
 
     def process_endofpipe(self) -> None:
-        """Deliver what waits and see to the audiences; the SDK then cleans up the sinks, which hold nothing.
+        """Deliver what waits and see to the audiences; then let the sinks log their counts.
 
         Raises:
             TargetError: something could not be delivered.
         """
         self.delivery.finish()
+        for sink in self._stream_sinks.values():
+            sink.clean_up()
         super().process_endofpipe()
 
     # The process's edges
@@ -282,12 +309,15 @@ class TargetPinterestAudience(Target):
         self._termination.arrived(signum)
 
     def log_summary(self) -> None:
-        """Tell what was read, rejected and sent, at INFO, and which settings found no stream."""
+        """Tell what was read, rejected and sent."""
         for tally in self.tallies.values():
             for level, line in tally.lines():
                 self.logger.log(level, "%s", line)
         for line in self.delivery.summary():
             self.logger.info("%s", line)
+
+    def log_unused(self) -> None:
+        """Warn, after a whole stream, of settings that met nothing in it: they are likely misspelt."""
         for stream in self.settings.streams.keys() - self.tallies.keys():
             self.logger.warning(
                 "`streams` has settings for %s, but no such stream came (%s did), so they were not used.",
@@ -295,3 +325,7 @@ class TargetPinterestAudience(Target):
             )  # fmt: skip
         if not self.message_reader.line:
             self.logger.warning("The stream was empty: the tap sent nothing.")
+            return
+        found = {column for sink in self._stream_sinks.values() for column in sink.columns}
+        for column in self.settings.default_stream.identity_columns.keys() - found:
+            self.logger.warning("No stream had the column %s that `identity_columns` names.", column)

@@ -11,7 +11,7 @@ from typing import Final
 from target_pinterest_audience.errors import Terminated
 
 _GRACE_SECONDS: Final = 5.0
-"""How long a shielded block may still take: whoever reads our standard output may have stopped to."""
+"""How long leaving may take: whoever reads our standard output or error may have stopped to."""
 
 
 class Termination:
@@ -28,12 +28,12 @@ class Termination:
         Raises:
             Terminated: at once, or at the end of the block that is shielded.
         """
-        if not self._shielded:
-            raise Terminated(signum)
-        self._signum = signum
         last_resort = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
+        if not self._shielded:
+            raise Terminated(signum)
+        self._signum = signum
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:

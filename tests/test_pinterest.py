@@ -31,7 +31,7 @@ from target_pinterest_audience.pinterest.waiting import seconds_to_wait
 from tests.conftest import ACCOUNT, TOKEN
 
 OAUTH = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
-NO_OAUTH = dict.fromkeys(OAUTH)
+NO_OAUTH: dict[str, Any] = dict.fromkeys(OAUTH)
 LOGGER = logging.getLogger("test-pinterest")
 
 
@@ -319,6 +319,7 @@ def test_each_thread_has_a_connection_of_its_own(emulator: Emulator) -> None:
         ({"x-ratelimit-reset": "1784111777"}, 1784111777 - 784111740),
         ({"x-ratelimit-reset": "nan"}, None),
         ({"Retry-After": "99999999999999999999999 GMT"}, None),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:37 +9999999999999"}, None),
         ({}, None),
     ],
 )

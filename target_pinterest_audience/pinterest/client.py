@@ -48,7 +48,7 @@ class PinterestClient:
         self._account = f"/ad_accounts/{ad_account_id}"
 
     def ad_account(self) -> AdAccount:
-        """Return the ad account, with what the caller may do in it."""
+        """Return the ad account."""
         return self._call(Request("GET", self._account), AdAccount)
 
     def customer_lists(self) -> Iterator[CustomerList]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -62,9 +64,9 @@ class CredentialsFile:
         """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
 
         Raises:
-            ConfigurationError: the file cannot be read or written.
+            ConfigurationError: a file cannot be written there.
         """
-        self._write(self._read())
+        self._write_beside(b"").unlink()
 
     def _read(self) -> dict[str, str]:
         try:
@@ -76,7 +78,10 @@ class CredentialsFile:
             raise ConfigurationError(msg) from None
 
     def _write(self, refresh_tokens: dict[str, str]) -> None:
-        content = msgspec.json.encode(StoredTokens(refresh_tokens))
+        self._write_beside(msgspec.json.encode(StoredTokens(refresh_tokens))).replace(self._path)
+
+    def _write_beside(self, content: bytes) -> Path:
+        """Write a file in the same folder, which can then take the place of the other at one stroke."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # mkstemp makes files that only their owner can read.
@@ -86,10 +91,10 @@ class CredentialsFile:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(temporary).replace(self._path)
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
+            return Path(temporary)
         except OSError as error:
             msg = (
                 f"The credentials file {self._path} cannot be written ({error.strerror}), and without it the next run "
@@ -110,10 +115,22 @@ class Credentials:
         client_id: str | None,
         client_secret: str | None,
         refresh_token: str | None,
+        shield: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Keep what the settings give; nothing is sent yet."""
+        """Keep what the settings give; nothing is sent yet.
+
+        Args:
+            transport: reaches Pinterest.
+            file: where the newest refresh token is kept.
+            access_token: a ready token.
+            client_id: the app.
+            client_secret: its secret.
+            refresh_token: the one in the configuration.
+            shield: lets signals wait while a token is exchanged and kept: between the two it exists nowhere else.
+        """
         self._transport = transport
         self._file = file
+        self._shield = shield
         self._access_token = access_token
         self._client_id = client_id
         self._client_secret = client_secret
@@ -141,7 +158,10 @@ class Credentials:
         newest = self._file.newest(self._refresh_token)
         self._file.ensure_writable()
         try:
-            tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
+            with self._shield():
+                tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
+                if tokens.refresh_token is not None and tokens.refresh_token != newest:
+                    self._file.keep(tokens.refresh_token, self._refresh_token)
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
             origin = "the configuration" if newest == self._refresh_token else str(self._file)
             msg = (
@@ -150,8 +170,6 @@ class Credentials:
                 "A token that was used once is replaced: if the credentials file was lost, that is why."
             )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
-        if tokens.refresh_token is not None and tokens.refresh_token != newest:
-            self._file.keep(tokens.refresh_token, self._refresh_token)
         self._access_token = tokens.access_token
         return tokens.access_token
 

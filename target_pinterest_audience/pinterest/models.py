@@ -30,7 +30,7 @@ class Audience(msgspec.Struct, frozen=True):
     """An audience: what campaigns target."""
 
     id: str
-    name: str | None = None
+    name: Any = None
     audience_type: str | None = None
     rule: Any = None
     """What the audience is made of; its form depends on the type."""
@@ -45,20 +45,16 @@ class Audience(msgspec.Struct, frozen=True):
 
 
 class AdAccount(msgspec.Struct, frozen=True):
-    """An ad account and what the caller may do in it."""
+    """An ad account."""
 
     id: str
-    name: str | None = None
-    permissions: list[str] = []
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """The answer to a token request; lifetimes are in seconds."""
+    """The answer to a token request. It comes once: the refresh token that was sent is worth nothing afterwards."""
 
     access_token: str
-    expires_in: int | None = None
     refresh_token: str | None = None
-    refresh_token_expires_in: int | None = None
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -36,11 +36,11 @@ def _parse(text: str, now: float) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=timezone.utc)
+            return moment.timestamp() - now
+        except (ValueError, OverflowError):
             return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.utc)
-        return moment.timestamp() - now
     if number != number:  # noqa: PLR0124 - only NaN differs from itself
         return None
     return number - now if number > _EPOCH_FLOOR else number
