@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from target_pinterest_audience.errors import MissingKeyPropertyError
-from target_pinterest_audience.identities import HashAlgorithm, Hashing, IdentityType, Remark, identify
+from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
 from target_pinterest_audience.tally import StreamTally
 
 _UNSET_TEXTS: Final = frozenset({"", "false", "0"})
@@ -72,8 +72,7 @@ class RowReader:
 
     def identities(self, record: Mapping[str, Any], line: int) -> Iterator[tuple[IdentityType, str]]:
         """Yield the identities of a row as Pinterest gets them; count the bad ones, and go on."""
-        for column, kind in self.columns.items():
-            identity, remark = identify(record.get(column), kind, self.hashing, self.algorithm)
+        for column, kind, (identity, remark) in self._verdicts(record):
             if identity is not None:
                 self.tally.received += 1
                 if remark is not None:
@@ -86,8 +85,10 @@ class RowReader:
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> None:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason."""
-        self.tally.bad_rows += 1
-        for column, kind in self.columns.items():
-            identity, remark = identify(record.get(column), kind, self.hashing, self.algorithm)
+        for column, _, (identity, remark) in self._verdicts(record):
             if identity is not None or (remark is not None and remark.rejects):
                 self.tally.reject(column, reason, line)
+
+    def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, IdentityType, Identified]]:
+        for column, kind in self.columns.items():
+            yield column, kind, identify(record.get(column), kind, self.hashing, self.algorithm)

@@ -18,8 +18,6 @@ class StreamTally:
     rows: int = 0
     deleted_rows: int = 0
     """Rows that the source has deleted."""
-    bad_rows: int = 0
-    """Rows that were set aside as a whole."""
     received: int = 0
     """Values that were read, good or bad; what is empty or opted out is none."""
     rejected: int = 0

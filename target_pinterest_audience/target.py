@@ -83,7 +83,7 @@ class TargetPinterestAudience(Target):
             setup_mapper=setup_mapper,
             message_reader=message_reader or MessageReader(self._tick),
         )
-        # drain_all would otherwise empty the sinks in several threads.
+        # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}

@@ -108,3 +108,29 @@ def run_target(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
         return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+Target = Callable[..., Run]
+"""What the fixture `run_target` is."""
+
+
+def members(emulator: Emulator, name: str = "customers") -> frozenset[str]:
+    (found,) = [each for each in emulator.backend.customer_lists() if each.name == name]
+    return emulator.backend.members(found.id)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def written() -> list[Any]:
+    return []

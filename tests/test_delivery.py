@@ -14,29 +14,13 @@ from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing import ListPlan, ListReference
 from target_pinterest_audience.state import StateGate
+from tests.conftest import Clock
 
 PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def plan(name: str) -> ListPlan:
     return ListPlan(ListReference(customer_list_name=name), ListType.EMAIL, may_create=True, audience=None)
-
-
-@pytest.fixture
-def written() -> list[Any]:
-    return []
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -19,10 +19,8 @@ import pytest
 from target_pinterest_audience.delivery import STATE_PATIENCE_SECONDS
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.reader import MessageReader
-from tests.conftest import Run, command, environment
+from tests.conftest import Target, command, environment
 from tests.messages import address, digests, people, schema, state
-
-Target = Callable[..., Run]
 
 
 def lines(messages: list[dict[str, Any]]) -> bytes:

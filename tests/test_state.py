@@ -5,23 +5,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.state import StateGate
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def written() -> list[Any]:
-    return []
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.conftest import Clock
 
 
 @pytest.fixture

@@ -66,9 +66,13 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
     if status in _BAD_REQUEST:
         msg = f"Pinterest refuses {request}{problem}."
         return RefusedError(msg, status=status, code=problem.code)
-    kind = OutcomeUnclearError if request.creates else UnavailableError
     msg = f"Pinterest is not available for {request}{problem}. Try again later."
-    return kind(msg, status=status, code=problem.code)
+    return no_success(request)(msg, status=status, code=problem.code)
+
+
+def no_success(request: Request) -> type[UnavailableError]:
+    """Return the error for a request that may or may not have been carried out: what creates must be looked for."""
+    return OutcomeUnclearError if request.creates else UnavailableError
 
 
 @dataclass(frozen=True, slots=True)

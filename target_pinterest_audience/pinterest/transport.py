@@ -15,8 +15,8 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
-from target_pinterest_audience.pinterest.answers import UNREADABLE, failure
-from target_pinterest_audience.pinterest.errors import OutcomeUnclearError, RateLimitedError, UnavailableError
+from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success
+from target_pinterest_audience.pinterest.errors import RateLimitedError, UnavailableError
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
 
@@ -113,7 +113,7 @@ class Transport:
             )
         except requests.RequestException as error:
             surely_not_sent = isinstance(error, requests.ConnectTimeout) or _never_connected(error)
-            kind = OutcomeUnclearError if request.creates and not surely_not_sent else UnavailableError
+            kind = UnavailableError if surely_not_sent else no_success(request)
             msg = (
                 f"No answer from {urlsplit(self._api_url).netloc} to {request} ({type(error).__name__}). If `api_url` "
                 "is right, the network, a proxy or Pinterest is at fault; try again later."
@@ -124,9 +124,8 @@ class Transport:
         try:
             return msgspec.json.decode(response.content, type=answer)
         except UNREADABLE:
-            kind = OutcomeUnclearError if request.creates else UnavailableError
             msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
-            raise kind(msg, status=response.status_code) from None
+            raise no_success(request)(msg, status=response.status_code) from None
 
     def _log_wait(self, details: Mapping[str, Any]) -> None:
         self._logger.warning("%s Waiting %.1f s before the next attempt.", details["exception"], details["wait"])
