@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 import click
 
 from target_pinterest_audience.demo.command import demo
 from target_pinterest_audience.emulator.command import emulator
+from target_pinterest_audience.errors import TargetError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _LazyGroup(click.Group):
+    """Imports a command that needs the whole target only if it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "prune"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "prune":
+            from target_pinterest_audience.prune_command import prune_command  # noqa: PLC0415 - see above
+
+            return prune_command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="target-pinterest-audience")
-def main() -> None:
-    """Companion of target-pinterest-audience: a demo, and an emulator of Pinterest for your own pipelines."""
+def cli() -> None:
+    """Companion of target-pinterest-audience: what people need around the pipeline."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 
 
-main.add_command(demo)
-main.add_command(emulator)
+cli.add_command(demo)
+cli.add_command(emulator)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (by default the process's); an error ends it with one line and its class's exit code."""
+    try:
+        cli(arguments)
+    except TargetError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,17 +1,29 @@
-"""From settings to a delivery that is ready: the one place that knows how the parts fit together."""
+"""From settings to a run that is ready: the one place that knows how the parts fit together."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from target_pinterest_audience.delivery import Delivery
-from target_pinterest_audience.pinterest import Credentials, CredentialsFile, Patience, PinterestClient, Transport
+from target_pinterest_audience.ledger import Ledger, open_ledger
+from target_pinterest_audience.pinterest import (
+    Credentials,
+    CredentialsFile,
+    Patience,
+    PinterestClient,
+    TokenStore,
+    Transport,
+)
 from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.state import StateGate
+from target_pinterest_audience.sync import Sync
+from target_pinterest_audience.upserts import Upserts
 
 
 def connect(
@@ -20,8 +32,8 @@ def connect(
     logger: logging.Logger,
     write_state: Callable[[Any], None],
     shield: Callable[[], AbstractContextManager[None]],
-) -> Delivery:
-    """Put a delivery together; nothing is asked of Pinterest yet.
+) -> Sync:
+    """Put a run together; nothing is opened or asked of Pinterest yet.
 
     Args:
         settings: the settings.
@@ -30,6 +42,21 @@ def connect(
         write_state: hands a STATE to whoever runs the target.
         shield: lets signals wait while a token is exchanged and kept.
     """
+    return Sync(
+        make_delivery(settings, user_agent, logger, shield),
+        find_ledger=functools.partial(find_ledger, settings),
+        make_upserts=lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, time.monotonic, time.time),
+        gate=StateGate(_swallow if settings.dry_run else write_state, time.monotonic),
+    )
+
+
+def make_delivery(
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Delivery:
+    """Put a delivery together; nothing is asked of Pinterest yet. The arguments are those of `connect`."""
     patience = Patience(
         retries=settings.max_retries,
         initial_seconds=settings.initial_backoff_ms / 1000,
@@ -40,7 +67,7 @@ def connect(
     transport = Transport(settings.api_url, patience, user_agent=user_agent, logger=logger)
     credentials = Credentials(
         transport,
-        CredentialsFile(settings.credentials_file),
+        _token_store(settings),
         access_token=settings.access_token,
         client_id=settings.client_id,
         client_secret=settings.client_secret,
@@ -53,5 +80,43 @@ def connect(
         logger,
         max_identities=settings.batch_size_rows,
         max_bytes=settings.max_request_bytes,
-        gate=StateGate(write_state, time.monotonic),
+        dry=settings.dry_run,
     )
+
+
+def find_ledger(settings: Settings, *, create: bool) -> Ledger | None:
+    """Open the ledger.
+
+    Args:
+        settings: the settings.
+        create: whether to create one if there is none; in a dry run it is never kept.
+
+    Returns:
+        The ledger; None if there is none and none is to be created.
+
+    Raises:
+        LedgerError: it cannot be opened.
+        ConfigurationError: the driver for it is not installed.
+    """
+    path = sqlite_path(settings.ledger_url)
+    if not create and path is not None and not path.exists():
+        return None
+    return open_ledger(
+        settings.ledger_url,
+        settings.api_url,
+        settings.ad_account_id,
+        wait_seconds=settings.lock_wait_seconds,
+        dry=settings.dry_run,
+    )
+
+
+def _swallow(state: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Keep a STATE to oneself: a dry run delivers nothing, so nothing is covered."""
+
+
+def _token_store(settings: Settings) -> TokenStore:
+    if settings.credentials_file is not None:
+        return CredentialsFile(settings.credentials_file)
+    from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials  # noqa: PLC0415 - an extra
+
+    return LedgerCredentials(settings.ledger_url)

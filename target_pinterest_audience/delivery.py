@@ -1,27 +1,30 @@
-"""From identities to requests, one waiting room and one writer for each list; STATE leaves after what it covers."""
+"""From identities to requests: one waiting room and one writer for each list."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Protocol
 
 import msgspec
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.lists import CustomerListWriter
-from target_pinterest_audience.pinterest import Operation, Patience, PinterestClient
-from target_pinterest_audience.routing import ListPlan, ListReference
-from target_pinterest_audience.state import StateGate
+from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.routing import ListPlan, ListReference, merge
 
 _ENVELOPE_BYTES: Final = 200
 """Room for everything in a request body but the records and a list's name."""
 
-STATE_PATIENCE_SECONDS: Final = 60.0
-"""How long a STATE waits for batches to fill before they are sent half-full."""
+
+class Accepted(Protocol):
+    """Told of every batch that Pinterest accepted."""
+
+    def __call__(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
+        """Take note; the id is None if there is no list, so that nothing had to be sent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Delivery:
         *,
         max_identities: int,
         max_bytes: int,
-        gate: StateGate,
+        dry: bool = False,
     ) -> None:
         """Prepare; nothing is asked of Pinterest before the first batch.
 
@@ -58,69 +61,61 @@ class Delivery:
             logger: told what happens to lists and audiences.
             max_identities: the most identities in a request.
             max_bytes: the most bytes in the body of a request.
-            gate: holds back each STATE until what it covers was accepted.
+            dry: whether to count what would be sent, and to send nothing.
         """
         self._client = client
         self._patience = patience
         self._logger = logger
         self._max_identities = max_identities
         self._max_bytes = max_bytes
-        self._gate = gate
+        self.accepted: Accepted | None = None
+        """Told of every batch that was accepted."""
+        self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
 
-    def open(self, plan: ListPlan) -> ListReference:
-        """Make ready for a list.
+    def open(self, plan: ListPlan, pinned_id: str | None = None) -> CustomerList | None:
+        """Make ready for a list, and look it up.
+
+        Args:
+            plan: which list, and what is to happen to it. Its reference is what `put` takes.
+            pinned_id: the id that the list had in former runs; it decides between lists of one name.
 
         Returns:
-            What to hand to `put`.
+            The list; None if it does not exist yet.
 
         Raises:
-            ConfigurationError: another stream feeds the same list and wants another audience for it.
+            ConfigurationError: the list cannot be told; or another stream reaches it by another name or id, or wants
+                another audience for it.
+            PinterestError: Pinterest cannot be asked.
         """
         known = self._destinations.get(plan.reference)
         if known is None:
             name = plan.reference.customer_list_name or ""
             room = self._max_bytes - _ENVELOPE_BYTES - len(msgspec.json.encode(name))
             pending = PendingIdentities(self._max_identities, max(1, room))
-            writer = CustomerListWriter(plan, self._client, self._patience, self._logger)
-            self._destinations[plan.reference] = _Destination(pending, writer)
+            writer = CustomerListWriter(plan, self._client, self._patience, self._logger, dry=self._dry)
+            known = self._destinations[plan.reference] = _Destination(pending, writer)
+            writer.look_up(pinned_id)
+            self._refuse_second_way(known)
         else:
-            known.writer.plan = _merge(known.writer.plan, plan)
-        return plan.reference
+            known.writer.plan = merge(known.writer.plan, plan)
+        return known.writer.customer_list
 
-    def put(self, reference: ListReference, operation: Operation, identity: str, line: int) -> None:
+    def put(self, reference: ListReference, operation: Operation, identity: str, line: int) -> bool:
         """Take an identity in; send a batch if it is the one that fills it.
+
+        Returns:
+            Whether the identity waited already, so that one of the two is a duplicate.
 
         Raises:
             TargetError: a batch could not be delivered.
         """
         destination = self._destinations[reference]
-        if destination.pending.put(operation, identity, line):
-            destination.writer.tally.duplicates += 1
+        duplicate = destination.pending.put(operation, identity, line)
         batch = destination.pending.take_full()
         if batch is not None:
             self._write(destination, batch)
-
-    def hold_state(self, value: Any, line: int) -> None:  # noqa: ANN401 - any JSON value
-        """Take a STATE in; it leaves as soon as everything before it was accepted.
-
-        Raises:
-            TargetError: it kept a former one waiting for too long, and a batch could not be delivered.
-        """
-        waiting = [first for each in self._destinations.values() for first in each.first_lines]
-        self._gate.arrived(value, line, max(waiting, default=None))
-        self._gate.release(self._oldest_line)
-        self.tick()
-
-    def tick(self) -> None:
-        """Send half-full batches that have kept a STATE waiting for too long. To be called every second or so.
-
-        Raises:
-            TargetError: a batch could not be delivered.
-        """
-        line = self._gate.overdue(STATE_PATIENCE_SECONDS)
-        if line is not None:
-            self.flush(before_line=line)
+        return duplicate
 
     def flush(self, before_line: int | None = None) -> None:
         """Send what waits, full batch or not.
@@ -146,14 +141,13 @@ class Delivery:
         """
         self.flush()
         for destination in self._destinations.values():
-            if not destination.writer.plan.may_create:
-                destination.writer.resolve()
+            destination.writer.refuse_if_missing()
             destination.writer.ensure_audience()
 
     @property
-    def _oldest_line(self) -> int | None:
-        """The earliest line of the stream that is not delivered yet; None if everything is."""
-        return min((line for each in self._destinations.values() for line in each.first_lines), default=None)
+    def first_lines(self) -> list[int]:
+        """The lines of the stream that the batches begin with that are not accepted yet."""
+        return [line for each in self._destinations.values() for line in each.first_lines]
 
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list that was written to or looked up."""
@@ -163,10 +157,14 @@ class Delivery:
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
         destination.in_flight.append(batch.first_line)
-        self._refuse_second_way(destination)
-        destination.writer.write(batch)
+        writer = destination.writer
+        existed = writer.customer_list is not None
+        writer.write(batch)
+        if not existed:
+            self._refuse_second_way(destination)
         destination.in_flight.remove(batch.first_line)
-        self._gate.release(self._oldest_line)
+        if self.accepted is not None:
+            self.accepted(writer.plan.reference, writer.list_id, batch)
 
     def _refuse_second_way(self, destination: _Destination) -> None:
         """Refuse a list that another stream reaches by another name or id: its writes would overtake each other.
@@ -174,7 +172,7 @@ class Delivery:
         Raises:
             ConfigurationError: it is so.
         """
-        list_id = destination.writer.resolve()
+        list_id = destination.writer.list_id
         for other in self._destinations.values():
             if other is not destination and list_id is not None and other.writer.list_id == list_id:
                 msg = (
@@ -182,22 +180,3 @@ class Delivery:
                     ". Choose it in the same way for all streams that feed it."
                 )
                 raise ConfigurationError(msg)
-
-
-def _merge(known: ListPlan, plan: ListPlan) -> ListPlan:
-    """Combine what two streams want of one list.
-
-    An audience is made if either wants one. A list with addresses is of type EMAIL, else of the type that came first.
-    """
-    if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
-        msg = (
-            f"Two streams feed {plan.reference} and want different audiences for it. "
-            "Give them the same `audience_name` and `audience_description`."
-        )
-        raise ConfigurationError(msg)
-    return ListPlan(
-        known.reference,
-        list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
-        may_create=known.may_create or plan.may_create,
-        audience=known.audience or plan.audience,
-    )

@@ -23,6 +23,18 @@ class ConfigurationError(TargetError):
     exit_code = 2
 
 
+class RemovalCeilingError(TargetError):
+    """More people would leave a list than the settings allow: a person must say that it is meant."""
+
+    exit_code = 6
+
+
+class LedgerError(TargetError):
+    """The ledger cannot be read, written or had for oneself."""
+
+    exit_code = 7
+
+
 class StreamError(TargetError):
     """The stream is broken: the tap, or what stands between it and the target, is at fault."""
 

@@ -71,6 +71,7 @@ class Remark(Enum):
     NOT_A_DIGEST = "not a digest of 32, 40 or 64 hex digits"
     PLAIN_BUT_PREHASHED = "plain, although `hashing: prehashed` says that only digests come"
     KEY_IS_NULL = "in a row whose key property is null, so that it cannot be told from others"
+    CONSENT_IS_MISSING = "in a row without the column that says whether it consents (`consent_column`)"
     BREAKS_SCHEMA = "in a row that does not fit its stream's JSON schema (`validate_records`)"
     DIGEST_OF_NOTHING = "the digest of an empty value, of the word null or of an all-zero id"
 

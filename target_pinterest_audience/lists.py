@@ -11,7 +11,7 @@ from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
-from target_pinterest_audience.routing import ListPlan
+from target_pinterest_audience.routing import IfMissing, ListPlan
 from target_pinterest_audience.tally import ListTally
 
 T = TypeVar("T")
@@ -29,6 +29,8 @@ class CustomerListWriter:
         client: PinterestClient,
         patience: Patience,
         logger: logging.Logger,
+        *,
+        dry: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare; nothing is asked of Pinterest before the first batch.
@@ -38,6 +40,7 @@ class CustomerListWriter:
             client: the ad account.
             patience: how often and how long to look for a thing that may have been created.
             logger: told what is found and created.
+            dry: whether to count what would be sent, and to send nothing.
             sleep: waits for seconds.
         """
         self.plan = plan
@@ -45,51 +48,63 @@ class CustomerListWriter:
         self._client = client
         self._patience = patience
         self._logger = logger
+        self._dry = dry
         self._sleep = sleep
-        self._list: CustomerList | None = None
-        self._looked = False
+        self._pinned_id: str | None = None
+        self.customer_list: CustomerList | None = None
+        """The list, as far as it is known to exist."""
 
-    def resolve(self) -> str | None:
-        """Look the list up, unless that was done.
+    def look_up(self, pinned_id: str | None = None) -> None:
+        """Look whether the list exists.
 
-        Returns:
-            Its id; None if it does not exist yet.
+        Args:
+            pinned_id: the id that it had in former runs.
 
         Raises:
-            ConfigurationError: the list cannot be told, or is missing and must not be created.
+            ConfigurationError: the list cannot be told, or one that must exist does not.
             PinterestError: Pinterest cannot be asked.
         """
-        if not self._looked:
-            self._list = self._find()
-            self._looked = True
-        if self._list is None and not self.plan.may_create:
+        self._pinned_id = pinned_id
+        self.customer_list = self._find()
+
+    def refuse_if_missing(self) -> None:
+        """Refuse to go on without a list that the plan does not allow to be missing.
+
+        Raises:
+            ConfigurationError: it is missing.
+        """
+        if self.customer_list is None and self.plan.if_missing is IfMissing.REFUSE:
             msg = (
                 f"There is no {self.plan.reference} to remove anybody from, and `operation: remove` creates none. "
                 "Check the name."
             )
             raise ConfigurationError(msg)
-        return self.list_id
 
     @property
     def list_id(self) -> str | None:
         """The list's id, as far as it is known."""
-        return self._list.id if self._list is not None else None
+        return self.customer_list.id if self.customer_list is not None else None
 
     def write(self, batch: Batch) -> None:
-        """Have Pinterest accept a batch, after `resolve`.
+        """Have Pinterest accept a batch, after `look_up`.
 
         Raises:
             PinterestError: the batch was not accepted; the subclass says what can be done.
+            ConfigurationError: the list is missing, and must not be.
         """
-        if self._list is not None:
-            self._update(self._list, batch)
-        elif batch.operation is Operation.ADD:
-            self._create_with(batch)
-        else:
+        self.refuse_if_missing()
+        adds = batch.operation is Operation.ADD
+        if self.customer_list is None and not (adds and self.plan.if_missing is IfMissing.CREATE):
             # Nobody is on a list that does not exist.
             self.tally.needless += len(batch.identities)
             return
-        if batch.operation is Operation.ADD:
+        if self._dry:
+            self.tally.requests += 1
+        elif self.customer_list is not None:
+            self._update(self.customer_list, batch)
+        else:
+            self._create_with(batch)
+        if adds:
             self.tally.added += len(batch.identities)
         else:
             self.tally.removed += len(batch.identities)
@@ -100,10 +115,11 @@ class CustomerListWriter:
         Pinterest may refuse while the list is small: that is a warning, and the next run tries again.
         """
         wanted = self.plan.audience
-        if wanted is None or self.resolve() is None or self._list is None:
+        customer_list = self.customer_list
+        if wanted is None or customer_list is None or self._find_audience(customer_list) is not None:
             return
-        customer_list = self._list
-        if self._find_audience(customer_list) is not None:
+        if self._dry:
+            self._logger.info("Dry run: an audience for %s would be made.", self.plan.reference)
             return
         name = wanted.name or customer_list.name or customer_list.id
         try:
@@ -120,43 +136,74 @@ class CustomerListWriter:
             return
         self._logger.info('Created audience "%s" (id %s) for %s.', name, audience.id, self.plan.reference)
 
-    def summary(self) -> str | None:
-        """Tell what happened to the list; None if nothing did."""
-        if self._list is None:
-            return f"{self.plan.reference}: {self.tally}" if self._looked else None
-        return f'customer list "{self._list.name}" (id {self._list.id}): {self.tally}'
+    def summary(self) -> str:
+        """Tell what happened to the list."""
+        told = self.tally.told(dry=self._dry)
+        if self.customer_list is None:
+            return f"{self.plan.reference}: {told}"
+        return f'customer list "{self.customer_list.name}" (id {self.customer_list.id}): {told}'
 
     def _find(self) -> CustomerList | None:
         reference = self.plan.reference
-        try:
-            if reference.customer_list_id is not None:
-                return self._client.customer_list(reference.customer_list_id)
-            if reference.audience_id is not None:
-                return self._of_audience(reference.audience_id)
-        except NotFoundError:
-            setting = "customer_list_id" if reference.customer_list_id is not None else "audience_id"
-            msg = f"The ad account does not have {reference}. Check `{setting}` and `ad_account_id`."
-            raise ConfigurationError(msg) from None
+        if reference.customer_list_id is not None:
+            return self._of_id(reference.customer_list_id, "Check `customer_list_id` and `ad_account_id`.")
+        if reference.audience_id is not None:
+            return self._of_audience(reference.audience_id)
         return self._find_by_name(str(reference.customer_list_name))
 
-    def _of_audience(self, audience_id: str) -> CustomerList:
-        list_id = self._client.audience(audience_id).customer_list_id
+    def _of_id(self, customer_list_id: str, advice: str) -> CustomerList | None:
+        """Return a list by its id.
+
+        Raises:
+            ConfigurationError: the ad account does not have it, and it is not to be passed over.
+        """
+        try:
+            return self._client.customer_list(customer_list_id)
+        except NotFoundError:
+            if self.plan.if_missing is IfMissing.GO_ON:
+                return None
+            msg = f"The ad account does not have customer list {customer_list_id}. {advice}"
+            raise ConfigurationError(msg) from None
+
+    def _of_audience(self, audience_id: str) -> CustomerList | None:
+        try:
+            list_id = self._client.audience(audience_id).customer_list_id
+        except NotFoundError:
+            msg = f"The ad account does not have audience {audience_id}. Check `audience_id` and `ad_account_id`."
+            raise ConfigurationError(msg) from None
         if list_id is None:
             msg = f"Audience {audience_id} is not of type CUSTOMER_LIST, so it has no list. Check `audience_id`."
             raise ConfigurationError(msg)
-        return self._client.customer_list(list_id)
+        return self._of_id(
+            list_id, f"It is the list of audience {audience_id}, says Pinterest itself; try again later."
+        )
 
     def _find_by_name(self, name: str) -> CustomerList | None:
         """Search all pages: names are not unique at Pinterest, and to guess could be to upload to a stranger's list."""
-        found = [each for each in self._client.customer_lists() if each.name == name]
-        if len(found) > 1:
-            ids = ", ".join(each.id for each in found)
+        found = [each for each in self._client.customer_lists() if each.id == self._pinned_id or each.name == name]
+        namesakes = [each for each in found if each.name == name]
+        pinned = next((each for each in found if each.id == self._pinned_id), None)
+        if pinned is None and self._pinned_id is not None:
+            # A listing can lag behind.
+            pinned = self._of_id(
+                self._pinned_id,
+                f"That is what {self.plan.reference} was in former runs. Choose another list, or another name.",
+            )
+        ids = ", ".join(each.id for each in namesakes)
+        if pinned is not None:
+            if any(each.id != pinned.id for each in namesakes):
+                self._logger.warning(
+                    'There are other customer lists named "%s" (ids %s). As in the runs before, %s is used.',
+                    name, ids, pinned.id,
+                )  # fmt: skip
+            return pinned
+        if len(namesakes) > 1:
             msg = (
-                f'The ad account has {len(found)} customer lists named "{name}" (ids {ids}). Choose one: put '
+                f'The ad account has {len(namesakes)} customer lists named "{name}" (ids {ids}). Choose one: put '
                 "`customer_list_id` in place of the name."
             )
             raise ConfigurationError(msg)
-        return found[0] if found else None
+        return namesakes[0] if namesakes else None
 
     def _find_audience(self, customer_list: CustomerList) -> Audience | None:
         return next((each for each in self._client.audiences() if each.customer_list_id == customer_list.id), None)
@@ -174,13 +221,13 @@ class CustomerListWriter:
             created.append(self._client.create_customer_list(name, self.plan.list_type, batch.identities))
             return created[0]
 
-        self._list = self._create_once(create, lambda: self._find_by_name(name))
+        self.customer_list = self._create_once(create, lambda: self._find_by_name(name))
         if created:
             self.tally.requests += 1
-            self._logger.info('Created customer list "%s" (id %s).', name, self._list.id)
+            self._logger.info('Created customer list "%s" (id %s).', name, self.customer_list.id)
         else:
             # It may be another process's list, so it may lack this batch; adding twice changes nothing.
-            self._update(self._list, batch)
+            self._update(self.customer_list, batch)
 
     def _create_once(self, create: Callable[[], T], find: Callable[[], T | None]) -> T:
         """Create a thing that must not exist twice.

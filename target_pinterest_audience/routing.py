@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType, ListType
@@ -39,6 +40,14 @@ class AudiencePlan:
     description: str | None
 
 
+class IfMissing(Enum):
+    """What becomes of operations for a list that does not exist."""
+
+    CREATE = "it is created with the first additions"
+    REFUSE = "the run fails: a stream that only removes has nothing to create it with"
+    GO_ON = "nobody is on it, and nobody is to be"
+
+
 @dataclass(frozen=True, slots=True)
 class ListPlan:
     """What is to happen to one list.
@@ -46,14 +55,36 @@ class ListPlan:
     Attributes:
         reference: how the list is found.
         list_type: what it is created as, if it must be.
-        may_create: whether a missing list is created; a stream that only removes has nothing to create it with.
+        if_missing: what happens if there is no such list.
         audience: the audience to make unless there is one; None if none is wanted.
     """
 
     reference: ListReference
     list_type: ListType
-    may_create: bool
+    if_missing: IfMissing
     audience: AudiencePlan | None
+
+
+def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
+    """Combine what two streams want of one list.
+
+    An audience is made if either wants one. A list with addresses is of type EMAIL, else of the type that came first.
+
+    Raises:
+        ConfigurationError: they want different audiences for it.
+    """
+    if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
+        msg = (
+            f"Two streams feed {plan.reference} and want different audiences for it. "
+            "Give them the same `audience_name` and `audience_description`."
+        )
+        raise ConfigurationError(msg)
+    return ListPlan(
+        known.reference,
+        list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
+        if_missing=min(known.if_missing, plan.if_missing, key=list(IfMissing).index),
+        audience=known.audience or plan.audience,
+    )
 
 
 def find_columns(properties: Iterable[str], stream: str, settings: StreamSettings) -> dict[str, IdentityType]:
@@ -131,4 +162,5 @@ def _plan(group: ListType | None, members: list[IdentityType], stream: str, sett
     if adds and settings.create_audience and settings.audience_id is None:
         name = f"{settings.audience_name}{suffix}" if settings.audience_name is not None else None
         audience = AudiencePlan(name, settings.audience_description)
-    return ListPlan(reference, members[0].list_type, may_create=adds, audience=audience)
+    if_missing = IfMissing.CREATE if adds else IfMissing.REFUSE
+    return ListPlan(reference, members[0].list_type, if_missing, audience)

@@ -10,6 +10,7 @@ from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
 from target_pinterest_audience.tally import StreamTally
 
+_GRANTS: Final = frozenset({"true", "yes", "granted"})
 _UNSET_TEXTS: Final = frozenset({"", "false", "0"})
 
 
@@ -22,6 +23,11 @@ def is_set(value: object) -> bool:
     if isinstance(value, str):
         return value.strip().lower() not in _UNSET_TEXTS
     return value is not None and value != 0
+
+
+def is_granted(value: object) -> bool:
+    """Tell whether a consent column says yes: true, 1, or one of three words. Anything else is a no."""
+    return value == 1 or (isinstance(value, str) and value.strip().lower() in _GRANTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +76,27 @@ class RowReader:
                 raise MissingKeyPropertyError(msg)
         return all(record[name] is not None for name in self.key_properties)
 
-    def identities(self, record: Mapping[str, Any], line: int) -> Iterator[tuple[IdentityType, str]]:
-        """Yield the identities of a row as Pinterest gets them; count the bad ones, and go on."""
-        for column, kind, (identity, remark) in self._verdicts(record):
+    def identities(self, record: Mapping[str, Any], line: int) -> dict[str, str]:
+        """Return column → identity for the good values of a row, as Pinterest gets them; count the bad ones."""
+        found = {}
+        for column, (identity, remark) in self._verdicts(record):
             if identity is not None:
                 self.tally.received += 1
                 if remark is not None:
                     self.tally.remark(column, remark, line)
-                yield kind, identity
+                found[column] = identity
             elif remark is not None and remark.rejects:
                 self.tally.reject(column, remark, line)
             elif remark is Remark.OPTED_OUT:
                 self.tally.remark(column, remark, line)
+        return found
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> None:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason."""
-        for column, _, (identity, remark) in self._verdicts(record):
+        for column, (identity, remark) in self._verdicts(record):
             if identity is not None or (remark is not None and remark.rejects):
                 self.tally.reject(column, reason, line)
 
-    def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, IdentityType, Identified]]:
+    def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Identified]]:
         for column, kind in self.columns.items():
-            yield column, kind, identify(record.get(column), kind, self.hashing, self.algorithm)
+            yield column, identify(record.get(column), kind, self.hashing, self.algorithm)

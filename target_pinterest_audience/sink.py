@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
 
-from target_pinterest_audience.identities import IdentityType, Remark
-from target_pinterest_audience.pinterest import Operation
-from target_pinterest_audience.routing import ListReference, find_columns, plan_lists
-from target_pinterest_audience.rows import RowReader
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities import Remark
+from target_pinterest_audience.membership import Kind
+from target_pinterest_audience.routing import find_columns, plan_lists
+from target_pinterest_audience.row_writer import Row, RowWriter, StreamShape
+from target_pinterest_audience.rows import RowReader, is_granted
 from target_pinterest_audience.settings import LoadMethod, Mode, StreamSettings
 from target_pinterest_audience.settings.declaration import DEFAULT_REMOVAL_COLUMN
 from target_pinterest_audience.tally import StreamTally
@@ -18,8 +20,8 @@ from target_pinterest_audience.tally import StreamTally
 if TYPE_CHECKING:
     from singer_sdk import Target
 
-    from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.settings import Settings
+    from target_pinterest_audience.sync import Sync
 
 MELTANO_TEST_STREAM = "meltano_test_stream"
 """What `meltano config test` sends; it has no identities and must pass whatever the settings name."""
@@ -29,15 +31,15 @@ class SinkOwner(Protocol):
     """What a sink needs of its target."""
 
     settings: Settings
-    delivery: Delivery
+    sync: Sync
     tallies: dict[str, StreamTally]
 
 
 class CustomerListSink(RecordSink):
     """Reads the rows of one stream under one schema; a changed schema makes a new sink.
 
-    It holds no rows: they wait in the delivery, in one place for each list, so that the order of additions and removals
-    outlives a change of schema.
+    It holds no rows: they wait in the run's one window and in the waiting rooms of their lists, so that the order of
+    additions and removals outlives a change of schema.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class CustomerListSink(RecordSink):
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
+        *,
+        raw_stream: str,
     ) -> None:
         """Find the stream's identity columns and open the lists that they go to.
 
@@ -54,36 +58,52 @@ class CustomerListSink(RecordSink):
             stream_name: the stream, after stream maps.
             schema: its JSON schema.
             key_properties: the columns that tell its rows apart.
+            raw_stream: the stream's name as the tap gives it.
 
         Raises:
             ConfigurationError: the settings do not fit the stream.
+            TargetError: the ledger, a lock or a list cannot be had.
         """
         super().__init__(cast("Target", target), stream_name, schema, key_properties)
         settings = target.settings
         stream = settings.for_stream(stream_name)
-        self._delivery = target.delivery
+        properties = schema["properties"]
         self._mode = stream.operation
-        self._lists: dict[IdentityType, ListReference] = {}
-        columns: dict[str, IdentityType] = {}
-        if stream_name != MELTANO_TEST_STREAM:
-            columns = find_columns(schema["properties"], stream_name, stream)
-            self._lists = {
-                kind: self._delivery.open(plan) for kind, plan in plan_lists(columns, stream_name, stream).items()
-            }
-        self.columns = columns
+        self._consent_column = stream.consent_column if stream.operation is Mode.ADD else None
+        self.columns = find_columns(properties, stream_name, stream) if stream_name != MELTANO_TEST_STREAM else {}
         self._tally = target.tallies.setdefault(stream_name, StreamTally(stream_name))
         self._introduce(stream)
         self._rows = RowReader(
-            columns=columns,
+            columns=self.columns,
             key_properties=self.key_properties,
             removal_column=stream.removal_column,
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,
             tally=self._tally,
         )
+        plans = plan_lists(self.columns, stream_name, stream)
+        shape = StreamShape(
+            raw_stream=raw_stream,
+            source=stream.source_name or stream_name,
+            key_properties=tuple(self.key_properties),
+            formats={name: each["format"] for name, each in properties.items() if isinstance(each.get("format"), str)},
+            columns=self.columns,
+            plans={column: plans[kind] for column, kind in self.columns.items()},
+            removes=stream.operation is Mode.REMOVE,
+            overwrites=stream.load_method is LoadMethod.OVERWRITE and stream.operation is Mode.ADD,
+            tally=self._tally,
+        )
+        appends = stream.load_method is LoadMethod.APPEND_ONLY
+        self._writer: RowWriter | None = None
+        if self.columns:
+            self._writer = target.sync.append(shape) if appends else target.sync.upsert(shape)
 
     def _introduce(self, stream: StreamSettings) -> None:
-        """Warn of what the settings do not do for the stream."""
+        """Warn of what the settings do not do for the stream.
+
+        Raises:
+            ConfigurationError: the stream lacks its consent column.
+        """
         properties = self.schema["properties"]
         if not self.columns:
             self._warn_once(
@@ -92,14 +112,15 @@ class CustomerListSink(RecordSink):
                 "read the rows again."
             )
             return
+        if self._consent_column is not None and self._consent_column not in properties:
+            msg = (
+                f"Stream {self.stream_name} has no column {self._consent_column}, which `consent_column` names, so "
+                "that nobody's consent is known. Correct the name, or select the column in the tap."
+            )
+            raise ConfigurationError(msg)
         if stream.removal_column not in {DEFAULT_REMOVAL_COLUMN, *properties}:
             self._warn_once(
                 f"it has no column {stream.removal_column} (`removal_column`), so no row of it is taken for deleted."
-            )
-        if stream.load_method is LoadMethod.UPSERT:
-            self._warn_once(
-                "this version keeps no ledger yet, so `upsert` sends every row, as `append-only` does: a changed "
-                "address is added, and the old one is not removed."
             )
 
     def _warn_once(self, words: str) -> None:
@@ -125,15 +146,30 @@ class CustomerListSink(RecordSink):
         if not rows.check_key(record, line):
             rows.reject_row(record, Remark.KEY_IS_NULL, line)
             return
-        if deleted and self._mode is Mode.REMOVE:
-            # The row no longer asks for anybody's removal, and it never asked for anything else.
+        if self._writer is None:
             return
-        if not deleted and not self._is_valid(record):
-            rows.reject_row(record, Remark.BREAKS_SCHEMA, line)
-            return
-        operation = Operation.REMOVE if deleted or self._mode is Mode.REMOVE else Operation.ADD
-        for kind, identity in rows.identities(record, line):
-            self._delivery.put(self._lists[kind], operation, identity, line)
+        kind, reason = self._read(record, deleted=deleted)
+        present = [column for column in self.columns if column in record]
+        if reason is not None:
+            rows.reject_row(record, reason, line)
+            self._writer.write(Row(kind, record, {}, present, line))
+        else:
+            self._writer.write(Row(kind, record, rows.identities(record, line), present, line))
+
+    def _read(self, record: dict[str, Any], *, deleted: bool) -> tuple[Kind, Remark | None]:
+        """Return what a record says of its row, and why it is bad if it is."""
+        consent = record.get(self._consent_column) if self._consent_column is not None else None
+        if deleted:
+            # A delete that carries only the key fills the other columns with nulls, which is no refusal.
+            refuses = consent is not None and not is_granted(consent)
+            return (Kind.REFUSED if refuses else Kind.DELETED), None
+        if not self._is_valid(record):
+            return Kind.SEEN, Remark.BREAKS_SCHEMA
+        if self._consent_column is None:
+            return (Kind.EXCLUDED if self._mode is Mode.REMOVE else Kind.ARRIVED), None
+        if self._consent_column not in record:
+            return Kind.SEEN, Remark.CONSENT_IS_MISSING
+        return (Kind.GRANTED if is_granted(consent) else Kind.REFUSED), None
 
     def _is_valid(self, record: dict[str, Any]) -> bool:
         if self._validator is None:

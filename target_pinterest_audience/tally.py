@@ -21,6 +21,15 @@ class StreamTally:
     received: int = 0
     """Values that were read, good or bad; what is empty or opted out is none."""
     rejected: int = 0
+    added: int = 0
+    """Identities that were to be added, once each."""
+    unchanged: int = 0
+    """Identities that were on the list already."""
+    duplicates: int = 0
+    """Identities that were named again while they waited, or that a later record of the same row took back."""
+    refused: int = 0
+    """Identities in rows that refuse them, or that another row refuses."""
+    named_for_removal: int = 0
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
     first_lines: dict[tuple[str, Remark], int] = field(default_factory=dict)
@@ -38,11 +47,27 @@ class StreamTally:
         self.rejected += 1
         self.remark(column, remark, line)
 
+    @property
+    def _outcomes(self) -> dict[str, int]:
+        return {
+            "to add": self.added,
+            "unchanged": self.unchanged,
+            "duplicate": self.duplicates,
+            "refused": self.refused,
+            "named for removal": self.named_for_removal,
+            "rejected": self.rejected,
+        }
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether something is known to have become of every value, as it must at the end of a run."""
+        return self.received == sum(self._outcomes.values())
+
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the counts as sentences, each with its log level."""
         deleted = f", {self.deleted_rows:,} of them marked as deleted" if self.deleted_rows else ""
-        values = f"{self.received:,} values, {self.rejected:,} of them rejected"
-        yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {values}"
+        outcomes = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items() if count)
+        yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
         rejections_first = sorted(self.remarks, key=lambda key: (not key[1].rejects, -self.remarks[key]))
         for column, remark in rejections_first:
             level, verdict = (logging.WARNING, "rejected") if remark.rejects else (logging.INFO, "note")
@@ -57,17 +82,13 @@ class ListTally:
 
     added: int = 0
     removed: int = 0
-    duplicates: int = 0
-    """Identities that were asked for again while they waited; they were sent once."""
     needless: int = 0
     """Identities to be removed from a list that does not exist."""
     requests: int = 0
     """Requests that Pinterest accepted."""
 
-    def __str__(self) -> str:
+    def told(self, *, dry: bool) -> str:
         """Tell the counts as one clause."""
-        sent = f"sent {self.added:,} identities to add, {self.removed:,} to remove"
-        left_out = f"left out {self.duplicates:,} duplicates"
-        if self.needless:
-            left_out += f" and {self.needless:,} needless removals, since the list did not exist"
-        return f"{sent}; {left_out}; requests: {self.requests:,}"
+        needless = f"; needless, since the list did not exist: {self.needless:,}" if self.needless else ""
+        counts = f"{self.added:,} identities to add, {self.removed:,} to remove{needless}; requests: {self.requests:,}"
+        return f"dry run, nothing was sent: would send {counts}" if dry else f"sent {counts}"

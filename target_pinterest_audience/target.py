@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -33,7 +34,8 @@ _HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer l
 Example: tap-postgres --config tap.json | target-pinterest-audience --config target.json
 
 `--about --format markdown` shows all settings. Exit codes: 0 done, 1 a bug, 2 configuration, 3 authorisation,
-4 Pinterest unavailable, 5 a batch refused, 8 a broken stream, 128 + n signal n.
+4 Pinterest unavailable, 5 a batch refused, 6 more removals than allowed, 7 the ledger, 8 a broken stream,
+128 + n signal n.
 """
 
 
@@ -88,9 +90,7 @@ class TargetPinterestAudience(Target):
         self.tallies: dict[str, StreamTally] = {}
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
-        self.delivery = connect(
-            self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield
-        )
+        self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
 
     # Configuration
 
@@ -111,10 +111,19 @@ class TargetPinterestAudience(Target):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:  # noqa: ARG002 - the SDK's signature
         """Check the configuration by our own rules: the SDK's messages show values and its exit code is 1."""
-        sdk_settings: dict[str, Any] = {"properties": {}}
-        self.append_builtin_config(sdk_settings)
-        self.settings, self._config = resolve(self._config, sdk_settings["properties"], os.environ)
+        self.settings, self._config = self.resolve_settings(self._config)
         return []
+
+    @classmethod
+    def resolve_settings(cls, raw: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+        """Check a configuration, and return the settings and the whole configuration in plain form.
+
+        Raises:
+            ConfigurationError: a setting breaks a rule.
+        """
+        sdk_settings: dict[str, Any] = {"properties": {}}
+        cls.append_builtin_config(sdk_settings)
+        return resolve(raw, sdk_settings["properties"], os.environ)
 
     @classmethod
     def cb_config(  # type: ignore[override]
@@ -123,7 +132,12 @@ class TargetPinterestAudience(Target):
         param: object,  # noqa: ARG003 - likewise
         value: tuple[str, ...],
     ) -> dict[str, Any]:
-        """Read the configuration that `--config` names: files, and the environment for the word ENV.
+        """Read the configuration that `--config` names. Raises as `read_config` does."""
+        return cls.read_config(value)
+
+    @classmethod
+    def read_config(cls, value: tuple[str, ...]) -> dict[str, Any]:
+        """Read a configuration from files, and from the environment for the word ENV.
 
         Raises:
             ConfigurationError: a file or a variable cannot be read.
@@ -169,13 +183,14 @@ class TargetPinterestAudience(Target):
         except StreamError as broken:
             # What came before the broken line is whole.
             try:
-                target.delivery.flush()
+                target.sync.flush()
             except TargetError:
                 cls.logger.error("%s", broken)  # noqa: TRY400 - two things went wrong; the other is told by who raises
                 raise
             raise
         finally:
             target.log_summary()
+            target.sync.close()
 
     # Messages
 
@@ -199,6 +214,8 @@ class TargetPinterestAudience(Target):
                 "that is not Python, a column that is not there, or a key that is dropped."
             )
             raise ConfigurationError(msg) from None
+        if message_dict.get("bookmark_properties"):
+            self.sync.note_incremental(stream)
         for stream_map in self.mapper.stream_maps[stream]:
             if not isinstance(stream_map, RemoveRecordTransform):
                 self._open_sink(stream, stream_map)
@@ -217,7 +234,7 @@ class TargetPinterestAudience(Target):
                 return
             known.clean_up()
         try:
-            self._stream_sinks[stream, alias] = CustomerListSink(self, alias, schema, key_properties)
+            self._stream_sinks[stream, alias] = CustomerListSink(self, alias, schema, key_properties, raw_stream=stream)
         except InvalidJSONSchema:
             msg = f"The SCHEMA of stream {stream} is not a JSON schema, so `validate_records` cannot be obeyed."
             raise StreamError(msg) from None
@@ -270,7 +287,7 @@ class TargetPinterestAudience(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, or it would write it early."""
         self._assert_line_requires(message_dict, requires={"value"})
-        self.delivery.hold_state(message_dict["value"], self.message_reader.line)
+        self.sync.hold_state(message_dict["value"], self.message_reader.line)
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Pass over: it comes at the start, at the end, at both or never, and proves nothing about the stream."""
@@ -289,7 +306,13 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: something could not be delivered.
         """
-        self.delivery.finish()
+        self.sync.finish()
+        for tally in self.tallies.values():
+            if not tally.is_balanced:
+                self.logger.error(
+                    "This is a bug in target-pinterest-audience: the counts of stream %s do not add up. Please report "
+                    "it with the lines below. What was sent and removed is not affected.", tally.stream,
+                )  # fmt: skip
         for sink in self._stream_sinks.values():
             sink.clean_up()
         super().process_endofpipe()
@@ -297,7 +320,7 @@ class TargetPinterestAudience(Target):
     # The process's edges
 
     def _tick(self) -> None:
-        self.delivery.tick()
+        self.sync.tick()
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE to standard output."""
@@ -313,7 +336,7 @@ class TargetPinterestAudience(Target):
         for tally in self.tallies.values():
             for level, line in tally.lines():
                 self.logger.log(level, "%s", line)
-        for line in self.delivery.summary():
+        for line in self.sync.summary():
             self.logger.info("%s", line)
 
     def log_unused(self) -> None:

@@ -6,61 +6,70 @@ from unittest.mock import Mock
 
 import pytest
 
-from target_pinterest_audience import delivery as delivery_module
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.pinterest import Operation, Patience
 from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
-from target_pinterest_audience.routing import ListPlan, ListReference
+from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.state import StateGate
+from target_pinterest_audience.sync import STATE_PATIENCE_SECONDS, Sync
 from tests.conftest import Clock
 
 PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 
 
 def plan(name: str) -> ListPlan:
-    return ListPlan(ListReference(customer_list_name=name), ListType.EMAIL, may_create=True, audience=None)
+    return ListPlan(ListReference(customer_list_name=name), ListType.EMAIL, IfMissing.CREATE, audience=None)
+
+
+class World:
+    """A delivery to two lists, and the run that holds its states back."""
+
+    def __init__(self, client: Mock, written: list[Any], clock: Clock) -> None:
+        client.customer_lists.side_effect = lambda: iter([CustomerList("1", "a"), CustomerList("2", "b")])
+
+        self.delivery = Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
+        self.sync = Sync(self.delivery, Mock(), Mock(), StateGate(written.append, clock))
+
+    def open(self, name: str) -> ListReference:
+        self.delivery.open(plan(name))
+        return plan(name).reference
 
 
 @pytest.fixture
 def client() -> Mock:
-    client = Mock()
-    client.customer_lists.side_effect = lambda: iter([CustomerList("1", "a"), CustomerList("2", "b")])
-    return client
+    return Mock()
 
 
 @pytest.fixture
-def delivery(client: Mock, written: list[Any], clock: Clock) -> Delivery:
-    gate = StateGate(written.append, clock)
-    return Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=2, max_bytes=10_000, gate=gate)
+def world(client: Mock, written: list[Any], clock: Clock) -> World:
+    return World(client, written, clock)
 
 
-def test_a_batch_that_failed_holds_its_states_back_for_good(
-    delivery: Delivery, client: Mock, written: list[Any]
-) -> None:
-    reference = delivery.open(plan("a"))
+def test_a_batch_that_failed_holds_its_states_back_for_good(world: World, client: Mock, written: list[Any]) -> None:
+    reference = world.open("a")
     client.update_customer_list.side_effect = [RefusedError("no"), None]
-    delivery.put(reference, Operation.ADD, "x", 1)
+    world.delivery.put(reference, Operation.ADD, "x", 1)
     with pytest.raises(RefusedError):
-        delivery.put(reference, Operation.ADD, "y", 2)
-    delivery.hold_state({"at": 3}, 3)
-    delivery.put(reference, Operation.ADD, "z", 4)
-    delivery.flush()
+        world.delivery.put(reference, Operation.ADD, "y", 2)
+    world.sync.hold_state({"at": 3}, 3)
+    world.delivery.put(reference, Operation.ADD, "z", 4)
+    world.sync.flush()
     assert written == []
 
 
 def test_an_overdue_state_sends_only_what_it_waits_for(
-    delivery: Delivery, client: Mock, written: list[Any], clock: Clock
+    world: World, client: Mock, written: list[Any], clock: Clock
 ) -> None:
-    first, second = delivery.open(plan("a")), delivery.open(plan("b"))
-    delivery.put(first, Operation.ADD, "x", 1)
-    delivery.hold_state({"at": 2}, 2)
-    delivery.put(second, Operation.ADD, "y", 3)
-    delivery.tick()
+    first, second = world.open("a"), world.open("b")
+    world.delivery.put(first, Operation.ADD, "x", 1)
+    world.sync.hold_state({"at": 2}, 2)
+    world.delivery.put(second, Operation.ADD, "y", 3)
+    world.sync.tick()
     assert client.update_customer_list.call_count == 0
-    clock.now = delivery_module.STATE_PATIENCE_SECONDS
-    delivery.tick()
+    clock.now = STATE_PATIENCE_SECONDS
+    world.sync.tick()
     (call,) = client.update_customer_list.call_args_list
     assert call.args[0] == "1"
     assert written == [{"at": 2}]

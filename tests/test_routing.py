@@ -6,7 +6,7 @@ import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES
-from target_pinterest_audience.routing import find_columns, plan_lists
+from target_pinterest_audience.routing import IfMissing, find_columns, plan_lists
 from target_pinterest_audience.settings import StreamSettings, resolve
 
 
@@ -73,4 +73,4 @@ def test_one_id_cannot_stand_for_two_lists(setting: str) -> None:
 def test_who_only_removes_creates_nothing() -> None:
     columns = {"email": IDENTITY_TYPES["EMAIL"]}
     (plan,) = plan_lists(columns, "unsubscribed", settings(operation="remove")).values()
-    assert (plan.may_create, plan.audience) == (False, None)
+    assert (plan.if_missing, plan.audience) == (IfMissing.REFUSE, None)

@@ -27,7 +27,7 @@ def test_settings_for_a_stream_that_never_came_are_told(run_target: Target) -> N
 
 def test_what_is_said_of_a_stream_is_said_once_however_often_its_schema_changes(run_target: Target) -> None:
     stream = [schema("email", f"column{n % 7}") for n in range(50)]
-    assert run_target(stream, load_method="upsert").stderr.count("keeps no ledger yet") == 1
+    assert run_target(stream, removal_column="gone").stderr.count("no row of it is taken for deleted") == 1
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_one_stream_split_in_two_goes_to_two_lists(emulator: Emulator, run_targe
 def test_a_schema_that_loses_or_gains_its_identities_is_told(run_target: Target) -> None:
     lost = run_target([schema("email"), *people([1]), schema("mail"), record(id=2, mail=address(2))])
     assert "it is passed over, and its STATE goes on" in lost.stderr
-    gained = run_target([schema("mail"), schema("email"), *people([1])], load_method="upsert")
-    assert "keeps no ledger yet" in gained.stderr
+    gained = run_target([schema("mail"), schema("email"), *people([1])])
+    assert "1 values (1 to add)" in gained.stderr
 
 
 def test_a_closed_schema_does_not_reject_the_columns_that_the_sdk_takes_out(
@@ -193,12 +193,6 @@ def test_a_stream_that_lacks_the_named_columns_is_a_mistake(run_target: Target) 
     run = run_target([schema("email"), *people([1])], identity_columns={"mail": "EMAIL"})
     assert run.code == 2
     assert "none of the columns in `identity_columns`" in run.stderr
-
-
-def test_upsert_says_that_it_only_adds(run_target: Target) -> None:
-    run = run_target([schema("email"), *people([1])], load_method=None)
-    assert run.code == 0
-    assert "`upsert` sends every row, as `append-only` does" in run.stderr
 
 
 def test_batch_files_are_refused_for_now(run_target: Target) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 from requests.auth import HTTPBasicAuth
@@ -31,6 +32,22 @@ class StoredTokens(msgspec.Struct, frozen=True):
     """The digest of a refresh token in somebody's configuration → its newest descendant."""
 
 
+class TokenStore(Protocol):
+    """Where the newest refresh tokens are kept between runs. Every method raises a ConfigurationError if it cannot."""
+
+    def newest(self, configured: str) -> str:
+        """Return the newest descendant of a configured refresh token: the token itself if it has none."""
+        ...
+
+    def keep(self, refresh_token: str, configured: str) -> None:
+        """Keep the newest descendant of a configured token."""
+        ...
+
+    def ensure_writable(self) -> None:
+        """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once."""
+        ...
+
+
 class CredentialsFile:
     """Keeps the newest refresh tokens: configurations still hold the ones that Pinterest has replaced."""
 
@@ -50,7 +67,7 @@ class CredentialsFile:
         Raises:
             ConfigurationError: the file is there and cannot be read.
         """
-        return self._read().get(_digest(configured), configured)
+        return self._read().get(origin_of(configured), configured)
 
     def keep(self, refresh_token: str, configured: str) -> None:
         """Write the newest descendant of a configured token, atomically and readable by the owner only.
@@ -58,7 +75,7 @@ class CredentialsFile:
         Raises:
             ConfigurationError: the file cannot be read or written.
         """
-        self._write({**self._read(), _digest(configured): refresh_token})
+        self._write({**self._read(), origin_of(configured): refresh_token})
 
     def ensure_writable(self) -> None:
         """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
@@ -109,7 +126,7 @@ class Credentials:
     def __init__(
         self,
         transport: Transport,
-        file: CredentialsFile,
+        store: TokenStore,
         *,
         access_token: str | None,
         client_id: str | None,
@@ -121,7 +138,7 @@ class Credentials:
 
         Args:
             transport: reaches Pinterest.
-            file: where the newest refresh token is kept.
+            store: where the newest refresh token is kept.
             access_token: a ready token.
             client_id: the app.
             client_secret: its secret.
@@ -129,7 +146,7 @@ class Credentials:
             shield: lets signals wait while a token is exchanged and kept: between the two it exists nowhere else.
         """
         self._transport = transport
-        self._file = file
+        self._store = store
         self._shield = shield
         self._access_token = access_token
         self._client_id = client_id
@@ -155,15 +172,15 @@ class Credentials:
         if not (self._client_id and self._client_secret and self._refresh_token):
             msg = "There is no access token, and no OAuth settings to fetch one by."
             raise ConfigurationError(msg)
-        newest = self._file.newest(self._refresh_token)
-        self._file.ensure_writable()
+        newest = self._store.newest(self._refresh_token)
+        self._store.ensure_writable()
         try:
             with self._shield():
                 tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
                 if tokens.refresh_token is not None and tokens.refresh_token != newest:
-                    self._file.keep(tokens.refresh_token, self._refresh_token)
+                    self._store.keep(tokens.refresh_token, self._refresh_token)
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            origin = "the configuration" if newest == self._refresh_token else str(self._file)
+            origin = "the configuration" if newest == self._refresh_token else str(self._store)
             msg = (
                 f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {origin} (HTTP "
                 f"{error.status}, code {error.code}). Check the first two; else sign in again and set `refresh_token`. "
@@ -186,5 +203,6 @@ def refresh_access_token(transport: Transport, client_id: str, client_secret: st
     return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens)
 
 
-def _digest(token: str) -> str:
+def origin_of(token: str) -> str:
+    """Return what the newest descendant of a configured refresh token is kept under."""
     return hashlib.sha256(token.encode()).hexdigest()

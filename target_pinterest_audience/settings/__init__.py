@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from target_pinterest_audience.settings.declaration import config_jsonschema
-from target_pinterest_audience.settings.resolve import LoadMethod, Mode, Settings, StreamSettings, resolve
+from target_pinterest_audience.settings.resolve import (
+    LoadMethod,
+    MissingLedger,
+    Mode,
+    Settings,
+    StreamSettings,
+    resolve,
+)
 from target_pinterest_audience.settings.sources import read_config_files, read_environment
 
 __all__ = [
     "LoadMethod",
+    "MissingLedger",
     "Mode",
     "Settings",
     "StreamSettings",

@@ -60,7 +60,7 @@ _CONNECTION = (
         th.StringType,
         title="Credentials file",
         description="Where the newest refresh token is kept between runs (mode 0600). By default "
-        "`credentials.json` beside the SQLite ledger.",
+        "`credentials.json` beside a SQLite ledger, or inside a PostgreSQL one.",
     ),
     th.Property(
         "api_url",
@@ -133,8 +133,7 @@ _PER_STREAM = (
         allowed_values=["upsert", "append-only", "overwrite"],
         title="Load method",
         description="`upsert` keeps the list in step row by row; `append-only` sends every identity that comes; "
-        "`overwrite` is `upsert` and lets `pinterest-audience prune` remove whom a complete run did not name. This "
-        "version keeps no ledger yet: `upsert` sends every row, and `overwrite` is refused.",
+        "`overwrite` is `upsert` and lets `pinterest-audience prune` remove whom a complete run did not name.",
     ),
     th.Property(
         "operation",
@@ -157,7 +156,8 @@ _PER_STREAM = (
         "consent_column",
         th.StringType,
         title="Consent column",
-        description='A row whose value here is not true, 1, "true", "yes" or "granted" refuses to be on the list.',
+        description='A row whose value here is not true, 1, "true", "yes" or "granted" refuses to be on the list: no '
+        "other row can put its identities there until the same row grants again.",
     ),
     th.Property(
         "list_name_column",
@@ -169,7 +169,8 @@ _PER_STREAM = (
         "source_name",
         th.StringType,
         title="Source name",
-        description="Tells rows of different sources apart when several feed one list. By default the stream's name.",
+        description="Tells rows of different sources apart when several feed one list. By default the stream's name. "
+        "Rows of one name are one table's, whichever tap they come from.",
     ),
 )
 
@@ -221,7 +222,9 @@ _REJECTS_AND_REMOVALS = (
         th.IntegerType(minimum=0, maximum=100),
         default=20,
         title="Most removed, in percent",
-        description="The share of members that a run may remove because the ledger says that they left.",
+        description="The share of a list's members that may be removed because their rows changed or were not named "
+        "any more; ten people may always. Above it nobody more is removed, and the run exits 6. Deletes and refusals "
+        "have no ceiling.",
     ),
     th.Property(
         "missing_ledger",
@@ -229,7 +232,8 @@ _REJECTS_AND_REMOVALS = (
         default="warn",
         allowed_values=["warn", "stop"],
         title="Missing ledger",
-        description="What to do when the list exists and the ledger knows nothing of it.",
+        description="What to do when the list exists and the ledger knows nothing of it: `warn` and send everybody "
+        "anew, or `stop` with exit code 7, for containers that could lose their ledger.",
     ),
 )
 
@@ -307,7 +311,7 @@ _RUN = (
         th.IntegerType(minimum=0, maximum=86_400),
         default=600,
         title="Lock wait, in seconds",
-        description="How long to wait for another process that works on the same list.",
+        description="How long to wait for another run that works on the same list, before this one exits 7.",
     ),
     th.Property(
         "report_path",
@@ -320,7 +324,8 @@ _RUN = (
         th.BooleanType,
         default=False,
         title="Dry run",
-        description="Read, hash, compare and report, but change nothing.",
+        description="Read, hash, compare with the ledger and tell what would be sent, but change nothing: neither at "
+        "Pinterest nor in the ledger, and no STATE goes out.",
     ),
     th.Property(
         "validate_records",
@@ -341,17 +346,11 @@ OWN_SETTINGS: Final = tuple(setting.name for group in _GROUPS for setting in gro
 """Every setting that is this target's own; the SDK adds stream maps, flattening and record metadata."""
 
 NOT_YET: Final = (
-    "consent_column",
     "list_name_column",
-    "source_name",
     "bad_records",
     "max_rejected_percent",
     "rejects_path",
-    "max_removal_percent",
-    "missing_ledger",
-    "lock_wait_seconds",
     "report_path",
-    "dry_run",
 )
 """Settings whose behaviour this version lacks. They are refused unless they have their default."""
 

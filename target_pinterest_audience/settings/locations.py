@@ -12,32 +12,49 @@ from target_pinterest_audience.errors import ConfigurationError
 
 _NAME = "target-pinterest-audience"
 _SQLITE = "sqlite:///"
+_POSTGRESQL = ("postgresql://", "postgres://")
 
 
-def credentials_path(credentials_file: str | None, ledger_url: str | None, environ: Mapping[str, str]) -> Path:
-    """Return where the newest refresh token is kept: a file of its own, by default beside the SQLite ledger.
+def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str:
+    """Return where the ledger is: `sqlite:///` and an absolute path, or the address of a PostgreSQL database.
 
     Args:
-        credentials_file: the setting.
-        ledger_url: the setting.
+        configured: the setting.
         environ: the process's environment; Meltano sets `MELTANO_PROJECT_ROOT` for the plugins that it runs.
 
     Raises:
-        ConfigurationError: `ledger_url` has a form that is not supported.
+        ConfigurationError: the setting has a form that is not supported.
     """
-    folder = _ledger_folder(ledger_url, environ)
-    return Path(credentials_file).expanduser() if credentials_file else folder / "credentials.json"
+    if configured is None:
+        if environ.get("MELTANO_PROJECT_ROOT"):
+            folder = Path(environ["MELTANO_PROJECT_ROOT"]) / ".meltano" / _NAME
+        else:
+            folder = platformdirs.user_state_path(_NAME)
+        return f"{_SQLITE}{folder.absolute() / 'ledger.db'}"
+    if configured.startswith(_POSTGRESQL):
+        return configured
+    if not configured.startswith(_SQLITE) or not configured.removeprefix(_SQLITE):
+        msg = "`ledger_url` must have the form sqlite:///path or postgresql://user@host/database."
+        raise ConfigurationError(msg)
+    return f"{_SQLITE}{Path(unquote(configured.removeprefix(_SQLITE))).expanduser().absolute()}"
 
 
-def _ledger_folder(ledger_url: str | None, environ: Mapping[str, str]) -> Path:
-    if ledger_url is not None:
-        if ledger_url.startswith(("postgresql://", "postgres://")):
-            msg = "`ledger_url` names a PostgreSQL database, but this version cannot use one yet. Leave it out."
-            raise ConfigurationError(msg)
-        if not ledger_url.startswith(_SQLITE) or not ledger_url.removeprefix(_SQLITE):
-            msg = "`ledger_url` must have the form sqlite:///path."
-            raise ConfigurationError(msg)
-        return Path(unquote(ledger_url.removeprefix(_SQLITE))).expanduser().parent
-    if environ.get("MELTANO_PROJECT_ROOT"):
-        return Path(environ["MELTANO_PROJECT_ROOT"]) / ".meltano" / _NAME
-    return platformdirs.user_state_path(_NAME)
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a ledger, by the address that `ledger_url` returned; None if it is in PostgreSQL."""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def credentials_path(configured: str | None, url: str) -> Path | None:
+    """Return the file in which the newest refresh token is kept: by default beside a SQLite ledger.
+
+    Args:
+        configured: the setting `credentials_file`.
+        url: what `ledger_url` returned.
+
+    Returns:
+        The file; None if the token is kept inside the PostgreSQL ledger.
+    """
+    if configured:
+        return Path(configured).expanduser()
+    path = sqlite_path(url)
+    return path.with_name("credentials.json") if path is not None else None

@@ -20,9 +20,11 @@ from target_pinterest_audience.settings.declaration import (
     config_jsonschema,
 )
 from target_pinterest_audience.settings.dotted import gather, refuse_dropped
-from target_pinterest_audience.settings.locations import credentials_path
+from target_pinterest_audience.settings.locations import credentials_path, ledger_url
 
 _LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id")
+_CHOICES = (*_LIST_CHOICES, "list_name_column", "source_name", "one_list_per_type")
+_EFFECTS = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
 _OAUTH = ("client_id", "client_secret", "refresh_token")
 
 
@@ -41,6 +43,13 @@ class Mode(str, Enum):
     REMOVE = "remove"
 
 
+class MissingLedger(str, Enum):
+    """What to do when a list exists and the ledger knows nothing of it."""
+
+    WARN = "warn"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """The settings that can differ from stream to stream."""
@@ -57,6 +66,9 @@ class StreamSettings:
     load_method: LoadMethod
     operation: Mode
     removal_column: str
+    consent_column: str | None
+    source_name: str | None
+    """None: the stream's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,14 @@ class Settings:
     client_id: str | None
     client_secret: str | None
     refresh_token: str | None
-    credentials_file: Path
+    credentials_file: Path | None
+    """None: the newest refresh token is kept inside the PostgreSQL ledger."""
+    ledger_url: str
+    """`sqlite:///` and an absolute path, or `postgresql://…`."""
+    lock_wait_seconds: int
+    missing_ledger: MissingLedger
+    max_removal_percent: int
+    dry_run: bool
     api_url: str
     hashing: Hashing
     hash_algorithm: HashAlgorithm
@@ -81,6 +100,10 @@ class Settings:
     read_timeout_seconds: int
     default_stream: StreamSettings
     streams: Mapping[str, StreamSettings]
+    choice_of_lists: Mapping[str, Any]
+    """The settings that say which rows go to which lists: what tells one configuration from another."""
+    effects: Mapping[str, Any]
+    """The settings that change what rows say; when one changes, people may leave a list for no other reason."""
 
     def for_stream(self, stream: str) -> StreamSettings:
         """Return the settings of a stream, by the name that it has after stream maps."""
@@ -119,13 +142,21 @@ def resolve(
     }
     _check_credentials(config)
     _check_api_url(config["api_url"])
+    ledger = ledger_url(config.get("ledger_url"), environ)
     settings = Settings(
         default_stream=_stream_settings(per_stream),
         streams=streams,
         hashing=Hashing(config["hashing"]),
         hash_algorithm=HashAlgorithm(config["hash_algorithm"]),
         api_url=config["api_url"].rstrip("/"),
-        credentials_file=credentials_path(config.get("credentials_file"), config.get("ledger_url"), environ),
+        credentials_file=credentials_path(config.get("credentials_file"), ledger),
+        ledger_url=ledger,
+        lock_wait_seconds=config["lock_wait_seconds"],
+        missing_ledger=MissingLedger(config["missing_ledger"]),
+        max_removal_percent=config["max_removal_percent"],
+        dry_run=config["dry_run"],
+        choice_of_lists=_choice_of_lists(config),
+        effects={name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties},
         ad_account_id=config["ad_account_id"],
         access_token=config.get("access_token"),
         client_id=config.get("client_id"),
@@ -140,6 +171,12 @@ def resolve(
         read_timeout_seconds=config["read_timeout_seconds"],
     )
     return settings, config
+
+
+def _choice_of_lists(config: Mapping[str, Any]) -> dict[str, Any]:
+    chosen = {name: config[name] for name in _CHOICES if config.get(name) is not None}
+    streams = {stream: _choice_of_lists(overrides) for stream, overrides in config.get("streams", {}).items()}
+    return {**chosen, "streams": {stream: choice for stream, choice in streams.items() if choice != {"streams": {}}}}
 
 
 def _tidied(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,9 +205,6 @@ def _refuse_not_yet(config: Mapping[str, Any], properties: Mapping[str, Any], wh
         if config.get(name) is not None and config[name] != properties[name].get("default"):
             msg = f"`{where}{name}` is set, but this version does not support it yet. Leave it out."
             raise ConfigurationError(msg)
-    if config.get("load_method") == LoadMethod.OVERWRITE:
-        msg = f"`{where}load_method: overwrite` is not supported by this version yet. Use upsert or append-only."
-        raise ConfigurationError(msg)
 
 
 def _resolve_stream(
@@ -209,6 +243,8 @@ def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettin
         load_method=LoadMethod(config["load_method"]),
         operation=Mode(config["operation"]),
         removal_column=config["removal_column"],
+        consent_column=config.get("consent_column"),
+        source_name=config.get("source_name"),
     )
 
 

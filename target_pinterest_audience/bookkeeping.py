@@ -1,0 +1,246 @@
+"""One run's dealings with the ledger: its lists and sources, that nobody else writes to them, and how it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
+from target_pinterest_audience.identities import IdentityType, ListType
+from target_pinterest_audience.keys import Digester
+from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
+from target_pinterest_audience.membership import Plan, pack_identity
+from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.settings import MissingLedger
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.batches import Batch
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.ledger.catalogue import ListEntry
+    from target_pinterest_audience.pinterest import CustomerList
+    from target_pinterest_audience.settings import Settings
+
+
+class Bookkeeper:
+    """Opens lists and sources in the ledger, each under a lock, and keeps the record of the run."""
+
+    def __init__(
+        self, ledger: Ledger, settings: Settings, delivery: Delivery, logger: logging.Logger, now: Callable[[], float]
+    ) -> None:
+        """Find the settings' place in the ledger; nothing is noted yet.
+
+        Args:
+            ledger: the ledger.
+            settings: the settings.
+            delivery: where lists are looked up.
+            logger: told of what the ledger does not know.
+            now: seconds since 1970.
+        """
+        self._ledger = ledger
+        self._settings = settings
+        self._delivery = delivery
+        self._logger = logger
+        self._now = now
+        self.digester = Digester(ledger.secret, f"{settings.api_url}\n{settings.ad_account_id}")
+        self.members_at_start: dict[int, int] = {}
+        self._references: dict[int, ListReference] = {}
+        self._numbers: dict[ListReference, int] = {}
+        self.configuration = self.digester.setting("configuration", settings.choice_of_lists)
+        """What tells these settings from others that say which rows go to which lists."""
+        self._changed_settings: list[str] = []
+
+    def begin_run(self) -> int:
+        """Note that a run has begun, and return its number."""
+        catalogue = self._ledger.catalogue
+        digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
+        with self._ledger.transaction():
+            before = catalogue.newest_run(self.configuration)
+            run = catalogue.begin_run(self.configuration, digests, self._now())
+        self.note_changes(before.settings if before is not None else digests, digests)
+        return run
+
+    def note_changes(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Keep in mind which settings changed from one run to another, by their digests."""
+        names = before.keys() | after.keys()
+        self._changed_settings = sorted(name for name in names if before.get(name) != after.get(name))
+
+    def end_run(self, run: int, feeds: list[Feed], derived: Mapping[int, int]) -> None:
+        """Note that a run ended cleanly; one that is not noted did not.
+
+        Args:
+            run: its number.
+            feeds: what it read.
+            derived: list number → how many it removed because the ledger derived it.
+        """
+        lists = [(number, derived.get(number, 0), members) for number, members in self.members_at_start.items()]
+        with self._ledger.transaction():
+            self._ledger.catalogue.end_run(run, CLEAN, self._now(), feeds, lists)
+
+    def explain(self, number: int) -> tuple[str, str]:
+        """Name a list, and tell which settings changed since the last run if any did."""
+        changed = ", ".join(f"`{name}`" for name in self._changed_settings)
+        suspicion = f"Since the last run {changed} changed, which may be why. " if changed else ""
+        entry = self._ledger.catalogue.entry(number)
+        name = f'"{entry.name}" (id {entry.customer_list_id})' if entry.name else entry.customer_list_id
+        return f"customer list {name}", suspicion
+
+    # Lists
+
+    def open_list(self, plan: ListPlan) -> int:
+        """Lock a list, look it up, and return the ledger's number for it.
+
+        Raises:
+            LedgerError: another process has the list; or the ledger does not know it and `missing_ledger` is `stop`.
+            ConfigurationError: the list cannot be told.
+            PinterestError: Pinterest cannot be asked.
+        """
+        if plan.reference in self._numbers:
+            self._delivery.open(plan)
+            return self._numbers[plan.reference]
+        self._lock(str(plan.reference))
+        catalogue = self._ledger.catalogue
+        pinned = catalogue.pinned(str(plan.reference))
+        found = self._delivery.open(plan, pinned.customer_list_id if pinned is not None else None)
+        if found is not None:
+            self._lock(str(ListReference(customer_list_id=found.id)))
+        with self._ledger.transaction():
+            entry = self._enter(plan.reference, found, pinned)
+            catalogue.pin(str(plan.reference), entry.number)
+        self._remember(entry, plan.reference)
+        return entry.number
+
+    def _enter(self, reference: ListReference, found: CustomerList | None, pinned: ListEntry | None) -> ListEntry:
+        """Return the ledger's entry for a list, which is made if it is new."""
+        catalogue = self._ledger.catalogue
+        if found is None:
+            return pinned or catalogue.add_list(None, reference.customer_list_name)
+        entry = catalogue.list_of_id(found.id)
+        if entry is None and pinned is not None and pinned.customer_list_id is None:
+            # A run that was cut short had created it.
+            catalogue.set_list_id(pinned.number, found.id)
+            return pinned
+        if entry is None:
+            self._miss(reference)
+            entry = catalogue.add_list(found.id, found.name)
+        return entry
+
+    def _remember(self, entry: ListEntry, reference: ListReference) -> None:
+        self._numbers[reference] = entry.number
+        self._references[entry.number] = reference
+        self.members_at_start.setdefault(entry.number, entry.members)
+
+    def _miss(self, reference: ListReference) -> None:
+        """Say that people may have been sent to a list whom the ledger does not know.
+
+        Raises:
+            LedgerError: `missing_ledger` says to stop.
+        """
+        what = (
+            f"{self._ledger.where} knows nothing of {reference}, which exists. People who were sent to it before are "
+            "sent again, and whoever left since then cannot be removed."
+        )
+        if self._settings.missing_ledger is MissingLedger.STOP:
+            msg = (
+                f"{what} Give `ledger_url` the ledger of the former runs; if there were none, set `missing_ledger: "
+                "warn` for one run."
+            )
+            raise LedgerError(msg)
+        self._logger.warning(
+            "%s If runs are in throw-away containers, keep the ledger in PostgreSQL or on a volume, and set "
+            "`missing_ledger: stop`.", what,
+        )  # fmt: skip
+
+    def reference(self, number: int) -> ListReference:
+        """Return what the delivery knows a list by; one that only former settings led to is opened.
+
+        Raises:
+            TargetError: it cannot be opened.
+        """
+        if number not in self._references:
+            entry = self._ledger.catalogue.entry(number)
+            reference = _reference_to(entry)
+            self._delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.GO_ON, audience=None))
+            self._remember(entry, reference)
+        return self._references[number]
+
+    def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
+        """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
+        number = self._numbers.get(reference)
+        if number is None:
+            return
+        catalogue = self._ledger.catalogue
+        with self._ledger.transaction():
+            if customer_list_id is not None and catalogue.entry(number).customer_list_id is None:
+                catalogue.set_list_id(number, customer_list_id)
+            self._ledger.settle(number, batch.operation, [pack_identity(each) for each in batch.identities])
+
+    # Sources
+
+    def open_source(
+        self, name: str, key_properties: list[str], columns: Mapping[str, IdentityType], lists: Mapping[str, int]
+    ) -> tuple[Plan, dict[str, int]]:
+        """Lock a source and the lists that its rows are in, and return what its events refer to.
+
+        Args:
+            name: the source's name.
+            key_properties: the columns that tell its rows apart.
+            columns: its identity columns and their types.
+            lists: column → the number of the list that its identities go to.
+
+        Returns:
+            The plan, and column → slot.
+
+        Raises:
+            ConfigurationError: its rows were known by another key in former runs.
+            LedgerError: another process has the source.
+        """
+        catalogue = self._ledger.catalogue
+        with self._ledger.transaction():
+            source = catalogue.source(name)
+            former = catalogue.key_properties(source)
+            if former is None:
+                catalogue.set_key_properties(source, key_properties)
+            elif former != sorted(key_properties):
+                msg = (
+                    f"The rows of source {name} were known by the key ({', '.join(former) or 'none'}) and now come "
+                    f"with ({', '.join(key_properties) or 'none'}), so that a row cannot be told from its former "
+                    "self. Restore the key; or, to start over, give the source another `source_name`: what its rows "
+                    "said under the old one stays in force."
+                )
+                raise ConfigurationError(msg)
+            slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
+            for number in set(lists.values()):
+                catalogue.feed(source, number)
+            types = catalogue.slot_types()
+        plan = Plan(source, frozenset(lists.values()), types, frozenset(slots.values()))
+        return plan, slots
+
+    def lock_source(self, name: str) -> None:
+        """Take a source and the lists that its rows are in, whatever today's settings: a delete concerns them all.
+
+        Raises:
+            LedgerError: another process has one of them.
+        """
+        catalogue = self._ledger.catalogue
+        self._lock(f"source {name}")
+        source = catalogue.find_source(name)
+        if source is not None:
+            for entry in sorted(catalogue.lists_of_source(source)):
+                self._lock(str(_reference_to(entry)))
+
+    def lists_of_source(self, source: int) -> list[int]:
+        """Return the numbers of the lists that a source has ever fed."""
+        return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
+
+    def _lock(self, name: str) -> None:
+        realm = f"{self._settings.api_url} {self._settings.ad_account_id}"
+        self._ledger.lock([f"{realm} {name}"], self._settings.lock_wait_seconds)
+
+
+def _reference_to(entry: ListEntry) -> ListReference:
+    """Return how a list is found that the ledger knows."""
+    if entry.customer_list_id is not None:
+        return ListReference(customer_list_id=entry.customer_list_id)
+    return ListReference(customer_list_name=entry.name)

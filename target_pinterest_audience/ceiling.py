@@ -1,0 +1,66 @@
+"""How many people may leave a list because the ledger says so, before a person has to say that it is meant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from target_pinterest_audience.errors import RemovalCeilingError
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.reconciler import Decisions
+
+ALWAYS_ALLOWED: Final = 10
+"""How many people may leave any list, however small it is."""
+
+
+@dataclass(slots=True)
+class Ceilings:
+    """The ceilings of all lists of a run.
+
+    Attributes:
+        percent: the share of a list's members that may leave.
+        explain: names a list and tells what could be at fault, for the message.
+        members: list number → its members when the run began. One that had none has no ceiling: all that could leave
+            it came in this very run.
+        derived: list number → how many have left because the ledger derived it, as against those whose rows were
+            deleted or who were refused.
+    """
+
+    percent: int
+    explain: Callable[[int], tuple[str, str]]
+    members: dict[int, int] = field(default_factory=dict)
+    derived: Counter[int] = field(default_factory=Counter)
+
+    def check(self, decisions: Decisions) -> None:
+        """Count the removals among decisions.
+
+        Raises:
+            RemovalCeilingError: they are too many for their list.
+        """
+        for number, leaving in count_derived(decisions).items():
+            self.count(number, leaving)
+
+    def count(self, number: int, leaving: int) -> None:
+        """Count removals from one list. Raises as `check` does."""
+        total = self.derived[number] + leaving
+        members = self.members.get(number, 0)
+        if members and total > max(ALWAYS_ALLOWED, members * self.percent // 100):
+            name, suspicion = self.explain(number)
+            msg = (
+                f"{total:,} of the {members:,} members of {name} would be removed, since their rows changed or were "
+                f"not named any more: more than {self.percent} % (`max_removal_percent`). {suspicion}If it is meant, "
+                "raise the setting for one run, or use `prune --allow-removal-percent`."
+            )
+            raise RemovalCeilingError(msg)
+        self.derived[number] = total
+
+
+def count_derived(decisions: Decisions) -> Mapping[int, int]:
+    """Return, for each list, how many removals the ledger derived."""
+    derived: Counter[int] = Counter()
+    for number, of_list in decisions.items():
+        derived[number] = sum(each.cause is not None and not each.cause.explicit for each in of_list.values())
+    return derived

@@ -1,0 +1,30 @@
+"""Signs that a tap read only what is new: whom such a read does not name has not left. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+_SAYS_NOTHING: Final = frozenset(
+    {"version", "last_replication_method", "replication_method", "replication_key", "initial_full_table_complete"}
+)
+"""What taps note in a bookmark of a full table, too."""
+
+
+def incremental_streams(state: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield the streams that have a position in a STATE from which the next run goes on.
+
+    Args:
+        state: the value of a STATE message; any JSON value.
+    """
+    bookmarks = state.get("bookmarks") if isinstance(state, Mapping) else None
+    if not isinstance(bookmarks, Mapping):
+        return
+    for stream, bookmark in bookmarks.items():
+        if isinstance(bookmark, Mapping):
+            full = "FULL_TABLE" in (bookmark.get("last_replication_method"), bookmark.get("replication_method"))
+            positions = (value for name, value in bookmark.items() if name not in _SAYS_NOTHING)
+            if not full and any(value not in (None, "", [], {}) for value in positions):
+                yield stream
+        elif bookmark is not None:
+            yield stream

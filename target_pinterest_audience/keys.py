@@ -1,0 +1,151 @@
+"""How the ledger knows a row: by a keyed digest of its source and its key, the same from whatever form it came in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+if sys.version_info < (3, 11):
+    from backports.datetime_fromisoformat import datetime_fromisoformat, time_fromisoformat
+else:
+    datetime_fromisoformat, time_fromisoformat = datetime.fromisoformat, time.fromisoformat
+
+ROW_BYTES: Final = 16
+"""The size of a row's digest: too long for two rows to share one, by chance or by design."""
+
+_READERS: Final[Mapping[str, Callable[[str], datetime | time]]] = {
+    "date-time": datetime_fromisoformat,
+    "date": datetime_fromisoformat,
+    "time": time_fromisoformat,
+}
+
+
+def canonical(value: object, text_format: str | None = None) -> bytes:
+    """Return one form for a key value, however it was encoded.
+
+    Numbers are equal if they have the same value (`1` in a RECORD, `1.0` as a decimal, `1` in a Parquet file), and
+    moments if they are the same moment, whether they come as text or not. A number and its digits as text differ.
+
+    Args:
+        value: what the record holds; any JSON value, or what a Parquet file holds.
+        text_format: the `format` of the column's JSON schema, which says whether text is a moment.
+    """
+    if isinstance(value, str):
+        moment = _moment(value, text_format)
+        return b"s" + value.encode("utf-8", "surrogatepass") if moment is None else b"t" + moment.encode()
+    if isinstance(value, bool):
+        return b"b1" if value else b"b0"
+    if isinstance(value, int):
+        return b"n%d" % value
+    if isinstance(value, (Decimal, float)):
+        return _canonical_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
+    if isinstance(value, (date, time)):
+        return b"t" + _utc(value).encode()
+    if isinstance(value, bytes):
+        return b"s" + value
+    return b"j" + msgspec.json.encode(value, order="sorted")
+
+
+def _canonical_number(value: Decimal) -> bytes:
+    if value.is_finite() and value == value.to_integral_value():
+        return b"n%d" % int(value)
+    return b"n" + format(value.normalize(), "f").encode()
+
+
+def _moment(text: str, text_format: str | None) -> str | None:
+    reader = _READERS.get(text_format or "")
+    if reader is None:
+        return None
+    try:
+        return _utc(reader(text))
+    except ValueError:
+        return None
+
+
+def _utc(value: date | time) -> str:
+    if isinstance(value, time):
+        return value.isoformat()
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=timezone.utc)
+    # A day at the very edge of the calendar has no equal in another time zone.
+    with contextlib.suppress(OverflowError):
+        value = value.astimezone(timezone.utc)
+    return value.isoformat()
+
+
+class Digester:
+    """Makes the keyed digests of one ledger and ad account; nobody without the ledger's secret can test a guess."""
+
+    def __init__(self, secret: bytes, realm: str) -> None:
+        """Bind to a ledger's secret (at most 64 bytes), and to what tells its ad accounts apart."""
+        self._secret = secret
+        self._realm = realm.encode()
+
+    def rows(self, source: str, key_properties: Sequence[str], formats: Mapping[str, str]) -> RowDigester:
+        """Return what digests the keys of a source's rows.
+
+        Args:
+            source: the source's name.
+            key_properties: the columns of the key, in any order.
+            formats: key property → the `format` in its JSON schema, where it has one.
+        """
+        return RowDigester(self._begin(b"row", source.encode()), key_properties, formats)
+
+    def identities(self, source: str) -> Callable[[bytes], bytes]:
+        """Return what digests the rows of a source without a key, where each identity is its own row."""
+        begun = self._begin(b"keyless row", source.encode())
+        return lambda identity: _digest(begun, (identity,))
+
+    def shorten(self, identity: bytes) -> bytes:
+        """Return a digest of an identity that tells nobody who it is."""
+        return _digest(self._begin(b"identity"), (identity,))
+
+    def setting(self, name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
+        """Return a digest by which a changed setting is known, whatever it holds."""
+        encoded = msgspec.json.encode(value, order="sorted")
+        return _digest(self._begin(b"setting", name.encode()), (encoded,)).hex()
+
+    def _begin(self, *parts: bytes) -> hashlib.blake2b:
+        begun = hashlib.blake2b(key=self._secret, digest_size=ROW_BYTES)
+        _update(begun, (self._realm, *parts))
+        return begun
+
+
+class RowDigester:
+    """Digests the keys of one source's rows."""
+
+    def __init__(self, begun: hashlib.blake2b, key_properties: Sequence[str], formats: Mapping[str, str]) -> None:
+        """Take over a digest that has begun with the source; see `Digester.rows`."""
+        self._names = sorted(key_properties)
+        self._formats = [formats.get(name) for name in self._names]
+        self._begun = begun
+        _update(begun, (name.encode() for name in self._names))
+
+    def __call__(self, record: Mapping[str, Any]) -> bytes:
+        """Return the digest of a row, which has a value for every key property."""
+        values = (
+            canonical(record[name], text_format) for name, text_format in zip(self._names, self._formats, strict=True)
+        )
+        return _digest(self._begun, values)
+
+
+def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:
+    digest = begun.copy()
+    _update(digest, parts)
+    return digest.digest()
+
+
+def _update(digest: hashlib.blake2b, parts: Iterable[bytes]) -> None:
+    """Feed parts so that no two sequences of parts are fed alike."""
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)

@@ -1,0 +1,256 @@
+"""The small tables of a ledger: ad accounts, sources, columns, lists and runs, in SQL that every database knows."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+Query = Callable[..., list[tuple[Any, ...]]]
+"""Runs one statement, with `?` for its parameters, and returns the rows of its result."""
+
+OPEN: Final = "open"
+CLEAN: Final = "clean"
+
+_SECRET_BYTES: Final = 32
+
+
+class ListEntry(NamedTuple):
+    """A customer list as the ledger knows it."""
+
+    number: int
+    customer_list_id: str | None
+    """None: it was not created yet, as far as the ledger knows."""
+    name: str | None
+    members: int
+    """How many identities belong on it."""
+
+
+class Feed(NamedTuple):
+    """What one run read for one list from one source."""
+
+    list_number: int
+    source: int
+    rows: int
+    incremental: bool
+    """Whether the source showed signs of an incremental read."""
+    overwrites: bool
+    """Whether the rows that it saw were marked, so that the others can be pruned."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run, as the ledger remembers it."""
+
+    number: int
+    started: float
+    ended: float | None
+    outcome: str
+    pruned: bool
+    settings: Mapping[str, str]
+    """Setting → the digest of its value."""
+
+
+def secret_of(query: Query) -> bytes:
+    """Return what a ledger's keyed digests are made with; it is made with the ledger.
+
+    Args:
+        query: runs statements; called within a transaction.
+    """
+    found = query("SELECT value FROM meta WHERE name = 'secret'")
+    if found:
+        return bytes(found[0][0])
+    secret = secrets.token_bytes(_SECRET_BYTES)
+    query("INSERT INTO meta (name, value) VALUES ('secret', ?)", secret)
+    return secret
+
+
+class Catalogue:
+    """The small tables, for one ad account of one API."""
+
+    def __init__(self, query: Query, api_url: str, ad_account_id: str) -> None:
+        """Find the ad account, or enter it.
+
+        Args:
+            query: runs statements; called within a transaction here, and whenever a method writes.
+            api_url: the API, so that an emulator's lists never pass for Pinterest's.
+            ad_account_id: the ad account.
+        """
+        self._query = query
+        self.realm = self._number("realms", "realm", {"api_url": api_url, "ad_account_id": ad_account_id})
+
+    def _number(self, table: str, column: str, key: Mapping[str, Any]) -> int:
+        """Return the number of a row, which is made if it is not there."""
+        where = " AND ".join(f"{name} = ?" for name in key)
+        found = self._query(f"SELECT {column} FROM {table} WHERE {where}", *key.values())  # noqa: S608 - our own names
+        if found:
+            return int(found[0][0])
+        (top,) = self._query(f"SELECT COALESCE(MAX({column}), 0) FROM {table}")[0]  # noqa: S608 - likewise
+        names, marks = ", ".join([column, *key]), ", ".join("?" for _ in range(len(key) + 1))
+        self._query(f"INSERT INTO {table} ({names}) VALUES ({marks})", top + 1, *key.values())  # noqa: S608 - likewise
+        return int(top) + 1
+
+    # Sources and columns
+
+    def source(self, name: str) -> int:
+        """Return the number of a source, which is made if it is new."""
+        return self._number("sources", "source", {"realm": self.realm, "name": name})
+
+    def find_source(self, name: str) -> int | None:
+        """Return the number of a source; None if it is new."""
+        found = self._query("SELECT source FROM sources WHERE realm = ? AND name = ?", self.realm, name)
+        return int(found[0][0]) if found else None
+
+    def source_name(self, source: int) -> str:
+        """Return the name of a source."""
+        return str(self._query("SELECT name FROM sources WHERE source = ?", source)[0][0])
+
+    def key_properties(self, source: int) -> list[str] | None:
+        """Return the key that a source's rows are known by; None if it has not been said."""
+        (encoded,) = self._query("SELECT key_properties FROM sources WHERE source = ?", source)[0]
+        return None if encoded is None else msgspec.json.decode(encoded, type=list[str])
+
+    def set_key_properties(self, source: int, names: Iterable[str]) -> None:
+        """Note the key that a source's rows are known by."""
+        encoded = msgspec.json.encode(sorted(names)).decode()
+        self._query("UPDATE sources SET key_properties = ? WHERE source = ?", encoded, source)
+
+    def slot(self, column: str, identity_type: str) -> int:
+        """Return the number of a column that holds a type of identity."""
+        return self._number("slots", "slot", {"column_name": column, "identity_type": identity_type})
+
+    def slot_types(self) -> dict[int, str]:
+        """Return the type of every slot."""
+        return dict(self._query("SELECT slot, identity_type FROM slots"))
+
+    # Lists
+
+    def pinned(self, reference: str) -> ListEntry | None:
+        """Return the list that a way of choosing one led to before, such as a name."""
+        return self._one("JOIN pins USING (list) WHERE pins.realm = ? AND pins.reference = ?", self.realm, reference)
+
+    def list_of_id(self, customer_list_id: str) -> ListEntry | None:
+        """Return the list with an id."""
+        return self._one("WHERE lists.realm = ? AND customer_list_id = ?", self.realm, customer_list_id)
+
+    def entry(self, number: int) -> ListEntry:
+        """Return a list that the ledger knows."""
+        found = self._one("WHERE list = ?", number)
+        assert found is not None  # noqa: S101 - numbers come from this ledger
+        return found
+
+    def lists_of_source(self, source: int) -> list[ListEntry]:
+        """Return the lists that a source has ever fed."""
+        return self._lists("JOIN feeds USING (list) WHERE source = ?", source)
+
+    def _one(self, condition: str, *parameters: object) -> ListEntry | None:
+        return next(iter(self._lists(condition, *parameters)), None)
+
+    def _lists(self, condition: str, *parameters: object) -> list[ListEntry]:
+        columns = "lists.list, lists.customer_list_id, lists.name, lists.members"
+        return [ListEntry(*row) for row in self._query(f"SELECT {columns} FROM lists {condition}", *parameters)]  # noqa: S608 - our own words
+
+    def add_list(self, customer_list_id: str | None, name: str | None) -> ListEntry:
+        """Enter a list."""
+        (top,) = self._query("SELECT COALESCE(MAX(list), 0) FROM lists")[0]
+        self._query(
+            "INSERT INTO lists (list, realm, customer_list_id, name, members) VALUES (?, ?, ?, ?, 0)",
+            top + 1, self.realm, customer_list_id, name,
+        )  # fmt: skip
+        return ListEntry(top + 1, customer_list_id, name, 0)
+
+    def set_list_id(self, number: int, customer_list_id: str) -> None:
+        """Note the id of a list that was created, or found after all."""
+        self._query("UPDATE lists SET customer_list_id = ? WHERE list = ?", customer_list_id, number)
+
+    def change_members(self, number: int, difference: int) -> None:
+        """Change how many identities belong on a list."""
+        self._query("UPDATE lists SET members = members + ? WHERE list = ?", difference, number)
+
+    def pin(self, reference: str, number: int) -> None:
+        """Note which list a way of choosing one leads to."""
+        self._query(
+            "INSERT INTO pins (realm, reference, list) VALUES (?, ?, ?) "
+            "ON CONFLICT (realm, reference) DO UPDATE SET list = excluded.list",
+            self.realm, reference, number,
+        )  # fmt: skip
+
+    def feed(self, source: int, number: int) -> None:
+        """Note that a source feeds a list."""
+        self._query("INSERT INTO feeds (source, list) VALUES (?, ?) ON CONFLICT DO NOTHING", source, number)
+
+    # Runs
+
+    def begin_run(self, configuration: str, settings: Mapping[str, str], started: float) -> int:
+        """Enter a run that has begun, and return its number."""
+        (top,) = self._query("SELECT COALESCE(MAX(run), 0) FROM runs")[0]
+        self._query(
+            "INSERT INTO runs (run, realm, configuration, started, outcome, pruned, settings) "
+            "VALUES (?, ?, ?, ?, ?, 0, ?)",
+            top + 1, self.realm, configuration, started, OPEN, msgspec.json.encode(settings).decode(),
+        )  # fmt: skip
+        return int(top) + 1
+
+    def end_run(
+        self, run: int, outcome: str, ended: float, feeds: Iterable[Feed], lists: Iterable[tuple[int, int, int]] = ()
+    ) -> None:
+        """Note how a run ended, and what it read.
+
+        Args:
+            run: its number.
+            outcome: how it ended.
+            ended: when, in seconds since 1970.
+            feeds: what it read.
+            lists: for each list its number, how many left because the ledger derived it, and its members at the start.
+        """
+        self._query("UPDATE runs SET outcome = ?, ended = ? WHERE run = ?", outcome, ended, run)
+        for feed in feeds:
+            self._query(
+                "INSERT INTO run_feeds (run, list, source, row_count, incremental, overwrites) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                run, feed.list_number, feed.source, feed.rows, int(feed.incremental), int(feed.overwrites),
+            )  # fmt: skip
+
+        for number, derived, members_at_start in lists:
+            self._query(
+                "INSERT INTO run_lists (run, list, derived, members_at_start) VALUES (?, ?, ?, ?)",
+                run, number, derived, members_at_start,
+            )  # fmt: skip
+
+    def run_lists(self, run: int) -> list[tuple[int, int, int]]:
+        """Return what `end_run` was told of lists."""
+        found = self._query("SELECT list, derived, members_at_start FROM run_lists WHERE run = ?", run)
+        return [(number, derived, members) for number, derived, members in found]
+
+    def newest_run(self, configuration: str, before: int | None = None) -> RunRecord | None:
+        """Return the newest run of a configuration, or the newest before a given one."""
+        found = self._query(
+            "SELECT run, started, ended, outcome, pruned, settings FROM runs WHERE realm = ? AND configuration = ? "
+            "AND (? = 0 OR run < ?) ORDER BY run DESC LIMIT 1",
+            self.realm, configuration, before or 0, before or 0,
+        )  # fmt: skip
+        for number, started, ended, outcome, pruned, settings in found:
+            decoded = msgspec.json.decode(settings, type=dict[str, str])
+            return RunRecord(number, started, ended, outcome, bool(pruned), decoded)
+        return None
+
+    def feeds_of_run(self, run: int) -> list[Feed]:
+        """Return what a run read."""
+        found = self._query("SELECT list, source, row_count, incremental, overwrites FROM run_feeds WHERE run = ?", run)
+        return [Feed(number, source, rows, bool(incr), bool(over)) for number, source, rows, incr, over in found]
+
+    def clean_overwrites(self, list_number: int, source: int, limit: int) -> list[int]:
+        """Return the newest runs that ended cleanly and marked a source's rows for a list, newest first."""
+        found = self._query(
+            "SELECT run FROM run_feeds JOIN runs USING (run) WHERE list = ? AND source = ? AND outcome = ? "
+            "AND overwrites = 1 AND row_count > 0 ORDER BY run DESC LIMIT ?",
+            list_number, source, CLEAN, limit,
+        )  # fmt: skip
+        return [int(run) for (run,) in found]
+
+    def mark_pruned(self, run: int) -> None:
+        """Note that a run was pruned after, which happens once."""
+        self._query("UPDATE runs SET pruned = 1 WHERE run = ?", run)

@@ -1,0 +1,78 @@
+"""Locks between the processes of one machine: files beside the ledger, let go by the system when a process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.holder import Holder, held_by
+
+_POLL_SECONDS: Final = 0.2
+
+
+class FileLocks:
+    """The locks that one process holds.
+
+    The names are digested: a file system may not take them, and they can hold the name of a list.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Name the folder; it is made with the first lock."""
+        self._folder = folder
+        self._clock = clock
+        self._held: dict[str, FileLock] = {}
+
+    def acquire(self, names: Iterable[str], wait_seconds: float) -> None:
+        """See `Ledger.lock`."""
+        deadline = self._clock() + wait_seconds
+        for name in names:
+            if name in self._held:
+                continue
+            path = self._folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+            note = path.with_suffix(".holder")
+            with self._told():
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
+                try:
+                    lock.acquire(timeout=max(0.0, deadline - self._clock()), poll_interval=_POLL_SECONDS)
+                except Timeout:
+                    holder = None
+                    with contextlib.suppress(OSError):
+                        holder = Holder.read(note.read_bytes())
+                    raise held_by(holder, wait_seconds) from None
+                self._held[name] = lock
+                self._write(note, Holder.this_process().encode())
+
+    def release(self) -> None:
+        """Let go of all locks."""
+        for lock in self._held.values():
+            lock.release()
+        self._held.clear()
+
+    def _write(self, path: Path, content: bytes) -> None:
+        beside = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        beside.replace(path)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        # The latter is how filelock says that a file system has no locks.
+        except (OSError, NotImplementedError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            msg = (
+                f"The locks of the ledger, in {self._folder}, cannot be used ({reason}). Make sure that the "
+                "folder can be written to; a network file system may not have locks at all."
+            )
+            raise LedgerError(msg) from None

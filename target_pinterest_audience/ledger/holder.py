@@ -1,0 +1,53 @@
+"""Who holds a lock, for the person whose run had to wait for it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from target_pinterest_audience.errors import LedgerError
+
+_BEGAN = datetime.now(timezone.utc)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """A process that holds a lock."""
+
+    host: str
+    process: int
+    program: str
+    started: datetime
+
+    @classmethod
+    def this_process(cls) -> Holder:
+        """Return the process that asks."""
+        return cls(socket.gethostname(), os.getpid(), Path(sys.argv[0]).name, _BEGAN)
+
+    @classmethod
+    def read(cls, encoded: bytes) -> Holder | None:
+        """Return what `encode` wrote; None if it is damaged."""
+        try:
+            return msgspec.json.decode(encoded, type=cls)
+        except msgspec.DecodeError:
+            return None
+
+    def encode(self) -> bytes:
+        """Return a form to store."""
+        return msgspec.json.encode(self)
+
+
+def held_by(holder: Holder | None, wait_seconds: float) -> LedgerError:
+    """Return the error that names who has what this process waited for."""
+    who = "another process"
+    if holder is not None:
+        started = holder.started.isoformat(sep=" ", timespec="seconds")
+        who = f"process {holder.process} on {holder.host} ({holder.program}, started {started})"
+    return LedgerError(
+        f"Another run works on the same customer list: {who}. It was waited for, {wait_seconds:.0f} s "
+        "(`lock_wait_seconds`). Let it finish, and schedule runs so that they do not overlap. Nothing was changed."
+    )

@@ -1,0 +1,36 @@
+"""From the setting `ledger_url` to a ledger."""
+
+from __future__ import annotations
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.sqlite import SqliteLedger
+from target_pinterest_audience.settings.locations import sqlite_path
+
+
+def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False) -> Ledger:
+    """Open a ledger, and create it unless it exists.
+
+    Args:
+        url: `sqlite:///` and an absolute path, or `postgresql://…`.
+        api_url: the API that its lists are at.
+        ad_account_id: the ad account that owns them.
+        wait_seconds: how long to wait while another process writes to the same SQLite file.
+        dry: whether to create nothing and to commit nothing.
+
+    Raises:
+        LedgerError: it cannot be opened, or comes from a newer version.
+        ConfigurationError: it is in PostgreSQL, and the driver is not installed.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry)
+    try:
+        from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
+    except ImportError:
+        msg = (
+            "`ledger_url` names a PostgreSQL database, and the driver for it is not installed. Install "
+            "target-pinterest-audience with the extra `postgres`."
+        )
+        raise ConfigurationError(msg) from None
+    return PostgresLedger(url, api_url, ad_account_id, dry=dry)

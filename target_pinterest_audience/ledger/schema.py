@@ -1,0 +1,85 @@
+"""The tables of a ledger, as the steps that lead from each version to the next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from target_pinterest_audience.errors import LedgerError
+
+_MEMBERSHIP: Final = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value {blob} NOT NULL)",
+    "CREATE TABLE realms (realm INTEGER PRIMARY KEY, api_url TEXT NOT NULL, ad_account_id TEXT NOT NULL)",
+    (
+        "CREATE TABLE sources (source INTEGER PRIMARY KEY, realm INTEGER NOT NULL, name TEXT NOT NULL, "
+        "key_properties TEXT, UNIQUE (realm, name))"
+    ),
+    (
+        "CREATE TABLE slots (slot INTEGER PRIMARY KEY, column_name TEXT NOT NULL, identity_type TEXT NOT NULL, "
+        "UNIQUE (column_name, identity_type))"
+    ),
+    (
+        "CREATE TABLE lists (list INTEGER PRIMARY KEY, realm INTEGER NOT NULL, customer_list_id TEXT, name TEXT, "
+        "members BIGINT NOT NULL, UNIQUE (realm, customer_list_id))"
+    ),
+    (
+        "CREATE TABLE pins (realm INTEGER NOT NULL, reference TEXT NOT NULL, list INTEGER NOT NULL, "
+        "PRIMARY KEY (realm, reference))"
+    ),
+    "CREATE TABLE feeds (source INTEGER NOT NULL, list INTEGER NOT NULL, PRIMARY KEY (source, list))",
+    # What rows say; the run that last saw each.
+    (
+        "CREATE TABLE row_says (row_key {blob} PRIMARY KEY, source INTEGER NOT NULL, seen INTEGER NOT NULL, "
+        "says {blob} NOT NULL) {clustered}"
+    ),
+    # How many statements name each identity: an index of what rows say, kept in step with them.
+    (
+        "CREATE TABLE members (list INTEGER NOT NULL, identity {blob} NOT NULL, contributors INTEGER NOT NULL, "
+        "refusers INTEGER NOT NULL, PRIMARY KEY (list, identity)) {clustered}"
+    ),
+    # What is about to be sent, or may have been sent without an answer.
+    (
+        "CREATE TABLE unsettled (list INTEGER NOT NULL, identity {blob} NOT NULL, operation TEXT NOT NULL, "
+        "PRIMARY KEY (list, identity)) {clustered}"
+    ),
+)
+
+_RUNS: Final = (
+    (
+        "CREATE TABLE runs (run INTEGER PRIMARY KEY, realm INTEGER NOT NULL, configuration TEXT NOT NULL, "
+        "started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, outcome TEXT NOT NULL, pruned INTEGER NOT NULL, "
+        "settings TEXT NOT NULL)"
+    ),
+    (
+        "CREATE TABLE run_feeds (run INTEGER NOT NULL, list INTEGER NOT NULL, source INTEGER NOT NULL, "
+        "row_count BIGINT NOT NULL, incremental INTEGER NOT NULL, overwrites INTEGER NOT NULL, "
+        "PRIMARY KEY (run, list, source))"
+    ),
+    (
+        "CREATE TABLE run_lists (run INTEGER NOT NULL, list INTEGER NOT NULL, derived BIGINT NOT NULL, "
+        "members_at_start BIGINT NOT NULL, PRIMARY KEY (run, list))"
+    ),
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS)
+"""The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
+
+VERSION: Final = len(MIGRATIONS)
+
+
+def missing_steps(version: int, where: str) -> tuple[tuple[str, ...], ...]:
+    """Return the steps that a ledger lacks.
+
+    Args:
+        version: what it has; 0 for an empty database.
+        where: its place, for the message.
+
+    Raises:
+        LedgerError: it comes from a newer version of this program, whose tables this one does not know.
+    """
+    if version > VERSION:
+        msg = (
+            f"{where} was written by a newer version of target-pinterest-audience (its schema is {version}, this "
+            f"version knows {VERSION}). Install that version again; this one leaves the ledger as it is."
+        )
+        raise LedgerError(msg)
+    return MIGRATIONS[version:]

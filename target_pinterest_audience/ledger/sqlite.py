@@ -1,0 +1,266 @@
+"""A ledger in a SQLite file: one machine, no server, readable by its owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.catalogue import Catalogue, secret_of
+from target_pinterest_audience.ledger.file_locks import FileLocks
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.schema import VERSION, missing_steps
+from target_pinterest_audience.membership import NOBODY, Count
+from target_pinterest_audience.pinterest import Operation
+
+_CACHE_KIB: Final = 65_536
+_CHECKPOINT_PAGES: Final = 10_000
+_TYPES: Final = {"blob": "BLOB", "clustered": "WITHOUT ROWID"}
+
+
+class SqliteLedger(Ledger):
+    """Several processes may share a file: each holds the database only while it writes a window."""
+
+    def __init__(self, path: Path, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False) -> None:
+        """Open a ledger, and create it unless it exists.
+
+        Args:
+            path: the file.
+            api_url: the API that its lists are at.
+            ad_account_id: the ad account that owns them.
+            wait_seconds: how long to wait while another process writes.
+            dry: whether to create nothing and to commit nothing.
+
+        Raises:
+            LedgerError: the file cannot be opened, is none of ours, or comes from a newer version.
+        """
+        self.where = f"The ledger {path}"
+        self._dry = dry
+        self._begun = False
+        in_memory = dry and not path.exists()
+        self._locks = FileLocks(path.with_name(f"{path.name}.locks"))
+        try:
+            if not dry:
+                _create(path)
+            self._connection = sqlite3.connect(
+                ":memory:" if in_memory else path, timeout=wait_seconds, isolation_level=None, cached_statements=256
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from None
+        try:
+            with self._told():
+                self._set_up(path)
+            with self.transaction():
+                self.secret = secret_of(self._query)
+                self.catalogue = Catalogue(self._query, api_url, ad_account_id)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _set_up(self, path: Path) -> None:
+        run = self._connection.execute
+        # Before anything is changed: the file may be none of ours.
+        self._missing_steps()
+        if not self._dry:
+            try:
+                _close_to_others(path)
+            except OSError as error:
+                raise self._failed(error) from None
+            run("PRAGMA journal_mode = WAL")
+        # A STATE must not outlive the commit that it speaks of, not even a power cut.
+        run("PRAGMA synchronous = FULL")
+        run(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        run("PRAGMA temp_store = MEMORY")
+        with self.transaction():
+            for step in self._missing_steps():
+                for statement in step:
+                    run(statement.format(**_TYPES))
+            run(f"PRAGMA user_version = {VERSION}")
+        run("CREATE TEMP TABLE asked_rows (row_key BLOB PRIMARY KEY) WITHOUT ROWID")
+        run("CREATE TEMP TABLE asked_identities (identity BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def _missing_steps(self) -> tuple[tuple[str, ...], ...]:
+        # In one statement, lest another process makes the tables in between.
+        version, has_tables = self._connection.execute(
+            "SELECT user_version, EXISTS (SELECT 1 FROM sqlite_master) FROM pragma_user_version"
+        ).fetchone()
+        if has_tables and not version:
+            msg = f"{self.where} is a database of something else. Correct `ledger_url`."
+            raise LedgerError(msg)
+        return missing_steps(version, self.where)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See `Ledger.transaction`."""
+        run = self._connection.execute
+        with self._told():
+            if not self._dry or not self._begun:
+                run("BEGIN IMMEDIATE")
+                self._begun = True
+            if self._dry:
+                run("SAVEPOINT block")
+            try:
+                yield
+                run("RELEASE block" if self._dry else "COMMIT")
+            except BaseException:
+                # SQLite has rolled back by itself if the disk is full, for example.
+                if self._connection.in_transaction:
+                    run("ROLLBACK TO block" if self._dry else "ROLLBACK")
+                raise
+
+    def lock(self, names: Iterable[str], wait_seconds: float) -> None:
+        """See `Ledger.lock`."""
+        if not self._dry:
+            self._locks.acquire(names, wait_seconds)
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        self._connection.close()
+        self._locks.release()
+
+    # Rows
+
+    def read_rows(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
+        """See `Ledger.read_rows`."""
+        with self._told():
+            self._ask("asked_rows", rows)
+            return dict(
+                self._connection.execute("SELECT row_key, says FROM asked_rows CROSS JOIN row_says USING (row_key)")
+            )
+
+    def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
+        """See `Ledger.write_rows`."""
+        with self._told():
+            self._connection.executemany(
+                "INSERT INTO row_says (row_key, source, seen, says) VALUES (?, ?, ?, ?) ON CONFLICT (row_key) "
+                "DO UPDATE SET source = excluded.source, seen = excluded.seen, says = excluded.says",
+                [(row, source, run, said) for row, said in sorted(says.items()) if said],
+            )
+            self._connection.executemany(
+                "DELETE FROM row_says WHERE row_key = ?", [(row,) for row, said in sorted(says.items()) if not said]
+            )
+
+    def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
+        """See `Ledger.mark_seen`."""
+        with self._told():
+            self._connection.executemany(
+                "UPDATE row_says SET seen = ? WHERE row_key = ?", [(run, row) for row in sorted(rows)]
+            )
+
+    def unseen_rows(self, source: int, before_run: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """See `Ledger.unseen_rows`."""
+        return [
+            (bytes(row), bytes(said))
+            for row, said in self._query(
+                "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? AND seen < ? ORDER BY row_key "
+                "LIMIT ?",
+                after, source, before_run, limit,
+            )
+        ]  # fmt: skip
+
+    # Members
+
+    def read_members(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
+        """See `Ledger.read_members`."""
+        with self._told():
+            self._ask("asked_identities", identities)
+            found = self._connection.execute(
+                "SELECT identity, contributors, refusers FROM asked_identities CROSS JOIN members USING (identity) "
+                "WHERE list = ?",
+                (list_number,),
+            )
+            return {identity: Count(contributors, refusers) for identity, contributors, refusers in found}
+
+    def write_members(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
+        """See `Ledger.write_members`."""
+        with self._told():
+            self._connection.executemany(
+                "INSERT INTO members (list, identity, contributors, refusers) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (list, identity) DO UPDATE SET contributors = excluded.contributors, "
+                "refusers = excluded.refusers",
+                [(list_number, identity, *count) for identity, count in sorted(counts.items()) if count != NOBODY],
+            )
+            self._connection.executemany(
+                "DELETE FROM members WHERE list = ? AND identity = ?",
+                [(list_number, identity) for identity, count in sorted(counts.items()) if count == NOBODY],
+            )
+
+    # What Pinterest has not accepted yet
+
+    def write_unsettled(self, list_number: int, operations: Mapping[bytes, Operation]) -> None:
+        """See `Ledger.write_unsettled`."""
+        with self._told():
+            self._connection.executemany(
+                "INSERT INTO unsettled (list, identity, operation) VALUES (?, ?, ?) "
+                "ON CONFLICT (list, identity) DO UPDATE SET operation = excluded.operation",
+                [(list_number, identity, operation.value) for identity, operation in sorted(operations.items())],
+            )
+
+    def settle(self, list_number: int, operation: Operation, identities: Collection[bytes]) -> None:
+        """See `Ledger.settle`."""
+        with self._told():
+            self._connection.executemany(
+                "DELETE FROM unsettled WHERE list = ? AND identity = ? AND operation = ?",
+                [(list_number, identity, operation.value) for identity in sorted(identities)],
+            )
+
+    def unsettled(self, list_number: int) -> Iterator[tuple[bytes, Operation]]:
+        """See `Ledger.unsettled`."""
+        for operation in (Operation.REMOVE, Operation.ADD):
+            found = self._query(
+                "SELECT identity FROM unsettled WHERE list = ? AND operation = ?", list_number, operation.value
+            )
+            yield from ((identity, operation) for (identity,) in found)
+
+    def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with self._told():
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def _ask(self, table: str, keys: Collection[bytes]) -> None:
+        """Fill a temporary table in the order of the big one, so that each of its pages is read once."""
+        self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own name
+        self._connection.executemany(f"INSERT INTO {table} VALUES (?)", [(key,) for key in sorted(keys)])  # noqa: S608 - likewise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> LedgerError:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return LedgerError(
+            f"{self.where} cannot be used ({reason}). Make sure that its folder can be written to, that the disk is "
+            "not full, and that no other process keeps it busy. No STATE leaves that the ledger does not cover."
+        )
+
+
+def _create(path: Path) -> None:
+    """Make the file before SQLite does, so that nobody else can read it at any time.
+
+    SQLite gives its companion files (-wal, -shm) the same mode.
+
+    Raises:
+        OSError: the folder or the file cannot be made.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _close_to_others(path: Path) -> None:
+    """Take other users' rights to a file that was there before, and to its companions.
+
+    Raises:
+        OSError: it belongs to somebody else.
+    """
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        # The last process to close the ledger deletes the companions.
+        with contextlib.suppress(FileNotFoundError):
+            if file.stat().st_mode & 0o077:
+                file.chmod(0o600)

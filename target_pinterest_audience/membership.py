@@ -1,0 +1,255 @@
+"""Who belongs on a list: what each row says, and what follows from all that rows say. Pure.
+
+An identity is on a list if and only if at least one row contributes it and no row refuses it. A row is known by a
+digest of its key; what it says is a set of statements. Each event replaces some of a row's statements, by the rules of
+`Event.apply`; the differences between before and after, summed over rows, decide what is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from target_pinterest_audience.pinterest import Operation
+
+_DIGEST: Final = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})").fullmatch
+_DIGEST_BYTES: Final = frozenset({16, 20, 32})
+_FILL: Final = b"\0"
+
+
+def pack_identity(identity: str) -> bytes:
+    """Return the form in which the ledger keeps an identity: the bytes of a digest, else the text after a NUL."""
+    if _DIGEST(identity):
+        return bytes.fromhex(identity)
+    packed = _FILL + identity.encode()
+    return packed + _FILL if len(packed) in _DIGEST_BYTES else packed
+
+
+def unpack_identity(packed: bytes) -> str:
+    """Return an identity as Pinterest gets it."""
+    if len(packed) in _DIGEST_BYTES:
+        return packed.hex()
+    return packed.strip(_FILL).decode()
+
+
+class Stance(IntEnum):
+    """What a row says of an identity. The numbers are stored."""
+
+    CONTRIBUTES = 1
+    """It is to be on the list, unless a row refuses it."""
+    REFUSES = 2
+    """Consent was withdrawn; lifted only when the same row grants it again."""
+    EXCLUDES = 3
+    """A stream of `operation: remove` names it; lifted when the row is deleted."""
+    ASKED = 4
+    """A deleted row named it, and its removal was asked for; kept as a keyed digest, so that it is asked for once."""
+
+
+_REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
+
+
+class Statement(NamedTuple):
+    """One thing that a row says."""
+
+    list_number: int
+    slot: int
+    """The column and type of identity that it comes from, as the ledger numbers them."""
+    stance: int
+    identity: bytes
+
+
+Says = frozenset[Statement]
+"""All that a row says."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[Statement]).decode
+
+
+def encode_says(says: Collection[Statement]) -> bytes:
+    """Return the one form of a set of statements; empty for a row that says nothing."""
+    return _encode(sorted(says)) if says else b""
+
+
+def decode_says(encoded: bytes) -> Says:
+    """Return the statements that `encode_says` wrote."""
+    return frozenset(_decode(encoded)) if encoded else frozenset()
+
+
+class Kind(Enum):
+    """What happened to a row."""
+
+    ARRIVED = "it is there, and contributes what it names"
+    GRANTED = "the same, and its consent column says yes"
+    REFUSED = "its consent column says no"
+    DELETED = "it is deleted"
+    EXCLUDED = "it is in a stream of `operation: remove`"
+    SEEN = "it is there, but too bad to be read"
+    ABSENT = "a complete run did not name it"
+
+
+class Cause(IntEnum):
+    """Why an identity is removed. The greater of two explains a removal better."""
+
+    PRUNE = 1
+    CHANGE = 2
+    DELETE = 3
+    REFUSAL = 4
+
+    @property
+    def explicit(self) -> bool:
+        """Whether somebody asked for the removal, as against the ledger deriving it: those have a ceiling."""
+        return self in {Cause.DELETE, Cause.REFUSAL}
+
+
+_CAUSES: Final = {
+    Kind.ARRIVED: Cause.CHANGE,
+    Kind.GRANTED: Cause.CHANGE,
+    Kind.REFUSED: Cause.REFUSAL,
+    Kind.DELETED: Cause.DELETE,
+    Kind.EXCLUDED: Cause.REFUSAL,
+    Kind.ABSENT: Cause.PRUNE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the ledger knows a stream's columns and lists by.
+
+    Attributes:
+        source: the source that its rows belong to.
+        lists: the lists that its identities go to today.
+        types: slot → type of identity, for every slot that the ledger has a number for.
+        slots: the slots of today's identity columns.
+    """
+
+    source: int
+    lists: frozenset[int]
+    types: Mapping[int, str]
+    slots: frozenset[int]
+
+    def replaces(self, present: frozenset[int]) -> Callable[[Statement], bool]:
+        """Tell which contributions a record takes the place of.
+
+        Those of today's lists from the columns that it has; and from columns that are no longer looked at, if it has
+        another of their type. A column that is not in the record at all leaves what it said before.
+        """
+        present_types = {self.types[slot] for slot in present}
+
+        def replaced(statement: Statement) -> bool:
+            if statement.list_number not in self.lists:
+                return False
+            slot = statement.slot
+            return slot in present or (slot not in self.slots and self.types[slot] in present_types)
+
+        return replaced
+
+
+class Named(NamedTuple):
+    """An identity that a record names."""
+
+    list_number: int
+    slot: int
+    identity: bytes
+
+
+class Event(NamedTuple):
+    """What a record says of its row.
+
+    Attributes:
+        kind: what happened to the row.
+        named: the identities in the record.
+        present: the slots whose columns are in the record, with a good value, a bad one or none.
+        plan: the stream's.
+        line: the record's line in the stream.
+    """
+
+    kind: Kind
+    named: tuple[Named, ...]
+    present: frozenset[int]
+    plan: Plan
+    line: int
+
+    def whole(self) -> bytes | None:
+        """Return what the row says if it says nothing but what this record names; None if that cannot be told."""
+        if self.kind in {Kind.ARRIVED, Kind.GRANTED} and self.present == self.plan.slots:
+            return encode_says({Statement(n.list_number, n.slot, Stance.CONTRIBUTES, n.identity) for n in self.named})
+        return None
+
+    def apply(self, says: Says, shorten: Callable[[bytes], bytes]) -> Says:
+        """Return what the row says after this.
+
+        Args:
+            says: what it said before.
+            shorten: the keyed digest of an identity, for what is only remembered as asked for.
+        """
+        if self.kind is Kind.SEEN:
+            return says
+        if self.kind is Kind.ABSENT:
+            return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or s.list_number not in self.plan.lists)
+        return self._kept(says) | self._said(says, shorten)
+
+    def _kept(self, says: Says) -> Says:
+        if self.kind in {Kind.ARRIVED, Kind.GRANTED}:
+            replaced = self.plan.replaces(self.present)
+            stays = {Stance.REFUSES} if self.kind is Kind.ARRIVED else frozenset()
+            return frozenset(
+                s for s in says if s.stance in stays or (s.stance == Stance.CONTRIBUTES and not replaced(s))
+            )
+        if self.kind is Kind.DELETED:
+            return frozenset(s for s in says if s.stance in {Stance.REFUSES, Stance.ASKED})
+        return frozenset(s for s in says if s.stance in _REFUSALS)
+
+    def _said(self, says: Says, shorten: Callable[[bytes], bytes]) -> set[Statement]:
+        if self.kind is Kind.DELETED:
+            return {Statement(n.list_number, n.slot, Stance.ASKED, shorten(n.identity)) for n in self.named}
+        stance = {Kind.REFUSED: Stance.REFUSES, Kind.EXCLUDED: Stance.EXCLUDES}.get(self.kind, Stance.CONTRIBUTES)
+        said = {Statement(n.list_number, n.slot, stance, n.identity) for n in self.named}
+        if self.kind is Kind.REFUSED:
+            said |= {s._replace(stance=Stance.REFUSES) for s in says if s.stance == Stance.CONTRIBUTES}
+        return said
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why identities leave that the row contributed before; None if it cannot make any leave."""
+        return _CAUSES.get(self.kind)
+
+
+class Count(NamedTuple):
+    """How many statements contribute an identity to a list, and how many refuse it."""
+
+    contributors: int
+    refusers: int
+
+    @property
+    def on_list(self) -> bool:
+        """Whether the identity belongs on the list."""
+        return self.contributors > 0 and not self.refusers
+
+
+NOBODY: Final = Count(0, 0)
+
+
+def change_of(statement: Statement) -> Count:
+    """Return what a statement adds to the count of its identity."""
+    return Count(int(statement.stance == Stance.CONTRIBUTES), int(statement.stance in _REFUSALS))
+
+
+def decide(before: Count, after: Count, *, asked: bool) -> Operation | None:
+    """Return what is to be sent for an identity when its count changes; None if nothing is.
+
+    Args:
+        before: the count as the ledger has it.
+        after: the count after the events of a window.
+        asked: whether an event asks for its removal by name. An identity that the ledger never saw is then removed too:
+            it may have come to the list in another way.
+    """
+    if after.on_list:
+        return None if before.on_list else Operation.ADD
+    if before.on_list or (asked and not before.refusers):
+        return Operation.REMOVE
+    return None

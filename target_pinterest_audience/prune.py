@@ -1,0 +1,222 @@
+"""The second phase of `overwrite`: removes those whom a run that ended cleanly did not name any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from target_pinterest_audience.ceiling import Ceilings, count_derived
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger.catalogue import CLEAN
+from target_pinterest_audience.membership import Event, Kind, Plan, unpack_identity
+from target_pinterest_audience.reconciler import Waiting, absorb
+from target_pinterest_audience.tally import StreamTally
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.bookkeeping import Bookkeeper
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.ledger import Feed, Ledger, RunRecord
+
+PAGE_ROWS: Final = 50_000
+"""How many rows are worked off together."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOptions:
+    """What the person who prunes allows.
+
+    Attributes:
+        max_age_minutes: how old the run may be: what it did not name is only gone as of then.
+        missing_runs: from how many clean runs in a row a row must be absent.
+        full_table: whether a source is taken for complete although it shows signs of an incremental read.
+        max_removal_percent: the share of a list's members that may leave.
+    """
+
+    max_age_minutes: int
+    missing_runs: int
+    full_table: bool
+    max_removal_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absentees:
+    """The rows of one source that are to leave one list.
+
+    Attributes:
+        list_number: the list.
+        source: the source.
+        before_run: rows leave that no run since this one saw.
+    """
+
+    list_number: int
+    source: int
+    before_run: int
+
+    def pages(self, ledger: Ledger) -> Iterator[list[Waiting]]:
+        """Yield the rows that leave, each with the event that says so.
+
+        What a page changes may be written before the next is asked for.
+        """
+        plan = Plan(self.source, frozenset({self.list_number}), {}, frozenset())
+        event = Event(Kind.ABSENT, (), frozenset(), plan, line=0)
+        after, tally = b"", StreamTally("")
+        while found := ledger.unseen_rows(self.source, self.before_run, after, PAGE_ROWS):
+            yield [Waiting(row, event, tally) for row, _ in found]
+            after = found[-1][0]
+
+
+def prune(
+    ledger: Ledger,
+    book: Bookkeeper,
+    delivery: Delivery,
+    options: PruneOptions,
+    *,
+    now: float,
+    tell: Callable[[str], None],
+) -> None:
+    """Remove whom the newest run did not name any more.
+
+    All is noted in the ledger at one stroke before the first request leaves; what could not be sent then is sent by
+    the next run or the next prune.
+
+    Args:
+        ledger: the ledger.
+        book: the settings' place in it.
+        delivery: where removals go; it tells the book of what was accepted.
+        options: what is allowed.
+        now: seconds since 1970.
+        tell: told of each source that is left alone, and why.
+
+    Raises:
+        ConfigurationError: there is no run to act on.
+        RemovalCeilingError: too many would be removed, so that nobody is.
+        TargetError: the ledger, a lock or Pinterest cannot be had.
+    """
+    run = newest_clean_run(ledger, book.configuration, options, now)
+    for source in sorted({feed.source for feed in ledger.catalogue.feeds_of_run(run.number)}):
+        book.lock_source(ledger.catalogue.source_name(source))
+    # Another process may have had the lock.
+    run = newest_clean_run(ledger, book.configuration, options, now)
+    before = ledger.catalogue.newest_run(book.configuration, before=run.number)
+    if before is not None:
+        book.note_changes(before.settings, run.settings)
+    chosen = absentees(ledger, run, options, tell)
+    with ledger.transaction():
+        _note(ledger, book, chosen, run, options.max_removal_percent)
+    for number in sorted({each.list_number for each in chosen}):
+        for identity, operation in ledger.unsettled(number):
+            delivery.put(book.reference(number), operation, unpack_identity(identity), line=0)
+    delivery.flush()
+    if chosen:
+        with ledger.transaction():
+            ledger.catalogue.mark_pruned(run.number)
+
+
+def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], run: RunRecord, percent: int) -> None:
+    """Write who leaves.
+
+    Raises:
+        RemovalCeilingError: they are too many, so that the transaction must be rolled back.
+    """
+    leaving: Counter[int] = Counter()
+    members = {each.list_number: ledger.catalogue.entry(each.list_number).members for each in chosen}
+    for each in chosen:
+        for page in each.pages(ledger):
+            # Run 0: rows that stay for the sake of another list have not been seen by this.
+            leaving.update(count_derived(absorb(ledger, 0, book.digester.shorten, page)))
+    ceilings = Ceilings(percent, book.explain)
+    for number, derived, at_start in ledger.catalogue.run_lists(run.number):
+        if number in members:
+            ceilings.members[number] = at_start or members[number]
+            ceilings.derived[number] = derived
+    for number, count in leaving.items():
+        ceilings.count(number, count)
+
+
+def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, now: float) -> RunRecord:
+    """Return the run to act on.
+
+    Args:
+        ledger: the ledger.
+        configuration: the digest of the settings that say which rows go to which lists.
+        options: what is allowed.
+        now: seconds since 1970.
+
+    Raises:
+        ConfigurationError: there is none. The message says why, and which ledger was asked.
+    """
+    run = ledger.catalogue.newest_run(configuration)
+    if run is None:
+        reason = (
+            "knows no run with these settings. Prune with the configuration of the run itself: the same `ledger_url`, "
+            "ad account, `api_url`, and settings that choose the lists"
+        )
+    elif run.outcome != CLEAN or run.ended is None:
+        reason = (
+            "says that the newest run did not end cleanly: it was cut short, stopped by a signal, failed, or is not "
+            "done yet. Run it again, and prune after that"
+        )
+    elif run.pruned:
+        reason = "says that the newest run was pruned after already. Prune after the next one"
+    elif now - run.ended > options.max_age_minutes * 60:
+        reason = (
+            f"says that the newest run ended more than {options.max_age_minutes} minutes ago (`--max-age-minutes`). "
+            "Prune right after a run"
+        )
+    else:
+        return run
+    msg = f"Nobody is removed: {_lower_first(ledger.where)} {reason}."
+    raise ConfigurationError(msg)
+
+
+def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Callable[[str], None]) -> list[Absentees]:
+    """Return whose rows are to leave which lists.
+
+    Args:
+        ledger: the ledger.
+        run: the run to act on.
+        options: what is allowed.
+        tell: told of each source that is left alone, and why.
+
+    Raises:
+        ConfigurationError: there is nothing to act on, and more runs like this one would not change that.
+    """
+    chosen = []
+    reasons = []
+    waiting = False
+    for feed in ledger.catalogue.feeds_of_run(run.number):
+        clean = ledger.catalogue.clean_overwrites(feed.list_number, feed.source, options.missing_runs)
+        reason = _leave_alone(feed, options)
+        if reason is None and len(clean) < options.missing_runs:
+            waiting = True
+            reason = f"it had {len(clean)} clean runs so far, and `--missing-runs` wants {options.missing_runs}."
+        if reason is None:
+            chosen.append(Absentees(feed.list_number, feed.source, clean[-1]))
+        else:
+            reasons.append(f"source {ledger.catalogue.source_name(feed.source)}: {reason}")
+    if not chosen and not waiting:
+        said = " ".join(reasons) or "it read no rows."
+        msg = f"Nobody is removed after the newest run in {_lower_first(ledger.where)}: {said}"
+        raise ConfigurationError(msg)
+    for reason in reasons:
+        tell(f"Left alone: {reason}")
+    return chosen
+
+
+def _leave_alone(feed: Feed, options: PruneOptions) -> str | None:
+    if not feed.overwrites:
+        return "it was not read with `load_method: overwrite`."
+    if not feed.rows:
+        return "it was empty, and an empty table cannot be told from a tap that found nothing."
+    if feed.incremental and not options.full_table:
+        return (
+            "it shows an incremental read (`bookmark_properties`, or a position in its STATE), which does not name "
+            "those who stay. If it was read in full, say so with `--full-table`."
+        )
+    return None
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,91 @@
+"""The command `pinterest-audience prune`."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import click
+
+from target_pinterest_audience.bookkeeping import Bookkeeper
+from target_pinterest_audience.connect import find_ledger, make_delivery
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.prune import PruneOptions, prune
+from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.target import TargetPinterestAudience
+
+_logger = logging.getLogger("pinterest-audience")
+
+
+@click.command("prune")
+@click.option(
+    "--config",
+    multiple=True,
+    default=("ENV",),
+    show_default=True,
+    help="The configuration of the run: a JSON file, or ENV for TARGET_PINTEREST_AUDIENCE_* and `.env`.",
+)
+@click.option(
+    "--allow-removal-percent",
+    type=click.IntRange(0, 100),
+    help="The share of a list's members that may be removed, in place of the setting `max_removal_percent`.",
+)
+@click.option(
+    "--max-age-minutes",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="How old the run may be.",
+)
+@click.option(
+    "--missing-runs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="From how many clean runs in a row somebody must be absent.",
+)
+@click.option(
+    "--full-table",
+    is_flag=True,
+    help="The tables were read in full, although the stream shows signs of an incremental read.",
+)
+def prune_command(
+    config: tuple[str, ...],
+    allow_removal_percent: int | None,
+    max_age_minutes: int,
+    missing_runs: int,
+    *,
+    full_table: bool,
+) -> None:
+    """Remove those whom the last run with `load_method: overwrite` did not name any more.
+
+    Run it right after the target, and only if the tap succeeded too: `meltano run tap target pinterest-audience:prune`,
+    or in a shell, after `set -o pipefail`, `tap | target-pinterest-audience --config FILE && pinterest-audience prune
+    --config FILE`.
+
+    It acts on the newest run of the same configuration, once, and only if that run ended cleanly. Above the ceiling it
+    removes nobody, and exits 6. With `dry_run` it tells whom it would remove.
+
+    Example: pinterest-audience prune --config target.json --allow-removal-percent 40
+    """
+    settings, _ = TargetPinterestAudience.resolve_settings(TargetPinterestAudience.read_config(config))
+    ledger = find_ledger(settings, create=False)
+    if ledger is None:
+        msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."
+        raise ConfigurationError(msg)
+    options = PruneOptions(
+        max_age_minutes=max_age_minutes,
+        missing_runs=missing_runs,
+        full_table=full_table,
+        max_removal_percent=settings.max_removal_percent if allow_removal_percent is None else allow_removal_percent,
+    )
+    try:
+        user_agent = f"{TargetPinterestAudience.name}/{TargetPinterestAudience.plugin_version}"
+        delivery = make_delivery(settings, user_agent, _logger)
+        book = Bookkeeper(ledger, settings, delivery, _logger, time.time)
+        delivery.accepted = book.accepted
+        prune(ledger, book, delivery, options, now=time.time(), tell=_logger.warning)
+        lines = list(delivery.summary())
+        click.echo("\n".join(lines) if lines else "Nobody had to be removed.")
+    finally:
+        ledger.close()

@@ -1,0 +1,287 @@
+"""From what rows say to what is sent: events wait in a window that is looked up in the ledger and written together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from target_pinterest_audience.ceiling import Ceilings
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.membership import (
+    NOBODY,
+    Cause,
+    Count,
+    Event,
+    Kind,
+    Says,
+    Stance,
+    change_of,
+    decide,
+    decode_says,
+    encode_says,
+    unpack_identity,
+)
+from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.tally import StreamTally
+
+WINDOW_ROWS: Final = 50_000
+"""How many events are looked up together at most: the more, the fewer pages of a big ledger are read and written."""
+
+WINDOW_SECONDS: Final = 2.0
+"""How long an event waits for others at most, so that a full batch leaves within seconds also on a slow stream."""
+
+
+class Waiting(NamedTuple):
+    """An event in the window."""
+
+    row: bytes
+    event: Event
+    tally: StreamTally
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What a window does to one identity of one list."""
+
+    line: int
+    contributors: int = 0
+    refusers: int = 0
+    cause: Cause = Cause.PRUNE
+    asked: bool = False
+
+
+class Decision(NamedTuple):
+    """What is to be sent for an identity."""
+
+    operation: Operation
+    cause: Cause | None
+    """Why it is removed; None for an addition."""
+    line: int
+    """The first line of the stream that the decision follows from."""
+
+
+Decisions = dict[int, dict[bytes, Decision]]
+"""List number → identity → what is to be sent for it."""
+
+
+class Send(Protocol):
+    """Where decisions go."""
+
+    def __call__(self, list_number: int, operation: Operation, identity: str, line: int) -> None:
+        """Let an identity wait for a request."""
+        ...
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Keeps the ledger in step with a stream, and tells what has to be sent for that.
+
+    Attributes:
+        ledger: what rows said before.
+        run: the number of this run, with which rows are marked as seen.
+        shorten: the keyed digest of an identity.
+        ceilings: how many may leave each list unasked.
+        send: takes what is to be sent, after the ledger has noted it.
+        clock: seconds that only ever grow.
+        overwriting: the sources whose unchanged rows are marked as seen too, for `prune`.
+    """
+
+    ledger: Ledger
+    run: int
+    shorten: Callable[[bytes], bytes]
+    ceilings: Ceilings
+    send: Send
+    clock: Callable[[], float]
+    overwriting: set[int] = field(default_factory=set)
+    _window: list[Waiting] = field(default_factory=list)
+    _since: float = 0.0
+
+    def put(self, row: bytes, event: Event, tally: StreamTally) -> None:
+        """Take in an event of a row.
+
+        Raises:
+            TargetError: it filled the window, and the window could not be written or what follows not be delivered.
+        """
+        if not self._window:
+            self._since = self.clock()
+        self._window.append(Waiting(row, event, tally))
+        if len(self._window) >= WINDOW_ROWS:
+            self.flush()
+
+    def tick(self) -> None:
+        """Work the window off if it has waited for long enough. Raises as `flush` does."""
+        if self._window and self.clock() - self._since >= WINDOW_SECONDS:
+            self.flush()
+
+    @property
+    def lines(self) -> tuple[int, int] | None:
+        """The first and the last line of the stream that are in the window; None if it is empty."""
+        if not self._window:
+            return None
+        return self._window[0].event.line, self._window[-1].event.line
+
+    def flush(self) -> None:
+        """Work the window off: the ledger notes what is about to be sent, then it goes to be sent.
+
+        Raises:
+            RemovalCeilingError: more people would leave a list than may. Nothing of the window is noted or sent then.
+            TargetError: the ledger cannot be written, or a batch that was filled not be delivered.
+        """
+        if not self._window:
+            return
+        with self.ledger.transaction():
+            decisions = absorb(self.ledger, self.run, self.shorten, self._window, self.overwriting)
+            self.ceilings.check(decisions)
+        for number, of_list in decisions.items():
+            for identity, decision in of_list.items():
+                self.send(number, decision.operation, unpack_identity(identity), decision.line)
+        self._window = []
+
+
+def absorb(
+    ledger: Ledger,
+    run: int,
+    shorten: Callable[[bytes], bytes],
+    window: list[Waiting],
+    overwriting: Collection[int] = (),
+) -> Decisions:
+    """Write what events change, and what has to be sent for that, within a transaction of the caller.
+
+    Args:
+        ledger: the ledger.
+        run: the number of the run that sees the rows.
+        shorten: the keyed digest of an identity.
+        window: the events, in the order in which they came.
+        overwriting: the sources whose unchanged rows are marked as seen, too.
+
+    Returns:
+        What has to be sent, which is noted as unsettled already.
+    """
+    by_row: dict[bytes, list[Waiting]] = {}
+    for waiting in window:
+        by_row.setdefault(waiting.row, []).append(waiting)
+    known = ledger.read_rows(by_row.keys())
+    touched: dict[int, dict[bytes, _Touched]] = defaultdict(dict)
+    changed: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    seen: list[bytes] = []
+    told: list[tuple[Waiting, Says]] = []
+    for row, events in by_row.items():
+        before = known.get(row, b"")
+        if len(events) == 1 and events[0].event.whole() == before:
+            events[0].tally.unchanged += len(events[0].event.named)
+        else:
+            says = _follow(before, events, touched, shorten)
+            told += ((waiting, says) for waiting in events)
+            if (after := encode_says(says)) != before:
+                changed[events[0].event.plan.source][row] = after
+                continue
+        if events[0].event.plan.source in overwriting:
+            seen.append(row)
+    for source, says_of_rows in changed.items():
+        ledger.write_rows(source, run, says_of_rows)
+    ledger.mark_seen(run, seen)
+    decisions, counts = _decide(ledger, touched)
+    _count_outcomes(told, decisions, counts)
+    return decisions
+
+
+def _follow(
+    before: bytes,
+    events: list[Waiting],
+    touched: Mapping[int, dict[bytes, _Touched]],
+    shorten: Callable[[bytes], bytes],
+) -> Says:
+    """Apply the events of one row in their order, and note which identities they touch."""
+    says = decode_says(before)
+    for _, event, _ in events:
+        after = event.apply(says, shorten)
+        for statement in after ^ says:
+            if statement.stance == Stance.ASKED:
+                continue
+            entry = _touch(touched, statement.list_number, statement.identity, event.line)
+            sign = 1 if statement in after else -1
+            change = change_of(statement)
+            entry.contributors += sign * change.contributors
+            entry.refusers += sign * change.refusers
+            leaves = change.contributors * sign < 0
+            refused = change.refusers * sign > 0
+            if (leaves or refused) and event.cause is not None:
+                entry.cause = max(entry.cause, event.cause)
+                entry.asked = entry.asked or refused
+        if event.kind is Kind.DELETED:
+            _ask(event, says, touched, shorten)
+        says = after
+    return says
+
+
+def _ask(
+    event: Event, says: Says, touched: Mapping[int, dict[bytes, _Touched]], shorten: Callable[[bytes], bytes]
+) -> None:
+    """Note what a deleted row names besides what it contributed, unless that was asked before."""
+    asked = {(s.list_number, s.identity) for s in says if s.stance == Stance.ASKED}
+    for list_number, _, identity in event.named:
+        if (list_number, shorten(identity)) not in asked:
+            entry = _touch(touched, list_number, identity, event.line)
+            entry.asked = True
+            entry.cause = max(entry.cause, Cause.DELETE)
+
+
+def _decide(
+    ledger: Ledger, touched: Mapping[int, dict[bytes, _Touched]]
+) -> tuple[Decisions, dict[int, dict[bytes, Count]]]:
+    decisions: Decisions = {}
+    counts: dict[int, dict[bytes, Count]] = {}
+    for number, of_list in touched.items():
+        before = ledger.read_members(number, of_list.keys())
+        after = counts[number] = {}
+        decided = decisions[number] = {}
+        difference = 0
+        for identity, entry in of_list.items():
+            was = before.get(identity, NOBODY)
+            now = after[identity] = Count(was.contributors + entry.contributors, was.refusers + entry.refusers)
+            difference += now.on_list - was.on_list
+            operation = decide(was, now, asked=entry.asked)
+            if operation is not None:
+                cause = entry.cause if operation is Operation.REMOVE else None
+                decided[identity] = Decision(operation, cause, entry.line)
+        ledger.write_members(number, {i: now for i, now in after.items() if now != before.get(i, NOBODY)})
+        ledger.write_unsettled(number, {i: decision.operation for i, decision in decided.items()})
+        if difference:
+            ledger.catalogue.change_members(number, difference)
+    return decisions, counts
+
+
+def _touch(touched: Mapping[int, dict[bytes, _Touched]], number: int, identity: bytes, line: int) -> _Touched:
+    entry = touched[number].get(identity)
+    if entry is None:
+        entry = touched[number][identity] = _Touched(line)
+    entry.line = min(entry.line, line)
+    return entry
+
+
+def _count_outcomes(
+    told: list[tuple[Waiting, Says]], decisions: Decisions, counts: Mapping[int, Mapping[bytes, Count]]
+) -> None:
+    """Count what became of each identity that a record named."""
+    added: set[tuple[int, bytes]] = set()
+    for (_, event, tally), says in told:
+        if event.kind in {Kind.DELETED, Kind.EXCLUDED}:
+            tally.named_for_removal += len(event.named)
+        elif event.kind is Kind.REFUSED:
+            tally.refused += len(event.named)
+        else:
+            contributed = {(s.list_number, s.identity) for s in says if s.stance == Stance.CONTRIBUTES}
+            for list_number, _, identity in event.named:
+                key = (list_number, identity)
+                decision = decisions.get(list_number, {}).get(identity)
+                if key not in contributed or key in added:
+                    tally.duplicates += 1
+                elif counts.get(list_number, {}).get(identity, NOBODY).refusers:
+                    tally.refused += 1
+                elif decision is not None and decision.operation is Operation.ADD:
+                    added.add(key)
+                    tally.added += 1
+                else:
+                    tally.unchanged += 1

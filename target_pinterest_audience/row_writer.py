@@ -1,0 +1,108 @@
+"""Where a row's identities go, once they are read: past the ledger here; by way of the ledger in `upserts`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from target_pinterest_audience.membership import Kind
+from target_pinterest_audience.pinterest import Operation
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.identities import IdentityType
+    from target_pinterest_audience.routing import ListPlan, ListReference
+    from target_pinterest_audience.tally import StreamTally
+
+
+@dataclass(frozen=True, slots=True)
+class StreamShape:
+    """What is known of a stream's rows from its schema and settings.
+
+    Attributes:
+        raw_stream: its name as the tap gives it, which is what STATE speaks of.
+        source: the source that its rows belong to.
+        key_properties: the columns that tell its rows apart; none if each identity is its own row.
+        formats: column → the `format` in its JSON schema, where it has one.
+        columns: identity column → its type.
+        plans: identity column → the list that its identities go to.
+        removes: whether it names people who must not be on the list.
+        overwrites: whether `prune` may remove whom it does not name.
+        tally: counts what becomes of its values.
+    """
+
+    raw_stream: str
+    source: str
+    key_properties: tuple[str, ...]
+    formats: Mapping[str, str]
+    columns: Mapping[str, IdentityType]
+    plans: Mapping[str, ListPlan]
+    removes: bool
+    overwrites: bool
+    tally: StreamTally
+
+
+class Row(NamedTuple):
+    """A record whose identities are read.
+
+    Attributes:
+        kind: what it says of its row.
+        record: the record, for its key.
+        named: the good values in its identity columns, as Pinterest gets them.
+        present: the identity columns that it has, with a good value, a bad one or none.
+        line: its line in the stream.
+    """
+
+    kind: Kind
+    record: Mapping[str, Any]
+    named: Mapping[str, str]
+    present: Collection[str]
+    line: int
+
+
+class RowWriter(Protocol):
+    """Takes the rows of one stream under one schema."""
+
+    def write(self, row: Row) -> None:
+        """Take in a row.
+
+        Raises:
+            TargetError: a batch that it filled could not be delivered.
+        """
+        ...
+
+
+_OPERATIONS: Mapping[Kind, Operation] = {
+    Kind.ARRIVED: Operation.ADD,
+    Kind.GRANTED: Operation.ADD,
+    Kind.REFUSED: Operation.REMOVE,
+    Kind.DELETED: Operation.REMOVE,
+    Kind.EXCLUDED: Operation.REMOVE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AppendingWriter:
+    """Sends every identity that comes: nothing is remembered, so nothing is known of what a row said before."""
+
+    shape: StreamShape
+    references: Mapping[str, ListReference]
+    delivery: Delivery
+
+    def write(self, row: Row) -> None:
+        """See `RowWriter.write`."""
+        operation, tally = _OPERATIONS.get(row.kind), self.shape.tally
+        if operation is None or (row.kind is Kind.DELETED and self.shape.removes):
+            # A deleted row of a stream that removes no longer asks for anything.
+            tally.unchanged += len(row.named)
+            return
+        for column, identity in row.named.items():
+            if self.delivery.put(self.references[column], operation, identity, row.line):
+                tally.duplicates += 1
+            elif row.kind is Kind.REFUSED:
+                tally.refused += 1
+            elif operation is Operation.REMOVE:
+                tally.named_for_removal += 1
+            else:
+                tally.added += 1

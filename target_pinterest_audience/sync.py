@@ -1,0 +1,180 @@
+"""One run: rows come in, identities go out, and STATE leaves when Pinterest has accepted what it covers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.incremental import incremental_streams
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, StreamShape
+from target_pinterest_audience.upserts import Upserts
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.batches import Batch
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.routing import ListReference
+    from target_pinterest_audience.state import StateGate
+
+STATE_PATIENCE_SECONDS: Final = 60.0
+"""How long a STATE waits for batches to fill before they are sent half-full."""
+
+
+class FindLedger(Protocol):
+    """Opens the ledger."""
+
+    def __call__(self, *, create: bool) -> Ledger | None:
+        """Return it; None if there is none and none is to be created."""
+        ...
+
+
+class Sync:
+    """The way of all rows of a run: by way of the ledger or past it, to the lists that they belong to."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        find_ledger: FindLedger,
+        make_upserts: Callable[[Ledger, Delivery], Upserts],
+        gate: StateGate,
+    ) -> None:
+        """Prepare; nothing is opened before a stream needs it.
+
+        Args:
+            delivery: where identities go.
+            find_ledger: opens the ledger.
+            make_upserts: begins a run in the ledger.
+            gate: holds back each STATE until what it covers was accepted.
+        """
+        self._delivery = delivery
+        delivery.accepted = self._accepted
+        self._find_ledger = find_ledger
+        self._make_upserts = make_upserts
+        self._gate = gate
+        self._ledger: Ledger | None = None
+        self._upserts: Upserts | None = None
+        self._appended: set[ListReference] = set()
+        self._upserted: set[ListReference] = set()
+        self._incremental: set[str] = set()
+
+    def append(self, shape: StreamShape) -> RowWriter:
+        """Make ready for a stream whose identities are all sent.
+
+        Raises:
+            ConfigurationError: the ledger knows one of its lists: what is sent past it could never be removed.
+            TargetError: a list cannot be looked up, or the ledger not be read.
+        """
+        ledger = self._ledger or self._find_ledger(create=False)
+        self._ledger = ledger
+        for plan in shape.plans.values():
+            found = self._delivery.open(plan)
+            known = plan.reference in self._upserted
+            if ledger is not None:
+                known = known or ledger.catalogue.pinned(str(plan.reference)) is not None
+                known = known or (found is not None and ledger.catalogue.list_of_id(found.id) is not None)
+            if known:
+                msg = (
+                    f"{plan.reference} is kept in step by the ledger, and `load_method: append-only` would send people "
+                    "past it who could then never be removed. Use `upsert`, or another list."
+                )
+                raise ConfigurationError(msg)
+            self._appended.add(plan.reference)
+        return AppendingWriter(shape, {column: plan.reference for column, plan in shape.plans.items()}, self._delivery)
+
+    def upsert(self, shape: StreamShape) -> RowWriter:
+        """Make ready for a stream whose rows the ledger remembers.
+
+        Raises:
+            TargetError: the ledger, a lock or a list cannot be had.
+        """
+        for plan in shape.plans.values():
+            if plan.reference in self._appended:
+                msg = (
+                    f"{plan.reference} is fed by streams of `load_method: append-only` and of another one. Use one "
+                    "method for all streams that feed a list."
+                )
+                raise ConfigurationError(msg)
+            self._upserted.add(plan.reference)
+        if self._upserts is None:
+            self._ledger = self._ledger or self._find_ledger(create=True)
+            assert self._ledger is not None  # noqa: S101 - it was to be made
+            self._upserts = self._make_upserts(self._ledger, self._delivery)
+        return self._upserts.open(shape)
+
+    def note_incremental(self, raw_stream: str) -> None:
+        """Note that a stream shows signs of an incremental read."""
+        self._incremental.add(raw_stream)
+
+    def hold_state(self, value: Any, line: int) -> None:  # noqa: ANN401 - any JSON value
+        """Take a STATE in; it leaves as soon as everything before it was accepted.
+
+        Raises:
+            TargetError: it kept a former one waiting for too long, and a batch could not be delivered.
+        """
+        self._incremental.update(incremental_streams(value))
+        newest = max([*self._delivery.first_lines, *(self._window or ())], default=None)
+        self._gate.arrived(value, line, newest)
+        self._gate.release(self._oldest_line)
+        self.tick()
+
+    def tick(self) -> None:
+        """Look up rows, and send half-full batches, that have waited for too long. To be called twice a second or so.
+
+        Raises:
+            TargetError: the ledger fails, or a batch could not be delivered.
+        """
+        if self._upserts is not None:
+            self._upserts.tick()
+            self._gate.release(self._oldest_line)
+        line = self._gate.overdue(STATE_PATIENCE_SECONDS)
+        if line is not None:
+            self.flush(before_line=line)
+
+    def flush(self, before_line: int | None = None) -> None:
+        """Look up and send what waits, full batch or not.
+
+        Args:
+            before_line: only to lists where something from before this line of the stream waits; None: to all.
+
+        Raises:
+            TargetError: the ledger fails, or a batch could not be delivered.
+        """
+        if self._upserts is not None:
+            self._upserts.flush()
+        self._delivery.flush(before_line)
+        self._gate.release(self._oldest_line)
+
+    def finish(self) -> None:
+        """Send all that waits, see to the audiences, and note that the run ended cleanly.
+
+        Raises:
+            TargetError: a batch could not be delivered, or an audience not be asked for.
+        """
+        self.flush()
+        self._delivery.finish()
+        if self._upserts is not None:
+            self._upserts.end(self._incremental)
+
+    def close(self) -> None:
+        """Let go of the ledger and its locks."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def summary(self) -> Iterator[str]:
+        """Yield a sentence for each list."""
+        return self._delivery.summary()
+
+    @property
+    def _window(self) -> tuple[int, int] | None:
+        return self._upserts.lines if self._upserts is not None else None
+
+    @property
+    def _oldest_line(self) -> int | None:
+        """The earliest line of the stream that is not delivered yet; None if everything is."""
+        return min([*self._delivery.first_lines, *(self._window or ())], default=None)
+
+    def _accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
+        if self._upserts is not None:
+            self._upserts.accepted(reference, customer_list_id, batch)
+        self._gate.release(self._oldest_line)

@@ -1,0 +1,200 @@
+"""The rows that go by way of the ledger: each becomes an event of its row, and what changed is sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.bookkeeping import Bookkeeper
+from target_pinterest_audience.ceiling import Ceilings
+from target_pinterest_audience.keys import RowDigester
+from target_pinterest_audience.ledger.catalogue import Feed
+from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity, unpack_identity
+from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.reconciler import Reconciler
+from target_pinterest_audience.row_writer import Row, StreamShape
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.batches import Batch
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.routing import ListReference
+    from target_pinterest_audience.settings import Settings
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was read for one list from one source."""
+
+    overwrites: bool = False
+    rows: int = 0
+    raw_streams: set[str] = field(default_factory=set)
+
+
+class Upserts:
+    """All streams of a run whose rows the ledger remembers."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        delivery: Delivery,
+        logger: logging.Logger,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        """Begin a run in the ledger.
+
+        Args:
+            ledger: the ledger.
+            settings: the settings.
+            delivery: where what changed goes.
+            logger: told what the ledger does not know.
+            clock: seconds that only ever grow.
+            now: seconds since 1970.
+        """
+        self._ledger = ledger
+        self._delivery = delivery
+        self._book = Bookkeeper(ledger, settings, delivery, logger, now)
+        self._ceilings = Ceilings(settings.max_removal_percent, self._book.explain, self._book.members_at_start)
+        self._run = self._book.begin_run()
+        self._reconciler = Reconciler(ledger, self._run, self._book.digester.shorten, self._ceilings, self._send, clock)
+        self._readings: dict[tuple[int, int], _Reading] = {}
+        self._resent: set[int] = set()
+
+    def open(self, shape: StreamShape) -> LedgerWriter | KeylessLedgerWriter:
+        """Make ready for a stream: nobody else writes to its lists or its source from now on.
+
+        What former runs were about to send to these lists is sent first: they cannot know whether it arrived.
+
+        Raises:
+            TargetError: the ledger, a lock or a list cannot be had, or the key of the source has changed.
+        """
+        book = self._book
+        book.lock_source(shape.source)
+        lists = {column: book.open_list(plan) for column, plan in shape.plans.items()}
+        keyed = bool(shape.key_properties)
+        columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
+        of_columns = lists if keyed else {f"({kind.name})": lists[name] for name, kind in shape.columns.items()}
+        plan, slots = book.open_source(shape.source, list(shape.key_properties), columns, of_columns)
+        for number in book.lists_of_source(plan.source):
+            self._resend(number)
+        reading = [self._readings.setdefault((number, plan.source), _Reading()) for number in plan.lists]
+        for each in reading:
+            each.raw_streams.add(shape.raw_stream)
+            each.overwrites = shape.overwrites
+        if shape.overwrites:
+            self._reconciler.overwriting.add(plan.source)
+        if keyed:
+            digest = book.digester.rows(shape.source, shape.key_properties, shape.formats)
+            targets = {column: (lists[column], slot) for column, slot in slots.items()}
+            return LedgerWriter(shape, plan, targets, digest, self._reconciler, reading)
+        plans = {
+            column: Plan(plan.source, frozenset({lists[column]}), plan.types, frozenset({slots[f"({kind.name})"]}))
+            for column, kind in shape.columns.items()
+        }
+        return KeylessLedgerWriter(shape, plans, book.digester.identities(shape.source), self._reconciler, reading)
+
+    def _resend(self, number: int) -> None:
+        if number not in self._resent:
+            self._resent.add(number)
+            for identity, operation in self._ledger.unsettled(number):
+                self._delivery.put(self._book.reference(number), operation, unpack_identity(identity), line=0)
+
+    def _send(self, list_number: int, operation: Operation, identity: str, line: int) -> None:
+        self._delivery.put(self._book.reference(list_number), operation, identity, line)
+
+    def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
+        """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
+        self._book.accepted(reference, customer_list_id, batch)
+
+    @property
+    def lines(self) -> tuple[int, int] | None:
+        """The first and the last line of the stream that wait to be looked up; None if none do."""
+        return self._reconciler.lines
+
+    def tick(self) -> None:
+        """Look up what has waited for long enough. Raises as `flush` does."""
+        self._reconciler.tick()
+
+    def flush(self) -> None:
+        """Look up what waits, and hand on what changed.
+
+        Raises:
+            TargetError: the ledger fails, too many would be removed, or a batch could not be delivered.
+        """
+        self._reconciler.flush()
+
+    def end(self, incremental: set[str]) -> None:
+        """Note that the run ended cleanly.
+
+        Args:
+            incremental: the streams, by their raw names, that showed signs of an incremental read.
+        """
+        feeds = [
+            Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites)
+            for (number, source), each in self._readings.items()
+        ]
+        self._book.end_run(self._run, feeds, self._ceilings.derived)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerWriter:
+    """Takes the rows of a stream whose key tells them apart."""
+
+    shape: StreamShape
+    plan: Plan
+    targets: Mapping[str, tuple[int, int]]
+    """Column → the list that its identities go to, and its slot."""
+    digest: RowDigester
+    reconciler: Reconciler
+    readings: list[_Reading]
+
+    def write(self, row: Row) -> None:
+        """See `RowWriter.write`."""
+        named = tuple(Named(*self.targets[column], pack_identity(identity)) for column, identity in row.named.items())
+        named = _not_lifted(named, row.kind, self.shape)
+        _count_row(row.kind, self.readings)
+        whole = len(row.present) == len(self.targets)
+        present = self.plan.slots if whole else frozenset(self.targets[column][1] for column in row.present)
+        event = Event(row.kind, named, present, self.plan, row.line)
+        self.reconciler.put(self.digest(row.record), event, self.shape.tally)
+
+
+@dataclass(frozen=True, slots=True)
+class KeylessLedgerWriter:
+    """Takes the rows of a stream without a key: each identity is its own row."""
+
+    shape: StreamShape
+    plans: Mapping[str, Plan]
+    """Column → the plan for its identities."""
+    digest: Callable[[bytes], bytes]
+    reconciler: Reconciler
+    readings: list[_Reading]
+
+    def write(self, row: Row) -> None:
+        """See `RowWriter.write`."""
+        _count_row(row.kind, self.readings)
+        for column, identity in row.named.items():
+            plan = self.plans[column]
+            (number,), (slot,) = plan.lists, plan.slots
+            packed = pack_identity(identity)
+            named = _not_lifted((Named(number, slot, packed),), row.kind, self.shape)
+            event = Event(row.kind, named, plan.slots, plan, row.line)
+            self.reconciler.put(self.digest(packed), event, self.shape.tally)
+
+
+def _count_row(kind: Kind, readings: list[_Reading]) -> None:
+    if kind is not Kind.DELETED:
+        for reading in readings:
+            reading.rows += 1
+
+
+def _not_lifted(named: tuple[Named, ...], kind: Kind, shape: StreamShape) -> tuple[Named, ...]:
+    """Leave out what a deleted row of a stream that removes names: it lifts its refusals, and asks for nothing."""
+    if kind is Kind.DELETED and shape.removes:
+        shape.tally.unchanged += len(named)
+        return ()
+    return named
