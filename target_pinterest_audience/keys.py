@@ -37,13 +37,13 @@ def canonical(value: object, text_format: str | None = None) -> bytes:
         value: what the record holds; any JSON value, or what a Parquet file holds.
         text_format: the `format` of the column's JSON schema, which says whether text is a moment.
     """
+    if type(value) is int:
+        return b"n%d" % value
     if isinstance(value, str):
         moment = _moment(value, text_format)
         return b"s" + value.encode("utf-8", "surrogatepass") if moment is None else b"t" + moment.encode()
     if isinstance(value, bool):
         return b"b1" if value else b"b0"
-    if isinstance(value, int):
-        return b"n%d" % value
     if isinstance(value, (Decimal, float)):
         return _canonical_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
     if isinstance(value, (date, time)):
@@ -125,17 +125,17 @@ class RowDigester:
 
     def __init__(self, begun: hashlib.blake2b, key_properties: Sequence[str], formats: Mapping[str, str]) -> None:
         """Take over a digest that has begun with the source; see `Digester.rows`."""
-        self._names = sorted(key_properties)
-        self._formats = [formats.get(name) for name in self._names]
+        self._columns = [(name, formats.get(name)) for name in sorted(key_properties)]
         self._begun = begun
-        _update(begun, (name.encode() for name in self._names))
+        _update(begun, (name.encode() for name, _ in self._columns))
 
     def __call__(self, record: Mapping[str, Any]) -> bytes:
         """Return the digest of a row, which has a value for every key property."""
-        values = (
-            canonical(record[name], text_format) for name, text_format in zip(self._names, self._formats, strict=True)
-        )
-        return _digest(self._begun, values)
+        digest = self._begun.copy()
+        for name, text_format in self._columns:
+            part = canonical(record[name], text_format)
+            digest.update(b"%d:%b" % (len(part), part))
+        return digest.digest()
 
 
 def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:
@@ -147,5 +147,4 @@ def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:
 def _update(digest: hashlib.blake2b, parts: Iterable[bytes]) -> None:
     """Feed parts so that no two sequences of parts are fed alike."""
     for part in parts:
-        digest.update(b"%d:" % len(part))
-        digest.update(part)
+        digest.update(b"%d:%b" % (len(part), part))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 import msgspec
@@ -50,6 +50,7 @@ class Stance(IntEnum):
     """A deleted row named it, and its removal was asked for; kept as a keyed digest, so that it is asked for once."""
 
 
+_CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
 _REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
 
 
@@ -71,8 +72,10 @@ _decode: Final = msgspec.msgpack.Decoder(list[Statement]).decode
 
 
 def encode_says(says: Collection[Statement]) -> bytes:
-    """Return the one form of a set of statements; empty for a row that says nothing."""
-    return _encode(sorted(says)) if says else b""
+    """Return the one form of statements that are all different; empty for a row that says nothing."""
+    if len(says) > 1:
+        says = sorted(says)
+    return _encode(tuple(says)) if says else b""
 
 
 def decode_says(encoded: bytes) -> Says:
@@ -80,16 +83,26 @@ def decode_says(encoded: bytes) -> Says:
     return frozenset(_decode(encoded)) if encoded else frozenset()
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What happened to a row."""
 
-    ARRIVED = "it is there, and contributes what it names"
-    GRANTED = "the same, and its consent column says yes"
-    REFUSED = "its consent column says no"
-    DELETED = "it is deleted"
-    EXCLUDED = "it is in a stream of `operation: remove`"
-    SEEN = "it is there, but too bad to be read"
-    ABSENT = "a complete run did not name it"
+    ARRIVED = 1
+    """It is there, and contributes what it names."""
+    GRANTED = 2
+    """The same, and its consent column says yes."""
+    REFUSED = 3
+    """Its consent column says no."""
+    DELETED = 4
+    """It is deleted."""
+    EXCLUDED = 5
+    """It is in a stream of `operation: remove`."""
+    SEEN = 6
+    """It is there, but too bad to be read."""
+    ABSENT = 7
+    """A complete run did not name it."""
+
+
+CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
 
 
 class Cause(IntEnum):
@@ -176,8 +189,10 @@ class Event(NamedTuple):
 
     def whole(self) -> bytes | None:
         """Return what the row says if it says nothing but what this record names; None if that cannot be told."""
-        if self.kind in {Kind.ARRIVED, Kind.GRANTED} and self.present == self.plan.slots:
-            return encode_says({Statement(n.list_number, n.slot, Stance.CONTRIBUTES, n.identity) for n in self.named})
+        if self.kind in CONTRIBUTING and self.present == self.plan.slots:
+            return encode_says(
+                [Statement(number, slot, _CONTRIBUTES, identity) for number, slot, identity in self.named]
+            )
         return None
 
     def apply(self, says: Says, shorten: Callable[[bytes], bytes]) -> Says:
@@ -194,7 +209,7 @@ class Event(NamedTuple):
         return self._kept(says) | self._said(says, shorten)
 
     def _kept(self, says: Says) -> Says:
-        if self.kind in {Kind.ARRIVED, Kind.GRANTED}:
+        if self.kind in CONTRIBUTING:
             replaced = self.plan.replaces(self.present)
             stays = {Stance.REFUSES} if self.kind is Kind.ARRIVED else frozenset()
             return frozenset(

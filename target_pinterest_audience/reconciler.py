@@ -17,6 +17,7 @@ from target_pinterest_audience.membership import (
     Kind,
     Says,
     Stance,
+    Statement,
     change_of,
     decide,
     decode_says,
@@ -25,6 +26,8 @@ from target_pinterest_audience.membership import (
 )
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.tally import StreamTally
+
+_REMOVING: Final = frozenset({Kind.DELETED, Kind.EXCLUDED})
 
 WINDOW_ROWS: Final = 50_000
 """How many events are looked up together at most: the more, the fewer pages of a big ledger are read and written."""
@@ -166,18 +169,29 @@ def absorb(
     touched: dict[int, dict[bytes, _Touched]] = defaultdict(dict)
     changed: dict[int, dict[bytes, bytes]] = defaultdict(dict)
     seen: list[bytes] = []
-    told: list[tuple[Waiting, Says]] = []
-    for row, events in by_row.items():
+    told: list[tuple[Waiting, Says | None]] = []
+    # In the order of the ledger's tables, so that the ledger need not sort again.
+    for row in sorted(by_row):
+        events = by_row[row]
         before = known.get(row, b"")
-        if len(events) == 1 and events[0].event.whole() == before:
-            events[0].tally.unchanged += len(events[0].event.named)
+        event = events[-1].event
+        whole = event.whole() if len(events) == 1 else None
+        if whole == before:
+            after = before
+            events[-1].tally.unchanged += len(event.named)
+        elif whole is not None and not before:
+            after = whole
+            for number, _, identity in event.named:
+                _touch(touched, number, identity, event.line).contributors += 1
+            told.append((events[-1], None))
         else:
             says = _follow(before, events, touched, shorten)
-            told += ((waiting, says) for waiting in events)
-            if (after := encode_says(says)) != before:
-                changed[events[0].event.plan.source][row] = after
-                continue
-        if events[0].event.plan.source in overwriting:
+            after = encode_says(says)
+            told += ((waiting, says) for waiting in events[:-1])
+            told.append((events[-1], None))
+        if after != before:
+            changed[event.plan.source][row] = after
+        elif event.plan.source in overwriting:
             seen.append(row)
     for source, says_of_rows in changed.items():
         ledger.write_rows(source, run, says_of_rows)
@@ -238,7 +252,8 @@ def _decide(
         after = counts[number] = {}
         decided = decisions[number] = {}
         difference = 0
-        for identity, entry in of_list.items():
+        for identity in sorted(of_list):
+            entry = of_list[identity]
             was = before.get(identity, NOBODY)
             now = after[identity] = Count(was.contributors + entry.contributors, was.refusers + entry.refusers)
             difference += now.on_list - was.on_list
@@ -262,26 +277,36 @@ def _touch(touched: Mapping[int, dict[bytes, _Touched]], number: int, identity: 
 
 
 def _count_outcomes(
-    told: list[tuple[Waiting, Says]], decisions: Decisions, counts: Mapping[int, Mapping[bytes, Count]]
+    told: list[tuple[Waiting, Says | None]], decisions: Decisions, counts: Mapping[int, Mapping[bytes, Count]]
 ) -> None:
-    """Count what became of each identity that a record named."""
+    """Count what became of each identity that a record named.
+
+    Args:
+        told: each event, and what its row says in the end; None for a row's last event, which has the last word.
+        decisions: what is sent.
+        counts: list number → identity → its count in the end, where it was touched.
+    """
     added: set[tuple[int, bytes]] = set()
     for (_, event, tally), says in told:
-        if event.kind in {Kind.DELETED, Kind.EXCLUDED}:
+        if event.kind in _REMOVING:
             tally.named_for_removal += len(event.named)
-        elif event.kind is Kind.REFUSED:
+            continue
+        if event.kind is Kind.REFUSED:
             tally.refused += len(event.named)
-        else:
-            contributed = {(s.list_number, s.identity) for s in says if s.stance == Stance.CONTRIBUTES}
-            for list_number, _, identity in event.named:
-                key = (list_number, identity)
-                decision = decisions.get(list_number, {}).get(identity)
-                if key not in contributed or key in added:
-                    tally.duplicates += 1
-                elif counts.get(list_number, {}).get(identity, NOBODY).refusers:
-                    tally.refused += 1
-                elif decision is not None and decision.operation is Operation.ADD:
-                    added.add(key)
-                    tally.added += 1
-                else:
-                    tally.unchanged += 1
+            continue
+        for number, slot, identity in event.named:
+            superseded = says is not None and Statement(number, slot, Stance.CONTRIBUTES, identity) not in says
+            if superseded or (number, identity) in added:
+                tally.duplicates += 1
+            elif number in counts and counts[number].get(identity, NOBODY).refusers:
+                tally.refused += 1
+            elif _is_added(decisions, number, identity):
+                added.add((number, identity))
+                tally.added += 1
+            else:
+                tally.unchanged += 1
+
+
+def _is_added(decisions: Decisions, number: int, identity: bytes) -> bool:
+    decision = decisions[number].get(identity) if number in decisions else None
+    return decision is not None and decision.operation is Operation.ADD

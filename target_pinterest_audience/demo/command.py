@@ -21,7 +21,7 @@ from target_pinterest_audience.emulator import Emulator
 _ACCOUNT: Final = "549755885175"
 _TOKEN: Final = "demo-token"  # noqa: S105 - opens nothing but the emulator
 _PROCESSING_SECONDS: Final = 0.5
-_SHOWN_SETTINGS: Final = ("ad_account_id", "load_method", "batch_size_rows")
+_SHOWN_SETTINGS: Final = ("ad_account_id", "batch_size_rows")
 _SAMPLE_LINES: Final = (2, 3, 14, 18, 28, 43)
 
 
@@ -36,12 +36,16 @@ def demo() -> None:
         msg = "The demo needs the extra `emulator`. In a clone: pip install '.[emulator]'"
         raise click.ClickException(msg)
     with tempfile.TemporaryDirectory(prefix="pinterest-audience-demo-") as folder:
-        stream = Path(folder) / "customers.singer"
-        stream.write_text("\n".join(customers.messages()) + "\n", encoding="utf-8")
-        _show_stream(stream)
+        today, tomorrow = Path(folder) / "customers.singer", Path(folder) / "next-day.singer"
+        today.write_text("\n".join(customers.messages()) + "\n", encoding="utf-8")
+        tomorrow.write_text("\n".join(customers.messages(next_day=True)) + "\n", encoding="utf-8")
+        _show_stream(today)
         emulator = Emulator(access_token=_TOKEN, ad_account_id=_ACCOUNT, processing_seconds=_PROCESSING_SECONDS)
         with emulator:
-            _run_target(Path(folder), stream, emulator.url)
+            config = _configure(Path(folder), emulator.url)
+            _run_target(config, today)
+            _show_requests(emulator)
+            _show_next_day(emulator, config, tomorrow)
             _show_pinterest(emulator)
 
 
@@ -66,25 +70,34 @@ def _show_stream(stream: Path) -> None:
     click.echo("   Ten rows are marked as deleted: their values are to be removed from the list, and never added.")
 
 
-def _run_target(folder: Path, stream: Path, url: str) -> None:
-    """Run the target as a process of its own, as a pipeline does, and show its log.
-
-    Raises:
-        ClickException: it did not end well.
-    """
+def _configure(folder: Path, url: str) -> Path:
     config = {
         "ad_account_id": _ACCOUNT,
         "access_token": _TOKEN,
         "api_url": url,
-        "load_method": "append-only",
         "batch_size_rows": 1_000,
         "initial_backoff_ms": 10,
-        "credentials_file": str(folder / "credentials.json"),
+        "ledger_url": f"sqlite:///{folder / 'ledger.db'}",
     }
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    _title(2, "The run: target-pinterest-audience --config config.json < customers.singer")
+    path = folder / "config.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    _title(2, "The first run: target-pinterest-audience --config config.json < customers.singer")
     click.echo(f"   config.json: {json.dumps({key: config[key] for key in _SHOWN_SETTINGS})[:-1]}, ...}}")
-    command = [sys.executable, "-m", "target_pinterest_audience", "--config", str(folder / "config.json")]
+    return path
+
+
+def _run_target(config: Path, stream: Path, *, only: tuple[str, ...] = ("",)) -> None:
+    """Run the target as a process of its own, as a pipeline does, and show its log.
+
+    Args:
+        config: its configuration.
+        stream: what it reads.
+        only: the beginnings of the lines to show.
+
+    Raises:
+        ClickException: it did not end well.
+    """
+    command = [sys.executable, "-m", "target_pinterest_audience", "--config", str(config)]
     environment = {key: value for key, value in os.environ.items() if not key.endswith("LOGLEVEL")}
     started = time.monotonic()
     with stream.open("rb") as source:
@@ -95,7 +108,8 @@ def _run_target(folder: Path, stream: Path, url: str) -> None:
     for line in done.stderr.splitlines():
         parts = [part.strip() for part in line.split("|", 3)]
         logger, message = (parts[2], parts[3]) if len(parts) > 3 else ("", line)  # noqa: PLR2004 - time, level, logger
-        if logger == "target-pinterest-audience" and not message.startswith("Reader"):
+        shown = message.startswith(only) and not message.startswith("Reader")
+        if done.returncode or (logger == "target-pinterest-audience" and shown):
             click.echo(f"   {message}")
     if done.returncode:
         msg = f"The target ended with exit code {done.returncode}."
@@ -104,7 +118,7 @@ def _run_target(folder: Path, stream: Path, url: str) -> None:
     click.echo(f"   {done.stdout.splitlines()[-1]}")
 
 
-def _show_pinterest(emulator: Emulator) -> None:
+def _show_requests(emulator: Emulator) -> None:
     backend = emulator.backend
     _title(3, "What Pinterest received (POST makes a list or an audience, PATCH adds to a list or removes from it)")
     for (method, path), count in Counter((call.method, call.path) for call in backend.calls).items():
@@ -114,9 +128,29 @@ def _show_pinterest(emulator: Emulator) -> None:
     click.echo(f'   the first request\'s records: "{records[:90]}..."')
     plain = sum("@" in json.dumps(call.request) for call in backend.calls)
     click.echo(f"   requests with a plain address in them: {plain}")
-    _title(4, "What exists now: a list, which holds the people, and an audience, which campaigns target")
+
+
+def _show_next_day(emulator: Emulator, config: Path, stream: Path) -> None:
+    _title(4, "The next day: all rows are read again. Two are not what they were")
+    click.echo(f'   customer {customers.MOVED} has another address: {{"email": "{customers.NEW_ADDRESS}", ...}}')
+    click.echo(f'   customer {customers.GONE} was deleted, and a delete has only the key: {{"id": {customers.GONE}, ...}}')
+    before = len(emulator.backend.writes())
+    _run_target(config, stream, only=("customers: 2,000", "customer list"))
+    click.echo("   What Pinterest received, since the ledger remembers what each row said (as digests):")
+    for call in emulator.backend.writes()[before:]:
+        request = call.request or {}
+        count = len(str(request.get("records")).split(","))
+        click.echo(f"   {call.method}: {request.get('operation_type')} {count}")
+
+
+def _show_pinterest(emulator: Emulator) -> None:
+    backend = emulator.backend
+    _title(5, "What exists now: a list, which holds the people, and an audience, which campaigns target")
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(each.status == "INITIALIZING" for each in backend.audiences()):
+    busy = {"INITIALIZING", "PROCESSING"}
+    while time.monotonic() < deadline and any(
+        each.status in busy for each in (*backend.audiences(), *backend.customer_lists())
+    ):
         time.sleep(0.05)
     for each in backend.customer_lists():
         members = len(backend.members(each.id))

@@ -12,6 +12,12 @@ from typing import Any, Final
 CUSTOMERS: Final = 2_000
 STREAM: Final = "customers"
 
+MOVED: Final = 1
+"""The customer whose address changes the next day."""
+NEW_ADDRESS: Final = "bjorn@example.org"
+GONE: Final = 2
+"""The customer who is deleted the next day."""
+
 _FIRST: Final = ("Ada", "Björn", "Chloé", "Dmitri", "Emeka", "Fatima", "Grace", "Hiro", "Inés", "Jonas")
 _LAST: Final = ("Adeyemi", "Berg", "Castro", "Dubois", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen")
 _DOMAINS: Final = ("example.com", "example.org", "mail.example.net")
@@ -19,8 +25,13 @@ _NULLABLE: Final = {"type": ["string", "null"]}
 _BAD_ADDRESSES: Final = ("no address", "ada@localhost", "ada@@example.com", "ada,bob@example.com", '"Ada"@example.com')
 
 
-def messages() -> Iterator[str]:
-    """Yield the stream, a Singer message a line."""
+def messages(*, next_day: bool = False) -> Iterator[str]:
+    """Yield the stream, a Singer message a line.
+
+    Args:
+        next_day: whether a day has passed: one customer has another address, and one is deleted. A tap that reads
+            PostgreSQL's log knows only the key of a deleted row.
+    """
     schema = {
         "type": "object",
         "properties": {
@@ -37,8 +48,12 @@ def messages() -> Iterator[str]:
     addresses: list[str] = []
     for number in range(1, CUSTOMERS + 1):
         record = _customer(number, addresses, chance)
+        if next_day and number == MOVED:
+            record["email"] = NEW_ADDRESS
+        if next_day and number == GONE:
+            record = {"id": number, "_sdc_deleted_at": "2026-11-22T06:00:00+00:00"}
         yield _line(type="RECORD", stream=STREAM, record=record)
-        if number % 500 == 0:
+        if number % 500 == 0 and "updated_at" in record:
             bookmark = {"replication_key": "updated_at", "replication_key_value": record["updated_at"]}
             yield _line(type="STATE", value={"bookmarks": {STREAM: bookmark}})
 

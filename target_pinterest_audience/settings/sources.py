@@ -63,6 +63,8 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
         msg = f"{directory / '.env'} cannot be read, or is not UTF-8 text."
         raise ConfigurationError(msg) from None
     names = [name.removeprefix(prefix).lower() for name in variables if name.startswith(prefix)]
+    if "MELTANO_UTILITY_NAME" in variables:
+        names = _without_splinters(names, schema)
     # The SDK reads the log level by the same prefix; Meltano adds extras of its own that begin with an underscore.
     refuse_unknown([name for name in names if name != "loglevel" and name[:1] != "_"], schema["properties"])
     config: dict[str, Any] = {}
@@ -71,6 +73,29 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
         if text is not None:
             config[name] = _parse(name, text, rules.get("type", "string"))
     return config
+
+
+def _without_splinters(names: list[str], schema: Mapping[str, Any]) -> list[str]:
+    """Leave out the variables that Meltano makes of the single values inside an object setting in meltano.yml.
+
+    A utility gets them whether or not it gets the whole object too; their names cannot be brought back to keys.
+
+    Raises:
+        ConfigurationError: the whole object did not come.
+    """
+    objects = [name for name, rules in schema["properties"].items() if "object" in rules.get("type", ())]
+    kept = []
+    for name in names:
+        whole = next((each for each in objects if name.startswith(f"{each}_") and name not in schema["properties"]), None)
+        if whole is None:
+            kept.append(name)
+        elif whole not in names:
+            msg = (
+                f"Meltano has broken `{whole}` into single variables, which cannot be put together again. Declare the "
+                "setting with `kind: object` in the utility, as our meltano.yml does, or write it as JSON text."
+            )
+            raise ConfigurationError(msg)
+    return kept
 
 
 def _parse(name: str, text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401 - any JSON value
