@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
@@ -11,6 +12,7 @@ from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
 from target_pinterest_audience.membership import Plan, pack_identity
+from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.settings import MissingLedger
 
@@ -45,8 +47,12 @@ class Bookkeeper:
         self._now = now
         self.digester = Digester(ledger.secret, f"{settings.api_url}\n{settings.ad_account_id}")
         self.members_at_start: dict[int, int] = {}
+        # Shared by all plans: a row can be in a column that another stream of its source brought in later.
+        self._types: dict[int, str] = {}
         self._references: dict[int, ListReference] = {}
         self._numbers: dict[ListReference, int] = {}
+        self._former: set[int] = set()
+        """The lists that were opened because of what the ledger knows, before any stream of this run named them."""
         self.configuration = self.digester.setting("configuration", settings.choice_of_lists)
         """What tells these settings from others that say which rows go to which lists."""
         self._changed_settings: list[str] = []
@@ -96,12 +102,19 @@ class Bookkeeper:
             ConfigurationError: the list cannot be told.
             PinterestError: Pinterest cannot be asked.
         """
-        if plan.reference in self._numbers:
-            self._delivery.open(plan)
-            return self._numbers[plan.reference]
-        self._lock(str(plan.reference))
         catalogue = self._ledger.catalogue
-        pinned = catalogue.pinned(str(plan.reference))
+        if plan.reference not in self._numbers:
+            self._lock(str(plan.reference))
+            pinned = catalogue.pinned(str(plan.reference))
+            if pinned is not None and pinned.number in self._former:
+                self._numbers[plan.reference] = pinned.number
+        if plan.reference in self._numbers:
+            number = self._numbers[plan.reference]
+            if self._references[number] != plan.reference:
+                # Another way to the list would be refused; and this one leads to a list that exists, or must.
+                plan = replace(plan, reference=self._references[number], if_missing=IfMissing.REFUSE)
+            self._delivery.open(plan)
+            return number
         found = self._delivery.open(plan, pinned.customer_list_id if pinned is not None else None)
         if found is not None:
             self._lock(str(ListReference(customer_list_id=found.id)))
@@ -163,12 +176,14 @@ class Bookkeeper:
             reference = _reference_to(entry)
             self._delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.GO_ON, audience=None))
             self._remember(entry, reference)
+            self._former.add(number)
         return self._references[number]
 
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         number = self._numbers.get(reference)
-        if number is None:
+        if number is None or (customer_list_id is None and batch.operation is Operation.ADD):
+            # Without a list nobody was added: they stay unsettled until there is one.
             return
         catalogue = self._ledger.catalogue
         with self._ledger.transaction():
@@ -213,8 +228,8 @@ class Bookkeeper:
             slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
             for number in set(lists.values()):
                 catalogue.feed(source, number)
-            types = catalogue.slot_types()
-        plan = Plan(source, frozenset(lists.values()), types, frozenset(slots.values()))
+            self._types.update(catalogue.slot_types())
+        plan = Plan(source, frozenset(lists.values()), self._types, frozenset(slots.values()))
         return plan, slots
 
     def lock_source(self, name: str) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 ALWAYS_ALLOWED: Final = 10
 """How many people may leave any list, however small it is."""
 
+_EVERYBODY: Final = 100
+
 
 @dataclass(slots=True)
 class Ceilings:
@@ -47,7 +49,9 @@ class Ceilings:
         """Count removals from one list. Raises as `check` does."""
         total = self.derived[number] + leaving
         members = self.members.get(number, 0)
-        if members and total > max(ALWAYS_ALLOWED, members * self.percent // 100):
+        # Who came in this very run can leave too, so that even all of those at the start can be exceeded.
+        limited = members and self.percent < _EVERYBODY
+        if limited and total > max(ALWAYS_ALLOWED, members * self.percent // 100):
             name, suspicion = self.explain(number)
             msg = (
                 f"{total:,} of the {members:,} members of {name} would be removed, since their rows changed or were "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timezone
@@ -19,6 +21,12 @@ else:
 
 ROW_BYTES: Final = 16
 """The size of a row's digest: too long for two rows to share one, by chance or by design."""
+
+_MOST_DIGITS: Final = 4300
+"""How long an integer Python turns into text."""
+
+_FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}0*[1-9]").search
+"""Finds what a moment would lose, so that it would be another row's."""
 
 _READERS: Final[Mapping[str, Callable[[str], datetime | time]]] = {
     "date-time": datetime_fromisoformat,
@@ -50,18 +58,25 @@ def canonical(value: object, text_format: str | None = None) -> bytes:
         return b"t" + _utc(value).encode()
     if isinstance(value, bytes):
         return b"s" + value
-    return b"j" + msgspec.json.encode(value, order="sorted")
+    return b"j" + json.dumps(value, sort_keys=True, default=str).encode()
 
 
 def _canonical_number(value: Decimal) -> bytes:
-    if value.is_finite() and value == value.to_integral_value():
+    if not value.is_finite():
+        return b"n" + str(value).encode()
+    if not value:
+        return b"n0"
+    if abs(value.adjusted()) < _MOST_DIGITS and value == value.to_integral_value():
         return b"n%d" % int(value)
-    return b"n" + format(value.normalize(), "f").encode()
+    # Not `normalize`, which rounds: two long keys would become one.
+    sign, digits, exponent = value.as_tuple()
+    significant = "".join(map(str, digits)).rstrip("0")
+    return b"n" + f"{'-' * sign}{significant}e{int(exponent) + len(digits) - len(significant)}".encode()
 
 
 def _moment(text: str, text_format: str | None) -> str | None:
     reader = _READERS.get(text_format or "")
-    if reader is None:
+    if reader is None or _FINER_THAN_MICROSECONDS(text):
         return None
     try:
         return _utc(reader(text))

@@ -133,7 +133,9 @@ def _show_requests(emulator: Emulator) -> None:
 def _show_next_day(emulator: Emulator, config: Path, stream: Path) -> None:
     _title(4, "The next day: all rows are read again. Two are not what they were")
     click.echo(f'   customer {customers.MOVED} has another address: {{"email": "{customers.NEW_ADDRESS}", ...}}')
-    click.echo(f'   customer {customers.GONE} was deleted, and a delete has only the key: {{"id": {customers.GONE}, ...}}')
+    click.echo(
+        f'   customer {customers.GONE} was deleted, and a delete has only the key: {{"id": {customers.GONE}, ...}}'
+    )
     before = len(emulator.backend.writes())
     _run_target(config, stream, only=("customers: 2,000", "customer list"))
     click.echo("   What Pinterest received, since the ledger remembers what each row said (as digests):")
@@ -148,9 +150,10 @@ def _show_pinterest(emulator: Emulator) -> None:
     _title(5, "What exists now: a list, which holds the people, and an audience, which campaigns target")
     deadline = time.monotonic() + 10
     busy = {"INITIALIZING", "PROCESSING"}
-    while time.monotonic() < deadline and any(
-        each.status in busy for each in (*backend.audiences(), *backend.customer_lists())
-    ):
+    while time.monotonic() < deadline and busy & {
+        *(each.status for each in backend.audiences()),
+        *(each.status for each in backend.customer_lists()),
+    }:
         time.sleep(0.05)
     for each in backend.customer_lists():
         members = len(backend.members(each.id))

@@ -17,6 +17,7 @@ from target_pinterest_audience.ledger.schema import VERSION, missing_steps
 from target_pinterest_audience.membership import NOBODY, Count
 from target_pinterest_audience.pinterest import Operation
 
+_KEYS_AT_ONCE: Final = 500
 _CACHE_KIB: Final = 65_536
 _CHECKPOINT_PAGES: Final = 10_000
 _TYPES: Final = {"blob": "BLOB", "clustered": "WITHOUT ROWID"}
@@ -75,14 +76,11 @@ class SqliteLedger(Ledger):
         run("PRAGMA synchronous = FULL")
         run(f"PRAGMA cache_size = -{_CACHE_KIB}")
         run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        run("PRAGMA temp_store = MEMORY")
         with self.transaction():
             for step in self._missing_steps():
                 for statement in step:
                     run(statement.format(**_TYPES))
             run(f"PRAGMA user_version = {VERSION}")
-        run("CREATE TEMP TABLE asked_rows (row_key BLOB PRIMARY KEY) WITHOUT ROWID")
-        run("CREATE TEMP TABLE asked_identities (identity BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def _missing_steps(self) -> tuple[tuple[str, ...], ...]:
         # In one statement, lest another process makes the tables in between.
@@ -127,11 +125,7 @@ class SqliteLedger(Ledger):
 
     def read_rows(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Ledger.read_rows`."""
-        with self._told():
-            self._ask("asked_rows", rows)
-            return dict(
-                self._connection.execute("SELECT row_key, says FROM asked_rows CROSS JOIN row_says USING (row_key)")
-            )
+        return dict(self._look_up("SELECT row_key, says FROM row_says WHERE row_key IN ({keys})", rows))
 
     def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
         """See `Ledger.write_rows`."""
@@ -147,10 +141,8 @@ class SqliteLedger(Ledger):
 
     def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
         """See `Ledger.mark_seen`."""
-        with self._told():
-            self._connection.executemany(
-                "UPDATE row_says SET seen = ? WHERE row_key = ?", [(run, row) for row in sorted(rows)]
-            )
+        for _ in self._look_up("UPDATE row_says SET seen = ? WHERE row_key IN ({keys})", rows, run):
+            pass
 
     def unseen_rows(self, source: int, before_run: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """See `Ledger.unseen_rows`."""
@@ -167,14 +159,12 @@ class SqliteLedger(Ledger):
 
     def read_members(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
         """See `Ledger.read_members`."""
-        with self._told():
-            self._ask("asked_identities", identities)
-            found = self._connection.execute(
-                "SELECT identity, contributors, refusers FROM asked_identities CROSS JOIN members USING (identity) "
-                "WHERE list = ?",
-                (list_number,),
-            )
-            return {identity: Count(contributors, refusers) for identity, contributors, refusers in found}
+        found = self._look_up(
+            "SELECT identity, contributors, refusers FROM members WHERE list = ? AND identity IN ({keys})",
+            identities,
+            list_number,
+        )
+        return {identity: Count(contributors, refusers) for identity, contributors, refusers in found}
 
     def write_members(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Ledger.write_members`."""
@@ -221,10 +211,23 @@ class SqliteLedger(Ledger):
         with self._told():
             return self._connection.execute(statement, parameters).fetchall()
 
-    def _ask(self, table: str, keys: Collection[bytes]) -> None:
-        """Fill a temporary table in the order of the big one, so that each of its pages is read once."""
-        self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own name
-        self._connection.executemany(f"INSERT INTO {table} VALUES (?)", [(key,) for key in sorted(keys)])  # noqa: S608 - likewise
+    def _look_up(self, statement: str, keys: Collection[bytes], *before: object) -> Iterator[tuple[Any, ...]]:
+        """Run a statement for many keys, some hundred at a time: measured, twice as fast as joining a temporary table.
+
+        Args:
+            statement: with `{keys}` where the keys go.
+            keys: in the order of the table if possible, so that each of its pages is read once.
+            before: the parameters before the keys.
+
+        Yields:
+            The rows of the results.
+        """
+        in_order = sorted(keys)
+        with self._told():
+            for start in range(0, len(in_order), _KEYS_AT_ONCE):
+                some = in_order[start : start + _KEYS_AT_ONCE]
+                marks = ", ".join("?" * len(some))
+                yield from self._connection.execute(statement.format(keys=marks), (*before, *some)).fetchall()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:

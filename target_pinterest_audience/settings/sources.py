@@ -86,7 +86,9 @@ def _without_splinters(names: list[str], schema: Mapping[str, Any]) -> list[str]
     objects = [name for name, rules in schema["properties"].items() if "object" in rules.get("type", ())]
     kept = []
     for name in names:
-        whole = next((each for each in objects if name.startswith(f"{each}_") and name not in schema["properties"]), None)
+        whole = next(
+            (each for each in objects if name.startswith(f"{each}_") and name not in schema["properties"]), None
+        )
         if whole is None:
             kept.append(name)
         elif whole not in names:

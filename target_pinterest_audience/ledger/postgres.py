@@ -1,0 +1,298 @@
+"""A ledger in a PostgreSQL database, which the processes of several machines share."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import psycopg
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.catalogue import Catalogue, secret_of
+from target_pinterest_audience.ledger.holder import Holder, held_by
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema, table_exists
+from target_pinterest_audience.ledger.schema import VERSION, missing_steps
+from target_pinterest_audience.membership import NOBODY, Count
+from target_pinterest_audience.pinterest import Operation
+
+_POLL_SECONDS: Final = 0.2
+_IDLE_LIMIT: Final = "5min"
+"""How long a process that is cut off or suspended within a transaction keeps the others from writing."""
+_DRY_PATIENCE: Final = "900ms"
+"""How long a dry run waits for a row that a run writes: less than the time in which PostgreSQL finds a deadlock by
+default, so that of the two it is the dry run that fails."""
+_WRITER: Final = 0x7069_6E5F_7772_6974
+"""The advisory lock of who writes: the bytes "pin_writ"."""
+_TYPES: Final = {"blob": "BYTEA", "clustered": ""}
+
+_HOLDS: Final = """
+    SELECT pg_backend_pid() = ? AND current_setting('search_path') = ? AND cardinality(?::bigint[]) = (
+        SELECT count(*) FROM pg_catalog.pg_locks JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = pg_backend_pid()
+        AND datname = current_database() AND ((classid::bigint << 32) | objid::bigint) = ANY(?::bigint[])
+    )
+"""
+# A session that is not ours must not get a lock that nobody would let go of.
+_TRY_LOCK: Final = "SELECT CASE WHEN pg_backend_pid() = ? THEN pg_try_advisory_lock(?) END"
+
+
+class PostgresLedger(Ledger):
+    """One process at a time writes, each for the length of a window, as with a SQLite file."""
+
+    def __init__(self, url: str, api_url: str, ad_account_id: str, *, dry: bool = False) -> None:
+        """Open a ledger, and create it unless it exists.
+
+        Args:
+            url: `postgresql://…`.
+            api_url: the API that its lists are at.
+            ad_account_id: the ad account that owns them.
+            dry: whether to create nothing and to commit nothing.
+
+        Raises:
+            LedgerError: the database cannot be used, or its tables come from a newer version.
+            ConfigurationError: the address is none.
+        """
+        self._place = Place(url)
+        self.where = f"The ledger in {self._place}"
+        self._dry = dry
+        self._held: set[int] = set()
+        with self._told():
+            self._connection = self._place.connect()
+        try:
+            with self._told():
+                self._schema = self._begin_session()
+            with self.transaction():
+                self._set_up()
+                self.secret = secret_of(self._query)
+                self.catalogue = Catalogue(self._query, api_url, ad_account_id)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _begin_session(self) -> str:
+        """Prepare the session.
+
+        Returns:
+            The schema of the tables: of temporary ones, if a dry run finds none.
+        """
+        self._backend = self._connection.info.backend_pid
+        schema = SCHEMA if not self._dry or table_exists(self._connection, "schema_version") else "pg_temp"
+        self._set("search_path", schema)
+        # A STATE must not outlive the commit that it speaks of, not even a power cut.
+        if self._connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
+            self._set("synchronous_commit", "on")
+        self._set("idle_in_transaction_session_timeout", "0" if self._dry else _IDLE_LIMIT)
+        if self._dry:
+            self._set("lock_timeout", _DRY_PATIENCE)
+            begin(self._connection)
+        return schema
+
+    def _set(self, name: str, value: str) -> None:
+        self._connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+
+    def _set_up(self) -> None:
+        run = self._connection.execute
+        if not self._dry:
+            make_schema(self._connection)
+        if not table_exists(self._connection, "schema_version"):
+            run("CREATE TABLE schema_version (version INTEGER NOT NULL)")
+            run("INSERT INTO schema_version VALUES (0)")
+            run("CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL)")
+        # The search path passes over a schema that one may not use; the whole name tells that a right is missing.
+        ((version,),) = run(f"SELECT version FROM {self._schema}.schema_version")  # noqa: S608 - our own name
+        for step in missing_steps(version, self.where):
+            for statement in step:
+                run(statement.format(**_TYPES))
+        if version != VERSION:
+            run("UPDATE schema_version SET version = %s", (VERSION,))
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See `Ledger.transaction`."""
+        run = self._connection.execute
+        with self._told():
+            if self._dry:
+                run("SAVEPOINT block")
+            else:
+                begin(self._connection)
+            try:
+                if not self._dry:
+                    run("SELECT pg_advisory_xact_lock(%s)", (_WRITER,))
+                self._ensure_held()
+                yield
+                run("RELEASE block" if self._dry else "COMMIT")
+            except BaseException:
+                # If the connection is lost, so is the transaction, and what matters is the error that told.
+                with contextlib.suppress(psycopg.Error):
+                    run("ROLLBACK TO block" if self._dry else "ROLLBACK")
+                raise
+
+    def lock(self, names: Iterable[str], wait_seconds: float) -> None:
+        """See `Ledger.lock`."""
+        if self._dry:
+            return
+        deadline = time.monotonic() + wait_seconds
+        for name in names:
+            key = _lock_key(name)
+            if key in self._held:
+                continue
+            while not self._try_lock(key):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    found = self._query("SELECT holder FROM lock_holders WHERE name_digest = ?", key)
+                    raise held_by(Holder.read(found[0][0]) if found else None, wait_seconds)
+                time.sleep(min(_POLL_SECONDS, remaining))
+            self._held.add(key)
+            self._ensure_held()
+            self._query(
+                "INSERT INTO lock_holders (name_digest, holder) VALUES (?, ?) "
+                "ON CONFLICT (name_digest) DO UPDATE SET holder = excluded.holder",
+                key, Holder.this_process().encode(),
+            )  # fmt: skip
+
+    def _try_lock(self, key: int) -> bool:
+        ((taken,),) = self._query(_TRY_LOCK, self._backend, key)
+        if taken is None:
+            raise self._not_direct()
+        return bool(taken)
+
+    def _ensure_held(self) -> None:
+        """Make sure that this is the session which has the settings and the locks.
+
+        Raises:
+            LedgerError: a pooler gave the connection another session, or somebody let go of its locks.
+        """
+        keys = list(self._held)
+        ((held,),) = self._query(_HOLDS, self._backend, self._schema, keys, keys)
+        if not held:
+            raise self._not_direct()
+
+    def _not_direct(self) -> LedgerError:
+        return LedgerError(
+            f"{self.where} lost its session, and with it the locks on customer lists: the connection is not a direct "
+            "one or was lost. Give `ledger_url` a direct connection, not one through a transaction-pooling PgBouncer. "
+            "Nothing more was written."
+        )
+
+    def close(self) -> None:
+        """See `Ledger.close`."""
+        self._connection.close()
+
+    # Rows
+
+    def read_rows(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
+        """See `Ledger.read_rows`."""
+        return dict(self._bulk("SELECT row_key, says FROM row_says WHERE row_key = ANY(%b)", sorted(rows)))
+
+    def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
+        """See `Ledger.write_rows`."""
+        saying = sorted((row, said) for row, said in says.items() if said)
+        self._bulk(
+            "INSERT INTO row_says (row_key, source, seen, says) "
+            "SELECT row_key, %s, %s, says FROM unnest(%b::bytea[], %b::bytea[]) AS given (row_key, says) "
+            "ON CONFLICT (row_key) "
+            "DO UPDATE SET source = excluded.source, seen = excluded.seen, says = excluded.says",
+            source, run, [row for row, _ in saying], [said for _, said in saying],
+        )  # fmt: skip
+        silent = sorted(row for row, said in says.items() if not said)
+        self._bulk("DELETE FROM row_says WHERE row_key = ANY(%b)", silent)
+
+    def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
+        """See `Ledger.mark_seen`."""
+        self._bulk("UPDATE row_says SET seen = %s WHERE row_key = ANY(%b)", run, sorted(rows))
+
+    def unseen_rows(self, source: int, before_run: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """See `Ledger.unseen_rows`."""
+        return [
+            (row, said)
+            for row, said in self._bulk(
+                "SELECT row_key, says FROM row_says WHERE row_key > %b AND source = %s AND seen < %s ORDER BY row_key "
+                "LIMIT %s",
+                after, source, before_run, limit,
+            )
+        ]  # fmt: skip
+
+    # Members
+
+    def read_members(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
+        """See `Ledger.read_members`."""
+        found = self._bulk(
+            "SELECT identity, contributors, refusers FROM members WHERE list = %s AND identity = ANY(%b)",
+            list_number, sorted(identities),
+        )  # fmt: skip
+        return {identity: Count(contributors, refusers) for identity, contributors, refusers in found}
+
+    def write_members(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
+        """See `Ledger.write_members`."""
+        counted = sorted((identity, *count) for identity, count in counts.items() if count != NOBODY)
+        self._bulk(
+            "INSERT INTO members (list, identity, contributors, refusers) "
+            "SELECT %s, given.* FROM unnest(%b::bytea[], %b::integer[], %b::integer[]) AS given "
+            "ON CONFLICT (list, identity) "
+            "DO UPDATE SET contributors = excluded.contributors, refusers = excluded.refusers",
+            list_number, *([each[column] for each in counted] for column in range(3)),
+        )  # fmt: skip
+        nobodies = sorted(identity for identity, count in counts.items() if count == NOBODY)
+        self._bulk("DELETE FROM members WHERE list = %s AND identity = ANY(%b)", list_number, nobodies)
+
+    # What Pinterest has not accepted yet
+
+    def write_unsettled(self, list_number: int, operations: Mapping[bytes, Operation]) -> None:
+        """See `Ledger.write_unsettled`."""
+        noted = sorted((identity, operation.value) for identity, operation in operations.items())
+        self._bulk(
+            "INSERT INTO unsettled (list, identity, operation) "
+            "SELECT %s, given.* FROM unnest(%b::bytea[], %b::text[]) AS given "
+            "ON CONFLICT (list, identity) DO UPDATE SET operation = excluded.operation",
+            list_number, [identity for identity, _ in noted], [operation for _, operation in noted],
+        )  # fmt: skip
+
+    def settle(self, list_number: int, operation: Operation, identities: Collection[bytes]) -> None:
+        """See `Ledger.settle`."""
+        self._bulk(
+            "DELETE FROM unsettled WHERE list = %s AND operation = %s AND identity = ANY(%b)",
+            list_number, operation.value, sorted(identities),
+        )  # fmt: skip
+
+    def unsettled(self, list_number: int) -> Iterator[tuple[bytes, Operation]]:
+        """See `Ledger.unsettled`."""
+        for operation in (Operation.REMOVE, Operation.ADD):
+            found = self._bulk(
+                "SELECT identity FROM unsettled WHERE list = %s AND operation = %s", list_number, operation.value
+            )
+            yield from ((identity, operation) for (identity,) in found)
+
+    def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a statement that every database knows; see `Query`."""
+        with self._told():
+            cursor = self._connection.execute(statement.replace("?", "%s"), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def _bulk(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a statement whose arrays may be long, unless they are empty."""
+        if [] in parameters:
+            return []
+        with self._told(), self._connection.cursor(binary=True) as cursor:
+            # Planned each time: a plan for arrays of any length may be a bad one for these.
+            cursor.execute(statement, parameters, prepare=False)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            msg = (
+                f"{self.where} cannot be used {self._place.explain(error)} No STATE leaves that the ledger does not "
+                "cover."
+            )
+            raise LedgerError(msg) from None
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"pinterest lists")
+    return int.from_bytes(digest.digest(), "big", signed=True)

@@ -1,0 +1,110 @@
+"""Refresh tokens kept inside a PostgreSQL ledger, over connections of their own.
+
+A token must be kept even while the ledger is in a transaction that may be rolled back: Pinterest has revoked the one
+before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import psycopg
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger.postgres_connection import (
+    SCHEMA,
+    Connection,
+    Place,
+    begin,
+    make_schema,
+    table_exists,
+)
+from target_pinterest_audience.pinterest.credentials import origin_of
+
+_TABLE: Final = f"{SCHEMA}.credentials"
+
+
+class LedgerCredentials:
+    """Keeps the newest refresh tokens: configurations still hold the ones that Pinterest has replaced."""
+
+    def __init__(self, url: str) -> None:
+        """Name the database; its table is created when there is something to keep.
+
+        Args:
+            url: `postgresql://…`.
+
+        Raises:
+            ConfigurationError: it is not an address.
+        """
+        self._place = Place(url)
+
+    def __str__(self) -> str:
+        """Name the database."""
+        return str(self._place)
+
+    def newest(self, configured: str) -> str:
+        """Return the newest descendant of a configured refresh token: the token itself if it has none.
+
+        Raises:
+            ConfigurationError: the database cannot be read.
+        """
+        with self._connection("read") as connection:
+            if not table_exists(connection, "credentials"):
+                return configured
+            found = connection.execute(
+                f"SELECT refresh_token FROM {_TABLE} WHERE origin = %s",  # noqa: S608 - our own name
+                (origin_of(configured),),
+            ).fetchone()
+            return str(found[0]) if found else configured
+
+    def keep(self, refresh_token: str, configured: str) -> None:
+        """Write the newest descendant of a configured token.
+
+        Raises:
+            ConfigurationError: the database cannot be written.
+        """
+        with self._connection("written") as connection:
+            _write(connection, origin_of(configured), refresh_token)
+            connection.execute("COMMIT")
+
+    def ensure_writable(self) -> None:
+        """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
+
+        Raises:
+            ConfigurationError: the database cannot be written.
+        """
+        with self._connection("written") as connection:
+            _write(connection, "", "")
+            connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _connection(self, verb: str) -> Iterator[Connection]:
+        try:
+            with contextlib.closing(self._place.connect()) as connection:
+                yield connection
+        except psycopg.Error as error:
+            msg = (
+                f"The credentials in {self._place} cannot be {verb} {self._place.explain(error)} Without them the next "
+                "run could not sign in; `credentials_file` can name a file to keep them in instead."
+            )
+            raise ConfigurationError(msg) from None
+
+
+def _write(connection: Connection, origin: str, refresh_token: str) -> None:
+    """Write a token in a transaction that is left open; the table is made first, for good."""
+    if not table_exists(connection, "credentials"):
+        begin(connection)
+        make_schema(connection)
+        if not table_exists(connection, "credentials"):
+            connection.execute(f"CREATE TABLE {_TABLE} (origin TEXT PRIMARY KEY, refresh_token TEXT NOT NULL)")
+        connection.execute("COMMIT")
+    begin(connection)
+    # What Pinterest gives only once must outlive a power cut.
+    connection.execute("SET LOCAL synchronous_commit TO on")
+    connection.execute(
+        f"INSERT INTO {_TABLE} (origin, refresh_token) VALUES (%s, %s) "  # noqa: S608 - our own name
+        "ON CONFLICT (origin) DO UPDATE SET refresh_token = excluded.refresh_token",
+        (origin, refresh_token),
+    )

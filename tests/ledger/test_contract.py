@@ -1,0 +1,417 @@
+"""What every ledger does, whichever database it is in."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from target_pinterest_audience.ledger import Feed, Ledger
+from target_pinterest_audience.membership import NOBODY, Count
+from target_pinterest_audience.pinterest import Operation
+from tests.ledger.conftest import API, Opened, another_process
+
+MANY = 50_000
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def write(ledger: Ledger, says: dict[bytes, bytes], source: int = 1, run: int = 1) -> None:
+    with ledger.transaction():
+        ledger.write_rows(source, run, says)
+
+
+def write_and_fail(ledger: Ledger, says: dict[bytes, bytes]) -> None:
+    with ledger.transaction():
+        ledger.write_rows(1, 1, says)
+        ledger.catalogue.source("customers")
+        raise ZeroDivisionError
+
+
+class TestRows:
+    def test_rows_are_read_as_they_were_written(self, ledger: Ledger) -> None:
+        says = {key(1): b"\x00one", key(2): b"two\xff"}
+        write(ledger, says)
+        assert ledger.read_rows(list(says)) == says
+
+    def test_unknown_rows_are_left_out(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"one"})
+        assert ledger.read_rows([key(1), key(2)]) == {key(1): b"one"}
+
+    def test_nothing_is_read_for_nothing(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"one"})
+        assert ledger.read_rows([]) == {}
+
+    def test_a_row_is_overwritten_with_its_source_and_run(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"old"}, source=1, run=1)
+        write(ledger, {key(1): b"new"}, source=2, run=5)
+        assert ledger.read_rows([key(1)]) == {key(1): b"new"}
+        assert ledger.unseen_rows(1, 9, b"", 10) == []
+        assert ledger.unseen_rows(2, 5, b"", 10) == []
+        assert ledger.unseen_rows(2, 6, b"", 10) == [(key(1), b"new")]
+
+    def test_a_row_that_says_nothing_is_forgotten(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"one", key(2): b"two"})
+        write(ledger, {key(1): b"", key(3): b"", key(4): b"four"})
+        assert ledger.read_rows([key(n) for n in range(9)]) == {key(2): b"two", key(4): b"four"}
+
+    def test_a_window_of_rows_goes_in_and_out_at_once(self, ledger: Ledger) -> None:
+        says = {key(number * 7_919 % 1_000_003): b"says %d" % number for number in range(MANY)}
+        write(ledger, says)
+        assert ledger.read_rows(list(says)) == says
+        with ledger.transaction():
+            ledger.mark_seen(2, list(says))
+        assert ledger.unseen_rows(1, 2, b"", 1) == []
+        write(ledger, dict.fromkeys(says, b""))
+        assert ledger.read_rows(list(says)) == {}
+
+    def test_rows_written_are_read_within_the_transaction(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.write_rows(1, 1, {key(1): b"one"})
+            assert ledger.read_rows([key(1)]) == {key(1): b"one"}
+
+
+class TestUnseenRows:
+    def test_pages_come_in_the_order_of_digests(self, ledger: Ledger) -> None:
+        digests = [key(number) for number in (300, 2, 255, 256, 65_536, 1)]
+        write(ledger, {digest: digest[-3:] for digest in digests})
+        pages, after = [], b""
+        while page := ledger.unseen_rows(1, 2, after, 4):
+            pages.append(page)
+            after = page[-1][0]
+        assert [len(page) for page in pages] == [4, 2]
+        assert [pair for page in pages for pair in page] == [(digest, digest[-3:]) for digest in sorted(digests)]
+
+    def test_only_the_rows_of_the_source(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"one"}, source=1)
+        write(ledger, {key(2): b"two"}, source=2)
+        assert ledger.unseen_rows(2, 9, b"", 10) == [(key(2), b"two")]
+
+    def test_only_rows_last_seen_before_the_run(self, ledger: Ledger) -> None:
+        for run in (1, 2, 3):
+            write(ledger, {key(run): b"says"}, run=run)
+        assert [row for row, _ in ledger.unseen_rows(1, 3, b"", 10)] == [key(1), key(2)]
+
+    def test_rows_marked_as_seen_are_left_out_and_keep_what_they_say(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"one", key(2): b"two"}, run=1)
+        with ledger.transaction():
+            ledger.mark_seen(2, [key(2), key(3)])
+        assert ledger.unseen_rows(1, 2, b"", 10) == [(key(1), b"one")]
+        assert ledger.read_rows([key(2), key(3)]) == {key(2): b"two"}
+
+
+class TestMembers:
+    def test_counts_are_read_as_they_were_written(self, ledger: Ledger) -> None:
+        counts = {b"\x00a@example.com": Count(1, 0), key(1): Count(0, 2), key(2): Count(3, 1)}
+        with ledger.transaction():
+            ledger.write_members(1, counts)
+        found = ledger.read_members(1, [*counts, key(3)])
+        assert found == counts
+        assert all(type(count) is Count for count in found.values())
+
+    def test_counts_are_overwritten_and_those_of_nobody_forgotten(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.write_members(1, {key(1): Count(1, 0), key(2): Count(1, 0)})
+            ledger.write_members(1, {key(1): Count(2, 1), key(2): NOBODY, key(3): NOBODY})
+        assert ledger.read_members(1, [key(1), key(2), key(3)]) == {key(1): Count(2, 1)}
+
+    def test_each_list_has_its_own(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.write_members(1, {key(1): Count(1, 0)})
+            ledger.write_members(2, {key(1): Count(0, 1)})
+            ledger.write_members(2, {key(1): Count(0, 4)})
+        assert ledger.read_members(1, [key(1)]) == {key(1): Count(1, 0)}
+        assert ledger.read_members(2, [key(1)]) == {key(1): Count(0, 4)}
+        assert ledger.read_members(3, [key(1)]) == {}
+
+    def test_a_window_of_members_goes_in_and_out_at_once(self, ledger: Ledger) -> None:
+        counts = {key(number): Count(number % 3 + 1, number % 2) for number in range(MANY)}
+        with ledger.transaction():
+            ledger.write_members(1, counts)
+        assert ledger.read_members(1, list(counts)) == counts
+        with ledger.transaction():
+            ledger.write_members(1, dict.fromkeys(counts, NOBODY))
+        assert ledger.read_members(1, list(counts)) == {}
+
+
+class TestUnsettled:
+    def test_removals_come_first(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.write_unsettled(1, {key(1): Operation.ADD, key(2): Operation.REMOVE, key(3): Operation.ADD})
+        found = list(ledger.unsettled(1))
+        assert found[0] == (key(2), Operation.REMOVE)
+        assert set(found[1:]) == {(key(1), Operation.ADD), (key(3), Operation.ADD)}
+
+    def test_an_operation_takes_the_place_of_the_one_before(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.write_unsettled(1, {key(1): Operation.ADD})
+            ledger.write_unsettled(1, {key(1): Operation.REMOVE})
+        assert list(ledger.unsettled(1)) == [(key(1), Operation.REMOVE)]
+
+    def test_only_what_was_accepted_is_settled(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.write_unsettled(1, {key(1): Operation.ADD, key(2): Operation.REMOVE})
+            ledger.write_unsettled(2, {key(1): Operation.ADD})
+            ledger.settle(1, Operation.ADD, [key(1), key(2), key(3)])
+        assert list(ledger.unsettled(1)) == [(key(2), Operation.REMOVE)]
+        assert list(ledger.unsettled(2)) == [(key(1), Operation.ADD)]
+
+    def test_a_window_is_noted_and_settled_at_once(self, ledger: Ledger) -> None:
+        operations = {key(number): Operation.ADD for number in range(MANY)}
+        with ledger.transaction():
+            ledger.write_unsettled(1, operations)
+        assert dict(ledger.unsettled(1)) == operations
+        with ledger.transaction():
+            ledger.settle(1, Operation.ADD, list(operations))
+        assert list(ledger.unsettled(1)) == []
+
+
+class TestTransactions:
+    def test_a_block_that_raises_is_rolled_back(self, ledger: Ledger) -> None:
+        write(ledger, {key(1): b"one"})
+        with pytest.raises(ZeroDivisionError):
+            write_and_fail(ledger, {key(1): b"other", key(2): b"two"})
+        assert ledger.read_rows([key(1), key(2)]) == {key(1): b"one"}
+        assert ledger.catalogue.find_source("customers") is None
+        write(ledger, {key(3): b"three"})
+        assert ledger.read_rows([key(3)]) == {key(3): b"three"}
+
+    def test_what_was_committed_is_there_when_it_is_opened_again(self, opened: Opened) -> None:
+        first = opened()
+        write(first, {key(1): b"one"})
+        with first.transaction():
+            source = first.catalogue.source("customers")
+            first.write_members(1, {key(1): Count(1, 0)})
+            first.write_unsettled(1, {key(1): Operation.ADD})
+        first.close()
+        again = opened()
+        assert len(again.secret) == 32
+        assert again.secret == first.secret
+        assert again.read_rows([key(1)]) == {key(1): b"one"}
+        assert again.read_members(1, [key(1)]) == {key(1): Count(1, 0)}
+        assert list(again.unsettled(1)) == [(key(1), Operation.ADD)]
+        assert again.catalogue.source_name(source) == "customers"
+
+    def test_each_ledger_sees_what_the_other_commits(self, opened: Opened) -> None:
+        one, other = opened(), opened()
+        for number, ledger in enumerate([one, other, one]):
+            write(ledger, {key(number): b"says"})
+        assert one.read_rows([key(1)]) == {key(1): b"says"}
+        assert other.read_rows([key(0), key(2)]) == {key(0): b"says", key(2): b"says"}
+
+
+class TestDryRuns:
+    def test_later_blocks_see_what_earlier_ones_wrote_and_nobody_else_ever(self, opened: Opened) -> None:
+        real = opened()
+        write(real, {key(1): b"one"})
+        real.close()
+        dry = opened(dry=True)
+        write(dry, {key(1): b"", key(2): b"two"})
+        with dry.transaction():
+            number = dry.catalogue.add_list(None, "customers").number
+        with dry.transaction():
+            assert dry.catalogue.entry(number).name == "customers"
+            assert dry.read_rows([key(1), key(2)]) == {key(2): b"two"}
+        assert dry.secret == real.secret
+        dry.close()
+        again = opened()
+        assert again.read_rows([key(1), key(2)]) == {key(1): b"one"}
+        with again.transaction():
+            assert again.catalogue.add_list(None, "others").number == number
+
+    def test_a_block_that_raises_is_rolled_back_alone(self, opened: Opened) -> None:
+        dry = opened(dry=True)
+        write(dry, {key(1): b"one"})
+        with pytest.raises(ZeroDivisionError):
+            write_and_fail(dry, {key(1): b"", key(2): b"two"})
+        write(dry, {key(3): b"three"})
+        assert dry.read_rows([key(1), key(2), key(3)]) == {key(1): b"one", key(3): b"three"}
+
+    def test_it_works_without_a_ledger_and_leaves_none(self, opened: Opened) -> None:
+        dry = opened(dry=True)
+        write(dry, {key(1): b"one"})
+        assert dry.read_rows([key(1)]) == {key(1): b"one"}
+        dry.close()
+        real = opened()
+        assert real.read_rows([key(1)]) == {}
+        assert real.secret != dry.secret
+
+    def test_it_takes_no_locks(self, opened: Opened) -> None:
+        opened(dry=True).lock(["customers"], 0)
+        opened().lock(["customers"], 0)
+
+
+class TestRealms:
+    def test_lists_and_sources_of_ad_accounts_are_apart_and_their_numbers_unique(self, opened: Opened) -> None:
+        opened().close()
+        one, other, elsewhere = opened(), opened(account="549755885176"), opened(api="http://127.0.0.1:1/v5")
+        assert len({each.catalogue.realm for each in (one, other, elsewhere)}) == 3
+        lists, sources = [], []
+        for each in (one, other, elsewhere):
+            with each.transaction():
+                entry = each.catalogue.add_list("2542620639259", "customers")
+                each.catalogue.pin("name customers", entry.number)
+                lists.append(entry)
+                sources.append(each.catalogue.source("customers"))
+        assert len({entry.number for entry in lists}) == 3
+        assert len(set(sources)) == 3
+        for each, entry, source in zip((one, other, elsewhere), lists, sources, strict=True):
+            assert each.catalogue.list_of_id("2542620639259") == entry
+            assert each.catalogue.pinned("name customers") == entry
+            assert each.catalogue.source("customers") == source
+
+    def test_runs_are_of_one_ad_account(self, opened: Opened) -> None:
+        one, other = opened(), opened(account="549755885176")
+        with one.transaction():
+            run = one.catalogue.begin_run("main", {}, 1.0)
+        assert other.catalogue.newest_run("main") is None
+        with other.transaction():
+            assert other.catalogue.begin_run("main", {}, 1.0) != run
+
+    def test_the_same_realm_is_found_again(self, opened: Opened) -> None:
+        assert opened().catalogue.realm == opened(api=API).catalogue.realm
+
+
+class TestCatalogue:
+    def test_sources_and_their_keys(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            one, other = catalogue.source("customers"), catalogue.source("Ünïcode ? %s 'quoted'")
+            assert catalogue.key_properties(one) is None
+            catalogue.set_key_properties(one, ["id", "country"])
+        assert one != other
+        with ledger.transaction():
+            assert catalogue.source("customers") == one
+        assert catalogue.find_source("customers") == one
+        assert catalogue.find_source("others") is None
+        assert catalogue.source_name(other) == "Ünïcode ? %s 'quoted'"
+        assert catalogue.key_properties(one) == ["country", "id"]
+        assert catalogue.key_properties(other) is None
+
+    def test_slots(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            one = ledger.catalogue.slot("email", "EMAIL")
+            other = ledger.catalogue.slot("email", "HASHED_EMAIL")
+            assert ledger.catalogue.slot("email", "EMAIL") == one
+        assert ledger.catalogue.slot_types() == {one: "EMAIL", other: "HASHED_EMAIL"}
+
+    def test_lists(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            entry = catalogue.add_list(None, "customers")
+            assert entry == catalogue.entry(entry.number)
+            assert (entry.customer_list_id, entry.name, entry.members) == (None, "customers", 0)
+            assert catalogue.list_of_id("2542620639259") is None
+            catalogue.set_list_id(entry.number, "2542620639259")
+            catalogue.change_members(entry.number, 5)
+            catalogue.change_members(entry.number, -2)
+        changed = catalogue.list_of_id("2542620639259")
+        assert changed == catalogue.entry(entry.number)
+        assert changed is not None
+        assert changed.members == 3
+
+    def test_pins(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            one, other = catalogue.add_list(None, "one"), catalogue.add_list(None, "other")
+            assert catalogue.pinned("name one") is None
+            catalogue.pin("name one", one.number)
+            assert catalogue.pinned("name one") == one
+            catalogue.pin("name one", other.number)
+        assert catalogue.pinned("name one") == other
+
+    def test_feeds(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            source = catalogue.source("customers")
+            one, other = catalogue.add_list(None, "one"), catalogue.add_list(None, "other")
+            catalogue.feed(source, one.number)
+            catalogue.feed(source, one.number)
+            catalogue.feed(source, other.number)
+            catalogue.feed(source + 1, one.number)
+        assert sorted(entry.number for entry in catalogue.lists_of_source(source)) == [one.number, other.number]
+        assert catalogue.lists_of_source(source + 2) == []
+
+
+class TestProcesses:
+    def test_they_open_an_empty_ledger_at_once(self, url: str) -> None:
+        open_it = f"""
+sys.stdin.read(1)
+ledger = open_ledger(sys.argv[1], {API!r}, "1", wait_seconds=30.0)
+print(ledger.secret.hex(), ledger.catalogue.realm)
+"""
+        with ExitStack() as stack:
+            processes = [stack.enter_context(another_process(url, open_it, opens=False)) for _ in range(4)]
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write("x")
+                process.stdin.flush()
+            found = {process.communicate(timeout=60)[0] for process in processes}
+        assert len(found) == 1
+        assert found != {""}
+
+    def test_each_numbers_its_lists_while_others_do(self, url: str, ledger: Ledger) -> None:
+        add = """
+for _ in range(100):
+    with ledger.transaction():
+        print(ledger.catalogue.add_list(None, None).number)
+"""
+        with another_process(url, add) as one, another_process(url, add) as other:
+            numbers = [int(line) for each in (one, other) for line in each.communicate(timeout=60)[0].split()]
+        assert sorted(numbers) == list(range(1, 201))
+        assert ledger.catalogue.entry(200).members == 0
+
+
+class TestRuns:
+    def test_the_newest_run_of_a_configuration(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            assert catalogue.newest_run("main") is None
+            first = catalogue.begin_run("main", {"a": "1"}, 1.5)
+            second = catalogue.begin_run("main", {"a": "2"}, 2_000_000_000.25)
+            catalogue.begin_run("other", {}, 3.0)
+        newest = catalogue.newest_run("main")
+        assert newest is not None
+        assert (newest.number, newest.started, newest.settings) == (second, 2_000_000_000.25, {"a": "2"})
+        assert (newest.ended, newest.outcome, newest.pruned) == (None, "open", False)
+        before = catalogue.newest_run("main", before=second)
+        assert before is not None
+        assert (before.number, before.settings) == (first, {"a": "1"})
+        assert catalogue.newest_run("main", before=first) is None
+
+    def test_how_a_run_ended_and_what_it_read(self, ledger: Ledger) -> None:
+        feeds = [Feed(1, 1, 5_000_000_000, incremental=True, overwrites=False), Feed(2, 1, 0, False, True)]  # noqa: FBT003 - the order of the fields
+        with ledger.transaction():
+            run = ledger.catalogue.begin_run("main", {}, 1.0)
+            ledger.catalogue.end_run(run, "clean", 2.5, feeds)
+            ledger.catalogue.mark_pruned(run)
+        newest = ledger.catalogue.newest_run("main")
+        assert newest is not None
+        assert (newest.ended, newest.outcome, newest.pruned) == (2.5, "clean", True)
+        assert sorted(ledger.catalogue.feeds_of_run(run)) == feeds
+        assert ledger.catalogue.feeds_of_run(run + 1) == []
+
+    def test_clean_overwrites_come_newest_first(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+
+        def run(outcome: str, feed: Feed) -> int:
+            number = catalogue.begin_run("main", {}, 1.0)
+            catalogue.end_run(number, outcome, 2.0, [feed])
+            return number
+
+        good = Feed(1, 1, 10, incremental=False, overwrites=True)
+        with ledger.transaction():
+            clean = [run("clean", good) for _ in range(3)]
+            run("failed", good)
+            for other in (
+                good._replace(list_number=2),
+                good._replace(source=2),
+                good._replace(rows=0),
+                good._replace(overwrites=False),
+            ):
+                run("clean", other)
+        assert catalogue.clean_overwrites(1, 1, 10) == clean[::-1]
+        assert catalogue.clean_overwrites(1, 1, 2) == clean[:0:-1]
+        assert catalogue.clean_overwrites(3, 1, 2) == []

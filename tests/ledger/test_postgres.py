@@ -1,0 +1,366 @@
+"""What only a ledger in PostgreSQL does, and the refresh tokens kept inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
+from target_pinterest_audience.ledger import Ledger, open_ledger
+from target_pinterest_audience.ledger.postgres import PostgresLedger
+from target_pinterest_audience.ledger.postgres_connection import Place, begin, make_schema
+from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials
+from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
+from tests.conftest import ACCOUNT
+from tests.integration.postgres import Database
+from tests.ledger.conftest import API, Opened, address, another_process
+
+if TYPE_CHECKING:
+    import psycopg
+
+KEEP = """
+from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials
+LedgerCredentials(sys.argv[1]).keep("second", "configured")
+"""
+
+KEY = b"k" * 16
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    return postgres_url
+
+
+def session_of(ledger: Ledger) -> psycopg.Connection[tuple[Any, ...]]:
+    assert isinstance(ledger, PostgresLedger)
+    return ledger._connection
+
+
+def backend(ledger: Ledger) -> int:
+    return session_of(ledger).info.backend_pid
+
+
+def schemas(database: Database) -> str:
+    return database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'")
+
+
+def new_user(database: Database) -> Database:
+    name = f"user_{secrets.token_hex(8)}"
+    database.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'password of {name}'")
+    return dataclasses.replace(database, user=name, password=f"password%20of%20{name}")
+
+
+class TestAddress:
+    def test_it_names_the_database_and_not_the_password(self, database: Database, ledger: Ledger) -> None:
+        assert ledger.where == f"The ledger in the PostgreSQL database {database.name} on 127.0.0.1:{database.port}"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://user:hush@hush@host/database",
+            "postgresql://user:12/hush@host/database",
+            "postgresql://user:hush/hush@host/database",
+            "postgresql://user@host/database?hush=hush",
+            "postgresql://user:%hush@host/database",
+        ],
+    )
+    def test_one_that_cannot_be_read_is_not_shown(self, url: str) -> None:
+        with pytest.raises(ConfigurationError) as raised:
+            open_ledger(url, API, ACCOUNT, wait_seconds=1)
+        assert "hush" not in str(raised.value)
+        assert "`ledger_url`" in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"password": "hush"}, "password authentication failed"),
+            ({"password": "hush", "host": "nowhere.invalid"}, "server runs"),
+            ({"name": "missing"}, "does not exist"),
+        ],
+    )
+    def test_no_message_has_the_password(self, database: Database, change: dict[str, Any], told: str) -> None:
+        wrong = dataclasses.replace(database, **change)
+        for opening in (
+            lambda: open_ledger(address(wrong), API, ACCOUNT, wait_seconds=1),
+            lambda: LedgerCredentials(address(wrong)).newest("configured"),
+        ):
+            with pytest.raises((LedgerError, ConfigurationError)) as raised:
+                opening()
+            assert wrong.password not in str(raised.value)
+            assert told in str(raised.value)
+
+    def test_a_port_where_nobody_listens(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+            with pytest.raises(LedgerError, match=f"on 127.0.0.1:{port} cannot be used.* refused") as raised:
+                open_ledger(f"postgresql://user:hush@127.0.0.1:{port}/db", API, ACCOUNT, wait_seconds=1)
+        assert raised.value.exit_code == 7
+        assert "hush" not in str(raised.value)
+
+    def test_the_session_is_named_unless_the_address_does(self, url: str, database: Database, opened: Opened) -> None:
+        def name(ledger: Ledger) -> str:
+            return database.execute(
+                f"SELECT application_name FROM pg_stat_activity WHERE pid = {backend(ledger)}"  # noqa: S608 - a number
+            )
+
+        assert name(opened()) == "target-pinterest-audience"
+        other = open_ledger(f"{url}?application_name=nightly", API, ACCOUNT, wait_seconds=1)
+        assert name(other) == "nightly"
+        other.close()
+
+
+class TestTables:
+    def test_all_are_in_a_schema_of_their_own(self, database: Database, ledger: Ledger) -> None:
+        assert ledger.secret
+        found = database.execute(
+            "SELECT DISTINCT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE relkind = 'r' AND nspname NOT IN ('pg_catalog', 'information_schema')"
+        )
+        assert found == "target_pinterest_audience"
+
+    @pytest.mark.parametrize("dry", [False, True])
+    def test_a_newer_version_is_refused_and_left_alone(self, database: Database, opened: Opened, *, dry: bool) -> None:
+        opened().close()
+        database.execute(f"UPDATE target_pinterest_audience.schema_version SET version = {VERSION + 1}")  # noqa: S608 - a number
+        with pytest.raises(LedgerError, match="newer version"):
+            opened(dry=dry)
+        version = database.execute("SELECT version FROM target_pinterest_audience.schema_version")
+        assert version == str(VERSION + 1)
+
+    def test_an_older_version_is_led_on_with_its_rows(self, database: Database, opened: Opened) -> None:
+        steps = ";".join(statement.format(blob="BYTEA", clustered="") for statement in MIGRATIONS[0])
+        database.execute(f"""
+            CREATE SCHEMA target_pinterest_audience;
+            SET search_path TO target_pinterest_audience;
+            CREATE TABLE schema_version (version INTEGER NOT NULL);
+            INSERT INTO schema_version VALUES (1);
+            CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL);
+            {steps};
+            INSERT INTO row_says VALUES ('\\x{KEY.hex()}', 1, 1, '\\xff');
+        """)  # noqa: S608 - our own statements
+        dry = opened(dry=True)
+        assert dry.catalogue.newest_run("main") is None
+        dry.close()
+        assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == "1"
+        ledger = opened()
+        assert ledger.read_rows([KEY]) == {KEY: b"\xff"}
+        with ledger.transaction():
+            ledger.catalogue.begin_run("main", {}, 1.0)
+        assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == str(VERSION)
+
+    def test_a_missing_right_is_named(self, database: Database) -> None:
+        with pytest.raises(LedgerError, match=r"permission denied for database .* grant it CREATE on the database"):
+            open_ledger(address(new_user(database)), API, ACCOUNT, wait_seconds=1)
+
+    def test_tables_of_another_user_are_not_taken_for_none(self, database: Database, opened: Opened) -> None:
+        opened().close()
+        user = new_user(database)
+        with pytest.raises(LedgerError, match="permission denied for schema"):
+            open_ledger(address(user), API, ACCOUNT, wait_seconds=1)
+
+    def test_who_owns_the_schema_needs_no_other_right(self, database: Database) -> None:
+        user = new_user(database)
+        database.execute(f"CREATE SCHEMA target_pinterest_audience AUTHORIZATION {user.user}")
+        for _ in range(2):
+            open_ledger(address(user), API, ACCOUNT, wait_seconds=1).close()
+        LedgerCredentials(address(user)).ensure_writable()
+
+
+class TestSession:
+    def test_a_commit_is_durable_on_a_server_that_is_not_by_itself(self, database: Database, ledger: Ledger) -> None:
+        assert database.execute("SHOW synchronous_commit") == "off"
+        assert session_of(ledger).execute("SHOW synchronous_commit").fetchone() == ("on",)
+
+    def test_reading_leaves_no_transaction_open(self, database: Database, ledger: Ledger) -> None:
+        ledger.read_rows([KEY])
+        ledger.read_members(1, [KEY])
+        list(ledger.unsettled(1))
+        with ledger.transaction():
+            ledger.catalogue.source("customers")
+        state = database.execute(f"SELECT state FROM pg_stat_activity WHERE pid = {backend(ledger)}")  # noqa: S608 - a number
+        assert state == "idle"
+
+    @pytest.mark.parametrize(
+        "loss",
+        ["SELECT pg_advisory_unlock_all()", "SET search_path TO public", "DISCARD ALL"],
+    )
+    def test_a_pooler_is_found_out_before_anything_is_written(self, opened: Opened, loss: str) -> None:
+        ledger = opened()
+        ledger.lock(["customers"], 0)
+        with ledger.transaction():
+            ledger.write_rows(1, 1, {KEY: b"before"})
+        session_of(ledger).execute(loss)
+        with pytest.raises(LedgerError, match="PgBouncer"), ledger.transaction():
+            ledger.write_rows(1, 2, {KEY: b"after"})
+        assert opened().read_rows([KEY]) == {KEY: b"before"}
+
+    def test_a_pooler_is_found_out_before_a_lock_is_taken(self, database: Database, opened: Opened) -> None:
+        ledger, other = opened(), opened()
+        assert isinstance(ledger, PostgresLedger)
+        ledger._connection, own = session_of(other), ledger._connection
+        with pytest.raises(LedgerError, match="PgBouncer"):
+            ledger.lock(["customers"], 0)
+        own.close()
+        assert database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda ledger: ledger.transaction().__enter__(),
+            lambda ledger: ledger.read_rows([KEY]),
+            lambda ledger: ledger.lock(["customers"], 0),
+            lambda ledger: ledger.catalogue.slot_types(),
+        ],
+    )
+    def test_a_lost_connection_is_told_of(
+        self, database: Database, ledger: Ledger, use: Callable[[Ledger], object]
+    ) -> None:
+        database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)")
+        for _ in range(2):
+            with pytest.raises(LedgerError, match="server runs"):
+                use(ledger)
+
+    def test_a_connection_lost_while_it_writes_commits_nothing(self, database: Database, opened: Opened) -> None:
+        ledger = opened()
+
+        def write_and_lose() -> None:
+            with ledger.transaction():
+                ledger.write_rows(1, 1, {KEY: b"says"})
+                database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)")
+
+        with pytest.raises(LedgerError, match="server runs"):
+            write_and_lose()
+        assert opened().read_rows([KEY]) == {}
+
+    def test_errors_hold_no_values(self, ledger: Ledger) -> None:
+        with pytest.raises(LedgerError, match="DataError") as raised:
+            ledger.catalogue.find_source("hush\x00")
+        assert "hush" not in str(raised.value)
+        with ledger.transaction():
+            ledger.catalogue.add_list("hush", "hush")
+        with pytest.raises(LedgerError, match="SQLSTATE 23505") as raised, ledger.transaction():
+            ledger.catalogue.add_list("hush", "hush")
+        assert "hush" not in str(raised.value)
+        with pytest.raises(LedgerError, match="SQLSTATE 22P02") as raised, ledger.transaction():
+            ledger.catalogue.source_name("hush")  # type: ignore[arg-type]
+        assert "hush" not in str(raised.value)
+
+
+class TestDryRuns:
+    def test_none_is_left_in_an_empty_database(self, database: Database, opened: Opened) -> None:
+        dry = opened(dry=True)
+        with dry.transaction():
+            dry.write_rows(1, 1, {KEY: b"says"})
+        opened()
+        assert dry.read_rows([KEY]) == {KEY: b"says"}
+        dry.close()
+        assert schemas(database) == "1"
+
+    def test_it_needs_no_right_to_make_a_schema(self, database: Database) -> None:
+        open_ledger(address(new_user(database)), API, ACCOUNT, wait_seconds=1, dry=True).close()
+        assert schemas(database) == "0"
+
+    def test_it_gives_way_to_a_run_that_writes(self, opened: Opened) -> None:
+        real, dry = opened(), opened(dry=True)
+        began = time.monotonic()
+        with real.transaction():
+            real.write_rows(1, 1, {KEY: b"real"})
+            with pytest.raises(LedgerError, match="Another run is writing"), dry.transaction():
+                dry.write_rows(1, 1, {KEY: b"dry"})
+        assert time.monotonic() - began < 5
+        assert dry.read_rows([KEY]) == {KEY: b"real"}
+
+
+class TestCredentials:
+    def test_the_newest_token_is_kept_under_the_configured_one(self, url: str, database: Database) -> None:
+        credentials = LedgerCredentials(url)
+        assert credentials.newest("configured") == "configured"
+        assert schemas(database) == "0"
+        credentials.keep("second", "configured")
+        credentials.keep("third", "configured")
+        credentials.keep("of another", "other")
+        assert credentials.newest("configured") == "third"
+        assert LedgerCredentials(url).newest("other") == "of another"
+        assert credentials.newest("unknown") == "unknown"
+        assert "configured" not in database.execute("SELECT * FROM target_pinterest_audience.credentials")
+
+    def test_whether_a_token_can_be_kept_is_tried_without_keeping_one(self, url: str, database: Database) -> None:
+        LedgerCredentials(url).ensure_writable()
+        assert database.execute("SELECT count(*) FROM target_pinterest_audience.credentials") == "0"
+
+    @pytest.mark.parametrize("dry", [False, True])
+    def test_a_token_is_kept_while_the_ledger_is_in_a_transaction(self, url: str, opened: Opened, *, dry: bool) -> None:
+        ledger = opened(dry=dry)
+        credentials = LedgerCredentials(url)
+
+        def keep_and_fail() -> None:
+            with ledger.transaction():
+                ledger.write_rows(1, 1, {KEY: b"says"})
+                credentials.ensure_writable()
+                credentials.keep("second", "configured")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            keep_and_fail()
+        ledger.close()
+        assert credentials.newest("configured") == "second"
+        assert opened().read_rows([KEY]) == {}
+
+    def test_they_need_not_come_after_the_ledger(self, url: str, opened: Opened) -> None:
+        LedgerCredentials(url).keep("second", "configured")
+        dry = opened(dry=True)
+        assert dry.catalogue.slot_types() == {}
+        dry.close()
+        assert opened().catalogue.slot_types() == {}
+        assert LedgerCredentials(url).newest("configured") == "second"
+
+    def test_both_make_the_schema_at_once(self, url: str, database: Database, opened: Opened) -> None:
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        with contextlib.closing(Place(url).connect()) as connection:
+            begin(connection)
+            make_schema(connection)
+            with another_process(url, KEEP, opens=False) as process:
+                while database.execute(waiting) != "1":
+                    assert process.poll() is None
+                connection.execute("COMMIT")
+                assert process.wait(60) == 0
+        assert opened().catalogue.slot_types() == {}
+        assert LedgerCredentials(url).newest("configured") == "second"
+
+    def test_no_connection_stays(self, url: str, database: Database) -> None:
+        LedgerCredentials(url).keep("second", "configured")
+        time.sleep(0.2)
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert database.execute(others) == "0"
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda credentials: credentials.newest("configured"),
+            lambda credentials: credentials.keep("second", "configured"),
+            lambda credentials: credentials.ensure_writable(),
+        ],
+    )
+    def test_a_database_that_cannot_be_used_is_a_fault_of_the_configuration(
+        self, database: Database, use: Callable[[LedgerCredentials], object]
+    ) -> None:
+        user = new_user(database)
+        LedgerCredentials(address(database)).keep("hush", "configured")
+        credentials = LedgerCredentials(address(user))
+        with pytest.raises(ConfigurationError, match=r"permission denied .*`credentials_file`") as raised:
+            use(credentials)
+        assert "hush" not in str(raised.value)
+        assert user.password not in str(raised.value)
+
+    def test_it_names_the_database(self, url: str, database: Database) -> None:
+        assert str(LedgerCredentials(url)) == f"the PostgreSQL database {database.name} on 127.0.0.1:{database.port}"

@@ -1,0 +1,172 @@
+"""What only a ledger in a SQLite file does."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger import open_ledger
+from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
+from tests.conftest import ACCOUNT
+from tests.ledger.conftest import API, Opened, another_process, line_of
+
+KEY = b"k" * 16
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "ledger.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {found.name: found.stat().st_mode & 0o777 for found in [folder, *folder.rglob("*")]}
+
+
+def foreign(path: Path, *statements: str) -> bytes:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+    return path.read_bytes()
+
+
+def test_only_its_owner_can_read_anything(path: Path, opened: Opened) -> None:
+    ledger = opened()
+    ledger.lock(["customers"], 0)
+    with ledger.transaction():
+        ledger.write_rows(1, 1, {KEY: b"says"})
+    found = modes(path.parent)
+    assert {"ledger.db", "ledger.db-wal", "ledger.db-shm"} < set(found)
+    assert {name.rpartition(".")[2] for name in found} >= {"lock", "holder"}
+    assert {name: mode for name, mode in found.items() if mode != 0o600} == {"folder": 0o700, "ledger.db.locks": 0o700}
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(path: Path, opened: Opened) -> None:
+    opened().close()
+    path.chmod(0o664)
+    ledger = opened()
+    with ledger.transaction():
+        ledger.write_rows(1, 1, {KEY: b"says"})
+    assert {mode for name, mode in modes(path.parent).items() if name.startswith("ledger.db")} == {0o600}
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(path: Path, opened: Opened) -> None:
+    before = foreign(path, "CREATE TABLE theirs (id)")
+    path.chmod(0o644)
+    with pytest.raises(LedgerError, match="database of something else"):
+        opened()
+    assert path.read_bytes() == before
+    assert modes(path.parent)["ledger.db"] == 0o644
+
+
+def test_a_file_that_is_no_database_is_refused(path: Path, opened: Opened) -> None:
+    path.parent.mkdir()
+    path.write_text("not a database\n" * 100)
+    with pytest.raises(LedgerError, match="not a database"):
+        opened()
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_newer_version_is_refused_and_left_alone(path: Path, opened: Opened, *, dry: bool) -> None:
+    opened().close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    before = path.read_bytes()
+    with pytest.raises(LedgerError, match="newer version"):
+        opened(dry=dry)
+    assert path.read_bytes() == before
+
+
+def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) -> None:
+    foreign(
+        path,
+        *(statement.format(blob="BLOB", clustered="WITHOUT ROWID") for statement in MIGRATIONS[0]),
+        "INSERT INTO meta VALUES ('secret', x'0102')",
+        f"INSERT INTO row_says VALUES (x'{KEY.hex()}', 1, 1, x'ff')",  # noqa: S608 - a key of ours
+        "PRAGMA user_version = 1",
+    )
+    dry = opened(dry=True)
+    assert dry.catalogue.newest_run("main") is None
+    dry.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    ledger = opened()
+    assert ledger.secret == b"\x01\x02"
+    assert ledger.read_rows([KEY]) == {KEY: b"\xff"}
+    with ledger.transaction():
+        ledger.catalogue.begin_run("main", {}, 1.0)
+    ledger.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_a_folder_that_cannot_be_made_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match="can be written to") as raised:
+        open_ledger(f"sqlite:///{tmp_path}/file/ledger.db", API, ACCOUNT, wait_seconds=1)
+    assert raised.value.exit_code == 7
+
+
+def test_locks_that_cannot_be_made_end_the_run(path: Path, opened: Opened) -> None:
+    ledger = opened()
+    path.with_name("ledger.db.locks").touch()
+    with pytest.raises(LedgerError, match="locks of the ledger"):
+        ledger.lock(["customers"], 0)
+
+
+WRITE_SLOWLY = f"""
+with ledger.transaction():
+    ledger.write_rows(1, 1, {{{KEY!r}: b"theirs"}})
+    print("writing", flush=True)
+    time.sleep(1)
+sys.stdin.read()
+"""
+
+
+def test_processes_that_write_wait_for_each_other(url: str, opened: Opened) -> None:
+    ledger = opened(wait_seconds=30.0)
+    with another_process(url, WRITE_SLOWLY) as process:
+        assert line_of(process) == "writing"
+        began = time.monotonic()
+        with ledger.transaction():
+            assert time.monotonic() - began > 0.5
+            assert ledger.read_rows([KEY]) == {KEY: b"theirs"}
+            ledger.write_rows(1, 2, {KEY: b"ours"})
+    assert ledger.read_rows([KEY]) == {KEY: b"ours"}
+
+
+def test_a_process_that_writes_too_long_is_told_of(url: str, opened: Opened) -> None:
+    ledger = opened(wait_seconds=0.1)
+    with another_process(url, WRITE_SLOWLY) as process:
+        assert line_of(process) == "writing"
+        with pytest.raises(LedgerError, match="no other process keeps it busy"), ledger.transaction():
+            pass
+
+
+def test_a_dry_run_without_a_file_makes_none(tmp_path: Path, opened: Opened) -> None:
+    dry = opened(dry=True)
+    dry.lock(["customers"], 0)
+    with dry.transaction():
+        dry.write_rows(1, 1, {KEY: b"says"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_leaves_a_file_as_it_is(path: Path, opened: Opened) -> None:
+    opened().close()
+    before = path.read_bytes()
+    dry = opened(dry=True)
+    with dry.transaction():
+        dry.write_rows(1, 1, {KEY: b"says"})
+        dry.catalogue.begin_run("main", {}, 1.0)
+    dry.close()
+    assert path.read_bytes() == before
