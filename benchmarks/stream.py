@@ -13,7 +13,7 @@ _SCHEMA = (
 
 
 def record(number: int, *, changed: bool) -> str:
-    """Return the line of one customer: 253 bytes, more or less; one address in fifty has blanks and capitals."""
+    """Return the line of one customer: some 240 bytes; one address in fifty has blanks and capitals."""
     email = f"{'new.' if changed else ''}customer.{number}@{_DOMAINS[number % 4]}"
     if number % 50 == 0:
         email = f" {email.upper()} "

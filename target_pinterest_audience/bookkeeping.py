@@ -62,7 +62,7 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
         with self._ledger.transaction():
-            before = catalogue.newest_run(self.configuration)
+            before = catalogue.newest_run(self.configuration, clean=True)
             run = catalogue.begin_run(self.configuration, digests, self._now())
         self.note_changes(before.settings if before is not None else digests, digests)
         return run

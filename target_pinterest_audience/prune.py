@@ -99,7 +99,7 @@ def prune(
         book.lock_source(ledger.catalogue.source_name(source))
     # Another process may have had the lock.
     run = newest_clean_run(ledger, book.configuration, options, now)
-    before = ledger.catalogue.newest_run(book.configuration, before=run.number)
+    before = ledger.catalogue.newest_run(book.configuration, before=run.number, clean=True)
     if before is not None:
         book.note_changes(before.settings, run.settings)
     chosen = absentees(ledger, run, options, tell)
@@ -187,7 +187,9 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
     reasons = []
     waiting = False
     for feed in ledger.catalogue.feeds_of_run(run.number):
-        clean = ledger.catalogue.clean_overwrites(feed.list_number, feed.source, options.missing_runs)
+        clean = ledger.catalogue.clean_overwrites(
+            feed.list_number, feed.source, options.missing_runs, incremental=options.full_table
+        )
         reason = _leave_alone(feed, options)
         if reason is None and len(clean) < options.missing_runs:
             waiting = True

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class _Reading:
     """What was read for one list from one source."""
 
-    overwrites: bool = False
+    overwrites: bool = True
+    """Whether all of its streams do; rows of one that does not are not all marked, so that they would be missed."""
     rows: int = 0
     raw_streams: set[str] = field(default_factory=set)
 
@@ -84,7 +85,7 @@ class Upserts:
         reading = [self._readings.setdefault((number, plan.source), _Reading()) for number in plan.lists]
         for each in reading:
             each.raw_streams.add(shape.raw_stream)
-            each.overwrites = shape.overwrites
+            each.overwrites = each.overwrites and shape.overwrites
         if shape.overwrites:
             self._reconciler.overwriting.add(plan.source)
         if keyed:

@@ -225,12 +225,18 @@ class Catalogue:
         found = self._query("SELECT list, derived, members_at_start FROM run_lists WHERE run = ?", run)
         return [(number, derived, members) for number, derived, members in found]
 
-    def newest_run(self, configuration: str, before: int | None = None) -> RunRecord | None:
-        """Return the newest run of a configuration, or the newest before a given one."""
+    def newest_run(self, configuration: str, before: int | None = None, *, clean: bool = False) -> RunRecord | None:
+        """Return the newest run of a configuration.
+
+        Args:
+            configuration: the digest of its settings.
+            before: only runs before this one; None: all.
+            clean: whether only those count that ended cleanly.
+        """
         found = self._query(
             "SELECT run, started, ended, outcome, pruned, settings FROM runs WHERE realm = ? AND configuration = ? "
-            "AND (? = 0 OR run < ?) ORDER BY run DESC LIMIT 1",
-            self.realm, configuration, before or 0, before or 0,
+            "AND (? = 0 OR run < ?) AND (? = 0 OR outcome = ?) ORDER BY run DESC LIMIT 1",
+            self.realm, configuration, before or 0, before or 0, int(clean), CLEAN,
         )  # fmt: skip
         for number, started, ended, outcome, pruned, settings in found:
             decoded = msgspec.json.decode(settings, type=dict[str, str])
@@ -242,12 +248,19 @@ class Catalogue:
         found = self._query("SELECT list, source, row_count, incremental, overwrites FROM run_feeds WHERE run = ?", run)
         return [Feed(number, source, rows, bool(incr), bool(over)) for number, source, rows, incr, over in found]
 
-    def clean_overwrites(self, list_number: int, source: int, limit: int) -> list[int]:
-        """Return the newest runs that ended cleanly and marked a source's rows for a list, newest first."""
+    def clean_overwrites(self, list_number: int, source: int, limit: int, *, incremental: bool = False) -> list[int]:
+        """Return the newest runs that ended cleanly and marked a source's rows for a list, newest first.
+
+        Args:
+            list_number: the list.
+            source: the source.
+            limit: how many runs at most.
+            incremental: whether those count, too, that showed signs of an incremental read.
+        """
         found = self._query(
             "SELECT run FROM run_feeds JOIN runs USING (run) WHERE list = ? AND source = ? AND outcome = ? "
-            "AND overwrites = 1 AND row_count > 0 ORDER BY run DESC LIMIT ?",
-            list_number, source, CLEAN, limit,
+            "AND overwrites = 1 AND row_count > 0 AND incremental <= ? ORDER BY run DESC LIMIT ?",
+            list_number, source, CLEAN, int(incremental), limit,
         )  # fmt: skip
         return [int(run) for (run,) in found]
 

@@ -18,6 +18,7 @@ from target_pinterest_audience.membership import NOBODY, Count
 from target_pinterest_audience.pinterest import Operation
 
 _KEYS_AT_ONCE: Final = 500
+_STATEMENTS: Final = 256
 _CACHE_KIB: Final = 65_536
 _CHECKPOINT_PAGES: Final = 10_000
 _TYPES: Final = {"blob": "BLOB", "clustered": "WITHOUT ROWID"}
@@ -41,19 +42,20 @@ class SqliteLedger(Ledger):
         """
         self.where = f"The ledger {path}"
         self._dry = dry
-        self._begun = False
-        in_memory = dry and not path.exists()
         self._locks = FileLocks(path.with_name(f"{path.name}.locks"))
-        try:
-            if not dry:
+        with self._told():
+            if dry:
+                # The empty name is a database that only this connection sees, in a file that nobody can open.
+                self._connection = sqlite3.connect("", isolation_level=None, cached_statements=_STATEMENTS)
+            else:
                 _create(path)
-            self._connection = sqlite3.connect(
-                ":memory:" if in_memory else path, timeout=wait_seconds, isolation_level=None, cached_statements=256
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise self._failed(error) from None
+                self._connection = sqlite3.connect(
+                    path, timeout=wait_seconds, isolation_level=None, cached_statements=_STATEMENTS
+                )
         try:
             with self._told():
+                if dry and path.exists():
+                    self._copy(path)
                 self._set_up(path)
             with self.transaction():
                 self.secret = secret_of(self._query)
@@ -62,29 +64,32 @@ class SqliteLedger(Ledger):
             self._connection.close()
             raise
 
+    def _copy(self, path: Path) -> None:
+        """Take a copy for a dry run, so that real runs need not wait for it."""
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as original:
+            self._missing_steps(original)
+            original.backup(self._connection)
+
     def _set_up(self, path: Path) -> None:
         run = self._connection.execute
         # Before anything is changed: the file may be none of ours.
-        self._missing_steps()
+        self._missing_steps(self._connection)
         if not self._dry:
-            try:
-                _close_to_others(path)
-            except OSError as error:
-                raise self._failed(error) from None
+            _close_to_others(path)
             run("PRAGMA journal_mode = WAL")
         # A STATE must not outlive the commit that it speaks of, not even a power cut.
         run("PRAGMA synchronous = FULL")
         run(f"PRAGMA cache_size = -{_CACHE_KIB}")
         run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         with self.transaction():
-            for step in self._missing_steps():
+            for step in self._missing_steps(self._connection):
                 for statement in step:
                     run(statement.format(**_TYPES))
             run(f"PRAGMA user_version = {VERSION}")
 
-    def _missing_steps(self) -> tuple[tuple[str, ...], ...]:
+    def _missing_steps(self, connection: sqlite3.Connection) -> tuple[tuple[str, ...], ...]:
         # In one statement, lest another process makes the tables in between.
-        version, has_tables = self._connection.execute(
+        version, has_tables = connection.execute(
             "SELECT user_version, EXISTS (SELECT 1 FROM sqlite_master) FROM pragma_user_version"
         ).fetchone()
         if has_tables and not version:
@@ -97,18 +102,14 @@ class SqliteLedger(Ledger):
         """See `Ledger.transaction`."""
         run = self._connection.execute
         with self._told():
-            if not self._dry or not self._begun:
-                run("BEGIN IMMEDIATE")
-                self._begun = True
-            if self._dry:
-                run("SAVEPOINT block")
+            run("BEGIN IMMEDIATE")
             try:
                 yield
-                run("RELEASE block" if self._dry else "COMMIT")
+                run("COMMIT")
             except BaseException:
                 # SQLite has rolled back by itself if the disk is full, for example.
                 if self._connection.in_transaction:
-                    run("ROLLBACK TO block" if self._dry else "ROLLBACK")
+                    run("ROLLBACK")
                 raise
 
     def lock(self, names: Iterable[str], wait_seconds: float) -> None:
@@ -233,7 +234,7 @@ class SqliteLedger(Ledger):
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> LedgerError:
