@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester
@@ -46,7 +47,7 @@ class Bookkeeper:
         self._logger = logger
         self._now = now
         self.digester = Digester(ledger.secret, f"{settings.api_url}\n{settings.ad_account_id}")
-        self.members_at_start: dict[int, int] = {}
+        self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
         self._types: dict[int, str] = {}
         self._references: dict[int, ListReference] = {}
@@ -72,17 +73,15 @@ class Bookkeeper:
         names = before.keys() | after.keys()
         self._changed_settings = sorted(name for name in names if before.get(name) != after.get(name))
 
-    def end_run(self, run: int, feeds: list[Feed], derived: Mapping[int, int]) -> None:
+    def end_run(self, run: int, feeds: list[Feed]) -> None:
         """Note that a run ended cleanly; one that is not noted did not.
 
         Args:
             run: its number.
             feeds: what it read.
-            derived: list number → how many it removed because the ledger derived it.
         """
-        lists = [(number, derived.get(number, 0), members) for number, members in self.members_at_start.items()]
         with self._ledger.transaction():
-            self._ledger.catalogue.end_run(run, CLEAN, self._now(), feeds, lists)
+            self._ledger.catalogue.end_run(run, CLEAN, self._now(), feeds, self._references)
 
     def explain(self, number: int) -> tuple[str, str]:
         """Name a list, and tell which settings changed since the last run if any did."""
@@ -120,6 +119,7 @@ class Bookkeeper:
             self._lock(str(ListReference(customer_list_id=found.id)))
         with self._ledger.transaction():
             entry = self._enter(plan.reference, found, pinned)
+            catalogue.begin_list(entry.number)
             catalogue.pin(str(plan.reference), entry.number)
         self._remember(entry, plan.reference)
         return entry.number
@@ -131,7 +131,9 @@ class Bookkeeper:
             return pinned or catalogue.add_list(None, reference.customer_list_name)
         entry = catalogue.list_of_id(found.id)
         if entry is None and pinned is not None and pinned.customer_list_id is None:
-            # A run that was cut short had created it.
+            if not any(True for _ in self._ledger.unsettled(pinned.number)):
+                # Nobody was about to be sent to it, so that no run of ours can have created it and been cut short.
+                self._miss(reference)
             catalogue.set_list_id(pinned.number, found.id)
             return pinned
         if entry is None:
@@ -140,9 +142,11 @@ class Bookkeeper:
         return entry
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
+        known = self._ledger.catalogue.entry(entry.number)
+        self.ceilings.members[entry.number] = known.base_members
+        self.ceilings.derived[entry.number] = known.derived
         self._numbers[reference] = entry.number
         self._references[entry.number] = reference
-        self.members_at_start.setdefault(entry.number, entry.members)
 
     def _miss(self, reference: ListReference) -> None:
         """Say that people may have been sent to a list whom the ledger does not know.
@@ -186,6 +190,9 @@ class Bookkeeper:
             # Without a list nobody was added: they stay unsettled until there is one.
             return
         catalogue = self._ledger.catalogue
+        if customer_list_id is not None:
+            # From its creation on, another process may come to it by its id.
+            self._lock(str(ListReference(customer_list_id=customer_list_id)))
         with self._ledger.transaction():
             if customer_list_id is not None and catalogue.entry(number).customer_list_id is None:
                 catalogue.set_list_id(number, customer_list_id)

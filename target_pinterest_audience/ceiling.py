@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from target_pinterest_audience.errors import RemovalCeilingError
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.reconciler import Decisions
+    from target_pinterest_audience.window import Decisions
 
 ALWAYS_ALLOWED: Final = 10
 """How many people may leave any list, however small it is."""
@@ -25,25 +25,32 @@ class Ceilings:
     Attributes:
         percent: the share of a list's members that may leave.
         explain: names a list and tells what could be at fault, for the message.
-        members: list number → its members when the run began. One that had none has no ceiling: all that could leave
-            it came in this very run.
-        derived: list number → how many have left because the ledger derived it, as against those whose rows were
-            deleted or who were refused.
+        members: list number → its members when the run began, or the first run since one ended cleanly. A list that
+            had none has no ceiling: all that could leave it came since then.
+        derived: list number → how many have left since then because the ledger derived it, as against those whose rows
+            were deleted or who were refused.
     """
 
     percent: int
     explain: Callable[[int], tuple[str, str]]
     members: dict[int, int] = field(default_factory=dict)
     derived: Counter[int] = field(default_factory=Counter)
+    advice: str = "raise the setting for one run"
+    """What to do if the removals are meant."""
 
-    def check(self, decisions: Decisions) -> None:
+    def check(self, decisions: Decisions) -> Mapping[int, int]:
         """Count the removals among decisions.
+
+        Returns:
+            List number → how many of them the ledger derived, where there are any.
 
         Raises:
             RemovalCeilingError: they are too many for their list.
         """
-        for number, leaving in count_derived(decisions).items():
+        derived = count_derived(decisions)
+        for number, leaving in derived.items():
             self.count(number, leaving)
+        return derived
 
     def count(self, number: int, leaving: int) -> None:
         """Count removals from one list. Raises as `check` does."""
@@ -56,7 +63,7 @@ class Ceilings:
             msg = (
                 f"{total:,} of the {members:,} members of {name} would be removed, since their rows changed or were "
                 f"not named any more: more than {self.percent} % (`max_removal_percent`). {suspicion}If it is meant, "
-                "raise the setting for one run, or use `prune --allow-removal-percent`."
+                f"{self.advice}."
             )
             raise RemovalCeilingError(msg)
         self.derived[number] = total
@@ -67,4 +74,4 @@ def count_derived(decisions: Decisions) -> Mapping[int, int]:
     derived: Counter[int] = Counter()
     for number, of_list in decisions.items():
         derived[number] = sum(each.cause is not None and not each.cause.explicit for each in of_list.values())
-    return derived
+    return +derived

@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 _SAYS_NOTHING: Final = frozenset(
-    {"version", "last_replication_method", "replication_method", "replication_key", "initial_full_table_complete"}
+    {
+        "context",
+        "initial_full_table_complete",
+        "last_replication_method",
+        "partitions",
+        "replication_key",
+        "replication_method",
+        "version",
+    }
 )
 """What taps note in a bookmark of a full table, too."""
 
@@ -23,8 +31,15 @@ def incremental_streams(state: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
     for stream, bookmark in bookmarks.items():
         if isinstance(bookmark, Mapping):
             full = "FULL_TABLE" in (bookmark.get("last_replication_method"), bookmark.get("replication_method"))
-            positions = (value for name, value in bookmark.items() if name not in _SAYS_NOTHING)
-            if not full and any(value not in (None, "", [], {}) for value in positions):
+            if not full and _has_position(bookmark):
                 yield stream
         elif bookmark is not None:
             yield stream
+
+
+def _has_position(bookmark: Mapping[str, Any]) -> bool:
+    """Tell whether a bookmark says where to go on; a child stream has one for each of its parents."""
+    partitions = bookmark.get("partitions")
+    if isinstance(partitions, list) and any(isinstance(each, Mapping) and _has_position(each) for each in partitions):
+        return True
+    return any(value not in (None, "", [], {}) for name, value in bookmark.items() if name not in _SAYS_NOTHING)

@@ -51,6 +51,7 @@ class Stance(IntEnum):
 
 
 _CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
+_EXCLUSIONS: Final = frozenset({Stance.EXCLUDES})
 _REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
 
 
@@ -211,7 +212,7 @@ class Event(NamedTuple):
     def _kept(self, says: Says) -> Says:
         if self.kind in CONTRIBUTING:
             replaced = self.plan.replaces(self.present)
-            stays = {Stance.REFUSES} if self.kind is Kind.ARRIVED else frozenset()
+            stays = _REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
             return frozenset(
                 s for s in says if s.stance in stays or (s.stance == Stance.CONTRIBUTES and not replaced(s))
             )

@@ -11,8 +11,8 @@ from target_pinterest_audience.ceiling import Ceilings, count_derived
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
 from target_pinterest_audience.membership import Event, Kind, Plan, unpack_identity
-from target_pinterest_audience.reconciler import Waiting, absorb
 from target_pinterest_audience.tally import StreamTally
+from target_pinterest_audience.window import Waiting, absorb
 
 if TYPE_CHECKING:
     from target_pinterest_audience.bookkeeping import Bookkeeper
@@ -104,7 +104,7 @@ def prune(
         book.note_changes(before.settings, run.settings)
     chosen = absentees(ledger, run, options, tell)
     with ledger.transaction():
-        _note(ledger, book, chosen, run, options.max_removal_percent)
+        _note(ledger, book, chosen, options.max_removal_percent)
     for number in sorted({each.list_number for each in chosen}):
         for identity, operation in ledger.unsettled(number):
             delivery.put(book.reference(number), operation, unpack_identity(identity), line=0)
@@ -114,25 +114,25 @@ def prune(
             ledger.catalogue.mark_pruned(run.number)
 
 
-def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], run: RunRecord, percent: int) -> None:
+def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: int) -> None:
     """Write who leaves.
 
     Raises:
         RemovalCeilingError: they are too many, so that the transaction must be rolled back.
     """
     leaving: Counter[int] = Counter()
-    members = {each.list_number: ledger.catalogue.entry(each.list_number).members for each in chosen}
+    members = {each.list_number: ledger.catalogue.entry(each.list_number) for each in chosen}
     for each in chosen:
         for page in each.pages(ledger):
             # Run 0: rows that stay for the sake of another list have not been seen by this.
             leaving.update(count_derived(absorb(ledger, 0, book.digester.shorten, page)))
-    ceilings = Ceilings(percent, book.explain)
-    for number, derived, at_start in ledger.catalogue.run_lists(run.number):
-        if number in members:
-            ceilings.members[number] = at_start or members[number]
-            ceilings.derived[number] = derived
+    ceilings = Ceilings(percent, book.explain, advice="allow it with `--allow-removal-percent`")
     for number, count in leaving.items():
+        entry = members[number]
+        ceilings.members[number] = entry.base_members or entry.members
+        ceilings.derived[number] = entry.derived
         ceilings.count(number, count)
+        ledger.catalogue.add_derived(number, count)
 
 
 def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, now: float) -> RunRecord:

@@ -11,6 +11,7 @@ from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.connect import find_ledger, make_delivery
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.prune import PruneOptions, prune
+from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
 
@@ -68,7 +69,9 @@ def prune_command(
 
     Example: pinterest-audience prune --config target.json --allow-removal-percent 40
     """
-    settings, _ = TargetPinterestAudience.resolve_settings(TargetPinterestAudience.read_config(config))
+    # No row is read here, and to a utility Meltano hands these with their keys flattened.
+    raw = TargetPinterestAudience.read_config(config)
+    settings, _ = TargetPinterestAudience.resolve_settings({k: v for k, v in raw.items() if k not in SDK_OBJECTS})
     ledger = find_ledger(settings, create=False)
     if ledger is None:
         msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."

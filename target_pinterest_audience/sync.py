@@ -153,8 +153,13 @@ class Sync:
         """
         self.flush()
         self._delivery.finish()
-        if self._upserts is not None:
-            self._upserts.end(self._incremental)
+        if self._upserts is None:
+            # No stream began a run in the ledger, and `prune` must not take the one before for the newest.
+            self._ledger = self._ledger or self._find_ledger(create=False)
+            if self._ledger is None:
+                return
+            self._upserts = self._make_upserts(self._ledger, self._delivery)
+        self._upserts.end(self._incremental)
 
     def close(self) -> None:
         """Let go of the ledger and its locks."""

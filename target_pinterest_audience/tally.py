@@ -83,12 +83,12 @@ class ListTally:
     added: int = 0
     removed: int = 0
     needless: int = 0
-    """Identities to be removed from a list that does not exist."""
+    """Identities for a list that does not exist and is not to be made."""
     requests: int = 0
     """Requests that Pinterest accepted."""
 
     def told(self, *, dry: bool) -> str:
         """Tell the counts as one clause."""
-        needless = f"; needless, since the list did not exist: {self.needless:,}" if self.needless else ""
+        needless = f"; left out, since the list did not exist: {self.needless:,}" if self.needless else ""
         counts = f"{self.added:,} identities to add, {self.removed:,} to remove{needless}; requests: {self.requests:,}"
         return f"dry run, nothing was sent: would send {counts}" if dry else f"sent {counts}"

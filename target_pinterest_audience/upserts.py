@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
-from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.keys import RowDigester
 from target_pinterest_audience.ledger.catalogue import Feed
 from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity, unpack_identity
@@ -59,9 +58,9 @@ class Upserts:
         self._ledger = ledger
         self._delivery = delivery
         self._book = Bookkeeper(ledger, settings, delivery, logger, now)
-        self._ceilings = Ceilings(settings.max_removal_percent, self._book.explain, self._book.members_at_start)
         self._run = self._book.begin_run()
-        self._reconciler = Reconciler(ledger, self._run, self._book.digester.shorten, self._ceilings, self._send, clock)
+        book = self._book
+        self._reconciler = Reconciler(ledger, self._run, book.digester.shorten, book.ceilings, self._send, clock)
         self._readings: dict[tuple[int, int], _Reading] = {}
         self._resent: set[int] = set()
 
@@ -138,7 +137,7 @@ class Upserts:
             Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites)
             for (number, source), each in self._readings.items()
         ]
-        self._book.end_run(self._run, feeds, self._ceilings.derived)
+        self._book.end_run(self._run, feeds)
 
 
 @dataclass(frozen=True, slots=True)

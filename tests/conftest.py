@@ -114,6 +114,54 @@ Target = Callable[..., Run]
 """What the fixture `run_target` is."""
 
 
+@pytest.fixture
+def run_prune(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
+    """Run `pinterest-audience prune` as a process."""
+    program = "from target_pinterest_audience.companion import main; main()"
+
+    def run(*options: str, **settings: Any) -> Run:
+        path = tmp_path / "prune.json"
+        path.write_text(json.dumps({**config, **settings}), encoding="utf-8")
+        argv = [sys.executable, "-c", program, "prune", "--config", str(path), *options]
+        done = subprocess.run(argv, capture_output=True, check=False, timeout=120, env=environment())
+        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+Prune = Callable[..., Run]
+"""What the fixture `run_prune` is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A change of a customer list that Pinterest accepted."""
+
+    operation: str
+    identities: frozenset[str]
+
+
+@pytest.fixture
+def sent(emulator: Emulator) -> Callable[[], list[Write]]:
+    """Return what was written to customer lists since the last call of this, or since the beginning."""
+    told: list[int] = [0]
+
+    def since() -> list[Write]:
+        writes = emulator.backend.writes()[told[0] :]
+        told[0] += len(writes)
+        requests = [call.request or {} for call in writes]
+        return [
+            Write(str(each.get("operation_type", "ADD")), frozenset(str(each["records"]).split(",")))
+            for each in requests
+        ]
+
+    return since
+
+
+Sent = Callable[[], list[Write]]
+"""What the fixture `sent` is."""
+
+
 def members(emulator: Emulator, name: str = "customers") -> frozenset[str]:
     (found,) = [each for each in emulator.backend.customer_lists() if each.name == name]
     return emulator.backend.members(found.id)

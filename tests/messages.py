@@ -23,6 +23,11 @@ def record(stream: str = "customers", **values: Any) -> dict[str, Any]:
     return {"type": "RECORD", "stream": stream, "record": values}
 
 
+def deleted(number: int, stream: str = "customers", **values: Any) -> dict[str, Any]:
+    """What a tap sends for a deleted row: its key, and perhaps more."""
+    return record(stream, id=number, _sdc_deleted_at="2026-11-21T00:00:00Z", **values)
+
+
 def state(value: Any) -> dict[str, Any]:
     return {"type": "STATE", "value": {"bookmarks": {"at": value}}}
 

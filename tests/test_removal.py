@@ -24,13 +24,12 @@ def person(number: int, consent: object, email: str | None = None) -> dict[str, 
     return record(id=number, email=email or address(number), consent=consent)
 
 
-@pytest.mark.parametrize("others", [{}, {"email": None}])
-def test_the_key_alone_deletes(emulator: Emulator, run_target: Target, sent: Sent, others: dict[str, Any]) -> None:
+def test_the_key_alone_deletes(emulator: Emulator, run_target: Target, sent: Sent) -> None:
     run_target([GONE, *people(range(5))])
-    run_target([GONE, deleted(1, **others), deleted(77, **others)])
-    assert members(emulator) == digests([0, 2, 3, 4])
+    run_target([GONE, deleted(1), deleted(2, email=None), deleted(77)])
+    assert members(emulator) == digests([0, 3, 4])
     sent()
-    run_target([GONE, deleted(1, **others)])
+    run_target([GONE, deleted(1), deleted(2, email=None)])
     assert sent() == []
 
 
@@ -38,7 +37,6 @@ def test_the_key_alone_deletes(emulator: Emulator, run_target: Target, sent: Sen
     ("before", "after"),
     [
         ({}, {"customer_list_name": "another"}),
-        ({"one_list_per_type": True}, {}),
         ({}, {"one_list_per_type": True}),
         ({"customer_list_name": "first"}, {"customer_list_name": "another", "create_audience": False}),
     ],
@@ -66,9 +64,7 @@ def test_a_list_of_former_settings_may_be_another_streams_today(emulator: Emulat
     assert members(emulator, "L") == digests([3, 4])
 
 
-def test_who_was_never_sent_since_their_list_was_not_made_is_sent_later(
-    emulator: Emulator, run_target: Target
-) -> None:
+def test_who_was_never_sent_since_their_list_was_not_made_is_sent_later(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=400, times=1))
     assert run_target([GONE, *people([1])], customer_list_name="L").code == 5
     assert run_target([GONE, *people([1])], customer_list_name="M").code == 0
@@ -109,9 +105,7 @@ def test_deletes_and_refusals_have_no_ceiling(emulator: Emulator, run_target: Ta
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_who_refuses_once_is_out_whatever_other_rows_say(
-    emulator: Emulator, run_target: Target, order: int
-) -> None:
+def test_who_refuses_once_is_out_whatever_other_rows_say(emulator: Emulator, run_target: Target, order: int) -> None:
     message = schema("email", "consent")
     refusing, agreeing = person(1, "no", address(0)), person(2, "yes", address(0))
     rows = [refusing, agreeing][::order]
@@ -120,7 +114,6 @@ def test_who_refuses_once_is_out_whatever_other_rows_say(
         run = run_target([message, *rows, person(9, "yes")], **CONSENT)
         assert run.code == 0
         assert members(emulator) == digests([9])
-        assert "2 refused" in run.stderr
     run_target([message, person(1, "yes", address(0))], **CONSENT)
     assert members(emulator) == digests([0, 9])
 
@@ -144,7 +137,7 @@ def test_a_deleted_row_that_says_no_refuses(emulator: Emulator, run_target: Targ
 def test_deleting_one_of_two_that_share_an_address_changes_nothing_for_the_other(
     emulator: Emulator, run_target: Target, sent: Sent
 ) -> None:
-    run_target([ASKED, person(2, True, address(0)), person(3, True, address(0))], **CONSENT)
+    run_target([ASKED, person(2, 1, address(0)), person(3, 1, address(0))], **CONSENT)
     sent()
     run_target([ASKED, deleted(2, email=address(0))], **CONSENT)
     assert sent() == []
@@ -220,9 +213,7 @@ def test_a_stream_that_removes_refuses_until_its_row_is_deleted(
     assert members(emulator, "L") == digests([1, 2, 3])
 
 
-def test_an_order_of_rows_that_remove_and_rows_that_add_does_not_matter(
-    emulator: Emulator, run_target: Target
-) -> None:
+def test_an_order_of_rows_that_remove_and_rows_that_add_does_not_matter(emulator: Emulator, run_target: Target) -> None:
     schemas = [GONE, schema("email", "_sdc_deleted_at", stream="left")]
     settings = {"customer_list_name": "L", "streams": {"left": {"operation": "remove"}}}
     rows = [*people([1, 9]), *people([1], "left")]

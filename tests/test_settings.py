@@ -219,7 +219,10 @@ def test_credentials_lie_beside_the_ledger(tmp_path: Path) -> None:
     assert settle(ledger_url=f"sqlite:///{tmp_path}/l.db").credentials_file == tmp_path / "credentials.json"
     in_meltano = settle({"MELTANO_PROJECT_ROOT": str(tmp_path)}).credentials_file
     assert in_meltano == tmp_path / ".meltano" / "target-pinterest-audience" / "credentials.json"
-    assert settle().credentials_file.parent.name == "target-pinterest-audience"
+    by_default = settle().credentials_file
+    assert by_default is not None
+    assert by_default.parent.name == "target-pinterest-audience"
+    assert settle(ledger_url="postgresql://host/database").credentials_file is None
 
 
 def test_of_two_files_the_later_counts(tmp_path: Path) -> None:

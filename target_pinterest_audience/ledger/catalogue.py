@@ -12,6 +12,8 @@ import msgspec
 Query = Callable[..., list[tuple[Any, ...]]]
 """Runs one statement, with `?` for its parameters, and returns the rows of its result."""
 
+_LIST_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_members", "derived")
+
 OPEN: Final = "open"
 CLEAN: Final = "clean"
 
@@ -27,6 +29,10 @@ class ListEntry(NamedTuple):
     name: str | None
     members: int
     """How many identities belong on it."""
+    base_members: int
+    """How many did when the first run began since one ended cleanly: what a ceiling is a share of."""
+    derived: int
+    """How many have left since then because the ledger derived it."""
 
 
 class Feed(NamedTuple):
@@ -150,17 +156,18 @@ class Catalogue:
         return next(iter(self._lists(condition, *parameters)), None)
 
     def _lists(self, condition: str, *parameters: object) -> list[ListEntry]:
-        columns = "lists.list, lists.customer_list_id, lists.name, lists.members"
+        columns = ", ".join(f"lists.{name}" for name in _LIST_COLUMNS)
         return [ListEntry(*row) for row in self._query(f"SELECT {columns} FROM lists {condition}", *parameters)]  # noqa: S608 - our own words
 
     def add_list(self, customer_list_id: str | None, name: str | None) -> ListEntry:
         """Enter a list."""
         (top,) = self._query("SELECT COALESCE(MAX(list), 0) FROM lists")[0]
         self._query(
-            "INSERT INTO lists (list, realm, customer_list_id, name, members) VALUES (?, ?, ?, ?, 0)",
+            "INSERT INTO lists (list, realm, customer_list_id, name, members, base_members, derived, closed) "
+            "VALUES (?, ?, ?, ?, 0, 0, 0, 1)",
             top + 1, self.realm, customer_list_id, name,
         )  # fmt: skip
-        return ListEntry(top + 1, customer_list_id, name, 0)
+        return ListEntry(top + 1, customer_list_id, name, 0, 0, 0)
 
     def set_list_id(self, number: int, customer_list_id: str) -> None:
         """Note the id of a list that was created, or found after all."""
@@ -169,6 +176,16 @@ class Catalogue:
     def change_members(self, number: int, difference: int) -> None:
         """Change how many identities belong on a list."""
         self._query("UPDATE lists SET members = members + ? WHERE list = ?", difference, number)
+
+    def begin_list(self, number: int) -> None:
+        """Count removals from a list anew, unless the run before did not end cleanly: its removals still count."""
+        self._query(
+            "UPDATE lists SET base_members = members, derived = 0, closed = 0 WHERE list = ? AND closed = 1", number
+        )
+
+    def add_derived(self, number: int, count: int) -> None:
+        """Count removals from a list that the ledger derived."""
+        self._query("UPDATE lists SET derived = derived + ? WHERE list = ?", count, number)
 
     def pin(self, reference: str, number: int) -> None:
         """Note which list a way of choosing one leads to."""
@@ -194,9 +211,7 @@ class Catalogue:
         )  # fmt: skip
         return int(top) + 1
 
-    def end_run(
-        self, run: int, outcome: str, ended: float, feeds: Iterable[Feed], lists: Iterable[tuple[int, int, int]] = ()
-    ) -> None:
+    def end_run(self, run: int, outcome: str, ended: float, feeds: Iterable[Feed], lists: Iterable[int] = ()) -> None:
         """Note how a run ended, and what it read.
 
         Args:
@@ -204,7 +219,7 @@ class Catalogue:
             outcome: how it ended.
             ended: when, in seconds since 1970.
             feeds: what it read.
-            lists: for each list its number, how many left because the ledger derived it, and its members at the start.
+            lists: the lists whose removals the next run counts anew.
         """
         self._query("UPDATE runs SET outcome = ?, ended = ? WHERE run = ?", outcome, ended, run)
         for feed in feeds:
@@ -214,16 +229,8 @@ class Catalogue:
                 run, feed.list_number, feed.source, feed.rows, int(feed.incremental), int(feed.overwrites),
             )  # fmt: skip
 
-        for number, derived, members_at_start in lists:
-            self._query(
-                "INSERT INTO run_lists (run, list, derived, members_at_start) VALUES (?, ?, ?, ?)",
-                run, number, derived, members_at_start,
-            )  # fmt: skip
-
-    def run_lists(self, run: int) -> list[tuple[int, int, int]]:
-        """Return what `end_run` was told of lists."""
-        found = self._query("SELECT list, derived, members_at_start FROM run_lists WHERE run = ?", run)
-        return [(number, derived, members) for number, derived, members in found]
+        for number in lists:
+            self._query("UPDATE lists SET closed = 1 WHERE list = ?", number)
 
     def newest_run(self, configuration: str, before: int | None = None, *, clean: bool = False) -> RunRecord | None:
         """Return the newest run of a configuration.

@@ -49,5 +49,5 @@ def held_by(holder: Holder | None, wait_seconds: float) -> LedgerError:
         who = f"process {holder.process} on {holder.host} ({holder.program}, started {started})"
     return LedgerError(
         f"Another run works on the same customer list: {who}. It was waited for, {wait_seconds:.0f} s "
-        "(`lock_wait_seconds`). Let it finish, and schedule runs so that they do not overlap. Nothing was changed."
+        "(`lock_wait_seconds`). Let it finish, and schedule runs so that they do not overlap."
     )

@@ -19,7 +19,8 @@ _MEMBERSHIP: Final = (
     ),
     (
         "CREATE TABLE lists (list INTEGER PRIMARY KEY, realm INTEGER NOT NULL, customer_list_id TEXT, name TEXT, "
-        "members BIGINT NOT NULL, UNIQUE (realm, customer_list_id))"
+        "members BIGINT NOT NULL, base_members BIGINT NOT NULL, derived BIGINT NOT NULL, closed INTEGER NOT NULL, "
+        "UNIQUE (realm, customer_list_id))"
     ),
     (
         "CREATE TABLE pins (realm INTEGER NOT NULL, reference TEXT NOT NULL, list INTEGER NOT NULL, "
@@ -53,10 +54,6 @@ _RUNS: Final = (
         "CREATE TABLE run_feeds (run INTEGER NOT NULL, list INTEGER NOT NULL, source INTEGER NOT NULL, "
         "row_count BIGINT NOT NULL, incremental INTEGER NOT NULL, overwrites INTEGER NOT NULL, "
         "PRIMARY KEY (run, list, source))"
-    ),
-    (
-        "CREATE TABLE run_lists (run INTEGER NOT NULL, list INTEGER NOT NULL, derived BIGINT NOT NULL, "
-        "members_at_start BIGINT NOT NULL, PRIMARY KEY (run, list))"
     ),
 )
 

@@ -17,7 +17,8 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
 
 _OWN_OBJECTS = ("identity_columns", "streams")
-_SDK_OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
+SDK_OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
+"""What the SDK does to rows before they get here."""
 
 
 def gather(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def gather(config: Mapping[str, Any]) -> dict[str, Any]:
         result["identity_columns"] = identity_columns
     if streams:
         result["streams"] = _by_stream(streams)
-    for name in _SDK_OBJECTS:
+    for name in SDK_OBJECTS:
         if result.get(name) is not None:
             result[name] = _as_object(name, result[name])
     _refuse_nested_maps(result.get("stream_maps") or {})
@@ -75,7 +76,7 @@ def refuse_dropped(config: Mapping[str, Any], environ: Mapping[str, str]) -> Non
     loader = environ.get("MELTANO_LOADER_NAME")
     if loader is None:
         return
-    for name in (*_OWN_OBJECTS, *_SDK_OBJECTS):
+    for name in (*_OWN_OBJECTS, *SDK_OBJECTS):
         text = environ.get(f"{loader}_{name}".upper().replace("-", "_"))
         try:
             exported = json.loads(text) if text else None

@@ -1,0 +1,133 @@
+"""How the ledger knows a row: one form of a key, whatever it came in; a digest that tells nobody what it was."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.keys import ROW_BYTES, Digester, canonical
+
+UTC = timezone.utc
+SECOND = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        [1, 1.0, Decimal(1), Decimal("1.000"), Decimal("1e0"), Decimal("0.1e1")],
+        [0, -0.0, 0.0, Decimal("-0"), Decimal("0e400000000")],
+        [100, Decimal("1e2"), 1e2, Decimal("100.0")],
+        [-7, -7.0, Decimal("-7.00")],
+        [0.1, Decimal("0.1"), Decimal("0.10"), Decimal("1e-1")],
+        [10**25, 1e25, Decimal("1e25")],
+        [10**4200, Decimal("1e4200")],
+        [Decimal("1e5000"), Decimal("10e4999"), Decimal("1.00e5000")],
+        ["text", b"text"],
+    ],
+)
+def test_numbers_of_one_value_and_text_in_any_encoding_have_one_form(same: list[object]) -> None:
+    assert len({canonical(value) for value in same}) == 1
+
+
+@pytest.mark.parametrize("kind", ["date-time", None])
+def test_moments_have_one_form_if_the_schema_says_that_they_are_moments(kind: str | None) -> None:
+    texts = [
+        "2026-01-01T00:00:01.000000+00:00", "2026-01-01 00:00:01+00", "2026-01-01T00:00:01Z", "2026-01-01 00:00:01",
+        "2026-01-01T01:00:01+01:00", "2025-12-31T19:00:01-05:00", "2026-01-01T00:00:01.0000000+00:00",
+    ]  # fmt: skip
+    moments = [SECOND, SECOND.replace(tzinfo=None), SECOND.astimezone(timezone(timedelta(hours=9)))]
+    forms = {canonical(value, kind) for value in [*texts, *moments]}
+    assert len(forms) == (1 if kind else len(texts) + 1)
+
+
+def test_days_and_times_equal_their_texts() -> None:
+    assert canonical("2026-01-01", "date") == canonical(date(2026, 1, 1)) == canonical("2026-01-01", "date-time")
+    assert canonical("12:30:00", "time") == canonical(time(12, 30))
+
+
+def test_different_values_never_have_one_form() -> None:
+    long = "1234567890123456789012345678."
+    values: list[Any] = [
+        1, "1", True, -1, 11, "n1", 1.5, "1.5", None, [1], ["1"], [1, 1], {"1": 1}, {}, [], "", " ", "01", 10, 100,
+        "true", False, 0, "0", "s", b"\xff", Decimal("NaN"), Decimal("sNaN"), Decimal("Infinity"),
+        Decimal("-Infinity"), Decimal("1e5000"), Decimal("1e5001"), Decimal("1e-5000"), Decimal("-1e5000"),
+        Decimal(long + "0000000001"), Decimal(long + "0000000002"), Decimal(long + "0"), Decimal("0.1"),
+        Decimal("0.01"), "\ud800", ["\ud800"], "\ufffd", "é", "e\u0301", "2026-01-01", date(2026, 1, 1), SECOND,
+        SECOND + timedelta(microseconds=1), time(0, 0, 1), {"a": 1, "b": 2}, {"a": 2, "b": 1},
+    ]  # fmt: skip
+    assert len({canonical(value) for value in values}) == len(values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0000-00-00 00:00:00", "never", "", "infinity", "99999-01-01T00:00:00Z", "2026-02-30T00:00:00Z",
+        "2026-01-01T00:00:00.123456789Z", "2026-01-01 00:00:00,1234567", "0001-01-01 00:00:00 BC", "\ud800",
+    ],
+)  # fmt: skip
+def test_text_that_is_no_exact_moment_stays_text(text: str) -> None:
+    assert canonical(text, "date-time") == canonical(text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_the_edges_of_the_calendar_are_moments(text: str) -> None:
+    assert canonical(text, "date-time") == canonical(datetime.fromisoformat(text))
+
+
+def test_a_huge_exponent_takes_no_memory() -> None:
+    for number in ("1e999999999", "-1e-999999999", "1.5e999999999", "0e999999999"):
+        assert len(canonical(Decimal(number))) < 30
+
+
+def test_objects_are_equal_in_any_order_of_their_names() -> None:
+    assert canonical(json.loads('{"a": 1, "b": [2]}')) == canonical(json.loads('{"b": [2], "a": 1}'))
+
+
+def digest(record: dict[str, Any], *key: str, secret: bytes = b"s" * 32, realm: str = "r", source: str = "a") -> bytes:
+    return Digester(secret, realm).rows(source, key or ("id",), {})(record)
+
+
+def test_a_row_is_known_by_its_key_alone() -> None:
+    known = digest({"id": 1, "email": "a"})
+    assert known == digest({"email": "b", "id": Decimal("1.0")})
+    assert len(known) == ROW_BYTES
+    others = [
+        digest({"id": "1"}),
+        digest({"id": 2}),
+        digest({"no": 1}, "no"),
+        digest({"id": 1, "b": 1}, "id", "b"),
+        digest({"id": 1}, source="b"),
+        digest({"id": 1}, realm="another account"),
+        digest({"id": 1}, secret=b"t" * 32),
+        Digester(b"s" * 32, "r").identities("a")(b"1"),
+        Digester(b"s" * 32, "r").identities("b")(b"1"),
+        Digester(b"s" * 32, "r").shorten(b"1"),
+    ]
+    assert len({known, *others}) == len(others) + 1
+
+
+def test_the_order_of_key_properties_does_not_matter_and_their_borders_do() -> None:
+    row = {"a": "x", "b": "yz"}
+    assert digest(row, "a", "b") == digest(row, "b", "a")
+    assert digest(row, "a", "b") != digest({"a": "xy", "b": "z"}, "a", "b")
+    assert digest({"ab": "c", "d": "e"}, "ab", "d") != digest({"a": "c", "bd": "e"}, "a", "bd")
+
+
+def test_the_schema_says_which_key_is_a_moment() -> None:
+    digester = Digester(b"s" * 32, "r")
+    at = digester.rows("a", ("at", "id"), {"at": "date-time"})
+    assert at({"id": 1, "at": "2026-01-01 00:00:01+00"}) == at({"id": 1, "at": SECOND})
+    assert digester.rows("a", ("at", "id"), {})({"id": 1, "at": "2026-01-01 00:00:01+00"}) != at(
+        {"id": 1, "at": SECOND}
+    )
+
+
+def test_a_setting_is_known_again_and_not_shown() -> None:
+    digester = Digester(b"s" * 32, "r")
+    assert digester.setting("streams", {"a": 1, "b": 2}) == digester.setting("streams", {"b": 2, "a": 1})
+    assert digester.setting("streams", 1) != digester.setting("hashing", 1)
+    assert "secret" not in digester.setting("access_token", "secret")
