@@ -39,10 +39,24 @@ def settings(about: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def loader() -> dict[str, Any]:
+def project() -> dict[str, Any]:
+    """What meltano.yml says."""
+    content: dict[str, Any] = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="module")
+def loader(project: dict[str, Any]) -> dict[str, Any]:
     """The target as meltano.yml declares it."""
-    content = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
-    (found,) = content["plugins"]["loaders"]
+    (found,) = project["plugins"]["loaders"]
+    declared: dict[str, Any] = found
+    return declared
+
+
+@pytest.fixture(scope="module")
+def utility(project: dict[str, Any]) -> dict[str, Any]:
+    """The companion as meltano.yml declares it."""
+    (found,) = project["plugins"]["utilities"]
     declared: dict[str, Any] = found
     return declared
 
@@ -61,9 +75,37 @@ def test_meltano_knows_the_plugin(loader: dict[str, Any], about: dict[str, Any])
         assert set(about["settings"]["required"]) <= set(group) <= about["settings"]["properties"].keys()
 
 
-def test_meltano_has_no_secrets(loader: dict[str, Any]) -> None:
-    assert "config" not in loader
-    assert not [setting["name"] for setting in loader["settings"] if setting.get("sensitive") and "value" in setting]
+def test_meltano_has_no_secrets(loader: dict[str, Any], utility: dict[str, Any]) -> None:
+    for plugin in (loader, utility):
+        assert "config" not in plugin
+        assert not [each["name"] for each in plugin["settings"] if each.get("sensitive") and "value" in each]
+
+
+def test_loader_and_utility_obey_the_same_variables(loader: dict[str, Any], utility: dict[str, Any]) -> None:
+    assert utility["namespace"] == loader["namespace"] == PREFIX.lower().rstrip("_")
+    # A variable of its own would take a setting away from those that both obey.
+    assert not [each["name"] for plugin in (loader, utility) for each in plugin["settings"] if "env" in each]
+
+
+def test_the_utility_declares_secrets_and_objects_and_no_default(
+    utility: dict[str, Any], settings: dict[str, dict[str, Any]]
+) -> None:
+    # Undeclared ones pass as they are. An object without a kind would come in pieces, unlike the loader's.
+    expected = [
+        {"name": name, "kind": kind_of(schema), "label": schema["title"]}
+        | ({"sensitive": True} if schema.get("secret") else {})
+        for name, schema in settings.items()
+        if schema.get("secret") or kind_of(schema) == "object"
+    ]
+    assert utility["settings"] == expected
+
+
+def test_meltano_has_a_job_that_prunes_behind_the_loader(
+    project: dict[str, Any], loader: dict[str, Any], utility: dict[str, Any]
+) -> None:
+    (job,) = project["jobs"]
+    assert job["tasks"] == [f"tap-postgres {loader['name']} {utility['name']}:prune"]
+    assert utility["commands"]["prune"]["args"] == "prune"
 
 
 def test_example_environment_has_every_setting(settings: dict[str, dict[str, Any]]) -> None:

@@ -124,7 +124,8 @@ class Run:
             target_code,
             self._text("target.stdout"),
             self._text("target.stderr"),
-            [json.loads(line) for line in self.passed.read_text().splitlines()],
+            # The tee dies with a target that gives up, in the middle of a line.
+            [json.loads(line) for line in self.passed.read_text().split("\n")[:-1]],
         )
 
     def _text(self, name: str) -> str:
@@ -173,6 +174,11 @@ class Pipeline:
         """The target and its arguments."""
         return [self._target, "--config", str(self._target_config)]
 
+    @property
+    def tap_command(self) -> list[str]:
+        """The tap and its arguments, without a STATE."""
+        return [self._tap, "--config", str(self._tap_config), "--catalog", str(self._catalog)]
+
     def select(self, *tables: str, method: str, replication_key: str | None = None) -> None:
         """Let the tap discover the database, and choose what it reads, and how."""
         done = subprocess.run(
@@ -194,7 +200,7 @@ class Pipeline:
         self._runs += 1
         folder = self._folder / f"run-{self._runs}"
         folder.mkdir()
-        tap = [self._tap, "--config", str(self._tap_config), "--catalog", str(self._catalog)]
+        tap = self.tap_command
         if self.state is not None:
             tap += ["--state", str(self._write(f"run-{self._runs}/state.json", self.state))]
         return Run(tap, self.target_command, folder, self.environment)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
+from tests.integration.conftest import MakePipeline
 from tests.integration.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
-from tests.integration.pipeline import Pipeline, wait_until
+from tests.integration.pipeline import wait_until
 from tests.integration.postgres import Database
 
 STREAM = "public-customers"
@@ -22,28 +22,6 @@ MANY = 20_000
 TAP_STATE_EVERY = 10_000
 NOT_PERMITTED = 3
 BROKEN_STREAM = 8
-
-MakePipeline: TypeAlias = Callable[..., Pipeline]
-
-
-@pytest.fixture
-def make_pipeline(
-    tmp_path: Path, database: Database, tap_postgres: str, target_program: str, config: dict[str, Any]
-) -> MakePipeline:
-    """Make a pipeline, given more settings of the target by name, and more of the tap as a dictionary."""
-
-    def make(tap: dict[str, Any] | None = None, **target: object) -> Pipeline:
-        return Pipeline(tap_postgres, target_program, tmp_path, database, {**config, **target}, **(tap or {}))
-
-    return make
-
-
-@pytest.fixture
-def make_log_pipeline(make_pipeline: MakePipeline, replication_slot: str) -> MakePipeline:
-    """The same, for a tap that reads the replication slot until it has been silent for a while."""
-    return lambda **target: make_pipeline(
-        {"replication_slot_name": replication_slot, "replication_idle_exit_seconds": 4}, **target
-    )
 
 
 def create_table(database: Database, customers: Iterable[Customer] = ()) -> None:
