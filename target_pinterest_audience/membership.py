@@ -43,7 +43,7 @@ class Stance(IntEnum):
     CONTRIBUTES = 1
     """It is to be on the list, unless a row refuses it."""
     REFUSES = 2
-    """Consent was withdrawn; lifted only when the same row grants it again."""
+    """Consent was withdrawn; lifted only when the same row, naming that column, grants it again."""
     EXCLUDES = 3
     """A stream of `operation: remove` names it; lifted when the row is deleted."""
     ASKED = 4
@@ -51,6 +51,7 @@ class Stance(IntEnum):
 
 
 _CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
+_ABOUT_ROW: Final = frozenset({Stance.CONTRIBUTES, Stance.REFUSES})
 _EXCLUSIONS: Final = frozenset({Stance.EXCLUDES})
 _REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
 
@@ -147,7 +148,7 @@ class Plan:
     slots: frozenset[int]
 
     def replaces(self, present: frozenset[int]) -> Callable[[Statement], bool]:
-        """Tell which contributions a record takes the place of.
+        """Tell which statements of its row a record takes the place of.
 
         Those of today's lists from the columns that it has; and from columns that are no longer looked at, if it has
         another of their type. A column that is not in the record at all leaves what it said before.
@@ -213,9 +214,8 @@ class Event(NamedTuple):
         if self.kind in CONTRIBUTING:
             replaced = self.plan.replaces(self.present)
             stays = _REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
-            return frozenset(
-                s for s in says if s.stance in stays or (s.stance == Stance.CONTRIBUTES and not replaced(s))
-            )
+            # A grant lifts what it takes the place of: a column that it lacks may hold what was refused.
+            return frozenset(s for s in says if s.stance in stays or (s.stance in _ABOUT_ROW and not replaced(s)))
         if self.kind is Kind.DELETED:
             return frozenset(s for s in says if s.stance in {Stance.REFUSES, Stance.ASKED})
         return frozenset(s for s in says if s.stance in _REFUSALS)

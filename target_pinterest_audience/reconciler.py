@@ -11,7 +11,7 @@ from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Event, unpack_identity
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.tally import StreamTally
-from target_pinterest_audience.window import Waiting, absorb
+from target_pinterest_audience.window import Decision, Waiting, absorb
 
 WINDOW_ROWS: Final = 50_000
 """How many events are looked up together at most: the more, the fewer pages of a big ledger are read and written."""
@@ -90,6 +90,11 @@ class Reconciler:
             for number, count in self.ceilings.check(decisions).items():
                 self.ledger.catalogue.add_derived(number, count)
         for number, of_list in decisions.items():
-            for identity, decision in of_list.items():
+            # In the order of the stream, so that a batch that stays half-full holds back no earlier STATE.
+            for identity, decision in sorted(of_list.items(), key=_by_line):
                 self.send(number, decision.operation, unpack_identity(identity), decision.line)
         self._window = []
+
+
+def _by_line(decided: tuple[bytes, Decision]) -> int:
+    return decided[1].line

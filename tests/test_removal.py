@@ -162,6 +162,18 @@ def test_all_spellings_of_yes_and_nothing_else_grant(emulator: Emulator, run_tar
     assert f"{len(denials)} refused" in run.stderr
 
 
+def test_a_grant_lifts_no_refusal_of_what_it_does_not_name(emulator: Emulator, run_target: Target) -> None:
+    run_target([ASKED, person(1, "yes"), person(2, "yes", address(1)), person(3, "yes")], **CONSENT)
+    replayed = [ASKED, record(id=1, consent="yes"), record(id=1, consent="no")]
+    for _ in range(2):
+        run_target(replayed, **CONSENT)
+        assert members(emulator) == digests([3])
+    run_target([ASKED, record(id=1, consent="yes")], **CONSENT)
+    assert members(emulator) == digests([3])
+    run_target([ASKED, person(1, "yes")], **CONSENT)
+    assert members(emulator) == digests([1, 3])
+
+
 @pytest.mark.parametrize("method", ["upsert", "append-only", "overwrite"])
 def test_a_consent_column_that_the_schema_lacks_ends_the_run_before_anything_is_sent(
     emulator: Emulator, run_target: Target, method: str

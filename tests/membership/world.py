@@ -1,0 +1,381 @@
+"""The real target in this process, a Pinterest of plain dicts, and a death at any instant."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import logging
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+from unittest.mock import patch
+
+from target_pinterest_audience import reconciler
+from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.identities import ListType
+from target_pinterest_audience.ledger.sqlite import SqliteLedger
+from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.pinterest.errors import NotFoundError
+from target_pinterest_audience.state import StateGate
+from target_pinterest_audience.sync import Sync
+from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.upserts import Upserts
+from tests.conftest import Clock
+from tests.membership.model import CONSENT, DELETED, Member, Model, belonging, members_of
+from tests.messages import record, schema
+
+LIST: Final = "customers"
+"""The list of all streams; LR_IDs go to one of their own beside it."""
+
+API: Final = "https://127.0.0.1"
+ACCOUNT: Final = "1"
+
+SETTINGS: Final[Mapping[str, Any]] = {
+    "ad_account_id": ACCOUNT,
+    "access_token": "x",
+    "api_url": API,
+    "customer_list_name": LIST,
+    "max_removal_percent": 100,
+    "streams": {"accounts": {"consent_column": CONSENT}, "blocked": {"operation": "remove"}},
+}
+
+_PATIENCE: Final = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Fate:
+    """When a run dies.
+
+    Attributes:
+        left: how many instants it survives, once it reads rows; None for all.
+        last: the name of the instant that it does not survive; None if any will do.
+        reads_rows: whether it has come so far.
+        passed: the instants that it saw.
+    """
+
+    left: int | None = None
+    last: str | None = None
+    reads_rows: bool = False
+    passed: list[str] = field(default_factory=list)
+
+    def instant(self, name: str) -> None:
+        """Let an instant pass, or die in it; the dead stay dead.
+
+        Raises:
+            Killed: it is the last.
+        """
+        if self.left is not None and self.reads_rows:
+            if self.left <= 0:
+                raise Killed
+            self.left -= 1
+        if name == self.last:
+            self.left, self.reads_rows = 0, True
+            raise Killed
+        self.passed.append(name)
+
+
+class Pinterest:
+    """The lists of one ad account."""
+
+    def __init__(self) -> None:
+        self.fate = Fate()
+        self.members: dict[str, set[str]] = {}
+        self.writes: list[tuple[str, frozenset[str]]] = []
+        self._names: dict[str, str] = {}
+        self._audiences: list[Audience] = []
+
+    def place(self, name: str, identities: Iterable[str]) -> CustomerList:
+        made = CustomerList(str(len(self.members) + 1), name)
+        self.members[made.id] = set(identities)
+        self._names[made.id] = name
+        return made
+
+    def everybody(self) -> set[Member]:
+        return {Member(self._names[number], who) for number, those in self.members.items() for who in those}
+
+    @contextlib.contextmanager
+    def _request(self, name: str) -> Iterator[None]:
+        self.fate.instant(f"before {name}")
+        yield
+        self.fate.instant(f"after {name}")
+
+    def customer_lists(self) -> Iterator[CustomerList]:
+        with self._request("look"):
+            return iter([CustomerList(number, name) for number, name in self._names.items()])
+
+    def customer_list(self, list_id: str) -> CustomerList:
+        if list_id not in self._names:
+            raise NotFoundError(list_id)
+        return CustomerList(list_id, self._names[list_id])
+
+    def create_customer_list(self, name: str, _list_type: ListType, identities: Sequence[str]) -> CustomerList:
+        with self._request("create"):
+            assert name not in self._names.values(), "a list was made twice"
+            self.writes.append(("ADD", frozenset(identities)))
+            return self.place(name, identities)
+
+    def update_customer_list(self, list_id: str, operation: Operation, identities: Sequence[str]) -> CustomerList:
+        with self._request("update"):
+            self.writes.append((operation.value, frozenset(identities)))
+            members = self.members[list_id]
+            (members.update if operation is Operation.ADD else members.difference_update)(identities)
+        return self.customer_list(list_id)
+
+    def audiences(self) -> Iterator[Audience]:
+        return iter(self._audiences)
+
+    def create_audience(self, name: str, customer_list_id: str, _description: str | None = None) -> Audience:
+        with self._request("audience"):
+            made = Audience(
+                str(len(self._audiences) + 1), name, "CUSTOMER_LIST", {"customer_list_id": customer_list_id}
+            )
+            self._audiences.append(made)
+        return made
+
+
+class MortalLedger(SqliteLedger):
+    """A ledger whose process can die at its commits. A power cut is not among its deaths."""
+
+    def __init__(self, path: Path, fate: Fate) -> None:
+        self._fate = fate
+        super().__init__(path, API, ACCOUNT, wait_seconds=0)
+        self._connection.execute("PRAGMA synchronous = OFF")
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        with super().transaction():
+            yield
+            self._fate.instant("before commit")
+        self._fate.instant("after commit")
+
+
+class Columns(NamedTuple):
+    """A SCHEMA in the source's log."""
+
+    stream: str
+    columns: tuple[str, ...]
+
+
+class Change(NamedTuple):
+    """A RECORD in the source's log."""
+
+    stream: str
+    record: dict[str, Any]
+
+
+class Mark(NamedTuple):
+    """A STATE in the source's log."""
+
+
+Entry = Columns | Change | Mark
+
+
+class Way(NamedTuple):
+    """How a run goes about it."""
+
+    batch: int = 10_000
+    window: int = 50_000
+    pauses: tuple[int, ...] = (0,)
+    """The seconds that pass after each message, over and over."""
+
+
+def change(stream: str, key: object = None, *, deleted: bool = False, **values: Any) -> Change:
+    """Return a row as it comes; a keyless stream has no key."""
+    marks = {DELETED: "2026-11-21T00:00:00Z"} if deleted else {}
+    return Change(stream, {"id": key, **values, **marks})
+
+
+class World:
+    """A source that keeps a log, the target with its ledger, Pinterest, and the model of it all.
+
+    Attributes:
+        log: all that happened at the source.
+        covered: how much of the log the last STATE covers.
+        runs: what the target's runs saw before they ended, the newest last.
+    """
+
+    def __init__(self, folder: Path, columns: Mapping[str, tuple[str, ...]], strangers: Iterable[Member] = ()) -> None:
+        self._folder = folder
+        self._model = Model(consents={"accounts"}, removing={"blocked"}, keyless={"visitors"}, strangers=set(strangers))
+        self.pinterest = Pinterest()
+        for name, those in itertools.groupby(sorted(strangers), lambda each: each.list_name):
+            self.pinterest.place(name, [each.identity for each in those])
+        self.log: list[Entry] = []
+        self.covered = 0
+        self.runs: list[Fate] = []
+        self._said = [self._model.statements()]
+        """What rows say after so many entries of the log."""
+        self._known = 0
+        """How much of the log the target has ever read."""
+        self._start = dict(columns)
+        for stream, names in columns.items():
+            self._model.set_columns(stream, names)
+
+    def happen(self, *entries: Entry) -> None:
+        """Let things happen at the source."""
+        for entry in entries:
+            if isinstance(entry, Columns):
+                self._model.set_columns(*entry)
+            elif isinstance(entry, Change):
+                self._model.apply(*entry)
+            self.log.append(entry)
+            self._said.append(self._model.statements())
+
+    def show_latest(self) -> None:
+        """Let the source show each row in its last form only, as a table does."""
+        columns, seen = dict(self._start), set()
+        for entry in self.log:
+            if isinstance(entry, Columns):
+                columns[entry.stream] = entry.columns
+        for place, entry in reversed(list(enumerate(self.log))):
+            if isinstance(entry, Change):
+                row = (entry.stream, entry.record["id"])
+                if row in seen:
+                    self.log[place] = Columns(entry.stream, columns[entry.stream])
+                seen.add(row)
+
+    def run(self, way: Way = Way(), dies: int | str | None = None, *, early: bool = False) -> bool:  # noqa: B008 - immutable
+        """Replay the log from the last STATE.
+
+        Args:
+            way: how the run goes about it.
+            dies: after how many instants it dies, or in which; None if it does not.
+            early: whether instants count before it reads rows.
+
+        Returns:
+            Whether it survived.
+        """
+        fate = Fate(last=dies) if isinstance(dies, str) else Fate(dies)
+        fate.reads_rows = early
+        survived = self._read(self._messages(fate), way, fate)
+        if survived:
+            assert self.covered == len(self.log), "the last STATE was not written"
+            self._check()
+        return survived
+
+    def repeat(self, way: Way = Way()) -> None:  # noqa: B008 - immutable
+        """Read the last event of each row once more: nothing is new, so nothing is sent."""
+        last: dict[tuple[object, ...], list[str]] = {}
+        columns = dict(self._start)
+        for entry in self.log:
+            if isinstance(entry, Columns):
+                columns[entry.stream] = entry.columns
+            elif isinstance(entry, Change):
+                described = self._schema(entry.stream, columns)
+                for key, row in _by_row(entry, columns[entry.stream]):
+                    # What came last for one row comes after what came last for another.
+                    last.pop(key, None)
+                    last[key] = [described, json.dumps(record(entry.stream, **row))]
+        messages = itertools.chain.from_iterable(last.values())
+        before = len(self.pinterest.writes)
+        assert self._read(messages, way, Fate())
+        assert self.pinterest.writes[before:] == []
+        self._check()
+
+    def _messages(self, fate: Fate) -> Iterator[str]:
+        columns = dict(self._start)
+        for entry in self.log[: self.covered]:
+            if isinstance(entry, Columns):
+                columns[entry.stream] = entry.columns
+        yield from [self._schema(stream, columns) for stream in columns]
+        fate.reads_rows = True
+        for number, entry in enumerate(self.log[self.covered :], self.covered + 1):
+            self._known = max(self._known, number)
+            if isinstance(entry, Columns):
+                yield self._schema(entry.stream, {entry.stream: entry.columns})
+            elif isinstance(entry, Change):
+                yield json.dumps(record(entry.stream, **entry.record))
+            else:
+                yield json.dumps({"type": "STATE", "value": number})
+        yield json.dumps({"type": "STATE", "value": len(self.log)})
+
+    @staticmethod
+    def _schema(stream: str, columns: Mapping[str, Sequence[str]]) -> str:
+        extra = [CONSENT] if stream == "accounts" else []
+        key = () if stream == "visitors" else ("id",)
+        return json.dumps(schema(*columns[stream], DELETED, *extra, stream=stream, key=key))
+
+    def _read(self, messages: Iterator[str], way: Way, fate: Fate) -> bool:
+        self.runs.append(fate)
+        self.pinterest.fate = fate
+        clock = Clock()
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        target = self._target(way, fate, clock)
+
+        def paced() -> Iterator[str]:
+            for line, pause in zip(messages, itertools.cycle(way.pauses), strict=False):
+                yield line + "\n"
+                clock.now += pause
+
+        try:
+            with patch.object(reconciler, "WINDOW_ROWS", way.window):
+                target.listen(cast("Any", paced()))
+        except Killed:
+            return False
+        finally:
+            target.sync.close()
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        assert all(tally.is_balanced for tally in target.tallies.values()), target.tallies
+        return True
+
+    def _target(self, way: Way, fate: Fate, clock: Callable[[], float]) -> TargetPinterestAudience:
+        path = self._folder / "ledger.db"
+        target = TargetPinterestAudience(
+            config={**SETTINGS, "batch_size_rows": way.batch, "ledger_url": f"sqlite:///{path}"}
+        )
+        settings, logger = target.settings, logging.getLogger("test")
+
+        def write_state(number: Any) -> None:
+            fate.instant("before STATE")
+            self._state_written(number)
+            fate.instant("after STATE")
+
+        target.sync = Sync(
+            Delivery(
+                cast("PinterestClient", self.pinterest), _PATIENCE, logger, max_identities=way.batch, max_bytes=100_000
+            ),
+            lambda *, create: MortalLedger(path, fate) if create or path.exists() else None,
+            lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
+            StateGate(write_state, clock),
+        )
+        return target
+
+    # What must be so
+
+    def _state_written(self, number: int) -> None:
+        """Hold a STATE against Pinterest, as far as nothing that was read since can have changed it."""
+        self.covered = number
+        since = self._said[number : max(self._known, number) + 1]
+        touched = {each.member for each in frozenset().union(*since) - frozenset.intersection(*since)}
+        due = members_of(self._said[number]) - touched
+        assert self.pinterest.everybody() - touched == due, "a STATE was written ahead of what it covers"
+
+    def _check(self) -> None:
+        said = self._said[-1]
+        assert self.pinterest.everybody() == members_of(said)
+        ledger = MortalLedger(self._folder / "ledger.db", Fate())
+        with contextlib.closing(ledger):
+            for name in {LIST, *(each.list_name for each in belonging(said))}:
+                entry = ledger.catalogue.pinned(f'customer list "{name}"')
+                assert entry is not None
+                assert list(ledger.unsettled(entry.number)) == []
+                assert entry.members == sum(each.list_name == name for each in belonging(said))
+
+
+def _by_row(entry: Change, columns: Sequence[str]) -> Iterator[tuple[tuple[object, ...], dict[str, Any]]]:
+    """Yield the rows that a record is about: where there is no key, each identity is one."""
+    if entry.stream != "visitors":
+        yield (entry.stream, entry.record["id"]), entry.record
+        return
+    others = {name: each for name, each in entry.record.items() if name not in columns}
+    for column in columns:
+        if column in entry.record:
+            yield (entry.stream, column, entry.record[column]), {**others, column: entry.record[column]}
