@@ -106,6 +106,10 @@ class Bookkeeper:
             self._lock(str(plan.reference))
             pinned = catalogue.pinned(str(plan.reference))
             if pinned is not None and pinned.number in self._former:
+                with self._ledger.transaction():
+                    catalogue.begin_list(pinned.number)
+                former = self._references[pinned.number]
+                self._remember(pinned, former)
                 self._numbers[plan.reference] = pinned.number
         if plan.reference in self._numbers:
             number = self._numbers[plan.reference]

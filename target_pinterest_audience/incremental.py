@@ -19,14 +19,24 @@ _SAYS_NOTHING: Final = frozenset(
 """What taps note in a bookmark of a full table, too."""
 
 
+_NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
+UNKNOWN: Final = ""
+"""In place of a stream's name, where a STATE does not say whose position it holds."""
+
+
 def incremental_streams(state: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
     """Yield the streams that have a position in a STATE from which the next run goes on.
 
     Args:
         state: the value of a STATE message; any JSON value.
     """
-    bookmarks = state.get("bookmarks") if isinstance(state, Mapping) else None
+    bookmarks = state.get("bookmarks", {}) if isinstance(state, Mapping) else state
+    others = state.items() if isinstance(state, Mapping) else ()
+    if any(value not in _NOTHING for name, value in others if name not in {"bookmarks", "currently_syncing"}):
+        yield UNKNOWN
     if not isinstance(bookmarks, Mapping):
+        if bookmarks not in _NOTHING:
+            yield UNKNOWN
         return
     for stream, bookmark in bookmarks.items():
         if isinstance(bookmark, Mapping):
@@ -42,4 +52,4 @@ def _has_position(bookmark: Mapping[str, Any]) -> bool:
     partitions = bookmark.get("partitions")
     if isinstance(partitions, list) and any(isinstance(each, Mapping) and _has_position(each) for each in partitions):
         return True
-    return any(value not in (None, "", [], {}) for name, value in bookmark.items() if name not in _SAYS_NOTHING)
+    return any(value not in _NOTHING for name, value in bookmark.items() if name not in _SAYS_NOTHING)

@@ -115,10 +115,10 @@ class Digester:
         """
         return RowDigester(self._begin(b"row", source.encode()), key_properties, formats)
 
-    def identities(self, source: str) -> Callable[[bytes], bytes]:
-        """Return what digests the rows of a source without a key, where each identity is its own row."""
+    def identities(self, source: str) -> Callable[[str, bytes], bytes]:
+        """Return what digests the rows of a source without a key, where each identity, of its type, is its own row."""
         begun = self._begin(b"keyless row", source.encode())
-        return lambda identity: _digest(begun, (identity,))
+        return lambda identity_type, identity: _digest(begun, (identity_type.encode(), identity))
 
     def shorten(self, identity: bytes) -> bytes:
         """Return a digest of an identity that tells nobody who it is."""

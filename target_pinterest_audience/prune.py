@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.ledger import Feed, Ledger, RunRecord
 
+_CLOCK_SLACK_SECONDS: Final = 120.0
+
 PAGE_ROWS: Final = 50_000
 """How many rows are worked off together."""
 
@@ -158,6 +160,8 @@ def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, 
             "says that the newest run did not end cleanly: it was cut short, stopped by a signal, failed, or is not "
             "done yet. Run it again, and prune after that"
         )
+    elif run.ended > now + _CLOCK_SLACK_SECONDS:
+        reason = "says that the newest run ended in the future. Set the clock right, and run it again"
     elif run.pruned:
         reason = "says that the newest run was pruned after already. Prune after the next one"
     elif now - run.ended > options.max_age_minutes * 60:
@@ -188,7 +192,7 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
     waiting = False
     for feed in ledger.catalogue.feeds_of_run(run.number):
         clean = ledger.catalogue.clean_overwrites(
-            feed.list_number, feed.source, options.missing_runs, incremental=options.full_table
+            run.number, feed.list_number, feed.source, options.missing_runs, incremental=options.full_table
         )
         reason = _leave_alone(feed, options)
         if reason is None and len(clean) < options.missing_runs:

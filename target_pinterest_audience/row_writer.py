@@ -49,9 +49,11 @@ class Row(NamedTuple):
     Attributes:
         kind: what it says of its row.
         record: the record, for its key.
-        named: the good values in its identity columns, as Pinterest gets them.
+        named: the good values in its identity columns, as Pinterest gets them; of a row that is too bad to be read,
+            they only tell which rows those are that have no key.
         present: the identity columns that it has, with a good value, a bad one or none.
         line: its line in the stream.
+        deleted: whether it is deleted, whatever else it says.
     """
 
     kind: Kind
@@ -59,6 +61,7 @@ class Row(NamedTuple):
     named: Mapping[str, str]
     present: Collection[str]
     line: int
+    deleted: bool
 
 
 class RowWriter(Protocol):
@@ -92,8 +95,10 @@ class AppendingWriter:
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
-        operation, tally = _OPERATIONS.get(row.kind), self.shape.tally
-        if operation is None or (row.kind is Kind.DELETED and self.shape.removes):
+        if row.kind is Kind.SEEN:
+            return
+        operation, tally = _OPERATIONS[row.kind], self.shape.tally
+        if row.kind is Kind.DELETED and self.shape.removes:
             # A deleted row of a stream that removes no longer asks for anything.
             tally.unchanged += len(row.named)
             return

@@ -91,11 +91,19 @@ class RowReader:
                 self.tally.remark(column, remark, line)
         return found
 
-    def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> None:
-        """Set a whole row aside: every identity that it could have had is rejected for the same reason."""
+    def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> dict[str, str]:
+        """Set a whole row aside: every identity that it could have had is rejected for the same reason.
+
+        Returns:
+            Column → identity for the values that are good by themselves.
+        """
+        found = {}
         for column, (identity, remark) in self._verdicts(record):
+            if identity is not None:
+                found[column] = identity
             if identity is not None or (remark is not None and remark.rejects):
                 self.tally.reject(column, reason, line)
+        return found
 
     def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Identified]]:
         for column, kind in self.columns.items():

@@ -150,11 +150,8 @@ class CustomerListSink(RecordSink):
             return
         kind, reason = self._read(record, deleted=deleted)
         present = [column for column in self.columns if column in record]
-        if reason is not None:
-            rows.reject_row(record, reason, line)
-            self._writer.write(Row(kind, record, {}, present, line))
-        else:
-            self._writer.write(Row(kind, record, rows.identities(record, line), present, line))
+        named = rows.identities(record, line) if reason is None else rows.reject_row(record, reason, line)
+        self._writer.write(Row(kind, record, named, present, line, deleted))
 
     def _read(self, record: dict[str, Any], *, deleted: bool) -> tuple[Kind, Remark | None]:
         """Return what a record says of its row, and why it is bad if it is."""

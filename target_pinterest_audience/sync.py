@@ -56,6 +56,7 @@ class Sync:
         self._upserts: Upserts | None = None
         self._appended: set[ListReference] = set()
         self._upserted: set[ListReference] = set()
+        self._streams: set[str] = set()
         self._incremental: set[str] = set()
 
     def append(self, shape: StreamShape) -> RowWriter:
@@ -102,9 +103,11 @@ class Sync:
             self._upserts = self._make_upserts(self._ledger, self._delivery)
         return self._upserts.open(shape)
 
-    def note_incremental(self, raw_stream: str) -> None:
-        """Note that a stream shows signs of an incremental read."""
-        self._incremental.add(raw_stream)
+    def note_stream(self, raw_stream: str, *, incremental: bool) -> None:
+        """Note a stream of the run, and whether its SCHEMA shows signs of an incremental read."""
+        self._streams.add(raw_stream)
+        if incremental:
+            self._incremental.add(raw_stream)
 
     def hold_state(self, value: Any, line: int) -> None:  # noqa: ANN401 - any JSON value
         """Take a STATE in; it leaves as soon as everything before it was accepted.
@@ -159,7 +162,9 @@ class Sync:
             if self._ledger is None:
                 return
             self._upserts = self._make_upserts(self._ledger, self._delivery)
-        self._upserts.end(self._incremental)
+        # A position under another name may be any stream's: some taps write ids that are not the streams' names.
+        strange = self._incremental - self._streams
+        self._upserts.end(self._streams if strange else self._incremental)
 
     def close(self) -> None:
         """Let go of the ledger and its locks."""

@@ -214,8 +214,7 @@ class TargetPinterestAudience(Target):
                 "that is not Python, a column that is not there, or a key that is dropped."
             )
             raise ConfigurationError(msg) from None
-        if message_dict.get("bookmark_properties"):
-            self.sync.note_incremental(stream)
+        self.sync.note_stream(stream, incremental=bool(message_dict.get("bookmark_properties")))
         for stream_map in self.mapper.stream_maps[stream]:
             if not isinstance(stream_map, RemoveRecordTransform):
                 self._open_sink(stream, stream_map)

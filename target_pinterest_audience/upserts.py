@@ -155,11 +155,10 @@ class LedgerWriter:
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
         named = tuple(Named(*self.targets[column], pack_identity(identity)) for column, identity in row.named.items())
-        named = _not_lifted(named, row.kind, self.shape)
-        _count_row(row.kind, self.readings)
         whole = len(row.present) == len(self.targets)
         present = self.plan.slots if whole else frozenset(self.targets[column][1] for column in row.present)
-        event = Event(row.kind, named, present, self.plan, row.line)
+        event = Event(row.kind, _meant(named, row, self.shape), present, self.plan, row.line)
+        _count_row(row, self.readings)
         self.reconciler.put(self.digest(row.record), event, self.shape.tally)
 
 
@@ -170,31 +169,38 @@ class KeylessLedgerWriter:
     shape: StreamShape
     plans: Mapping[str, Plan]
     """Column → the plan for its identities."""
-    digest: Callable[[bytes], bytes]
+    digest: Callable[[str, bytes], bytes]
+    """Type of identity, identity → the digest of the row that they are."""
     reconciler: Reconciler
     readings: list[_Reading]
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
-        _count_row(row.kind, self.readings)
+        _count_row(row, self.readings)
         for column, identity in row.named.items():
             plan = self.plans[column]
             (number,), (slot,) = plan.lists, plan.slots
             packed = pack_identity(identity)
-            named = _not_lifted((Named(number, slot, packed),), row.kind, self.shape)
+            named = _meant((Named(number, slot, packed),), row, self.shape)
             event = Event(row.kind, named, plan.slots, plan, row.line)
-            self.reconciler.put(self.digest(packed), event, self.shape.tally)
+            self.reconciler.put(self.digest(plan.types[slot], packed), event, self.shape.tally)
 
 
-def _count_row(kind: Kind, readings: list[_Reading]) -> None:
-    if kind is not Kind.DELETED:
+def _count_row(row: Row, readings: list[_Reading]) -> None:
+    if not row.deleted:
         for reading in readings:
             reading.rows += 1
 
 
-def _not_lifted(named: tuple[Named, ...], kind: Kind, shape: StreamShape) -> tuple[Named, ...]:
-    """Leave out what a deleted row of a stream that removes names: it lifts its refusals, and asks for nothing."""
-    if kind is Kind.DELETED and shape.removes:
+def _meant(named: tuple[Named, ...], row: Row, shape: StreamShape) -> tuple[Named, ...]:
+    """Leave out what a row does not speak of.
+
+    One that is too bad to be read speaks of nothing, and its values are counted as rejected. A deleted row of a stream
+    that removes lifts its refusals, and asks for nothing.
+    """
+    if row.kind is Kind.SEEN:
+        return ()
+    if row.kind is Kind.DELETED and shape.removes:
         shape.tally.unchanged += len(named)
         return ()
     return named

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from target_pinterest_audience.incremental import incremental_streams
+from target_pinterest_audience.incremental import UNKNOWN, incremental_streams
 
 
 def streams(bookmarks: str) -> list[str]:
@@ -59,6 +59,19 @@ def test_a_position_shows_an_incremental_read(bookmark: str) -> None:
     assert streams(f'{{"public-small": {bookmark}, "other": {{}}}}') == ["public-small"]
 
 
-@pytest.mark.parametrize("state", ["{}", "[]", "null", "1", '"x"', '{"bookmarks": []}', '{"bookmarks": null}'])
-def test_a_state_of_another_shape_tells_nothing(state: str) -> None:
+@pytest.mark.parametrize(
+    "state", ["{}", "[]", "null", '{"bookmarks": []}', '{"bookmarks": null}', '{"currently_syncing": "customers"}']
+)
+def test_a_state_without_anything_in_it_tells_nothing(state: str) -> None:
     assert list(incremental_streams(json.loads(state))) == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        '{"customers": "2026-01-01"}', '{"customers": {"updated_at": "2026-01-01"}}', "1", '"x"',
+        '{"value": {"bookmarks": {"customers": {}}}}', '{"bookmarks": [{"stream": "customers", "version": 3}]}',
+    ],
+)  # fmt: skip
+def test_a_position_that_may_be_any_streams_is_told_as_such(state: str) -> None:
+    assert list(incremental_streams(json.loads(state))) == [UNKNOWN]

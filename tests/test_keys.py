@@ -103,8 +103,9 @@ def test_a_row_is_known_by_its_key_alone() -> None:
         digest({"id": 1}, source="b"),
         digest({"id": 1}, realm="another account"),
         digest({"id": 1}, secret=b"t" * 32),
-        Digester(b"s" * 32, "r").identities("a")(b"1"),
-        Digester(b"s" * 32, "r").identities("b")(b"1"),
+        Digester(b"s" * 32, "r").identities("a")("EMAIL", b"1"),
+        Digester(b"s" * 32, "r").identities("b")("EMAIL", b"1"),
+        Digester(b"s" * 32, "r").identities("b")("LR_ID", b"1"),
         Digester(b"s" * 32, "r").shorten(b"1"),
     ]
     assert len({known, *others}) == len(others) + 1

@@ -115,8 +115,69 @@ def test_full_table_says_that_a_read_was_complete(emulator: Emulator, run_target
 
 def test_what_a_tap_notes_of_a_full_table_is_no_incremental_read(run_target: Target, run_prune: Prune) -> None:
     full = json.loads('{"type": "STATE", "value": {"bookmarks": {"customers": {}, "other": {"lsn": 5}}}}')
-    run_target([EMAIL, *people(range(12)), full])
+    other = {**EMAIL, "stream": "other", "schema": {"properties": {"id": {}}}}
+    run_target([EMAIL, other, *people(range(12)), full])
     assert run_prune().code == 0
+
+
+def test_a_position_of_a_stream_that_did_not_come_may_be_any_streams(run_target: Target, run_prune: Prune) -> None:
+    strange = json.loads('{"type": "STATE", "value": {"bookmarks": {"public-customers": {"lsn": 5}}}}')
+    run_target([EMAIL, *people(range(12)), strange])
+    assert run_prune().code == 2
+    assert run_prune("--full-table").code == 0
+
+
+def test_bad_rows_without_a_key_are_seen_by_the_identities_in_them(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    keyless = schema("email", "consent", key=())
+    rows = [record(email=address(n), consent="yes") for n in range(8)]
+    run_target([keyless, *rows], consent_column="consent")
+    run_target([keyless, *[record(email=address(n)) for n in range(8)]], consent_column="consent")
+    assert run_prune(consent_column="consent").code == 0
+    assert members(emulator) == digests(range(8))
+
+
+def test_another_configurations_run_is_not_acted_on_although_it_fed_the_same_list(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    run_target([EMAIL, *people(range(12))])
+    (by_id,) = [each.id for each in emulator.backend.customer_lists()]
+    run_target([EMAIL, *people(range(6))], customer_list_id=by_id)
+    assert run_prune().code == 0
+    assert members(emulator) == digests(range(12))
+
+
+def test_pruning_one_list_leaves_the_rows_seen_that_another_list_has(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    first, second = {"customer_list_name": "first"}, {"customer_list_name": "second"}
+    run_target([EMAIL, *people(range(12))], **first)
+    run_target([EMAIL, *people(range(12))], **second)
+    run_target([EMAIL, *people(range(9))], **first)
+    assert run_prune(**first).code == 0
+    assert run_prune(**second).code == 0
+    assert (members(emulator, "first"), members(emulator, "second")) == (digests(range(9)), digests(range(12)))
+
+
+def test_a_run_of_deleted_rows_only_is_an_empty_one(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
+    consenting = schema("email", "consent", "_sdc_deleted_at")
+    rows = [record(id=n, email=address(n), consent="yes") for n in range(8)]
+    run_target([consenting, *rows], consent_column="consent")
+    run_target([consenting, deleted(77, consent="no")], consent_column="consent")
+    assert run_prune(consent_column="consent").code == 2
+    assert members(emulator) == digests(range(8))
+
+
+def test_a_run_that_ended_in_the_future_is_not_acted_on(
+    config: dict[str, Any], run_target: Target, run_prune: Prune
+) -> None:
+    run_target([EMAIL, *people(range(12))])
+    with closing(sqlite3.connect(config["ledger_url"].removeprefix("sqlite:///"))) as ledger:
+        ledger.execute("UPDATE runs SET ended = ended + 3600")
+        ledger.commit()
+    refused = run_prune()
+    assert (refused.code, "in the future" in refused.stderr) == (2, True)
 
 
 def test_an_incremental_run_is_no_proof_of_absence_either(

@@ -233,3 +233,11 @@ def test_an_order_of_rows_that_remove_and_rows_that_add_does_not_matter(emulator
     for order in (rows, rows[::-1]):
         run_target([*schemas, *order], **settings)
         assert members(emulator, "L") == digests([9])
+
+
+def test_without_a_key_equal_ids_of_two_types_are_two_rows(emulator: Emulator, run_target: Target) -> None:
+    keyless = schema("lr_id", "dlx_id", "_sdc_deleted_at", key=())
+    run_target([keyless, record(lr_id="17", dlx_id="17")])
+    run_target([keyless, record(dlx_id="17", _sdc_deleted_at="2026")])
+    assert members(emulator, "customers - LR_ID") == {"17"}
+    assert members(emulator, "customers - DLX_ID") == frozenset()

@@ -255,10 +255,13 @@ class Catalogue:
         found = self._query("SELECT list, source, row_count, incremental, overwrites FROM run_feeds WHERE run = ?", run)
         return [Feed(number, source, rows, bool(incr), bool(over)) for number, source, rows, incr, over in found]
 
-    def clean_overwrites(self, list_number: int, source: int, limit: int, *, incremental: bool = False) -> list[int]:
-        """Return the newest runs that ended cleanly and marked a source's rows for a list, newest first.
+    def clean_overwrites(
+        self, up_to: int, list_number: int, source: int, limit: int, *, incremental: bool = False
+    ) -> list[int]:
+        """Return runs of one configuration that ended cleanly and marked a source's rows for a list, newest first.
 
         Args:
+            up_to: the newest run that counts; its configuration is the one.
             list_number: the list.
             source: the source.
             limit: how many runs at most.
@@ -266,8 +269,9 @@ class Catalogue:
         """
         found = self._query(
             "SELECT run FROM run_feeds JOIN runs USING (run) WHERE list = ? AND source = ? AND outcome = ? "
-            "AND overwrites = 1 AND row_count > 0 AND incremental <= ? ORDER BY run DESC LIMIT ?",
-            list_number, source, CLEAN, int(incremental), limit,
+            "AND overwrites = 1 AND row_count > 0 AND incremental <= ? AND run <= ? AND configuration = "
+            "(SELECT configuration FROM runs WHERE run = ?) ORDER BY run DESC LIMIT ?",
+            list_number, source, CLEAN, int(incremental), up_to, up_to, limit,
         )  # fmt: skip
         return [int(run) for (run,) in found]
 

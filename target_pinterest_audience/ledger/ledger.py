@@ -59,7 +59,7 @@ class Ledger(ABC):
 
     @abstractmethod
     def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
-        """Replace what rows say, and note that a run saw them; a row that says nothing is forgotten."""
+        """Replace what rows say, and note that a run saw them if none since did; one that says nothing is forgotten."""
 
     @abstractmethod
     def mark_seen(self, run: int, rows: Collection[bytes]) -> None:

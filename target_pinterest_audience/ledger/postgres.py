@@ -195,7 +195,8 @@ class PostgresLedger(Ledger):
             "INSERT INTO row_says (row_key, source, seen, says) "
             "SELECT row_key, %s, %s, says FROM unnest(%b::bytea[], %b::bytea[]) AS given (row_key, says) "
             "ON CONFLICT (row_key) "
-            "DO UPDATE SET source = excluded.source, seen = excluded.seen, says = excluded.says",
+            "DO UPDATE SET source = excluded.source, seen = GREATEST(row_says.seen, excluded.seen), "
+            "says = excluded.says",
             source, run, [row for row, _ in saying], [said for _, said in saying],
         )  # fmt: skip
         silent = sorted(row for row, said in says.items() if not said)

@@ -133,7 +133,7 @@ class SqliteLedger(Ledger):
         with self._told():
             self._connection.executemany(
                 "INSERT INTO row_says (row_key, source, seen, says) VALUES (?, ?, ?, ?) ON CONFLICT (row_key) "
-                "DO UPDATE SET source = excluded.source, seen = excluded.seen, says = excluded.says",
+                "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
                 [(row, source, run, said) for row, said in sorted(says.items()) if said],
             )
             self._connection.executemany(

@@ -396,8 +396,8 @@ class TestRuns:
     def test_clean_overwrites_come_newest_first(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
 
-        def run(outcome: str, feed: Feed) -> int:
-            number = catalogue.begin_run("main", {}, 1.0)
+        def run(outcome: str, feed: Feed, configuration: str = "main") -> int:
+            number = catalogue.begin_run(configuration, {}, 1.0)
             catalogue.end_run(number, outcome, 2.0, [feed])
             return number
 
@@ -412,6 +412,9 @@ class TestRuns:
                 good._replace(overwrites=False),
             ):
                 run("clean", other)
-        assert catalogue.clean_overwrites(1, 1, 10) == clean[::-1]
-        assert catalogue.clean_overwrites(1, 1, 2) == clean[:0:-1]
-        assert catalogue.clean_overwrites(3, 1, 2) == []
+            run("clean", good, "another")
+            newest = run("clean", good)
+            run("clean", good)
+        assert catalogue.clean_overwrites(newest, 1, 1, 10) == [newest, *clean[::-1]]
+        assert catalogue.clean_overwrites(newest, 1, 1, 2) == [newest, clean[-1]]
+        assert catalogue.clean_overwrites(newest, 3, 1, 2) == []
