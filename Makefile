@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format benchmark clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo-ready
@@ -41,6 +41,9 @@ format: .venv/lint-ready
 	@echo "Installing the linters ..."
 	@$(PIP) install --group lint
 	@touch $@
+
+benchmark: .venv/demo-ready
+	@$(BIN)/python -m benchmarks.ledger
 
 clean:
 	rm -rf .venv .ci-tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
 """What the ledger costs: a first load, the same rows again, and a small change, each as a share of the floor.
 
-Run `python -m benchmarks.ledger` for 10 million members (it takes a while), or with `--members 300000` for a glance.
-Every figure is of a whole process, start-up included, and is set against `floor.py` over the same stream in the same
-run, before and after. The machine's noise is in both.
+`make benchmark` runs it for 10 million members, which takes half an hour; for a glance there is
+`python -m benchmarks.ledger --members 300000`. Every figure is of a whole process, start-up included, and is set
+against `floor.py` in the same run, before and after. The machine's noise is in both.
 """
 
 from __future__ import annotations
