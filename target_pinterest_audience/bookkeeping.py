@@ -135,8 +135,8 @@ class Bookkeeper:
             return pinned or catalogue.add_list(None, reference.customer_list_name)
         entry = catalogue.list_of_id(found.id)
         if entry is None and pinned is not None and pinned.customer_list_id is None:
-            if not any(True for _ in self._ledger.unsettled(pinned.number)):
-                # Nobody was about to be sent to it, so that no run of ours can have created it and been cut short.
+            if not any(operation is Operation.ADD for _, operation in self._ledger.unsettled(pinned.number)):
+                # Nobody was about to be added to it, so that no run of ours can have created it and been cut short.
                 self._miss(reference)
             catalogue.set_list_id(pinned.number, found.id)
             return pinned
@@ -147,7 +147,8 @@ class Bookkeeper:
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
         known = self._ledger.catalogue.entry(entry.number)
-        self.ceilings.members[entry.number] = known.base_members
+        # A list that nobody was on when its first run began: what that run left, cut short, is what there is to lose.
+        self.ceilings.members[entry.number] = known.base_members or known.members
         self.ceilings.derived[entry.number] = known.derived
         self._numbers[reference] = entry.number
         self._references[entry.number] = reference

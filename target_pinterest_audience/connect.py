@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from target_pinterest_audience.delivery import Delivery
-from target_pinterest_audience.ledger import Ledger, open_ledger
+from target_pinterest_audience.ledger import Ledger, open_ledger, token_store
 from target_pinterest_audience.pinterest import (
     Credentials,
     CredentialsFile,
@@ -117,6 +117,4 @@ def _swallow(state: Any) -> None:  # noqa: ANN401 - any JSON value
 def _token_store(settings: Settings) -> TokenStore:
     if settings.credentials_file is not None:
         return CredentialsFile(settings.credentials_file)
-    from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials  # noqa: PLC0415 - an extra
-
-    return LedgerCredentials(settings.ledger_url)
+    return token_store(settings.ledger_url)

@@ -150,10 +150,9 @@ class Delivery:
         return [line for each in self._destinations.values() for line in each.first_lines]
 
     def summary(self) -> Iterator[str]:
-        """Yield a sentence for each list that was written to or looked up."""
+        """Yield a sentence for each list."""
         for destination in self._destinations.values():
-            if (told := destination.writer.summary()) is not None:
-                yield told
+            yield destination.writer.summary()
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
         destination.in_flight.append(batch.first_line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 
 import click
@@ -14,6 +15,7 @@ from target_pinterest_audience.prune import PruneOptions, prune
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.termination import Termination
 
 _logger = logging.getLogger("pinterest-audience")
 
@@ -84,7 +86,10 @@ def prune_command(
     )
     try:
         user_agent = f"{TargetPinterestAudience.name}/{TargetPinterestAudience.plugin_version}"
-        delivery = make_delivery(settings, user_agent, _logger)
+        termination = Termination()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda signum, _frame: termination.arrived(signum))
+        delivery = make_delivery(settings, user_agent, _logger, termination.shield)
         book = Bookkeeper(ledger, settings, delivery, _logger, time.time)
         delivery.accepted = book.accepted
         prune(ledger, book, delivery, options, now=time.time(), tell=_logger.warning)

@@ -12,7 +12,7 @@ from target_pinterest_audience.keys import RowDigester
 from target_pinterest_audience.ledger.catalogue import Feed
 from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity, unpack_identity
 from target_pinterest_audience.pinterest import Operation
-from target_pinterest_audience.reconciler import Reconciler
+from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
 from target_pinterest_audience.row_writer import Row, StreamShape
 
 if TYPE_CHECKING:
@@ -62,12 +62,17 @@ class Upserts:
         book = self._book
         self._reconciler = Reconciler(ledger, self._run, book.digester.shorten, book.ceilings, self._send, clock)
         self._readings: dict[tuple[int, int], _Reading] = {}
-        self._resent: set[int] = set()
+        self._owed: set[int] = set()
+        """The lists for which former runs may have left something to be sent."""
+        self._owed_since = 0.0
+        self._paid: set[int] = set()
+        self._clock = clock
 
     def open(self, shape: StreamShape) -> LedgerWriter | KeylessLedgerWriter:
         """Make ready for a stream: nobody else writes to its lists or its source from now on.
 
-        What former runs were about to send to these lists is sent first: they cannot know whether it arrived.
+        What former runs were about to send to these lists, not knowing whether it arrived, is sent with the first
+        window: by then it is known who has changed since.
 
         Raises:
             TargetError: the ledger, a lock or a list cannot be had, or the key of the source has changed.
@@ -79,8 +84,9 @@ class Upserts:
         columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
         of_columns = lists if keyed else {f"({kind.name})": lists[name] for name, kind in shape.columns.items()}
         plan, slots = book.open_source(shape.source, list(shape.key_properties), columns, of_columns)
-        for number in book.lists_of_source(plan.source):
-            self._resend(number)
+        if not self._owed:
+            self._owed_since = self._clock()
+        self._owed.update(set(book.lists_of_source(plan.source)) - self._paid)
         reading = [self._readings.setdefault((number, plan.source), _Reading()) for number in plan.lists]
         for each in reading:
             each.raw_streams.add(shape.raw_stream)
@@ -97,11 +103,13 @@ class Upserts:
         }
         return KeylessLedgerWriter(shape, plans, book.digester.identities(shape.source), self._reconciler, reading)
 
-    def _resend(self, number: int) -> None:
-        if number not in self._resent:
-            self._resent.add(number)
+    def _pay(self) -> None:
+        """Hand on what former runs left; what this run has noted meanwhile waits already."""
+        for number in sorted(self._owed):
             for identity, operation in self._ledger.unsettled(number):
                 self._delivery.put(self._book.reference(number), operation, unpack_identity(identity), line=0)
+            self._paid.add(number)
+        self._owed.clear()
 
     def _send(self, list_number: int, operation: Operation, identity: str, line: int) -> None:
         self._delivery.put(self._book.reference(list_number), operation, identity, line)
@@ -112,11 +120,17 @@ class Upserts:
 
     @property
     def lines(self) -> tuple[int, int] | None:
-        """The first and the last line of the stream that wait to be looked up; None if none do."""
-        return self._reconciler.lines
+        """The first and the last line of the stream that wait to be looked up; None if none do.
+
+        What former runs left waits from before the first line on.
+        """
+        lines = self._reconciler.lines
+        return (0, lines[1] if lines is not None else 0) if self._owed else lines
 
     def tick(self) -> None:
         """Look up what has waited for long enough. Raises as `flush` does."""
+        if self._owed and self._clock() - self._owed_since >= WINDOW_SECONDS:
+            self.flush()
         self._reconciler.tick()
 
     def flush(self) -> None:
@@ -126,6 +140,7 @@ class Upserts:
             TargetError: the ledger fails, too many would be removed, or a batch could not be delivered.
         """
         self._reconciler.flush()
+        self._pay()
 
     def end(self, incremental: set[str]) -> None:
         """Note that the run ended cleanly.

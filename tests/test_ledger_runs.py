@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.conftest import Prune, Sent, Target, Write, members
+from tests.conftest import Prune, Sent, Target, Write, command, environment, members
 from tests.messages import address, deleted, digests, people, record, schema, sha256, state
 from tests.test_process import lines, running, wait_until
 
@@ -252,3 +254,18 @@ def test_the_files_of_a_ledger_are_its_owners_only(run_target: Target, tmp_path:
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("ledger*") if path.is_file()}
     assert modes["ledger.db"] == 0o600
     assert all(mode == 0o600 for mode in modes.values())
+
+
+# PostgreSQL
+
+
+def test_a_missing_driver_is_named_before_anything_else(config: dict[str, Any], tmp_path: Path) -> None:
+    program = "import sys; sys.modules['psycopg'] = None; from target_pinterest_audience.main import main; main()"
+    argv = command({**config, "ledger_url": "postgresql://host/database"}, tmp_path)
+    stream = lines([EMAIL, *people([1])])
+    run = subprocess.run(
+        [sys.executable, "-c", program, *argv[3:]], input=stream, capture_output=True, check=False, timeout=60,
+        env=environment(),
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert b"the extra `postgres`" in run.stderr

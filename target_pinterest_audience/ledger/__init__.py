@@ -2,6 +2,6 @@
 
 from target_pinterest_audience.ledger.catalogue import Catalogue, Feed, RunRecord
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.open import open_ledger, token_store
 
-__all__ = ["Catalogue", "Feed", "Ledger", "RunRecord", "open_ledger"]
+__all__ = ["Catalogue", "Feed", "Ledger", "RunRecord", "open_ledger", "token_store"]

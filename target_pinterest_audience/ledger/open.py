@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
+from target_pinterest_audience.pinterest import TokenStore
 from target_pinterest_audience.settings.locations import sqlite_path
 
 
@@ -25,12 +29,32 @@ def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: flo
     path = sqlite_path(url)
     if path is not None:
         return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry)
-    try:
+    with _driver():
         from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
+    return PostgresLedger(url, api_url, ad_account_id, dry=dry)
+
+
+def token_store(url: str) -> TokenStore:
+    """Return where a PostgreSQL ledger keeps the newest refresh tokens.
+
+    Args:
+        url: `postgresql://…`.
+
+    Raises:
+        ConfigurationError: the driver is not installed.
+    """
+    with _driver():
+        from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials  # noqa: PLC0415 - an extra
+    return LedgerCredentials(url)
+
+
+@contextlib.contextmanager
+def _driver() -> Iterator[None]:
+    try:
+        yield
     except ImportError:
         msg = (
             "`ledger_url` names a PostgreSQL database, and the driver for it is not installed. Install "
             "target-pinterest-audience with the extra `postgres`."
         )
         raise ConfigurationError(msg) from None
-    return PostgresLedger(url, api_url, ad_account_id, dry=dry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from target_pinterest_audience.ledger.schema import VERSION, missing_steps
 from target_pinterest_audience.membership import NOBODY, Count
 from target_pinterest_audience.pinterest import Operation
 
+_BUSY_SECONDS: Final = 1.0
 _KEYS_AT_ONCE: Final = 500
 _STATEMENTS: Final = 256
 _CACHE_KIB: Final = 65_536
@@ -42,6 +44,7 @@ class SqliteLedger(Ledger):
         """
         self.where = f"The ledger {path}"
         self._dry = dry
+        self._wait_seconds = wait_seconds
         self._locks = FileLocks(path.with_name(f"{path.name}.locks"))
         with self._told():
             if dry:
@@ -50,7 +53,10 @@ class SqliteLedger(Ledger):
             else:
                 _create(path)
                 self._connection = sqlite3.connect(
-                    path, timeout=wait_seconds, isolation_level=None, cached_statements=_STATEMENTS
+                    path,
+                    timeout=min(_BUSY_SECONDS, wait_seconds),
+                    isolation_level=None,
+                    cached_statements=_STATEMENTS,
                 )
         try:
             with self._told():
@@ -102,7 +108,7 @@ class SqliteLedger(Ledger):
         """See `Ledger.transaction`."""
         run = self._connection.execute
         with self._told():
-            run("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield
                 run("COMMIT")
@@ -111,6 +117,21 @@ class SqliteLedger(Ledger):
                 if self._connection.in_transaction:
                     run("ROLLBACK")
                 raise
+
+    def _begin(self) -> None:
+        """Begin to write, as soon as no other process does.
+
+        SQLite waits by itself, but not even a signal can end that; so it waits a little, and again.
+        """
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
     def lock(self, names: Iterable[str], wait_seconds: float) -> None:
         """See `Ledger.lock`."""
