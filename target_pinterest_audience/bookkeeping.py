@@ -12,7 +12,7 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
-from target_pinterest_audience.membership import Plan, pack_identity
+from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.settings import MissingLedger
@@ -46,7 +46,8 @@ class Bookkeeper:
         self._delivery = delivery
         self._logger = logger
         self._now = now
-        self.digester = Digester(ledger.secret, f"{settings.api_url}\n{settings.ad_account_id}")
+        self._realm = f"{settings.api_url}\n{settings.ad_account_id}"
+        self.digester = Digester(ledger.secret, self._realm)
         self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
         self._types: dict[int, str] = {}
@@ -146,10 +147,7 @@ class Bookkeeper:
         return entry
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
-        known = self._ledger.catalogue.entry(entry.number)
-        # A list that nobody was on when its first run began: what that run left, cut short, is what there is to lose.
-        self.ceilings.members[entry.number] = known.base_members or known.members
-        self.ceilings.derived[entry.number] = known.derived
+        self.ceilings.open(self._ledger.catalogue.entry(entry.number))
         self._numbers[reference] = entry.number
         self._references[entry.number] = reference
 
@@ -202,6 +200,15 @@ class Bookkeeper:
             if customer_list_id is not None and catalogue.entry(number).customer_list_id is None:
                 catalogue.set_list_id(number, customer_list_id)
             self._ledger.settle(number, batch.operation, [pack_identity(each) for each in batch.identities])
+
+    def resend(self, number: int) -> None:
+        """Let wait for a request what was noted for a list and may not have arrived; what waits already is not doubled.
+
+        Raises:
+            TargetError: a batch that it filled could not be delivered.
+        """
+        for identity, operation in self._ledger.unsettled(number):
+            self._delivery.put(self.reference(number), operation, unpack_identity(identity), line=0)
 
     # Sources
 
@@ -262,8 +269,7 @@ class Bookkeeper:
         return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
 
     def _lock(self, name: str) -> None:
-        realm = f"{self._settings.api_url} {self._settings.ad_account_id}"
-        self._ledger.lock([f"{realm} {name}"], self._settings.lock_wait_seconds)
+        self._ledger.lock([f"{self._realm}\n{name}"], self._settings.lock_wait_seconds)
 
 
 def _reference_to(entry: ListEntry) -> ListReference:

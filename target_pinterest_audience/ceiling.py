@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from target_pinterest_audience.errors import RemovalCeilingError
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.catalogue import ListEntry
     from target_pinterest_audience.window import Decisions
 
 ALWAYS_ALLOWED: Final = 10
@@ -37,6 +38,11 @@ class Ceilings:
     derived: Counter[int] = field(default_factory=Counter)
     advice: str = "raise the setting for one run"
     """What to do if the removals are meant."""
+
+    def open(self, entry: ListEntry) -> None:
+        """Take in a list as the ledger knows it."""
+        self.members[entry.number] = entry.at_stake
+        self.derived[entry.number] = entry.derived
 
     def check(self, decisions: Decisions) -> Mapping[int, int]:
         """Count the removals among decisions.

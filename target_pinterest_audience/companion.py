@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 
 import click
 
 from target_pinterest_audience.demo.command import demo
 from target_pinterest_audience.emulator.command import emulator
-from target_pinterest_audience.errors import TargetError, Terminated
+from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
 
 
 class _LazyGroup(click.Group):
@@ -49,10 +48,5 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("Stopped by a signal. What Pinterest had accepted stays; call again for the rest.", err=True)
         sys.exit(128 + terminated.signum)
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"Error: This is a bug in pinterest-audience ({type(error).__name__} in {where.name}, line "
-            f"{where.lineno}). Please report it with these words.",
-            err=True,
-        )
+        click.echo(f"Error: {told_as_bug('pinterest-audience', error)}", err=True)
         sys.exit(1)

@@ -6,6 +6,7 @@ It never holds a value of a record, of a setting or of a credential.
 
 from __future__ import annotations
 
+import traceback
 from typing import ClassVar
 
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
@@ -51,6 +52,15 @@ class RecordBeforeSchemaError(StreamError, RecordsWithoutSchemaException):
 
 class MissingKeyPropertyError(StreamError, MissingKeyPropertiesError):
     """A record lacks a property that its SCHEMA names as a key."""
+
+
+def told_as_bug(program: str, error: Exception) -> str:
+    """Return the sentence about an error that nobody foresaw; its own message could hold a value."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"This is a bug in {program} ({type(error).__name__} in {where.name}, line {where.lineno}). Please report it "
+        "with these words."
+    )
 
 
 class Terminated(BaseException):

@@ -9,7 +9,7 @@ import traceback
 
 import click
 
-from target_pinterest_audience.errors import ConfigurationError, TargetError, Terminated
+from target_pinterest_audience.errors import ConfigurationError, TargetError, Terminated, told_as_bug
 from target_pinterest_audience.target import TargetPinterestAudience
 
 _BUG = 1
@@ -48,12 +48,8 @@ def run(arguments: list[str]) -> int:
         logger.error("%s", error.format_message())  # noqa: TRY400 - a traceback would not help
         return _USAGE
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error(  # noqa: TRY400 - a traceback's last line could hold a value
-            "This is a bug in target-pinterest-audience (%s in %s, line %s). Please report it with these words; run "
-            "with LOGLEVEL=DEBUG for the place.",
-            type(error).__name__, where.name, where.lineno,
-        )  # fmt: skip
+        words = told_as_bug(TargetPinterestAudience.name, error)
+        logger.error("%s Run with LOGLEVEL=DEBUG for the place.", words)  # noqa: TRY400 - the traceback is for DEBUG
         _log_traceback(logger, error)
         return _BUG
     return result if isinstance(result, int) else 0

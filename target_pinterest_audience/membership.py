@@ -104,7 +104,7 @@ class Kind(IntEnum):
     """A complete run did not name it."""
 
 
-CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
+_CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
 
 
 class Cause(IntEnum):
@@ -191,7 +191,7 @@ class Event(NamedTuple):
 
     def whole(self) -> bytes | None:
         """Return what the row says if it says nothing but what this record names; None if that cannot be told."""
-        if self.kind in CONTRIBUTING and self.present == self.plan.slots:
+        if self.kind in _CONTRIBUTING and self.present == self.plan.slots:
             return encode_says(
                 [Statement(number, slot, _CONTRIBUTES, identity) for number, slot, identity in self.named]
             )
@@ -211,7 +211,7 @@ class Event(NamedTuple):
         return self._kept(says) | self._said(says, shorten)
 
     def _kept(self, says: Says) -> Says:
-        if self.kind in CONTRIBUTING:
+        if self.kind in _CONTRIBUTING:
             replaced = self.plan.replaces(self.present)
             stays = _REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
             # A grant lifts what it takes the place of: a column that it lacks may hold what was refused.

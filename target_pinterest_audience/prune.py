@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from target_pinterest_audience.ceiling import Ceilings, count_derived
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
-from target_pinterest_audience.membership import Event, Kind, Plan, unpack_identity
+from target_pinterest_audience.membership import Event, Kind, Plan
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Waiting, absorb
 
@@ -108,8 +108,7 @@ def prune(
     with ledger.transaction():
         _note(ledger, book, chosen, options.max_removal_percent)
     for number in sorted({each.list_number for each in chosen}):
-        for identity, operation in ledger.unsettled(number):
-            delivery.put(book.reference(number), operation, unpack_identity(identity), line=0)
+        book.resend(number)
     delivery.flush()
     if chosen:
         with ledger.transaction():
@@ -123,16 +122,14 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
         RemovalCeilingError: they are too many, so that the transaction must be rolled back.
     """
     leaving: Counter[int] = Counter()
-    members = {each.list_number: ledger.catalogue.entry(each.list_number) for each in chosen}
+    ceilings = Ceilings(percent, book.explain, advice="allow it with `--allow-removal-percent`")
+    for number in {each.list_number for each in chosen}:
+        ceilings.open(ledger.catalogue.entry(number))
     for each in chosen:
         for page in each.pages(ledger):
             # Run 0: rows that stay for the sake of another list have not been seen by this.
             leaving.update(count_derived(absorb(ledger, 0, book.digester.shorten, page)))
-    ceilings = Ceilings(percent, book.explain, advice="allow it with `--allow-removal-percent`")
     for number, count in leaving.items():
-        entry = members[number]
-        ceilings.members[number] = entry.base_members or entry.members
-        ceilings.derived[number] = entry.derived
         ceilings.count(number, count)
         ledger.catalogue.add_derived(number, count)
 

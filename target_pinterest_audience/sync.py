@@ -14,6 +14,7 @@ from target_pinterest_audience.upserts import Upserts
 if TYPE_CHECKING:
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.pinterest import CustomerList
     from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.state import StateGate
 
@@ -66,15 +67,10 @@ class Sync:
             ConfigurationError: the ledger knows one of its lists: what is sent past it could never be removed.
             TargetError: a list cannot be looked up, or the ledger not be read.
         """
-        ledger = self._ledger or self._find_ledger(create=False)
-        self._ledger = ledger
+        ledger = self._open_ledger(create=False)
         for plan in shape.plans.values():
             found = self._delivery.open(plan)
-            known = plan.reference in self._upserted
-            if ledger is not None:
-                known = known or ledger.catalogue.pinned(str(plan.reference)) is not None
-                known = known or (found is not None and ledger.catalogue.list_of_id(found.id) is not None)
-            if known:
+            if plan.reference in self._upserted or (ledger is not None and _knows(ledger, plan.reference, found)):
                 msg = (
                     f"{plan.reference} is kept in step by the ledger, and `load_method: append-only` would send people "
                     "past it who could then never be removed. Use `upsert`, or another list."
@@ -98,9 +94,9 @@ class Sync:
                 raise ConfigurationError(msg)
             self._upserted.add(plan.reference)
         if self._upserts is None:
-            self._ledger = self._ledger or self._find_ledger(create=True)
-            assert self._ledger is not None  # noqa: S101 - it was to be made
-            self._upserts = self._make_upserts(self._ledger, self._delivery)
+            ledger = self._open_ledger(create=True)
+            assert ledger is not None  # noqa: S101 - it was to be made
+            self._upserts = self._make_upserts(ledger, self._delivery)
         return self._upserts.open(shape)
 
     def note_stream(self, raw_stream: str, *, incremental: bool) -> None:
@@ -158,10 +154,10 @@ class Sync:
         self._delivery.finish()
         if self._upserts is None:
             # No stream began a run in the ledger, and `prune` must not take the one before for the newest.
-            self._ledger = self._ledger or self._find_ledger(create=False)
-            if self._ledger is None:
+            ledger = self._open_ledger(create=False)
+            if ledger is None:
                 return
-            self._upserts = self._make_upserts(self._ledger, self._delivery)
+            self._upserts = self._make_upserts(ledger, self._delivery)
         # A position under another name may be any stream's: some taps write ids that are not the streams' names.
         strange = self._incremental - self._streams
         self._upserts.end(self._streams if strange else self._incremental)
@@ -174,6 +170,10 @@ class Sync:
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list."""
         return self._delivery.summary()
+
+    def _open_ledger(self, *, create: bool) -> Ledger | None:
+        self._ledger = self._ledger or self._find_ledger(create=create)
+        return self._ledger
 
     @property
     def _window(self) -> tuple[int, int] | None:
@@ -188,3 +188,11 @@ class Sync:
         if self._upserts is not None:
             self._upserts.accepted(reference, customer_list_id, batch)
         self._gate.release(self._oldest_line)
+
+
+def _knows(ledger: Ledger, reference: ListReference, found: CustomerList | None) -> bool:
+    """Tell whether a ledger knows a list, by the way of choosing it or by its id."""
+    catalogue = ledger.catalogue
+    return catalogue.pinned(str(reference)) is not None or (
+        found is not None and catalogue.list_of_id(found.id) is not None
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.keys import RowDigester
 from target_pinterest_audience.ledger.catalogue import Feed
-from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity, unpack_identity
+from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
 from target_pinterest_audience.row_writer import Row, StreamShape
@@ -55,7 +55,6 @@ class Upserts:
             clock: seconds that only ever grow.
             now: seconds since 1970.
         """
-        self._ledger = ledger
         self._delivery = delivery
         self._book = Bookkeeper(ledger, settings, delivery, logger, now)
         self._run = self._book.begin_run()
@@ -106,8 +105,7 @@ class Upserts:
     def _pay(self) -> None:
         """Hand on what former runs left; what this run has noted meanwhile waits already."""
         for number in sorted(self._owed):
-            for identity, operation in self._ledger.unsettled(number):
-                self._delivery.put(self._book.reference(number), operation, unpack_identity(identity), line=0)
+            self._book.resend(number)
             self._paid.add(number)
         self._owed.clear()
 

@@ -16,7 +16,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.conftest import Prune, Sent, Target, Write, command, environment, members
 from tests.messages import address, deleted, digests, people, record, schema, sha256, state
-from tests.test_process import lines, running, wait_until
+from tests.test_process import feed, lines, running, wait_until
 
 EMAIL = schema("email")
 KNOWS_NOTHING = "knows nothing of"
@@ -85,9 +85,7 @@ def test_a_second_process_waits_and_then_names_who_has_the_list(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
-        assert first.stdin is not None
-        first.stdin.write(lines([schema("email", stream="a"), *people(range(5), "a")]))
-        first.stdin.flush()
+        feed(first, [schema("email", stream="a"), *people(range(5), "a")])
         wait_until(lambda: len(emulator.backend.writes()) == 1)
         for name in ("a", "b"):
             stream = [schema("email", stream=name), *people([9], name), state(1)]
@@ -99,6 +97,7 @@ def test_a_second_process_waits_and_then_names_who_has_the_list(
         assert other.code == 0, other.stderr
         appended = run_target([schema("email", stream="a"), *people([9], "a")], load_method="append-only")
         assert appended.code == 2
+        assert first.stdin is not None
         first.stdin.close()
         first.stdin = None
         assert first.wait(20) == 0
@@ -111,9 +110,7 @@ def test_a_lock_dies_with_its_process(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
-        assert first.stdin is not None
-        first.stdin.write(lines([EMAIL, *people(range(5))]))
-        first.stdin.flush()
+        feed(first, [EMAIL, *people(range(5))])
         wait_until(lambda: len(emulator.backend.writes()) == 1)
         assert run_target([EMAIL, *people([9])], lock_wait_seconds=0).code == 7
         first.kill()
@@ -141,9 +138,7 @@ def test_prune_waits_for_a_run_and_gives_up(
 ) -> None:
     run_target([EMAIL, *people(range(5))], load_method="overwrite")
     with running(config, tmp_path, load_method="upsert", batch_size_rows=1, source_name="customers") as first:
-        assert first.stdin is not None
-        first.stdin.write(lines([EMAIL, *people([8])]))
-        first.stdin.flush()
+        feed(first, [EMAIL, *people([8])])
         wait_until(lambda: len(emulator.backend.writes()) == 2)
         assert run_prune(load_method="overwrite", lock_wait_seconds=0).code == 7
     assert members(emulator) == digests([*range(5), 8])

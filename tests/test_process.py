@@ -48,6 +48,13 @@ def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[s
         process.communicate()
 
 
+def feed(process: subprocess.Popen[bytes], stream: list[dict[str, Any]]) -> None:
+    """Write messages to a target that waits for more."""
+    assert process.stdin is not None
+    process.stdin.write(lines(stream))
+    process.stdin.flush()
+
+
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
@@ -260,9 +267,7 @@ def test_a_signal_ends_the_run_with_what_was_accepted(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path, number: signal.Signals
 ) -> None:
     with running(config, tmp_path, batch_size_rows=10) as process:
-        assert process.stdin is not None
-        process.stdin.write(lines([schema("email"), *people(range(10)), state(1), *people(range(10, 15)), state(2)]))
-        process.stdin.flush()
+        feed(process, [schema("email"), *people(range(10)), state(1), *people(range(10, 15)), state(2)])
         wait_until(lambda: len(emulator.backend.writes()) == 1)
         time.sleep(0.3)
         process.send_signal(number)
@@ -277,9 +282,7 @@ def test_a_signal_ends_the_run_with_what_was_accepted(
 def test_a_signal_is_obeyed_while_pinterest_hangs(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
     emulator.backend.inject(Fault(method="POST", delay_ms=8000))
     with running(config, tmp_path, batch_size_rows=10) as process:
-        assert process.stdin is not None
-        process.stdin.write(lines([schema("email"), *people(range(10)), state(1)]))
-        process.stdin.flush()
+        feed(process, [schema("email"), *people(range(10)), state(1)])
         wait_until(lambda: len(emulator.backend.calls) == 1)
         time.sleep(0.3)
         asked = time.monotonic()

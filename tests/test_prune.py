@@ -13,7 +13,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.conftest import Prune, Run, Sent, Target, Write, members
 from tests.messages import address, deleted, digests, people, record, schema, state
-from tests.test_process import lines, running, wait_until
+from tests.test_process import feed, lines, running, wait_until
 
 EMAIL = schema("email")
 VERSION = {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1}
@@ -95,9 +95,7 @@ def test_prune_does_not_act_after_a_run_that_was_terminated(
 ) -> None:
     run_target([EMAIL, *people(range(12))])
     with running(config, tmp_path, batch_size_rows=5) as process:
-        assert process.stdin is not None
-        process.stdin.write(lines([EMAIL, *people(range(20, 25))]))
-        process.stdin.flush()
+        feed(process, [EMAIL, *people(range(20, 25))])
         wait_until(lambda: len(emulator.backend.writes()) == 2)
         process.terminate()
         assert process.wait(10) == 143

@@ -30,9 +30,14 @@ class ListEntry(NamedTuple):
     members: int
     """How many identities belong on it."""
     base_members: int
-    """How many did when the first run began since one ended cleanly: what a ceiling is a share of."""
+    """How many did when the first run began since one ended cleanly."""
     derived: int
     """How many have left since then because the ledger derived it."""
+
+    @property
+    def at_stake(self) -> int:
+        """What a ceiling is a share of: if nobody was there at first, what a run that was cut short has left."""
+        return self.base_members or self.members
 
 
 class Feed(NamedTuple):

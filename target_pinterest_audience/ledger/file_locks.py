@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,15 +24,14 @@ class FileLocks:
     The names are digested: a file system may not take them, and they can hold the name of a list.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path) -> None:
         """Name the folder; it is made with the first lock."""
         self._folder = folder
-        self._clock = clock
         self._held: dict[str, FileLock] = {}
 
     def acquire(self, names: Iterable[str], wait_seconds: float) -> None:
         """See `Ledger.lock`."""
-        deadline = self._clock() + wait_seconds
+        deadline = time.monotonic() + wait_seconds
         for name in names:
             if name in self._held:
                 continue
@@ -42,7 +41,7 @@ class FileLocks:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
                 try:
-                    lock.acquire(timeout=max(0.0, deadline - self._clock()), poll_interval=_POLL_SECONDS)
+                    lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_POLL_SECONDS)
                 except Timeout:
                     holder = None
                     with contextlib.suppress(OSError):

@@ -15,6 +15,7 @@ from target_pinterest_audience.emulator.credentials import Client
 from target_pinterest_audience.emulator.faults import Attempt
 from target_pinterest_audience.emulator.operations import OPERATIONS
 from target_pinterest_audience.emulator.settings import SettingsOptions
+from tests.conftest import Clock
 
 ACCOUNT = "549755885175"
 APP = Client("emulator-app", "emulator-secret")
@@ -22,17 +23,11 @@ SECRET_RECORD = "somebody@example.com"
 NAMED = {operation.name: operation for operation in OPERATIONS}
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    clock = Clock()
+    clock.now = 1_790_000_000.0
+    return clock
 
 
 @pytest.fixture

@@ -75,16 +75,7 @@ def test_a_lock_is_free_for_the_ledger_that_has_it(ledger: Ledger) -> None:
         ledger.catalogue.source("customers")
 
 
-def test_closing_lets_go(opened: Opened) -> None:
-    first, second = opened(), opened()
-    first.lock(["customers"], 0)
-    with pytest.raises(LedgerError):
-        second.lock(["customers"], 0)
-    first.close()
-    second.lock(["customers"], 10)
-
-
-def test_a_lock_that_was_not_had_can_be_had_later(opened: Opened) -> None:
+def test_closing_lets_go_of_a_lock_for_who_did_not_have_it(opened: Opened) -> None:
     first, second = opened(), opened()
     first.lock(["customers"], 0)
     with pytest.raises(LedgerError):

@@ -13,7 +13,7 @@ from target_pinterest_audience.emulator import Emulator
 from tests.conftest import Prune, Sent, Target, members
 from tests.integration.postgres import Database
 from tests.messages import address, deleted, digests, people, record, schema, state
-from tests.test_process import lines, running, wait_until
+from tests.test_process import feed, running, wait_until
 
 EMAIL = schema("email", "_sdc_deleted_at")
 
@@ -49,9 +49,7 @@ def test_a_killed_run_is_made_good_and_its_lock_is_free(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
-        assert first.stdin is not None
-        first.stdin.write(lines([EMAIL, *people(range(7))]))
-        first.stdin.flush()
+        feed(first, [EMAIL, *people(range(7))])
         wait_until(lambda: len(emulator.backend.writes()) == 1)
         blocked = run_target([EMAIL, *people([9])], lock_wait_seconds=1)
         assert blocked.code == 7
