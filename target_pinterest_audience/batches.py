@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,9 +29,10 @@ class Batch:
 
 @dataclass(slots=True)
 class _Waiting:
-    identities: dict[str, int] = field(default_factory=dict)
-    """Each identity → the bytes that it takes in a request body, its separator included."""
+    identities: dict[str, None] = field(default_factory=dict)
+    """Each once, in the order in which they came."""
     size: int = 0
+    """The bytes that they take in a request body, a separator after each included."""
     first_line: int | None = None
 
 
@@ -63,21 +65,55 @@ class PendingIdentities:
             return True
         replaces = identity in other.identities
         if replaces:
-            other.size -= other.identities.pop(identity)
+            del other.identities[identity]
+            other.size -= _size((identity,))
             # The STATE that covers the replaced line also waits for the line that replaces it.
             line = min(line, other.first_line) if other.first_line is not None else line
             if not other.identities:
                 other.first_line = None
-        size = len(msgspec.json.encode(identity)) - 1
-        heap.identities[identity] = size
-        heap.size += size
+        heap.identities[identity] = None
+        heap.size += _size((identity,))
         heap.first_line = line if heap.first_line is None else min(heap.first_line, line)
         return replaces
+
+    def put_many(self, operation: Operation, identities: Sequence[str], lines: Sequence[int]) -> tuple[int, int]:
+        """Let identities wait, to the same effect as `put` for each, until a batch is full.
+
+        Args:
+            operation: what is to be done with them.
+            identities: as Pinterest gets them; at least one.
+            lines: the line of the stream that asks for each.
+
+        Returns:
+            How many were taken in, and how many of those waited already.
+        """
+        heap, other = self._heaps[operation], self._heaps[_OTHER[operation]]
+        some = identities[: max(1, self._max_identities - len(heap.identities))]
+        new = dict.fromkeys(some)
+        size = heap.size + _size(some)
+        if (
+            len(new) == len(some)
+            and size < self._max_bytes
+            and not (new.keys() & heap.identities or new.keys() & other.identities)
+        ):
+            heap.identities.update(new)
+            heap.size = size
+            heap.first_line = lines[0] if heap.first_line is None else min(heap.first_line, lines[0])
+            return len(some), 0
+        again = 0
+        for place, identity in enumerate(some):
+            again += self.put(operation, identity, lines[place])
+            if self._is_full(heap):
+                return place + 1, again
+        return len(some), again
+
+    def _is_full(self, heap: _Waiting) -> bool:
+        return len(heap.identities) >= self._max_identities or heap.size >= self._max_bytes
 
     def take_full(self) -> Batch | None:
         """Remove and return a batch that has reached a limit; None if there is none."""
         for operation, heap in self._heaps.items():
-            if len(heap.identities) >= self._max_identities or heap.size >= self._max_bytes:
+            if self._is_full(heap):
                 return self._take(operation)
         return None
 
@@ -103,11 +139,16 @@ class PendingIdentities:
         while len(identities) > 1 and heap.size > self._max_bytes:
             last = identities.pop()
             kept.append(last)
-            heap.size -= heap.identities[last]
+            heap.size -= _size((last,))
         rest = _Waiting()
         for identity in reversed(kept):
-            rest.identities[identity] = heap.identities[identity]
-            rest.size += heap.identities[identity]
+            rest.identities[identity] = None
+            rest.size += _size((identity,))
             rest.first_line = line
         self._heaps[operation] = rest
         return Batch(operation, tuple(identities), line)
+
+
+def _size(identities: Sequence[str]) -> int:
+    """Return the bytes that identities take in a JSON text, a separator after each included."""
+    return len(msgspec.json.encode(",".join(identities))) - 1

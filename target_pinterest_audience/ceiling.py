@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from target_pinterest_audience.errors import RemovalCeilingError
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.changes import Decisions
     from target_pinterest_audience.ledger.catalogue import ListEntry
-    from target_pinterest_audience.window import Decisions
 
 ALWAYS_ALLOWED: Final = 10
 """How many people may leave any list, however small it is."""
@@ -78,6 +78,6 @@ class Ceilings:
 def count_derived(decisions: Decisions) -> Mapping[int, int]:
     """Return, for each list, how many removals the ledger derived."""
     derived: Counter[int] = Counter()
-    for number, of_list in decisions.items():
-        derived[number] = sum(each.cause is not None and not each.cause.explicit for each in of_list.values())
+    for number, decided in decisions.items():
+        derived[number] = sum(not removal.cause.explicit for removal in decided.removals.values())
     return +derived

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -116,6 +116,34 @@ class Delivery:
         if batch is not None:
             self._write(destination, batch)
         return duplicate
+
+    def put_many(
+        self, reference: ListReference, operation: Operation, identities: Sequence[str], lines: Sequence[int]
+    ) -> int:
+        """Take identities in, to the same effect as `put` for each.
+
+        Args:
+            reference: the list.
+            operation: what is to be done with them.
+            identities: as Pinterest gets them.
+            lines: the line of the stream that asks for each.
+
+        Returns:
+            How many waited already.
+
+        Raises:
+            TargetError: a batch could not be delivered.
+        """
+        destination = self._destinations[reference]
+        duplicates = taken = 0
+        while taken < len(identities):
+            some, again = destination.pending.put_many(operation, identities[taken:], lines[taken:])
+            taken += some
+            duplicates += again
+            batch = destination.pending.take_full()
+            if batch is not None:
+                self._write(destination, batch)
+        return duplicates
 
     def flush(self, before_line: int | None = None) -> None:
         """Send what waits, full batch or not.

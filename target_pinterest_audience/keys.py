@@ -152,6 +152,21 @@ class RowDigester:
             digest.update(b"%d:%b" % (len(part), part))
         return digest.digest()
 
+    def many(self, column: Callable[[str], Sequence[Any]]) -> list[bytes]:
+        """Return the digests of rows that follow each other.
+
+        Args:
+            column: returns the values of a key property, one for each row.
+        """
+        begun, digests = self._begun, []
+        parts = [[canonical(value, text_format) for value in column(name)] for name, text_format in self._columns]
+        for row in zip(*parts, strict=True):
+            digest = begun.copy()
+            for part in row:
+                digest.update(b"%d:%b" % (len(part), part))
+            digests.append(digest.digest())
+        return digests
+
 
 def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:
     digest = begun.copy()

@@ -8,7 +8,7 @@ digest of its key; what it says is a set of statements. Each event replaces some
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -19,6 +19,7 @@ from target_pinterest_audience.pinterest import Operation
 
 _DIGEST: Final = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})").fullmatch
 _DIGEST_BYTES: Final = frozenset({16, 20, 32})
+_KEY_BYTES: Final = min(_DIGEST_BYTES)
 _FILL: Final = b"\0"
 
 
@@ -37,6 +38,11 @@ def unpack_identity(packed: bytes) -> str:
     return packed.strip(_FILL).decode()
 
 
+def member_key(packed: bytes) -> bytes:
+    """Return what an identity is counted under: of a digest, as much as no two have in common by chance or design."""
+    return packed[:_KEY_BYTES] if len(packed) in _DIGEST_BYTES else packed
+
+
 class Stance(IntEnum):
     """What a row says of an identity. The numbers are stored."""
 
@@ -51,6 +57,7 @@ class Stance(IntEnum):
 
 
 _CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
+_SHORT_LIST: Final = 0x9
 _ABOUT_ROW: Final = frozenset({Stance.CONTRIBUTES, Stance.REFUSES})
 _EXCLUSIONS: Final = frozenset({Stance.EXCLUDES})
 _REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
@@ -80,9 +87,35 @@ def encode_says(says: Collection[Statement]) -> bytes:
     return _encode(tuple(says)) if says else b""
 
 
+def encode_contributions(slots: Sequence[tuple[int, int]], named: Sequence[str | None]) -> bytes:
+    """Return the encoded statements of a row that does nothing but contribute.
+
+    Args:
+        slots: list and slot of each identity column, in their order.
+        named: the identity in each column; None if there is none.
+    """
+    said = [
+        (*slot, _CONTRIBUTES, pack_identity(identity)) for slot, identity in zip(slots, named, strict=True) if identity
+    ]
+    return _encode(said) if said else b""
+
+
+def statements(encoded: bytes) -> list[Statement]:
+    """Return the statements that `encode_says` wrote, in their order."""
+    return _decode(encoded) if encoded else []
+
+
 def decode_says(encoded: bytes) -> Says:
-    """Return the statements that `encode_says` wrote."""
-    return frozenset(_decode(encoded)) if encoded else frozenset()
+    """Return the statements that `encode_says` wrote, as a set."""
+    return frozenset(statements(encoded))
+
+
+def count_says(encoded: bytes) -> int:
+    """Return how many statements `encode_says` wrote."""
+    # The first byte of a short list holds its length (MessagePack, "fixarray").
+    if encoded and encoded[0] >> 4 == _SHORT_LIST:
+        return encoded[0] & 0x0F
+    return len(statements(encoded))
 
 
 class Kind(IntEnum):
@@ -104,7 +137,7 @@ class Kind(IntEnum):
     """A complete run did not name it."""
 
 
-_CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
+CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
 
 
 class Cause(IntEnum):
@@ -191,7 +224,7 @@ class Event(NamedTuple):
 
     def whole(self) -> bytes | None:
         """Return what the row says if it says nothing but what this record names; None if that cannot be told."""
-        if self.kind in _CONTRIBUTING and self.present == self.plan.slots:
+        if self.kind in CONTRIBUTING and self.present == self.plan.slots:
             return encode_says(
                 [Statement(number, slot, _CONTRIBUTES, identity) for number, slot, identity in self.named]
             )
@@ -211,7 +244,7 @@ class Event(NamedTuple):
         return self._kept(says) | self._said(says, shorten)
 
     def _kept(self, says: Says) -> Says:
-        if self.kind in _CONTRIBUTING:
+        if self.kind in CONTRIBUTING:
             replaced = self.plan.replaces(self.present)
             stays = _REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
             # A grant lifts what it takes the place of: a column that it lacks may hold what was refused.

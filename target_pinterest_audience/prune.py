@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ceiling import Ceilings, count_derived
+from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
 from target_pinterest_audience.membership import Event, Kind, Plan
 from target_pinterest_audience.tally import StreamTally
-from target_pinterest_audience.window import Waiting, absorb
+from target_pinterest_audience.window import Origin, Window
 
 if TYPE_CHECKING:
     from target_pinterest_audience.bookkeeping import Bookkeeper
@@ -56,16 +57,20 @@ class Absentees:
     source: int
     before_run: int
 
-    def pages(self, ledger: Ledger) -> Iterator[list[Waiting]]:
+    def pages(self, ledger: Ledger) -> Iterator[Window]:
         """Yield the rows that leave, each with the event that says so.
 
         What a page changes may be written before the next is asked for.
         """
         plan = Plan(self.source, frozenset({self.list_number}), {}, frozenset())
         event = Event(Kind.ABSENT, (), frozenset(), plan, line=0)
-        after, tally = b"", StreamTally("")
+        origin = Origin(event.kind, plan, StreamTally(""))
+        after = b""
         while found := ledger.unseen_rows(self.source, self.before_run, after, PAGE_ROWS):
-            yield [Waiting(row, event, tally) for row, _ in found]
+            page = Window()
+            for row, _ in found:
+                page.put(row, event, origin)
+            yield page
             after = found[-1][0]
 
 

@@ -17,10 +17,15 @@ import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 
 from target_pinterest_audience.errors import StreamError
+from target_pinterest_audience.record_blocks import RecordDecoder
 
 _BLOCK_BYTES: Final = 1 << 20
 _BLOCKS_AHEAD: Final = 4
 _TICK_SECONDS: Final = 0.5
+_CHANGES_IN_A_BLOCK: Final = 8
+"""How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
+
+Callbacks = dict[str, Callable[[dict[str, Any]], None]]
 
 # Decimals, so that numbers in a record or a STATE keep every digit on their way through.
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -31,6 +36,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
     Attributes:
         line: the number of the line that is being read, from 1.
+        records: knows the streams whose records need not be read whole.
     """
 
     def __init__(self, tick: Callable[[], None]) -> None:
@@ -42,6 +48,7 @@ class MessageReader(GenericSingerReader[bytes]):
         super().__init__()
         self._tick = tick
         self.line = 0
+        self.records = RecordDecoder()
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -55,9 +62,7 @@ class MessageReader(GenericSingerReader[bytes]):
             raise StreamError(msg)
         return sys.stdin.buffer
 
-    def process_lines(
-        self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
-    ) -> Counter[str]:
+    def process_lines(self, file_input: IO[Any] | None, callbacks: Callbacks) -> Counter[str]:
         """Read messages until the input ends.
 
         Args:
@@ -72,20 +77,54 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         counts: Counter[str] = Counter()
         for lines in self._blocks(file_input if file_input is not None else self.default_input):
-            for line in lines:
-                self.line += 1
-                if not line.strip():
-                    continue
-                message = self.deserialize_json(line)
-                kind = message.get("type")
-                callback = callbacks.get(kind) if isinstance(kind, str) else None
-                if callback is None:
-                    self._process_unknown_message(message)
-                else:
-                    callback(message)
-                    counts[SingerMessageType(kind)] += 1
+            changes = 0
+            while lines:
+                fast = changes < _CHANGES_IN_A_BLOCK
+                read = (
+                    self._process(lines, callbacks, counts) if fast else self._process_lines(lines, callbacks, counts)
+                )
+                lines = lines[read:]  # noqa: PLW2901 - what is left of them
+                changes += 1
             self._tick()
         return counts
+
+    def _process(self, lines: list[bytes], callbacks: Callbacks, counts: Counter[str]) -> int:
+        """Process lines until a SCHEMA changes how they are decoded; return how many."""
+        records = self.records
+        version, read = records.version, 0
+        for run in records.runs(lines, self.line + 1):
+            if isinstance(run, int):
+                for line in lines[read : read + run]:
+                    self._process_line(line, callbacks, counts)
+                    read += 1
+                    if records.version != version:
+                        return read
+            else:
+                take, block = run
+                self.line += 1
+                take(block)
+                self.line += len(block) - 1
+                counts[SingerMessageType.RECORD] += len(block)
+                read += len(block)
+        return read
+
+    def _process_lines(self, lines: list[bytes], callbacks: Callbacks, counts: Counter[str]) -> int:
+        for line in lines:
+            self._process_line(line, callbacks, counts)
+        return len(lines)
+
+    def _process_line(self, line: bytes, callbacks: Callbacks, counts: Counter[str]) -> None:
+        self.line += 1
+        if not line.strip():
+            return
+        message = self.deserialize_json(line)
+        kind = message.get("type")
+        callback = callbacks.get(kind) if isinstance(kind, str) else None
+        if callback is None:
+            self._process_unknown_message(message)
+        else:
+            callback(message)
+            counts[SingerMessageType(kind)] += 1
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Parse one line.
@@ -135,8 +174,8 @@ class MessageReader(GenericSingerReader[bytes]):
         try:
             descriptor = source.fileno()
         except (AttributeError, io.UnsupportedOperation):
-            for line in source:
-                yield [line.encode() if isinstance(line, str) else line]
+            for block in source:
+                yield (block.encode() if isinstance(block, str) else block).removesuffix(b"\n").split(b"\n")
             return
         rest: list[bytes] = []
         for block in _read_ahead(descriptor):

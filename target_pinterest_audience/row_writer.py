@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from target_pinterest_audience.membership import Kind
 from target_pinterest_audience.pinterest import Operation
@@ -12,6 +12,7 @@ from target_pinterest_audience.pinterest import Operation
 if TYPE_CHECKING:
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.identities import IdentityType
+    from target_pinterest_audience.record_blocks import RecordBlock
     from target_pinterest_audience.routing import ListPlan, ListReference
     from target_pinterest_audience.tally import StreamTally
 
@@ -64,6 +65,27 @@ class Row(NamedTuple):
     deleted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class RowBlock:
+    """Rows that follow each other, that all say the same, and that have their key and all identity columns.
+
+    Attributes:
+        kind: what each says of its row: that it is there, or that its people must not be.
+        records: the records, for their keys.
+        named: identity column → its values as Pinterest gets them, None where there is no good one.
+        line: the line of the first in the stream; the others follow.
+    """
+
+    kind: Kind
+    records: RecordBlock
+    named: Mapping[str, Sequence[str | None]]
+    line: int
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.records)
+
+
 class RowWriter(Protocol):
     """Takes the rows of one stream under one schema."""
 
@@ -73,6 +95,10 @@ class RowWriter(Protocol):
         Raises:
             TargetError: a batch that it filled could not be delivered.
         """
+        ...
+
+    def write_block(self, rows: RowBlock) -> None:
+        """Take in many rows, to the same effect. Raises as `write` does."""
         ...
 
 
@@ -111,3 +137,31 @@ class AppendingWriter:
                 tally.named_for_removal += 1
             else:
                 tally.added += 1
+
+    def write_block(self, rows: RowBlock) -> None:
+        """See `RowWriter.write_block`."""
+        operation, tally = _OPERATIONS[rows.kind], self.shape.tally
+        of_lists: dict[ListReference, list[Sequence[str | None]]] = {}
+        for column, identities in rows.named.items():
+            of_lists.setdefault(self.references[column], []).append(identities)
+        for reference, columns in of_lists.items():
+            named, lines = in_order(columns, rows.line)
+            duplicates = self.delivery.put_many(reference, operation, named, lines)
+            tally.duplicates += duplicates
+            if operation is Operation.REMOVE:
+                tally.named_for_removal += len(named) - duplicates
+            else:
+                tally.added += len(named) - duplicates
+
+
+def in_order(columns: Sequence[Sequence[str | None]], first_line: int) -> tuple[Sequence[str], Sequence[int]]:
+    """Return the identities in some columns of rows in the order of a reader, and the line of each."""
+    if len(columns) == 1 and None not in columns[0]:
+        return cast("Sequence[str]", columns[0]), range(first_line, first_line + len(columns[0]))
+    named, lines = [], []
+    for line, row in enumerate(zip(*columns, strict=True), first_line):
+        for identity in row:
+            if identity is not None:
+                named.append(identity)
+                lines.append(line)
+    return named, lines

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import UNSET, UnsetType
 
 from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
+from target_pinterest_audience.identity_column import identify_column
 from target_pinterest_audience.tally import StreamTally
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.record_blocks import RecordBlock
 
 _GRANTS: Final = frozenset({"true", "yes", "granted"})
 _UNSET_TEXTS: Final = frozenset({"", "false", "0"})
+_MISSING: Final[frozenset[type]] = frozenset({UnsetType})
+_GONE: Final[frozenset[type]] = frozenset({UnsetType, type(None)})
 
 
 def is_set(value: object) -> bool:
@@ -28,6 +36,13 @@ def is_set(value: object) -> bool:
 def is_granted(value: object) -> bool:
     """Tell whether a consent column says yes: true, 1, or one of three words. Anything else is a no."""
     return value == 1 or (isinstance(value, str) and value.strip().lower() in _GRANTS)
+
+
+def _places(values: list[Any], types: frozenset[type]) -> list[int]:
+    """Return where values of some types are."""
+    if types.isdisjoint(map(type, values)):
+        return []
+    return [place for place, value in enumerate(values) if type(value) in types]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,24 @@ class RowReader:
         source = record if self.removal_column in record else raw
         return is_set(source.get(self.removal_column))
 
+    def odd_rows(self, block: RecordBlock, consent_column: str | None) -> list[int]:
+        """Return the places of the rows that have to be read one by one, in order.
+
+        The others have their whole key and all identity columns, are not deleted, and consent if they are asked.
+        """
+        odd: set[int] = set()
+        for name in self.key_properties:
+            odd.update(_places(block.column(name), _GONE))
+        for name in self.columns:
+            odd.update(_places(block.column(name), _MISSING))
+        removal = block.column(self.removal_column)
+        if not _GONE.issuperset(map(type, removal)):
+            odd.update(place for place, value in enumerate(removal) if value is not UNSET and is_set(value))
+        if consent_column is not None:
+            consent = block.column(consent_column)
+            odd.update(place for place, value in enumerate(consent) if value is UNSET or not is_granted(value))
+        return sorted(odd)
+
     def check_key(self, record: Mapping[str, Any], line: int) -> bool:
         """Tell whether every key property has a value.
 
@@ -90,6 +123,20 @@ class RowReader:
             elif remark is Remark.OPTED_OUT:
                 self.tally.remark(column, remark, line)
         return found
+
+    def identity_column(self, column: str, values: Sequence[object], line: int) -> list[str | None]:
+        """Return the identities in a column of rows that follow each other, None where there is none.
+
+        They are counted as `identities` counts them.
+        """
+        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
+        self.tally.received += len(identities) - identities.count(None)
+        for place, remark in remarks:
+            if remark.rejects:
+                self.tally.reject(column, remark, line + place)
+            else:
+                self.tally.remark(column, remark, line + place)
+        return identities
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> dict[str, str]:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason.

@@ -68,7 +68,9 @@ class StreamTally:
         deleted = f", {self.deleted_rows:,} of them marked as deleted" if self.deleted_rows else ""
         outcomes = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items() if count)
         yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
-        rejections_first = sorted(self.remarks, key=lambda key: (not key[1].rejects, -self.remarks[key]))
+        rejections_first = sorted(
+            self.remarks, key=lambda key: (not key[1].rejects, -self.remarks[key], self.first_lines[key], key[0])
+        )
         for column, remark in rejections_first:
             level, verdict = (logging.WARNING, "rejected") if remark.rejects else (logging.INFO, "note")
             count, first = self.remarks[column, remark], self.first_lines[column, remark]

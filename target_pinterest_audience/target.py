@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Target
 from singer_sdk.exceptions import InvalidJSONSchema
 from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
-from singer_sdk.mapper import RemoveRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.connect import connect
@@ -218,6 +218,17 @@ class TargetPinterestAudience(Target):
         for stream_map in self.mapper.stream_maps[stream]:
             if not isinstance(stream_map, RemoveRecordTransform):
                 self._open_sink(stream, stream_map)
+        self._choose_way(stream)
+
+    def _choose_way(self, stream: str) -> None:
+        """Let a stream's records be decoded in blocks, unless something looks at them whole or changes them."""
+        records, maps = self.message_reader.records, self.mapper.stream_maps[stream]
+        sink = self._stream_sinks.get((stream, maps[0].stream_alias))
+        unchanged = len(maps) == 1 and isinstance(maps[0], SameRecordTransform) and not maps[0].flattening_enabled
+        if sink is not None and unchanged and not sink.reads_whole_records:
+            records.need(stream, sink.needed_columns, sink.process_block)
+        else:
+            records.forget(stream)
 
     def _open_sink(self, stream: str, stream_map: StreamMap) -> None:
         """Make a sink, unless there is one for just this schema and key.

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.keys import RowDigester
 from target_pinterest_audience.ledger.catalogue import Feed
-from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity
+from target_pinterest_audience.membership import (
+    CONTRIBUTING,
+    Event,
+    Kind,
+    Named,
+    Plan,
+    encode_contributions,
+    pack_identity,
+)
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
-from target_pinterest_audience.row_writer import Row, StreamShape
+from target_pinterest_audience.row_writer import Row, RowBlock, StreamShape
+from target_pinterest_audience.window import Origin
 
 if TYPE_CHECKING:
     from target_pinterest_audience.batches import Batch
@@ -109,8 +118,8 @@ class Upserts:
             self._paid.add(number)
         self._owed.clear()
 
-    def _send(self, list_number: int, operation: Operation, identity: str, line: int) -> None:
-        self._delivery.put(self._book.reference(list_number), operation, identity, line)
+    def _send(self, list_number: int, operation: Operation, identities: Sequence[str], lines: Sequence[int]) -> None:
+        self._delivery.put_many(self._book.reference(list_number), operation, identities, lines)
 
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
@@ -167,12 +176,35 @@ class LedgerWriter:
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
-        named = tuple(Named(*self.targets[column], pack_identity(identity)) for column, identity in row.named.items())
         whole = len(row.present) == len(self.targets)
         present = self.plan.slots if whole else frozenset(self.targets[column][1] for column in row.present)
-        event = Event(row.kind, _meant(named, row, self.shape), present, self.plan, row.line)
-        _count_row(row, self.readings)
-        self.reconciler.put(self.digest(row.record), event, self.shape.tally)
+        self._put(self.digest(row.record), row.kind, row.named, present, row.line)
+        _count_rows(self.readings, not row.deleted)
+
+    def write_block(self, rows: RowBlock) -> None:
+        """See `RowWriter.write_block`."""
+        digests = self.digest.many(rows.records.column)
+        _count_rows(self.readings, len(rows))
+        if rows.kind in CONTRIBUTING:
+            columns = sorted(self.targets, key=lambda column: self.targets[column])
+            slots = [self.targets[column] for column in columns]
+            named = zip(*(rows.named[column] for column in columns), strict=True)
+            wholes = [encode_contributions(slots, row) for row in named]
+            origin = Origin(rows.kind, self.plan, self.shape.tally)
+            self.reconciler.put_wholes(digests, wholes, range(rows.line, rows.line + len(rows)), origin)
+            return
+        for place, digest in enumerate(digests):
+            identities = {column: each[place] for column, each in rows.named.items()}
+            self._put(digest, rows.kind, identities, self.plan.slots, rows.line + place)
+
+    def _put(
+        self, digest: bytes, kind: Kind, identities: Mapping[str, str | None], present: frozenset[int], line: int
+    ) -> None:
+        named = tuple(
+            Named(*self.targets[column], pack_identity(each)) for column, each in identities.items() if each is not None
+        )
+        event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line)
+        self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,31 +221,40 @@ class KeylessLedgerWriter:
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
-        _count_row(row, self.readings)
-        for column, identity in row.named.items():
+        _count_rows(self.readings, not row.deleted)
+        self._put(row.kind, row.named, row.line)
+
+    def write_block(self, rows: RowBlock) -> None:
+        """See `RowWriter.write_block`."""
+        _count_rows(self.readings, len(rows))
+        for line, identities in enumerate(zip(*rows.named.values(), strict=True), rows.line):
+            self._put(rows.kind, dict(zip(rows.named, identities, strict=True)), line)
+
+    def _put(self, kind: Kind, identities: Mapping[str, str | None], line: int) -> None:
+        for column, identity in identities.items():
+            if identity is None:
+                continue
             plan = self.plans[column]
             (number,), (slot,) = plan.lists, plan.slots
             packed = pack_identity(identity)
-            named = _meant((Named(number, slot, packed),), row, self.shape)
-            event = Event(row.kind, named, plan.slots, plan, row.line)
-            self.reconciler.put(self.digest(plan.types[slot], packed), event, self.shape.tally)
+            event = Event(kind, _meant((Named(number, slot, packed),), kind, self.shape), plan.slots, plan, line)
+            self.reconciler.put(self.digest(plan.types[slot], packed), event, Origin(kind, plan, self.shape.tally))
 
 
-def _count_row(row: Row, readings: list[_Reading]) -> None:
-    if not row.deleted:
-        for reading in readings:
-            reading.rows += 1
+def _count_rows(readings: list[_Reading], rows: int) -> None:
+    for reading in readings:
+        reading.rows += rows
 
 
-def _meant(named: tuple[Named, ...], row: Row, shape: StreamShape) -> tuple[Named, ...]:
+def _meant(named: tuple[Named, ...], kind: Kind, shape: StreamShape) -> tuple[Named, ...]:
     """Leave out what a row does not speak of.
 
     One that is too bad to be read speaks of nothing, and its values are counted as rejected. A deleted row of a stream
     that removes lifts its refusals, and asks for nothing.
     """
-    if row.kind is Kind.SEEN:
+    if kind is Kind.SEEN:
         return ()
-    if row.kind is Kind.DELETED and shape.removes:
+    if kind is Kind.DELETED and shape.removes:
         shape.tally.unchanged += len(named)
         return ()
     return named

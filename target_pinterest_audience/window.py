@@ -1,230 +1,94 @@
-"""What a window of events changes: looked up in the ledger together, written together, within one transaction."""
+"""Events that wait to be looked up together, in the leanest form that says all that they say."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.membership import (
-    NOBODY,
-    Cause,
-    Count,
-    Event,
-    Kind,
-    Says,
-    Stance,
-    Statement,
-    change_of,
-    decide,
-    decode_says,
-    encode_says,
-)
-from target_pinterest_audience.pinterest import Operation
-from target_pinterest_audience.tally import StreamTally
+from target_pinterest_audience.membership import Event, Kind, Named, Plan, decode_says
 
-_REMOVING: Final = frozenset({Kind.DELETED, Kind.EXCLUDED})
+if TYPE_CHECKING:
+    from target_pinterest_audience.tally import StreamTally
 
 
-class Waiting(NamedTuple):
-    """An event in the window."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What events of one kind from one stream have in common.
 
-    row: bytes
-    event: Event
+    Attributes:
+        kind: what happened to their rows.
+        plan: the stream's.
+        tally: counts what becomes of the stream's values.
+    """
+
+    kind: Kind
+    plan: Plan
     tally: StreamTally
 
 
 @dataclass(slots=True)
-class _Touched:
-    """What a window does to one identity of one list."""
+class Window:
+    """Events in the order in which they came: lists of equal length, since there are many.
 
-    line: int
-    contributors: int = 0
-    refusers: int = 0
-    cause: Cause = Cause.PRUNE
-    asked: bool = False
-
-
-class Decision(NamedTuple):
-    """What is to be sent for an identity."""
-
-    operation: Operation
-    cause: Cause | None
-    """Why it is removed; None for an addition."""
-    line: int
-    """The first line of the stream that the decision follows from."""
-
-
-Decisions = dict[int, dict[bytes, Decision]]
-"""List number → identity → what is to be sent for it."""
-
-
-def absorb(
-    ledger: Ledger,
-    run: int,
-    shorten: Callable[[bytes], bytes],
-    window: list[Waiting],
-    overwriting: Collection[int] = (),
-) -> Decisions:
-    """Write what events change, and what has to be sent for that, within a transaction of the caller.
-
-    Args:
-        ledger: the ledger.
-        run: the number of the run that sees the rows.
-        shorten: the keyed digest of an identity.
-        window: the events, in the order in which they came.
-        overwriting: the sources whose unchanged rows are marked as seen, too.
-
-    Returns:
-        What has to be sent, which is noted as unsettled already.
+    Attributes:
+        rows: the digest of each event's row.
+        wholes: all that the row says after the event, encoded; None if that depends on what it said before.
+        lines: the line of each event in the stream.
+        origins: where each event comes from.
     """
-    by_row: dict[bytes, list[Waiting]] = {}
-    for waiting in window:
-        by_row.setdefault(waiting.row, []).append(waiting)
-    known = ledger.read_rows(by_row.keys())
-    touched: dict[int, dict[bytes, _Touched]] = defaultdict(dict)
-    changed: dict[int, dict[bytes, bytes]] = defaultdict(dict)
-    seen: list[bytes] = []
-    told: list[tuple[Waiting, Says | None]] = []
-    # In the order of the ledger's tables, so that the ledger need not sort again.
-    for row in sorted(by_row):
-        events = by_row[row]
-        before = known.get(row, b"")
-        event = events[-1].event
-        whole = event.whole() if len(events) == 1 else None
-        if whole == before:
-            after = before
-            events[-1].tally.unchanged += len(event.named)
-        elif whole is not None and not before:
-            after = whole
-            for number, _, identity in event.named:
-                _touch(touched, number, identity, event.line).contributors += 1
-            told.append((events[-1], None))
-        else:
-            says = _follow(before, events, touched, shorten)
-            after = encode_says(says)
-            told += ((waiting, says) for waiting in events[:-1])
-            told.append((events[-1], None))
-        if after != before:
-            changed[event.plan.source][row] = after
-        elif event.plan.source in overwriting:
-            seen.append(row)
-    for source, says_of_rows in changed.items():
-        ledger.write_rows(source, run, says_of_rows)
-    ledger.mark_seen(run, seen)
-    decisions, counts = _decide(ledger, touched)
-    _count_outcomes(told, decisions, counts)
-    return decisions
 
+    rows: list[bytes] = field(default_factory=list)
+    wholes: list[bytes | None] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+    _events: dict[int, Event] = field(default_factory=dict)
 
-def _follow(
-    before: bytes,
-    events: list[Waiting],
-    touched: Mapping[int, dict[bytes, _Touched]],
-    shorten: Callable[[bytes], bytes],
-) -> Says:
-    """Apply the events of one row in their order, and note which identities they touch."""
-    says = decode_says(before)
-    for _, event, _ in events:
-        after = event.apply(says, shorten)
-        for statement in after ^ says:
-            if statement.stance == Stance.ASKED:
-                continue
-            entry = _touch(touched, statement.list_number, statement.identity, event.line)
-            sign = 1 if statement in after else -1
-            change = change_of(statement)
-            entry.contributors += sign * change.contributors
-            entry.refusers += sign * change.refusers
-            leaves = change.contributors * sign < 0
-            refused = change.refusers * sign > 0
-            if (leaves or refused) and event.cause is not None:
-                entry.cause = max(entry.cause, event.cause)
-                entry.asked = entry.asked or refused
-        if event.kind is Kind.DELETED:
-            _ask(event, says, touched, shorten)
-        says = after
-    return says
+    def __len__(self) -> int:
+        """Return how many events there are."""
+        return len(self.rows)
 
+    def put(self, row: bytes, event: Event, origin: Origin) -> None:
+        """Take in an event of a row."""
+        whole = event.whole()
+        if whole is None:
+            self._events[len(self.rows)] = event
+        self.rows.append(row)
+        self.wholes.append(whole)
+        self.lines.append(event.line)
+        self.origins.append(origin)
 
-def _ask(
-    event: Event, says: Says, touched: Mapping[int, dict[bytes, _Touched]], shorten: Callable[[bytes], bytes]
-) -> None:
-    """Note what a deleted row names besides what it contributed, unless that was asked before."""
-    asked = {(s.list_number, s.identity) for s in says if s.stance == Stance.ASKED}
-    for list_number, _, identity in event.named:
-        if (list_number, shorten(identity)) not in asked:
-            entry = _touch(touched, list_number, identity, event.line)
-            entry.asked = True
-            entry.cause = max(entry.cause, Cause.DELETE)
+    def put_wholes(self, rows: Sequence[bytes], wholes: Sequence[bytes], lines: Sequence[int], origin: Origin) -> None:
+        """Take in events that are each all that their row says.
 
+        Args:
+            rows: the digests of their rows.
+            wholes: what the rows say, encoded.
+            lines: the lines of the events in the stream.
+            origin: where they come from; its kind is one that contributes.
+        """
+        self.rows += rows
+        self.wholes += wholes
+        self.lines += lines
+        self.origins += [origin] * len(rows)
 
-def _decide(
-    ledger: Ledger, touched: Mapping[int, dict[bytes, _Touched]]
-) -> tuple[Decisions, dict[int, dict[bytes, Count]]]:
-    decisions: Decisions = {}
-    counts: dict[int, dict[bytes, Count]] = {}
-    for number, of_list in touched.items():
-        before = ledger.read_members(number, of_list.keys())
-        after = counts[number] = {}
-        decided = decisions[number] = {}
-        difference = 0
-        for identity in sorted(of_list):
-            entry = of_list[identity]
-            was = before.get(identity, NOBODY)
-            now = after[identity] = Count(was.contributors + entry.contributors, was.refusers + entry.refusers)
-            difference += now.on_list - was.on_list
-            operation = decide(was, now, asked=entry.asked)
-            if operation is not None:
-                cause = entry.cause if operation is Operation.REMOVE else None
-                decided[identity] = Decision(operation, cause, entry.line)
-        ledger.write_members(number, {i: now for i, now in after.items() if now != before.get(i, NOBODY)})
-        ledger.write_unsettled(number, {i: decision.operation for i, decision in decided.items()})
-        if difference:
-            ledger.catalogue.change_members(number, difference)
-    return decisions, counts
+    def event(self, index: int) -> Event:
+        """Return the event at an index."""
+        event = self._events.get(index)
+        if event is not None:
+            return event
+        origin = self.origins[index]
+        named = tuple(Named(s.list_number, s.slot, s.identity) for s in decode_says(self.wholes[index] or b""))
+        return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index])
 
-
-def _touch(touched: Mapping[int, dict[bytes, _Touched]], number: int, identity: bytes, line: int) -> _Touched:
-    entry = touched[number].get(identity)
-    if entry is None:
-        entry = touched[number][identity] = _Touched(line)
-    entry.line = min(entry.line, line)
-    return entry
-
-
-def _count_outcomes(
-    told: list[tuple[Waiting, Says | None]], decisions: Decisions, counts: Mapping[int, Mapping[bytes, Count]]
-) -> None:
-    """Count what became of each identity that a record named.
-
-    Args:
-        told: each event, and what its row says in the end; None for a row's last event, which has the last word.
-        decisions: what is sent.
-        counts: list number → identity → its count in the end, where it was touched.
-    """
-    added: set[tuple[int, bytes]] = set()
-    for (_, event, tally), says in told:
-        if event.kind in _REMOVING:
-            tally.named_for_removal += len(event.named)
-            continue
-        if event.kind is Kind.REFUSED:
-            tally.refused += len(event.named)
-            continue
-        for number, slot, identity in event.named:
-            superseded = says is not None and Statement(number, slot, Stance.CONTRIBUTES, identity) not in says
-            if superseded or (number, identity) in added:
-                tally.duplicates += 1
-            elif number in counts and counts[number].get(identity, NOBODY).refusers:
-                tally.refused += 1
-            elif _is_added(decisions, number, identity):
-                added.add((number, identity))
-                tally.added += 1
-            else:
-                tally.unchanged += 1
-
-
-def _is_added(decisions: Decisions, number: int, identity: bytes) -> bool:
-    decision = decisions[number].get(identity) if number in decisions else None
-    return decision is not None and decision.operation is Operation.ADD
+    def by_row(self) -> Iterable[tuple[bytes, Sequence[int]]]:
+        """Return each row, and the indices of its events."""
+        of_rows: dict[bytes, Sequence[int]] = dict(
+            zip(self.rows, ((index,) for index in range(len(self))), strict=True)
+        )
+        if len(of_rows) < len(self):
+            several: dict[bytes, list[int]] = {}
+            for index, row in enumerate(self.rows):
+                several.setdefault(row, []).append(index)
+            of_rows.update(several)
+        return of_rows.items()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from target_pinterest_audience.ceiling import Ceilings
+from target_pinterest_audience.changes import Decisions, ListDecisions, Removal
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.membership import Cause
-from target_pinterest_audience.pinterest import Operation
-from target_pinterest_audience.window import Decision, Decisions
 
 LIST = 1
 
@@ -19,8 +18,10 @@ def ceilings(percent: int = 20, members: int = 100) -> Ceilings:
 
 
 def removals(count: int, cause: Cause | None, number: int = LIST) -> Decisions:
-    operation = Operation.ADD if cause is None else Operation.REMOVE
-    return {number: {b"%d" % n: Decision(operation, cause, 1) for n in range(count)}}
+    identities = [b"%d" % n for n in range(count)]
+    if cause is None:
+        return {number: ListDecisions(additions=dict.fromkeys(identities, 1))}
+    return {number: ListDecisions(removals=dict.fromkeys(identities, Removal(cause, 1)))}
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ ways = st.builds(
     batch=st.sampled_from([1, 2, 3, 100]),
     window=st.sampled_from([1, 2, 3, 5, 100]),
     pauses=st.lists(st.sampled_from([0, 0, 3, 61]), min_size=1, max_size=5).map(tuple),
+    blocks=st.lists(st.sampled_from([1, 2, 3, 10, 50]), min_size=1, max_size=3).map(tuple),
 )
 
 

@@ -183,7 +183,9 @@ class Way(NamedTuple):
     batch: int = 10_000
     window: int = 50_000
     pauses: tuple[int, ...] = (0,)
-    """The seconds that pass after each message, over and over."""
+    """The seconds that pass after each block of messages, over and over."""
+    blocks: tuple[int, ...] = (1,)
+    """How many messages come at once, over and over."""
 
 
 def change(stream: str, key: object = None, *, deleted: bool = False, **values: Any) -> Change:
@@ -310,8 +312,11 @@ class World:
         target = self._target(way, fate, clock)
 
         def paced() -> Iterator[str]:
-            for line, pause in zip(messages, itertools.cycle(way.pauses), strict=False):
-                yield line + "\n"
+            for size, pause in zip(itertools.cycle(way.blocks), itertools.cycle(way.pauses), strict=False):
+                block = "".join(line + "\n" for line in itertools.islice(messages, size))
+                if not block:
+                    return
+                yield block
                 clock.now += pause
 
         try:

@@ -1,0 +1,274 @@
+"""The fast way through the target and the slow one: whatever the stream, they send, say and return the same."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.errors import StreamError, TargetError
+from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, ListType, Remark, identify
+from target_pinterest_audience.identity_column import identify_column
+from target_pinterest_audience.reader import MessageReader
+from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock
+from target_pinterest_audience.target import TargetPinterestAudience
+from tests.conftest import ACCOUNT, TOKEN
+from tests.messages import sha256
+
+UUID = "2f1e4fc0-81fd-4f8c-b4a1-0c2d3e4f5a6b"
+ZERO = "00000000-0000-0000-0000-000000000000"
+
+emails = st.sampled_from(
+    [
+        *[f"person{n}@example.com" for n in range(8)], " Person1@EXAMPLE.com ", "\tperson2@example.com", "", " ", None,
+        None, "no address", "a@b.com\nc@d.com", "a@b.com\n", "\n", "é.person@example.com", "person@exämple.com",
+        sha256("person3@example.com"), sha256("person3@example.com").upper(), sha256(""), "a" * 300 + "@example.com",
+        "1" * 260, 7, 1.5, True, ["person1@example.com"], {"x": 1}, "person1@example.com,person2@example.com",
+        "\u200bperson4@example.com", "person5@example.com\r", "\x00", "person6@example.com\x85",
+        "\u212aelvin@example.com",
+    ]
+)  # fmt: skip
+devices = st.sampled_from([UUID, UUID.upper(), f" {UUID}", ZERO, None, "", UUID.replace("-", ""), "x", 5, UUID + "\n"])
+opaque = st.sampled_from(["XY1234", 17, None, "", "a b", UUID, 1.0])
+VALUES = {"email": emails, "email_address": emails, "gaid": devices, "idfa": devices, "maid": devices, "lr_id": opaque}
+
+
+@given(
+    kind=st.sampled_from(sorted(IDENTITY_TYPES)),
+    values=st.lists(st.one_of(emails, devices, opaque, st.text(max_size=5), st.integers()), max_size=150),
+    hashing=st.sampled_from(Hashing),
+    algorithm=st.sampled_from(HashAlgorithm),
+    tidy=st.integers(min_value=0, max_value=200),
+)
+def test_a_column_is_judged_like_its_values(
+    kind: str, values: list[Any], hashing: Hashing, algorithm: HashAlgorithm, tidy: int
+) -> None:
+    usual = UUID.upper() if kind == "IDFA" else UUID if kind in {"GAID", "MAID"} else "person@example.com"
+    values = [usual] * tidy + values + [usual] * tidy
+    of_type = IDENTITY_TYPES[kind]
+    each = [identify(value, of_type, hashing, algorithm) for value in values]
+    remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
+    assert identify_column(values, of_type, hashing, algorithm) == ([it.identity for it in each], remarks)
+
+
+class _NoFastPath(RecordDecoder):
+    def need(self, stream: str, columns: Sequence[str], take: TakeBlock) -> None:
+        """Leave every record to be read whole."""
+
+
+class Outcome(NamedTuple):
+    """All that can be seen of a run."""
+
+    writes: list[tuple[str, str, str]]
+    states: list[Any]
+    error: str | None
+    told: list[str]
+    counts: list[str]
+
+
+def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder) -> Outcome:
+    """Run the target in this process, over a stream that comes in blocks."""
+    told: list[str] = []
+    handler = _Keeper(told)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with tempfile.TemporaryDirectory() as folder, Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
+        place = {"api_url": emulator.url, "ledger_url": f"sqlite:///{folder}/ledger.db"}
+        if config["operation"] == "remove":
+            for stream, kind in itertools.product("ab", ("", *(f" - {each.value}" for each in ListType))):
+                emulator.backend.create_list(stream + kind)
+        states: list[Any] = []
+        reader = MessageReader(lambda: None)
+        reader.records = records
+        target = TargetPinterestAudience(config={**config, **place}, message_reader=reader)
+        cast("Any", target.sync)._gate._write = states.append
+        logger = logging.getLogger("target-pinterest-audience")
+        logger.addHandler(handler)
+        error = None
+        try:
+            target.listen(cast("Any", iter(blocks)))
+        except TargetError as raised:
+            error = f"{type(raised).__name__}: {raised}"
+            if isinstance(raised, StreamError):
+                # As the program does: what came before the broken line is whole.
+                target.sync.flush()
+        finally:
+            logger.removeHandler(handler)
+            target.sync.close()
+            for number, former in handlers.items():
+                signal.signal(number, former)
+        counts = [line for tally in target.tallies.values() for _, line in tally.lines()]
+        assert error or all(tally.is_balanced for tally in target.tallies.values()), counts
+        names = {each.id: each.name for each in emulator.backend.customer_lists()}
+        writes = [_as_written(call.path, call.request or {}, names) for call in emulator.backend.writes()]
+    told = [words.replace(folder, "") for words in told]
+    return Outcome(sorted(writes, key=lambda write: write[0]), states, error, sorted(told), counts)
+
+
+def _as_written(path: str, request: dict[str, Any], names: dict[str, str]) -> tuple[str, str, str]:
+    name = request.get("name") or names[path.rsplit("/", 1)[-1]]
+    return str(name), str(request.get("operation_type", "ADD")), str(request["records"])
+
+
+class _Keeper(logging.Handler):
+    def __init__(self, told: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is told."""
+        self._told.append(record.getMessage())
+
+
+columns_of_streams = st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True)
+
+
+@st.composite
+def schemas(draw: st.DrawFn, stream: str, *, consent: bool) -> bytes:
+    key = draw(st.sampled_from([["id"], ["id"], ["id"], ["id", "part"], []]))
+    columns = [*draw(columns_of_streams), *(["ok"] if consent else []), "id", "part", "note"]
+    if draw(st.integers(0, 30)) == 0:
+        columns.append('a "quoted" name')
+    message = {
+        "type": "SCHEMA", "stream": stream, "key_properties": key,
+        "schema": {"type": "object", "properties": {name: {} for name in columns}},
+    }  # fmt: skip
+    return json.dumps(message).encode()
+
+
+keys = st.sampled_from([1, 2, 3, 4, 5, 6, "1", 1.0, 10**30, 1.5, "x", None])
+rare = st.integers(0, 20)
+
+
+@st.composite
+def records(draw: st.DrawFn, stream: str) -> bytes:
+    record: dict[str, Any] = {
+        "id": draw(keys),
+        "part": 1,
+        "note": draw(st.sampled_from(["", "é", "\ud800", {"a": []}])),
+    }
+    for column, values in VALUES.items():
+        if draw(rare):
+            record[column] = draw(values)
+    if not draw(rare):
+        record["_sdc_deleted_at"] = draw(st.sampled_from([None, "2026-11-22", "false", 0, True]))
+    if draw(rare):
+        record["ok"] = draw(st.sampled_from([True, True, True, False, "yes", "no", None]))
+    if not draw(rare):
+        del record[draw(st.sampled_from(sorted(record)))]
+    message = {"type": "RECORD", "stream": stream, "record": record}
+    if draw(st.booleans()):
+        message = dict(reversed(message.items()))
+    return json.dumps(message, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+
+
+def tidy_records(stream: str) -> st.SearchStrategy[list[bytes]]:
+    """Records as they usually are, many at once."""
+
+    def lines(first: int, count: int) -> list[bytes]:
+        return [
+            json.dumps(
+                {"type": "RECORD", "stream": stream, "record": {
+                    "id": number, "part": 1, "ok": True, "email": f"p{number}@example.com", "email_address": None,
+                    "gaid": UUID, "idfa": None, "maid": None, "lr_id": f"XY{number}",
+                }}
+            ).encode()
+            for number in range(first, first + count)
+        ]  # fmt: skip
+
+    return st.builds(lines, st.integers(0, 20), st.integers(1, 40))
+
+
+odd_lines = st.sampled_from(
+    [
+        b"", b"  ", b"\r", b'{"type": "STATE", "value": {"at": 1}}', b'{"type": "STATE", "value": {"at": 2.50}}',
+        b'{"type": "STATE", "value": null}', b'{"type": "ACTIVATE_VERSION", "stream": "a", "version": 1}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 9, "id": 8, "email": "x", "email": "p@example.com"}}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 9, "em\\u0061il": "q@example.com", "note": NaN}}',
+        b'\xef\xbb\xbf{"type": "RECORD", "stream": "a", "record": {"id": 9, "email": "r@example.com"}}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 1e999, "email": "s@example.com", "x": 1e999}}',
+        b'{"type": "R\\u0045CORD", "stream": "a", "record": {"id": 7, "email": "t@example.com"}, "time_extracted": 1}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 7, "email": "u@example.com", "d": ' + b"[" * 99 + b"]" * 99
+        + b"}}",
+    ]
+)  # fmt: skip
+broken_lines = st.sampled_from(
+    [
+        b"{", b'{"type": "RECORD"', b"[]", b"{}", b'{"type": "UNKNOWN"}', b'{"type": "RECORD", "stream": "a"}',
+        b'{"type": "RECORD", "stream": "nobody", "record": {}}', b'{"type": "RECORD", "stream": "a", "record": null}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 1, "note": "\xff"}}', b'{"type": "STATE"}', b"{}{}",
+        b'{"type": "STATE", "value": 1}{"type": "STATE", "value": 2}', b'{"type": "RECORD", "stream": 5, "record": {}}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 1, "note": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 1, "note": "\x01"}}', b'"RECORD"', b"\xff",
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def streams(draw: st.DrawFn, *, consent: bool) -> list[bytes]:
+    names = st.sampled_from(["a", "a", "a", "b"])
+    lines = [draw(schemas("a", consent=consent)), draw(schemas("b", consent=consent))]
+    for _ in range(draw(st.integers(1, 12))):
+        stream = draw(names)
+        chance = draw(st.integers(0, 9))
+        if chance < 4:
+            lines += draw(tidy_records(stream))
+        elif chance < 7:
+            lines += draw(st.lists(records(stream), max_size=8))
+        elif chance < 9:
+            lines.append(draw(odd_lines))
+        else:
+            lines.append(draw(schemas(stream, consent=consent)))
+    if draw(st.integers(0, 4)) == 0:
+        lines.insert(draw(st.integers(0, len(lines))), draw(broken_lines))
+    lines.append(b'{"type": "STATE", "value": {"at": "the end"}}')
+    return lines
+
+
+def blocks_of(lines: Sequence[bytes], sizes: Sequence[int]) -> Iterator[bytes]:
+    at = 0
+    while at < len(lines):
+        for size in sizes:
+            if at < len(lines):
+                yield b"\n".join(lines[at : at + size]) + b"\n"
+                at += size
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    data=st.data(),
+    way=st.fixed_dictionaries(
+        {
+            "load_method": st.sampled_from(["append-only", "append-only", "upsert", "overwrite"]),
+            "operation": st.sampled_from(["add", "add", "add", "remove"]),
+            "one_list_per_type": st.booleans(),
+            "batch_size_rows": st.sampled_from([1, 3, 20, 10_000]),
+        }
+    ),
+    consent=st.booleans(),
+    validate=st.integers(0, 9).map(lambda chance: not chance),
+    sizes=st.lists(st.sampled_from([1, 2, 7, 100, 1000]), min_size=1, max_size=3),
+)
+def test_both_ways_send_say_and_return_the_same(
+    data: st.DataObject, way: dict[str, Any], *, consent: bool, validate: bool, sizes: list[int]
+) -> None:
+    lines = data.draw(streams(consent=consent))
+    config: dict[str, Any] = {
+        "ad_account_id": ACCOUNT, "access_token": TOKEN, **way, "validate_records": validate,
+        "create_audience": False, "initial_backoff_ms": 1, "max_backoff_ms": 1,
+        **({"consent_column": "ok"} if consent else {}),
+    }  # fmt: skip
+    fast = run(list(blocks_of(lines, sizes)), config, RecordDecoder())
+    slow = run([line + b"\n" for line in lines], config, _NoFastPath())
+    if way["one_list_per_type"]:
+        # Which of two lists gets its batch first is open, and so is which of two states in a row leaves.
+        fast, slow = (each._replace(states=each.states[-1:]) for each in (fast, slow))
+    for field, by_blocks, line_by_line in zip(Outcome._fields, fast, slow, strict=True):
+        assert by_blocks == line_by_line, field
