@@ -12,7 +12,8 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
-from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
+from target_pinterest_audience.membership import Plan, unpack_identity
+from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.settings import MissingLedger
@@ -58,6 +59,9 @@ class Bookkeeper:
         self.configuration = self.digester.setting("configuration", settings.choice_of_lists)
         """What tells these settings from others that say which rows go to which lists."""
         self._changed_settings: list[str] = []
+        self._outbox = Outbox()
+        self._not_there: set[int] = set()
+        """The lists that people were to be added to and that do not exist."""
 
     def begin_run(self) -> int:
         """Note that a run has begun, and return its number."""
@@ -136,7 +140,7 @@ class Bookkeeper:
             return pinned or catalogue.add_list(None, reference.customer_list_name)
         entry = catalogue.list_of_id(found.id)
         if entry is None and pinned is not None and pinned.customer_list_id is None:
-            if not any(operation is Operation.ADD for _, operation in self._ledger.unsettled(pinned.number)):
+            if not owes_additions(self._ledger, pinned.number):
                 # Nobody was about to be added to it, so that no run of ours can have created it and been cut short.
                 self._miss(reference)
             catalogue.set_list_id(pinned.number, found.id)
@@ -189,17 +193,34 @@ class Bookkeeper:
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         number = self._numbers.get(reference)
-        if number is None or (customer_list_id is None and batch.operation is Operation.ADD):
+        if number is None:
+            return
+        if customer_list_id is None and batch.operation is Operation.ADD:
             # Without a list nobody was added: they stay unsettled until there is one.
+            self._not_there.add(number)
             return
         catalogue = self._ledger.catalogue
         if customer_list_id is not None:
             # From its creation on, another process may come to it by its id.
             self._lock(str(ListReference(customer_list_id=customer_list_id)))
-        with self._ledger.transaction():
-            if customer_list_id is not None and catalogue.entry(number).customer_list_id is None:
-                catalogue.set_list_id(number, customer_list_id)
-            self._ledger.settle(number, batch.operation, [pack_identity(each) for each in batch.identities])
+            if catalogue.entry(number).customer_list_id is None:
+                with self._ledger.transaction():
+                    catalogue.set_list_id(number, customer_list_id)
+        self._settle(number)
+
+    def handed_over(self, number: int, note: int, last_line: int) -> None:
+        """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""
+        self._outbox.add(number, note, last_line)
+        self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        """Forget the notes that nothing is left of."""
+        if number in self._not_there:
+            return
+        settled = self._outbox.settle(number, self._delivery.oldest_line(self._references[number]))
+        if settled:
+            with self._ledger.transaction():
+                self._ledger.settle(number, settled)
 
     def resend(self, number: int) -> None:
         """Let wait for a request what was noted for a list and may not have arrived; what waits already is not doubled.
@@ -207,8 +228,11 @@ class Bookkeeper:
         Raises:
             TargetError: a batch that it filled could not be delivered.
         """
-        for identity, operation in self._ledger.unsettled(number):
-            self._delivery.put(self.reference(number), operation, unpack_identity(identity), line=0)
+        for note, sendings in owed(self._ledger, number):
+            if not self._outbox.has(number, note):
+                for operation, identity in sendings:
+                    self._delivery.put(self.reference(number), operation, unpack_identity(identity), line=0)
+                self.handed_over(number, note, last_line=0)
 
     # Sources
 

@@ -63,7 +63,7 @@ Decisions = dict[int, ListDecisions]
 def absorb(
     ledger: Ledger, run: int, shorten: Callable[[bytes], bytes], window: Window, overwriting: Collection[int] = ()
 ) -> Decisions:
-    """Write what events change, and what has to be sent for that, within a transaction of the caller.
+    """Write what events change, within a transaction of the caller, and return what has to be sent for that.
 
     Args:
         ledger: the ledger.
@@ -71,22 +71,33 @@ def absorb(
         shorten: the keyed digest of an identity.
         window: the events.
         overwriting: the sources whose unchanged rows are marked as seen, too.
-
-    Returns:
-        What has to be sent, which is noted as unsettled already.
     """
     before = ledger.read_rows(set(window.rows))
     changes = _Changes(window, shorten)
     said_now: dict[int, dict[bytes, bytes]] = defaultdict(dict)
     seen: list[bytes] = []
-    for row, indices in window.by_row():
-        said = before.get(row, b"")
-        says = changes.note_row(said, indices)
-        source = window.origins[indices[-1]].plan.source
+
+    def note(row: bytes, said: bytes, says: bytes, source: int) -> None:
         if says != said:
             said_now[source][row] = says
         elif source in overwriting:
             seen.append(row)
+
+    repeated = window.repeated()
+    for index, (row, whole, origin) in enumerate(zip(window.rows, window.wholes, window.origins, strict=True)):
+        if row in repeated:
+            continue
+        said = before.get(row, b"")
+        if whole == said:
+            # The usual case of a run, so it is quick.
+            origin.tally.unchanged += count_says(said)
+            if overwriting:
+                note(row, said, said, origin.plan.source)
+        else:
+            note(row, said, changes.note_row(said, (index,)), origin.plan.source)
+    for row, indices in repeated.items():
+        said = before.get(row, b"")
+        note(row, said, changes.note_row(said, indices), window.origins[indices[-1]].plan.source)
     for source, says_of_rows in said_now.items():
         ledger.write_rows(source, run, says_of_rows)
     ledger.mark_seen(run, seen)
@@ -127,16 +138,11 @@ class _Changes:
         Returns:
             What it says now, encoded.
         """
-        window = self._window
-        last = indices[-1]
-        whole = window.wholes[last] if len(indices) == 1 else None
-        if whole is None or (said and whole != said):
+        whole = self._window.wholes[indices[0]]
+        if whole is None or said or len(indices) > 1:
             return self._follow(said, indices)
-        if whole == said:
-            window.origins[last].tally.unchanged += count_says(whole)
-        else:
-            for statement in statements(whole):
-                self._arrive(statement.list_number, statement.identity, last)
+        for statement in statements(whole):
+            self._arrive(statement.list_number, statement.identity, indices[0])
         return whole
 
     def _arrive(self, number: int, identity: bytes, index: int) -> None:
@@ -219,7 +225,7 @@ class _Changes:
                 self._named.append((tally, number, identity))
 
     def write(self, ledger: Ledger) -> Decisions:
-        """Write the counts of the identities and what is to be sent for them; return the latter."""
+        """Write the counts of the identities, and return what is to be sent for them."""
         decisions: Decisions = {}
         refused: set[tuple[int, bytes]] = set()
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
@@ -244,10 +250,6 @@ class _Changes:
                 elif operation is Operation.REMOVE:
                     decided.removals[identity] = Removal(entry.cause, entry.line)
             ledger.write_members(number, after)
-            ledger.write_unsettled(
-                number,
-                dict.fromkeys(decided.additions, Operation.ADD) | dict.fromkeys(decided.removals, Operation.REMOVE),
-            )
             if members:
                 ledger.catalogue.change_members(number, members)
         self._count_named(decisions, refused)
@@ -257,8 +259,9 @@ class _Changes:
         self, arrivals: dict[bytes, int], before: dict[bytes, Count], after: dict[bytes, Count], decided: ListDecisions
     ) -> None:
         lines, origins, additions = self._window.lines, self._window.origins, decided.additions
-        for identity, index in arrivals.items():
-            key = member_key(identity)
+        # In the order of the ledger's table, so that what is written is sorted already.
+        for identity in sorted(arrivals):
+            index, key = arrivals[identity], member_key(identity)
             was = before.get(key)
             tally = origins[index].tally
             if was is None:

@@ -177,6 +177,10 @@ class Delivery:
         """The lines of the stream that the batches begin with that are not accepted yet."""
         return [line for each in self._destinations.values() for line in each.first_lines]
 
+    def oldest_line(self, reference: ListReference) -> int | None:
+        """Return the earliest line of the stream that a list has not accepted something of; None if there is none."""
+        return min(self._destinations[reference].first_lines, default=None)
+
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list."""
         for destination in self._destinations.values():

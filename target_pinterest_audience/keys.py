@@ -159,7 +159,10 @@ class RowDigester:
             column: returns the values of a key property, one for each row.
         """
         begun, digests = self._begun, []
-        parts = [[canonical(value, text_format) for value in column(name)] for name, text_format in self._columns]
+        parts = [
+            [b"n%d" % value if type(value) is int else canonical(value, text_format) for value in column(name)]
+            for name, text_format in self._columns
+        ]
         for row in zip(*parts, strict=True):
             digest = begun.copy()
             for part in row:

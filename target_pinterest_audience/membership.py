@@ -7,7 +7,7 @@ digest of its key; what it says is a set of statements. Each event replaces some
 
 from __future__ import annotations
 
-import re
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,16 +17,22 @@ import msgspec
 
 from target_pinterest_audience.pinterest import Operation
 
-_DIGEST: Final = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})").fullmatch
 _DIGEST_BYTES: Final = frozenset({16, 20, 32})
+_DIGEST_DIGITS: Final = frozenset(2 * size for size in _DIGEST_BYTES)
 _KEY_BYTES: Final = min(_DIGEST_BYTES)
 _FILL: Final = b"\0"
 
 
 def pack_identity(identity: str) -> bytes:
     """Return the form in which the ledger keeps an identity: the bytes of a digest, else the text after a NUL."""
-    if _DIGEST(identity):
-        return bytes.fromhex(identity)
+    if len(identity) in _DIGEST_DIGITS:
+        try:
+            packed = bytes.fromhex(identity)
+        except ValueError:
+            packed = b""
+        # Neither capitals nor blanks would come back.
+        if packed.hex() == identity:
+            return packed
     packed = _FILL + identity.encode()
     return packed + _FILL if len(packed) in _DIGEST_BYTES else packed
 
@@ -87,17 +93,32 @@ def encode_says(says: Collection[Statement]) -> bytes:
     return _encode(tuple(says)) if says else b""
 
 
-def encode_contributions(slots: Sequence[tuple[int, int]], named: Sequence[str | None]) -> bytes:
-    """Return the encoded statements of a row that does nothing but contribute.
+def contributions_encoder(slots: Sequence[tuple[int, int]]) -> Callable[[Sequence[str | None]], bytes]:
+    """Return what encodes the statements of rows that do nothing but contribute.
 
     Args:
         slots: list and slot of each identity column, in their order.
-        named: the identity in each column; None if there is none.
+
+    Returns:
+        A function from the identities in the columns, None where there is none, to what `encode_says` returns.
     """
-    said = [
-        (*slot, _CONTRIBUTES, pack_identity(identity)) for slot, identity in zip(slots, named, strict=True) if identity
-    ]
-    return _encode(said) if said else b""
+
+    @functools.cache
+    def head(slot: tuple[int, int], size: int) -> bytes:
+        return _encode((*slot, _CONTRIBUTES, bytes(size)))[:-size]
+
+    # A list of zeros is as long as its own head and a byte for each.
+    heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
+
+    def encode(named: Sequence[str | None]) -> bytes:
+        said = []
+        for slot, identity in zip(slots, named, strict=True):
+            if identity is not None:
+                packed = pack_identity(identity)
+                said.append(head(slot, len(packed)) + packed)
+        return heads[len(said)] + b"".join(said)
+
+    return encode
 
 
 def statements(encoded: bytes) -> list[Statement]:

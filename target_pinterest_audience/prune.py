@@ -12,6 +12,7 @@ from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
 from target_pinterest_audience.membership import Event, Kind, Plan
+from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin, Window
 
@@ -133,7 +134,9 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
     for each in chosen:
         for page in each.pages(ledger):
             # Run 0: rows that stay for the sake of another list have not been seen by this.
-            leaving.update(count_derived(absorb(ledger, 0, book.digester.shorten, page)))
+            decisions = absorb(ledger, 0, book.digester.shorten, page)
+            note_decisions(ledger, decisions)
+            leaving.update(count_derived(decisions))
     for number, count in leaving.items():
         ceilings.count(number, count)
         ledger.catalogue.add_derived(number, count)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
-from typing import Final, Protocol
+from typing import Final
 
 from target_pinterest_audience.ceiling import Ceilings
-from target_pinterest_audience.changes import ListDecisions, absorb
+from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.membership import Event, unpack_identity
-from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.membership import Event
+from target_pinterest_audience.outbox import Outgoing, note_decisions
 from target_pinterest_audience.window import Origin, Window
 
-WINDOW_ROWS: Final = 200_000
-"""How many events are looked up together at most: the more, the fewer pages of a big ledger are read and written."""
+WINDOW_VALUES: Final = 150_000
+"""How many rows, times their identity columns, are looked up together: the more, the fewer pages of a big ledger are
+read and written, and the more memory it takes."""
 
 WINDOW_SECONDS: Final = 2.0
 """How long an event waits for others at most, so that a full batch leaves within seconds also on a slow stream."""
@@ -28,14 +27,6 @@ _FAST: Final = 10_000
 """Events a second that are fast."""
 
 
-class Send(Protocol):
-    """Where decisions go."""
-
-    def __call__(self, list_number: int, operation: Operation, identities: Sequence[str], lines: Sequence[int]) -> None:
-        """Let identities wait for a request."""
-        ...
-
-
 @dataclass(slots=True)
 class Reconciler:
     """Keeps the ledger in step with a stream, and tells what has to be sent for that.
@@ -45,7 +36,7 @@ class Reconciler:
         run: the number of this run, with which rows are marked as seen.
         shorten: the keyed digest of an identity.
         ceilings: how many may leave each list unasked.
-        send: takes what is to be sent, after the ledger has noted it.
+        send: lets wait for a request what the ledger has noted.
         clock: seconds that only ever grow.
         overwriting: the sources whose unchanged rows are marked as seen too, for `prune`.
     """
@@ -54,7 +45,7 @@ class Reconciler:
     run: int
     shorten: Callable[[bytes], bytes]
     ceilings: Ceilings
-    send: Send
+    send: Callable[[Outgoing], None]
     clock: Callable[[], float]
     overwriting: set[int] = field(default_factory=set)
     _window: Window = field(default_factory=Window)
@@ -81,7 +72,7 @@ class Reconciler:
             self._since = self.clock()
 
     def _flush_full(self) -> None:
-        if len(self._window) >= WINDOW_ROWS:
+        if self._window.values >= WINDOW_VALUES:
             self.flush()
 
     def tick(self) -> None:
@@ -113,23 +104,7 @@ class Reconciler:
             decisions = absorb(self.ledger, self.run, self.shorten, self._window, self.overwriting)
             for number, count in self.ceilings.check(decisions).items():
                 self.ledger.catalogue.add_derived(number, count)
-        for number, decided in decisions.items():
-            for operation, run in groupby(_in_order(decided), _operation_of):
-                some = list(run)
-                identities = [unpack_identity(identity) for _, _, identity in some]
-                self.send(number, operation, identities, [line for line, _, _ in some])
+            outgoing = note_decisions(self.ledger, decisions)
+        for each in outgoing:
+            self.send(each)
         self._window = Window()
-
-
-def _in_order(decided: ListDecisions) -> list[tuple[int, Operation, bytes]]:
-    """Return line, operation and identity in the order of the stream.
-
-    In this order a batch that stays half-full holds back no earlier STATE.
-    """
-    removals = [(removal.line, Operation.REMOVE, identity) for identity, removal in decided.removals.items()]
-    additions = [(line, Operation.ADD, identity) for identity, line in decided.additions.items()]
-    return sorted(removals + additions, key=_line_of)
-
-
-_line_of = itemgetter(0)
-_operation_of = itemgetter(1)

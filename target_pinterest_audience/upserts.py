@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
@@ -16,10 +18,11 @@ from target_pinterest_audience.membership import (
     Kind,
     Named,
     Plan,
-    encode_contributions,
+    contributions_encoder,
     pack_identity,
+    unpack_identity,
 )
-from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
 from target_pinterest_audience.row_writer import Row, RowBlock, StreamShape
 from target_pinterest_audience.window import Origin
@@ -118,8 +121,13 @@ class Upserts:
             self._paid.add(number)
         self._owed.clear()
 
-    def _send(self, list_number: int, operation: Operation, identities: Sequence[str], lines: Sequence[int]) -> None:
-        self._delivery.put_many(self._book.reference(list_number), operation, identities, lines)
+    def _send(self, outgoing: Outgoing) -> None:
+        reference = self._book.reference(outgoing.list_number)
+        for operation, group in groupby(outgoing.sendings, attrgetter("operation")):
+            sendings = list(group)
+            identities = [unpack_identity(each.identity) for each in sendings]
+            self._delivery.put_many(reference, operation, identities, [each.line for each in sendings])
+        self._book.handed_over(outgoing.list_number, outgoing.note, outgoing.last_line)
 
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
@@ -187,9 +195,8 @@ class LedgerWriter:
         _count_rows(self.readings, len(rows))
         if rows.kind in CONTRIBUTING:
             columns = sorted(self.targets, key=lambda column: self.targets[column])
-            slots = [self.targets[column] for column in columns]
-            named = zip(*(rows.named[column] for column in columns), strict=True)
-            wholes = [encode_contributions(slots, row) for row in named]
+            encode = contributions_encoder([self.targets[column] for column in columns])
+            wholes = list(map(encode, zip(*(rows.named[column] for column in columns), strict=True)))
             origin = Origin(rows.kind, self.plan, self.shape.tally)
             self.reconciler.put_wholes(digests, wholes, range(rows.line, rows.line + len(rows)), origin)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,12 +36,14 @@ class Window:
         wholes: all that the row says after the event, encoded; None if that depends on what it said before.
         lines: the line of each event in the stream.
         origins: where each event comes from.
+        values: how many identities the events could name.
     """
 
     rows: list[bytes] = field(default_factory=list)
     wholes: list[bytes | None] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
+    values: int = 0
     _events: dict[int, Event] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -57,6 +59,7 @@ class Window:
         self.wholes.append(whole)
         self.lines.append(event.line)
         self.origins.append(origin)
+        self.values += max(1, len(event.named))
 
     def put_wholes(self, rows: Sequence[bytes], wholes: Sequence[bytes], lines: Sequence[int], origin: Origin) -> None:
         """Take in events that are each all that their row says.
@@ -71,6 +74,7 @@ class Window:
         self.wholes += wholes
         self.lines += lines
         self.origins += [origin] * len(rows)
+        self.values += len(rows) * len(origin.plan.slots)
 
     def event(self, index: int) -> Event:
         """Return the event at an index."""
@@ -81,14 +85,10 @@ class Window:
         named = tuple(Named(s.list_number, s.slot, s.identity) for s in decode_says(self.wholes[index] or b""))
         return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index])
 
-    def by_row(self) -> Iterable[tuple[bytes, Sequence[int]]]:
-        """Return each row, and the indices of its events."""
-        of_rows: dict[bytes, Sequence[int]] = dict(
-            zip(self.rows, ((index,) for index in range(len(self))), strict=True)
-        )
-        if len(of_rows) < len(self):
-            several: dict[bytes, list[int]] = {}
+    def repeated(self) -> dict[bytes, list[int]]:
+        """Return the rows that have several events, and the indices of those."""
+        several: dict[bytes, list[int]] = {}
+        if len(set(self.rows)) < len(self):
             for index, row in enumerate(self.rows):
                 several.setdefault(row, []).append(index)
-            of_rows.update(several)
-        return of_rows.items()
+        return {row: indices for row, indices in several.items() if len(indices) > 1}

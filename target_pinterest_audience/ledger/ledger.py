@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import Catalogue
     from target_pinterest_audience.membership import Count
-    from target_pinterest_audience.pinterest import Operation
 
 
 class Ledger(ABC):
@@ -91,14 +92,28 @@ class Ledger(ABC):
 
     # What Pinterest has not accepted yet
 
-    @abstractmethod
-    def write_unsettled(self, list_number: int, operations: Mapping[bytes, Operation]) -> None:
-        """Note what is about to be sent for identities, in place of what was to be sent for them before."""
+    def note_unsettled(self, list_number: int, identities: Collection[bytes]) -> int:
+        """Note that something is about to be sent for identities; return the number of the note."""
+        ((note,),) = self._query("SELECT COALESCE(MAX(note), 0) + 1 FROM unsettled WHERE list = ?", list_number)
+        self._query(
+            "INSERT INTO unsettled (list, note, identities) VALUES (?, ?, ?)",
+            list_number, note, msgspec.msgpack.encode(list(identities)),
+        )  # fmt: skip
+        return int(note)
+
+    def settle(self, list_number: int, notes: Collection[int]) -> None:
+        """Forget notes, since all that they name was accepted."""
+        for note in notes:
+            self._query("DELETE FROM unsettled WHERE list = ? AND note = ?", list_number, note)
+
+    def unsettled(self, list_number: int) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield the number of each note of a list and the identities that it names, the oldest first."""
+        for (note,) in self._query("SELECT note FROM unsettled WHERE list = ? ORDER BY note", list_number):
+            for (identities,) in self._query(
+                "SELECT identities FROM unsettled WHERE list = ? AND note = ?", list_number, note
+            ):
+                yield int(note), msgspec.msgpack.decode(bytes(identities), type=list[bytes])
 
     @abstractmethod
-    def settle(self, list_number: int, operation: Operation, identities: Collection[bytes]) -> None:
-        """Forget what was noted, since it was accepted; what was noted meanwhile for the other operation stays."""
-
-    @abstractmethod
-    def unsettled(self, list_number: int) -> Iterator[tuple[bytes, Operation]]:
-        """Yield what was noted for a list and not settled, removals first."""
+    def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a statement that every database knows; see `Query`."""

@@ -17,7 +17,6 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema, table_exists
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps
 from target_pinterest_audience.membership import NOBODY, Count
-from target_pinterest_audience.pinterest import Operation
 
 _POLL_SECONDS: Final = 0.2
 _IDLE_LIMIT: Final = "5min"
@@ -239,33 +238,6 @@ class PostgresLedger(Ledger):
         )  # fmt: skip
         nobodies = sorted(identity for identity, count in counts.items() if count == NOBODY)
         self._bulk("DELETE FROM members WHERE list = %s AND identity = ANY(%b)", list_number, nobodies)
-
-    # What Pinterest has not accepted yet
-
-    def write_unsettled(self, list_number: int, operations: Mapping[bytes, Operation]) -> None:
-        """See `Ledger.write_unsettled`."""
-        noted = sorted((identity, operation.value) for identity, operation in operations.items())
-        self._bulk(
-            "INSERT INTO unsettled (list, identity, operation) "
-            "SELECT %s, given.* FROM unnest(%b::bytea[], %b::text[]) AS given "
-            "ON CONFLICT (list, identity) DO UPDATE SET operation = excluded.operation",
-            list_number, [identity for identity, _ in noted], [operation for _, operation in noted],
-        )  # fmt: skip
-
-    def settle(self, list_number: int, operation: Operation, identities: Collection[bytes]) -> None:
-        """See `Ledger.settle`."""
-        self._bulk(
-            "DELETE FROM unsettled WHERE list = %s AND operation = %s AND identity = ANY(%b)",
-            list_number, operation.value, sorted(identities),
-        )  # fmt: skip
-
-    def unsettled(self, list_number: int) -> Iterator[tuple[bytes, Operation]]:
-        """See `Ledger.unsettled`."""
-        for operation in (Operation.REMOVE, Operation.ADD):
-            found = self._bulk(
-                "SELECT identity FROM unsettled WHERE list = %s AND operation = %s", list_number, operation.value
-            )
-            yield from ((identity, operation) for (identity,) in found)
 
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement that every database knows; see `Query`."""

@@ -39,8 +39,8 @@ _MEMBERSHIP: Final = (
     ),
     # What is about to be sent, or may have been sent without an answer.
     (
-        "CREATE TABLE unsettled (list INTEGER NOT NULL, identity {blob} NOT NULL, operation TEXT NOT NULL, "
-        "PRIMARY KEY (list, identity)) {clustered}"
+        "CREATE TABLE unsettled (list INTEGER NOT NULL, note BIGINT NOT NULL, identities {blob} NOT NULL, "
+        "PRIMARY KEY (list, note))"
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import time
@@ -16,10 +17,10 @@ from target_pinterest_audience.ledger.file_locks import FileLocks
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps
 from target_pinterest_audience.membership import NOBODY, Count
-from target_pinterest_audience.pinterest import Operation
 
 _BUSY_SECONDS: Final = 1.0
 _KEYS_AT_ONCE: Final = 500
+_ROWS_AT_ONCE: Final = 100
 _STATEMENTS: Final = 256
 _CACHE_KIB: Final = 65_536
 _CHECKPOINT_PAGES: Final = 10_000
@@ -152,13 +153,14 @@ class SqliteLedger(Ledger):
     def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
         """See `Ledger.write_rows`."""
         with self._told():
-            self._connection.executemany(
-                "INSERT INTO row_says (row_key, source, seen, says) VALUES (?, ?, ?, ?) ON CONFLICT (row_key) "
+            in_order = sorted(says)
+            self._insert(
+                "INSERT INTO row_says (row_key, source, seen, says) VALUES {values} ON CONFLICT (row_key) "
                 "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
-                [(row, source, run, said) for row, said in sorted(says.items()) if said],
+                ((row, source, run, says[row]) for row in in_order if says[row]),
             )
             self._connection.executemany(
-                "DELETE FROM row_says WHERE row_key = ?", [(row,) for row, said in sorted(says.items()) if not said]
+                "DELETE FROM row_says WHERE row_key = ?", ((row,) for row in in_order if not says[row])
             )
 
     def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
@@ -191,47 +193,33 @@ class SqliteLedger(Ledger):
     def write_members(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Ledger.write_members`."""
         with self._told():
-            self._connection.executemany(
-                "INSERT INTO members (list, identity, contributors, refusers) VALUES (?, ?, ?, ?) "
+            in_order = sorted(counts)
+            self._insert(
+                "INSERT INTO members (list, identity, contributors, refusers) VALUES {values} "
                 "ON CONFLICT (list, identity) DO UPDATE SET contributors = excluded.contributors, "
                 "refusers = excluded.refusers",
-                [(list_number, identity, *count) for identity, count in sorted(counts.items()) if count != NOBODY],
+                ((list_number, identity, *counts[identity]) for identity in in_order if counts[identity] != NOBODY),
             )
             self._connection.executemany(
                 "DELETE FROM members WHERE list = ? AND identity = ?",
-                [(list_number, identity) for identity, count in sorted(counts.items()) if count == NOBODY],
+                ((list_number, identity) for identity in in_order if counts[identity] == NOBODY),
             )
-
-    # What Pinterest has not accepted yet
-
-    def write_unsettled(self, list_number: int, operations: Mapping[bytes, Operation]) -> None:
-        """See `Ledger.write_unsettled`."""
-        with self._told():
-            self._connection.executemany(
-                "INSERT INTO unsettled (list, identity, operation) VALUES (?, ?, ?) "
-                "ON CONFLICT (list, identity) DO UPDATE SET operation = excluded.operation",
-                [(list_number, identity, operation.value) for identity, operation in sorted(operations.items())],
-            )
-
-    def settle(self, list_number: int, operation: Operation, identities: Collection[bytes]) -> None:
-        """See `Ledger.settle`."""
-        with self._told():
-            self._connection.executemany(
-                "DELETE FROM unsettled WHERE list = ? AND identity = ? AND operation = ?",
-                [(list_number, identity, operation.value) for identity in sorted(identities)],
-            )
-
-    def unsettled(self, list_number: int) -> Iterator[tuple[bytes, Operation]]:
-        """See `Ledger.unsettled`."""
-        for operation in (Operation.REMOVE, Operation.ADD):
-            found = self._query(
-                "SELECT identity FROM unsettled WHERE list = ? AND operation = ?", list_number, operation.value
-            )
-            yield from ((identity, operation) for (identity,) in found)
 
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._told():
             return self._connection.execute(statement, parameters).fetchall()
+
+    def _insert(self, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
+        """Insert rows, many with one statement: measured, a third faster than one by one.
+
+        Args:
+            statement: with `{values}` where they go.
+            rows: at most one for each key, in the order of the table.
+        """
+        while some := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            marks = f"({', '.join('?' * len(some[0]))})"
+            values = ", ".join([marks] * len(some))
+            self._connection.execute(statement.format(values=values), tuple(itertools.chain.from_iterable(some)))
 
     def _look_up(self, statement: str, keys: Collection[bytes], *before: object) -> Iterator[tuple[Any, ...]]:
         """Run a statement for many keys, some hundred at a time: measured, twice as fast as joining a temporary table.

@@ -8,7 +8,6 @@ import pytest
 
 from target_pinterest_audience.ledger import Feed, Ledger
 from target_pinterest_audience.membership import NOBODY, Count
-from target_pinterest_audience.pinterest import Operation
 from tests.ledger.conftest import API, Opened, another_process
 
 MANY = 50_000
@@ -137,35 +136,26 @@ class TestMembers:
 
 
 class TestUnsettled:
-    def test_removals_come_first(self, ledger: Ledger) -> None:
+    def test_notes_come_back_the_oldest_first_until_they_are_settled(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            ledger.write_unsettled(1, {key(1): Operation.ADD, key(2): Operation.REMOVE, key(3): Operation.ADD})
-        found = list(ledger.unsettled(1))
-        assert found[0] == (key(2), Operation.REMOVE)
-        assert set(found[1:]) == {(key(1), Operation.ADD), (key(3), Operation.ADD)}
+            first = ledger.note_unsettled(1, [key(2), key(1)])
+            second = ledger.note_unsettled(1, [key(1), b"", b"\0 opaque"])
+            other = ledger.note_unsettled(2, [key(1)])
+        assert list(ledger.unsettled(1)) == [(first, [key(2), key(1)]), (second, [key(1), b"", b"\0 opaque"])]
+        with ledger.transaction():
+            ledger.settle(1, [first, 77])
+        assert list(ledger.unsettled(1)) == [(second, [key(1), b"", b"\0 opaque"])]
+        with ledger.transaction():
+            third = ledger.note_unsettled(1, [key(3)])
+            ledger.settle(1, [second])
+        assert list(ledger.unsettled(1)) == [(third, [key(3)])]
+        assert list(ledger.unsettled(2)) == [(other, [key(1)])]
 
-    def test_an_operation_takes_the_place_of_the_one_before(self, ledger: Ledger) -> None:
+    def test_many_fit_into_a_note(self, ledger: Ledger) -> None:
+        identities = [key(number) for number in range(MANY)]
         with ledger.transaction():
-            ledger.write_unsettled(1, {key(1): Operation.ADD})
-            ledger.write_unsettled(1, {key(1): Operation.REMOVE})
-        assert list(ledger.unsettled(1)) == [(key(1), Operation.REMOVE)]
-
-    def test_only_what_was_accepted_is_settled(self, ledger: Ledger) -> None:
-        with ledger.transaction():
-            ledger.write_unsettled(1, {key(1): Operation.ADD, key(2): Operation.REMOVE})
-            ledger.write_unsettled(2, {key(1): Operation.ADD})
-            ledger.settle(1, Operation.ADD, [key(1), key(2), key(3)])
-        assert list(ledger.unsettled(1)) == [(key(2), Operation.REMOVE)]
-        assert list(ledger.unsettled(2)) == [(key(1), Operation.ADD)]
-
-    def test_a_window_is_noted_and_settled_at_once(self, ledger: Ledger) -> None:
-        operations = {key(number): Operation.ADD for number in range(MANY)}
-        with ledger.transaction():
-            ledger.write_unsettled(1, operations)
-        assert dict(ledger.unsettled(1)) == operations
-        with ledger.transaction():
-            ledger.settle(1, Operation.ADD, list(operations))
-        assert list(ledger.unsettled(1)) == []
+            note = ledger.note_unsettled(1, identities)
+        assert list(ledger.unsettled(1)) == [(note, identities)]
 
 
 class TestTransactions:
@@ -184,14 +174,14 @@ class TestTransactions:
         with first.transaction():
             source = first.catalogue.source("customers")
             first.write_members(1, {key(1): Count(1, 0)})
-            first.write_unsettled(1, {key(1): Operation.ADD})
+            note = first.note_unsettled(1, [key(1)])
         first.close()
         again = opened()
         assert len(again.secret) == 32
         assert again.secret == first.secret
         assert again.read_rows([key(1)]) == {key(1): b"one"}
         assert again.read_members(1, [key(1)]) == {key(1): Count(1, 0)}
-        assert list(again.unsettled(1)) == [(key(1), Operation.ADD)]
+        assert list(again.unsettled(1)) == [(note, [key(1)])]
         assert again.catalogue.source_name(source) == "customers"
 
     def test_each_ledger_sees_what_the_other_commits(self, opened: Opened) -> None:

@@ -320,7 +320,7 @@ class World:
                 clock.now += pause
 
         try:
-            with patch.object(reconciler, "WINDOW_ROWS", way.window):
+            with patch.object(reconciler, "WINDOW_VALUES", way.window):
                 target.listen(cast("Any", paced()))
         except Killed:
             return False

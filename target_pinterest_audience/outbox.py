@@ -1,0 +1,103 @@
+"""What is about to be sent: noted in the ledger before, so that the next run sends what a killed one left."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from target_pinterest_audience.changes import Decisions, ListDecisions
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.membership import NOBODY, member_key
+from target_pinterest_audience.pinterest import Operation
+
+_IN_A_NOTE: Final = 10_000
+
+
+class Sending(NamedTuple):
+    """An identity on its way."""
+
+    line: int
+    """The line of the stream that it is sent for."""
+    operation: Operation
+    identity: bytes
+
+
+class Outgoing(NamedTuple):
+    """Identities that are noted together."""
+
+    list_number: int
+    note: int
+    sendings: list[Sending]
+    """In the order of the stream, so that a batch that stays half-full holds back no earlier STATE."""
+
+    @property
+    def last_line(self) -> int:
+        """The last line of the stream that any of them is sent for."""
+        return self.sendings[-1].line
+
+
+def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
+    """Note who is about to be sent, within a transaction of the caller; return it as it is to be handed over."""
+    outgoing = []
+    for number, decided in decisions.items():
+        sendings = _in_order(decided)
+        for start in range(0, len(sendings), _IN_A_NOTE):
+            some = sendings[start : start + _IN_A_NOTE]
+            note = ledger.note_unsettled(number, [sending.identity for sending in some])
+            outgoing.append(Outgoing(number, note, some))
+    return outgoing
+
+
+def _in_order(decided: ListDecisions) -> list[Sending]:
+    additions = [Sending(line, Operation.ADD, identity) for identity, line in decided.additions.items()]
+    removals = [Sending(each.line, Operation.REMOVE, identity) for identity, each in decided.removals.items()]
+    return sorted(removals + additions, key=itemgetter(0))
+
+
+def owed(ledger: Ledger, list_number: int) -> Iterator[tuple[int, list[tuple[Operation, bytes]]]]:
+    """Yield each note of a list and what sends its identities to where they belong by now.
+
+    Whatever Pinterest did with them since they were noted, afterwards it agrees with the ledger.
+    """
+    for note, identities in ledger.unsettled(list_number):
+        counts = ledger.read_members(list_number, list(map(member_key, identities)))
+        belong = (counts.get(member_key(identity), NOBODY).on_list for identity in identities)
+        operations = [Operation.ADD if each else Operation.REMOVE for each in belong]
+        yield note, list(zip(operations, identities, strict=True))
+
+
+def owes_additions(ledger: Ledger, list_number: int) -> bool:
+    """Tell whether somebody may have been added to a list without an answer."""
+    return any(operation is Operation.ADD for _, some in owed(ledger, list_number) for operation, _ in some)
+
+
+class Outbox:
+    """The notes whose identities were handed over in this run, until Pinterest has accepted them all."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._handed_over: dict[int, dict[int, int]] = defaultdict(dict)
+        """List → note → the last line that it was handed over for."""
+
+    def add(self, list_number: int, note: int, last_line: int) -> None:
+        """Take in a note that was handed over as a whole."""
+        self._handed_over[list_number][note] = last_line
+
+    def has(self, list_number: int, note: int) -> bool:
+        """Tell whether a note was handed over and is not settled."""
+        return note in self._handed_over[list_number]
+
+    def settle(self, list_number: int, oldest_line: int | None) -> list[int]:
+        """Forget and return the notes that nothing is left of.
+
+        Args:
+            list_number: the list.
+            oldest_line: the earliest line that something waits for that the list has not accepted; None if all is.
+        """
+        handed_over = self._handed_over[list_number]
+        settled = [note for note, line in handed_over.items() if oldest_line is None or line < oldest_line]
+        for note in settled:
+            del handed_over[note]
+        return settled
