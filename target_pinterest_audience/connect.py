@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.ledger import Ledger, open_ledger, token_store
@@ -24,6 +24,9 @@ from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.upserts import Upserts
+
+_AHEAD: Final = 200_000
+"""How many identities wait for each list while a request is under way: all that a window of the ledger can hold."""
 
 
 def connect(
@@ -80,6 +83,7 @@ def make_delivery(
         logger,
         max_identities=settings.batch_size_rows,
         max_bytes=settings.max_request_bytes,
+        ahead=_AHEAD,
         dry=settings.dry_run,
     )
 

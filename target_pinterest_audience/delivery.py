@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -10,6 +12,7 @@ from typing import Final, Protocol
 import msgspec
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
+from target_pinterest_audience.courier import Courier
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
@@ -27,10 +30,11 @@ class Accepted(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Destination:
     pending: PendingIdentities
     writer: CustomerListWriter
+    courier: Courier | None = None
     in_flight: list[int] = field(default_factory=list)
     """The first lines of the batches that were taken out and are not accepted yet; a failed one stays for good."""
 
@@ -51,6 +55,7 @@ class Delivery:
         *,
         max_identities: int,
         max_bytes: int,
+        ahead: int = 0,
         dry: bool = False,
     ) -> None:
         """Prepare; nothing is asked of Pinterest before the first batch.
@@ -61,6 +66,8 @@ class Delivery:
             logger: told what happens to lists and audiences.
             max_identities: the most identities in a request.
             max_bytes: the most bytes in the body of a request.
+            ahead: how many identities may wait for each list while a request is under way; 0 sends each batch before
+                it returns.
             dry: whether to count what would be sent, and to send nothing.
         """
         self._client = client
@@ -70,6 +77,7 @@ class Delivery:
         self._max_bytes = max_bytes
         self.accepted: Accepted | None = None
         """Told of every batch that was accepted."""
+        self._ahead = ahead
         self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
 
@@ -149,7 +157,8 @@ class Delivery:
         """Send what waits, full batch or not.
 
         Args:
-            before_line: only from lists where something from before this line of the stream waits; None: from all.
+            before_line: only from lists where something from before this line of the stream waits, and without waiting
+                for the answers; None: from all, and until it is accepted.
 
         Raises:
             TargetError: a batch could not be delivered.
@@ -160,6 +169,27 @@ class Delivery:
                 continue
             while (batch := destination.pending.take_any()) is not None:
                 self._write(destination, batch)
+        if before_line is None:
+            for destination in self._destinations.values():
+                if destination.courier is not None:
+                    destination.courier.drain()
+
+    def hear(self) -> None:
+        """Pass on what was accepted meanwhile.
+
+        Raises:
+            TargetError: a batch could not be delivered.
+        """
+        for destination in self._destinations.values():
+            if destination.courier is not None:
+                destination.courier.hear()
+
+    def close(self, grace_seconds: float) -> None:
+        """Send nothing more, and pass on what is accepted within a moment."""
+        deadline = time.monotonic() + grace_seconds
+        for destination in self._destinations.values():
+            if destination.courier is not None:
+                destination.courier.stop(max(0.0, deadline - time.monotonic()))
 
     def finish(self) -> None:
         """Send all that waits, then see to the audiences.
@@ -189,12 +219,23 @@ class Delivery:
     def _write(self, destination: _Destination, batch: Batch) -> None:
         destination.in_flight.append(batch.first_line)
         writer = destination.writer
-        existed = writer.customer_list is not None
-        writer.write(batch)
-        if not existed:
+        if writer.customer_list is None:
+            # What comes next depends on whether there is a list then.
+            writer.write(batch)
             self._refuse_second_way(destination)
+            self._note_accepted(destination, batch)
+            return
+        if destination.courier is None:
+            note = functools.partial(self._note_accepted, destination)
+            destination.courier = Courier(writer.write, note, self._ahead)
+        destination.courier.hand_over(batch)
+        if not self._ahead:
+            destination.courier.drain()
+
+    def _note_accepted(self, destination: _Destination, batch: Batch) -> None:
         destination.in_flight.remove(batch.first_line)
         if self.accepted is not None:
+            writer = destination.writer
             self.accepted(writer.plan.reference, writer.list_id, batch)
 
     def _refuse_second_way(self, destination: _Destination) -> None:

@@ -22,6 +22,10 @@ STATE_PATIENCE_SECONDS: Final = 60.0
 """How long a STATE waits for batches to fill before they are sent half-full."""
 
 
+_GRACE_SECONDS: Final = 2.0
+"""How long a request under way has to end when the run ends before it."""
+
+
 class FindLedger(Protocol):
     """Opens the ledger."""
 
@@ -123,6 +127,7 @@ class Sync:
         Raises:
             TargetError: the ledger fails, or a batch could not be delivered.
         """
+        self._delivery.hear()
         if self._upserts is not None:
             self._upserts.tick()
             self._gate.release(self._oldest_line)
@@ -134,7 +139,8 @@ class Sync:
         """Look up and send what waits, full batch or not.
 
         Args:
-            before_line: only to lists where something from before this line of the stream waits; None: to all.
+            before_line: only to lists where something from before this line of the stream waits, and without waiting
+                for the answers; None: to all, and until it is accepted.
 
         Raises:
             TargetError: the ledger fails, or a batch could not be delivered.
@@ -163,7 +169,8 @@ class Sync:
         self._upserts.end(self._streams if strange else self._incremental)
 
     def close(self) -> None:
-        """Let go of the ledger and its locks."""
+        """Send nothing more; let go of the ledger and its locks."""
+        self._delivery.close(_GRACE_SECONDS)
         if self._ledger is not None:
             self._ledger.close()
 

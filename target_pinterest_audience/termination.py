@@ -19,7 +19,8 @@ class Termination:
 
     def __init__(self) -> None:
         """Begin unshielded."""
-        self._shielded = False
+        self._shields = 0
+        self._counting = threading.Lock()
         self._signum: int | None = None
 
     def arrived(self, signum: int) -> None:
@@ -31,7 +32,7 @@ class Termination:
         last_resort = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
-        if not self._shielded:
+        if not self._shields:
             raise Terminated(signum)
         self._signum = signum
 
@@ -42,10 +43,12 @@ class Termination:
         Raises:
             Terminated: a signal arrived meanwhile.
         """
-        self._shielded = True
+        with self._counting:
+            self._shields += 1
         try:
             yield
         finally:
-            self._shielded = False
-        if self._signum is not None:
+            with self._counting:
+                self._shields -= 1
+        if self._signum is not None and not self._shields:
             raise Terminated(self._signum)

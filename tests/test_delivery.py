@@ -53,10 +53,13 @@ def test_a_batch_that_failed_holds_its_states_back_for_good(world: World, client
     world.delivery.put(reference, Operation.ADD, "x", 1)
     with pytest.raises(RefusedError):
         world.delivery.put(reference, Operation.ADD, "y", 2)
-    world.sync.hold_state({"at": 3}, 3)
+    with pytest.raises(RefusedError):
+        world.sync.hold_state({"at": 3}, 3)
     world.delivery.put(reference, Operation.ADD, "z", 4)
-    world.sync.flush()
+    with pytest.raises(RefusedError):
+        world.sync.flush()
     assert written == []
+    assert client.update_customer_list.call_count == 1
 
 
 def test_an_overdue_state_sends_only_what_it_waits_for(

@@ -200,6 +200,20 @@ def test_a_refused_access_token_is_renewed_once(emulator: Emulator, tmp_path: Pa
     assert [call.status for call in emulator.backend.calls] == [401, 200, 200, 200]
 
 
+def test_threads_whose_token_is_refused_at_once_share_one_new_one(emulator: Emulator, tmp_path: Path) -> None:
+    tokens = credentials(emulator, tmp_path, access_token="expired", **OAUTH)
+    client = PinterestClient(transport(emulator), tokens, ACCOUNT)
+    emulator.backend.inject(Fault(path="/oauth/token", delay_ms=300))
+    threads = [threading.Thread(target=client.ad_account) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = [call.status for call in emulator.backend.calls if call.path != "/v5/oauth/token"]
+    assert statuses.count(200) == 5
+    assert len(emulator.backend.calls) - len(statuses) == 1
+
+
 def test_a_refused_access_token_without_oauth_is_final(emulator: Emulator, tmp_path: Path) -> None:
     client = PinterestClient(transport(emulator), credentials(emulator, tmp_path, access_token="expired"), ACCOUNT)
     with pytest.raises(TokenExpiredError):

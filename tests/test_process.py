@@ -363,3 +363,15 @@ def test_a_state_waits_a_minute_for_a_half_full_batch_on_a_silent_pipe(
         assert STATE_PATIENCE_SECONDS - 1 < waited < STATE_PATIENCE_SECONDS + 10
         (made,) = emulator.backend.customer_lists()
         assert emulator.backend.members(made.id) == digests(range(5))
+
+
+def test_a_failure_ends_the_run_while_the_pipe_is_silent(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
+    emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(method="PATCH", status=403, body={"code": 29, "message": "no"}))
+    with running(config, tmp_path, batch_size_rows=5) as process:
+        feed(process, [schema("email"), *people(range(5))])
+        started = time.monotonic()
+        assert process.wait(timeout=20) == 3
+    assert time.monotonic() - started < 10

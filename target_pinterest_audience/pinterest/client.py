@@ -30,7 +30,7 @@ class TokenSource(Protocol):
         """Return a token that is believed to be good."""
         ...
 
-    def renew(self, refused: TokenExpiredError) -> str:
+    def renew(self, token: str, refused: TokenExpiredError) -> str:
         """Return a new token in place of one that was refused; raises the refusal if there is no way to."""
         ...
 
@@ -94,10 +94,11 @@ class PinterestClient:
         return self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
 
     def _call(self, request: Request, answer: type[T]) -> T:
+        token = self._tokens.access_token()
         try:
-            return self._transport.send(request, Bearer(self._tokens.access_token()), answer)
+            return self._transport.send(request, Bearer(token), answer)
         except TokenExpiredError as refused:
-            token = self._tokens.renew(refused)
+            token = self._tokens.renew(token, refused)
         return self._transport.send(request, Bearer(token), answer)
 
     def _pages(self, path: str, kind: type[T]) -> Iterator[T]:

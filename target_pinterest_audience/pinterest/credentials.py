@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -152,13 +153,20 @@ class Credentials:
         self._client_id = client_id
         self._client_secret = client_secret
         self._refresh_token = refresh_token
+        # Pinterest revokes a refresh token as soon as it gives a new one: two exchanges at once would lose one.
+        self._one_at_a_time = threading.Lock()
 
     def access_token(self) -> str:
         """Return the access token, fetching one if there is none."""
-        return self._access_token or self._refresh()
+        with self._one_at_a_time:
+            return self._access_token or self._refresh()
 
-    def renew(self, refused: TokenExpiredError) -> str:
+    def renew(self, token: str, refused: TokenExpiredError) -> str:
         """Return a new access token.
+
+        Args:
+            token: the access token that was refused; if another thread has renewed it meanwhile, that one is returned.
+            refused: the refusal.
 
         Raises:
             TokenExpiredError: the refusal, if there is no refresh token to renew by.
@@ -166,7 +174,8 @@ class Credentials:
         """
         if not (self._client_id and self._client_secret and self._refresh_token):
             raise refused
-        return self._refresh()
+        with self._one_at_a_time:
+            return self._access_token if self._access_token not in {None, token} else self._refresh()
 
     def _refresh(self) -> str:
         if not (self._client_id and self._client_secret and self._refresh_token):
