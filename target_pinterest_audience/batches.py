@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -19,18 +19,24 @@ class Batch:
     Attributes:
         operation: what is done with them.
         identities: as Pinterest gets them, each once, in the order in which they came.
+        lines: the line of the stream that asks for each.
         first_line: the line of the stream from which no STATE may go out before this batch was accepted.
     """
 
     operation: Operation
     identities: tuple[str, ...]
+    lines: tuple[int, ...]
     first_line: int
+
+    def part(self, start: int, stop: int) -> Batch:
+        """Return some of it."""
+        return replace(self, identities=self.identities[start:stop], lines=self.lines[start:stop])
 
 
 @dataclass(slots=True)
 class _Waiting:
-    identities: dict[str, None] = field(default_factory=dict)
-    """Each once, in the order in which they came."""
+    identities: dict[str, int] = field(default_factory=dict)
+    """Each once, in the order in which they came, and the line of the stream that asks for it."""
     size: int = 0
     """The bytes that they take in a request body, a separator after each included."""
     first_line: int | None = None
@@ -67,11 +73,12 @@ class PendingIdentities:
         if replaces:
             del other.identities[identity]
             other.size -= _size((identity,))
+            heap.identities[identity] = line
             # The STATE that covers the replaced line also waits for the line that replaces it.
             line = min(line, other.first_line) if other.first_line is not None else line
             if not other.identities:
                 other.first_line = None
-        heap.identities[identity] = None
+        heap.identities.setdefault(identity, line)
         heap.size += _size((identity,))
         heap.first_line = line if heap.first_line is None else min(heap.first_line, line)
         return replaces
@@ -89,7 +96,7 @@ class PendingIdentities:
         """
         heap, other = self._heaps[operation], self._heaps[_OTHER[operation]]
         some = identities[: max(1, self._max_identities - len(heap.identities))]
-        new = dict.fromkeys(some)
+        new = dict(zip(some, lines, strict=False))
         size = heap.size + _size(some)
         if (
             len(new) == len(some)
@@ -134,19 +141,16 @@ class PendingIdentities:
         heap = self._heaps[operation]
         line = heap.first_line
         assert line is not None  # noqa: S101 - a heap with identities has a first line
-        identities = list(heap.identities)
-        kept: list[str] = []
-        while len(identities) > 1 and heap.size > self._max_bytes:
-            last = identities.pop()
-            kept.append(last)
-            heap.size -= _size((last,))
-        rest = _Waiting()
-        for identity in reversed(kept):
-            rest.identities[identity] = None
-            rest.size += _size((identity,))
+        kept: list[tuple[str, int]] = []
+        while len(heap.identities) > 1 and heap.size > self._max_bytes:
+            kept.append(heap.identities.popitem())
+            heap.size -= _size(kept[-1][:1])
+        rest = _Waiting(dict(reversed(kept)))
+        if kept:
+            rest.size = _size(tuple(rest.identities))
             rest.first_line = line
         self._heaps[operation] = rest
-        return Batch(operation, tuple(identities), line)
+        return Batch(operation, tuple(heap.identities), tuple(heap.identities.values()), line)
 
 
 def _size(identities: Sequence[str]) -> int:

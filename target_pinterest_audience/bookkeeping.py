@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
-from target_pinterest_audience.membership import Plan, unpack_identity
+from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
@@ -207,6 +207,13 @@ class Bookkeeper:
                 with self._ledger.transaction():
                     catalogue.set_list_id(number, customer_list_id)
         self._settle(number)
+
+    def refused(self, reference: ListReference, identities: Sequence[str]) -> None:
+        """Note identities that Pinterest refused, so that the next run tries them again, if they still matter then."""
+        number = self._numbers.get(reference)
+        if number is not None:
+            with self._ledger.transaction():
+                self._ledger.note_unsettled(number, list(map(pack_identity, identities)))
 
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""

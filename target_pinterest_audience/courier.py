@@ -22,19 +22,23 @@ class Courier:
     One thread hands batches over and hears of them; another writes. After a failure nothing more is written.
     """
 
-    def __init__(self, write: Callable[[Batch], None], accepted: Callable[[Batch], None], ahead: int) -> None:
+    def __init__(
+        self, write: Callable[[Batch], list[int]], accepted: Callable[[Batch, list[int]], None], ahead: int
+    ) -> None:
         """Prepare; the thread begins with the first batch.
 
         Args:
-            write: has Pinterest accept a batch, or raises; called on the courier's thread.
-            accepted: told of each batch that was accepted, in order; called on the thread that hears.
+            write: has Pinterest accept a batch, or raises; returns the places of the identities that Pinterest
+                refuses. Called on the courier's thread.
+            accepted: told of each batch that was accepted, in order, and of those places; called on the thread that
+                hears.
             ahead: how many identities may wait while a batch is written.
         """
         self._write = write
         self._accepted = accepted
         self._ahead = ahead
         self._tasks: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[list[int] | BaseException] = queue.SimpleQueue()
         self._waiting: deque[Batch] = deque()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -84,19 +88,19 @@ class Courier:
         if self._failure is not None:
             raise self._failure
         try:
-            self._failure = self._answers.get(timeout=seconds) if seconds else self._answers.get_nowait()
+            answer = self._answers.get(timeout=seconds) if seconds else self._answers.get_nowait()
         except queue.Empty:
             return False
-        if self._failure is not None:
-            raise self._failure
-        self._accepted(self._waiting.popleft())
+        if isinstance(answer, BaseException):
+            self._failure = answer
+            raise answer
+        self._accepted(self._waiting.popleft(), answer)
         return True
 
     def _work(self) -> None:
         while (batch := self._tasks.get()) is not None and not self._stopped.is_set():
             try:
-                self._write(batch)
-            except BaseException as failure:  # noqa: BLE001 - it is raised where the run can end
+                self._answers.put(self._write(batch))
+            except BaseException as failure:  # noqa: BLE001, PERF203 - it is raised where the run can end
                 self._answers.put(failure)
                 return
-            self._answers.put(None)

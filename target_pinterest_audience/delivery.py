@@ -30,6 +30,14 @@ class Accepted(Protocol):
         ...
 
 
+class Refused(Protocol):
+    """Told of identities that Pinterest refused one by one."""
+
+    def __call__(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
+        """Take note of them by their places in a batch, the others of which were accepted."""
+        ...
+
+
 @dataclass(slots=True)
 class _Destination:
     pending: PendingIdentities
@@ -77,6 +85,8 @@ class Delivery:
         self._max_bytes = max_bytes
         self.accepted: Accepted | None = None
         """Told of every batch that was accepted."""
+        self.refused: Refused | None = None
+        """Told before that of what was refused in it."""
         self._ahead = ahead
         self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
@@ -221,9 +231,9 @@ class Delivery:
         writer = destination.writer
         if writer.customer_list is None:
             # What comes next depends on whether there is a list then.
-            writer.write(batch)
+            refused = writer.write(batch)
             self._refuse_second_way(destination)
-            self._note_accepted(destination, batch)
+            self._note_accepted(destination, batch, refused)
             return
         if destination.courier is None:
             note = functools.partial(self._note_accepted, destination)
@@ -232,7 +242,9 @@ class Delivery:
         if not self._ahead:
             destination.courier.drain()
 
-    def _note_accepted(self, destination: _Destination, batch: Batch) -> None:
+    def _note_accepted(self, destination: _Destination, batch: Batch, refused: list[int]) -> None:
+        if refused and self.refused is not None:
+            self.refused(destination.writer.plan.reference, batch, refused)
         destination.in_flight.remove(batch.first_line)
         if self.accepted is not None:
             writer = destination.writer

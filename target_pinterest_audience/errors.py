@@ -24,6 +24,12 @@ class ConfigurationError(TargetError):
     exit_code = 2
 
 
+class RejectedError(TargetError):
+    """More rows are bad than the settings allow."""
+
+    exit_code = 5
+
+
 class RemovalCeilingError(TargetError):
     """More people would leave a list than the settings allow: a person must say that it is meant."""
 

@@ -73,6 +73,7 @@ class Remark(Enum):
     KEY_IS_NULL = "in a row whose key property is null, so that it cannot be told from others"
     CONSENT_IS_MISSING = "in a row without the column that says whether it consents (`consent_column`)"
     BREAKS_SCHEMA = "in a row that does not fit its stream's JSON schema (`validate_records`)"
+    REFUSED_BY_PINTEREST = "refused by Pinterest, although it looks as it should"
     DIGEST_OF_NOTHING = "the digest of an empty value, of the word null or of an all-zero id"
 
     @property

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.halving import Halving
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
 from target_pinterest_audience.routing import IfMissing, ListPlan
@@ -51,6 +52,7 @@ class CustomerListWriter:
         self._dry = dry
         self._sleep = sleep
         self._pinned_id: str | None = None
+        self._halving = Halving(self._send)
         self.customer_list: CustomerList | None = None
         """The list, as far as it is known to exist."""
 
@@ -85,8 +87,11 @@ class CustomerListWriter:
         """The list's id, as far as it is known."""
         return self.customer_list.id if self.customer_list is not None else None
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch) -> list[int]:
         """Have Pinterest accept a batch, after `look_up`.
+
+        Returns:
+            The places of the identities that Pinterest refuses one by one; the others are accepted.
 
         Raises:
             PinterestError: the batch was not accepted; the subclass says what can be done.
@@ -97,17 +102,40 @@ class CustomerListWriter:
         if self.customer_list is None and not (adds and self.plan.if_missing is IfMissing.CREATE):
             # Nobody is on a list that does not exist.
             self.tally.needless += len(batch.identities)
-            return
+            return []
+        refused = self._deliver(batch)
+        self.tally.refused += len(refused)
+        if adds:
+            self.tally.added += len(batch.identities) - len(refused)
+        else:
+            self.tally.removed += len(batch.identities) - len(refused)
+        return refused
+
+    def _deliver(self, batch: Batch) -> list[int]:
+        fitted = self._halving.fits
+        try:
+            return self._halving.deliver(batch)
+        except RefusedError as refused:
+            msg = (
+                f"{refused} Pinterest refuses so many identities of one batch for {self.plan.reference}, each by "
+                "itself, that it is no matter of bad rows. Nothing of the batch counts as delivered. Look whether the "
+                "list is of the right type, and still in use."
+            )
+            raise RefusedError(msg, status=refused.status, code=refused.code) from None
+        finally:
+            if self._halving.fits != fitted:
+                self._logger.warning(
+                    "%s: Pinterest refuses requests of more than %s identities or so; going on with as many. Set "
+                    "`batch_size_rows` to that.", self.plan.reference, f"{self._halving.fits:,}",
+                )  # fmt: skip
+
+    def _send(self, batch: Batch) -> None:
         if self._dry:
             self.tally.requests += 1
         elif self.customer_list is not None:
             self._update(self.customer_list, batch)
         else:
             self._create_with(batch)
-        if adds:
-            self.tally.added += len(batch.identities)
-        else:
-            self.tally.removed += len(batch.identities)
 
     def ensure_audience(self) -> None:
         """Make the audience that lets the list be targeted, unless there is one or none is wanted.

@@ -101,6 +101,10 @@ class RowWriter(Protocol):
         """Take in many rows, to the same effect. Raises as `write` does."""
         ...
 
+    def row_digest(self, record: Mapping[str, Any]) -> bytes | None:
+        """Return what the ledger knows a record's row by; None if it does not."""
+        ...
+
 
 _OPERATIONS: Mapping[Kind, Operation] = {
     Kind.ARRIVED: Operation.ADD,
@@ -137,6 +141,9 @@ class AppendingWriter:
                 tally.named_for_removal += 1
             else:
                 tally.added += 1
+
+    def row_digest(self, record: Mapping[str, Any]) -> None:
+        """See `RowWriter.row_digest`: nothing is remembered of it."""
 
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import UNSET, UnsetType
 
@@ -45,6 +45,14 @@ def _places(values: list[Any], types: frozenset[type]) -> list[int]:
     return [place for place, value in enumerate(values) if type(value) in types]
 
 
+class Rejected(Protocol):
+    """Told of every value that is rejected."""
+
+    def __call__(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
+        """Take note of the column, why, the line of the stream, and the record, for its key."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RowReader:
     """Reads the rows of one stream.
@@ -56,6 +64,7 @@ class RowReader:
         hashing: whether plain values are hashed or refused.
         algorithm: the digest for values that are hashed here.
         tally: counts what is read.
+        rejected: told of every rejected value, and of its record.
     """
 
     columns: Mapping[str, IdentityType]
@@ -64,6 +73,7 @@ class RowReader:
     hashing: Hashing
     algorithm: HashAlgorithm
     tally: StreamTally
+    rejected: Rejected | None = None
 
     def is_deleted(self, record: Mapping[str, Any], raw: Mapping[str, Any]) -> bool:
         """Tell whether the source has deleted a row.
@@ -119,23 +129,24 @@ class RowReader:
                     self.tally.remark(column, remark, line)
                 found[column] = identity
             elif remark is not None and remark.rejects:
-                self.tally.reject(column, remark, line)
+                self._reject(column, remark, line, record)
             elif remark is Remark.OPTED_OUT:
                 self.tally.remark(column, remark, line)
         return found
 
-    def identity_column(self, column: str, values: Sequence[object], line: int) -> list[str | None]:
+    def identity_column(self, column: str, block: RecordBlock) -> list[str | None]:
         """Return the identities in a column of rows that follow each other, None where there is none.
 
         They are counted as `identities` counts them.
         """
+        values = block.column(column)
         identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
         self.tally.received += len(identities) - identities.count(None)
         for place, remark in remarks:
             if remark.rejects:
-                self.tally.reject(column, remark, line + place)
+                self._reject(column, remark, block.line + place, block.record(place))
             else:
-                self.tally.remark(column, remark, line + place)
+                self.tally.remark(column, remark, block.line + place)
         return identities
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> dict[str, str]:
@@ -149,8 +160,13 @@ class RowReader:
             if identity is not None:
                 found[column] = identity
             if identity is not None or (remark is not None and remark.rejects):
-                self.tally.reject(column, reason, line)
+                self._reject(column, reason, line, record)
         return found
+
+    def _reject(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
+        self.tally.reject(column, reason, line)
+        if self.rejected is not None:
+            self.rejected(column, reason, line, record)
 
     def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Identified]]:
         for column, kind in self.columns.items():

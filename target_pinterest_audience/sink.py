@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
 
-from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.errors import ConfigurationError, RejectedError
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.membership import Kind
+from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.rejects import Reject, RejectsFile
 from target_pinterest_audience.routing import find_columns, plan_lists
 from target_pinterest_audience.row_writer import Row, RowBlock, RowWriter, StreamShape
 from target_pinterest_audience.rows import RowReader, is_granted
-from target_pinterest_audience.settings import LoadMethod, Mode, StreamSettings
+from target_pinterest_audience.settings import BadRecords, LoadMethod, Mode, StreamSettings
 from target_pinterest_audience.settings.declaration import DEFAULT_REMOVAL_COLUMN
 from target_pinterest_audience.tally import StreamTally
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from singer_sdk import Target
 
     from target_pinterest_audience.record_blocks import RecordBlock
+    from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.settings import Settings
     from target_pinterest_audience.sync import Sync
 
@@ -37,6 +40,7 @@ class SinkOwner(Protocol):
     settings: Settings
     sync: Sync
     tallies: dict[str, StreamTally]
+    rejects: RejectsFile | None
 
 
 class CustomerListSink(RecordSink):
@@ -77,6 +81,9 @@ class CustomerListSink(RecordSink):
         self.columns = find_columns(properties, stream_name, stream) if stream_name != MELTANO_TEST_STREAM else {}
         self._tally = target.tallies.setdefault(stream_name, StreamTally(stream_name))
         self._introduce(stream)
+        self._sync = target.sync
+        self._rejects = target.rejects
+        self._fails = settings.bad_records is BadRecords.FAIL
         self._rows = RowReader(
             columns=self.columns,
             key_properties=self.key_properties,
@@ -84,6 +91,7 @@ class CustomerListSink(RecordSink):
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,
             tally=self._tally,
+            rejected=self._reject if self._fails or self._rejects is not None else None,
         )
         plans = plan_lists(self.columns, stream_name, stream)
         shape = StreamShape(
@@ -97,6 +105,7 @@ class CustomerListSink(RecordSink):
             overwrites=stream.load_method is LoadMethod.OVERWRITE and stream.operation is Mode.ADD,
             tally=self._tally,
         )
+        self._plans = shape.plans
         appends = stream.load_method is LoadMethod.APPEND_ONLY
         self._writer: RowWriter | None = None
         if self.columns:
@@ -144,6 +153,7 @@ class CustomerListSink(RecordSink):
             TargetError: the stream is broken, or a batch that this row filled could not be delivered.
         """
         rows, line = self._rows, context["line"]
+        self._sync.note_rows(line, 1, self)
         rows.tally.rows += 1
         deleted = rows.is_deleted(record, context["raw"])
         rows.tally.deleted_rows += deleted
@@ -164,9 +174,9 @@ class CustomerListSink(RecordSink):
         return list(dict.fromkeys([*self.key_properties, *self.columns, self._rows.removal_column, *consent]))
 
     @property
-    def reads_whole_records(self) -> bool:
-        """Whether records are held against their schema, so that the needed columns are not enough."""
-        return self._validator is not None
+    def reads_row_by_row(self) -> bool:
+        """Whether records have to come one by one: to be held against their schema, or to end the run at a bad one."""
+        return self._validator is not None or self._fails
 
     def process_block(self, block: RecordBlock) -> None:
         """Take in rows that follow each other, to the same effect as `process_record` for each.
@@ -177,6 +187,7 @@ class CustomerListSink(RecordSink):
         Raises:
             TargetError: as `process_record`.
         """
+        self._sync.note_rows(block.line, len(block), self)
         odd = self._rows.odd_rows(block, self._consent_column)
         if len(odd) * _PLAIN_ROWS_FOR_AN_ODD_ONE > len(block):
             odd = list(range(len(block)))
@@ -198,10 +209,41 @@ class CustomerListSink(RecordSink):
             return
         present = Kind.GRANTED if self._consent_column is not None else Kind.ARRIVED
         kind = Kind.EXCLUDED if self._mode is Mode.REMOVE else present
-        named = {
-            column: self._rows.identity_column(column, block.column(column), block.line) for column in self.columns
-        }
+        named = {column: self._rows.identity_column(column, block) for column in self.columns}
         self._writer.write_block(RowBlock(kind, block, named, block.line))
+
+    def _reject(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
+        """Tell of a rejected value; see `rows.Rejected`."""
+        row = None
+        if self._writer is not None and all(record.get(name) is not None for name in self.key_properties):
+            row = self._writer.row_digest(record)
+        self._tell_reject(column, self.columns[column].name, reason, line, row.hex() if row is not None else None)
+
+    def note_refused(self, reference: ListReference, operation: Operation, line: int) -> bool:
+        """See `sync.RowOwner.note_refused`."""
+        columns = [column for column, plan in self._plans.items() if plan.reference == reference]
+        if not columns:
+            return False
+        column = " or ".join(columns)
+        types = " or ".join(dict.fromkeys(self.columns[each].name for each in columns))
+        self._tally.reject_late(column, line, was_added=operation is Operation.ADD)
+        self._tell_reject(column, types, Remark.REFUSED_BY_PINTEREST, line, row=None)
+        return True
+
+    def _tell_reject(self, column: str, types: str, reason: Remark, line: int, row: str | None) -> None:
+        """Write a reject down, and end the run if one is enough.
+
+        Raises:
+            RejectedError: `bad_records` says so.
+        """
+        if self._rejects is not None:
+            self._rejects.write(Reject(self.stream_name, line, column, types, reason.value, row))
+        if self._fails:
+            msg = (
+                f"Line {line} of the stream, stream {self.stream_name}, column {column}: {reason.value}. `bad_records: "
+                "fail` ends the run here; what came before is delivered. Correct the row at its source."
+            )
+            raise RejectedError(msg)
 
     def _read(self, record: dict[str, Any], *, deleted: bool) -> tuple[Kind, Remark | None]:
         """Return what a record says of its row, and why it is bad if it is."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.provenance import Provenance
 from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, StreamShape
 from target_pinterest_audience.upserts import Upserts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
-    from target_pinterest_audience.pinterest import CustomerList
+    from target_pinterest_audience.pinterest import CustomerList, Operation
     from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.state import StateGate
 
@@ -31,6 +32,14 @@ class FindLedger(Protocol):
 
     def __call__(self, *, create: bool) -> Ledger | None:
         """Return it; None if there is none and none is to be created."""
+        ...
+
+
+class RowOwner(Protocol):
+    """Has read rows, and is told of those that Pinterest refuses."""
+
+    def note_refused(self, reference: ListReference, operation: Operation, line: int) -> bool:
+        """Count an identity that a list does not take; return whether it can be from one of the owner's rows."""
         ...
 
 
@@ -54,6 +63,7 @@ class Sync:
         """
         self._delivery = delivery
         delivery.accepted = self._accepted
+        delivery.refused = self._refused
         self._find_ledger = find_ledger
         self._make_upserts = make_upserts
         self._gate = gate
@@ -63,6 +73,7 @@ class Sync:
         self._upserted: set[ListReference] = set()
         self._streams: set[str] = set()
         self._incremental: set[str] = set()
+        self._provenance: Provenance[RowOwner] = Provenance()
 
     def append(self, shape: StreamShape) -> RowWriter:
         """Make ready for a stream whose identities are all sent.
@@ -109,6 +120,16 @@ class Sync:
         if incremental:
             self._incremental.add(raw_stream)
 
+    def note_rows(self, line: int, count: int, owner: RowOwner) -> None:
+        """Note who to tell if Pinterest refuses somebody from rows that follow each other in the stream.
+
+        Args:
+            line: the line of the first row.
+            count: how many there are.
+            owner: who has read them.
+        """
+        self._provenance.note(line, count, owner)
+
     def hold_state(self, value: Any, line: int) -> None:  # noqa: ANN401 - any JSON value
         """Take a STATE in; it leaves as soon as everything before it was accepted.
 
@@ -118,7 +139,7 @@ class Sync:
         self._incremental.update(incremental_streams(value))
         newest = max([*self._delivery.first_lines, *(self._window or ())], default=None)
         self._gate.arrived(value, line, newest)
-        self._gate.release(self._oldest_line)
+        self._release()
         self.tick()
 
     def tick(self) -> None:
@@ -130,7 +151,7 @@ class Sync:
         self._delivery.hear()
         if self._upserts is not None:
             self._upserts.tick()
-            self._gate.release(self._oldest_line)
+            self._release()
         line = self._gate.overdue(STATE_PATIENCE_SECONDS)
         if line is not None:
             self.flush(before_line=line)
@@ -148,16 +169,23 @@ class Sync:
         if self._upserts is not None:
             self._upserts.flush()
         self._delivery.flush(before_line)
-        self._gate.release(self._oldest_line)
+        self._release()
 
-    def finish(self) -> None:
-        """Send all that waits, see to the audiences, and note that the run ended cleanly.
+    def deliver(self) -> None:
+        """Send all that waits, and see to the audiences.
 
         Raises:
             TargetError: a batch could not be delivered, or an audience not be asked for.
         """
         self.flush()
         self._delivery.finish()
+
+    def finish(self) -> None:
+        """Note that the run ended cleanly, after `deliver`.
+
+        Raises:
+            LedgerError: it cannot be noted.
+        """
         if self._upserts is None:
             # No stream began a run in the ledger, and `prune` must not take the one before for the newest.
             ledger = self._open_ledger(create=False)
@@ -194,7 +222,21 @@ class Sync:
     def _accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         if self._upserts is not None:
             self._upserts.accepted(reference, customer_list_id, batch)
-        self._gate.release(self._oldest_line)
+        self._release()
+
+    def _refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
+        if self._upserts is not None:
+            self._upserts.refused(reference, [batch.identities[place] for place in places])
+        for line in (batch.lines[place] for place in places):
+            # The first that feeds the list: stream maps can split a row.
+            any(owner.note_refused(reference, batch.operation, line) for owner in self._provenance.of(line))
+
+    def _release(self) -> None:
+        """Let the newest STATE go that is covered."""
+        oldest = self._oldest_line
+        self._gate.release(oldest)
+        if oldest is not None:
+            self._provenance.forget_before(oldest)
 
 
 def _knows(ledger: Ledger, reference: ListReference, found: CustomerList | None) -> bool:

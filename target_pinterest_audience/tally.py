@@ -47,6 +47,23 @@ class StreamTally:
         self.rejected += 1
         self.remark(column, remark, line)
 
+    def reject_late(self, column: str, line: int, *, was_added: bool) -> None:
+        """Count an identity that Pinterest refused, after it had been counted by what was to become of it.
+
+        Args:
+            column: the column that it came from.
+            line: the line of the stream that it came on.
+            was_added: whether it was to be added; else it was to be removed, which only some removals are counted as.
+        """
+        if was_added and self.added:
+            self.added -= 1
+        elif not was_added and self.named_for_removal:
+            self.named_for_removal -= 1
+        else:
+            self.received += 1
+        self.rejected += 1
+        self.remark(column, Remark.REFUSED_BY_PINTEREST, line)
+
     @property
     def _outcomes(self) -> dict[str, int]:
         return {
@@ -86,11 +103,15 @@ class ListTally:
     removed: int = 0
     needless: int = 0
     """Identities for a list that does not exist and is not to be made."""
+    refused: int = 0
+    """Identities that Pinterest refused one by one."""
     requests: int = 0
     """Requests that Pinterest accepted."""
 
     def told(self, *, dry: bool) -> str:
         """Tell the counts as one clause."""
         needless = f"; left out, since the list did not exist: {self.needless:,}" if self.needless else ""
-        counts = f"{self.added:,} identities to add, {self.removed:,} to remove{needless}; requests: {self.requests:,}"
+        refused = f"; refused by Pinterest: {self.refused:,}" if self.refused else ""
+        counts = f"{self.added:,} identities to add, {self.removed:,} to remove{refused}{needless}"
+        counts += f"; requests: {self.requests:,}"
         return f"dry run, nothing was sent: would send {counts}" if dry else f"sent {counts}"

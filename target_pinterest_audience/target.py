@@ -15,9 +15,16 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.connect import connect
-from target_pinterest_audience.errors import ConfigurationError, RecordBeforeSchemaError, StreamError, TargetError
+from target_pinterest_audience.errors import (
+    ConfigurationError,
+    RecordBeforeSchemaError,
+    RejectedError,
+    StreamError,
+    TargetError,
+)
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.reader import MessageReader
+from target_pinterest_audience.rejects import RejectsFile
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
 from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.tally import StreamTally
@@ -88,6 +95,7 @@ class TargetPinterestAudience(Target):
         # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
+        self.rejects = RejectsFile(self.settings.rejects_path) if self.settings.rejects_path is not None else None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
         self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
@@ -180,8 +188,8 @@ class TargetPinterestAudience(Target):
         try:
             target.listen(file_input)
             target.log_unused()
-        except StreamError as broken:
-            # What came before the broken line is whole.
+        except (StreamError, RejectedError) as broken:
+            # What came before the broken line, or the bad row, is whole.
             try:
                 target.sync.flush()
             except TargetError:
@@ -191,6 +199,8 @@ class TargetPinterestAudience(Target):
         finally:
             target.log_summary()
             target.sync.close()
+            if target.rejects is not None:
+                target.rejects.close()
 
     # Messages
 
@@ -225,7 +235,7 @@ class TargetPinterestAudience(Target):
         records, maps = self.message_reader.records, self.mapper.stream_maps[stream]
         sink = self._stream_sinks.get((stream, maps[0].stream_alias))
         unchanged = len(maps) == 1 and isinstance(maps[0], SameRecordTransform) and not maps[0].flattening_enabled
-        if sink is not None and unchanged and not sink.reads_whole_records:
+        if sink is not None and unchanged and not sink.reads_row_by_row:
             records.need(stream, sink.needed_columns, sink.process_block)
         else:
             records.forget(stream)
@@ -316,6 +326,8 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: something could not be delivered.
         """
+        self.sync.deliver()
+        self._refuse_too_many_rejects()
         self.sync.finish()
         for tally in self.tallies.values():
             if not tally.is_balanced:
@@ -326,6 +338,22 @@ class TargetPinterestAudience(Target):
         for sink in self._stream_sinks.values():
             sink.clean_up()
         super().process_endofpipe()
+
+    def _refuse_too_many_rejects(self) -> None:
+        """Fail, after all good rows are delivered, if too many were bad.
+
+        Raises:
+            RejectedError: it is so.
+        """
+        received = sum(tally.received for tally in self.tallies.values())
+        rejected = sum(tally.rejected for tally in self.tallies.values())
+        percent = self.settings.max_rejected_percent
+        if rejected * 100 > received * percent:
+            msg = (
+                f"{rejected:,} of {received:,} values were rejected: more than {percent} % (`max_rejected_percent`). "
+                "The others are delivered. The lines about rejected columns say why; `rejects_path` gets each."
+            )
+            raise RejectedError(msg)
 
     # The process's edges
 

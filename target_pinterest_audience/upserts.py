@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.keys import RowDigester
@@ -133,6 +133,10 @@ class Upserts:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         self._book.accepted(reference, customer_list_id, batch)
 
+    def refused(self, reference: ListReference, identities: Sequence[str]) -> None:
+        """Keep in mind for the next run who was refused, if the ledger has to do with the list."""
+        self._book.refused(reference, identities)
+
     @property
     def lines(self) -> tuple[int, int] | None:
         """The first and the last line of the stream that wait to be looked up; None if none do.
@@ -204,6 +208,10 @@ class LedgerWriter:
             identities = {column: each[place] for column, each in rows.named.items()}
             self._put(digest, rows.kind, identities, self.plan.slots, rows.line + place)
 
+    def row_digest(self, record: Mapping[str, Any]) -> bytes:
+        """See `RowWriter.row_digest`."""
+        return self.digest(record)
+
     def _put(
         self, digest: bytes, kind: Kind, identities: Mapping[str, str | None], present: frozenset[int], line: int
     ) -> None:
@@ -236,6 +244,9 @@ class KeylessLedgerWriter:
         _count_rows(self.readings, len(rows))
         for line, identities in enumerate(zip(*rows.named.values(), strict=True), rows.line):
             self._put(rows.kind, dict(zip(rows.named, identities, strict=True)), line)
+
+    def row_digest(self, record: Mapping[str, Any]) -> None:
+        """See `RowWriter.row_digest`: a bad value is no row of its own."""
 
     def _put(self, kind: Kind, identities: Mapping[str, str | None], line: int) -> None:
         for column, identity in identities.items():

@@ -22,7 +22,7 @@ def test_a_batch_is_full_at_the_row_limit() -> None:
     for line, identity in enumerate("abc"):
         assert pending.take_full() is None
         assert pending.put(ADD, identity, line) is False
-    assert pending.take_full() == Batch(ADD, ("a", "b", "c"), 0)
+    assert pending.take_full() == Batch(ADD, ("a", "b", "c"), (0, 1, 2), 0)
     assert pending.take_full() is None
     assert pending.first_lines == []
 
@@ -30,7 +30,7 @@ def test_a_batch_is_full_at_the_row_limit() -> None:
 def test_a_repeated_identity_is_sent_once() -> None:
     pending = PendingIdentities(3, 10_000)
     assert [pending.put(ADD, identity, 1) for identity in "abab"] == [False, False, True, True]
-    assert drain(pending) == [Batch(ADD, ("a", "b"), 1)]
+    assert drain(pending) == [Batch(ADD, ("a", "b"), (1, 1), 1)]
 
 
 def test_the_last_word_on_an_identity_counts_and_covers_the_first() -> None:
@@ -39,7 +39,7 @@ def test_the_last_word_on_an_identity_counts_and_covers_the_first() -> None:
     pending.put(ADD, "b", 7)
     assert pending.put(ADD, "a", 50) is True
     assert pending.first_lines == [5]
-    assert drain(pending) == [Batch(ADD, ("b", "a"), 5)]
+    assert drain(pending) == [Batch(ADD, ("b", "a"), (7, 50), 5)]
 
 
 def test_bytes_are_counted_as_they_stand_in_json() -> None:
@@ -49,7 +49,7 @@ def test_bytes_are_counted_as_they_stand_in_json() -> None:
     pending.put(ADD, "é", 2)
     pending.put(ADD, "xyz", 3)
     full = pending.take_full()
-    assert full == Batch(ADD, ('a"b', "é", "xyz"), 1)
+    assert full == Batch(ADD, ('a"b', "é", "xyz"), (1, 2, 3), 1)
     assert len(msgspec.json.encode(",".join(full.identities))) - 2 <= 12
 
 
@@ -57,8 +57,8 @@ def test_an_identity_larger_than_a_request_goes_alone() -> None:
     pending = PendingIdentities(100, 10)
     pending.put(ADD, "a" * 4, 1)
     pending.put(ADD, "b" * 50, 2)
-    assert pending.take_full() == Batch(ADD, ("aaaa",), 1)
-    assert pending.take_full() == Batch(ADD, ("b" * 50,), 1)
+    assert pending.take_full() == Batch(ADD, ("aaaa",), (1,), 1)
+    assert pending.take_full() == Batch(ADD, ("b" * 50,), (2,), 1)
 
 
 actions = st.lists(st.tuples(st.sampled_from(list(Operation)), st.sampled_from("abcdefgh"), st.booleans()), max_size=60)

@@ -24,7 +24,7 @@ PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds
 
 
 def batch(number: int, size: int = 2) -> Batch:
-    return Batch(Operation.ADD, tuple(f"{number}-{n}" for n in range(size)), number)
+    return Batch(Operation.ADD, tuple(f"{number}-{n}" for n in range(size)), (number,) * size, number)
 
 
 class Door:
@@ -35,10 +35,11 @@ class Door:
         self.ended: list[Batch] = []
         self._open = threading.Semaphore(0)
 
-    def __call__(self, written: Batch) -> None:
+    def __call__(self, written: Batch) -> list[int]:
         self.begun.append(written)
         assert self._open.acquire(timeout=10)
         self.ended.append(written)
+        return []
 
     def let_through(self, count: int = 1) -> None:
         self._open.release(count)
@@ -47,7 +48,7 @@ class Door:
 def test_what_is_handed_over_waits_up_to_a_bound() -> None:
     door = Door()
     accepted: list[Batch] = []
-    courier = Courier(door, accepted.append, ahead=4)
+    courier = Courier(door, lambda each, _: accepted.append(each), ahead=4)
     batches = [batch(n) for n in range(5)]
     for each in batches[:3]:
         courier.hand_over(each)
@@ -75,15 +76,16 @@ def test_one_is_written_at_a_time() -> None:
 
 
 def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> None:
-    accepted: list[Batch] = []
+    accepted: list[tuple[Batch, list[int]]] = []
     written: list[Batch] = []
 
-    def write(each: Batch) -> None:
+    def write(each: Batch) -> list[int]:
         written.append(each)
         if len(written) == 2:
             raise ZeroDivisionError
+        return [1]
 
-    courier = Courier(write, accepted.append, ahead=100)
+    courier = Courier(write, lambda each, refused: accepted.append((each, refused)), ahead=100)
     for n in range(2):
         courier.hand_over(batch(n))
     with pytest.raises(ZeroDivisionError):
@@ -93,14 +95,14 @@ def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> 
         with pytest.raises(ZeroDivisionError):
             call()
     courier.stop(1)
-    assert accepted == [batch(0)]
+    assert accepted == [(batch(0), [1])]
     assert len(written) == 2
 
 
 def test_a_courier_that_is_stopped_waits_a_moment_for_the_request_under_way_and_begins_no_other() -> None:
     door = Door()
     accepted: list[Batch] = []
-    courier = Courier(door, accepted.append, ahead=100)
+    courier = Courier(door, lambda each, _: accepted.append(each), ahead=100)
     for n in range(3):
         courier.hand_over(batch(n))
     wait_until(lambda: door.begun)
@@ -112,7 +114,7 @@ def test_a_courier_that_is_stopped_waits_a_moment_for_the_request_under_way_and_
 def test_a_courier_is_not_waited_for_longer_than_that() -> None:
     door = Door()
     accepted: list[Batch] = []
-    courier = Courier(door, accepted.append, ahead=100)
+    courier = Courier(door, lambda each, _: accepted.append(each), ahead=100)
     courier.hand_over(batch(0))
     started = time.monotonic()
     courier.stop(0.2)

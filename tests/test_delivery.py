@@ -9,7 +9,7 @@ import pytest
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.pinterest import Operation, Patience
-from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.state import StateGate
@@ -49,14 +49,14 @@ def world(client: Mock, written: list[Any], clock: Clock) -> World:
 
 def test_a_batch_that_failed_holds_its_states_back_for_good(world: World, client: Mock, written: list[Any]) -> None:
     reference = world.open("a")
-    client.update_customer_list.side_effect = [RefusedError("no"), None]
+    client.update_customer_list.side_effect = UnavailableError("no")
     world.delivery.put(reference, Operation.ADD, "x", 1)
-    with pytest.raises(RefusedError):
+    with pytest.raises(UnavailableError):
         world.delivery.put(reference, Operation.ADD, "y", 2)
-    with pytest.raises(RefusedError):
+    with pytest.raises(UnavailableError):
         world.sync.hold_state({"at": 3}, 3)
     world.delivery.put(reference, Operation.ADD, "z", 4)
-    with pytest.raises(RefusedError):
+    with pytest.raises(UnavailableError):
         world.sync.flush()
     assert written == []
     assert client.update_customer_list.call_count == 1

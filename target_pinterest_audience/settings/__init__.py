@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from target_pinterest_audience.settings.declaration import config_jsonschema
 from target_pinterest_audience.settings.resolve import (
+    BadRecords,
     LoadMethod,
     MissingLedger,
     Mode,
@@ -14,6 +15,7 @@ from target_pinterest_audience.settings.resolve import (
 from target_pinterest_audience.settings.sources import read_config_files, read_environment
 
 __all__ = [
+    "BadRecords",
     "LoadMethod",
     "MissingLedger",
     "Mode",

@@ -347,9 +347,6 @@ OWN_SETTINGS: Final = tuple(setting.name for group in _GROUPS for setting in gro
 
 NOT_YET: Final = (
     "list_name_column",
-    "bad_records",
-    "max_rejected_percent",
-    "rejects_path",
     "report_path",
 )
 """Settings whose behaviour this version lacks. They are refused unless they have their default."""

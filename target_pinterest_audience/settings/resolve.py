@@ -50,6 +50,13 @@ class MissingLedger(str, Enum):
     STOP = "stop"
 
 
+class BadRecords(str, Enum):
+    """What a bad row does."""
+
+    SKIP = "skip"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """The settings that can differ from stream to stream."""
@@ -87,6 +94,9 @@ class Settings:
     lock_wait_seconds: int
     missing_ledger: MissingLedger
     max_removal_percent: int
+    bad_records: BadRecords
+    max_rejected_percent: int
+    rejects_path: Path | None
     dry_run: bool
     api_url: str
     hashing: Hashing
@@ -154,6 +164,9 @@ def resolve(
         lock_wait_seconds=config["lock_wait_seconds"],
         missing_ledger=MissingLedger(config["missing_ledger"]),
         max_removal_percent=config["max_removal_percent"],
+        bad_records=BadRecords(config["bad_records"]),
+        max_rejected_percent=config["max_rejected_percent"],
+        rejects_path=Path(config["rejects_path"]).expanduser() if config.get("rejects_path") else None,
         dry_run=config["dry_run"],
         choice_of_lists=_choice_of_lists(config),
         effects={name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties},

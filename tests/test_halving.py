@@ -1,0 +1,86 @@
+"""A batch that Pinterest refuses: the bad rows stand alone in the end, in few requests, and the others arrive."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_pinterest_audience.batches import Batch
+from target_pinterest_audience.halving import Halving
+from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.pinterest.errors import RefusedError, UnavailableError
+
+
+def batch(size: int) -> Batch:
+    return Batch(Operation.ADD, tuple(str(n) for n in range(size)), tuple(range(size)), 0)
+
+
+class Pinterest:
+    """Takes batches unless they hold somebody bad, or too many."""
+
+    def __init__(self, refuses: Callable[[Batch], bool]) -> None:
+        self.calls = 0
+        self.members: list[str] = []
+        self._refuses = refuses
+
+    def send(self, sent: Batch) -> None:
+        self.calls += 1
+        if self._refuses(sent):
+            msg = "no"
+            raise RefusedError(msg, status=400)
+        self.members += sent.identities
+
+
+@given(size=st.integers(1, 3000), bad=st.sets(st.integers(0, 2999), max_size=10))
+def test_the_good_arrive_once_and_the_bad_are_named(size: int, bad: set[int]) -> None:
+    bad = {place for place in bad if place < size and size > len(bad)}
+    pinterest = Pinterest(lambda sent: any(int(identity) in bad for identity in sent.identities))
+    assert Halving(pinterest.send).deliver(batch(size)) == sorted(bad)
+    assert sorted(map(int, pinterest.members)) == sorted(set(range(size)) - bad)
+    assert pinterest.calls <= 1 + len(bad) * 2 * math.ceil(math.log2(size) if size > 1 else 0)
+
+
+def test_more_bad_rows_than_are_likely_are_a_fault_of_the_whole() -> None:
+    pinterest = Pinterest(lambda _: True)
+    with pytest.raises(RefusedError):
+        Halving(pinterest.send).deliver(batch(10_000))
+    assert pinterest.calls < 100
+
+
+def test_a_batch_that_is_refused_to_the_last_identity_is_no_matter_of_bad_rows() -> None:
+    pinterest = Pinterest(lambda _: True)
+    with pytest.raises(RefusedError):
+        Halving(pinterest.send).deliver(batch(2))
+    assert Halving(pinterest.send).deliver(batch(1)) == [0]
+
+
+def test_a_request_that_was_too_big_tells_the_size_that_fits() -> None:
+    pinterest = Pinterest(lambda sent: len(sent.identities) > 1900)
+    halving = Halving(pinterest.send)
+    assert halving.deliver(batch(10_000)) == []
+    assert halving.fits == 1250
+    before = pinterest.calls
+    assert halving.deliver(batch(10_000)) == []
+    assert pinterest.calls - before == 8
+    assert len(pinterest.members) == 20_000
+
+
+def test_a_size_that_fits_and_bad_rows_at_once() -> None:
+    pinterest = Pinterest(lambda sent: len(sent.identities) > 300 or "77" in sent.identities)
+    halving = Halving(pinterest.send)
+    for _ in range(2):
+        assert halving.deliver(batch(1000)) == [77]
+    assert len(pinterest.members) == 2 * 999
+
+
+def test_what_is_no_fault_of_the_batch_is_not_searched_for_in_it() -> None:
+    def send(_: Batch) -> None:
+        msg = "later"
+        raise UnavailableError(msg)
+
+    with pytest.raises(UnavailableError):
+        Halving(send).deliver(batch(100))
