@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from target_pinterest_audience.batches import Batch
@@ -21,6 +22,10 @@ _LOOKS_AFTER_SECONDS: Final = (2.0, 4.0, 8.0, 16.0)
 """The waits before each look for what may have been created: Pinterest may still be at it, or not list it yet."""
 
 
+_NEW_FOR_SECONDS: Final = 120.0
+"""How long after its creation a list may be unknown to one of Pinterest's machines."""
+
+
 class CustomerListWriter:
     """Writes to one list, one request at a time: Pinterest answers 429 to more."""
 
@@ -33,6 +38,7 @@ class CustomerListWriter:
         *,
         dry: bool = False,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is asked of Pinterest before the first batch.
 
@@ -43,6 +49,7 @@ class CustomerListWriter:
             logger: told what is found and created.
             dry: whether to count what would be sent, and to send nothing.
             sleep: waits for seconds.
+            clock: seconds that only ever grow.
         """
         self.plan = plan
         self.tally = ListTally()
@@ -51,6 +58,8 @@ class CustomerListWriter:
         self._logger = logger
         self._dry = dry
         self._sleep = sleep
+        self._clock = clock
+        self._created_at: float | None = None
         self._pinned_id: str | None = None
         self._halving = Halving(self._send)
         self.customer_list: CustomerList | None = None
@@ -237,8 +246,27 @@ class CustomerListWriter:
         return next((each for each in self._client.audiences() if each.customer_list_id == customer_list.id), None)
 
     def _update(self, customer_list: CustomerList, batch: Batch) -> None:
-        self._client.update_customer_list(customer_list.id, batch.operation, batch.identities)
-        self.tally.requests += 1
+        for wait in self._waits_for_a_new_list():
+            try:
+                self._client.update_customer_list(customer_list.id, batch.operation, batch.identities)
+            except NotFoundError as missing:  # noqa: PERF203 - one round is a request
+                if wait is None:
+                    msg = (
+                        f"{self.plan.reference} (id {customer_list.id}) is gone: Pinterest does not have it any more. "
+                        "Choose another list, or another name; nobody can be removed from this one."
+                    )
+                    raise ConfigurationError(msg) from missing
+                self._logger.info("%s was just created and cannot be found yet.", self.plan.reference)
+                self._sleep(wait)
+            else:
+                self.tally.requests += 1
+                return
+
+    def _waits_for_a_new_list(self) -> Iterator[float | None]:
+        """Yield how long to wait after each attempt that does not find the list; None if it is not new any more."""
+        for wait in itertools.chain(_LOOKS_AFTER_SECONDS, itertools.repeat(_LOOKS_AFTER_SECONDS[-1])):
+            new = self._created_at is not None and self._clock() + wait - self._created_at <= _NEW_FOR_SECONDS
+            yield min(wait, self._patience.max_seconds) if new else None
 
     def _create_with(self, batch: Batch) -> None:
         """Create the list with its first identities: Pinterest makes no empty list."""
@@ -250,6 +278,7 @@ class CustomerListWriter:
             return created[0]
 
         self.customer_list = self._create_once(create, lambda: self._find_by_name(name))
+        self._created_at = self._clock()
         if created:
             self.tally.requests += 1
             self._logger.info('Created customer list "%s" (id %s).', name, self.customer_list.id)

@@ -27,8 +27,10 @@ from target_pinterest_audience.pinterest.errors import (
     TokenExpiredError,
     UnavailableError,
 )
+from target_pinterest_audience.pinterest.pace import Pace
+from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.waiting import seconds_to_wait
-from tests.conftest import ACCOUNT, TOKEN
+from tests.conftest import ACCOUNT, TOKEN, Clock
 
 OAUTH = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
 NO_OAUTH: dict[str, Any] = dict.fromkeys(OAUTH)
@@ -212,6 +214,39 @@ def test_threads_whose_token_is_refused_at_once_share_one_new_one(emulator: Emul
     statuses = [call.status for call in emulator.backend.calls if call.path != "/v5/oauth/token"]
     assert statuses.count(200) == 5
     assert len(emulator.backend.calls) - len(statuses) == 1
+
+
+def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    slept: list[float] = []
+    pace = Pace(300, logging.getLogger("test"), clock, slept.append)
+    write, read = Request("PATCH", "/lists/1"), Request("GET", "/lists")
+    limit = '400, 400;w=60;name="x"'
+    pace.note(write, {"x-ratelimit-limit": limit, "x-ratelimit-remaining": "2", "x-ratelimit-reset": "30"})
+    for _ in range(2):
+        pace.keep(write)
+    assert slept == []
+    clock.now = 10
+    pace.keep(write)
+    pace.keep(read)
+    assert slept == [20]
+    assert "waiting 20.0 s before PATCH /lists/1" in caplog.text
+    clock.now = 31
+    pace.keep(write)
+    assert slept == [20]
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset"), [("0", "301"), ("", "5"), ("0", ""), ("many", "5"), ("0", "soon"), ("-1", "5"), ("0", "0")]
+)
+def test_a_wait_that_is_too_long_or_not_told_is_not_waited_for(remaining: str, reset: str) -> None:
+    slept: list[float] = []
+    pace = Pace(300, logging.getLogger("test"), Clock(), slept.append)
+    request = Request("PATCH", "/lists/1")
+    pace.note(request, {"x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset})
+    pace.keep(request)
+    assert slept == []
 
 
 def test_a_refused_access_token_without_oauth_is_final(emulator: Emulator, tmp_path: Path) -> None:

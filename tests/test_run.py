@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
-from tests.conftest import Target, members
+from tests.conftest import ACCOUNT, Target, members
 from tests.messages import address, digests, people, record, schema, sha256, state
 
 
@@ -144,6 +144,34 @@ def test_a_state_is_never_ahead_of_what_was_accepted(emulator: Emulator, run_tar
     told = [each["bookmarks"]["at"] for each in run.states]
     assert told == sorted(told)
     assert told[-1] == 19
+
+
+def test_a_list_that_was_just_created_is_waited_for(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="PATCH", status=404, times=3))
+    run = run_target([schema("email"), *people(range(20)), state(1)], batch_size_rows=10)
+    assert run.code == 0, run.stderr
+    assert run.stderr.count("cannot be found yet") == 3
+    assert members(emulator) == digests(range(20))
+
+
+def test_a_list_that_is_gone_is_named_and_ends_the_run(emulator: Emulator, run_target: Target) -> None:
+    made = emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(method="PATCH", status=404, times=None))
+    run = run_target([schema("email"), *people(range(20)), state(1)])
+    assert run.code == 2
+    assert f'customer list "customers" (id {made.id}) is gone' in run.stderr
+    assert run.states == []
+
+
+def test_a_limit_that_is_used_up_is_waited_for_before_pinterest_refuses(emulator: Emulator, run_target: Target) -> None:
+    made = emulator.backend.create_list("customers")
+    answer = {"id": made.id, "ad_account_id": ACCOUNT, "name": "customers", "exceptions": {}}
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}
+    emulator.backend.inject(Fault(method="PATCH", when="after", status=200, body=answer, headers=headers))
+    run = run_target([schema("email"), *people(range(20)), state(1)], batch_size_rows=10)
+    assert run.code == 0, run.stderr
+    assert "limit is used up for now: waiting" in run.stderr
+    assert members(emulator) == digests(range(20))
 
 
 def test_half_full_batches_are_not_sent_for_a_state(emulator: Emulator, run_target: Target) -> None:

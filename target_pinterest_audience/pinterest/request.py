@@ -29,6 +29,13 @@ class Request:
     creates: bool = False
     personal: bool = False
 
+    @property
+    def kind(self) -> str:
+        """What Pinterest counts it as: reads, writes and sign-ins have limits of their own."""
+        if self.form is not None:
+            return "sign-in"
+        return "read" if self.method == "GET" else "write"
+
     def __str__(self) -> str:
         """Name the call as logs do."""
         return f"{self.method} {self.path}"

@@ -17,6 +17,7 @@ from urllib3.exceptions import NewConnectionError
 
 from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success
 from target_pinterest_audience.pinterest.errors import RateLimitedError, UnavailableError
+from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
 
@@ -50,6 +51,7 @@ class Transport:
         user_agent: str,
         logger: logging.Logger,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -59,6 +61,7 @@ class Transport:
             user_agent: what the requests say they come from.
             logger: told of waits and retries.
             clock: the current Unix time in seconds, to read headers by.
+            sleep: waits for seconds until Pinterest's limits let a request pass.
         """
         self._api_url = api_url
         self._patience = patience
@@ -66,6 +69,7 @@ class Transport:
         self._logger = logger
         self._clock = clock
         self._local = threading.local()
+        self._pace = Pace(patience.max_seconds, logger, clock, sleep)
         self._send_patiently = backoff.on_exception(
             patience.waits,
             (UnavailableError, RateLimitedError),
@@ -99,6 +103,7 @@ class Transport:
 
     def _send_once(self, request: Request, auth: AuthBase, answer: type[T]) -> T:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
+        self._pace.keep(request)
         try:
             response = self._session().request(
                 request.method,
@@ -119,6 +124,7 @@ class Transport:
                 "is right, the network, a proxy or Pinterest is at fault; try again later."
             )
             raise kind(msg) from None
+        self._pace.note(request, response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
             raise failure(request, response, self._clock())
         try:

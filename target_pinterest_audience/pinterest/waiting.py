@@ -30,6 +30,11 @@ def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
     return None
 
 
+def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Read `x-ratelimit-reset` alone, in the same way."""
+    return seconds_to_wait({"x-ratelimit-reset": headers.get("x-ratelimit-reset", "")}, now)
+
+
 def _parse(text: str, now: float) -> float | None:
     try:
         number = float(text)
