@@ -10,6 +10,7 @@ import click
 from target_pinterest_audience.demo.command import demo
 from target_pinterest_audience.emulator.command import emulator
 from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
+from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 
 
 class _LazyGroup(click.Group):
@@ -31,6 +32,7 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """Companion of target-pinterest-audience: what people need around the pipeline."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    redact_handlers()
 
 
 cli.add_command(demo)
@@ -39,6 +41,7 @@ cli.add_command(emulator)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (by default the process's); an error ends it with one line and its class's exit code."""
+    guard_exceptions("pinterest-audience")
     try:
         cli(arguments)
     except TargetError as error:

@@ -16,6 +16,7 @@ from target_pinterest_audience.pinterest import (
     CredentialsFile,
     Patience,
     PinterestClient,
+    SignIn,
     TokenStore,
     Transport,
 )
@@ -72,9 +73,8 @@ def make_delivery(
         transport,
         _token_store(settings),
         access_token=settings.access_token,
-        client_id=settings.client_id,
-        client_secret=settings.client_secret,
-        refresh_token=settings.refresh_token,
+        sign_in=SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token),
+        logger=logger,
         shield=shield,
     )
     return Delivery(

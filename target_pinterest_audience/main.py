@@ -10,6 +10,7 @@ import traceback
 import click
 
 from target_pinterest_audience.errors import ConfigurationError, TargetError, Terminated, told_as_bug
+from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.target import TargetPinterestAudience
 
 _BUG = 1
@@ -18,6 +19,7 @@ _USAGE = 2
 
 def main() -> None:
     """Run the target with the process's arguments, and exit."""
+    guard_exceptions(TargetPinterestAudience.name)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -33,6 +35,7 @@ def run(arguments: list[str]) -> int:
     logger: logging.Logger = TargetPinterestAudience.logger
     try:
         command = _command()
+        redact_handlers()
         result = command.main(arguments, prog_name=TargetPinterestAudience.name, standalone_mode=False)
     except TargetError as error:
         logger.error("%s", error)  # noqa: TRY400 - the traceback is for DEBUG

@@ -24,6 +24,7 @@ from target_pinterest_audience.errors import (
 )
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.reader import MessageReader
+from target_pinterest_audience.redaction import hide
 from target_pinterest_audience.rejects import RejectsFile
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
 from target_pinterest_audience.sink import CustomerListSink
@@ -131,7 +132,9 @@ class TargetPinterestAudience(Target):
         """
         sdk_settings: dict[str, Any] = {"properties": {}}
         cls.append_builtin_config(sdk_settings)
-        return resolve(raw, sdk_settings["properties"], os.environ)
+        settings, config = resolve(raw, sdk_settings["properties"], os.environ)
+        hide(settings.secrets)
+        return settings, config
 
     @classmethod
     def cb_config(  # type: ignore[override]

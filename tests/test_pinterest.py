@@ -16,7 +16,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import ListType
-from target_pinterest_audience.pinterest import Credentials, Operation, Patience, PinterestClient, Transport
+from target_pinterest_audience.pinterest import Credentials, Operation, Patience, PinterestClient, SignIn, Transport
 from target_pinterest_audience.pinterest.credentials import CredentialsFile
 from target_pinterest_audience.pinterest.errors import (
     NotFoundError,
@@ -33,7 +33,6 @@ from target_pinterest_audience.pinterest.waiting import seconds_to_wait
 from tests.conftest import ACCOUNT, TOKEN, Clock
 
 OAUTH = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
-NO_OAUTH: dict[str, Any] = dict.fromkeys(OAUTH)
 LOGGER = logging.getLogger("test-pinterest")
 
 
@@ -43,8 +42,9 @@ def transport(emulator: Emulator, **changes: Any) -> Transport:
 
 
 def credentials(emulator: Emulator, folder: Path, **changes: Any) -> Credentials:
-    settings: dict[str, Any] = {"access_token": TOKEN, **NO_OAUTH, **changes}
-    return Credentials(transport(emulator), CredentialsFile(folder / "credentials.json"), **settings)
+    settings: dict[str, Any] = {"access_token": TOKEN, "logger": logging.getLogger("test"), **changes}
+    sign_in = SignIn.of(*(settings.pop(name, None) for name in OAUTH))
+    return Credentials(transport(emulator), CredentialsFile(folder / "credentials.json"), sign_in=sign_in, **settings)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_all_pages_are_read() -> None:
     with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, page_size_limit=2) as emulator:
         for n in range(7):
             emulator.backend.create_list(name=f"list {n}", records=["a" * 64])
-        tokens = Credentials(transport(emulator), CredentialsFile(Path("unused")), access_token=TOKEN, **NO_OAUTH)
+        tokens = credentials(emulator, Path("unused"))
         client = PinterestClient(transport(emulator), tokens, ACCOUNT)
         assert [each.name for each in client.customer_lists()] == [f"list {n}" for n in range(7)]
         assert len(emulator.backend.calls) == 4
@@ -154,7 +154,7 @@ def test_no_access_token_is_fetched_by_oauth_and_the_rotated_token_is_kept(emula
     kept = tmp_path / "credentials.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "emulator-refresh" not in kept.read_text()
-    assert [path.name for path in tmp_path.iterdir()] == ["credentials.json"]
+    assert {path.name for path in tmp_path.iterdir()} - {".credentials.json.lock"} == {"credentials.json"}
 
 
 def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(tmp_path: Path) -> None:
@@ -214,6 +214,57 @@ def test_threads_whose_token_is_refused_at_once_share_one_new_one(emulator: Emul
     statuses = [call.status for call in emulator.backend.calls if call.path != "/v5/oauth/token"]
     assert statuses.count(200) == 5
     assert len(emulator.backend.calls) - len(statuses) == 1
+
+
+def token_answer(**changes: Any) -> dict[str, Any]:
+    lives = {"expires_in": 2_592_000, "refresh_token_expires_in": 5_184_000, "scope": "ads:read ads:write"}
+    return {"access_token": TOKEN, "refresh_token": "emulator-refresh", **lives, **changes}
+
+
+def test_a_token_is_renewed_before_it_ends(emulator: Emulator, tmp_path: Path) -> None:
+    clock = Clock()
+    tokens = credentials(emulator, tmp_path, access_token=None, clock=clock, **OAUTH)
+    tokens.access_token()
+    clock.now = 30 * 86_400 - 301
+    tokens.access_token()
+    assert len(emulator.backend.calls) == 1
+    clock.now += 2
+    tokens.access_token()
+    assert len(emulator.backend.calls) == 2
+
+
+def test_a_sign_in_that_ends_soon_is_told(emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    body = token_answer(refresh_token_expires_in=5 * 86_400)
+    emulator.backend.inject(Fault(path="/oauth/token", status=200, body=body))
+    credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
+    assert "ends in 5 days" in caplog.text
+
+
+@pytest.mark.parametrize("scope", ["ads:read,user_accounts:read", "pins:read"])
+def test_a_scope_that_is_missing_is_named(emulator: Emulator, tmp_path: Path, scope: str) -> None:
+    emulator.backend.inject(Fault(path="/oauth/token", status=200, body=token_answer(scope=scope)))
+    with pytest.raises(NotPermittedError, match=r"lacks the scope .*ads:write"):
+        credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
+
+
+@pytest.mark.parametrize("odd", [{"scope": 7}, {"scope": ""}, {"expires_in": "soon", "refresh_token_expires_in": None}])
+def test_what_a_token_answer_says_besides_cannot_fail_a_run(
+    emulator: Emulator, tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    emulator.backend.inject(Fault(path="/oauth/token", status=200, body=token_answer(**odd)))
+    assert credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token() == TOKEN
+
+
+def test_processes_that_renew_at_once_take_turns(emulator: Emulator, tmp_path: Path) -> None:
+    # Each has its own Credentials, as a process would; Pinterest revokes a refresh token with its first use.
+    several = [credentials(emulator, tmp_path, access_token=None, **OAUTH) for _ in range(4)]
+    emulator.backend.inject(Fault(path="/oauth/token", delay_ms=100, times=None))
+    threads = [threading.Thread(target=each.access_token) for each in several]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [call.status for call in emulator.backend.calls] == [200] * 4
 
 
 def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None:

@@ -80,6 +80,17 @@ class LedgerCredentials:
             connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Let other processes that want to exchange a token wait while the block runs.
+
+        Raises:
+            ConfigurationError: the database cannot be reached.
+        """
+        with self._connection("locked") as connection:
+            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (_TABLE,))
+            yield
+
+    @contextlib.contextmanager
     def _connection(self, verb: str) -> Iterator[Connection]:
         try:
             with contextlib.closing(self._place.connect()) as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.credentials import Credentials, CredentialsFile, TokenStore
+from target_pinterest_audience.pinterest.credentials import Credentials, CredentialsFile, SignIn, TokenStore
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.transport import Transport
@@ -17,6 +17,7 @@ __all__ = [
     "Operation",
     "Patience",
     "PinterestClient",
+    "SignIn",
     "TokenStore",
     "Transport",
 ]

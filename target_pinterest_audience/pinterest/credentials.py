@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+from filelock import FileLock, Timeout
 from requests.auth import HTTPBasicAuth
 
 from target_pinterest_audience.errors import ConfigurationError
@@ -24,6 +29,13 @@ from target_pinterest_audience.pinterest.errors import (
 from target_pinterest_audience.pinterest.models import Tokens
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.transport import Transport
+from target_pinterest_audience.redaction import hide
+
+_LOCK_SECONDS: Final = 300.0
+_BEFORE_EXPIRY_SECONDS: Final = 300.0
+_WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
+_SCOPES: Final = frozenset({"ads:read", "ads:write"})
+"""What customer lists and audiences need (API description 5.23)."""
 
 
 class StoredTokens(msgspec.Struct, frozen=True):
@@ -46,6 +58,10 @@ class TokenStore(Protocol):
 
     def ensure_writable(self) -> None:
         """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once."""
+        ...
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Let other processes that want to exchange a token wait while the block runs."""
         ...
 
 
@@ -86,6 +102,28 @@ class CredentialsFile:
         """
         self._write_beside(b"").unlink()
 
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Let other processes that want to exchange a token wait while the block runs.
+
+        Raises:
+            ConfigurationError: a file cannot be locked there, or somebody has it for minutes.
+        """
+        path = self._path.with_name(f".{self._path.name}.lock")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
+            lock.acquire(poll_interval=0.2)
+        # NotImplementedError is how filelock says that a file system has no locks.
+        except (OSError, NotImplementedError) as error:
+            reason = "another process keeps it locked" if isinstance(error, Timeout) else type(error).__name__
+            msg = f"The credentials file {self._path} cannot be locked ({reason}). Set `credentials_file` elsewhere."
+            raise ConfigurationError(msg) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _read(self) -> dict[str, str]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=StoredTokens).refresh_tokens
@@ -121,6 +159,22 @@ class CredentialsFile:
             raise ConfigurationError(msg) from None
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What OAuth takes: the app, its secret, and the refresh token in the configuration."""
+
+    client_id: str
+    client_secret: str
+    refresh_token: str
+
+    @classmethod
+    def of(cls, client_id: str | None, client_secret: str | None, refresh_token: str | None) -> SignIn | None:
+        """Return a sign-in; None if it is not whole."""
+        if client_id and client_secret and refresh_token:
+            return cls(client_id, client_secret, refresh_token)
+        return None
+
+
 class Credentials:
     """The token source of a run: a ready access token as long as it is good, else OAuth."""
 
@@ -130,9 +184,9 @@ class Credentials:
         store: TokenStore,
         *,
         access_token: str | None,
-        client_id: str | None,
-        client_secret: str | None,
-        refresh_token: str | None,
+        sign_in: SignIn | None,
+        logger: logging.Logger,
+        clock: Callable[[], float] = time.monotonic,
         shield: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Keep what the settings give; nothing is sent yet.
@@ -141,25 +195,27 @@ class Credentials:
             transport: reaches Pinterest.
             store: where the newest refresh token is kept.
             access_token: a ready token.
-            client_id: the app.
-            client_secret: its secret.
-            refresh_token: the one in the configuration.
+            sign_in: what new tokens are got by.
+            logger: warned of a sign-in that ends soon.
+            clock: seconds that only ever grow.
             shield: lets signals wait while a token is exchanged and kept: between the two it exists nowhere else.
         """
         self._transport = transport
         self._store = store
+        self._logger = logger
+        self._clock = clock
         self._shield = shield
+        self._expires_at: float | None = None
         self._access_token = access_token
-        self._client_id = client_id
-        self._client_secret = client_secret
-        self._refresh_token = refresh_token
+        self._sign_in = sign_in
         # Pinterest revokes a refresh token as soon as it gives a new one: two exchanges at once would lose one.
         self._one_at_a_time = threading.Lock()
 
     def access_token(self) -> str:
         """Return the access token, fetching one if there is none."""
         with self._one_at_a_time:
-            return self._access_token or self._refresh()
+            ends = self._expires_at is not None and self._clock() >= self._expires_at - _BEFORE_EXPIRY_SECONDS
+            return self._refresh() if self._access_token is None or ends else self._access_token
 
     def renew(self, token: str, refused: TokenExpiredError) -> str:
         """Return a new access token.
@@ -172,32 +228,68 @@ class Credentials:
             TokenExpiredError: the refusal, if there is no refresh token to renew by.
             NotPermittedError: the refresh token is not accepted either.
         """
-        if not (self._client_id and self._client_secret and self._refresh_token):
+        if self._sign_in is None:
             raise refused
         with self._one_at_a_time:
             return self._access_token if self._access_token not in {None, token} else self._refresh()
 
     def _refresh(self) -> str:
-        if not (self._client_id and self._client_secret and self._refresh_token):
+        if self._sign_in is None:
             msg = "There is no access token, and no OAuth settings to fetch one by."
             raise ConfigurationError(msg)
-        newest = self._store.newest(self._refresh_token)
+        with self._store.exclusive():
+            tokens = self._exchange(self._sign_in)
+        hide([tokens.access_token, tokens.refresh_token])
+        self._look_at(tokens)
+        self._access_token = tokens.access_token
+        return tokens.access_token
+
+    def _exchange(self, sign_in: SignIn) -> Tokens:
+        """Get new tokens, and keep the one that the next run needs."""
+        configured = sign_in.refresh_token
+        newest = self._store.newest(configured)
         self._store.ensure_writable()
         try:
             with self._shield():
-                tokens = refresh_access_token(self._transport, self._client_id, self._client_secret, newest)
+                tokens = refresh_access_token(self._transport, sign_in.client_id, sign_in.client_secret, newest)
                 if tokens.refresh_token is not None and tokens.refresh_token != newest:
-                    self._store.keep(tokens.refresh_token, self._refresh_token)
+                    self._store.keep(tokens.refresh_token, configured)
+                return tokens
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            origin = "the configuration" if newest == self._refresh_token else str(self._store)
+            origin = "the configuration" if newest == configured else str(self._store)
             msg = (
                 f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {origin} (HTTP "
                 f"{error.status}, code {error.code}). Check the first two; else sign in again and set `refresh_token`. "
                 "A token that was used once is replaced: if the credentials file was lost, that is why."
             )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
-        self._access_token = tokens.access_token
-        return tokens.access_token
+
+    def _look_at(self, tokens: Tokens) -> None:
+        """Note when the tokens end, and what they are not good for.
+
+        Raises:
+            NotPermittedError: the person who signed in did not allow what is needed.
+        """
+        lives, signed_in = _seconds(tokens.expires_in), _seconds(tokens.refresh_token_expires_in)
+        self._expires_at = self._clock() + lives if lives is not None else None
+        if signed_in is not None and signed_in < _WARN_BEFORE_SECONDS:
+            self._logger.warning(
+                "The sign-in at Pinterest ends in %.0f days. Sign in again before that, and set `refresh_token`: "
+                "without one that is valid no run can do anything.", signed_in / 86_400,
+            )  # fmt: skip
+        scopes = set(tokens.scope.replace(",", " ").split()) if isinstance(tokens.scope, str) else set()
+        missing = sorted(_SCOPES - scopes)
+        if scopes and missing:
+            msg = (
+                f"The sign-in at Pinterest lacks the scope {' and '.join(missing)}. Sign in again, with "
+                f"{' and '.join(sorted(_SCOPES))}, and set `refresh_token`."
+            )
+            raise NotPermittedError(msg)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a number of seconds that Pinterest gave, if it is one."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def refresh_access_token(transport: Transport, client_id: str, client_secret: str, refresh_token: str) -> Tokens:

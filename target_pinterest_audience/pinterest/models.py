@@ -55,6 +55,12 @@ class Tokens(msgspec.Struct, frozen=True):
 
     access_token: str
     refresh_token: str | None = None
+    expires_in: Any = None
+    """Seconds that the access token lives: 30 days (fact of the API description 5.23)."""
+    refresh_token_expires_in: Any = None
+    """Seconds that the refresh token lives: 60 days, anew with each exchange; older apps' end for good."""
+    scope: Any = None
+    """The scopes of the access token, with blanks or commas between them."""
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
@@ -114,6 +114,12 @@ class Settings:
     """The settings that say which rows go to which lists: what tells one configuration from another."""
     effects: Mapping[str, Any]
     """The settings that change what rows say; when one changes, people may leave a list for no other reason."""
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """What no log may show."""
+        password = urlsplit(self.ledger_url).password
+        return self.access_token, self.client_secret, self.refresh_token, unquote(password) if password else None
 
     def for_stream(self, stream: str) -> StreamSettings:
         """Return the settings of a stream, by the name that it has after stream maps."""
