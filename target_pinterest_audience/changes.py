@@ -60,9 +60,23 @@ Decisions = dict[int, ListDecisions]
 """List number → what is to be sent to it."""
 
 
+class Absorbed(NamedTuple):
+    """What came of a window."""
+
+    decisions: Decisions
+    all_new: bool
+    """Whether the ledger knew none of its rows, so that the same is likely of the next window."""
+
+
 def absorb(
-    ledger: Ledger, run: int, shorten: Callable[[bytes], bytes], window: Window, overwriting: Collection[int] = ()
-) -> Decisions:
+    ledger: Ledger,
+    run: int,
+    shorten: Callable[[bytes], bytes],
+    window: Window,
+    overwriting: Collection[int] = (),
+    *,
+    expect_new: bool = False,
+) -> Absorbed:
     """Write what events change, within a transaction of the caller, and return what has to be sent for that.
 
     Args:
@@ -71,9 +85,26 @@ def absorb(
         shorten: the keyed digest of an identity.
         window: the events.
         overwriting: the sources whose unchanged rows are marked as seen, too.
+        expect_new: whether it is worth trying to write rows before they are looked up.
     """
-    before = ledger.read_rows(set(window.rows))
     changes = _Changes(window, shorten)
+    if expect_new and _insert_new(ledger, run, window):
+        for index in range(len(window)):
+            changes.note_row(b"", (index,))
+        return Absorbed(changes.write(ledger, expect_new=True), all_new=True)
+    all_new = _compare(ledger, run, window, changes, overwriting)
+    return Absorbed(changes.write(ledger), all_new)
+
+
+def _insert_new(ledger: Ledger, run: int, window: Window) -> bool:
+    """Write the rows of a window if all are new; return whether they were."""
+    says = window.new_rows()
+    return says is not None and ledger.insert_rows(window.origins[0].plan.source, run, says)
+
+
+def _compare(ledger: Ledger, run: int, window: Window, changes: _Changes, overwriting: Collection[int]) -> bool:
+    """Write what rows say now where it differs from before; return whether no row was known."""
+    before = ledger.read_rows(set(window.rows))
     said_now: dict[int, dict[bytes, bytes]] = defaultdict(dict)
     seen: list[bytes] = []
 
@@ -101,7 +132,7 @@ def absorb(
     for source, says_of_rows in said_now.items():
         ledger.write_rows(source, run, says_of_rows)
     ledger.mark_seen(run, seen)
-    return changes.write(ledger)
+    return not before
 
 
 @dataclass(slots=True)
@@ -224,13 +255,15 @@ class _Changes:
             else:
                 self._named.append((tally, number, identity))
 
-    def write(self, ledger: Ledger) -> Decisions:
+    def write(self, ledger: Ledger, *, expect_new: bool = False) -> Decisions:
         """Write the counts of the identities, and return what is to be sent for them."""
         decisions: Decisions = {}
         refused: set[tuple[int, bytes]] = set()
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
-            before = ledger.read_members(number, {*map(member_key, arrivals), *map(member_key, touched)})
+            keys = {*map(member_key, arrivals), *map(member_key, touched)}
+            inserted = expect_new and not touched and ledger.insert_members(number, keys)
+            before = {} if inserted else ledger.read_members(number, keys)
             after: dict[bytes, Count] = {}
             decided = decisions[number] = ListDecisions()
             self._decide_arrivals(arrivals, before, after, decided)
@@ -249,7 +282,8 @@ class _Changes:
                     decided.additions[identity] = entry.line
                 elif operation is Operation.REMOVE:
                     decided.removals[identity] = Removal(entry.cause, entry.line)
-            ledger.write_members(number, after)
+            if not inserted:
+                ledger.write_members(number, after)
             if members:
                 ledger.catalogue.change_members(number, members)
         self._count_named(decisions, refused)

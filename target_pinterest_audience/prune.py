@@ -134,7 +134,7 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
     for each in chosen:
         for page in each.pages(ledger):
             # Run 0: rows that stay for the sake of another list have not been seen by this.
-            decisions = absorb(ledger, 0, book.digester.shorten, page)
+            decisions, _ = absorb(ledger, 0, book.digester.shorten, page)
             note_decisions(ledger, decisions)
             leaving.update(count_derived(decisions))
     for number, count in leaving.items():

@@ -50,6 +50,7 @@ class Reconciler:
     overwriting: set[int] = field(default_factory=set)
     _window: Window = field(default_factory=Window)
     _since: float = 0.0
+    _expect_new: bool = True
 
     def put(self, row: bytes, event: Event, origin: Origin) -> None:
         """Take in an event of a row.
@@ -101,7 +102,9 @@ class Reconciler:
         if not len(self._window):
             return
         with self.ledger.transaction():
-            decisions = absorb(self.ledger, self.run, self.shorten, self._window, self.overwriting)
+            decisions, self._expect_new = absorb(
+                self.ledger, self.run, self.shorten, self._window, self.overwriting, expect_new=self._expect_new
+            )
             for number, count in self.ceilings.check(decisions).items():
                 self.ledger.catalogue.add_derived(number, count)
             outgoing = note_decisions(self.ledger, decisions)

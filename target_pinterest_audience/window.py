@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from target_pinterest_audience.membership import Event, Kind, Named, Plan, decode_says
 
@@ -84,6 +84,14 @@ class Window:
         origin = self.origins[index]
         named = tuple(Named(s.list_number, s.slot, s.identity) for s in decode_says(self.wholes[index] or b""))
         return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index])
+
+    def new_rows(self) -> dict[bytes, bytes] | None:
+        """Return what the rows say, supposed that they are new; None if that is not all that there is to them."""
+        says = dict(zip(self.rows, self.wholes, strict=True))
+        several_sources = any(origin.plan.source != self.origins[0].plan.source for origin in self.origins)
+        if len(says) < len(self) or several_sources or not all(self.wholes):
+            return None
+        return cast("dict[bytes, bytes]", says)
 
     def repeated(self) -> dict[bytes, list[int]]:
         """Return the rows that have several events, and the indices of those."""

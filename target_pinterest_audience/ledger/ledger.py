@@ -62,6 +62,14 @@ class Ledger(ABC):
     def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
         """Replace what rows say, and note that a run saw them if none since did; one that says nothing is forgotten."""
 
+    def insert_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002 - declined
+        """Write rows without looking them up before, where that is quicker; each says something.
+
+        Returns:
+            Whether they are written. False if a row is known already, or if it is not quicker; nothing is written then.
+        """
+        return False
+
     @abstractmethod
     def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
         """Note that a run saw rows; those that the ledger does not know are passed over."""
@@ -89,6 +97,10 @@ class Ledger(ABC):
     @abstractmethod
     def write_members(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """Replace the counts of identities; one that no row names is forgotten."""
+
+    def insert_members(self, list_number: int, identities: Collection[bytes]) -> bool:  # noqa: ARG002 - declined
+        """Count identities as named by one row each, likewise without looking them up; see `insert_rows`."""
+        return False
 
     # What Pinterest has not accepted yet
 

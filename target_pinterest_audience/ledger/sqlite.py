@@ -163,6 +163,14 @@ class SqliteLedger(Ledger):
                 "DELETE FROM row_says WHERE row_key = ?", ((row,) for row in in_order if not says[row])
             )
 
+    def insert_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> bool:
+        """See `Ledger.insert_rows`."""
+        return self._insert_new(
+            "INSERT INTO row_says (row_key, source, seen, says) VALUES {values}",
+            ((row, source, run, says[row]) for row in sorted(says)),
+            "DELETE FROM row_says WHERE row_key = ?",
+        )
+
     def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
         """See `Ledger.mark_seen`."""
         for _ in self._look_up("UPDATE row_says SET seen = ? WHERE row_key IN ({keys})", rows, run):
@@ -205,9 +213,45 @@ class SqliteLedger(Ledger):
                 ((list_number, identity) for identity in in_order if counts[identity] == NOBODY),
             )
 
+    def insert_members(self, list_number: int, identities: Collection[bytes]) -> bool:
+        """See `Ledger.insert_members`."""
+        return self._insert_new(
+            "INSERT INTO members (identity, list, contributors, refusers) VALUES {values}",
+            ((identity, list_number, 1, 0) for identity in sorted(identities)),
+            "DELETE FROM members WHERE identity = ? AND list = ?",
+        )
+
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._told():
             return self._connection.execute(statement, parameters).fetchall()
+
+    def _insert_new(self, statement: str, rows: Iterator[tuple[Any, ...]], undo: str) -> bool:
+        """Insert rows if none of their keys is there; see `_insert`.
+
+        Not with a savepoint, which would copy every page that is changed.
+
+        Args:
+            statement: fails if a key is there.
+            rows: in the order of the table.
+            undo: deletes a row, by as many of its first columns as it has marks.
+        """
+        inserted: list[tuple[Any, ...]] = []
+        columns = undo.count("?")
+
+        def noted() -> Iterator[tuple[Any, ...]]:
+            for row in rows:
+                inserted.append(row[:columns])
+                yield row
+
+        with self._told():
+            try:
+                self._insert(statement, noted())
+            except sqlite3.IntegrityError:
+                # The statement that failed has inserted nothing.
+                whole = (len(inserted) - 1) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+                self._connection.executemany(undo, inserted[:whole])
+                return False
+        return True
 
     def _insert(self, statement: str, rows: Iterator[tuple[Any, ...]]) -> None:
         """Insert rows, many with one statement: measured, a third faster than one by one.

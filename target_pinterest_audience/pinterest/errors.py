@@ -30,6 +30,10 @@ class OutcomeUnclearError(UnavailableError):
     """Look before trying again: a request that creates something may or may not have been carried out."""
 
 
+class UntrustedError(PinterestError):
+    """Look at the network: whoever answered could not prove to be Pinterest, and no retry changes that."""
+
+
 class RateLimitedError(PinterestError):
     """Wait.
 

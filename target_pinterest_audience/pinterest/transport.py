@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
 from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success
-from target_pinterest_audience.pinterest.errors import RateLimitedError, UnavailableError
+from target_pinterest_audience.pinterest.errors import RateLimitedError, UnavailableError, UntrustedError
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
@@ -117,7 +118,14 @@ class Transport:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            surely_not_sent = isinstance(error, requests.ConnectTimeout) or _never_connected(error)
+            if _has_reason(error, ssl.SSLCertVerificationError):
+                msg = (
+                    f"The certificate of {urlsplit(self._api_url).netloc} is not trusted, so nothing was sent. If a "
+                    "proxy or a private authority issues certificates here, name a file with its own in "
+                    "REQUESTS_CA_BUNDLE."
+                )
+                raise UntrustedError(msg) from None
+            surely_not_sent = isinstance(error, requests.ConnectTimeout) or _has_reason(error, NewConnectionError)
             kind = UnavailableError if surely_not_sent else no_success(request)
             msg = (
                 f"No answer from {urlsplit(self._api_url).netloc} to {request} ({type(error).__name__}). If `api_url` "
@@ -137,6 +145,7 @@ class Transport:
         self._logger.warning("%s Waiting %.1f s before the next attempt.", details["exception"], details["wait"])
 
 
-def _never_connected(error: requests.RequestException) -> bool:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError)
+def _has_reason(error: BaseException, kind: type[BaseException]) -> bool:
+    """Tell whether an error of one kind is why another was raised, as urllib3 and requests wrap them."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    return isinstance(error, kind) or (isinstance(reason, BaseException) and _has_reason(reason, kind))

@@ -135,6 +135,39 @@ class TestMembers:
         assert ledger.read_members(1, list(counts)) == {}
 
 
+class TestInserting:
+    def test_rows_that_are_all_new_may_be_written_at_once(self, ledger: Ledger) -> None:
+        says = {key(number): b"says %d" % number for number in range(MANY)}
+        with ledger.transaction():
+            written = ledger.insert_rows(1, 1, says)
+        assert ledger.read_rows(says.keys()) == (says if written else {})
+
+    @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
+    def test_with_one_row_that_is_known_nothing_is_written(self, ledger: Ledger, known: int) -> None:
+        keys = sorted(key(number) for number in range(400))
+        write(ledger, {keys[known]: b"known", b"other": b"stays"})
+        with ledger.transaction():
+            assert not ledger.insert_rows(1, 1, dict.fromkeys(keys, b"new"))
+        assert ledger.read_rows([*keys, b"other"]) == {keys[known]: b"known", b"other": b"stays"}
+
+    def test_members_that_are_all_new_may_be_counted_at_once(self, ledger: Ledger) -> None:
+        keys = [key(number) for number in range(MANY)]
+        with ledger.transaction():
+            written = ledger.insert_members(1, keys)
+        assert ledger.read_members(1, keys) == (dict.fromkeys(keys, Count(1, 0)) if written else {})
+        assert ledger.read_members(2, keys) == {}
+
+    @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
+    def test_with_one_member_that_is_known_nothing_is_counted(self, ledger: Ledger, known: int) -> None:
+        keys = sorted(key(number) for number in range(400))
+        with ledger.transaction():
+            ledger.write_members(1, {keys[known]: Count(2, 1)})
+            ledger.write_members(2, {keys[known]: Count(3, 0)})
+            assert not ledger.insert_members(1, keys)
+        assert ledger.read_members(1, keys) == {keys[known]: Count(2, 1)}
+        assert ledger.read_members(2, keys) == {keys[known]: Count(3, 0)}
+
+
 class TestUnsettled:
     def test_notes_come_back_the_oldest_first_until_they_are_settled(self, ledger: Ledger) -> None:
         with ledger.transaction():
