@@ -20,6 +20,7 @@ from target_pinterest_audience.pinterest import Operation
 _DIGEST_BYTES: Final = frozenset({16, 20, 32})
 _DIGEST_DIGITS: Final = frozenset(2 * size for size in _DIGEST_BYTES)
 _KEY_BYTES: Final = min(_DIGEST_BYTES)
+_LONGEST_DIGEST: Final = max(_DIGEST_BYTES)
 _FILL: Final = b"\0"
 
 
@@ -35,6 +36,20 @@ def pack_identity(identity: str) -> bytes:
             return packed
     packed = _FILL + identity.encode()
     return packed + _FILL if len(packed) in _DIGEST_BYTES else packed
+
+
+def pack_column(identities: Sequence[str | None]) -> list[bytes]:
+    """Return `pack_identity` of many identities, empty bytes where there is none."""
+    text = "".join(identity or "" for identity in identities)
+    digits = 2 * _LONGEST_DIGEST
+    if len(text) == digits * len(identities) and {digits} == set(map(len, filter(None, identities))):
+        try:
+            packed = bytes.fromhex(text)
+        except ValueError:
+            packed = b""
+        if packed.hex() == text:
+            return [packed[start : start + _LONGEST_DIGEST] for start in range(0, len(packed), _LONGEST_DIGEST)]
+    return [pack_identity(identity) if identity is not None else b"" for identity in identities]
 
 
 def unpack_identity(packed: bytes) -> str:
@@ -93,14 +108,15 @@ def encode_says(says: Collection[Statement]) -> bytes:
     return _encode(tuple(says)) if says else b""
 
 
-def contributions_encoder(slots: Sequence[tuple[int, int]]) -> Callable[[Sequence[str | None]], bytes]:
-    """Return what encodes the statements of rows that do nothing but contribute.
+def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[str | None]]) -> list[bytes]:
+    """Return the encoded statements of rows that do nothing but contribute.
 
     Args:
         slots: list and slot of each identity column, in their order.
+        columns: what the rows name in each column, None where they name nobody.
 
     Returns:
-        A function from the identities in the columns, None where there is none, to what `encode_says` returns.
+        For each row what `encode_says` returns.
     """
 
     @functools.cache
@@ -109,16 +125,13 @@ def contributions_encoder(slots: Sequence[tuple[int, int]]) -> Callable[[Sequenc
 
     # A list of zeros is as long as its own head and a byte for each.
     heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
-
-    def encode(named: Sequence[str | None]) -> bytes:
-        said = []
-        for slot, identity in zip(slots, named, strict=True):
-            if identity is not None:
-                packed = pack_identity(identity)
-                said.append(head(slot, len(packed)) + packed)
-        return heads[len(said)] + b"".join(said)
-
-    return encode
+    said = [
+        [head(slot, len(packed)) + packed if packed else b"" for packed in pack_column(column)]
+        for slot, column in zip(slots, columns, strict=True)
+    ]
+    if len(said) == 1:
+        return [heads[1] + only if only else b"" for only in said[0]]
+    return [heads[sum(map(bool, row))] + b"".join(row) for row in zip(*said, strict=True)]
 
 
 def statements(encoded: bytes) -> list[Statement]:

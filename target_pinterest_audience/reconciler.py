@@ -50,7 +50,7 @@ class Reconciler:
     overwriting: set[int] = field(default_factory=set)
     _window: Window = field(default_factory=Window)
     _since: float = 0.0
-    _expect_new: bool = True
+    _expect_new: bool = False
 
     def put(self, row: bytes, event: Event, origin: Origin) -> None:
         """Take in an event of a row.

@@ -46,7 +46,7 @@ class RejectsFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, _MODE)
-            os.fchmod(self._descriptor, _MODE)
+            path.chmod(_MODE)
         except OSError as error:
             msg = f"The file that `rejects_path` names cannot be written ({error.strerror})."
             raise ConfigurationError(msg) from None

@@ -18,7 +18,7 @@ from target_pinterest_audience.membership import (
     Kind,
     Named,
     Plan,
-    contributions_encoder,
+    encode_contributions,
     pack_identity,
     unpack_identity,
 )
@@ -199,8 +199,8 @@ class LedgerWriter:
         _count_rows(self.readings, len(rows))
         if rows.kind in CONTRIBUTING:
             columns = sorted(self.targets, key=lambda column: self.targets[column])
-            encode = contributions_encoder([self.targets[column] for column in columns])
-            wholes = list(map(encode, zip(*(rows.named[column] for column in columns), strict=True)))
+            slots = [self.targets[column] for column in columns]
+            wholes = encode_contributions(slots, [rows.named[column] for column in columns])
             origin = Origin(rows.kind, self.plan, self.shape.tally)
             self.reconciler.put_wholes(digests, wholes, range(rows.line, rows.line + len(rows)), origin)
             return

@@ -17,7 +17,6 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.pinterest import Credentials, Operation, Patience, PinterestClient, SignIn, Transport
-from target_pinterest_audience.pinterest.credentials import CredentialsFile
 from target_pinterest_audience.pinterest.errors import (
     NotFoundError,
     NotPermittedError,
@@ -29,6 +28,7 @@ from target_pinterest_audience.pinterest.errors import (
 )
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.pinterest.waiting import seconds_to_wait
 from tests.conftest import ACCOUNT, TOKEN, Clock
 

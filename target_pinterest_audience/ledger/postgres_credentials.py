@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.postgres_connection import (
     make_schema,
     table_exists,
 )
-from target_pinterest_audience.pinterest.credentials import origin_of
+from target_pinterest_audience.pinterest.token_store import origin_of
 
 _TABLE: Final = f"{SCHEMA}.credentials"
 

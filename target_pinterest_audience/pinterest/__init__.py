@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.credentials import Credentials, CredentialsFile, SignIn, TokenStore
+from target_pinterest_audience.pinterest.credentials import Credentials, SignIn
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation
 from target_pinterest_audience.pinterest.patience import Patience
+from target_pinterest_audience.pinterest.token_store import CredentialsFile, TokenStore
 from target_pinterest_audience.pinterest.transport import Transport
 
 __all__ = [

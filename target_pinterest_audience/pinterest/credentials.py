@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import logging
-import os
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-import msgspec
-from filelock import FileLock, Timeout
 from requests.auth import HTTPBasicAuth
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest.answers import UNREADABLE
 from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
     RefusedError,
@@ -28,135 +20,14 @@ from target_pinterest_audience.pinterest.errors import (
 )
 from target_pinterest_audience.pinterest.models import Tokens
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.token_store import TokenStore
 from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.redaction import hide
 
-_LOCK_SECONDS: Final = 300.0
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
 _WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
 _SCOPES: Final = frozenset({"ads:read", "ads:write"})
 """What customer lists and audiences need (API description 5.23)."""
-
-
-class StoredTokens(msgspec.Struct, frozen=True):
-    """What the credentials file holds, for any number of sign-ins."""
-
-    refresh_tokens: dict[str, str]
-    """The digest of a refresh token in somebody's configuration → its newest descendant."""
-
-
-class TokenStore(Protocol):
-    """Where the newest refresh tokens are kept between runs. Every method raises a ConfigurationError if it cannot."""
-
-    def newest(self, configured: str) -> str:
-        """Return the newest descendant of a configured refresh token: the token itself if it has none."""
-        ...
-
-    def keep(self, refresh_token: str, configured: str) -> None:
-        """Keep the newest descendant of a configured token."""
-        ...
-
-    def ensure_writable(self) -> None:
-        """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once."""
-        ...
-
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Let other processes that want to exchange a token wait while the block runs."""
-        ...
-
-
-class CredentialsFile:
-    """Keeps the newest refresh tokens: configurations still hold the ones that Pinterest has replaced."""
-
-    def __init__(self, path: Path) -> None:
-        """Name the file; it is created when there is something to keep."""
-        self._path = path
-
-    def __str__(self) -> str:
-        """Name the file."""
-        return f"the credentials file {self._path}"
-
-    def newest(self, configured: str) -> str:
-        """Return the newest descendant of a configured refresh token: the token itself if it has none.
-
-        A person who signs in anew puts a new token into the configuration, which has none yet.
-
-        Raises:
-            ConfigurationError: the file is there and cannot be read.
-        """
-        return self._read().get(origin_of(configured), configured)
-
-    def keep(self, refresh_token: str, configured: str) -> None:
-        """Write the newest descendant of a configured token, atomically and readable by the owner only.
-
-        Raises:
-            ConfigurationError: the file cannot be read or written.
-        """
-        self._write({**self._read(), origin_of(configured): refresh_token})
-
-    def ensure_writable(self) -> None:
-        """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
-
-        Raises:
-            ConfigurationError: a file cannot be written there.
-        """
-        self._write_beside(b"").unlink()
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Let other processes that want to exchange a token wait while the block runs.
-
-        Raises:
-            ConfigurationError: a file cannot be locked there, or somebody has it for minutes.
-        """
-        path = self._path.with_name(f".{self._path.name}.lock")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path, mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
-            lock.acquire(poll_interval=0.2)
-        # NotImplementedError is how filelock says that a file system has no locks.
-        except (OSError, NotImplementedError) as error:
-            reason = "another process keeps it locked" if isinstance(error, Timeout) else type(error).__name__
-            msg = f"The credentials file {self._path} cannot be locked ({reason}). Set `credentials_file` elsewhere."
-            raise ConfigurationError(msg) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _read(self) -> dict[str, str]:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=StoredTokens).refresh_tokens
-        except FileNotFoundError:
-            return {}
-        except (OSError, *UNREADABLE):
-            msg = f"The credentials file {self._path} cannot be read. Repair it, or delete it and sign in again."
-            raise ConfigurationError(msg) from None
-
-    def _write(self, refresh_tokens: dict[str, str]) -> None:
-        self._write_beside(msgspec.json.encode(StoredTokens(refresh_tokens))).replace(self._path)
-
-    def _write_beside(self, content: bytes) -> Path:
-        """Write a file in the same folder, which can then take the place of the other at one stroke."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # mkstemp makes files that only their owner can read.
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            return Path(temporary)
-        except OSError as error:
-            msg = (
-                f"The credentials file {self._path} cannot be written ({error.strerror}), and without it the next run "
-                "could not sign in. Set `credentials_file` to a place that can be written."
-            )
-            raise ConfigurationError(msg) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +173,3 @@ def refresh_access_token(transport: Transport, client_id: str, client_secret: st
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "continuous_refresh": "true"}
     request = Request("POST", "/oauth/token", form=form, personal=True)
     return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens)
-
-
-def origin_of(token: str) -> str:
-    """Return what the newest descendant of a configured refresh token is kept under."""
-    return hashlib.sha256(token.encode()).hexdigest()

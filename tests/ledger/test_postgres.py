@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -291,6 +292,21 @@ class TestCredentials:
         assert LedgerCredentials(url).newest("other") == "of another"
         assert credentials.newest("unknown") == "unknown"
         assert "configured" not in database.execute("SELECT * FROM target_pinterest_audience.credentials")
+
+    def test_processes_that_exchange_a_token_take_turns(self, url: str) -> None:
+        order: list[str] = []
+
+        def exchange() -> None:
+            with LedgerCredentials(url).exclusive():
+                order.append("second")
+
+        other = threading.Thread(target=exchange)
+        with LedgerCredentials(url).exclusive():
+            other.start()
+            time.sleep(0.3)
+            order.append("first")
+        other.join()
+        assert order == ["first", "second"]
 
     def test_whether_a_token_can_be_kept_is_tried_without_keeping_one(self, url: str, database: Database) -> None:
         LedgerCredentials(url).ensure_writable()

@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from target_pinterest_audience.membership import (
+    Stance,
+    Statement,
+    encode_contributions,
+    encode_says,
+    pack_column,
+    pack_identity,
+)
 from tests.membership.model import ANSWERS, CONSENT, LISTS, NO, Member, email, idfa, lr_id, member, value
 from tests.membership.world import Change, Columns, Entry, Mark, Way, World, change
 from tests.messages import sha256
@@ -309,3 +317,29 @@ def test_a_death_at_any_instant_leaves_nobody_behind_though_the_source_shows_onl
         assert world.run()
         assert world.pinterest.everybody() == {on("email", 6), on("email", 7)}
     assert 10 < deaths < 199
+
+
+@given(
+    columns=st.lists(
+        st.lists(
+            st.sampled_from([sha256("a"), sha256("b"), sha256("c").upper(), "f" * 40, "0" * 32, "XY1", " " * 64, None]),
+            min_size=3, max_size=3,
+        ),
+        min_size=1, max_size=3,
+    )
+)  # fmt: skip
+def test_rows_are_encoded_together_as_they_are_one_by_one(columns: list[list[str | None]]) -> None:
+    slots = [(1 + at // 2, 300 + at) for at in range(len(columns))]
+    one_by_one = [
+        encode_says(
+            [
+                Statement(*slot, Stance.CONTRIBUTES, pack_identity(identity))
+                for slot, identity in zip(slots, row, strict=True)
+                if identity is not None
+            ]
+        )
+        for row in zip(*columns, strict=True)
+    ]
+    assert encode_contributions(slots, columns) == one_by_one
+    packed = [pack_identity(identity) if identity else b"" for identity in columns[0]]
+    assert pack_column(columns[0]) == packed
