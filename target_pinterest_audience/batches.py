@@ -54,6 +54,8 @@ class PendingIdentities:
         self._max_identities = max_identities
         self._max_bytes = max_bytes
         self._heaps = {operation: _Waiting() for operation in Operation}
+        self.in_flight: list[int] = []
+        """The first lines of the batches that were taken out, until whoever took them removes them."""
 
     def put(self, operation: Operation, identity: str, line: int) -> bool:
         """Let an identity wait.
@@ -70,17 +72,17 @@ class PendingIdentities:
         if identity in heap.identities:
             return True
         replaces = identity in other.identities
+        # The STATE that covers a replaced line also waits for the line that replaces it.
+        first = line if not replaces or other.first_line is None else min(line, other.first_line)
+        # Lines first and removals last: a signal may end the run between any two of these.
+        heap.first_line = first if heap.first_line is None else min(heap.first_line, first)
+        heap.identities[identity] = line
+        heap.size += _size((identity,))
         if replaces:
             del other.identities[identity]
             other.size -= _size((identity,))
-            heap.identities[identity] = line
-            # The STATE that covers the replaced line also waits for the line that replaces it.
-            line = min(line, other.first_line) if other.first_line is not None else line
             if not other.identities:
                 other.first_line = None
-        heap.identities.setdefault(identity, line)
-        heap.size += _size((identity,))
-        heap.first_line = line if heap.first_line is None else min(heap.first_line, line)
         return replaces
 
     def put_many(self, operation: Operation, identities: Sequence[str], lines: Sequence[int]) -> tuple[int, int]:
@@ -103,9 +105,9 @@ class PendingIdentities:
             and size < self._max_bytes
             and not (new.keys() & heap.identities or new.keys() & other.identities)
         ):
+            heap.first_line = lines[0] if heap.first_line is None else min(heap.first_line, lines[0])
             heap.identities.update(new)
             heap.size = size
-            heap.first_line = lines[0] if heap.first_line is None else min(heap.first_line, lines[0])
             return len(some), 0
         again = 0
         for place, identity in enumerate(some):
@@ -149,8 +151,11 @@ class PendingIdentities:
         if kept:
             rest.size = _size(tuple(rest.identities))
             rest.first_line = line
+        batch = Batch(operation, tuple(heap.identities), tuple(heap.identities.values()), line)
+        # Before it leaves the heap: a signal may end the run in between.
+        self.in_flight.append(line)
         self._heaps[operation] = rest
-        return Batch(operation, tuple(heap.identities), tuple(heap.identities.values()), line)
+        return batch
 
 
 def _size(identities: Sequence[str]) -> int:

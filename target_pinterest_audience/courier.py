@@ -43,6 +43,8 @@ class Courier:
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._stopped = threading.Event()
+        self._hearing = False
+        """Whether an answer is about to be passed on; one may be lost if a signal ends that."""
 
     def hand_over(self, batch: Batch) -> None:
         """Let a batch be written; wait until there is room for it.
@@ -79,22 +81,26 @@ class Courier:
         self._tasks.put(None)
         if self._thread is not None:
             self._thread.join(seconds)
-        # Whoever stops the courier early knows why; what else went wrong is no news then.
-        with contextlib.suppress(BaseException):
-            self.hear()
+        if not self._hearing:
+            # Whoever stops the courier early knows why; what else went wrong is no news then.
+            with contextlib.suppress(BaseException):
+                self.hear()
 
     def _hear_one(self, seconds: float) -> bool:
         """Wait for one batch; return whether it was accepted in time."""
         if self._failure is not None:
             raise self._failure
+        self._hearing = True
         try:
             answer = self._answers.get(timeout=seconds) if seconds else self._answers.get_nowait()
         except queue.Empty:
+            self._hearing = False
             return False
         if isinstance(answer, BaseException):
             self._failure = answer
             raise answer
         self._accepted(self._waiting.popleft(), answer)
+        self._hearing = False
         return True
 
     def _work(self) -> None:

@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
@@ -43,13 +43,11 @@ class _Destination:
     pending: PendingIdentities
     writer: CustomerListWriter
     courier: Courier | None = None
-    in_flight: list[int] = field(default_factory=list)
-    """The first lines of the batches that were taken out and are not accepted yet; a failed one stays for good."""
 
     @property
     def first_lines(self) -> list[int]:
-        """The lines that the batches begin with that are not accepted yet."""
-        return self.in_flight + self.pending.first_lines
+        """The lines that the batches begin with that are not accepted yet; a failed one stays for good."""
+        return self.pending.in_flight + self.pending.first_lines
 
 
 class Delivery:
@@ -200,6 +198,7 @@ class Delivery:
         for destination in self._destinations.values():
             if destination.courier is not None:
                 destination.courier.stop(max(0.0, deadline - time.monotonic()))
+        self._client.close()
 
     def finish(self) -> None:
         """Send all that waits, then see to the audiences.
@@ -227,7 +226,6 @@ class Delivery:
             yield destination.writer.summary()
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
-        destination.in_flight.append(batch.first_line)
         writer = destination.writer
         if writer.customer_list is None:
             # What comes next depends on whether there is a list then.
@@ -245,7 +243,7 @@ class Delivery:
     def _note_accepted(self, destination: _Destination, batch: Batch, refused: list[int]) -> None:
         if refused and self.refused is not None:
             self.refused(destination.writer.plan.reference, batch, refused)
-        destination.in_flight.remove(batch.first_line)
+        destination.pending.in_flight.remove(batch.first_line)
         if self.accepted is not None:
             writer = destination.writer
             self.accepted(writer.plan.reference, writer.list_id, batch)

@@ -213,11 +213,18 @@ class CustomerListSink(RecordSink):
         self._writer.write_block(RowBlock(kind, block, named, block.line))
 
     def _reject(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
-        """Tell of a rejected value; see `rows.Rejected`."""
+        """Tell of a rejected value; see `rows.Rejected`.
+
+        Raises:
+            RejectedError: `bad_records` says that one is enough.
+        """
         row = None
         if self._writer is not None and all(record.get(name) is not None for name in self.key_properties):
             row = self._writer.row_digest(record)
-        self._tell_reject(column, self.columns[column].name, reason, line, row.hex() if row is not None else None)
+        kind = self.columns[column].name
+        self._write_reject(column, kind, reason, line, row.hex() if row is not None else None)
+        if self._fails:
+            raise self._failure(column, reason, line)
 
     def note_refused(self, reference: ListReference, operation: Operation, line: int) -> bool:
         """See `sync.RowOwner.note_refused`."""
@@ -227,23 +234,20 @@ class CustomerListSink(RecordSink):
         column = " or ".join(columns)
         types = " or ".join(dict.fromkeys(self.columns[each].name for each in columns))
         self._tally.reject_late(column, line, was_added=operation is Operation.ADD)
-        self._tell_reject(column, types, Remark.REFUSED_BY_PINTEREST, line, row=None)
+        self._write_reject(column, types, Remark.REFUSED_BY_PINTEREST, line, row=None)
+        if self._fails:
+            self._sync.fail_later(self._failure(column, Remark.REFUSED_BY_PINTEREST, line))
         return True
 
-    def _tell_reject(self, column: str, types: str, reason: Remark, line: int, row: str | None) -> None:
-        """Write a reject down, and end the run if one is enough.
-
-        Raises:
-            RejectedError: `bad_records` says so.
-        """
+    def _write_reject(self, column: str, types: str, reason: Remark, line: int, row: str | None) -> None:
         if self._rejects is not None:
             self._rejects.write(Reject(self.stream_name, line, column, types, reason.value, row))
-        if self._fails:
-            msg = (
-                f"Line {line} of the stream, stream {self.stream_name}, column {column}: {reason.value}. `bad_records: "
-                "fail` ends the run here; what came before is delivered. Correct the row at its source."
-            )
-            raise RejectedError(msg)
+
+    def _failure(self, column: str, reason: Remark, line: int) -> RejectedError:
+        return RejectedError(
+            f"Line {line} of the stream, stream {self.stream_name}, column {column}: {reason.value}. `bad_records: "
+            "fail` ends the run here; what came before is delivered. Correct the row at its source."
+        )
 
     def _read(self, record: dict[str, Any], *, deleted: bool) -> tuple[Kind, Remark | None]:
         """Return what a record says of its row, and why it is bad if it is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.errors import ConfigurationError, TargetError
 from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.provenance import Provenance
@@ -74,6 +74,7 @@ class Sync:
         self._streams: set[str] = set()
         self._incremental: set[str] = set()
         self._provenance: Provenance[RowOwner] = Provenance()
+        self._failure: TargetError | None = None
 
     def append(self, shape: StreamShape) -> RowWriter:
         """Make ready for a stream whose identities are all sent.
@@ -130,6 +131,14 @@ class Sync:
         """
         self._provenance.note(line, count, owner)
 
+    def fail_later(self, error: TargetError) -> None:
+        """End the run with an error as soon as nothing is half done; the first one counts."""
+        self._failure = self._failure or error
+
+    def _fail(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
     def hold_state(self, value: Any, line: int) -> None:  # noqa: ANN401 - any JSON value
         """Take a STATE in; it leaves as soon as everything before it was accepted.
 
@@ -152,6 +161,7 @@ class Sync:
         if self._upserts is not None:
             self._upserts.tick()
             self._release()
+        self._fail()
         line = self._gate.overdue(STATE_PATIENCE_SECONDS)
         if line is not None:
             self.flush(before_line=line)
@@ -166,7 +176,8 @@ class Sync:
         Raises:
             TargetError: the ledger fails, or a batch could not be delivered.
         """
-        if self._upserts is not None:
+        window = self._window
+        if self._upserts is not None and (before_line is None or (window is not None and window[0] < before_line)):
             self._upserts.flush()
         self._delivery.flush(before_line)
         self._release()
@@ -178,6 +189,7 @@ class Sync:
             TargetError: a batch could not be delivered, or an audience not be asked for.
         """
         self.flush()
+        self._fail()
         self._delivery.finish()
 
     def finish(self) -> None:

@@ -16,7 +16,7 @@ from target_pinterest_audience.pinterest.errors import RefusedError, Unavailable
 
 
 def batch(size: int) -> Batch:
-    return Batch(Operation.ADD, tuple(str(n) for n in range(size)), tuple(range(size)), 0)
+    return Batch(Operation.ADD, tuple(str(n) for n in range(size)), tuple(range(1, size + 1)), 1)
 
 
 class Pinterest:
@@ -75,6 +75,26 @@ def test_a_size_that_fits_and_bad_rows_at_once() -> None:
     for _ in range(2):
         assert halving.deliver(batch(1000)) == [77]
     assert len(pinterest.members) == 2 * 999
+
+
+def test_the_size_that_fits_shrinks_only_by_refusals() -> None:
+    pinterest = Pinterest(lambda sent: len(sent.identities) > 600)
+    halving = Halving(pinterest.send)
+    for size in (1000, 750, 1000, 251, 130, 90, 60, 40, 30):
+        assert halving.deliver(batch(size)) == []
+    assert halving.fits == 500
+
+
+def test_who_was_refused_before_is_no_fault_of_the_whole() -> None:
+    def left(size: int, resent: int) -> Batch:
+        fresh = batch(size)
+        return Batch(fresh.operation, fresh.identities, (0,) * resent + fresh.lines[resent:], 0)
+
+    pinterest = Pinterest(lambda sent: any(int(identity) < 12 for identity in sent.identities))
+    assert Halving(pinterest.send).deliver(left(12, resent=12)) == list(range(12))
+    assert Halving(pinterest.send).deliver(left(1000, resent=12)) == list(range(12))
+    with pytest.raises(RefusedError):
+        Halving(Pinterest(lambda _: True).send).deliver(left(500, resent=500))
 
 
 def test_what_is_no_fault_of_the_batch_is_not_searched_for_in_it() -> None:

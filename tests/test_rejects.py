@@ -59,17 +59,18 @@ def test_a_poisoned_row_among_the_first_does_not_keep_the_list_from_being_made(
 
 
 def test_who_was_refused_is_tried_again_with_the_next_run(emulator: Emulator, run_target: Target, sent: Sent) -> None:
-    poisoned = sha256(address(1))
-    stream = [schema("email"), *people(range(8))]
-    emulator.backend.inject(Fault(record_pattern=poisoned, status=400, times=None))
+    poisoned = {sha256(address(1)), sha256(address(5))}
+    stream = [schema("email"), *people(range(8)), state(1)]
+    emulator.backend.inject(Fault(record_pattern="|".join(poisoned), status=400, times=None))
     for _ in range(2):
         run = run_target(stream, load_method="upsert")
         assert run.code == 0, run.stderr
-        assert "refused by Pinterest: 1" in run.stderr
+        assert run.states == [state(1)["value"]]
+        assert "refused by Pinterest: 2" in run.stderr
     emulator.backend.clear_faults()
     sent()
     assert run_target(stream, load_method="upsert").code == 0
-    assert [write.identities for write in sent()] == [{poisoned}]
+    assert [write.identities for write in sent()] == [poisoned]
     assert run_target(stream, load_method="upsert").code == 0
     assert sent() == []
     assert members(emulator) == digests(range(8))
@@ -137,6 +138,24 @@ def test_bad_records_fail_ends_the_run_at_the_first(emulator: Emulator, run_targ
     assert "Line 11 of the stream, stream customers, column email: not an e-mail address" in run.stderr
     assert run.states == [state(1)["value"]]
     assert members(emulator) == digests(range(8))
+
+
+def test_bad_records_fail_holds_for_those_whom_pinterest_refuses_and_no_state_is_early(
+    emulator: Emulator, run_target: Target
+) -> None:
+    emulator.backend.create_list("a")
+    emulator.backend.inject(Fault(record_pattern=sha256(address(3)), status=400, times=None))
+    streams = [schema("email", stream="a"), schema("email", stream="b")]
+    rows = [*people(range(100, 120), "a"), state(1), *people(range(8), "b"), state(2)]
+    for load_method in ("append-only", "upsert"):
+        run = run_target(
+            [*streams, *rows], bad_records="fail", load_method=load_method, batch_size_rows=8,
+            streams={name: {"customer_list_name": f"{name} {load_method}"} for name in "ab"},
+        )  # fmt: skip
+        assert run.code == 5
+        assert "refused by Pinterest" in run.stderr
+        assert members(emulator, f"a {load_method}") == digests(range(100, 120))
+        assert members(emulator, f"b {load_method}") == digests(range(8)) - {sha256(address(3))}
 
 
 def test_too_many_rejects_fail_the_run_after_the_good_rows(emulator: Emulator, run_target: Target, sent: Sent) -> None:

@@ -65,8 +65,8 @@ def test_a_list_of_former_settings_may_be_another_streams_today(emulator: Emulat
 
 
 def test_who_was_never_sent_since_their_list_was_not_made_is_sent_later(emulator: Emulator, run_target: Target) -> None:
-    emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=400, times=1))
-    assert run_target([GONE, *people([1])], customer_list_name="L").code == 5
+    emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=403, times=1))
+    assert run_target([GONE, *people([1])], customer_list_name="L").code == 3
     assert run_target([GONE, *people([1])], customer_list_name="M").code == 0
     assert run_target([GONE, *people([1, 2])], customer_list_name="L").code == 0
     assert members(emulator, "L") == digests([1, 2])

@@ -84,11 +84,15 @@ class LedgerCredentials:
         """Let other processes that want to exchange a token wait while the block runs.
 
         Raises:
-            ConfigurationError: the database cannot be reached.
+            ConfigurationError: the database cannot be reached, or somebody has it for minutes.
         """
         with self._connection("locked") as connection:
-            connection.execute("SELECT pg_advisory_lock(hashtext(%s))", (_TABLE,))
+            # Within a transaction, so that it is let go of behind a pooler, too.
+            begin(connection)
+            connection.execute("SET LOCAL lock_timeout TO '300s'")
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_TABLE,))
             yield
+            connection.execute("COMMIT")
 
     @contextlib.contextmanager
     def _connection(self, verb: str) -> Iterator[Connection]:

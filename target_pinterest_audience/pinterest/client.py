@@ -34,6 +34,10 @@ class TokenSource(Protocol):
         """Return a new token in place of one that was refused; raises the refusal if there is no way to."""
         ...
 
+    def close(self) -> None:
+        """Wait for an exchange that is under way, and let none begin."""
+        ...
+
 
 class PinterestClient:
     """The customer lists and audiences of one ad account.
@@ -46,6 +50,10 @@ class PinterestClient:
         self._transport = transport
         self._tokens = tokens
         self._account = f"/ad_accounts/{ad_account_id}"
+
+    def close(self) -> None:
+        """Let no token be half-exchanged when the process ends."""
+        self._tokens.close()
 
     def ad_account(self) -> AdAccount:
         """Return the ad account."""

@@ -25,6 +25,7 @@ from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.redaction import hide
 
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
+_EXCHANGE_SECONDS: Final = 60.0
 _WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
 _SCOPES: Final = frozenset({"ads:read", "ads:write"})
 """What customer lists and audiences need (API description 5.23)."""
@@ -85,7 +86,7 @@ class Credentials:
     def access_token(self) -> str:
         """Return the access token, fetching one if there is none."""
         with self._one_at_a_time:
-            ends = self._expires_at is not None and self._clock() >= self._expires_at - _BEFORE_EXPIRY_SECONDS
+            ends = self._expires_at is not None and self._clock() >= self._expires_at
             return self._refresh() if self._access_token is None or ends else self._access_token
 
     def renew(self, token: str, refused: TokenExpiredError) -> str:
@@ -103,6 +104,13 @@ class Credentials:
             raise refused
         with self._one_at_a_time:
             return self._access_token if self._access_token not in {None, token} else self._refresh()
+
+    def close(self) -> None:
+        """Wait for an exchange that is under way, for a minute at most, and let none begin.
+
+        A new refresh token that Pinterest has given and nobody has kept is lost, and the old one is worth nothing.
+        """
+        self._one_at_a_time.acquire(timeout=_EXCHANGE_SECONDS)
 
     def _refresh(self) -> str:
         if self._sign_in is None:
@@ -142,7 +150,8 @@ class Credentials:
             NotPermittedError: the person who signed in did not allow what is needed.
         """
         lives, signed_in = _seconds(tokens.expires_in), _seconds(tokens.refresh_token_expires_in)
-        self._expires_at = self._clock() + lives if lives is not None else None
+        if lives is not None:
+            self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2)
         if signed_in is not None and signed_in < _WARN_BEFORE_SECONDS:
             self._logger.warning(
                 "The sign-in at Pinterest ends in %.0f days. Sign in again before that, and set `refresh_token`: "
