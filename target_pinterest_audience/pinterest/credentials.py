@@ -17,6 +17,7 @@ from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
     RefusedError,
     TokenExpiredError,
+    UnavailableError,
 )
 from target_pinterest_audience.pinterest.models import Tokens
 from target_pinterest_audience.pinterest.request import Request
@@ -82,6 +83,7 @@ class Credentials:
         self._sign_in = sign_in
         # Pinterest revokes a refresh token as soon as it gives a new one: two exchanges at once would lose one.
         self._one_at_a_time = threading.Lock()
+        self._closed = False
 
     def access_token(self) -> str:
         """Return the access token, fetching one if there is none."""
@@ -110,12 +112,17 @@ class Credentials:
 
         A new refresh token that Pinterest has given and nobody has kept is lost, and the old one is worth nothing.
         """
-        self._one_at_a_time.acquire(timeout=_EXCHANGE_SECONDS)
+        if self._one_at_a_time.acquire(timeout=_EXCHANGE_SECONDS):
+            self._closed = True
+            self._one_at_a_time.release()
 
     def _refresh(self) -> str:
         if self._sign_in is None:
             msg = "There is no access token, and no OAuth settings to fetch one by."
             raise ConfigurationError(msg)
+        if self._closed:
+            msg = "The run is over, so no new token is asked for."
+            raise UnavailableError(msg)
         with self._store.exclusive():
             tokens = self._exchange(self._sign_in)
         hide([tokens.access_token, tokens.refresh_token])

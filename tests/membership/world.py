@@ -106,6 +106,9 @@ class Pinterest:
         yield
         self.fate.instant(f"after {name}")
 
+    def close(self) -> None:
+        """There are no tokens to exchange."""
+
     def customer_lists(self) -> Iterator[CustomerList]:
         with self._request("look"):
             return iter([CustomerList(number, name) for number, name in self._names.items()])
