@@ -1,6 +1,6 @@
 """What the ledger costs: a first load, the same rows again, and a small change, each as a share of the floor.
 
-`make benchmark` runs it for 10 million members, which takes half an hour; for a glance there is
+`make benchmark` runs it for 10 million members, which takes a quarter of an hour; for a glance there is
 `python -m benchmarks.ledger --members 300000`. Every figure is of a whole process, start-up included, and is set
 against `floor.py` in the same run, just before and just after it.
 """

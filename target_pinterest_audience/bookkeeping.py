@@ -208,12 +208,12 @@ class Bookkeeper:
                     catalogue.set_list_id(number, customer_list_id)
         self._settle(number)
 
-    def refused(self, reference: ListReference, identities: Sequence[str]) -> None:
-        """Note identities that Pinterest refused, so that the next run tries them again, if they still matter then."""
+    def refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
+        """Note whom Pinterest refused of a batch, so that the next run tries them again, if they still matter then."""
         number = self._numbers.get(reference)
         if number is not None:
             with self._ledger.transaction():
-                self._ledger.note_unsettled(number, list(map(pack_identity, identities)))
+                self._ledger.note_unsettled(number, [pack_identity(batch.identities[place]) for place in places])
 
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""

@@ -51,5 +51,5 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("Stopped by a signal. What Pinterest had accepted stays; call again for the rest.", err=True)
         sys.exit(128 + terminated.signum)
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
-        click.echo(f"Error: {told_as_bug('pinterest-audience', error)}", err=True)
+        click.echo(f"Error: {told_as_bug('pinterest-audience', type(error), error.__traceback__)}", err=True)
         sys.exit(1)

@@ -126,12 +126,7 @@ class Delivery:
         Raises:
             TargetError: a batch could not be delivered.
         """
-        destination = self._destinations[reference]
-        duplicate = destination.pending.put(operation, identity, line)
-        batch = destination.pending.take_full()
-        if batch is not None:
-            self._write(destination, batch)
-        return duplicate
+        return bool(self.put_many(reference, operation, (identity,), (line,)))
 
     def put_many(
         self, reference: ListReference, operation: Operation, identities: Sequence[str], lines: Sequence[int]

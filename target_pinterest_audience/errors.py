@@ -7,6 +7,7 @@ It never holds a value of a record, of a setting or of a credential.
 from __future__ import annotations
 
 import traceback
+from types import TracebackType
 from typing import ClassVar
 
 from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
@@ -60,13 +61,17 @@ class MissingKeyPropertyError(StreamError, MissingKeyPropertiesError):
     """A record lacks a property that its SCHEMA names as a key."""
 
 
-def told_as_bug(program: str, error: Exception) -> str:
-    """Return the sentence about an error that nobody foresaw; its own message could hold a value."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"This is a bug in {program} ({type(error).__name__} in {where.name}, line {where.lineno}). Please report it "
-        "with these words."
-    )
+def told_as_bug(program: str, kind: type[BaseException], frames: TracebackType | None) -> str:
+    """Return the sentence about an error that nobody foresaw, without its own message, which could hold a value.
+
+    Args:
+        program: which program has the bug.
+        kind: the error's class.
+        frames: where it came from, if that is known.
+    """
+    where = traceback.extract_tb(frames)[-1:]
+    place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
+    return f"This is a bug in {program} ({kind.__name__}{place}). Please report it with these words."
 
 
 class Terminated(BaseException):

@@ -146,11 +146,8 @@ class RowDigester:
 
     def __call__(self, record: Mapping[str, Any]) -> bytes:
         """Return the digest of a row, which has a value for every key property."""
-        digest = self._begun.copy()
-        for name, text_format in self._columns:
-            part = canonical(record[name], text_format)
-            digest.update(b"%d:%b" % (len(part), part))
-        return digest.digest()
+        (digest,) = self.many(lambda name: (record[name],))
+        return digest
 
     def many(self, column: Callable[[str], Sequence[Any]]) -> list[bytes]:
         """Return the digests of rows that follow each other.

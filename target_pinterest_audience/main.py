@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
         logger.error("%s", error.format_message())  # noqa: TRY400 - a traceback would not help
         return _USAGE
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
-        words = told_as_bug(TargetPinterestAudience.name, error)
+        words = told_as_bug(TargetPinterestAudience.name, type(error), error.__traceback__)
         logger.error("%s Run with LOGLEVEL=DEBUG for the place.", words)  # noqa: TRY400 - the traceback is for DEBUG
         _log_traceback(logger, error)
         return _BUG

@@ -91,9 +91,7 @@ def prune_command(
             signal.signal(number, lambda signum, _frame: termination.arrived(signum))
         delivery = make_delivery(settings, user_agent, _logger, termination.shield)
         book = Bookkeeper(ledger, settings, delivery, _logger, time.time)
-        delivery.refused = lambda reference, batch, places: book.refused(
-            reference, [batch.identities[place] for place in places]
-        )
+        delivery.refused = book.refused
         delivery.accepted = book.accepted
         prune(ledger, book, delivery, options, now=time.time(), tell=_logger.warning)
         lines = list(delivery.summary())

@@ -69,7 +69,7 @@ class Reconciler:
         self._flush_full()
 
     def _begin(self) -> None:
-        if not len(self._window):
+        if not self._window:
             self._since = self.clock()
 
     def _flush_full(self) -> None:
@@ -78,7 +78,7 @@ class Reconciler:
 
     def tick(self) -> None:
         """Work the window off if it has waited for long enough. Raises as `flush` does."""
-        if not len(self._window):
+        if not self._window:
             return
         waited = self.clock() - self._since
         fills = len(self._window) >= waited * _FAST
@@ -88,7 +88,7 @@ class Reconciler:
     @property
     def lines(self) -> tuple[int, int] | None:
         """The first and the last line of the stream that are in the window; None if it is empty."""
-        if not len(self._window):
+        if not self._window:
             return None
         return self._window.lines[0], self._window.lines[-1]
 
@@ -99,7 +99,7 @@ class Reconciler:
             RemovalCeilingError: more people would leave a list than may. Nothing of the window is noted or sent then.
             TargetError: the ledger cannot be written, or a batch that was filled not be delivered.
         """
-        if not len(self._window):
+        if not self._window:
             return
         with self.ledger.transaction():
             decisions, self._expect_new = absorb(

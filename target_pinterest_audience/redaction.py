@@ -9,10 +9,11 @@ import logging
 import re
 import sys
 import threading
-import traceback
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
+
+from target_pinterest_audience.errors import told_as_bug
 
 _SHORTEST_SECRET: Final = 6
 """Shorter ones would take ordinary words out."""
@@ -69,9 +70,7 @@ def guard_exceptions(program: str) -> None:
     """Let what nobody caught be told by its class and place alone: its message, or a variable, could hold a person."""
 
     def tell(kind: type[BaseException], frames: TracebackType | None) -> None:
-        where = traceback.extract_tb(frames)[-1:]
-        place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
-        sys.stderr.write(f"This is a bug in {program} ({kind.__name__}{place}). Please report it with these words.\n")
+        sys.stderr.write(told_as_bug(program, kind, frames) + "\n")
 
     sys.excepthook = lambda kind, _, frames: tell(kind, frames)
     threading.excepthook = lambda caught: tell(caught.exc_type, caught.exc_traceback)

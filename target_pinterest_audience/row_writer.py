@@ -73,13 +73,16 @@ class RowBlock:
         kind: what each says of its row: that it is there, or that its people must not be.
         records: the records, for their keys.
         named: identity column → its values as Pinterest gets them, None where there is no good one.
-        line: the line of the first in the stream; the others follow.
     """
 
     kind: Kind
     records: RecordBlock
     named: Mapping[str, Sequence[str | None]]
-    line: int
+
+    @property
+    def lines(self) -> range:
+        """The line of each in the stream."""
+        return range(self.records.line, self.records.line + len(self.records))
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -152,7 +155,7 @@ class AppendingWriter:
         for column, identities in rows.named.items():
             of_lists.setdefault(self.references[column], []).append(identities)
         for reference, columns in of_lists.items():
-            named, lines = in_order(columns, rows.line)
+            named, lines = in_order(columns, rows.lines)
             duplicates = self.delivery.put_many(reference, operation, named, lines)
             tally.duplicates += duplicates
             if operation is Operation.REMOVE:
@@ -161,14 +164,14 @@ class AppendingWriter:
                 tally.added += len(named) - duplicates
 
 
-def in_order(columns: Sequence[Sequence[str | None]], first_line: int) -> tuple[Sequence[str], Sequence[int]]:
+def in_order(columns: Sequence[Sequence[str | None]], lines: Sequence[int]) -> tuple[Sequence[str], Sequence[int]]:
     """Return the identities in some columns of rows in the order of a reader, and the line of each."""
     if len(columns) == 1 and None not in columns[0]:
-        return cast("Sequence[str]", columns[0]), range(first_line, first_line + len(columns[0]))
-    named, lines = [], []
-    for line, row in enumerate(zip(*columns, strict=True), first_line):
+        return cast("Sequence[str]", columns[0]), lines
+    named, lines_of_named = [], []
+    for line, row in zip(lines, zip(*columns, strict=True), strict=True):
         for identity in row:
             if identity is not None:
                 named.append(identity)
-                lines.append(line)
-    return named, lines
+                lines_of_named.append(line)
+    return named, lines_of_named

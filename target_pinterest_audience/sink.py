@@ -210,7 +210,7 @@ class CustomerListSink(RecordSink):
         present = Kind.GRANTED if self._consent_column is not None else Kind.ARRIVED
         kind = Kind.EXCLUDED if self._mode is Mode.REMOVE else present
         named = {column: self._rows.identity_column(column, block) for column in self.columns}
-        self._writer.write_block(RowBlock(kind, block, named, block.line))
+        self._writer.write_block(RowBlock(kind, block, named))
 
     def _reject(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
         """Tell of a rejected value; see `rows.Rejected`.

@@ -238,10 +238,13 @@ class Sync:
 
     def _refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         if self._upserts is not None:
-            self._upserts.refused(reference, [batch.identities[place] for place in places])
-        for line in (batch.lines[place] for place in places):
-            # The first that feeds the list: stream maps can split a row.
-            any(owner.note_refused(reference, batch.operation, line) for owner in self._provenance.of(line))
+            self._upserts.refused(reference, batch, places)
+        for place in places:
+            line = batch.lines[place]
+            for owner in self._provenance.of(line):
+                if owner.note_refused(reference, batch.operation, line):
+                    # Stream maps can split a row; the first that feeds the list is told.
+                    break
 
     def _release(self) -> None:
         """Let the newest STATE go that is covered."""

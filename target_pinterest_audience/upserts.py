@@ -133,9 +133,9 @@ class Upserts:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         self._book.accepted(reference, customer_list_id, batch)
 
-    def refused(self, reference: ListReference, identities: Sequence[str]) -> None:
+    def refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         """Keep in mind for the next run who was refused, if the ledger has to do with the list."""
-        self._book.refused(reference, identities)
+        self._book.refused(reference, batch, places)
 
     @property
     def lines(self) -> tuple[int, int] | None:
@@ -202,11 +202,11 @@ class LedgerWriter:
             slots = [self.targets[column] for column in columns]
             wholes = encode_contributions(slots, [rows.named[column] for column in columns])
             origin = Origin(rows.kind, self.plan, self.shape.tally)
-            self.reconciler.put_wholes(digests, wholes, range(rows.line, rows.line + len(rows)), origin)
+            self.reconciler.put_wholes(digests, wholes, rows.lines, origin)
             return
         for place, digest in enumerate(digests):
             identities = {column: each[place] for column, each in rows.named.items()}
-            self._put(digest, rows.kind, identities, self.plan.slots, rows.line + place)
+            self._put(digest, rows.kind, identities, self.plan.slots, rows.lines[place])
 
     def row_digest(self, record: Mapping[str, Any]) -> bytes:
         """See `RowWriter.row_digest`."""
@@ -242,7 +242,7 @@ class KeylessLedgerWriter:
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
         _count_rows(self.readings, len(rows))
-        for line, identities in enumerate(zip(*rows.named.values(), strict=True), rows.line):
+        for line, identities in zip(rows.lines, zip(*rows.named.values(), strict=True), strict=True):
             self._put(rows.kind, dict(zip(rows.named, identities, strict=True)), line)
 
     def row_digest(self, record: Mapping[str, Any]) -> None:

@@ -20,19 +20,19 @@ def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
     Returns:
         Seconds, never negative; None if no header says anything that can be read.
     """
-    for name in ("Retry-After", "x-ratelimit-reset"):
-        text = headers.get(name, "").strip()
-        if not text:
-            continue
-        seconds = _parse(text, now)
-        if seconds is not None:
-            return max(0.0, seconds)
-    return None
+    seconds = _read(headers, "Retry-After", now)
+    return seconds if seconds is not None else seconds_until_reset(headers, now)
 
 
 def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
     """Read `x-ratelimit-reset` alone, in the same way."""
-    return seconds_to_wait({"x-ratelimit-reset": headers.get("x-ratelimit-reset", "")}, now)
+    return _read(headers, "x-ratelimit-reset", now)
+
+
+def _read(headers: Mapping[str, str], name: str, now: float) -> float | None:
+    text = headers.get(name, "").strip()
+    seconds = _parse(text, now) if text else None
+    return max(0.0, seconds) if seconds is not None else None
 
 
 def _parse(text: str, now: float) -> float | None:
