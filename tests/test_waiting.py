@@ -1,0 +1,93 @@
+"""How long a request waits: for a limit, before a retry, and as the headers say."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+import pytest
+
+from target_pinterest_audience.pinterest import Patience
+from target_pinterest_audience.pinterest.errors import (
+    OutcomeUnclearError,
+    RateLimitedError,
+    UnavailableError,
+)
+from target_pinterest_audience.pinterest.pace import Pace
+from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.waiting import seconds_to_wait
+from tests.conftest import Clock
+
+
+def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    slept: list[float] = []
+    pace = Pace(300, logging.getLogger("test"), clock, slept.append)
+    write, read = Request("PATCH", "/lists/1"), Request("GET", "/lists")
+    limit = '400, 400;w=60;name="x"'
+    pace.note(write, {"x-ratelimit-limit": limit, "x-ratelimit-remaining": "2", "x-ratelimit-reset": "30"})
+    for _ in range(2):
+        pace.keep(write)
+    assert slept == []
+    clock.now = 10
+    pace.keep(write)
+    pace.keep(read)
+    assert slept == [20]
+    assert "waiting 20.0 s before PATCH /lists/1" in caplog.text
+    clock.now = 31
+    pace.keep(write)
+    assert slept == [20]
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset"), [("0", "301"), ("", "5"), ("0", ""), ("many", "5"), ("0", "soon"), ("-1", "5"), ("0", "0")]
+)
+def test_a_wait_that_is_too_long_or_not_told_is_not_waited_for(remaining: str, reset: str) -> None:
+    slept: list[float] = []
+    pace = Pace(300, logging.getLogger("test"), Clock(), slept.append)
+    request = Request("PATCH", "/lists/1")
+    pace.note(request, {"x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset})
+    pace.keep(request)
+    assert slept == []
+
+
+def test_patience_waits_longer_each_time_and_ends() -> None:
+    patience = Patience(retries=4, initial_seconds=1, max_seconds=5, connect_seconds=1, read_seconds=1)
+
+    def waits(*errors: Exception) -> list[float]:
+        taken = patience.waits(uniform=lambda _low, high: high)
+        next(taken)
+        result: list[float] = []
+        with suppress(StopIteration):
+            for error in errors:
+                result.append(taken.send(error))  # noqa: PERF401 - the end of the generator must not lose the others
+        return result
+
+    unavailable, limited = UnavailableError("no"), RateLimitedError("wait", wait_seconds=None)
+    assert waits(*[unavailable] * 9) == [1, 2, 4, 5]
+    assert waits(*[limited] * 5) == [1, 2, 4, 5, 5]
+    assert sum(waits(*[limited] * 9999)) <= 3600
+    assert waits(RateLimitedError("wait", wait_seconds=0)) == [1]
+    assert waits(RateLimitedError("wait", wait_seconds=6)) == []
+    assert waits(OutcomeUnclearError("who knows")) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "0.5"}, 0.5),
+        ({"Retry-After": "-3"}, 0),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, 37),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:48:00 GMT"}, 0),
+        ({"Retry-After": "soon", "x-ratelimit-reset": "12"}, 12),
+        ({"x-ratelimit-reset": "1784111777"}, 1784111777 - 784111740),
+        ({"x-ratelimit-reset": "nan"}, None),
+        ({"Retry-After": "99999999999999999999999 GMT"}, None),
+        ({"Retry-After": "Sun, 06 Nov 1994 08:49:37 +9999999999999"}, None),
+        ({}, None),
+    ],
+)
+def test_a_wait_is_read_from_whatever_header_says_it(headers: dict[str, str], seconds: float | None) -> None:
+    assert seconds_to_wait(headers, now=784111740.0) == seconds
