@@ -16,6 +16,7 @@ from target_pinterest_audience.courier import Courier
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import ListPlan, ListReference, merge
 
 _ENVELOPE_BYTES: Final = 200
@@ -219,6 +220,10 @@ class Delivery:
         """Yield a sentence for each list."""
         for destination in self._destinations.values():
             yield destination.writer.summary()
+
+    def lists(self) -> list[ListReport]:
+        """Return what was sent to each list."""
+        return [destination.writer.report() for destination in self._destinations.values()]
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
         writer = destination.writer

@@ -6,6 +6,7 @@ It never holds a value of a record, of a setting or of a credential.
 
 from __future__ import annotations
 
+import signal
 import traceback
 from types import TracebackType
 from typing import ClassVar
@@ -85,3 +86,20 @@ class Terminated(BaseException):
         """Note which signal it was."""
         super().__init__(signum)
         self.signum = signum
+
+
+def outcome(error: BaseException, program: str) -> tuple[int, str]:
+    """Return how a run ends by an error: the exit code, and the sentence that says what happened and what to do.
+
+    Args:
+        error: what ended it.
+        program: the program's name.
+    """
+    if isinstance(error, TargetError):
+        return error.exit_code, str(error)
+    if isinstance(error, Terminated):
+        name = signal.Signals(error.signum).name
+        told = f"{name}: stopped. What Pinterest had accepted stays; the rest comes with the next run."
+        return 128 + error.signum, told
+    words = told_as_bug(program, type(error), error.__traceback__)
+    return 1, f"{words} Run with LOGLEVEL=DEBUG for the place."

@@ -13,6 +13,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
+from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import IfMissing, ListPlan
 from target_pinterest_audience.tally import ListTally
 
@@ -179,6 +180,14 @@ class CustomerListWriter:
         if self.customer_list is None:
             return f"{self.plan.reference}: {told}"
         return f'customer list "{self.customer_list.name}" (id {self.customer_list.id}): {told}'
+
+    def report(self) -> ListReport:
+        """Tell the same to machines."""
+        tally = self.tally
+        return ListReport(
+            str(self.plan.reference), self.list_id, tally.added, tally.removed, tally.refused, tally.needless,
+            tally.requests,
+        )  # fmt: skip
 
     def _find(self) -> CustomerList | None:
         reference = self.plan.reference

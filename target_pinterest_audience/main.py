@@ -9,11 +9,10 @@ import traceback
 
 import click
 
-from target_pinterest_audience.errors import ConfigurationError, TargetError, Terminated, told_as_bug
+from target_pinterest_audience.errors import ConfigurationError, Terminated, outcome
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.target import TargetPinterestAudience
 
-_BUG = 1
 _USAGE = 2
 
 
@@ -37,24 +36,20 @@ def run(arguments: list[str]) -> int:
         command = _command()
         redact_handlers()
         result = command.main(arguments, prog_name=TargetPinterestAudience.name, standalone_mode=False)
-    except TargetError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the traceback is for DEBUG
-        _log_traceback(logger, error)
-        return error.exit_code
-    except Terminated as terminated:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)
-        name = signal.Signals(terminated.signum).name
-        logger.warning("%s: stopped. What Pinterest had accepted stays; the rest comes with the next run.", name)
-        return 128 + terminated.signum
     except click.ClickException as error:
         logger.error("%s", error.format_message())  # noqa: TRY400 - a traceback would not help
         return _USAGE
+    except Terminated as terminated:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        code, words = outcome(terminated, TargetPinterestAudience.name)
+        logger.warning("%s", words)
+        return code
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
-        words = told_as_bug(TargetPinterestAudience.name, type(error), error.__traceback__)
-        logger.error("%s Run with LOGLEVEL=DEBUG for the place.", words)  # noqa: TRY400 - the traceback is for DEBUG
+        code, words = outcome(error, TargetPinterestAudience.name)
+        logger.error("%s", words)  # noqa: TRY400 - the traceback is for DEBUG
         _log_traceback(logger, error)
-        return _BUG
+        return code
     return result if isinstance(result, int) else 0
 
 

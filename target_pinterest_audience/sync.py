@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.pinterest import CustomerList, Operation
+    from target_pinterest_audience.report import ListReport
     from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.state import StateGate
 
@@ -217,6 +218,10 @@ class Sync:
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list."""
         return self._delivery.summary()
+
+    def lists(self) -> list[ListReport]:
+        """Return what was sent to each list."""
+        return self._delivery.lists()
 
     def _open_ledger(self, *, create: bool) -> Ledger | None:
         self._ledger = self._ledger or self._find_ledger(create=create)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from target_pinterest_audience.identities import Remark
+from target_pinterest_audience.report import RemarkReport, StreamReport
 
 
 @dataclass(slots=True)
@@ -85,14 +86,28 @@ class StreamTally:
         deleted = f", {self.deleted_rows:,} of them marked as deleted" if self.deleted_rows else ""
         outcomes = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items() if count)
         yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
-        rejections_first = sorted(
-            self.remarks, key=lambda key: (not key[1].rejects, -self.remarks[key], self.first_lines[key], key[0])
-        )
-        for column, remark in rejections_first:
-            level, verdict = (logging.WARNING, "rejected") if remark.rejects else (logging.INFO, "note")
-            count, first = self.remarks[column, remark], self.first_lines[column, remark]
-            where = f"first on line {first:,} of the stream"
-            yield level, f"{self.stream}: {verdict}: {count:,} in column {column}: {remark.value} ({where})"
+        for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
+            for each in self._remarks(rejects=rejects):
+                what = f"{each.count:,} in column {each.column}: {each.reason}"
+                yield level, f"{self.stream}: {verdict}: {what} (first on line {each.first_line:,} of the stream)"
+
+    def report(self) -> StreamReport:
+        """Return the counts for machines."""
+        return StreamReport(
+            stream=self.stream, rows=self.rows, deleted_rows=self.deleted_rows, received=self.received,
+            added=self.added, unchanged=self.unchanged, duplicate=self.duplicates, refused=self.refused,
+            named_for_removal=self.named_for_removal, rejected=self.rejected,
+            rejects=self._remarks(rejects=True), notes=self._remarks(rejects=False),
+        )  # fmt: skip
+
+    def _remarks(self, *, rejects: bool) -> list[RemarkReport]:
+        """Return what was said of rejected values, or else of others, the most frequent first."""
+        found = [
+            RemarkReport(column, remark.value, count, self.first_lines[column, remark])
+            for (column, remark), count in self.remarks.items()
+            if remark.rejects is rejects
+        ]
+        return sorted(found, key=lambda each: (-each.count, each.first_line, each.column))
 
 
 @dataclass(slots=True)

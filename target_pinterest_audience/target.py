@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -17,15 +18,18 @@ from singer_sdk.singerlib.json import serialize_json
 from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import (
     ConfigurationError,
+    OutputError,
     RecordBeforeSchemaError,
     RejectedError,
     StreamError,
     TargetError,
+    outcome,
 )
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.reader import MessageReader
-from target_pinterest_audience.redaction import hide
+from target_pinterest_audience.redaction import hide, redact
 from target_pinterest_audience.rejects import RejectsFile
+from target_pinterest_audience.report import ReportFile, RunReport, moment
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
 from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.tally import StreamTally
@@ -97,6 +101,11 @@ class TargetPinterestAudience(Target):
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
         self.rejects = RejectsFile(self.settings.rejects_path) if self.settings.rejects_path is not None else None
+        self.report: ReportFile | None = None
+        if self.settings.report_path is not None:
+            program = f"{self.name} {self.plugin_version}"
+            begun = RunReport(program, moment(time.time()), self.settings.dry_run)
+            self.report = ReportFile(self.settings.report_path, begun)
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
         self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
@@ -188,22 +197,51 @@ class TargetPinterestAudience(Target):
             msg = "No settings were given: use `--config FILE` or, for the environment and `.env`, `--config ENV`."
             raise ConfigurationError(msg)
         target = cls(config=config)
+        ended_by: BaseException | None = None
         try:
-            target.listen(file_input)
-            target.log_unused()
+            target.run(file_input)
+        except BaseException as error:
+            ended_by = error
+            raise
+        finally:
+            target.close(ended_by)
+
+    def run(self, file_input: IO[str] | None = None) -> None:
+        """Read a stream to its end, and deliver it.
+
+        Raises:
+            TargetError: as `invoke`.
+        """
+        try:
+            self.listen(file_input)
+            self.log_unused()
         except (StreamError, RejectedError) as broken:
             # What came before the broken line, or the bad row, is whole.
             try:
-                target.sync.flush()
+                self.sync.flush()
             except TargetError:
-                cls.logger.error("%s", broken)  # noqa: TRY400 - two things went wrong; the other is told by who raises
+                self.logger.error("%s", broken)  # noqa: TRY400 - two things went wrong; the other is told by who raises
                 raise
             raise
-        finally:
-            target.log_summary()
-            target.sync.close()
-            if target.rejects is not None:
-                target.rejects.close()
+
+    def close(self, ended_by: BaseException | None) -> None:
+        """Send nothing more, and tell what happened.
+
+        Args:
+            ended_by: what ended the run before its end.
+        """
+        self.sync.close()
+        self.log_summary()
+        if self.rejects is not None:
+            self.rejects.close()
+        if self.report is None:
+            return
+        code, words = (0, None) if ended_by is None else outcome(ended_by, self.name)
+        streams = [tally.report() for tally in self.tallies.values()]
+        try:
+            self.report.end(code, redact(words) if words else None, streams, self.sync.lists(), time.time())
+        except OutputError as error:
+            self.logger.warning("%s", error)
 
     # Messages
 

@@ -140,56 +140,6 @@ def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
     assert emulator.backend.calls == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "code", "words"),
-    [
-        (Fault(status=401, body={"code": 2, "message": "Authentication failed."}, times=None), 3, "access token"),
-        (
-            Fault(status=401, body={"code": 3, "message": "consumer type is not supported"}, times=None),
-            3,
-            "consumer type",
-        ),
-        (
-            Fault(status=403, body={"code": 29, "message": "You are not permitted"}, times=None),
-            3,
-            "You are not permitted",
-        ),
-        (Fault(status=503, times=None), 4, "not available"),
-        (Fault(reset=True, times=None), 4, "No answer from 127.0.0.1"),
-        (Fault(status=502, body="<html>", times=None), 4, "not available"),
-        (Fault(status=200, body="garbage", times=None), 4, "not in the form"),
-        (Fault(status=429, headers={"Retry-After": "4000"}, times=None), 4, "limits the rate"),
-        (
-            Fault(method="PATCH", status=400, body={"code": 1, "message": "person1@example.com"}, times=None),
-            5,
-            "refuses",
-        ),
-        (Fault(method="PATCH", status=404, times=None), 2, "is gone"),
-    ],
-)
-def test_a_failure_that_stays_has_its_exit_code(
-    emulator: Emulator, run_target: Target, fault: Fault, code: int, words: str
-) -> None:
-    emulator.backend.create_list(name="customers", records=["a" * 64])
-    emulator.backend.inject(fault)
-    run = run_target([state(0), schema("email"), *people(range(5)), state(1)], max_retries=1)
-    assert run.code == code
-    assert words in run.stderr
-    assert run.states == [state(0)["value"]]
-    assert "Traceback" not in run.stderr
-    assert "person1" not in run.stderr
-
-
-def test_an_answer_that_reports_failures_is_no_success(emulator: Emulator, run_target: Target) -> None:
-    made = emulator.backend.create_list(name="customers", records=["a" * 64])
-    body = {"id": made.id, "name": "customers", "exceptions": {"code": 2, "message": "person1@example.com"}}
-    emulator.backend.inject(Fault(method="PATCH", status=200, body=body, times=None))
-    run = run_target([schema("email"), *people(range(5)), state(1)])
-    assert run.code == 5
-    assert run.states == []
-    assert "person1" not in run.stderr
-
-
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_nobody_to_hand_a_state_to_is_told_in_one_line(config: dict[str, Any], tmp_path: Path, unbuffered: str) -> None:
     reading, writing = os.pipe()

@@ -78,35 +78,6 @@ def test_two_lists_of_one_name_are_never_guessed_between(emulator: Emulator, run
     assert run.states == []
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(method="POST", path="/customer_lists$", when="after", reset=True),
-        Fault(method="POST", path="/customer_lists$", when="after", half_body=True),
-        Fault(method="POST", path="/customer_lists$", when="before", reset=True),
-        Fault(method="POST", path="/customer_lists$", when="after", status=502, body="<html>Bad Gateway</html>"),
-        Fault(method="POST", path="/customer_lists$", when="after", status=200, body="garbage"),
-        Fault(method="POST", path="/customer_lists$", status=503),
-        Fault(method="POST", path="/audiences$", when="after", reset=True),
-        Fault(method="POST", path="/audiences$", when="before", reset=True),
-        Fault(method="PATCH", when="after", reset=True),
-        Fault(method="PATCH", when="before", half_body=True),
-        Fault(method="PATCH", status=500, times=3),
-        Fault(method="GET", path="/customer_lists$", status=500),
-        Fault(method="PATCH", status=429, headers={"Retry-After": "1"}),
-        Fault(method="POST", path="/customer_lists$", status=429, headers={"x-ratelimit-reset": "1"}),
-    ],
-)
-def test_after_a_passing_fault_everything_exists_once(emulator: Emulator, run_target: Target, fault: Fault) -> None:
-    emulator.backend.inject(fault)
-    run = run_target([schema("email"), *people(range(25)), state(1)], batch_size_rows=10)
-    assert run.code == 0, run.stderr
-    assert len(emulator.backend.customer_lists()) == 1
-    assert len(emulator.backend.audiences()) == 1
-    assert members(emulator) == digests(range(25))
-    assert run.states == [state(1)["value"]]
-
-
 def test_a_list_that_pinterest_does_not_show_at_once_is_made_once(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", when="after", reset=True))
     emulator.backend.inject(Fault(method="GET", path="/customer_lists$", status=200, body={"items": []}, times=3))
@@ -131,19 +102,6 @@ def test_a_list_that_gets_addresses_later_is_of_type_email(emulator: Emulator, r
     stream = [schema("idfa", stream="a"), schema("email", stream="b"), *people([1], "b")]
     assert run_target(stream, customer_list_name="L").code == 0
     assert [each.list_type for each in emulator.backend.customer_lists()] == ["EMAIL"]
-
-
-def test_a_state_is_never_ahead_of_what_was_accepted(emulator: Emulator, run_target: Target) -> None:
-    emulator.backend.inject(Fault(method="PATCH", skip=1, times=None, status=500))
-    stream = [schema("email")]
-    for n in range(40):
-        stream += [*people([n]), state(n)]
-    run = run_target(stream, batch_size_rows=10, max_retries=1)
-    assert run.code == 4
-    assert members(emulator) == digests(range(20))
-    told = [each["bookmarks"]["at"] for each in run.states]
-    assert told == sorted(told)
-    assert told[-1] == 19
 
 
 def test_a_list_that_was_just_created_is_waited_for(emulator: Emulator, run_target: Target) -> None:

@@ -18,6 +18,9 @@ from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.waiting import seconds_to_wait
 from tests.conftest import Clock
 
+NOW = 999_999_540.0
+"""Sun, 09 Sep 2001 01:39:00 GMT."""
+
 
 def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
@@ -68,7 +71,8 @@ def test_patience_waits_longer_each_time_and_ends() -> None:
     assert waits(*[unavailable] * 9) == [1, 2, 4, 5]
     assert waits(*[limited] * 5) == [1, 2, 4, 5, 5]
     assert sum(waits(*[limited] * 9999)) <= 3600
-    assert waits(RateLimitedError("wait", wait_seconds=0)) == [1]
+    assert waits(*[RateLimitedError("wait", wait_seconds=0)] * 5) == [1, 2, 4, 5, 5]
+    assert waits(*[RateLimitedError("wait", wait_seconds=3)] * 3) == [3, 3, 3]
     assert waits(RateLimitedError("wait", wait_seconds=6)) == []
     assert waits(OutcomeUnclearError("who knows")) == []
 
@@ -79,15 +83,22 @@ def test_patience_waits_longer_each_time_and_ends() -> None:
         ({"Retry-After": "7"}, 7),
         ({"Retry-After": "0.5"}, 0.5),
         ({"Retry-After": "-3"}, 0),
-        ({"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}, 37),
-        ({"Retry-After": "Sun, 06 Nov 1994 08:48:00 GMT"}, 0),
+        ({"Retry-After": "Sun, 09 Sep 2001 01:39:37 GMT"}, 37),
+        ({"Retry-After": "Sun, 09 Sep 2001 01:38:00 GMT"}, 0),
         ({"Retry-After": "soon", "x-ratelimit-reset": "12"}, 12),
-        ({"x-ratelimit-reset": "1784111777"}, 1784111777 - 784111740),
+        ({"x-ratelimit-reset": "1000000777"}, 1_000_000_777 - NOW),
         ({"x-ratelimit-reset": "nan"}, None),
+        ({"x-ratelimit-reset": "1e999"}, None),
+        ({"Retry-After": "1000000777000", "x-ratelimit-reset": "12"}, 12),
+        ({"x-ratelimit-limit": '100, 100;w=1;name="a", 1000;w=60;name="b"'}, 1),
+        ({"x-ratelimit-limit": '1000,1000 ; w=60;name="b",100;w=1'}, 60),
+        ({"x-ratelimit-limit": "1000, 1000;w=60", "x-ratelimit-reset": "12"}, 12),
+        ({"x-ratelimit-limit": "5000"}, None),
+        ({"x-ratelimit-limit": "many;w=soon, ;w=, 7"}, None),
         ({"Retry-After": "99999999999999999999999 GMT"}, None),
         ({"Retry-After": "Sun, 06 Nov 1994 08:49:37 +9999999999999"}, None),
         ({}, None),
     ],
 )
 def test_a_wait_is_read_from_whatever_header_says_it(headers: dict[str, str], seconds: float | None) -> None:
-    assert seconds_to_wait(headers, now=784111740.0) == seconds
+    assert seconds_to_wait(headers, NOW) == seconds

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -48,7 +49,7 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
     problem = _Problem.of(request, response)
     if status == requests.codes.too_many_requests:
         wait_seconds = seconds_to_wait(response.headers, now)
-        when = f", for another {wait_seconds:,.0f} s" if wait_seconds is not None else ""
+        when = f", until {_clock_time(now + wait_seconds)}" if wait_seconds is not None else ""
         msg = f"Pinterest limits the rate of requests{when}: {request}{problem}."
         return RateLimitedError(msg, wait_seconds=wait_seconds, code=problem.code)
     if status == requests.codes.unauthorized and problem.code in {_TOKEN_REFUSED, None}:
@@ -68,6 +69,11 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
         return RefusedError(msg, status=status, code=problem.code)
     msg = f"Pinterest is not available for {request}{problem}. Try again later."
     return no_success(request)(msg, status=status, code=problem.code)
+
+
+def _clock_time(moment: float) -> str:
+    """Return a moment in Unix time as people read it."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def no_success(request: Request) -> type[UnavailableError]:

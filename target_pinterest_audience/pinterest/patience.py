@@ -45,8 +45,9 @@ class Patience:
         waited_for_limits = 0.0
         while True:
             if isinstance(error, RateLimitedError):
-                wait = self._doubled(limits) if error.wait_seconds is None else error.wait_seconds
-                wait = max(wait, self.initial_seconds)
+                told = error.wait_seconds
+                # "At once" again and again would be a storm of requests.
+                wait = told if told is not None and told >= self.initial_seconds else self._doubled(limits)
                 limits += 1
                 waited_for_limits += wait
                 if wait > self.max_seconds or waited_for_limits > _LONGEST_RATE_LIMIT_SECONDS:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.answers import UNREADABLE
+from target_pinterest_audience.private_files import write_beside
 
 _LOCK_SECONDS: Final = 300.0
 
@@ -119,20 +118,8 @@ class CredentialsFile:
         self._write_beside(msgspec.json.encode(StoredTokens(refresh_tokens))).replace(self._path)
 
     def _write_beside(self, content: bytes) -> Path:
-        """Write a file in the same folder, which can then take the place of the other at one stroke."""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # mkstemp makes files that only their owner can read.
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
-            return Path(temporary)
+            return write_beside(self._path, content)
         except OSError as error:
             msg = (
                 f"The credentials file {self._path} cannot be written ({error.strerror}), and without it the next run "

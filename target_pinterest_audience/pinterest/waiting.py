@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+from typing import Final
 
-_EPOCH_FLOOR = 1e9
+_EPOCH_FLOOR: Final = 1e9
 """A number above this is a moment in Unix time, below it a number of seconds: both are reported to occur."""
+
+_LONGEST_SECONDS: Final = 366 * 86_400.0
+"""What asks for a longer wait than this was not meant so: a moment in milliseconds, for example."""
+
+_BUCKET: Final = re.compile(r"(\d{1,9})\s*;\s*w=(\d{1,6})\b")
 
 
 def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Read `Retry-After`, else `x-ratelimit-reset`.
+    """Read `Retry-After`, else `x-ratelimit-reset`, else the window in `x-ratelimit-limit`.
 
     Args:
         headers: the answer's headers, looked up in any case.
         now: the current Unix time in seconds.
 
     Returns:
-        Seconds, never negative; None if no header says anything that can be read.
+        Seconds, never negative; None if no header says anything that can be read and believed.
     """
     seconds = _read(headers, "Retry-After", now)
-    return seconds if seconds is not None else seconds_until_reset(headers, now)
+    if seconds is None:
+        seconds = seconds_until_reset(headers, now)
+    return seconds if seconds is not None else _window(headers.get("x-ratelimit-limit", ""))
 
 
 def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
@@ -32,7 +41,7 @@ def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
 def _read(headers: Mapping[str, str], name: str, now: float) -> float | None:
     text = headers.get(name, "").strip()
     seconds = _parse(text, now) if text else None
-    return max(0.0, seconds) if seconds is not None else None
+    return max(0.0, seconds) if seconds is not None and seconds <= _LONGEST_SECONDS else None
 
 
 def _parse(text: str, now: float) -> float | None:
@@ -46,6 +55,15 @@ def _parse(text: str, now: float) -> float | None:
             return moment.timestamp() - now
         except (ValueError, OverflowError):
             return None
-    if number != number:  # noqa: PLR0124 - only NaN differs from itself
-        return None
-    return number - now if number > _EPOCH_FLOOR else number
+    # NaN is in no range.
+    return (number - now if number > _EPOCH_FLOOR else number) if abs(number) < float("inf") else None
+
+
+def _window(limit: str) -> float | None:
+    """Return the seconds of the window that is used up.
+
+    Pinterest's header begins with the number of the bucket that is closest to its limit, and goes on with all buckets:
+    `100, 100;w=1;name="a", 1000;w=60;name="b"` (two projects measured it).
+    """
+    closest = limit.partition(",")[0].strip()
+    return next((float(seconds) for number, seconds in _BUCKET.findall(limit) if number == closest), None)

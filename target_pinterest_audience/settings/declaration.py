@@ -317,7 +317,7 @@ _RUN = (
         "report_path",
         th.StringType,
         title="Report file",
-        description="A JSON report of the run.",
+        description="A file for a JSON report of the run: what was read, rejected and sent, and how it ended.",
     ),
     th.Property(
         "dry_run",
@@ -345,10 +345,7 @@ PER_STREAM_SETTINGS: Final = tuple(setting.name for setting in _PER_STREAM)
 OWN_SETTINGS: Final = tuple(setting.name for group in _GROUPS for setting in group)
 """Every setting that is this target's own; the SDK adds stream maps, flattening and record metadata."""
 
-NOT_YET: Final = (
-    "list_name_column",
-    "report_path",
-)
+NOT_YET: Final = ("list_name_column",)
 """Settings whose behaviour this version lacks. They are refused unless they have their default."""
 
 

@@ -97,6 +97,7 @@ class Settings:
     bad_records: BadRecords
     max_rejected_percent: int
     rejects_path: Path | None
+    report_path: Path | None
     dry_run: bool
     api_url: str
     hashing: Hashing
@@ -172,7 +173,8 @@ def resolve(
         max_removal_percent=config["max_removal_percent"],
         bad_records=BadRecords(config["bad_records"]),
         max_rejected_percent=config["max_rejected_percent"],
-        rejects_path=Path(config["rejects_path"]).expanduser() if config.get("rejects_path") else None,
+        rejects_path=_path(config, "rejects_path"),
+        report_path=_path(config, "report_path"),
         dry_run=config["dry_run"],
         choice_of_lists=_choice_of_lists(config),
         effects={name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties},
@@ -273,6 +275,10 @@ def _identity_columns(columns: Mapping[str, Any], where: str) -> dict[str, Ident
             msg = f"`{where}identity_columns`: the type of column {column} must be one of {', '.join(IDENTITY_TYPES)}."
             raise ConfigurationError(msg)
     return {column: IDENTITY_TYPES[name] for column, name in columns.items()}
+
+
+def _path(config: Mapping[str, Any], name: str) -> Path | None:
+    return Path(config[name]).expanduser() if config.get(name) else None
 
 
 def _check_credentials(config: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 from unittest.mock import patch
 
 from target_pinterest_audience import reconciler
@@ -19,24 +19,23 @@ from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
+from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.upserts import Upserts
 from tests.conftest import Clock
-from tests.membership.model import CONSENT, DELETED, Member, Model, belonging, members_of
+from tests.membership.model import CONSENT, DELETED, LISTS, Member, Model, belonging, members_of
 from tests.messages import record, schema
 
 LIST: Final = "customers"
 """The list of all streams; LR_IDs go to one of their own beside it."""
 
-API: Final = "https://127.0.0.1"
 ACCOUNT: Final = "1"
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "ad_account_id": ACCOUNT,
     "access_token": "x",
-    "api_url": API,
     "customer_list_name": LIST,
     "max_removal_percent": 100,
     "streams": {"accounts": {"consent_column": CONSENT}, "blocked": {"operation": "remove"}},
@@ -81,8 +80,44 @@ class Fate:
         self.passed.append(name)
 
 
+class Account(Protocol):
+    """An ad account, as the world has to do with it.
+
+    Attributes:
+        fate: of the run that there is now.
+        settings: what the target is told of it.
+        failures: how a run may end before its end.
+        refused: the identities that it takes from nobody, for now.
+    """
+
+    fate: Fate
+    settings: Mapping[str, Any]
+    failures: tuple[type[BaseException], ...]
+    refused: frozenset[str]
+
+    def place(self, name: str, identities: Iterable[str]) -> object:
+        """Make a list that is there before any run."""
+        ...
+
+    def everybody(self) -> set[Member]:
+        """Return who is on the lists."""
+        ...
+
+    def count_writes(self) -> int:
+        """Return how many requests have changed a list."""
+        ...
+
+    def delivery(self, settings: Settings, logger: logging.Logger) -> Delivery:
+        """Return the way of a run to the lists."""
+        ...
+
+
 class Pinterest:
-    """The lists of one ad account."""
+    """An ad account of plain dicts."""
+
+    settings: Mapping[str, Any] = {"api_url": "https://127.0.0.1"}
+    failures: tuple[type[BaseException], ...] = (Killed,)
+    refused: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.fate = Fate()
@@ -99,6 +134,13 @@ class Pinterest:
 
     def everybody(self) -> set[Member]:
         return {Member(self._names[number], who) for number, those in self.members.items() for who in those}
+
+    def count_writes(self) -> int:
+        return len(self.writes)
+
+    def delivery(self, settings: Settings, logger: logging.Logger) -> Delivery:
+        client = cast("PinterestClient", self)
+        return Delivery(client, _PATIENCE, logger, max_identities=settings.batch_size_rows, max_bytes=100_000)
 
     @contextlib.contextmanager
     def _request(self, name: str) -> Iterator[None]:
@@ -146,9 +188,9 @@ class Pinterest:
 class MortalLedger(SqliteLedger):
     """A ledger whose process can die at its commits. A power cut is not among its deaths."""
 
-    def __init__(self, path: Path, fate: Fate) -> None:
+    def __init__(self, path: Path, fate: Fate, api_url: str) -> None:
         self._fate = fate
-        super().__init__(path, API, ACCOUNT, wait_seconds=0)
+        super().__init__(path, api_url, ACCOUNT, wait_seconds=0)
         self._connection.execute("PRAGMA synchronous = OFF")
 
     @contextlib.contextmanager
@@ -206,12 +248,19 @@ class World:
         runs: what the target's runs saw before they ended, the newest last.
     """
 
-    def __init__(self, folder: Path, columns: Mapping[str, tuple[str, ...]], strangers: Iterable[Member] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        columns: Mapping[str, tuple[str, ...]],
+        strangers: Iterable[Member] = (),
+        account: Account | None = None,
+    ) -> None:
         self._folder = folder
-        self._model = Model(consents={"accounts"}, removing={"blocked"}, keyless={"visitors"}, strangers=set(strangers))
         self.pinterest = Pinterest()
+        self._account: Account = account or self.pinterest
+        self._model = Model(consents={"accounts"}, removing={"blocked"}, keyless={"visitors"}, strangers=set(strangers))
         for name, those in itertools.groupby(sorted(strangers), lambda each: each.list_name):
-            self.pinterest.place(name, [each.identity for each in those])
+            self._account.place(name, [each.identity for each in those])
         self.log: list[Entry] = []
         self.covered = 0
         self.runs: list[Fate] = []
@@ -262,7 +311,8 @@ class World:
         survived = self._read(self._messages(fate), way, fate)
         if survived:
             assert self.covered == len(self.log), "the last STATE was not written"
-            self._check()
+            if not self._account.refused:
+                self._check()
         return survived
 
     def repeat(self, way: Way = Way()) -> None:  # noqa: B008 - immutable
@@ -278,10 +328,12 @@ class World:
                     # What came last for one row comes after what came last for another.
                     last.pop(key, None)
                     last[key] = [described, json.dumps(record(entry.stream, **row))]
-        messages = itertools.chain.from_iterable(last.values())
-        before = len(self.pinterest.writes)
+        # All streams are there: one that only removes creates no list by itself.
+        begin = [self._schema(stream, self._start) for stream in self._start]
+        messages = itertools.chain(begin, *last.values())
+        before = self._account.count_writes()
         assert self._read(messages, way, Fate())
-        assert self.pinterest.writes[before:] == []
+        assert self._account.count_writes() == before
         self._check()
 
     def _messages(self, fate: Fate) -> Iterator[str]:
@@ -309,7 +361,7 @@ class World:
 
     def _read(self, messages: Iterator[str], way: Way, fate: Fate) -> bool:
         self.runs.append(fate)
-        self.pinterest.fate = fate
+        self._account.fate = fate
         clock = Clock()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         target = self._target(way, fate, clock)
@@ -325,7 +377,7 @@ class World:
         try:
             with patch.object(reconciler, "WINDOW_VALUES", way.window):
                 target.listen(cast("Any", paced()))
-        except Killed:
+        except self._account.failures:
             return False
         finally:
             target.sync.close()
@@ -337,7 +389,12 @@ class World:
     def _target(self, way: Way, fate: Fate, clock: Callable[[], float]) -> TargetPinterestAudience:
         path = self._folder / "ledger.db"
         target = TargetPinterestAudience(
-            config={**SETTINGS, "batch_size_rows": way.batch, "ledger_url": f"sqlite:///{path}"}
+            config={
+                **SETTINGS,
+                **self._account.settings,
+                "batch_size_rows": way.batch,
+                "ledger_url": f"sqlite:///{path}",
+            }
         )
         settings, logger = target.settings, logging.getLogger("test")
 
@@ -347,10 +404,8 @@ class World:
             fate.instant("after STATE")
 
         target.sync = Sync(
-            Delivery(
-                cast("PinterestClient", self.pinterest), _PATIENCE, logger, max_identities=way.batch, max_bytes=100_000
-            ),
-            lambda *, create: MortalLedger(path, fate) if create or path.exists() else None,
+            self._account.delivery(settings, logger),
+            lambda *, create: MortalLedger(path, fate, settings.api_url) if create or path.exists() else None,
             lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
             StateGate(write_state, clock),
         )
@@ -363,13 +418,14 @@ class World:
         self.covered = number
         since = self._said[number : max(self._known, number) + 1]
         touched = {each.member for each in frozenset().union(*since) - frozenset.intersection(*since)}
+        touched |= {Member(name, identity) for name in set(LISTS.values()) for identity in self._account.refused}
         due = members_of(self._said[number]) - touched
-        assert self.pinterest.everybody() - touched == due, "a STATE was written ahead of what it covers"
+        assert self._account.everybody() - touched == due, "a STATE was written ahead of what it covers"
 
     def _check(self) -> None:
         said = self._said[-1]
-        assert self.pinterest.everybody() == members_of(said)
-        ledger = MortalLedger(self._folder / "ledger.db", Fate())
+        assert self._account.everybody() == members_of(said)
+        ledger = MortalLedger(self._folder / "ledger.db", Fate(), self._account.settings["api_url"])
         with contextlib.closing(ledger):
             for name in {LIST, *(each.list_name for each in belonging(said))}:
                 entry = ledger.catalogue.pinned(f'customer list "{name}"')

@@ -1,0 +1,281 @@
+"""The contract's table of failures, line by line: a real process, over real sockets.
+
+What passes must leave the right members, each list once, and the last STATE behind. What stays must have its exit
+code, one line that says what to do, and no STATE beyond what was accepted; and once it is over, the same rows again end
+in the right members. Nobody's address and no token shows in either.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator, Fault
+from tests.conftest import ACCOUNT, TOKEN, Run, Target, members
+from tests.messages import address, digests, people, schema, sha256, state
+from tests.test_process import feed, running, wait_until
+
+METHODS: Final = pytest.mark.parametrize("load_method", ["append-only", "upsert"])
+STRANGER: Final = sha256("stranger@example.com")
+STREAM: Final = [schema("email"), state(0), *people(range(10)), state(1), *people(range(10, 25)), state(2)]
+EVERYBODY: Final = digests(range(25))
+PAGE: Final = "<html><h1>Bad Gateway</h1>person1@example.com</html>"
+OAUTH: Final = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
+PERSON: Final = {"code": 1, "message": f"Bad record person1@example.com {sha256(address(1))} {TOKEN}"}
+
+LISTS: Final = r"/customer_lists$"
+AUDIENCES: Final = r"/audiences$"
+
+
+def assert_silent(run: Run) -> None:
+    shown = run.stderr + run.stdout
+    for secret in ("person1@", TOKEN, sha256(address(1)), *OAUTH.values()):
+        assert secret not in shown.replace("emulator-app-", "")
+    assert "Traceback" not in shown
+
+
+def limit(**headers: str) -> Fault:
+    return Fault(method="PATCH", status=429, headers=headers, times=2)
+
+
+PASSING: Final[dict[str, Callable[[], Fault]]] = {
+    "reset before": lambda: Fault(method="PATCH", reset=True, times=3),
+    "reset after": lambda: Fault(method="PATCH", reset=True, when="after", times=3),
+    "half a body before": lambda: Fault(method="PATCH", half_body=True, times=2),
+    "half a body after": lambda: Fault(method="PATCH", half_body=True, when="after", times=2),
+    "slow beyond the time-out": lambda: Fault(method="PATCH", delay_ms=1500),
+    "500": lambda: Fault(method="PATCH", status=500, times=3),
+    "500 after": lambda: Fault(method="PATCH", status=500, when="after", times=3),
+    "502 in HTML": lambda: Fault(method="PATCH", status=502, body=PAGE, times=2),
+    "503 to everything": lambda: Fault(status=503, times=5),
+    "504 after": lambda: Fault(method="PATCH", status=504, when="after"),
+    "200 that is not JSON": lambda: Fault(method="PATCH", status=200, body="OK", times=2),
+    "200 without a body": lambda: Fault(method="PATCH", status=200, body="", times=2),
+    "200 of another form": lambda: Fault(method="PATCH", status=200, body=["id"], when="after", times=2),
+    "429 in seconds": lambda: limit(**{"Retry-After": "1"}),
+    "429 with a date": lambda: limit(**{"Retry-After": formatdate(time.time() + 1, usegmt=True)}),
+    "429 until a moment": lambda: limit(**{"x-ratelimit-reset": str(time.time() + 1)}),
+    "429 in seconds until the reset": lambda: limit(**{"x-ratelimit-reset": "1"}),
+    "429 with its window": lambda: limit(**{"x-ratelimit-limit": '60, 100;w=60;name="a", 60;w=1;name="b"'}),
+    "429 with absurd headers": lambda: limit(
+        **{"Retry-After": "in a moment", "x-ratelimit-reset": "9" * 30, "x-ratelimit-limit": "many;w=soon"}
+    ),
+    "429 that is over": lambda: limit(**{"Retry-After": "-5", "x-ratelimit-remaining": "-1"}),
+    "429 without a header": limit,
+    "listing fails": lambda: Fault(method="GET", path=LISTS, status=500, times=2),
+    "listing breaks off": lambda: Fault(method="GET", path=LISTS, half_body=True),
+    "audiences fail": lambda: Fault(method="GET", path=AUDIENCES, status=502, body=PAGE, times=2),
+    "audience is cut off after": lambda: Fault(method="POST", path=AUDIENCES, reset=True, when="after"),
+    "audience is cut off before": lambda: Fault(method="POST", path=AUDIENCES, reset=True),
+    "413": lambda: Fault(method="PATCH", more_records_than=3, status=413, times=None),
+    "too many bytes": lambda: Fault(method="PATCH", more_bytes_than=400, status=400, times=None),
+    "400 once": lambda: Fault(method="PATCH", status=400, body=PERSON),
+    "200 with exceptions": lambda: Fault(
+        method="PATCH", status=200, body={"id": "1", "name": "customers", "exceptions": PERSON}
+    ),
+}
+
+
+@METHODS
+@pytest.mark.parametrize("fault", PASSING)
+def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run_target: Target, fault: str, load_method: str) -> None:
+    made = emulator.backend.create_list("customers", records=[STRANGER])
+    emulator.backend.inject(PASSING[fault]())
+    run = run_target(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
+    assert run.code == 0, run.stderr
+    assert [each.id for each in emulator.backend.customer_lists()] == [made.id]
+    assert [each.name for each in emulator.backend.audiences()] == ["customers"]
+    assert members(emulator) == EVERYBODY | {STRANGER}
+    assert run.states[-1] == state(2)["value"]
+    assert_silent(run)
+
+
+@METHODS
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(method="POST", path=LISTS, when="after", reset=True),
+        Fault(method="POST", path=LISTS, when="after", half_body=True),
+        Fault(method="POST", path=LISTS, when="before", reset=True),
+        Fault(method="POST", path=LISTS, when="after", status=502, body=PAGE),
+        Fault(method="POST", path=LISTS, when="after", status=200, body="garbage"),
+        Fault(method="POST", path=LISTS, delay_ms=1500),
+        Fault(method="POST", path=LISTS, status=503),
+        Fault(method="POST", path=LISTS, status=429, headers={"x-ratelimit-reset": "1"}),
+        Fault(method="PATCH", status=404, times=3),
+    ],
+    ids=lambda fault: f"{fault.status or ''} {fault.when} {fault.method}",
+)
+def test_a_fault_while_a_list_is_made_makes_no_second_one(
+    emulator: Emulator, run_target: Target, fault: Fault, load_method: str
+) -> None:
+    emulator.backend.inject(fault)
+    run = run_target(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
+    assert run.code == 0, run.stderr
+    assert len(emulator.backend.customer_lists()) == 1
+    assert len(emulator.backend.audiences()) == 1
+    assert members(emulator) == EVERYBODY
+    assert run.states[-1] == state(2)["value"]
+    assert_silent(run)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def test_a_refused_connection_is_tried_again(config: dict[str, Any], tmp_path: Path) -> None:
+    port = free_port()
+    settings = {"api_url": f"http://127.0.0.1:{port}/v5", "initial_backoff_ms": 400, "max_retries": 30}
+    with running(config, tmp_path, **settings) as process:
+        feed(process, [*STREAM])
+        assert process.stderr is not None
+        while b"No answer from 127.0.0.1" not in (line := process.stderr.readline()):
+            assert line
+        with Emulator(port=port, access_token=TOKEN, ad_account_id=ACCOUNT) as late:
+            stdout, stderr = process.communicate(timeout=60)
+            assert members(late) == EVERYBODY
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout.splitlines()[-1]) == state(2)["value"]
+
+
+def test_a_token_that_is_refused_once_is_renewed(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="PATCH", status=401))
+    emulator.backend.create_list("customers")
+    run = run_target(STREAM, batch_size_rows=10, **OAUTH)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == EVERYBODY
+    assert_silent(run)
+
+
+LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
+    "reset": (Fault(method="PATCH", reset=True, times=None), 4, "No answer from 127.0.0.1"),
+    "reset after": (Fault(method="PATCH", reset=True, when="after", times=None), 4, "No answer from 127.0.0.1"),
+    "half a body": (Fault(half_body=True, times=None), 4, "No answer from 127.0.0.1"),
+    "slow": (Fault(method="GET", path=LISTS, delay_ms=1500, times=None), 4, "No answer from 127.0.0.1"),
+    "500": (Fault(method="PATCH", status=500, times=None), 4, "not available"),
+    "502 in HTML": (Fault(status=502, body=PAGE, times=None), 4, "not available"),
+    "503": (Fault(status=503, times=None), 4, "not available"),
+    "200 that is not JSON": (Fault(status=200, body="garbage", times=None), 4, "not in the form"),
+    "429 for hours": (
+        Fault(status=429, headers={"Retry-After": "7200"}, times=None), 4, "limits the rate of requests, until 2"
+    ),
+    "429 until a moment": (
+        Fault(method="PATCH", status=429, headers={"x-ratelimit-reset": str(time.time() + 7200)}, times=None),
+        4,
+        "limits the rate of requests, until 2",
+    ),
+    "401 code 2": (Fault(status=401, times=None), 3, "does not accept the access token"),
+    "401 code 3": (
+        Fault(status=401, body={"code": 3, "message": "consumer type is not supported"}, times=None), 3, "consumer type"
+    ),
+    "403 code 29": (
+        Fault(method="PATCH", status=403, body={"code": 29, "message": "You are not permitted"}, times=None),
+        3,
+        "a role in the ad account",
+    ),
+    "403 code 2625": (Fault(status=403, body={"code": 2625, "message": "Denied"}, times=None), 3, "code 2625"),
+    "403 in HTML": (Fault(status=403, body=PAGE, times=None), 3, "does not permit"),
+    "404": (Fault(method="PATCH", status=404, times=None), 2, "is gone"),
+    "400": (Fault(method="PATCH", status=400, body=PERSON, times=None), 5, "refuses"),
+    "413": (Fault(method="PATCH", status=413, body=PAGE, times=None), 5, "refuses"),
+    "200 with exceptions": (
+        Fault(method="PATCH", status=200, body={"id": "1", "name": "x", "exceptions": PERSON}, times=None), 5, "refuses"
+    ),
+    "redirect": (Fault(status=302, headers={"Location": "http://127.0.0.1:9/"}, times=None), 4, "not available"),
+}  # fmt: skip
+
+
+@METHODS
+@pytest.mark.parametrize("fault", LASTING)
+def test_a_fault_that_stays_ends_the_run_and_is_made_good_by_the_next(
+    emulator: Emulator, run_target: Target, fault: str, load_method: str
+) -> None:
+    emulator.backend.create_list("customers", records=[STRANGER])
+    injected, code, words = LASTING[fault]
+    emulator.backend.inject(injected)
+    settings = {"batch_size_rows": 10, "read_timeout_seconds": 1, "load_method": load_method}
+    run = run_target(STREAM, max_retries=1, **settings)
+    assert run.code == code, run.stderr
+    assert words in run.stderr
+    assert run.states in ([], [state(0)["value"]])
+    assert_silent(run)
+    emulator.backend.clear_faults()
+    wait_until(lambda: run_target(STREAM, **settings).code == 0, seconds=60)
+    assert members(emulator) == EVERYBODY | {STRANGER}
+
+
+def test_a_fault_in_the_middle_leaves_the_state_of_what_was_accepted(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="PATCH", skip=1, times=None, status=500))
+    stream = [schema("email")]
+    for n in range(40):
+        stream += [*people([n]), state(n)]
+    run = run_target(stream, batch_size_rows=10, max_retries=1)
+    assert run.code == 4
+    assert members(emulator) == digests(range(20))
+    told = [each["bookmarks"]["at"] for each in run.states]
+    assert told == sorted(told)
+    assert told[-1] == 19
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/customer_lists"])
+def test_a_token_that_is_refused_for_ever_is_told(emulator: Emulator, run_target: Target, path: str) -> None:
+    emulator.backend.inject(Fault(path=path, status=401, times=None))
+    run = run_target(STREAM, access_token=None if "oauth" in path else TOKEN, **OAUTH)
+    assert run.code == 3
+    assert run.states in ([], [state(0)["value"]])
+    assert_silent(run)
+
+
+def test_nobody_who_listens_is_told(run_target: Target) -> None:
+    run = run_target(STREAM, api_url=f"http://127.0.0.1:{free_port()}/v5", max_retries=1)
+    assert run.code == 4
+    assert "If `api_url` is right, the network, a proxy or Pinterest is at fault" in run.stderr
+    assert_silent(run)
+
+
+def test_one_bad_row_among_ten_thousand_costs_one_row(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(record_pattern=sha256(address(7777)), status=400, times=None))
+    run = run_target([schema("email"), *people(range(10_000)), state(1)], load_method="upsert")
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(10_000)) - {sha256(address(7777))}
+    assert len([call for call in emulator.backend.calls if call.method == "PATCH"]) <= 1 + 2 * 14
+    assert run.states[-1] == state(1)["value"]
+
+
+@METHODS
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_pinterest_hangs_keeps_what_was_accepted(
+    emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path, load_method: str, number: int
+) -> None:
+    emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(method="PATCH", skip=1, delay_ms=20_000))
+    with running(config, tmp_path, batch_size_rows=10, load_method=load_method) as process:
+        feed(process, STREAM)
+        wait_until(lambda: len(emulator.backend.writes()) == 1)
+        assert process.stdout is not None
+        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        time.sleep(0.5)
+        asked = time.monotonic()
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=15)
+        assert time.monotonic() - asked < 10
+    assert process.returncode == 128 + number
+    assert (told, stdout) == ([state(0)["value"], state(1)["value"]], b"")
+    assert signal.Signals(number).name.encode() in stderr
+    assert members(emulator) >= digests(range(10))
+    emulator.stop()
+    emulator.start()
+    again = run_target(STREAM, batch_size_rows=10, load_method=load_method, api_url=emulator.url)
+    assert again.code == 0, again.stderr
+    assert members(emulator) == EVERYBODY
