@@ -98,6 +98,9 @@ ANSWERS: Final[st.SearchStrategy[dict[str, Any]]] = st.sampled_from(
         {"status": 429, "headers": {"Retry-After": "7200"}}, {"status": 400}, {"status": 413},
     ]
 )  # fmt: skip
+UNCLEAR: Final[st.SearchStrategy[dict[str, Any]]] = st.sampled_from(
+    [{"reset": True}, {"half_body": True}, {"status": 502, "body": "<html>"}, {"status": 200, "body": "OK"}]
+)
 NONSENSE: Final[st.SearchStrategy[dict[str, Any]]] = st.sampled_from(
     [{"status": 200, "body": "OK"}, {"status": 200, "body": ""}, {"status": 200, "body": EXCEPTIONS}]
 )
@@ -105,8 +108,10 @@ NONSENSE: Final[st.SearchStrategy[dict[str, Any]]] = st.sampled_from(
 
 @st.composite
 def faults(draw: st.DrawFn) -> Fault:
-    kind = draw(st.sampled_from(["answer", "answer", "answer", "nonsense", "person", "size", "limit"]))
-    skip, times = draw(st.integers(0, 4)), draw(TIMES)
+    kind = draw(st.sampled_from(["answer", "answer", "nonsense", "creation", "person", "size", "limit"]))
+    skip, times = draw(st.sampled_from([0, 0, 0, 1, 2, 3])), draw(TIMES)
+    if kind == "creation":
+        return Fault(method="POST", path=r"/customer_lists$", times=times, when=draw(WHEN), **draw(UNCLEAR))
     if kind == "person":
         return Fault(method="PATCH", record_pattern=draw(st.sampled_from(sorted(EVERYBODY))), times=None)
     if kind == "limit":
@@ -130,7 +135,11 @@ class Step(NamedTuple):
 
 
 steps = st.builds(
-    Step, histories, ways, st.lists(faults(), max_size=4), st.one_of(st.none(), st.none(), st.integers(0, 40))
+    Step,
+    histories,
+    ways,
+    st.lists(faults(), min_size=1, max_size=4),
+    st.one_of(st.none(), st.none(), st.integers(0, 40)),
 )
 ENDS: Final[dict[str, int]] = {"survived": 0, "failed": 0}
 
