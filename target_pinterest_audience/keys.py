@@ -155,17 +155,22 @@ class RowDigester:
         Args:
             column: returns the values of a key property, one for each row.
         """
-        begun, digests = self._begun, []
-        parts = [
-            [b"n%d" % value if type(value) is int else canonical(value, text_format) for value in column(name)]
-            for name, text_format in self._columns
-        ]
-        for row in zip(*parts, strict=True):
-            digest = begun.copy()
-            for part in row:
-                digest.update(b"%d:%b" % (len(part), part))
+        columns = []
+        for name, text_format in self._columns:
+            parts = [b"n%d" % value if type(value) is int else canonical(value, text_format) for value in column(name)]
+            columns.append([_framed(part) for part in parts])
+        rows = columns[0] if len(columns) == 1 else map(b"".join, zip(*columns, strict=True))
+        begin, digests = self._begun.copy, []
+        for row in rows:
+            digest = begin()
+            digest.update(row)
             digests.append(digest.digest())
         return digests
+
+
+def _framed(part: bytes) -> bytes:
+    """Return a part so that no two sequences of parts are fed alike."""
+    return b"%d:%b" % (len(part), part)
 
 
 def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:
@@ -175,6 +180,5 @@ def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:
 
 
 def _update(digest: hashlib.blake2b, parts: Iterable[bytes]) -> None:
-    """Feed parts so that no two sequences of parts are fed alike."""
     for part in parts:
-        digest.update(b"%d:%b" % (len(part), part))
+        digest.update(_framed(part))

@@ -148,7 +148,10 @@ class SqliteLedger(Ledger):
 
     def read_rows(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Ledger.read_rows`."""
-        return dict(self._look_up("SELECT row_key, says FROM row_says WHERE row_key IN ({keys})", rows))
+        found: dict[bytes, bytes] = {}
+        for some in self._look_up("SELECT row_key, says FROM row_says WHERE row_key IN ({keys})", rows):
+            found.update(some)
+        return found
 
     def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
         """See `Ledger.write_rows`."""
@@ -196,7 +199,7 @@ class SqliteLedger(Ledger):
             identities,
             list_number,
         )
-        return {identity: Count(contributors, refusers) for identity, contributors, refusers in found}
+        return {identity: Count(contributors, refusers) for some in found for identity, contributors, refusers in some}
 
     def write_members(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Ledger.write_members`."""
@@ -265,7 +268,7 @@ class SqliteLedger(Ledger):
             values = ", ".join([marks] * len(some))
             self._connection.execute(statement.format(values=values), tuple(itertools.chain.from_iterable(some)))
 
-    def _look_up(self, statement: str, keys: Collection[bytes], *before: object) -> Iterator[tuple[Any, ...]]:
+    def _look_up(self, statement: str, keys: Collection[bytes], *before: object) -> Iterator[list[Any]]:
         """Run a statement for many keys, some hundred at a time: measured, twice as fast as joining a temporary table.
 
         Args:
@@ -274,14 +277,14 @@ class SqliteLedger(Ledger):
             before: the parameters before the keys.
 
         Yields:
-            The rows of the results.
+            The rows of the results, many at a time.
         """
         in_order = sorted(keys)
         with self._told():
             for start in range(0, len(in_order), _KEYS_AT_ONCE):
                 some = in_order[start : start + _KEYS_AT_ONCE]
                 marks = ", ".join("?" * len(some))
-                yield from self._connection.execute(statement.format(keys=marks), (*before, *some)).fetchall()
+                yield self._connection.execute(statement.format(keys=marks), (*before, *some)).fetchall()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
