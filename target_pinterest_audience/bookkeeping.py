@@ -190,6 +190,11 @@ class Bookkeeper:
             self._former.add(number)
         return self._references[number]
 
+    def references_to(self, reference: ListReference) -> set[ListReference]:
+        """Return all references of the run that lead to the list of one of them."""
+        number = self._numbers.get(reference)
+        return {each for each, other in self._numbers.items() if other == number}
+
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         number = self._numbers.get(reference)

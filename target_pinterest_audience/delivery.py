@@ -19,6 +19,9 @@ from target_pinterest_audience.pinterest import CustomerList, Operation, Patienc
 from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import ListPlan, ListReference, merge
 
+_GRACE_SECONDS: Final = 2.0
+"""How long requests under way have to end when the run ends before them."""
+
 _ENVELOPE_BYTES: Final = 200
 """Room for everything in a request body but the records and a list's name."""
 
@@ -188,9 +191,9 @@ class Delivery:
             if destination.courier is not None:
                 destination.courier.hear()
 
-    def close(self, grace_seconds: float) -> None:
+    def close(self) -> None:
         """Send nothing more, and pass on what is accepted within a moment."""
-        deadline = time.monotonic() + grace_seconds
+        deadline = time.monotonic() + _GRACE_SECONDS
         for destination in self._destinations.values():
             if destination.courier is not None:
                 destination.courier.stop(max(0.0, deadline - time.monotonic()))

@@ -93,7 +93,11 @@ def prune_command(
         book = Bookkeeper(ledger, settings, delivery, _logger, time.time)
         delivery.refused = book.refused
         delivery.accepted = book.accepted
-        prune(ledger, book, delivery, options, now=time.time(), tell=_logger.warning)
+        try:
+            prune(ledger, book, delivery, options, now=time.time(), tell=_logger.warning)
+        finally:
+            # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
+            delivery.close()
         lines = list(delivery.summary())
         click.echo("\n".join(lines) if lines else "Nobody had to be removed.")
     finally:

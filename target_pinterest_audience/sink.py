@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
@@ -226,9 +226,9 @@ class CustomerListSink(RecordSink):
         if self._fails:
             raise self._failure(column, reason, line)
 
-    def note_refused(self, reference: ListReference, operation: Operation, line: int) -> bool:
+    def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
         """See `sync.RowOwner.note_refused`."""
-        columns = [column for column, plan in self._plans.items() if plan.reference == reference]
+        columns = [column for column, plan in self._plans.items() if plan.reference in references]
         if not columns:
             return False
         column = " or ".join(columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_pinterest_audience.errors import ConfigurationError, TargetError
@@ -24,10 +24,6 @@ STATE_PATIENCE_SECONDS: Final = 60.0
 """How long a STATE waits for batches to fill before they are sent half-full."""
 
 
-_GRACE_SECONDS: Final = 2.0
-"""How long a request under way has to end when the run ends before it."""
-
-
 class FindLedger(Protocol):
     """Opens the ledger."""
 
@@ -39,8 +35,14 @@ class FindLedger(Protocol):
 class RowOwner(Protocol):
     """Has read rows, and is told of those that Pinterest refuses."""
 
-    def note_refused(self, reference: ListReference, operation: Operation, line: int) -> bool:
-        """Count an identity that a list does not take; return whether it can be from one of the owner's rows."""
+    def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
+        """Count an identity that a list does not take; return whether it can be from one of the owner's rows.
+
+        Args:
+            references: all that lead to the list.
+            operation: what was to be done with the identity.
+            line: the line of the stream that asked for it.
+        """
         ...
 
 
@@ -211,7 +213,7 @@ class Sync:
 
     def close(self) -> None:
         """Send nothing more; let go of the ledger and its locks."""
-        self._delivery.close(_GRACE_SECONDS)
+        self._delivery.close()
         if self._ledger is not None:
             self._ledger.close()
 
@@ -242,12 +244,14 @@ class Sync:
         self._release()
 
     def _refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
+        references = {reference}
         if self._upserts is not None:
             self._upserts.refused(reference, batch, places)
+            references |= self._upserts.references_to(reference)
         for place in places:
             line = batch.lines[place]
             for owner in self._provenance.of(line):
-                if owner.note_refused(reference, batch.operation, line):
+                if owner.note_refused(references, batch.operation, line):
                     # Stream maps can split a row; the first that feeds the list is told.
                     break
 

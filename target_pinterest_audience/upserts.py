@@ -137,6 +137,10 @@ class Upserts:
         """Keep in mind for the next run who was refused, if the ledger has to do with the list."""
         self._book.refused(reference, batch, places)
 
+    def references_to(self, reference: ListReference) -> set[ListReference]:
+        """Return all references of the run that lead to the list of one of them."""
+        return self._book.references_to(reference)
+
     @property
     def lines(self) -> tuple[int, int] | None:
         """The first and the last line of the stream that wait to be looked up; None if none do.

@@ -212,6 +212,14 @@ broken_lines = st.sampled_from(
 
 
 @st.composite
+def damaged(draw: st.DrawFn, line: bytes) -> bytes:
+    """A line with some bytes overwritten, put in or taken out."""
+    start = draw(st.integers(0, len(line)))
+    put = draw(st.sampled_from([b"", b'"', b"{", b"}", b",", b"\x00", b"\xff", b"\xed\xa0\x80", b"\\", b"NaN", b"[[["]))
+    return line[:start] + put + line[start + draw(st.integers(0, 3)) :]
+
+
+@st.composite
 def streams(draw: st.DrawFn, *, consent: bool) -> list[bytes]:
     names = st.sampled_from(["a", "a", "a", "b"])
     lines = [draw(schemas("a", consent=consent)), draw(schemas("b", consent=consent))]
@@ -228,6 +236,9 @@ def streams(draw: st.DrawFn, *, consent: bool) -> list[bytes]:
             lines.append(draw(schemas(stream, consent=consent)))
     if draw(st.integers(0, 4)) == 0:
         lines.insert(draw(st.integers(0, len(lines))), draw(broken_lines))
+    elif draw(st.integers(0, 2)) == 0:
+        place = draw(st.integers(0, len(lines) - 1))
+        lines[place] = draw(damaged(lines[place]))
     lines.append(b'{"type": "STATE", "value": {"at": "the end"}}')
     return lines
 

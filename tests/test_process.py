@@ -122,7 +122,7 @@ def test_odd_json_that_python_takes_is_taken(emulator: Emulator, run_target: Tar
 
 
 def test_a_line_of_many_megabytes_is_read(emulator: Emulator, run_target: Target) -> None:
-    long = {"type": "RECORD", "stream": "customers", "record": {"id": 1, "email": address(1), "note": "x" * 5_000_000}}
+    long = {"type": "RECORD", "stream": "customers", "record": {"id": 1, "email": address(1), "note": "x" * 40_000_000}}
     assert run_target([schema("email"), long, *people([2])]).code == 0
     (made,) = emulator.backend.customer_lists()
     assert emulator.backend.members(made.id) == digests([1, 2])

@@ -12,7 +12,8 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.provenance import Provenance
 from tests.conftest import Sent, Target, members
-from tests.messages import address, digests, people, record, schema, sha256, state
+from tests.messages import address, deleted, digests, people, record, schema, sha256, state
+from tests.test_process import feed, running, wait_until
 
 METHODS = pytest.mark.parametrize("load_method", ["append-only", "upsert"])
 
@@ -191,3 +192,21 @@ def test_provenance_knows_lines_until_nothing_waits_for_them() -> None:
     assert [list(lines.of(line)) for line in (10, 11, 12)] == [[], [], ["b"]]
     lines.forget_before(100)
     assert list(lines.of(12)) == ["b"]
+
+
+def test_a_refused_row_is_named_though_its_list_was_first_known_from_former_runs(
+    emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path
+) -> None:
+    narrow, wide = schema("email"), schema("email", "lr_id")
+    assert run_target([wide, record(id=1, email=address(1), lr_id="XY1")], load_method="upsert").code == 0
+    emulator.backend.inject(Fault(record_pattern="^XY2$", status=400, times=None))
+    path = tmp_path / "rejects.jsonl"
+    with running(config, tmp_path, load_method="upsert", rejects_path=str(path), batch_size_rows=1) as process:
+        # The window that holds the delete is looked up, and finds the list by what the ledger knows.
+        feed(process, [narrow, deleted(1)])
+        wait_until(lambda: members(emulator, "customers - LR_ID") == set())
+        feed(process, [wide, record(id=2, lr_id="XY2"), record(id=3, lr_id="XY3")])
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 0, stderr
+    assert members(emulator, "customers - LR_ID") == {"XY3"}
+    assert [(each["line"], each["column"]) for each in rejects(path)] == [(4, "lr_id")]
