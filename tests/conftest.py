@@ -96,15 +96,16 @@ def command(config: dict[str, Any], folder: Path) -> list[str]:
 def run_target(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
     """Run the target as a process, over a stream given as messages, as text or as bytes."""
 
-    def run(stream: list[dict[str, Any]] | str | bytes, **settings: Any) -> Run:
+    def run(stream: list[dict[str, Any]] | str | bytes, *, log_level: str = "INFO", **settings: Any) -> Run:
         if isinstance(stream, list):
             stream = "".join(json.dumps(message) + "\n" for message in stream)
         if isinstance(stream, str):
             stream = stream.encode()
         merged = {name: value for name, value in {**config, **settings}.items() if value is not None}
         done = subprocess.run(
-            command(merged, tmp_path), input=stream, capture_output=True, check=False, timeout=120, env=environment()
-        )
+            command(merged, tmp_path), input=stream, capture_output=True, check=False, timeout=120,
+            env=environment(LOGLEVEL=log_level),
+        )  # fmt: skip
         return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run

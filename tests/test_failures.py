@@ -35,11 +35,26 @@ LISTS: Final = r"/customer_lists$"
 AUDIENCES: Final = r"/audiences$"
 
 
-def assert_silent(run: Run) -> None:
-    shown = run.stderr + run.stdout
-    for secret in ("person1@", TOKEN, sha256(address(1)), *OAUTH.values()):
-        assert secret not in shown.replace("emulator-app-", "")
-    assert "Traceback" not in shown
+@pytest.fixture
+def run(run_target: Target, tmp_path: Path) -> Target:
+    """The target at DEBUG, with all the files that it can write; and nothing may show in anything."""
+    files = {"report_path": str(tmp_path / "report.json"), "rejects_path": str(tmp_path / "rejects.jsonl")}
+
+    def run_silently(stream: list[dict[str, Any]], **settings: Any) -> Run:
+        done = run_target(stream, log_level="DEBUG", **files, **settings)
+        assert "DEBUG" in done.stderr
+        written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "config.json"]
+        texts = {"stdout": done.stdout, "stderr": done.stderr}
+        texts |= {path.name: path.read_bytes().decode("latin-1") for path in written}
+        for secret in ("person1@", "person1%40", TOKEN, sha256(address(1)), OAUTH["client_secret"]):
+            assert [name for name, text in texts.items() if secret in text] == []
+        assert OAUTH["refresh_token"] not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        report = json.loads(texts["report.json"])
+        assert report["exit_code"] == done.code
+        return done
+
+    return run_silently
 
 
 def limit(**headers: str) -> Fault:
@@ -86,16 +101,15 @@ PASSING: Final[dict[str, Callable[[], Fault]]] = {
 
 @METHODS
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run_target: Target, fault: str, load_method: str) -> None:
+def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run: Target, fault: str, load_method: str) -> None:
     made = emulator.backend.create_list("customers", records=[STRANGER])
     emulator.backend.inject(PASSING[fault]())
-    run = run_target(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
-    assert run.code == 0, run.stderr
+    done = run(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
+    assert done.code == 0, done.stderr
     assert [each.id for each in emulator.backend.customer_lists()] == [made.id]
     assert [each.name for each in emulator.backend.audiences()] == ["customers"]
     assert members(emulator) == EVERYBODY | {STRANGER}
-    assert run.states[-1] == state(2)["value"]
-    assert_silent(run)
+    assert done.states[-1] == state(2)["value"]
 
 
 @METHODS
@@ -115,16 +129,15 @@ def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run_target: Target
     ids=lambda fault: f"{fault.status or ''} {fault.when} {fault.method}",
 )
 def test_a_fault_while_a_list_is_made_makes_no_second_one(
-    emulator: Emulator, run_target: Target, fault: Fault, load_method: str
+    emulator: Emulator, run: Target, fault: Fault, load_method: str
 ) -> None:
     emulator.backend.inject(fault)
-    run = run_target(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
-    assert run.code == 0, run.stderr
+    done = run(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
+    assert done.code == 0, done.stderr
     assert len(emulator.backend.customer_lists()) == 1
     assert len(emulator.backend.audiences()) == 1
     assert members(emulator) == EVERYBODY
-    assert run.states[-1] == state(2)["value"]
-    assert_silent(run)
+    assert done.states[-1] == state(2)["value"]
 
 
 def free_port() -> int:
@@ -148,13 +161,12 @@ def test_a_refused_connection_is_tried_again(config: dict[str, Any], tmp_path: P
     assert json.loads(stdout.splitlines()[-1]) == state(2)["value"]
 
 
-def test_a_token_that_is_refused_once_is_renewed(emulator: Emulator, run_target: Target) -> None:
+def test_a_token_that_is_refused_once_is_renewed(emulator: Emulator, run: Target) -> None:
     emulator.backend.inject(Fault(method="PATCH", status=401))
     emulator.backend.create_list("customers")
-    run = run_target(STREAM, batch_size_rows=10, **OAUTH)
-    assert run.code == 0, run.stderr
+    done = run(STREAM, batch_size_rows=10, **OAUTH)
+    assert done.code == 0, done.stderr
     assert members(emulator) == EVERYBODY
-    assert_silent(run)
 
 
 LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
@@ -198,65 +210,62 @@ LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
 @METHODS
 @pytest.mark.parametrize("fault", LASTING)
 def test_a_fault_that_stays_ends_the_run_and_is_made_good_by_the_next(
-    emulator: Emulator, run_target: Target, fault: str, load_method: str
+    emulator: Emulator, run: Target, fault: str, load_method: str
 ) -> None:
     emulator.backend.create_list("customers", records=[STRANGER])
     injected, code, words = LASTING[fault]
     emulator.backend.inject(injected)
     settings = {"batch_size_rows": 10, "read_timeout_seconds": 1, "load_method": load_method}
-    run = run_target(STREAM, max_retries=1, **settings)
-    assert run.code == code, run.stderr
-    assert words in run.stderr
-    assert run.states in ([], [state(0)["value"]])
-    assert_silent(run)
+    done = run(STREAM, max_retries=1, **settings)
+    assert done.code == code, done.stderr
+    assert words in done.stderr
+    assert done.states in ([], [state(0)["value"]])
     emulator.backend.clear_faults()
-    wait_until(lambda: run_target(STREAM, **settings).code == 0, seconds=60)
+    wait_until(lambda: run(STREAM, **settings).code == 0, seconds=60)
     assert members(emulator) == EVERYBODY | {STRANGER}
 
 
-def test_a_fault_in_the_middle_leaves_the_state_of_what_was_accepted(emulator: Emulator, run_target: Target) -> None:
+def test_a_fault_in_the_middle_leaves_the_state_of_what_was_accepted(emulator: Emulator, run: Target) -> None:
     emulator.backend.inject(Fault(method="PATCH", skip=1, times=None, status=500))
     stream = [schema("email")]
     for n in range(40):
         stream += [*people([n]), state(n)]
-    run = run_target(stream, batch_size_rows=10, max_retries=1)
-    assert run.code == 4
+    done = run(stream, batch_size_rows=10, max_retries=1)
+    assert done.code == 4
     assert members(emulator) == digests(range(20))
-    told = [each["bookmarks"]["at"] for each in run.states]
+    told = [each["bookmarks"]["at"] for each in done.states]
     assert told == sorted(told)
     assert told[-1] == 19
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/customer_lists"])
-def test_a_token_that_is_refused_for_ever_is_told(emulator: Emulator, run_target: Target, path: str) -> None:
+def test_a_token_that_is_refused_for_ever_is_told(emulator: Emulator, run: Target, path: str) -> None:
     emulator.backend.inject(Fault(path=path, status=401, times=None))
-    run = run_target(STREAM, access_token=None if "oauth" in path else TOKEN, **OAUTH)
-    assert run.code == 3
-    assert run.states in ([], [state(0)["value"]])
-    assert_silent(run)
+    done = run(STREAM, access_token=None if "oauth" in path else TOKEN, **OAUTH)
+    assert done.code == 3
+    assert done.states in ([], [state(0)["value"]])
 
 
-def test_nobody_who_listens_is_told(run_target: Target) -> None:
-    run = run_target(STREAM, api_url=f"http://127.0.0.1:{free_port()}/v5", max_retries=1)
-    assert run.code == 4
-    assert "If `api_url` is right, the network, a proxy or Pinterest is at fault" in run.stderr
-    assert_silent(run)
+def test_nobody_who_listens_is_told(run: Target) -> None:
+    done = run(STREAM, api_url=f"http://127.0.0.1:{free_port()}/v5", max_retries=1)
+    assert done.code == 4
+    assert "If `api_url` is right, the network, a proxy or Pinterest is at fault" in done.stderr
 
 
-def test_one_bad_row_among_ten_thousand_costs_one_row(emulator: Emulator, run_target: Target) -> None:
+def test_one_bad_row_among_ten_thousand_costs_one_row(emulator: Emulator, run: Target) -> None:
     emulator.backend.create_list("customers")
     emulator.backend.inject(Fault(record_pattern=sha256(address(7777)), status=400, times=None))
-    run = run_target([schema("email"), *people(range(10_000)), state(1)], load_method="upsert")
-    assert run.code == 0, run.stderr
+    done = run([schema("email"), *people(range(10_000)), state(1)], load_method="upsert")
+    assert done.code == 0, done.stderr
     assert members(emulator) == digests(range(10_000)) - {sha256(address(7777))}
     assert len([call for call in emulator.backend.calls if call.method == "PATCH"]) <= 1 + 2 * 14
-    assert run.states[-1] == state(1)["value"]
+    assert done.states[-1] == state(1)["value"]
 
 
 @METHODS
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_pinterest_hangs_keeps_what_was_accepted(
-    emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path, load_method: str, number: int
+    emulator: Emulator, config: dict[str, Any], run: Target, tmp_path: Path, load_method: str, number: int
 ) -> None:
     emulator.backend.create_list("customers")
     emulator.backend.inject(Fault(method="PATCH", skip=1, delay_ms=20_000))
@@ -276,6 +285,6 @@ def test_a_signal_while_pinterest_hangs_keeps_what_was_accepted(
     assert members(emulator) >= digests(range(10))
     emulator.stop()
     emulator.start()
-    again = run_target(STREAM, batch_size_rows=10, load_method=load_method, api_url=emulator.url)
+    again = run(STREAM, batch_size_rows=10, load_method=load_method, api_url=emulator.url)
     assert again.code == 0, again.stderr
     assert members(emulator) == EVERYBODY
