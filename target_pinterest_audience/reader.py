@@ -10,14 +10,17 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import date, time
 from decimal import Decimal
 from typing import IO, Any, Final, NoReturn
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 
+from target_pinterest_audience.batch_files import PARQUET, BatchFiles
 from target_pinterest_audience.errors import StreamError
-from target_pinterest_audience.record_blocks import RecordDecoder
+from target_pinterest_audience.places import Place
+from target_pinterest_audience.record_blocks import ColumnarRecords, RecordDecoder
 
 _BLOCK_BYTES: Final = 1 << 20
 _BLOCKS_AHEAD: Final = 4
@@ -35,7 +38,7 @@ class MessageReader(GenericSingerReader[bytes]):
     """Reads Singer messages, and says nothing of what they hold: the SDK's own reader logs bad lines whole.
 
     Attributes:
-        line: the number of the line that is being read, from 1.
+        place: where what is being read stands.
         records: knows the streams whose records need not be read whole.
     """
 
@@ -47,8 +50,15 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         super().__init__()
         self._tick = tick
-        self.line = 0
+        self.place = Place(0)
         self.records = RecordDecoder()
+        self._callbacks: Callbacks = {}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def line(self) -> int:
+        """The number of the line that is being read, from 1."""
+        return self.place.line
 
     @property
     def default_input(self) -> IO[bytes]:
@@ -75,56 +85,90 @@ class MessageReader(GenericSingerReader[bytes]):
         Raises:
             StreamError: a line is not a Singer message.
         """
-        counts: Counter[str] = Counter()
+        counts = self._counts = Counter()
+        self._callbacks = callbacks
         for lines in self._blocks(file_input if file_input is not None else self.default_input):
             changes = 0
             while lines:
-                fast = changes < _CHANGES_IN_A_BLOCK
-                read = (
-                    self._process(lines, callbacks, counts) if fast else self._process_lines(lines, callbacks, counts)
-                )
+                read = self._process(lines) if changes < _CHANGES_IN_A_BLOCK else self._process_lines(lines)
                 lines = lines[read:]  # noqa: PLW2901 - what is left of them
                 changes += 1
             self._tick()
         return counts
 
-    def _process(self, lines: list[bytes], callbacks: Callbacks, counts: Counter[str]) -> int:
+    def read_files(self, stream: str, files: BatchFiles) -> None:
+        """Read the files of a BATCH message, as if their rows were RECORDs in its place.
+
+        Args:
+            stream: the stream that the message names.
+            files: the files.
+
+        Raises:
+            TargetError: a file cannot be read, or what it holds not be delivered.
+        """
+        message = self.place
+        self.place = Place(message.line, 0)
+        if files.format == PARQUET:
+            self._read_tables(stream, files)
+        else:
+            head = b'{"type":"RECORD","stream":' + msgspec.json.encode(stream) + b',"record":'
+            for lines in files.lines():
+                self._process([head + line + b"}" if line.strip() else b"" for line in lines])
+                self._tick()
+        self.place = message
+
+    def _read_tables(self, stream: str, files: BatchFiles) -> None:
+        need = self.records.needed(stream)
+        take_record = self._callbacks[SingerMessageType.RECORD]
+        for table in files.tables(list(need.attributes) if need is not None else None):
+            self._counts[SingerMessageType.RECORD] += table.num_rows
+            if need is not None:
+                columns = {name: table.column(name).to_pylist() for name in table.schema.names}
+                need.take(ColumnarRecords(columns, table.num_rows, self.place.after(1)))
+                self.place = self.place.after(table.num_rows)
+            else:
+                for row in table.to_pylist():
+                    self.place = self.place.after(1)
+                    record = {name: _as_in_json(value) for name, value in row.items()}
+                    take_record({"type": SingerMessageType.RECORD, "stream": stream, "record": record})
+            self._tick()
+
+    def _process(self, lines: list[bytes]) -> int:
         """Process lines until a SCHEMA changes how they are decoded; return how many."""
         records = self.records
         version, read = records.version, 0
-        for run in records.runs(lines, self.line + 1):
+        for run in records.runs(lines, self.place.after(1)):
             if isinstance(run, int):
                 for line in lines[read : read + run]:
-                    self._process_line(line, callbacks, counts)
+                    self._process_line(line)
                     read += 1
                     if records.version != version:
                         return read
             else:
                 take, block = run
-                self.line += 1
                 take(block)
-                self.line += len(block) - 1
-                counts[SingerMessageType.RECORD] += len(block)
+                self.place = self.place.after(len(block))
+                self._counts[SingerMessageType.RECORD] += len(block)
                 read += len(block)
         return read
 
-    def _process_lines(self, lines: list[bytes], callbacks: Callbacks, counts: Counter[str]) -> int:
+    def _process_lines(self, lines: list[bytes]) -> int:
         for line in lines:
-            self._process_line(line, callbacks, counts)
+            self._process_line(line)
         return len(lines)
 
-    def _process_line(self, line: bytes, callbacks: Callbacks, counts: Counter[str]) -> None:
-        self.line += 1
+    def _process_line(self, line: bytes) -> None:
+        self.place = self.place.after(1)
         if not line.strip():
             return
         message = self.deserialize_json(line)
         kind = message.get("type")
-        callback = callbacks.get(kind) if isinstance(kind, str) else None
+        callback = self._callbacks.get(kind) if isinstance(kind, str) else None
         if callback is None:
             self._process_unknown_message(message)
         else:
             callback(message)
-            counts[SingerMessageType(kind)] += 1
+            self._counts[SingerMessageType(kind)] += 1
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Parse one line.
@@ -164,7 +208,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _fail(self, what: str) -> NoReturn:
         msg = (
-            f"Line {self.line} of the stream {what}. The target reads Singer messages; the tap, or what stands between "
+            f"What stands on {self.place} {what}. The target reads Singer messages; the tap, or what stands between "
             "them, is at fault: look at its log."
         )
         raise StreamError(msg) from None
@@ -190,6 +234,11 @@ class MessageReader(GenericSingerReader[bytes]):
                 rest.append(tail)
         if rest:
             yield [b"".join(rest)]
+
+
+def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file
+    """Return a value of a columnar file as a RECORD has it, for what looks at records whole."""
+    return value.isoformat() if isinstance(value, (date, time)) else value
 
 
 def _read_ahead(descriptor: int) -> Iterator[bytes]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
@@ -12,38 +12,120 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from target_pinterest_audience.places import Place
 
-@dataclass(frozen=True, slots=True)
-class RecordBlock:
+
+class RecordBlock(ABC):
     """Records of one stream that follow each other, decoded as far as they are needed.
 
     Attributes:
-        rows: one object for each record.
-        attributes: needed column → the attribute of the objects that holds it; `UNSET` if the record lacks it.
-        line: the line of the first record in the stream; the others follow.
+        first: where the first of them stands; the others follow.
     """
 
-    rows: Sequence[Any]
-    attributes: Mapping[str, str]
-    line: int
+    __slots__ = ("first",)
 
+    def __init__(self, first: Place) -> None:
+        """Note where the first record stands."""
+        self.first = first
+
+    @abstractmethod
     def __len__(self) -> int:
         """Return how many records there are."""
-        return len(self.rows)
 
-    def column(self, name: str) -> list[Any]:
-        """Return what the records hold in a column, `UNSET` where they lack it."""
-        return list(map(attrgetter(self.attributes[name]), self.rows))
+    @abstractmethod
+    def column(self, name: str) -> Sequence[Any]:
+        """Return what the records hold in a needed column, `UNSET` where they lack it."""
 
+    @abstractmethod
     def record(self, index: int) -> dict[str, Any]:
         """Return the needed columns of one record."""
-        row = self.rows[index]
-        values = {name: getattr(row, attribute) for name, attribute in self.attributes.items()}
-        return {name: value for name, value in values.items() if value is not UNSET}
 
+    @abstractmethod
     def part(self, start: int, stop: int) -> RecordBlock:
         """Return some of the records."""
-        return RecordBlock(self.rows[start:stop], self.attributes, self.line + start)
+
+    def place(self, index: int) -> Place:
+        """Return where a record stands."""
+        return self.first.after(index)
+
+    @property
+    def lines(self) -> Sequence[int]:
+        """The line of each in the stream."""
+        if self.first.file_row is None:
+            return range(self.first.line, self.first.line + len(self))
+        return [self.first.line] * len(self)
+
+
+class DecodedRecords(RecordBlock):
+    """Records as JSON gives them: an object for each."""
+
+    __slots__ = ("_attributes", "_rows")
+
+    def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str], first: Place) -> None:
+        """Take them in.
+
+        Args:
+            rows: one object for each record.
+            attributes: needed column → the attribute of the objects that holds it; `UNSET` if the record lacks it.
+            first: where the first stands.
+        """
+        super().__init__(first)
+        self._rows = rows
+        self._attributes = attributes
+
+    def __len__(self) -> int:
+        """See `RecordBlock`."""
+        return len(self._rows)
+
+    def column(self, name: str) -> list[Any]:
+        """See `RecordBlock.column`."""
+        return list(map(attrgetter(self._attributes[name]), self._rows))
+
+    def record(self, index: int) -> dict[str, Any]:
+        """See `RecordBlock.record`."""
+        row = self._rows[index]
+        values = {name: getattr(row, attribute) for name, attribute in self._attributes.items()}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+    def part(self, start: int, stop: int) -> DecodedRecords:
+        """See `RecordBlock.part`."""
+        return DecodedRecords(self._rows[start:stop], self._attributes, self.place(start))
+
+
+class ColumnarRecords(RecordBlock):
+    """Records as a columnar file gives them: a list for each column."""
+
+    __slots__ = ("_columns", "_size")
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]], size: int, first: Place) -> None:
+        """Take them in.
+
+        Args:
+            columns: needed column → its values; those that the file lacks are not there.
+            size: how many records there are.
+            first: where the first stands.
+        """
+        super().__init__(first)
+        self._columns = columns
+        self._size = size
+
+    def __len__(self) -> int:
+        """See `RecordBlock`."""
+        return self._size
+
+    def column(self, name: str) -> Sequence[Any]:
+        """See `RecordBlock.column`."""
+        found = self._columns.get(name)
+        return found if found is not None else [UNSET] * self._size
+
+    def record(self, index: int) -> dict[str, Any]:
+        """See `RecordBlock.record`."""
+        return {name: values[index] for name, values in self._columns.items()}
+
+    def part(self, start: int, stop: int) -> ColumnarRecords:
+        """See `RecordBlock.part`."""
+        columns = {name: values[start:stop] for name, values in self._columns.items()}
+        return ColumnarRecords(columns, stop - start, self.place(start))
 
 
 TakeBlock = Callable[[RecordBlock], None]
@@ -71,7 +153,14 @@ _OTHER: Final = _Other()
 _stream_of = attrgetter("stream")
 
 
-class _Need(NamedTuple):
+class Need(NamedTuple):
+    """What a stream needs of its records.
+
+    Attributes:
+        attributes: needed column → the attribute of decoded records that holds it.
+        take: takes the records in.
+    """
+
     attributes: Mapping[str, str]
     take: TakeBlock
 
@@ -87,7 +176,7 @@ class RecordDecoder:
         """Begin with no stream."""
         self.version = 0
         self._attributes: dict[str, str] = {}
-        self._needs: dict[str, _Need] = {}
+        self._needs: dict[str, Need] = {}
         self._decode: Callable[[bytes], Any] | None = None
 
     def need(self, stream: str, columns: Sequence[str], take: TakeBlock) -> None:
@@ -102,8 +191,12 @@ class RecordDecoder:
         known = self._needs.get(stream)
         if known is not None and known.take == take and known.attributes == attributes:
             return
-        self._needs[stream] = _Need(attributes, take)
+        self._needs[stream] = Need(attributes, take)
         self._make_decoder()
+
+    def needed(self, stream: str) -> Need | None:
+        """Return what a stream needs of its records; None if they are to be read whole."""
+        return self._needs.get(stream)
 
     def forget(self, stream: str) -> None:
         """Leave a stream's records to be read whole."""
@@ -127,12 +220,12 @@ class RecordDecoder:
         message = record | _Other | _State | _ActivateVersion | _Batch
         self._decode = msgspec.json.Decoder(message, float_hook=Decimal).decode
 
-    def runs(self, lines: Sequence[bytes], first_line: int) -> Iterator[tuple[TakeBlock, RecordBlock] | int]:
+    def runs(self, lines: Sequence[bytes], first: Place) -> Iterator[tuple[TakeBlock, RecordBlock] | int]:
         """Divide lines into records that are decoded and lines that have to be read whole.
 
         Args:
             lines: lines of the stream.
-            first_line: the number of the first of them.
+            first: where the first of them stands.
 
         Yields:
             In the order of the lines: a block of records and who takes it, or how many lines are to be read whole.
@@ -145,7 +238,7 @@ class RecordDecoder:
                 yield len(messages)
             else:
                 rows = [message.record for message in messages]
-                yield need.take, RecordBlock(rows, need.attributes, first_line + at)
+                yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
             at += len(messages)
 
     def _messages(self, lines: Sequence[bytes]) -> list[Any]:

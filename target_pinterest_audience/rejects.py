@@ -18,7 +18,8 @@ class Reject(msgspec.Struct, frozen=True):
 
     Attributes:
         stream: the stream.
-        line: the line of the stream that Singer calls a message, from 1.
+        line: the line of the stream, from 1; for a row of a file, that of the BATCH message which names the file.
+        file_row: the row in the files of that message, from 1; None for a RECORD, and if Pinterest refused it.
         column: the column, or all that it may have been.
         type: the type of identity that it holds.
         reason: why, as a sentence for people.
@@ -27,6 +28,7 @@ class Reject(msgspec.Struct, frozen=True):
 
     stream: str
     line: int
+    file_row: int | None
     column: str
     type: str
     reason: str

@@ -19,13 +19,15 @@ class RemarkReport(msgspec.Struct, frozen=True):
         column: the column.
         reason: what was said, as a sentence for people.
         count: of how many values.
-        first_line: the line of the stream where the first of them is, from 1.
+        first_line: the line of the stream where the first of them is, from 1; see `places.Place`.
+        first_file_row: and its row in the files that this line names, if it is a BATCH message.
     """
 
     column: str
     reason: str
     count: int
     first_line: int
+    first_file_row: int | None = None
 
 
 class StreamReport(msgspec.Struct, frozen=True):

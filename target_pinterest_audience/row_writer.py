@@ -80,9 +80,9 @@ class RowBlock:
     named: Mapping[str, Sequence[str | None]]
 
     @property
-    def lines(self) -> range:
+    def lines(self) -> Sequence[int]:
         """The line of each in the stream."""
-        return range(self.records.line, self.records.line + len(self.records))
+        return self.records.lines
 
     def __len__(self) -> int:
         """Return how many rows there are."""

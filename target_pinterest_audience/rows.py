@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
 from target_pinterest_audience.identity_column import identify_column
+from target_pinterest_audience.places import Place
 from target_pinterest_audience.tally import StreamTally
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def is_granted(value: object) -> bool:
     return value == 1 or (isinstance(value, str) and value.strip().lower() in _GRANTS)
 
 
-def _places(values: list[Any], types: frozenset[type]) -> list[int]:
+def _places(values: Sequence[Any], types: frozenset[type]) -> list[int]:
     """Return where values of some types are."""
     if types.isdisjoint(map(type, values)):
         return []
@@ -48,8 +49,8 @@ def _places(values: list[Any], types: frozenset[type]) -> list[int]:
 class Rejected(Protocol):
     """Told of every value that is rejected."""
 
-    def __call__(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
-        """Take note of the column, why, the line of the stream, and the record, for its key."""
+    def __call__(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
+        """Take note of the column, why, where, and the record, for its key."""
         ...
 
 
@@ -104,7 +105,7 @@ class RowReader:
             odd.update(place for place, value in enumerate(consent) if value is UNSET or not is_granted(value))
         return sorted(odd)
 
-    def check_key(self, record: Mapping[str, Any], line: int) -> bool:
+    def check_key(self, record: Mapping[str, Any], place: Place) -> bool:
         """Tell whether every key property has a value.
 
         Raises:
@@ -113,25 +114,25 @@ class RowReader:
         for name in self.key_properties:
             if name not in record:
                 msg = (
-                    f"A record of stream {self.tally.stream} (line {line}) lacks the key property {name}. "
+                    f"A record of stream {self.tally.stream} ({place}) lacks the key property {name}. "
                     "The tap is at fault, or a stream map that drops the column."
                 )
                 raise MissingKeyPropertyError(msg)
         return all(record[name] is not None for name in self.key_properties)
 
-    def identities(self, record: Mapping[str, Any], line: int) -> dict[str, str]:
+    def identities(self, record: Mapping[str, Any], place: Place) -> dict[str, str]:
         """Return column → identity for the good values of a row, as Pinterest gets them; count the bad ones."""
         found = {}
         for column, (identity, remark) in self._verdicts(record):
             if identity is not None:
                 self.tally.received += 1
                 if remark is not None:
-                    self.tally.remark(column, remark, line)
+                    self.tally.remark(column, remark, place)
                 found[column] = identity
             elif remark is not None and remark.rejects:
-                self._reject(column, remark, line, record)
+                self._reject(column, remark, place, record)
             elif remark is Remark.OPTED_OUT:
-                self.tally.remark(column, remark, line)
+                self.tally.remark(column, remark, place)
         return found
 
     def identity_column(self, column: str, block: RecordBlock) -> list[str | None]:
@@ -142,14 +143,14 @@ class RowReader:
         values = block.column(column)
         identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
         self.tally.received += len(identities) - identities.count(None)
-        for place, remark in remarks:
+        for at, remark in remarks:
             if remark.rejects:
-                self._reject(column, remark, block.line + place, block.record(place))
+                self._reject(column, remark, block.place(at), block.record(at))
             else:
-                self.tally.remark(column, remark, block.line + place)
+                self.tally.remark(column, remark, block.place(at))
         return identities
 
-    def reject_row(self, record: Mapping[str, Any], reason: Remark, line: int) -> dict[str, str]:
+    def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, str]:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason.
 
         Returns:
@@ -160,13 +161,13 @@ class RowReader:
             if identity is not None:
                 found[column] = identity
             if identity is not None or (remark is not None and remark.rejects):
-                self._reject(column, reason, line, record)
+                self._reject(column, reason, place, record)
         return found
 
-    def _reject(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
-        self.tally.reject(column, reason, line)
+    def _reject(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
+        self.tally.reject(column, reason, place)
         if self.rejected is not None:
-            self.rejected(column, reason, line, record)
+            self.rejected(column, reason, place, record)
 
     def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Identified]]:
         for column, kind in self.columns.items():

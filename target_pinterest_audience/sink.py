@@ -11,6 +11,7 @@ from target_pinterest_audience.errors import ConfigurationError, RejectedError
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.membership import Kind
 from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.places import Place
 from target_pinterest_audience.rejects import Reject, RejectsFile
 from target_pinterest_audience.routing import find_columns, plan_lists
 from target_pinterest_audience.row_writer import Row, RowBlock, RowWriter, StreamShape
@@ -147,25 +148,25 @@ class CustomerListSink(RecordSink):
 
         Args:
             record: the row after stream maps.
-            context: `raw`, the row as the tap sent it, and `line`, its line in the stream.
+            context: `raw`, the row as the tap sent it, and `place`, where it stands.
 
         Raises:
             TargetError: the stream is broken, or a batch that this row filled could not be delivered.
         """
-        rows, line = self._rows, context["line"]
-        self._sync.note_rows(line, 1, self)
+        rows, place = self._rows, context["place"]
+        self._sync.note_rows(place.line, 1, self)
         rows.tally.rows += 1
         deleted = rows.is_deleted(record, context["raw"])
         rows.tally.deleted_rows += deleted
-        if not rows.check_key(record, line):
-            rows.reject_row(record, Remark.KEY_IS_NULL, line)
+        if not rows.check_key(record, place):
+            rows.reject_row(record, Remark.KEY_IS_NULL, place)
             return
         if self._writer is None:
             return
         kind, reason = self._read(record, deleted=deleted)
         present = [column for column in self.columns if column in record]
-        named = rows.identities(record, line) if reason is None else rows.reject_row(record, reason, line)
-        self._writer.write(Row(kind, record, named, present, line, deleted))
+        named = rows.identities(record, place) if reason is None else rows.reject_row(record, reason, place)
+        self._writer.write(Row(kind, record, named, present, place.line, deleted))
 
     @property
     def needed_columns(self) -> list[str]:
@@ -187,16 +188,17 @@ class CustomerListSink(RecordSink):
         Raises:
             TargetError: as `process_record`.
         """
-        self._sync.note_rows(block.line, len(block), self)
+        lines = block.lines
+        self._sync.note_rows(lines[0], lines[-1] + 1 - lines[0], self)
         odd = self._rows.odd_rows(block, self._consent_column)
         if len(odd) * _PLAIN_ROWS_FOR_AN_ODD_ONE > len(block):
             odd = list(range(len(block)))
         start = 0
-        for place in odd:
-            self._process_plain(block.part(start, place))
-            record = block.record(place)
-            self.process_record(record, {"raw": record, "line": block.line + place})
-            start = place + 1
+        for at in odd:
+            self._process_plain(block.part(start, at))
+            record = block.record(at)
+            self.process_record(record, {"raw": record, "place": block.place(at)})
+            start = at + 1
         self._process_plain(block.part(start, len(block)) if start else block)
         self.record_counter_metric.increment(len(block))
 
@@ -212,7 +214,7 @@ class CustomerListSink(RecordSink):
         named = {column: self._rows.identity_column(column, block) for column in self.columns}
         self._writer.write_block(RowBlock(kind, block, named))
 
-    def _reject(self, column: str, reason: Remark, line: int, record: Mapping[str, Any]) -> None:
+    def _reject(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
         """Tell of a rejected value; see `rows.Rejected`.
 
         Raises:
@@ -222,9 +224,9 @@ class CustomerListSink(RecordSink):
         if self._writer is not None and all(record.get(name) is not None for name in self.key_properties):
             row = self._writer.row_digest(record)
         kind = self.columns[column].name
-        self._write_reject(column, kind, reason, line, row.hex() if row is not None else None)
+        self._write_reject(column, kind, reason, place, row.hex() if row is not None else None)
         if self._fails:
-            raise self._failure(column, reason, line)
+            raise self._failure(column, reason, place)
 
     def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
         """See `sync.RowOwner.note_refused`."""
@@ -234,18 +236,18 @@ class CustomerListSink(RecordSink):
         column = " or ".join(columns)
         types = " or ".join(dict.fromkeys(self.columns[each].name for each in columns))
         self._tally.reject_late(column, line, was_added=operation is Operation.ADD)
-        self._write_reject(column, types, Remark.REFUSED_BY_PINTEREST, line, row=None)
+        self._write_reject(column, types, Remark.REFUSED_BY_PINTEREST, Place(line), row=None)
         if self._fails:
-            self._sync.fail_later(self._failure(column, Remark.REFUSED_BY_PINTEREST, line))
+            self._sync.fail_later(self._failure(column, Remark.REFUSED_BY_PINTEREST, Place(line)))
         return True
 
-    def _write_reject(self, column: str, types: str, reason: Remark, line: int, row: str | None) -> None:
+    def _write_reject(self, column: str, types: str, reason: Remark, place: Place, row: str | None) -> None:
         if self._rejects is not None:
-            self._rejects.write(Reject(self.stream_name, line, column, types, reason.value, row))
+            self._rejects.write(Reject(self.stream_name, *place, column, types, reason.value, row))
 
-    def _failure(self, column: str, reason: Remark, line: int) -> RejectedError:
+    def _failure(self, column: str, reason: Remark, place: Place) -> RejectedError:
         return RejectedError(
-            f"Line {line} of the stream, stream {self.stream_name}, column {column}: {reason.value}. `bad_records: "
+            f"Bad record on {place}, stream {self.stream_name}, column {column}: {reason.value}. `bad_records: "
             "fail` ends the run here; what came before is delivered. Correct the row at its source."
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from target_pinterest_audience.identities import Remark
+from target_pinterest_audience.places import Place
 from target_pinterest_audience.report import RemarkReport, StreamReport
 
 
@@ -33,20 +34,20 @@ class StreamTally:
     named_for_removal: int = 0
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
-    first_lines: dict[tuple[str, Remark], int] = field(default_factory=dict)
+    first_places: dict[tuple[str, Remark], Place] = field(default_factory=dict)
     warnings: set[str] = field(default_factory=set)
     """What was said of the stream already."""
 
-    def remark(self, column: str, remark: Remark, line: int) -> None:
-        """Count a remark about a column, and keep the line where it was first made."""
+    def remark(self, column: str, remark: Remark, place: Place) -> None:
+        """Count a remark about a column, and keep the place where it was first made."""
         self.remarks[column, remark] += 1
-        self.first_lines.setdefault((column, remark), line)
+        self.first_places.setdefault((column, remark), place)
 
-    def reject(self, column: str, remark: Remark, line: int) -> None:
+    def reject(self, column: str, remark: Remark, place: Place) -> None:
         """Count a rejected identity."""
         self.received += 1
         self.rejected += 1
-        self.remark(column, remark, line)
+        self.remark(column, remark, place)
 
     def reject_late(self, column: str, line: int, *, was_added: bool) -> None:
         """Count an identity that Pinterest refused, after it had been counted by what was to become of it.
@@ -63,7 +64,7 @@ class StreamTally:
         else:
             self.received += 1
         self.rejected += 1
-        self.remark(column, Remark.REFUSED_BY_PINTEREST, line)
+        self.remark(column, Remark.REFUSED_BY_PINTEREST, Place(line))
 
     @property
     def _outcomes(self) -> dict[str, int]:
@@ -88,8 +89,9 @@ class StreamTally:
         yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
         for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
             for each in self._remarks(rejects=rejects):
+                first = Place(each.first_line, each.first_file_row)
                 what = f"{each.count:,} in column {each.column}: {each.reason}"
-                yield level, f"{self.stream}: {verdict}: {what} (first on line {each.first_line:,} of the stream)"
+                yield level, f"{self.stream}: {verdict}: {what} (first on {first})"
 
     def report(self) -> StreamReport:
         """Return the counts for machines."""
@@ -103,7 +105,7 @@ class StreamTally:
     def _remarks(self, *, rejects: bool) -> list[RemarkReport]:
         """Return what was said of rejected values, or else of others, the most frequent first."""
         found = [
-            RemarkReport(column, remark.value, count, self.first_lines[column, remark])
+            RemarkReport(column, remark.value, count, *self.first_places[column, remark])
             for (column, remark), count in self.remarks.items()
             if remark.rejects is rejects
         ]

@@ -15,6 +15,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
+from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import (
     ConfigurationError,
@@ -26,6 +27,7 @@ from target_pinterest_audience.errors import (
     outcome,
 )
 from target_pinterest_audience.output import write_line
+from target_pinterest_audience.places import Place
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.redaction import hide, redact
 from target_pinterest_audience.rejects import RejectsFile
@@ -315,22 +317,22 @@ class TargetPinterestAudience(Target):
         """
         self._assert_line_requires(message_dict, requires={"stream", "record"})
         stream, raw = self._stream_of(message_dict), message_dict["record"]
-        line = self.message_reader.line
+        place = self.message_reader.place
         if stream not in self.mapper.stream_maps:
-            msg = f"A record of stream {stream} (line {line}) came before its SCHEMA. The tap is at fault."
+            msg = f"A record of stream {stream} ({place}) came before its SCHEMA. The tap is at fault."
             raise RecordBeforeSchemaError(msg)
         if not isinstance(raw, dict):
-            msg = f"The record on line {line} is not an object. The tap is at fault."
+            msg = f"The record on {place} is not an object. The tap is at fault."
             raise StreamError(msg)
         for stream_map in self.mapper.stream_maps[stream]:
-            record = self._transform(stream_map, raw, line)
+            record = self._transform(stream_map, raw, place)
             if record is None:
                 continue
             sink = self._stream_sinks[stream, stream_map.stream_alias]
-            sink.process_record(record, {"raw": raw, "line": line})
+            sink.process_record(record, {"raw": raw, "place": place})
             sink.record_counter_metric.increment()
 
-    def _transform(self, stream_map: StreamMap, raw: dict[str, Any], line: int) -> dict[str, Any] | None:
+    def _transform(self, stream_map: StreamMap, raw: dict[str, Any], place: Place) -> dict[str, Any] | None:
         """Apply a stream map to a row; None if it filters the row out.
 
         Raises:
@@ -340,7 +342,7 @@ class TargetPinterestAudience(Target):
             return stream_map.transform(copy.copy(raw))
         except Exception as error:  # noqa: BLE001 - an expression can raise anything, and its message holds values
             msg = (
-                f"`stream_maps` fails for the record of stream {stream_map.stream_alias} on line {line} "
+                f"`stream_maps` fails for the record of stream {stream_map.stream_alias} on {place} "
                 f"({type(error).__name__}). Make the expression work for every row, nulls included."
             )
             raise ConfigurationError(msg) from None
@@ -354,12 +356,15 @@ class TargetPinterestAudience(Target):
         """Pass over: it comes at the start, at the end, at both or never, and proves nothing about the stream."""
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        self._assert_line_requires(message_dict, requires={"stream"})
-        msg = (
-            f"Stream {message_dict['stream']} comes in BATCH files, which this version does not read yet. "
-            "Remove `batch_config` from the tap's settings."
-        )
-        raise ConfigurationError(msg)
+        """Read the files of a BATCH message, before the next message is read."""
+        self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
+        stream, place = self._stream_of(message_dict), self.message_reader.place
+        if stream not in self.mapper.stream_maps:
+            msg = f"A BATCH of stream {stream} ({place}) came before its SCHEMA. The tap is at fault."
+            raise RecordBeforeSchemaError(msg)
+        files = BatchFiles.of(message_dict, place.line)
+        if any(sink.columns for (raw_stream, _), sink in self._stream_sinks.items() if raw_stream == stream):
+            self.message_reader.read_files(stream, files)
 
     def process_endofpipe(self) -> None:
         """Deliver what waits and see to the audiences; then let the sinks log their counts.

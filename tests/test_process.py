@@ -96,7 +96,7 @@ def test_what_came_before_a_broken_line_is_delivered(
 
 def test_a_line_is_counted_as_it_stands_in_the_stream(run_target: Target) -> None:
     run = run_target(b"\n\r\n" + lines([schema("email")]) + b"\n" + lines([*people([1])]) + b"nonsense\n")
-    assert "Line 6 of the stream" in run.stderr
+    assert "on line 6 of the stream is not JSON" in run.stderr
 
 
 def test_a_last_line_without_its_newline_counts(run_target: Target) -> None:

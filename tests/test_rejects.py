@@ -39,7 +39,7 @@ def test_one_poisoned_row_costs_one_row(
     assert len([call for call in emulator.backend.calls if call.method != "GET"]) <= 26
     assert rejects(path) == [
         {
-            "stream": "customers", "line": 1236, "column": "email", "type": "EMAIL",
+            "stream": "customers", "line": 1236, "file_row": None, "column": "email", "type": "EMAIL",
             "reason": "refused by Pinterest, although it looks as it should", "row": None,
         }
     ]  # fmt: skip
@@ -136,7 +136,7 @@ def test_bad_records_fail_ends_the_run_at_the_first(emulator: Emulator, run_targ
     stream = [schema("email"), *people(range(5)), state(1), *people(range(5, 8)), record(id=9, email="no address")]
     run = run_target([*stream, *people(range(10, 20)), state(2)], bad_records="fail", load_method=load_method)
     assert run.code == 5
-    assert "Line 11 of the stream, stream customers, column email: not an e-mail address" in run.stderr
+    assert "Bad record on line 11 of the stream, stream customers, column email: not an e-mail address" in run.stderr
     assert run.states == [state(1)["value"]]
     assert members(emulator) == digests(range(8))
 

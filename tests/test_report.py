@@ -31,7 +31,13 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
     assert report.pop("program").startswith("target-pinterest-audience ")
     (made,) = emulator.backend.customer_lists()
     counts = {"received": 27, "added": 25, "unchanged": 0, "duplicate": 1, "refused": 0, "named_for_removal": 0}
-    reason = {"column": "email", "reason": "not an e-mail address", "count": 1, "first_line": 27}
+    reason = {
+        "column": "email",
+        "reason": "not an e-mail address",
+        "count": 1,
+        "first_line": 27,
+        "first_file_row": None,
+    }
     assert report == {
         "dry_run": False, "exit_code": 0, "error": None,
         "streams": [
@@ -77,7 +83,7 @@ def test_a_failed_run_is_told_with_its_exit_code_and_reason(
     assert report["lists"][0]["requests"] == 0
     emulator.backend.clear_faults()
     assert run_target(lines(STREAM) + b"{", report_path=str(path)).code == 8
-    assert "Line 29" in json.loads(path.read_text())["error"]
+    assert "on line 29 of the stream" in json.loads(path.read_text())["error"]
 
 
 def test_a_run_that_was_killed_left_no_exit_code(config: dict[str, Any], tmp_path: Path) -> None:

@@ -195,13 +195,6 @@ def test_a_stream_that_lacks_the_named_columns_is_a_mistake(run_target: Target) 
     assert "none of the columns in `identity_columns`" in run.stderr
 
 
-def test_batch_files_are_refused_for_now(run_target: Target) -> None:
-    batch = {"type": "BATCH", "stream": "customers", "encoding": {"format": "jsonl"}, "manifest": []}
-    run = run_target([schema("email"), batch])
-    assert run.code == 2
-    assert "Remove `batch_config`" in run.stderr
-
-
 def test_activate_version_changes_nothing(emulator: Emulator, run_target: Target) -> None:
     version = {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1}
     run = run_target([schema("email"), version, *people([1]), version])
