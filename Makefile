@@ -42,8 +42,8 @@ format: .venv/lint-ready
 	@$(PIP) install --group lint
 	@touch $@
 
-benchmark: .venv/demo-ready
-	@$(BIN)/python -m benchmarks.ledger
+benchmark: .venv/test-ready
+	@$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf .venv .ci-tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

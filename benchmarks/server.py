@@ -1,6 +1,7 @@
 """A Pinterest that does next to nothing, so that only the client is measured: one ad account, one list, one audience.
 
-The first line on standard output is its address. `GET /writes` tells how many writes there were since the last asking.
+server.py [LATENCY_MS]: how long each write takes. The first line on standard output is its address; `GET /writes` tells
+how many writes there were.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import socketserver
 import sys
+import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -25,11 +27,11 @@ _AUDIENCE = {
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     writes = 0
+    latency_seconds = 0.0
 
     def do_GET(self) -> None:
         if self.path == "/writes":
             self._answer({"writes": _Handler.writes})
-            _Handler.writes = 0
         elif "/audiences" in self.path:
             self._answer({"items": [_AUDIENCE], "bookmark": None})
         elif self.path.split("?")[0].endswith("/customer_lists"):
@@ -41,6 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         left = int(self.headers["Content-Length"])
         while left:
             left -= len(self.rfile.read(min(left, 1 << 20)))
+        time.sleep(self.latency_seconds)
         _Handler.writes += 1
         self._answer(_LIST)
 
@@ -65,6 +68,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     """Serve until the process is ended."""
+    _Handler.latency_seconds = int(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.0
     with _Server(("127.0.0.1", 0), _Handler) as server:
         sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}/v5\n")
         sys.stdout.flush()

@@ -1,0 +1,38 @@
+"""All measurements, each of a whole process, as shares of the floor (`floor.py`) taken in the same run.
+
+`make benchmark` runs them for a ledger of ten million members, which takes twenty minutes; for a glance there is
+`python -m benchmarks --members 300000 --records 100000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+
+from benchmarks import append, ledger
+from benchmarks.bench import HEAD, Floors, bench
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--members", type=int, default=10_000_000, help="of the ledger (10,000,000)")
+    parser.add_argument("--records", type=int, default=1_000_000, help="of a run (1,000,000)")
+    parser.add_argument("--only", choices=["append", "ledger"], help="leave the others out")
+    options = parser.parse_args()
+    records = min(options.records, options.members)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    with bench() as place:
+        floors = Floors(place, records)
+        print(HEAD, flush=True)
+        if options.only != "ledger":
+            append.measure(place, floors, records)
+            append.start_up(place)
+        if options.only != "append":
+            ledger.measure(place, floors, options.members, records)
+    print(f"the floor: {min(floors.rates):,.0f} to {max(floors.rates):,.0f} records/s")
+
+
+if __name__ == "__main__":
+    main()

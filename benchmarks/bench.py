@@ -1,0 +1,175 @@
+"""What all measurements share: whole processes, from start to end, over a stream, against a server on the loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One process, from its start to its end."""
+
+    seconds: float
+    peak_mb: float
+    writes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A folder for streams and a ledger, and a server to write to."""
+
+    folder: Path
+    url: str
+    """Of a server that answers at once."""
+
+    def stream(self, first: int, count: int, step: int = 1, percent: int = 0) -> Path:
+        """Return the file of a stream; see `stream.py`."""
+        path = self.folder / f"{first}-{count}-{step}-{percent}.singer"
+        if not path.exists():
+            arguments = [str(argument) for argument in (first, count, step, percent)]
+            with path.open("wb") as file:
+                subprocess.run([sys.executable, _HERE / "stream.py", *arguments], stdout=file, check=True)
+        return path
+
+    def in_files(self, stream: Path) -> Path:
+        """Return the file of a stream that names Parquet files with the records of another."""
+        path = stream.with_suffix(".files")
+        # A process of its own: what the measuring one takes up would count as the peak of those that it starts.
+        with stream.open("rb") as source, path.open("wb") as file:
+            subprocess.run([sys.executable, _HERE / "in_files.py", self.folder], stdin=source, stdout=file, check=True)
+        return path
+
+    def floor(self, stream: Path) -> Measured:
+        """Send a stream's addresses with nothing around."""
+        return self._measure([sys.executable, str(_HERE / "floor.py"), self.url], stream)
+
+    def stock(self, stream: Path) -> Measured:
+        """Run a target as the SDK's template makes one."""
+        config = self.folder / "stock.json"
+        config.write_text(json.dumps({"api_url": self.url}), encoding="utf-8")
+        return self._measure([sys.executable, str(_HERE / "stock.py"), "--config", str(config)], stream)
+
+    def append(self, stream: Path, **settings: Any) -> Measured:
+        """Run the target over a stream without a ledger."""
+        return self.target(stream, load_method="append-only", ledger_url=f"sqlite:///{self.folder}/none.db", **settings)
+
+    def target(self, stream: Path, **settings: Any) -> Measured:
+        """Run the target over a stream."""
+        config = {
+            "ad_account_id": "549755885175", "access_token": "token", "api_url": self.url,
+            "ledger_url": f"sqlite:///{self.folder / 'ledger.db'}", **settings,
+        }  # fmt: skip
+        path = self.folder / "config.json"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        return self._measure([sys.executable, "-m", "target_pinterest_audience", "--config", str(path)], stream)
+
+    def _measure(self, command: list[str], stream: Path) -> Measured:
+        before = self._writes()
+        with stream.open("rb") as source, (self.folder / "stderr").open("wb") as errors:
+            started = time.perf_counter()
+            process = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL, stderr=errors)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - started
+        if process.returncode:
+            sys.exit((self.folder / "stderr").read_text(encoding="utf-8")[-2_000:])
+        return Measured(seconds, usage.ru_maxrss / 1024, self._writes() - before)
+
+    def _writes(self) -> int:
+        with urllib.request.urlopen(self.url.removesuffix("/v5") + "/writes") as answer:
+            return int(json.load(answer)["writes"])
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Start a server, and make a folder that goes when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, server() as url:
+        yield Bench(Path(folder), url)
+
+
+@contextmanager
+def server(latency_ms: int = 0) -> Iterator[str]:
+    """Serve until the block ends; yield the address.
+
+    Args:
+        latency_ms: how long each write takes.
+    """
+    process = subprocess.Popen(
+        [sys.executable, _HERE / "server.py", str(latency_ms)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table.
+
+    Attributes:
+        name: what was done.
+        records: how many there were.
+        rate: records a second.
+        floor: the share of the floor's rate.
+        measured: the process.
+    """
+
+    name: str
+    records: int
+    rate: float
+    floor: float
+    measured: Measured
+
+    def __str__(self) -> str:
+        """Return it as a line of a table in Markdown."""
+        peak, writes = self.measured.peak_mb, self.measured.writes
+        return f"| {self.name} | {self.records:,} | {self.rate:,.0f} | {self.floor:.2f} | {peak:,.0f} MB | {writes:,} |"
+
+
+HEAD: Final = "| work | records | records/s | of the floor | peak memory | writes |\n|---|--:|--:|--:|--:|--:|"
+
+
+class Floors:
+    """Sets each measurement against the floor just before and just after it: a machine's speed varies with time."""
+
+    def __init__(self, place: Bench, records: int) -> None:
+        """Take the first floor.
+
+        Args:
+            place: where to measure.
+            records: over how many records the floor is measured.
+        """
+        self._place = place
+        self._stream = place.stream(1, records)
+        self._records = records
+        self.rates = [self._take()]
+
+    def _take(self) -> float:
+        return self._records / self._place.floor(self._stream).seconds
+
+    def tell(self, name: str, records: int, measure: Callable[[], Measured]) -> Line:
+        """Measure, take the floor again, and print a line."""
+        # What was written before is not to be paid for by this line.
+        os.sync()
+        measured = measure()
+        self.rates.append(self._take())
+        rate = records / measured.seconds
+        line = Line(name, records, rate, rate / (sum(self.rates[-2:]) / 2), measured)
+        print(line, flush=True)
+        return line
