@@ -123,7 +123,13 @@ class Bookkeeper:
                 plan = replace(plan, reference=self._references[number], if_missing=IfMissing.REFUSE)
             self._delivery.open(plan)
             return number
-        found = self._delivery.open(plan, pinned.customer_list_id if pinned is not None else None)
+        found = self._delivery.open(
+            plan,
+            pinned.customer_list_id if pinned is not None else None,
+            may_be_new=pinned is not None
+            and pinned.customer_list_id is None
+            and owes_additions(self._ledger, pinned.number),
+        )
         if found is not None:
             self._lock(str(ListReference(customer_list_id=found.id)))
         with self._ledger.transaction():
@@ -218,7 +224,8 @@ class Bookkeeper:
         number = self._numbers.get(reference)
         if number is not None:
             with self._ledger.transaction():
-                self._ledger.note_unsettled(number, [pack_identity(batch.identities[place]) for place in places])
+                refused = [pack_identity(batch.identities[place]) for place in places]
+                self._outbox.leave(number, self._ledger.note_unsettled(number, refused))
 
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""

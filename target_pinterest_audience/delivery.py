@@ -93,12 +93,13 @@ class Delivery:
         self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
 
-    def open(self, plan: ListPlan, pinned_id: str | None = None) -> CustomerList | None:
+    def open(self, plan: ListPlan, pinned_id: str | None = None, *, may_be_new: bool = False) -> CustomerList | None:
         """Make ready for a list, and look it up.
 
         Args:
             plan: which list, and what is to happen to it. Its reference is what `put` takes.
             pinned_id: the id that the list had in former runs; it decides between lists of one name.
+            may_be_new: whether a run that was cut short may just have created it.
 
         Returns:
             The list; None if it does not exist yet.
@@ -115,7 +116,7 @@ class Delivery:
             pending = PendingIdentities(self._max_identities, max(1, room))
             writer = CustomerListWriter(plan, self._client, self._patience, self._logger, dry=self._dry)
             known = self._destinations[plan.reference] = _Destination(pending, writer)
-            writer.look_up(pinned_id)
+            writer.look_up(pinned_id, may_be_new=may_be_new)
             self._refuse_second_way(known)
         else:
             known.writer.plan = merge(known.writer.plan, plan)
@@ -193,6 +194,7 @@ class Delivery:
 
     def close(self) -> None:
         """Send nothing more, and pass on what is accepted within a moment."""
+        self._client.stop()
         deadline = time.monotonic() + _GRACE_SECONDS
         for destination in self._destinations.values():
             if destination.courier is not None:

@@ -12,6 +12,7 @@ from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.pinterest.client import without_exceptions
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
 from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import IfMissing, ListPlan
@@ -66,11 +67,12 @@ class CustomerListWriter:
         self.customer_list: CustomerList | None = None
         """The list, as far as it is known to exist."""
 
-    def look_up(self, pinned_id: str | None = None) -> None:
+    def look_up(self, pinned_id: str | None = None, *, may_be_new: bool = False) -> None:
         """Look whether the list exists.
 
         Args:
             pinned_id: the id that it had in former runs.
+            may_be_new: whether a run that was cut short may just have created it, so that a look may come too early.
 
         Raises:
             ConfigurationError: the list cannot be told, or one that must exist does not.
@@ -78,6 +80,9 @@ class CustomerListWriter:
         """
         self._pinned_id = pinned_id
         self.customer_list = self._find()
+        if self.customer_list is None and may_be_new:
+            self._logger.info("A former run may have created %s. Looking for it again.", self.plan.reference)
+            self.customer_list = self._look_for(self._find)
 
     def refuse_if_missing(self) -> None:
         """Refuse to go on without a list that the plan does not allow to be missing.
@@ -161,9 +166,11 @@ class CustomerListWriter:
             return
         name = wanted.name or customer_list.name or customer_list.id
         try:
-            audience = self._create_once(
-                lambda: self._client.create_audience(name, customer_list.id, wanted.description),
-                lambda: self._find_audience(customer_list),
+            audience = self._once_it_is_known(
+                lambda: self._create_once(
+                    lambda: self._client.create_audience(name, customer_list.id, wanted.description),
+                    lambda: self._find_audience(customer_list),
+                )
             )
         except RefusedError as refused:
             self._logger.warning(
@@ -255,21 +262,34 @@ class CustomerListWriter:
         return next((each for each in self._client.audiences() if each.customer_list_id == customer_list.id), None)
 
     def _update(self, customer_list: CustomerList, batch: Batch) -> None:
+        try:
+            self._once_it_is_known(
+                lambda: self._client.update_customer_list(customer_list.id, batch.operation, batch.identities)
+            )
+        except NotFoundError as missing:
+            msg = (
+                f"{self.plan.reference} (id {customer_list.id}) is gone: Pinterest does not have it any more. "
+                "Choose another list, or another name; nobody can be removed from this one."
+            )
+            raise ConfigurationError(msg) from missing
+        self.tally.requests += 1
+
+    def _once_it_is_known(self, ask: Callable[[], T]) -> T:
+        """Ask for something to be done with the list, again as long as Pinterest may not know it because it is new.
+
+        Raises:
+            NotFoundError: Pinterest does not know it, and it is not new.
+            PinterestError: as `ask`.
+        """
         for wait in self._waits_for_a_new_list():
             try:
-                self._client.update_customer_list(customer_list.id, batch.operation, batch.identities)
-            except NotFoundError as missing:  # noqa: PERF203 - one round is a request
+                return ask()
+            except NotFoundError:  # noqa: PERF203 - one round is a request
                 if wait is None:
-                    msg = (
-                        f"{self.plan.reference} (id {customer_list.id}) is gone: Pinterest does not have it any more. "
-                        "Choose another list, or another name; nobody can be removed from this one."
-                    )
-                    raise ConfigurationError(msg) from missing
+                    raise
                 self._logger.info("%s was just created and cannot be found yet.", self.plan.reference)
                 self._sleep(wait)
-            else:
-                self.tally.requests += 1
-                return
+        raise AssertionError  # pragma: no cover - the waits end with None
 
     def _waits_for_a_new_list(self) -> Iterator[float | None]:
         """Yield how long to wait after each attempt that does not find the list; None if it is not new any more."""
@@ -291,6 +311,8 @@ class CustomerListWriter:
         if created:
             self.tally.requests += 1
             self._logger.info('Created customer list "%s" (id %s).', name, self.customer_list.id)
+            # The list is there; whom it was made with may not be on it.
+            without_exceptions(self.customer_list)
         else:
             # It may be another process's list, so it may lack this batch; adding twice changes nothing.
             self._update(self.customer_list, batch)

@@ -80,14 +80,19 @@ class Outbox:
         """Begin with none."""
         self._handed_over: dict[int, dict[int, int]] = defaultdict(dict)
         """List → note → the last line that it was handed over for."""
+        self._left: set[tuple[int, int]] = set()
 
     def add(self, list_number: int, note: int, last_line: int) -> None:
         """Take in a note that was handed over as a whole."""
         self._handed_over[list_number][note] = last_line
 
+    def leave(self, list_number: int, note: int) -> None:
+        """Take in a note that is for the next run."""
+        self._left.add((list_number, note))
+
     def has(self, list_number: int, note: int) -> bool:
-        """Tell whether a note was handed over and is not settled."""
-        return note in self._handed_over[list_number]
+        """Tell whether a note is of this run, so that nothing is to be done about it."""
+        return note in self._handed_over[list_number] or (list_number, note) in self._left
 
     def settle(self, list_number: int, oldest_line: int | None) -> list[int]:
         """Forget and return the notes that nothing is left of.

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Final
 
 from target_pinterest_audience.errors import Terminated
 
-_GRACE_SECONDS: Final = 5.0
-"""How long leaving may take: whoever reads our standard output or error may have stopped to."""
+_GRACE_SECONDS: Final = 8.0
+"""How long leaving may take: a token may be under way that the next run needs, or whoever reads our standard output or
+error may have stopped to. Meltano and container platforms kill after ten seconds."""
+
+
+_WORDS_SECONDS: Final = 0.2
 
 
 class Termination:
@@ -29,7 +34,7 @@ class Termination:
         Raises:
             Terminated: at once, or at the end of the block that is shielded.
         """
-        last_resort = threading.Timer(_GRACE_SECONDS, os._exit, (128 + signum,))
+        last_resort = threading.Timer(_GRACE_SECONDS, _leave, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
         if not self._shields:
@@ -52,3 +57,12 @@ class Termination:
                 self._shields -= 1
         if self._signum is not None and not self._shields:
             raise Terminated(self._signum)
+
+
+def _leave(exit_code: int) -> None:
+    """End the process, whatever its other threads wait for."""
+    words = f"Stopped by a signal, and something took longer than {_GRACE_SECONDS:.0f} s to end: given up.\n"
+    # A descriptor that nobody reads must not keep us either.
+    threading.Thread(target=os.write, args=(2, words.encode()), daemon=True).start()
+    time.sleep(_WORDS_SECONDS)
+    os._exit(exit_code)

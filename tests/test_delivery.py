@@ -76,3 +76,16 @@ def test_an_overdue_state_sends_only_what_it_waits_for(
     (call,) = client.update_customer_list.call_args_list
     assert call.args[0] == "1"
     assert written == [{"at": 2}]
+
+
+def test_a_list_that_was_made_is_not_made_again_though_the_answer_reports_a_failure(client: Mock) -> None:
+    client.customer_lists.side_effect = lambda: iter(())
+    client.create_customer_list.return_value = CustomerList("7", "c", exceptions={"code": 1})
+    delivery = Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
+    delivery.open(plan("c"))
+    delivery.put_many(plan("c").reference, Operation.ADD, ["x", "y"], [1, 2])
+    delivery.flush()
+    delivery.close()
+    assert client.create_customer_list.call_count == 1
+    sent = [call.args[2] for call in client.update_customer_list.call_args_list]
+    assert sorted(identity for batch in sent for identity in batch) == ["x", "y"]

@@ -46,7 +46,7 @@ def run(run_target: Target, tmp_path: Path) -> Target:
         written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "config.json"]
         texts = {"stdout": done.stdout, "stderr": done.stderr}
         texts |= {path.name: path.read_bytes().decode("latin-1") for path in written}
-        for secret in ("person1@", "person1%40", TOKEN, sha256(address(1)), OAUTH["client_secret"]):
+        for secret in ("person1@", "person1%40", TOKEN, sha256(address(1))[:12], OAUTH["client_secret"]):
             assert [name for name, text in texts.items() if secret in text] == []
         assert OAUTH["refresh_token"] not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
@@ -85,6 +85,12 @@ PASSING: Final[dict[str, Callable[[], Fault]]] = {
     ),
     "429 that is over": lambda: limit(**{"Retry-After": "-5", "x-ratelimit-remaining": "-1"}),
     "429 without a header": limit,
+    "429 with counts of thousands of digits": lambda: limit(
+        **{"x-ratelimit-remaining": "9" * 5000, "x-ratelimit-reset": "1"}
+    ),
+    "redirect to nowhere": lambda: Fault(method="PATCH", status=302, headers={"Location": "http://[::1"}, times=2),
+    "listing without items": lambda: Fault(method="GET", path=LISTS, status=200, body={"code": 500, "message": "no"}),
+    "audiences without items": lambda: Fault(method="GET", path=AUDIENCES, status=200, body={}),
     "listing fails": lambda: Fault(method="GET", path=LISTS, status=500, times=2),
     "listing breaks off": lambda: Fault(method="GET", path=LISTS, half_body=True),
     "audiences fail": lambda: Fault(method="GET", path=AUDIENCES, status=502, body=PAGE, times=2),
@@ -125,6 +131,7 @@ def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run: Target, fault
         Fault(method="POST", path=LISTS, status=503),
         Fault(method="POST", path=LISTS, status=429, headers={"x-ratelimit-reset": "1"}),
         Fault(method="PATCH", status=404, times=3),
+        Fault(method="POST", path=AUDIENCES, status=404, times=2),
     ],
     ids=lambda fault: f"{fault.status or ''} {fault.when} {fault.method}",
 )
@@ -197,6 +204,11 @@ LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
     ),
     "403 code 2625": (Fault(status=403, body={"code": 2625, "message": "Denied"}, times=None), 3, "code 2625"),
     "403 in HTML": (Fault(status=403, body=PAGE, times=None), 3, "does not permit"),
+    "403 that repeats somebody": (
+        Fault(method="PATCH", status=403, body={"message": "x" * 250 + " " + sha256(address(1))}, times=None),
+        3,
+        "does not permit",
+    ),
     "404": (Fault(method="PATCH", status=404, times=None), 2, "is gone"),
     "400": (Fault(method="PATCH", status=400, body=PERSON, times=None), 5, "refuses"),
     "413": (Fault(method="PATCH", status=413, body=PAGE, times=None), 5, "refuses"),
@@ -287,4 +299,47 @@ def test_a_signal_while_pinterest_hangs_keeps_what_was_accepted(
     emulator.start()
     again = run(STREAM, batch_size_rows=10, load_method=load_method, api_url=emulator.url)
     assert again.code == 0, again.stderr
+    assert members(emulator) == EVERYBODY
+
+
+def test_after_a_signal_no_request_begins(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
+    emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(method="PATCH", skip=1, status=429, headers={"Retry-After": "1"}, times=None))
+    with running(config, tmp_path, batch_size_rows=10) as process:
+        feed(process, STREAM)
+        wait_until(lambda: any(call.status == 429 for call in emulator.backend.calls))
+        process.terminate()
+        before = len(emulator.backend.calls)
+        process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert len(emulator.backend.calls) == before
+
+
+def test_a_token_that_does_not_come_keeps_no_process_from_leaving(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
+    emulator.backend.inject(Fault(path="/oauth/token", delay_ms=30_000))
+    del config["access_token"]
+    with running({**config, **OAUTH}, tmp_path) as process:
+        feed(process, STREAM)
+        time.sleep(3)
+        asked = time.monotonic()
+        process.terminate()
+        _, stderr = process.communicate(timeout=12)
+        assert time.monotonic() - asked < 10
+    assert process.returncode == 143
+    assert b"Stopped by a signal" in stderr.splitlines()[-1]
+
+
+def test_a_list_that_a_killed_run_made_and_that_is_not_shown_yet_is_not_made_again(
+    emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path
+) -> None:
+    emulator.backend.inject(Fault(method="POST", path=LISTS, when="after", delay_ms=20_000))
+    with running(config, tmp_path, load_method="upsert", batch_size_rows=10) as process:
+        feed(process, STREAM)
+        wait_until(emulator.backend.customer_lists)
+    emulator.backend.inject(Fault(method="GET", path=LISTS, status=200, body={"items": []}, times=2))
+    again = run_target(STREAM, load_method="upsert")
+    assert again.code == 0, again.stderr
+    assert "A former run may have created" in again.stderr
     assert members(emulator) == EVERYBODY

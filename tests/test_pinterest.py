@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socketserver
 import threading
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,7 +23,10 @@ from target_pinterest_audience.pinterest.errors import (
     TokenExpiredError,
     UnavailableError,
 )
+from target_pinterest_audience.pinterest.models import AdAccount
+from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
+from target_pinterest_audience.pinterest.transport import Bearer
 from tests.conftest import ACCOUNT, TOKEN
 
 OAUTH = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
@@ -200,3 +205,39 @@ def test_each_thread_has_a_connection_of_its_own(emulator: Emulator) -> None:
         thread.join()
     assert len({id(session) for session in (*sessions, shared._session())}) == 4
     assert shared._session() is shared._session()
+
+
+class _Hasty(socketserver.StreamRequestHandler):
+    """Announces the answer to the first request, and gives it when the client has long asked again."""
+
+    asked: ClassVar[list[bytes]] = []
+
+    def handle(self) -> None:
+        while (line := self.rfile.readline()).strip():
+            while self.rfile.readline().strip():
+                pass
+            self.asked.append(line)
+            number = len(self.asked)
+            if number == 1:
+                self.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+                time.sleep(0.3)
+            body = b'{"id": "%d"}' % number
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+class _HastyServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client may leave."""
+
+
+def test_a_word_in_advance_is_not_taken_for_an_answer() -> None:
+    with _HastyServer(("127.0.0.1", 0), _Hasty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        patience = Patience(retries=1, initial_seconds=0.001, max_seconds=1, connect_seconds=5, read_seconds=5)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        asking = Transport(url, patience, user_agent="test/1", logger=LOGGER)
+        answers = [asking.send(Request("PATCH", f"/{n}"), Bearer("x"), AdAccount).id for n in range(3)]
+        server.shutdown()
+    assert answers == ["2", "3", "4"]

@@ -23,10 +23,11 @@ def rejects(path: Path) -> list[dict[str, Any]]:
 
 
 @METHODS
+@pytest.mark.parametrize("number", [3, 1234])
 def test_one_poisoned_row_costs_one_row(
-    emulator: Emulator, run_target: Target, tmp_path: Path, load_method: str
+    emulator: Emulator, run_target: Target, tmp_path: Path, load_method: str, number: int
 ) -> None:
-    poisoned = sha256(address(1234))
+    poisoned = sha256(address(number))
     emulator.backend.inject(Fault(record_pattern=poisoned, status=400, body={"code": 1, "message": "no"}, times=None))
     path = tmp_path / "rejects.jsonl"
     run = run_target(
@@ -39,7 +40,7 @@ def test_one_poisoned_row_costs_one_row(
     assert len([call for call in emulator.backend.calls if call.method != "GET"]) <= 26
     assert rejects(path) == [
         {
-            "stream": "customers", "line": 1236, "file_row": None, "column": "email", "type": "EMAIL",
+            "stream": "customers", "line": number + 2, "file_row": None, "column": "email", "type": "EMAIL",
             "reason": "refused by Pinterest, although it looks as it should", "row": None,
         }
     ]  # fmt: skip

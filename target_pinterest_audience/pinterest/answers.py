@@ -31,6 +31,8 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _TOKEN_REFUSED: Final = 2
 _SHORTEST_SECRET: Final = 3
+_LONGEST_MESSAGE: Final = 10_000
+_LONGEST_QUOTE: Final = 300
 _BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
 
 
@@ -98,8 +100,10 @@ class _Problem:
             body = _Body()
         code = body.code if isinstance(body.code, int) else None
         message = ""
-        if isinstance(body.message, str) and (not request.personal or response.status_code in {401, 403}):
-            message = _without(" ".join(body.message.split())[:300], _held_by(response.request))
+        quotable = isinstance(body.message, str) and len(body.message) <= _LONGEST_MESSAGE
+        if quotable and (not request.personal or response.status_code in {401, 403}):
+            # Cut last: half a secret would not be found.
+            message = " ".join(_without(body.message, _held_by(response.request)).split())[:_LONGEST_QUOTE]
         rid = response.headers.get("x-pinterest-rid")
         return cls(response.status_code, code, message, f", request id {rid}" if rid else "")
 

@@ -51,6 +51,10 @@ class PinterestClient:
         self._tokens = tokens
         self._account = f"/ad_accounts/{ad_account_id}"
 
+    def stop(self) -> None:
+        """Let no request begin any more; one that is under way goes on."""
+        self._transport.close()
+
     def close(self) -> None:
         """Let no token be half-exchanged when the process ends."""
         self._tokens.close()
@@ -68,16 +72,19 @@ class PinterestClient:
         return self._call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
 
     def create_customer_list(self, name: str, list_type: ListType, identities: Iterable[str]) -> CustomerList:
-        """Create a list with its first identities: Pinterest makes none without."""
+        """Create a list with its first identities: Pinterest makes none without.
+
+        It is there even if its `exceptions` say that something went wrong, which is then for the caller to look at.
+        """
         body = {"name": name, "list_type": list_type.value, "records": ",".join(identities)}
         request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
-        return _without_exceptions(self._call(request, CustomerList))
+        return self._call(request, CustomerList)
 
     def update_customer_list(self, list_id: str, operation: Operation, identities: Iterable[str]) -> CustomerList:
         """Add identities to a list, or remove them. Doing it twice changes nothing but Pinterest's counters."""
         body = {"operation_type": operation.value, "records": ",".join(identities)}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
-        return _without_exceptions(self._call(request, CustomerList))
+        return without_exceptions(self._call(request, CustomerList))
 
     def audiences(self) -> Iterator[Audience]:
         """Yield the audiences that the account owns, page by page, oldest first."""
@@ -132,7 +139,7 @@ def _convert(item: msgspec.Raw, kind: type[T], request: Request) -> T:
         raise UnavailableError(msg) from None
 
 
-def _without_exceptions(answer: CustomerList) -> CustomerList:
+def without_exceptions(answer: CustomerList) -> CustomerList:
     """Return the answer unless it is a success only in name.
 
     Raises:

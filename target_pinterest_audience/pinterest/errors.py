@@ -30,6 +30,10 @@ class OutcomeUnclearError(UnavailableError):
     """Look before trying again: a request that creates something may or may not have been carried out."""
 
 
+class ClosedError(PinterestError):
+    """The run is over, so that nothing more is sent."""
+
+
 class UntrustedError(PinterestError):
     """Look at the network: whoever answered could not prove to be Pinterest, and no retry changes that."""
 

@@ -6,7 +6,7 @@ A field that nothing here reads has no place in these types: its form must not b
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,10 +18,14 @@ class Operation(str, Enum):
     REMOVE = "REMOVE"
 
 
+Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+$")]
+"""Digits (fact of the API description 5.23); it becomes part of addresses."""
+
+
 class CustomerList(msgspec.Struct, frozen=True):
     """A customer list. `exceptions` says what went wrong with a request that was answered as a success."""
 
-    id: str
+    id: Id
     name: str | None = None
     exceptions: Any = None
 
@@ -29,7 +33,7 @@ class CustomerList(msgspec.Struct, frozen=True):
 class Audience(msgspec.Struct, frozen=True):
     """An audience: what campaigns target."""
 
-    id: str
+    id: Id
     name: Any = None
     audience_type: str | None = None
     rule: Any = None
@@ -66,5 +70,5 @@ class Tokens(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """One page of a listing; without a bookmark it is the last."""
 
-    items: list[msgspec.Raw] = []
+    items: list[msgspec.Raw]
     bookmark: str | None = None

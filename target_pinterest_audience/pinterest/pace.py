@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.pinterest.waiting import seconds_until_reset
 
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest.request import Request
+
+
+_COUNT: Final = re.compile(r"[0-9]{1,9}").fullmatch
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Pace:
         now = self._clock()
         seconds = seconds_until_reset(headers, now)
         remaining = headers.get("x-ratelimit-remaining", "").strip()
-        if seconds is None or not remaining.isdecimal():
+        if seconds is None or not _COUNT(remaining):
             return
         with self._lock:
             self._left[request.kind] = _Left(int(remaining), now + seconds)

@@ -17,7 +17,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
 from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success
-from target_pinterest_audience.pinterest.errors import RateLimitedError, UnavailableError, UntrustedError
+from target_pinterest_audience.pinterest.errors import ClosedError, RateLimitedError, UnavailableError, UntrustedError
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
@@ -70,6 +70,7 @@ class Transport:
         self._logger = logger
         self._clock = clock
         self._local = threading.local()
+        self._closed = threading.Event()
         self._pace = Pace(patience.max_seconds, logger, clock, sleep)
         self._send_patiently = backoff.on_exception(
             patience.waits,
@@ -95,6 +96,16 @@ class Transport:
         """
         return self._send_patiently(request, auth, answer)
 
+    def close(self) -> None:
+        """Let no request begin any more, neither anew nor again. May be called from any thread."""
+        self._closed.set()
+
+    def _drop_session(self) -> None:
+        """Close the thread's connections."""
+        session: requests.Session | None = self._local.__dict__.pop("session", None)
+        if session is not None:
+            session.close()
+
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
@@ -104,20 +115,28 @@ class Transport:
 
     def _send_once(self, request: Request, auth: AuthBase, answer: type[T]) -> T:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
+        body = msgspec.json.encode(request.body) if request.body is not None else request.form
         self._pace.keep(request)
+        if self._closed.is_set():
+            msg = f"The run is over, so {request} is not sent."
+            raise ClosedError(msg)
+        if request.creates:
+            # On a connection of its own: one that was kept may be closed by now, and the outcome would be unclear.
+            self._drop_session()
         try:
             response = self._session().request(
                 request.method,
                 self._api_url + request.path,
                 params=dict(request.params) if request.params else None,
-                data=msgspec.json.encode(request.body) if request.body is not None else request.form,
+                data=body,
                 headers=headers,
                 auth=auth,
                 timeout=(self._patience.connect_seconds, self._patience.read_seconds),
                 # A redirect could carry the token to another host.
                 allow_redirects=False,
             )
-        except requests.RequestException as error:
+        # Where an answer's headers make no sense, requests raises whatever its own parsers do.
+        except (requests.RequestException, ValueError) as error:
             if _has_reason(error, ssl.SSLCertVerificationError):
                 msg = (
                     f"The certificate of {urlsplit(self._api_url).netloc} is not trusted, so nothing was sent. If a "
@@ -132,6 +151,9 @@ class Transport:
                 "is right, the network, a proxy or Pinterest is at fault; try again later."
             )
             raise kind(msg) from None
+        if response.status_code < requests.codes.ok:
+            # A word in advance. What it announces would be taken for the answer to the next request.
+            self._drop_session()
         self._pace.note(request, response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
             raise failure(request, response, self._clock())

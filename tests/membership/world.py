@@ -148,6 +148,9 @@ class Pinterest:
         yield
         self.fate.instant(f"after {name}")
 
+    def stop(self) -> None:
+        """Whoever stops asks for nothing more."""
+
     def close(self) -> None:
         """There are no tokens to exchange."""
 
