@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Floors, Line
+from benchmarks.bench import Bench, Floors
 
 
-def measure(place: Bench, floors: Floors, members: int, records: int) -> list[Line]:
+def measure(place: Bench, floors: Floors, members: int, records: int) -> None:
     """Measure against a ledger of so many members that starts empty, over so many records once it is full."""
     step = members // records
     load, again = place.stream(1, members), place.stream(1, records, step)
     changed = place.stream(1, records, step, percent=1)
-    lines = [floors.tell("upsert, first load", members, lambda: place.target(load))]
     of = f"against {members:,} members"
-    return [
-        *lines,
-        floors.tell(f"upsert, unchanged, {of}", records, lambda: place.target(again)),
-        floors.tell(f"overwrite, unchanged, {of}", records, lambda: place.target(again, load_method="overwrite")),
-        floors.tell(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed)),
-    ]
+    floors.tell("upsert, first load", members, lambda: place.target(load))
+    floors.tell(f"upsert, unchanged, {of}", records, lambda: place.target(again))
+    floors.tell(f"overwrite, unchanged, {of}", records, lambda: place.target(again, load_method="overwrite"))
+    floors.tell(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed))
+    print(f"the ledger of {members:,} members has {(place.folder / 'ledger.db').stat().st_size / 1e6:,.0f} MB")

@@ -43,8 +43,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         left = int(self.headers["Content-Length"])
-        while left:
-            left -= len(self.rfile.read(min(left, 1 << 20)))
+        while left and (piece := self.rfile.read(min(left, 1 << 20))):
+            left -= len(piece)
         time.sleep(self.latency_seconds)
         _Handler.writes += 1
         self._answer(_LIST)

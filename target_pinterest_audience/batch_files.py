@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 from urllib.parse import unquote
 
 from target_pinterest_audience.errors import ConfigurationError, StreamError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 JSONL: Final = "jsonl"
 PARQUET: Final = "parquet"
@@ -21,8 +17,9 @@ PARQUET: Final = "parquet"
 _COMPRESSIONS: Final[Mapping[str, str | None]] = {"gzip": "gzip", "none": None}
 _PIECE_BYTES: Final = 1 << 20
 _PIECE_ROWS: Final = 10_000
-_BROKEN: Final = (OSError, EOFError, zlib.error)
-"""What reading raises if a file is not there, cannot be had, or is cut off."""
+
+Table = tuple[dict[str, list[Any]], int]
+"""Column → values, and how many rows there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class BatchFiles:
         ):
             msg = f"The BATCH message on line {line} has no `encoding`, or no list of files. The tap is at fault."
             raise StreamError(msg)
-        kind, compression = encoding.get("format"), encoding.get("compression") or "none"
+        kind, compression = encoding.get("format"), str(encoding.get("compression") or "none")
         if kind == PARQUET:
             return cls(manifest, PARQUET, None, line)
         if kind != JSONL or compression not in _COMPRESSIONS:
@@ -87,7 +84,7 @@ class BatchFiles:
             if rest:
                 yield [rest]
 
-    def tables(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+    def tables(self, columns: Sequence[str] | None) -> Iterator[Table]:
         """Yield the rows of Parquet files, some thousand at a time.
 
         Args:
@@ -98,7 +95,7 @@ class BatchFiles:
             ConfigurationError: the extra `parquet` is not installed.
         """
         try:
-            from pyarrow import ArrowException, parquet  # noqa: PLC0415 - heavy, and only for who has such files
+            from pyarrow import parquet  # noqa: PLC0415 - heavy, and only for who has such files
         except ModuleNotFoundError:
             msg = (
                 f"The BATCH message on line {self.line} names Parquet files, which need the extra `parquet`: install "
@@ -107,22 +104,34 @@ class BatchFiles:
             raise ConfigurationError(msg) from None
         for number in range(len(self.urls)):
             with self._open(number) as file:
-                try:
-                    opened = parquet.ParquetFile(file)
-                    there = set(opened.schema_arrow.names)
-                    some = [name for name in columns if name in there] if columns is not None else None
-                    yield from opened.iter_batches(_PIECE_ROWS, columns=some)
-                except ArrowException as error:
-                    raise self._unreadable(number, error) from None
+                opened = parquet.ParquetFile(file)
+                there = set(opened.schema_arrow.names)
+                some = [name for name in columns if name in there] if columns is not None else None
+                for batch in opened.iter_batches(_PIECE_ROWS, columns=some):
+                    yield {name: batch.column(name).to_pylist() for name in batch.schema.names}, batch.num_rows
 
     @contextmanager
     def _open(self, number: int) -> Iterator[IO[bytes]]:
+        """Open a file; whatever goes wrong while it is open is the file's fault.
+
+        What takes its rows is not called within: a generator's consumer raises elsewhere.
+        """
         import fsspec  # noqa: PLC0415 - only for who has such files
 
+        url = self.urls[number]
+        scheme = url.partition("://")[0] if "://" in url else "file"
         try:
-            with fsspec.open(_address(self.urls[number]), "rb", compression=self.compression) as file:
+            fsspec.get_filesystem_class(scheme)
+        except (ImportError, ValueError):
+            msg = (
+                f"File {number + 1} that the BATCH message on line {self.line} names is at a {scheme}:// address, and "
+                "no fsspec driver for that is installed. Install it beside this target: s3fs for s3, gcsfs for gs."
+            )
+            raise ConfigurationError(msg) from None
+        try:
+            with fsspec.open(_address(url), "rb", compression=self.compression) as file:
                 yield file
-        except (*_BROKEN, ValueError, ImportError) as error:
+        except Exception as error:  # noqa: BLE001 - each driver, and pyarrow, has errors of its own
             raise self._unreadable(number, error) from None
 
     def _unreadable(self, number: int, error: Exception) -> StreamError:

@@ -241,6 +241,10 @@ class Bookkeeper:
             with self._ledger.transaction():
                 self._ledger.settle(number, settled)
 
+    def owes(self, number: int) -> bool:
+        """Tell whether something is noted for a list that may not have arrived."""
+        return next(iter(self._ledger.unsettled(number)), None) is not None
+
     def resend(self, number: int) -> None:
         """Let wait for a request what was noted for a list and may not have arrived; what waits already is not doubled.
 

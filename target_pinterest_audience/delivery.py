@@ -251,7 +251,12 @@ class Delivery:
         destination.pending.in_flight.remove(batch.first_line)
         if self.accepted is not None:
             writer = destination.writer
-            self.accepted(writer.plan.reference, writer.list_id, batch)
+            try:
+                self.accepted(writer.plan.reference, writer.list_id, batch)
+            except BaseException:
+                # What is not noted as accepted is sent again by the next run, so no STATE may cover it.
+                destination.pending.in_flight.append(batch.first_line)
+                raise
 
     def _refuse_second_way(self, destination: _Destination) -> None:
         """Refuse a list that another stream reaches by another name or id: its writes would overtake each other.

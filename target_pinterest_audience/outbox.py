@@ -33,6 +33,11 @@ class Outgoing(NamedTuple):
     """In the order of the stream, so that a batch that stays half-full holds back no earlier STATE."""
 
     @property
+    def first_line(self) -> int:
+        """The first line of the stream that any of them is sent for."""
+        return self.sendings[0].line
+
+    @property
     def last_line(self) -> int:
         """The last line of the stream that any of them is sent for."""
         return self.sendings[-1].line

@@ -111,27 +111,47 @@ class MessageReader(GenericSingerReader[bytes]):
         if files.format == PARQUET:
             self._read_tables(stream, files)
         else:
-            head = b'{"type":"RECORD","stream":' + msgspec.json.encode(stream) + b',"record":'
             for lines in files.lines():
-                self._process([head + line + b"}" if line.strip() else b"" for line in lines])
+                self._read_rows(stream, lines)
                 self._tick()
         self.place = message
 
+    def _read_rows(self, stream: str, lines: list[bytes]) -> None:
+        read = 0
+        for run in self.records.rows(stream, lines, self.place.after(1)):
+            if isinstance(run, int):
+                for line in lines[read : read + run]:
+                    self.place = self.place.after(1)
+                    if line.strip():
+                        self._take_record(stream, self.deserialize_json(line))
+                read += run
+            else:
+                take, block = run
+                take(block)
+                self.place = self.place.after(len(block))
+                self._counts[SingerMessageType.RECORD] += len(block)
+                read += len(block)
+
     def _read_tables(self, stream: str, files: BatchFiles) -> None:
         need = self.records.needed(stream)
-        take_record = self._callbacks[SingerMessageType.RECORD]
-        for table in files.tables(list(need.attributes) if need is not None else None):
-            self._counts[SingerMessageType.RECORD] += table.num_rows
+        for columns, size in files.tables(list(need.attributes) if need is not None else None):
             if need is not None:
-                columns = {name: table.column(name).to_pylist() for name in table.schema.names}
-                need.take(ColumnarRecords(columns, table.num_rows, self.place.after(1)))
-                self.place = self.place.after(table.num_rows)
+                need.take(ColumnarRecords(columns, size, self.place.after(1)))
+                self.place = self.place.after(size)
+                self._counts[SingerMessageType.RECORD] += size
             else:
-                for row in table.to_pylist():
+                for row in zip(*columns.values(), strict=True):
                     self.place = self.place.after(1)
-                    record = {name: _as_in_json(value) for name, value in row.items()}
-                    take_record({"type": SingerMessageType.RECORD, "stream": stream, "record": record})
+                    self._take_record(
+                        stream, {name: _as_in_json(value) for name, value in zip(columns, row, strict=True)}
+                    )
             self._tick()
+
+    def _take_record(self, stream: str, record: dict[str, Any]) -> None:
+        """Process a row of a file as a RECORD in the place of the BATCH message."""
+        kind = SingerMessageType.RECORD
+        self._callbacks[kind]({"type": kind, "stream": stream, "record": record})
+        self._counts[kind] += 1
 
     def _process(self, lines: list[bytes]) -> int:
         """Process lines until a SCHEMA changes how they are decoded; return how many."""

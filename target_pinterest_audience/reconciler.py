@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.changes import absorb
+from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Event
 from target_pinterest_audience.outbox import Outgoing, note_decisions
@@ -36,7 +38,9 @@ class Reconciler:
         run: the number of this run, with which rows are marked as seen.
         shorten: the keyed digest of an identity.
         ceilings: how many may leave each list unasked.
-        send: lets wait for a request what the ledger has noted.
+        find_list: makes ready for a list of which the ledger has noted something.
+        send: lets wait for a request what the ledger has noted; what of it does not wait yet when it raises a
+            TargetError comes after a batch in the stream that waits for good.
         clock: seconds that only ever grow.
         overwriting: the sources whose unchanged rows are marked as seen too, for `prune`.
     """
@@ -45,10 +49,13 @@ class Reconciler:
     run: int
     shorten: Callable[[bytes], bytes]
     ceilings: Ceilings
+    find_list: Callable[[int], object]
     send: Callable[[Outgoing], None]
     clock: Callable[[], float]
     overwriting: set[int] = field(default_factory=set)
     _window: Window = field(default_factory=Window)
+    _outgoing: deque[Outgoing] = field(default_factory=deque)
+    """What is noted, and does not wait for a request yet."""
     _since: float = 0.0
     _expect_new: bool = False
 
@@ -87,10 +94,11 @@ class Reconciler:
 
     @property
     def lines(self) -> tuple[int, int] | None:
-        """The first and the last line of the stream that are in the window; None if it is empty."""
-        if not self._window:
-            return None
-        return self._window.lines[0], self._window.lines[-1]
+        """The first and the last line of the stream that are not worked off; None if all are."""
+        waiting = [self._window.lines] if self._window else []
+        lines = [(each[0], each[-1]) for each in waiting]
+        lines += [(each.first_line, each.last_line) for each in self._outgoing]
+        return (min(first for first, _ in lines), max(last for _, last in lines)) if lines else None
 
     def flush(self) -> None:
         """Work the window off: the ledger notes what is about to be sent, then it goes to be sent.
@@ -99,8 +107,19 @@ class Reconciler:
             RemovalCeilingError: more people would leave a list than may. Nothing of the window is noted or sent then.
             TargetError: the ledger cannot be written, or a batch that was filled not be delivered.
         """
-        if not self._window:
-            return
+        if self._window:
+            self._work_off()
+        while self._outgoing:
+            each = self._outgoing[0]
+            self.find_list(each.list_number)
+            try:
+                self.send(each)
+            except TargetError:
+                self._outgoing.popleft()
+                raise
+            self._outgoing.popleft()
+
+    def _work_off(self) -> None:
         with self.ledger.transaction():
             decisions, self._expect_new = absorb(
                 self.ledger, self.run, self.shorten, self._window, self.overwriting, expect_new=self._expect_new
@@ -108,6 +127,5 @@ class Reconciler:
             for number, count in self.ceilings.check(decisions).items():
                 self.ledger.catalogue.add_derived(number, count)
             outgoing = note_decisions(self.ledger, decisions)
-        for each in outgoing:
-            self.send(each)
+        self._outgoing.extend(outgoing)
         self._window = Window()

@@ -178,6 +178,7 @@ class RecordDecoder:
         self._attributes: dict[str, str] = {}
         self._needs: dict[str, Need] = {}
         self._decode: Callable[[bytes], Any] | None = None
+        self._decode_row: Callable[[bytes], Any] | None = None
 
     def need(self, stream: str, columns: Sequence[str], take: TakeBlock) -> None:
         """Decode only some columns of a stream's records from now on.
@@ -212,8 +213,9 @@ class RecordDecoder:
             )
         except ValueError:
             # A column with a quote or a backslash in its name.
-            self._decode = None
+            self._decode = self._decode_row = None
             return
+        self._decode_row = msgspec.json.Decoder(row, float_hook=Decimal).decode
         record = msgspec.defstruct(
             "Record", [("stream", str), ("record", row)], tag_field="type", tag="RECORD", gc=False
         )
@@ -241,18 +243,35 @@ class RecordDecoder:
                 yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
             at += len(messages)
 
+    def rows(self, stream: str, lines: Sequence[bytes], first: Place) -> Iterator[tuple[TakeBlock, RecordBlock] | int]:
+        """Divide lines that are the records of a stream themselves; see `runs`."""
+        need = self._needs.get(stream)
+        decoded = _decode_each(lines, self._decode_row if need is not None else None)
+        at = 0
+        for odd, group in groupby(decoded, lambda row: row is _OTHER):
+            rows = list(group)
+            if odd or need is None:
+                yield len(rows)
+            else:
+                yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
+            at += len(rows)
+
     def _messages(self, lines: Sequence[bytes]) -> list[Any]:
-        decode = self._decode
-        if decode is None or not self._needs or not _is_utf8(lines):
-            return [_OTHER] * len(lines)
-        messages: list[Any] = []
-        for line in lines:
-            try:
-                messages.append(decode(line))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # noqa: PERF203 - costs only that line
-                # Odd, or broken: reading it whole tells which.
-                messages.append(_OTHER)
-        return messages
+        return _decode_each(lines, self._decode if self._needs else None)
+
+
+def _decode_each(lines: Sequence[bytes], decode: Callable[[bytes], Any] | None) -> list[Any]:
+    """Return what lines hold, `_OTHER` where they have to be read whole."""
+    if decode is None or not _is_utf8(lines):
+        return [_OTHER] * len(lines)
+    decoded: list[Any] = []
+    for line in lines:
+        try:
+            decoded.append(decode(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # noqa: PERF203 - costs only that line
+            # Odd, or broken: reading it whole tells which.
+            decoded.append(_OTHER)
+    return decoded
 
 
 def _is_utf8(lines: Sequence[bytes]) -> bool:

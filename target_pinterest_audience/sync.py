@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from target_pinterest_audience.errors import ConfigurationError, TargetError
+from target_pinterest_audience.errors import ConfigurationError, OutputError, TargetError
 from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.provenance import Provenance
@@ -212,10 +213,15 @@ class Sync:
         self._upserts.end(self._streams if strange else self._incremental)
 
     def close(self) -> None:
-        """Send nothing more; let go of the ledger and its locks."""
-        self._delivery.close()
-        if self._ledger is not None:
-            self._ledger.close()
+        """Send nothing more, write the last STATE that is covered, and let go of the ledger and its locks."""
+        try:
+            self._delivery.close()
+            # Who ends before the end knows why; that nobody takes a STATE either is no news then.
+            with contextlib.suppress(OutputError):
+                self._release()
+        finally:
+            if self._ledger is not None:
+                self._ledger.close()
 
     def summary(self) -> Iterator[str]:
         """Yield a sentence for each list."""

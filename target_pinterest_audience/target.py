@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import time
@@ -102,12 +103,8 @@ class TargetPinterestAudience(Target):
         # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
         self.tallies: dict[str, StreamTally] = {}
-        self.rejects = RejectsFile(self.settings.rejects_path) if self.settings.rejects_path is not None else None
+        self.rejects: RejectsFile | None = None
         self.report: ReportFile | None = None
-        if self.settings.report_path is not None:
-            program = f"{self.name} {self.plugin_version}"
-            begun = RunReport(program, moment(time.time()), self.settings.dry_run)
-            self.report = ReportFile(self.settings.report_path, begun)
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
         self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
@@ -214,6 +211,7 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: as `invoke`.
         """
+        self._open_files()
         try:
             self.listen(file_input)
             self.log_unused()
@@ -232,10 +230,28 @@ class TargetPinterestAudience(Target):
         Args:
             ended_by: what ended the run before its end.
         """
-        self.sync.close()
-        self.log_summary()
-        if self.rejects is not None:
-            self.rejects.close()
+        with contextlib.ExitStack() as last:
+            # Each of these is done, the last first, also if a second signal ends another.
+            last.callback(self._end_report, ended_by)
+            if self.rejects is not None:
+                last.callback(self.rejects.close)
+            last.callback(self.log_summary)
+            self.sync.close()
+
+    def _open_files(self) -> None:
+        """Begin the files that tell of the run.
+
+        Raises:
+            ConfigurationError: one cannot be written.
+        """
+        settings = self.settings
+        if settings.report_path is not None:
+            begun = RunReport(f"{self.name} {self.plugin_version}", moment(time.time()), settings.dry_run)
+            self.report = ReportFile(settings.report_path, begun)
+        if settings.rejects_path is not None:
+            self.rejects = RejectsFile(settings.rejects_path)
+
+    def _end_report(self, ended_by: BaseException | None) -> None:
         if self.report is None:
             return
         code, words = (0, None) if ended_by is None else outcome(ended_by, self.name)

@@ -37,9 +37,10 @@ class Termination:
         last_resort = threading.Timer(_GRACE_SECONDS, _leave, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
-        if not self._shields:
-            raise Terminated(signum)
+        # Noted first: a shield may end, on another thread, before the next line.
         self._signum = signum
+        if not self._shields:
+            self._raise()
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
@@ -56,7 +57,12 @@ class Termination:
             with self._counting:
                 self._shields -= 1
         if self._signum is not None and not self._shields:
-            raise Terminated(self._signum)
+            self._raise()
+
+    def _raise(self) -> None:
+        signum, self._signum = self._signum, None
+        if signum is not None:
+            raise Terminated(signum)
 
 
 def _leave(exit_code: int) -> None:

@@ -71,7 +71,9 @@ class Upserts:
         self._book = Bookkeeper(ledger, settings, delivery, logger, now)
         self._run = self._book.begin_run()
         book = self._book
-        self._reconciler = Reconciler(ledger, self._run, book.digester.shorten, book.ceilings, self._send, clock)
+        self._reconciler = Reconciler(
+            ledger, self._run, book.digester.shorten, book.ceilings, book.reference, self._send, clock
+        )
         self._readings: dict[tuple[int, int], _Reading] = {}
         self._owed: set[int] = set()
         """The lists for which former runs may have left something to be sent."""
@@ -97,7 +99,8 @@ class Upserts:
         plan, slots = book.open_source(shape.source, list(shape.key_properties), columns, of_columns)
         if not self._owed:
             self._owed_since = self._clock()
-        self._owed.update(set(book.lists_of_source(plan.source)) - self._paid)
+        for number in set(book.lists_of_source(plan.source)) - self._paid - self._owed:
+            (self._owed if book.owes(number) else self._paid).add(number)
         reading = [self._readings.setdefault((number, plan.source), _Reading()) for number in plan.lists]
         for each in reading:
             each.raw_streams.add(shape.raw_stream)

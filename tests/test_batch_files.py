@@ -133,17 +133,23 @@ def test_columns_that_a_file_lacks_are_columns_that_records_lack(
 
 
 @METHODS
-@pytest.mark.parametrize("broken", ["gone", "cut off", "no parquet", "no json"])
+@pytest.mark.parametrize("broken", ["gone", "cut off", "no parquet", "no json", "two values", "odd moment"])
 def test_what_came_before_a_broken_file_is_delivered(
     emulator: Emulator, run_target: Target, tmp_path: Path, broken: str, load_method: str
 ) -> None:
     good = write(tmp_path / "good", rows(range(5)), "jsonl")
     path = tmp_path / "broken"
     compressed = gzip.compress(json.dumps(rows([5])[0]).encode() + b"\n")
-    content = {"cut off": compressed[:-9], "no parquet": b"PAR1person@example.comPAR1", "no json": b'{"id": 9, "email'}
+    content = {
+        "cut off": compressed[:-9], "no parquet": b"PAR1person@example.comPAR1", "no json": b'{"id": 9, "email',
+        "two values": b'{"id": 9, "email": null}, "type": "STATE", "value": {"at": "person"}, "x": {}\n',
+    }  # fmt: skip
     if broken in content:
         path.write_bytes(content[broken])
-    kind = {"cut off": "gzip", "no parquet": "parquet"}.get(broken, "jsonl")
+    elif broken == "odd moment":
+        moments = pa.array([1], pa.timestamp("ns"))
+        parquet.write_table(pa.table({"id": moments, "email": ["person@example.com"]}), path)
+    kind = {"cut off": "gzip", "no parquet": "parquet", "odd moment": "parquet"}.get(broken, "jsonl")
     stream = [schema("email"), batch("jsonl", good), state(1), batch(kind, path.as_uri()), state(2)]
     done = run_target(stream, load_method=load_method)
     assert done.code == 8, done.stderr
@@ -161,6 +167,8 @@ def test_what_came_before_a_broken_file_is_delivered(
         ({"encoding": "jsonl", "manifest": []}, 8, "has no `encoding`"),
         ({"encoding": {"format": "jsonl"}, "manifest": "person@example.com"}, 8, "no list of files"),
         ({"manifest": []}, 8, "lacks encoding"),
+        ({"encoding": {"format": "jsonl", "compression": ["gzip"]}, "manifest": []}, 2, "neither JSONL"),
+        ({"encoding": {"format": "jsonl"}, "manifest": ["nope://person@example.com"]}, 2, "no fsspec driver"),
         ({"encoding": {"format": "jsonl"}, "manifest": [], "stream": "orders"}, 8, "came before its SCHEMA"),
     ],
 )

@@ -7,7 +7,7 @@ import socketserver
 import threading
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -210,14 +210,14 @@ def test_each_thread_has_a_connection_of_its_own(emulator: Emulator) -> None:
 class _Hasty(socketserver.StreamRequestHandler):
     """Announces the answer to the first request, and gives it when the client has long asked again."""
 
-    asked: ClassVar[list[bytes]] = []
+    server: _HastyServer
 
     def handle(self) -> None:
-        while (line := self.rfile.readline()).strip():
+        while self.rfile.readline().strip():
             while self.rfile.readline().strip():
                 pass
-            self.asked.append(line)
-            number = len(self.asked)
+            self.server.asked += 1
+            number = self.server.asked
             if number == 1:
                 self.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
                 time.sleep(0.3)
@@ -227,6 +227,7 @@ class _Hasty(socketserver.StreamRequestHandler):
 
 class _HastyServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    asked = 0
 
     def handle_error(self, *_: object) -> None:
         """A client may leave."""

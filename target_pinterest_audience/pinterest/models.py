@@ -5,8 +5,9 @@ A field that nothing here reads has no place in these types: its form must not b
 
 from __future__ import annotations
 
+import re
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -18,7 +19,9 @@ class Operation(str, Enum):
     REMOVE = "REMOVE"
 
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+$")]
+_DIGITS: Final = r"^[0-9]+\Z"
+
+Id = Annotated[str, msgspec.Meta(pattern=_DIGITS)]
 """Digits (fact of the API description 5.23); it becomes part of addresses."""
 
 
@@ -45,7 +48,7 @@ class Audience(msgspec.Struct, frozen=True):
         if self.audience_type not in {"CUSTOMER_LIST", None} or not isinstance(self.rule, dict):
             return None
         list_id = self.rule.get("customer_list_id")
-        return None if list_id is None else str(list_id)
+        return str(list_id) if re.match(_DIGITS, str(list_id)) else None
 
 
 class AdAccount(msgspec.Struct, frozen=True):

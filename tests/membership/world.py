@@ -383,7 +383,9 @@ class World:
         except self._account.failures:
             return False
         finally:
-            target.sync.close()
+            # The dead write nothing.
+            with contextlib.suppress(Killed):
+                target.sync.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         assert all(tally.is_balanced for tally in target.tallies.values()), target.tallies
