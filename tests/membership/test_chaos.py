@@ -158,6 +158,7 @@ def pinterest() -> Iterator[Emulator]:
         yield server
 
 
+@pytest.mark.timeout(1200)  # some hundred runs, on whatever machine
 @given(history=st.lists(steps, min_size=1, max_size=3), strangers=st.booleans())
 @settings(max_examples=SCHEDULES, deadline=None, derandomize=True)
 def test_whatever_goes_wrong_the_members_are_right_in_the_end(
