@@ -83,7 +83,7 @@ class CustomerListWriter:
         if self.customer_list is None and may_be_new:
             self._logger.info("A former run may have created %s. Looking for it again.", self.plan.reference)
             self.customer_list = self._look_for(self._find)
-            self._created_at = self._clock()
+            self._created_at = self._clock() if self.customer_list is not None else None
 
     def refuse_if_missing(self) -> None:
         """Refuse to go on without a list that the plan does not allow to be missing.

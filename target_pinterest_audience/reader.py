@@ -20,7 +20,7 @@ from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 from target_pinterest_audience.batch_files import PARQUET, BatchFiles
 from target_pinterest_audience.errors import StreamError
 from target_pinterest_audience.places import Place
-from target_pinterest_audience.record_blocks import ColumnarRecords, RecordDecoder
+from target_pinterest_audience.record_blocks import ColumnarRecords, RecordBlock, RecordDecoder, TakeBlock
 
 _BLOCK_BYTES: Final = 1 << 20
 _BLOCKS_AHEAD: Final = 4
@@ -126,19 +126,13 @@ class MessageReader(GenericSingerReader[bytes]):
                         self._take_record(stream, self.deserialize_json(line))
                 read += run
             else:
-                take, block = run
-                take(block)
-                self.place = self.place.after(len(block))
-                self._counts[SingerMessageType.RECORD] += len(block)
-                read += len(block)
+                read += self._take_block(*run)
 
     def _read_tables(self, stream: str, files: BatchFiles) -> None:
         need = self.records.needed(stream)
         for columns, size in files.tables(list(need.attributes) if need is not None else None):
             if need is not None:
-                need.take(ColumnarRecords(columns, size, self.place.after(1)))
-                self.place = self.place.after(size)
-                self._counts[SingerMessageType.RECORD] += size
+                self._take_block(need.take, ColumnarRecords(columns, size, self.place.after(1)))
             else:
                 for row in zip(*columns.values(), strict=True):
                     self.place = self.place.after(1)
@@ -146,6 +140,13 @@ class MessageReader(GenericSingerReader[bytes]):
                         stream, {name: _as_in_json(value) for name, value in zip(columns, row, strict=True)}
                     )
             self._tick()
+
+    def _take_block(self, take: TakeBlock, block: RecordBlock) -> int:
+        """Hand records over that come next; return how many."""
+        take(block)
+        self.place = self.place.after(len(block))
+        self._counts[SingerMessageType.RECORD] += len(block)
+        return len(block)
 
     def _take_record(self, stream: str, record: dict[str, Any]) -> None:
         """Process a row of a file as a RECORD in the place of the BATCH message."""
@@ -165,11 +166,7 @@ class MessageReader(GenericSingerReader[bytes]):
                     if records.version != version:
                         return read
             else:
-                take, block = run
-                take(block)
-                self.place = self.place.after(len(block))
-                self._counts[SingerMessageType.RECORD] += len(block)
-                read += len(block)
+                read += self._take_block(*run)
         return read
 
     def _process_lines(self, lines: list[bytes]) -> int:

@@ -95,10 +95,9 @@ class Reconciler:
     @property
     def lines(self) -> tuple[int, int] | None:
         """The first and the last line of the stream that are not worked off; None if all are."""
-        waiting = [self._window.lines] if self._window else []
-        lines = [(each[0], each[-1]) for each in waiting]
-        lines += [(each.first_line, each.last_line) for each in self._outgoing]
-        return (min(first for first, _ in lines), max(last for _, last in lines)) if lines else None
+        ends = [line for each in self._outgoing for line in (each.first_line, each.last_line)]
+        ends += [self._window.lines[0], self._window.lines[-1]] if self._window else []
+        return (min(ends), max(ends)) if ends else None
 
     def flush(self) -> None:
         """Work the window off: the ledger notes what is about to be sent, then it goes to be sent.

@@ -12,7 +12,7 @@ from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.membership import Kind
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
-from target_pinterest_audience.rejects import Reject, RejectsFile
+from target_pinterest_audience.rejects import Reject
 from target_pinterest_audience.routing import find_columns, plan_lists
 from target_pinterest_audience.row_writer import Row, RowBlock, RowWriter, StreamShape
 from target_pinterest_audience.rows import RowReader, is_granted
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from target_pinterest_audience.record_blocks import RecordBlock
     from target_pinterest_audience.routing import ListReference
+    from target_pinterest_audience.run_log import RunLog
     from target_pinterest_audience.settings import Settings
     from target_pinterest_audience.sync import Sync
 
@@ -40,8 +41,7 @@ class SinkOwner(Protocol):
 
     settings: Settings
     sync: Sync
-    tallies: dict[str, StreamTally]
-    rejects: RejectsFile | None
+    run_log: RunLog
 
 
 class CustomerListSink(RecordSink):
@@ -80,10 +80,10 @@ class CustomerListSink(RecordSink):
         self._mode = stream.operation
         self._consent_column = stream.consent_column if stream.operation is Mode.ADD else None
         self.columns = find_columns(properties, stream_name, stream) if stream_name != MELTANO_TEST_STREAM else {}
-        self._tally = target.tallies.setdefault(stream_name, StreamTally(stream_name))
+        self._tally = target.run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         self._introduce(stream)
         self._sync = target.sync
-        self._rejects = target.rejects
+        self._rejects = target.run_log.rejects
         self._fails = settings.bad_records is BadRecords.FAIL
         self._rows = RowReader(
             columns=self.columns,

@@ -20,22 +20,18 @@ from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import (
     ConfigurationError,
-    OutputError,
     RecordBeforeSchemaError,
     RejectedError,
     StreamError,
     TargetError,
-    outcome,
 )
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.reader import MessageReader
-from target_pinterest_audience.redaction import hide, redact
-from target_pinterest_audience.rejects import RejectsFile
-from target_pinterest_audience.report import ReportFile, RunReport, moment
+from target_pinterest_audience.redaction import hide
+from target_pinterest_audience.run_log import RunLog
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
 from target_pinterest_audience.sink import CustomerListSink
-from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.termination import Termination
 
 if TYPE_CHECKING:
@@ -102,9 +98,7 @@ class TargetPinterestAudience(Target):
         )
         # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
-        self.tallies: dict[str, StreamTally] = {}
-        self.rejects: RejectsFile | None = None
-        self.report: ReportFile | None = None
+        self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
         self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
@@ -211,10 +205,11 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: as `invoke`.
         """
-        self._open_files()
+        self.run_log.begin()
         try:
             self.listen(file_input)
-            self.log_unused()
+            found = {column for sink in self._stream_sinks.values() for column in sink.columns}
+            self.run_log.warn_of_unused(self.message_reader.line, found)
         except (StreamError, RejectedError) as broken:
             # What came before the broken line, or the bad row, is whole.
             try:
@@ -232,34 +227,10 @@ class TargetPinterestAudience(Target):
         """
         with contextlib.ExitStack() as last:
             # Each of these is done, the last first, also if a second signal ends another.
-            last.callback(self._end_report, ended_by)
-            if self.rejects is not None:
-                last.callback(self.rejects.close)
-            last.callback(self.log_summary)
+            last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists()))
+            last.callback(self.run_log.close_rejects)
+            last.callback(lambda: self.run_log.tell_summary(self.sync.summary()))
             self.sync.close()
-
-    def _open_files(self) -> None:
-        """Begin the files that tell of the run.
-
-        Raises:
-            ConfigurationError: one cannot be written.
-        """
-        settings = self.settings
-        if settings.report_path is not None:
-            begun = RunReport(f"{self.name} {self.plugin_version}", moment(time.time()), settings.dry_run)
-            self.report = ReportFile(settings.report_path, begun)
-        if settings.rejects_path is not None:
-            self.rejects = RejectsFile(settings.rejects_path)
-
-    def _end_report(self, ended_by: BaseException | None) -> None:
-        if self.report is None:
-            return
-        code, words = (0, None) if ended_by is None else outcome(ended_by, self.name)
-        streams = [tally.report() for tally in self.tallies.values()]
-        try:
-            self.report.end(code, redact(words) if words else None, streams, self.sync.lists(), time.time())
-        except OutputError as error:
-            self.logger.warning("%s", error)
 
     # Messages
 
@@ -389,33 +360,12 @@ class TargetPinterestAudience(Target):
             TargetError: something could not be delivered.
         """
         self.sync.deliver()
-        self._refuse_too_many_rejects()
+        self.run_log.refuse_too_many_rejects()
         self.sync.finish()
-        for tally in self.tallies.values():
-            if not tally.is_balanced:
-                self.logger.error(
-                    "This is a bug in target-pinterest-audience: the counts of stream %s do not add up. Please report "
-                    "it with the lines below. What was sent and removed is not affected.", tally.stream,
-                )  # fmt: skip
+        self.run_log.check_balance()
         for sink in self._stream_sinks.values():
             sink.clean_up()
         super().process_endofpipe()
-
-    def _refuse_too_many_rejects(self) -> None:
-        """Fail, after all good rows are delivered, if too many were bad.
-
-        Raises:
-            RejectedError: it is so.
-        """
-        received = sum(tally.received for tally in self.tallies.values())
-        rejected = sum(tally.rejected for tally in self.tallies.values())
-        percent = self.settings.max_rejected_percent
-        if rejected * 100 > received * percent:
-            msg = (
-                f"{rejected:,} of {received:,} values were rejected: more than {percent} % (`max_rejected_percent`). "
-                "The others are delivered. The lines about rejected columns say why; `rejects_path` gets each."
-            )
-            raise RejectedError(msg)
 
     # The process's edges
 
@@ -430,25 +380,3 @@ class TargetPinterestAudience(Target):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
         self._termination.arrived(signum)
-
-    def log_summary(self) -> None:
-        """Tell what was read, rejected and sent."""
-        for tally in self.tallies.values():
-            for level, line in tally.lines():
-                self.logger.log(level, "%s", line)
-        for line in self.sync.summary():
-            self.logger.info("%s", line)
-
-    def log_unused(self) -> None:
-        """Warn, after a whole stream, of settings that met nothing in it: they are likely misspelt."""
-        for stream in self.settings.streams.keys() - self.tallies.keys():
-            self.logger.warning(
-                "`streams` has settings for %s, but no such stream came (%s did), so they were not used.",
-                stream, ", ".join(self.tallies) or "none",
-            )  # fmt: skip
-        if not self.message_reader.line:
-            self.logger.warning("The stream was empty: the tap sent nothing.")
-            return
-        found = {column for sink in self._stream_sinks.values() for column in sink.columns}
-        for column in self.settings.default_stream.identity_columns.keys() - found:
-            self.logger.warning("No stream had the column %s that `identity_columns` names.", column)

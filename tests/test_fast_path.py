@@ -104,8 +104,8 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
             target.sync.close()
             for number, former in handlers.items():
                 signal.signal(number, former)
-        counts = [line for tally in target.tallies.values() for _, line in tally.lines()]
-        assert error or all(tally.is_balanced for tally in target.tallies.values()), counts
+        counts = [line for tally in target.run_log.tallies.values() for _, line in tally.lines()]
+        assert error or all(tally.is_balanced for tally in target.run_log.tallies.values()), counts
         names = {each.id: each.name for each in emulator.backend.customer_lists()}
         writes = [_as_written(call.path, call.request or {}, names) for call in emulator.backend.writes()]
     told = [words.replace(folder, "") for words in told]

@@ -22,9 +22,10 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.settings import Settings
 from tests.emulator.contract import assert_contract
+from tests.membership.accounts import Fate, Killed
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, histories, ways
 from tests.membership.model import LISTS, Member, email, lr_id, member, value
-from tests.membership.world import ACCOUNT, Entry, Fate, Killed, Way, World
+from tests.membership.world import ACCOUNT, Entry, Way, World
 from tests.messages import sha256
 
 SCHEDULES: Final = 200

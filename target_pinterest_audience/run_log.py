@@ -1,0 +1,132 @@
+"""What a run tells of itself: counts and reasons for the log, the file of rejects, and the report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+
+from target_pinterest_audience.errors import OutputError, RejectedError, outcome
+from target_pinterest_audience.redaction import redact
+from target_pinterest_audience.rejects import RejectsFile
+from target_pinterest_audience.report import ListReport, ReportFile, RunReport, moment
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.tally import StreamTally
+
+
+class RunLog:
+    """Keeps the counts of a run, and tells them.
+
+    Attributes:
+        tallies: stream → its counts.
+        rejects: takes rejected rows, if there is to be such a file.
+    """
+
+    def __init__(
+        self, settings: Settings, program: str, version: str, logger: logging.Logger, now: Callable[[], float]
+    ) -> None:
+        """Prepare; no file is begun yet.
+
+        Args:
+            settings: the settings.
+            program: the program's name.
+            version: its version.
+            logger: told all that people may want to know.
+            now: seconds since 1970.
+        """
+        self.tallies: dict[str, StreamTally] = {}
+        self.rejects: RejectsFile | None = None
+        self._settings = settings
+        self._program = program
+        self._version = version
+        self._logger = logger
+        self._now = now
+        self._report: ReportFile | None = None
+
+    def begin(self) -> None:
+        """Begin the files.
+
+        Raises:
+            ConfigurationError: one cannot be written.
+        """
+        settings = self._settings
+        if settings.report_path is not None:
+            begun = RunReport(f"{self._program} {self._version}", moment(self._now()), settings.dry_run)
+            self._report = ReportFile(settings.report_path, begun)
+        if settings.rejects_path is not None:
+            self.rejects = RejectsFile(settings.rejects_path)
+
+    def refuse_too_many_rejects(self) -> None:
+        """Fail, after all good rows are delivered, if too many were bad.
+
+        Raises:
+            RejectedError: it is so.
+        """
+        received = sum(tally.received for tally in self.tallies.values())
+        rejected = sum(tally.rejected for tally in self.tallies.values())
+        percent = self._settings.max_rejected_percent
+        if rejected * 100 > received * percent:
+            msg = (
+                f"{rejected:,} of {received:,} values were rejected: more than {percent} % (`max_rejected_percent`). "
+                "The others are delivered. The lines about rejected columns say why; `rejects_path` gets each."
+            )
+            raise RejectedError(msg)
+
+    def check_balance(self) -> None:
+        """Report a bug if something is not known to have become of every value."""
+        for tally in self.tallies.values():
+            if not tally.is_balanced:
+                self._logger.error(
+                    "This is a bug in %s: the counts of stream %s do not add up. Please report it with the lines "
+                    "below. What was sent and removed is not affected.", self._program, tally.stream,
+                )  # fmt: skip
+
+    def warn_of_unused(self, lines: int, columns: Collection[str]) -> None:
+        """Warn, after a whole stream, of settings that met nothing in it: they are likely misspelt.
+
+        Args:
+            lines: how many lines the stream had.
+            columns: the identity columns that were found.
+        """
+        for stream in self._settings.streams.keys() - self.tallies.keys():
+            self._logger.warning(
+                "`streams` has settings for %s, but no such stream came (%s did), so they were not used.",
+                stream, ", ".join(self.tallies) or "none",
+            )  # fmt: skip
+        if not lines:
+            self._logger.warning("The stream was empty: the tap sent nothing.")
+            return
+        for column in self._settings.default_stream.identity_columns.keys() - columns:
+            self._logger.warning("No stream had the column %s that `identity_columns` names.", column)
+
+    def tell_summary(self, of_lists: Iterable[str]) -> None:
+        """Tell what was read, rejected and sent.
+
+        Args:
+            of_lists: a sentence for each list.
+        """
+        for tally in self.tallies.values():
+            for level, line in tally.lines():
+                self._logger.log(level, "%s", line)
+        for line in of_lists:
+            self._logger.info("%s", line)
+
+    def close_rejects(self) -> None:
+        """Close the file of rejects."""
+        if self.rejects is not None:
+            self.rejects.close()
+
+    def end_report(self, ended_by: BaseException | None, lists: Iterable[ListReport]) -> None:
+        """Write how the run ended; that it cannot be written is a warning.
+
+        Args:
+            ended_by: what ended the run before its end.
+            lists: what was sent.
+        """
+        if self._report is None:
+            return
+        code, words = (0, None) if ended_by is None else outcome(ended_by, self._program)
+        streams = [tally.report() for tally in self.tallies.values()]
+        try:
+            self._report.end(code, redact(words) if words else None, streams, lists, self._now())
+        except OutputError as error:
+            self._logger.warning("%s", error)

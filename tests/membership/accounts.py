@@ -1,0 +1,162 @@
+"""When a run dies, and an ad account of plain dicts whose every request is an instant to die in."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, cast
+
+from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.identities import ListType
+from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.pinterest.errors import NotFoundError
+from target_pinterest_audience.settings import Settings
+from tests.membership.model import Member
+
+_PATIENCE: Final = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass(slots=True)
+class Fate:
+    """When a run dies.
+
+    Attributes:
+        left: how many instants it survives, once it reads rows; None for all.
+        last: the name of the instant that it does not survive; None if any will do.
+        reads_rows: whether it has come so far.
+        passed: the instants that it saw.
+    """
+
+    left: int | None = None
+    last: str | None = None
+    reads_rows: bool = False
+    passed: list[str] = field(default_factory=list)
+
+    def instant(self, name: str) -> None:
+        """Let an instant pass, or die in it; the dead stay dead.
+
+        Raises:
+            Killed: it is the last.
+        """
+        if self.left is not None and self.reads_rows:
+            if self.left <= 0:
+                raise Killed
+            self.left -= 1
+        if name == self.last:
+            self.left, self.reads_rows = 0, True
+            raise Killed
+        self.passed.append(name)
+
+
+class Account(Protocol):
+    """An ad account, as the world has to do with it.
+
+    Attributes:
+        fate: of the run that there is now.
+        settings: what the target is told of it.
+        failures: how a run may end before its end.
+        refused: the identities that it takes from nobody, for now.
+    """
+
+    fate: Fate
+    settings: Mapping[str, Any]
+    failures: tuple[type[BaseException], ...]
+    refused: frozenset[str]
+
+    def place(self, name: str, identities: Iterable[str]) -> object:
+        """Make a list that is there before any run."""
+        ...
+
+    def everybody(self) -> set[Member]:
+        """Return who is on the lists."""
+        ...
+
+    def count_writes(self) -> int:
+        """Return how many requests have changed a list."""
+        ...
+
+    def delivery(self, settings: Settings, logger: logging.Logger) -> Delivery:
+        """Return the way of a run to the lists."""
+        ...
+
+
+class Pinterest:
+    """An ad account of plain dicts."""
+
+    settings: Mapping[str, Any] = {"api_url": "https://127.0.0.1"}
+    failures: tuple[type[BaseException], ...] = (Killed,)
+    refused: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self.fate = Fate()
+        self.members: dict[str, set[str]] = {}
+        self.writes: list[tuple[str, frozenset[str]]] = []
+        self._names: dict[str, str] = {}
+        self._audiences: list[Audience] = []
+
+    def place(self, name: str, identities: Iterable[str]) -> CustomerList:
+        made = CustomerList(str(len(self.members) + 1), name)
+        self.members[made.id] = set(identities)
+        self._names[made.id] = name
+        return made
+
+    def everybody(self) -> set[Member]:
+        return {Member(self._names[number], who) for number, those in self.members.items() for who in those}
+
+    def count_writes(self) -> int:
+        return len(self.writes)
+
+    def delivery(self, settings: Settings, logger: logging.Logger) -> Delivery:
+        client = cast("PinterestClient", self)
+        return Delivery(client, _PATIENCE, logger, max_identities=settings.batch_size_rows, max_bytes=100_000)
+
+    @contextlib.contextmanager
+    def _request(self, name: str) -> Iterator[None]:
+        self.fate.instant(f"before {name}")
+        yield
+        self.fate.instant(f"after {name}")
+
+    def stop(self) -> None:
+        """Whoever stops asks for nothing more."""
+
+    def close(self) -> None:
+        """There are no tokens to exchange."""
+
+    def customer_lists(self) -> Iterator[CustomerList]:
+        with self._request("look"):
+            return iter([CustomerList(number, name) for number, name in self._names.items()])
+
+    def customer_list(self, list_id: str) -> CustomerList:
+        if list_id not in self._names:
+            raise NotFoundError(list_id)
+        return CustomerList(list_id, self._names[list_id])
+
+    def create_customer_list(self, name: str, _list_type: ListType, identities: Sequence[str]) -> CustomerList:
+        with self._request("create"):
+            assert name not in self._names.values(), "a list was made twice"
+            self.writes.append(("ADD", frozenset(identities)))
+            return self.place(name, identities)
+
+    def update_customer_list(self, list_id: str, operation: Operation, identities: Sequence[str]) -> CustomerList:
+        with self._request("update"):
+            self.writes.append((operation.value, frozenset(identities)))
+            members = self.members[list_id]
+            (members.update if operation is Operation.ADD else members.difference_update)(identities)
+        return self.customer_list(list_id)
+
+    def audiences(self) -> Iterator[Audience]:
+        return iter(self._audiences)
+
+    def create_audience(self, name: str, customer_list_id: str, _description: str | None = None) -> Audience:
+        with self._request("audience"):
+            made = Audience(
+                str(len(self._audiences) + 1), name, "CUSTOMER_LIST", {"customer_list_id": customer_list_id}
+            )
+            self._audiences.append(made)
+        return made
