@@ -37,13 +37,18 @@ format: .venv/lint-ready
 	@$(PIP) install --group test
 	@touch $@
 
-.venv/lint-ready: .venv/test-ready
+.venv/benchmark-ready: .venv/test-ready
+	@echo "Installing what draws the plot ..."
+	@$(PIP) install --group benchmark
+	@touch $@
+
+.venv/lint-ready: .venv/benchmark-ready
 	@echo "Installing the linters ..."
 	@$(PIP) install --group lint
 	@touch $@
 
-benchmark: .venv/test-ready
-	@$(BIN)/python -m benchmarks
+benchmark: .venv/benchmark-ready
+	@$(BIN)/python -m benchmarks --plot docs/benchmarks.svg
 
 clean:
 	rm -rf .venv .ci-tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """All measurements, each of a whole process, as shares of the floor (`floor.py`) taken in the same run.
 
-`make benchmark` runs them for a ledger of ten million members, which takes twenty minutes; for a glance there is
-`python -m benchmarks --members 300000 --records 100000`.
+`make benchmark` runs them for a ledger of ten million members, which takes twenty minutes, and draws
+`docs/benchmarks.svg`; for a glance there is `python -m benchmarks --members 300000 --records 100000`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from pathlib import Path
 
 from benchmarks import append, ledger
 from benchmarks.bench import HEAD, Floors, bench
+from benchmarks.plot import Curve, draw
 
 
 def main() -> None:
@@ -19,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--members", type=int, default=10_000_000, help="of the ledger (10,000,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="of a run (1,000,000)")
+    parser.add_argument("--plot", type=Path, help="where to draw the rates, if anywhere")
     parser.add_argument("--only", choices=["append", "ledger"], help="leave the others out")
     options = parser.parse_args()
     records = min(options.records, options.members)
@@ -26,11 +29,14 @@ def main() -> None:
     with bench() as place:
         floors = Floors(place, records)
         print(HEAD, flush=True)
+        curves: list[Curve] = []
         if options.only != "ledger":
-            append.measure(place, floors, records)
+            curves += append.measure(place, floors, records)
             append.start_up(place)
         if options.only != "append":
-            ledger.measure(place, floors, options.members, records)
+            curves.append(ledger.measure(place, floors, options.members, records))
+    if options.plot is not None:
+        draw(curves, options.plot)
     print(f"the floor: {min(floors.rates):,.0f} to {max(floors.rates):,.0f} records/s")
 
 

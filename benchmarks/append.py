@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.bench import Bench, Floors, server
+from benchmarks.bench import Bench, Floors, Line, server
+from benchmarks.plot import Curve
 
 LATENCY_MS = 200
+_OTHER_LATENCIES_MS = (50, 100)
 _STOCK_RECORDS = 50_000
 """It is that slow."""
 
 
-def measure(place: Bench, floors: Floors, records: int) -> None:
-    """Measure over so many records, and over ten times as many."""
-    stream, tenfold = place.stream(1, records), place.stream(1, 10 * records)
+def measure(place: Bench, floors: Floors, records: int) -> Iterator[Curve]:
+    """Measure over so many records, over ten times as many, and over fewer."""
+    sizes = [records // 100, records // 10, records, 10 * records]
     few = min(records, _STOCK_RECORDS)
     stock_stream = place.stream(1, few)
-    files = place.in_files(stream)
+    files = place.in_files(place.stream(1, records))
     stock = floors.tell("a stock SDK target", few, lambda: place.stock(stock_stream))
-    append = floors.tell("append", records, lambda: place.append(stream))
-    more = floors.tell("append, ten times as many", 10 * records, lambda: place.append(tenfold))
+    lines = {size: _append(place, floors, size) for size in sizes}
+    append, more = lines[records], lines[10 * records]
     floors.tell("append from Parquet files", records, lambda: place.append(files))
-    with server(LATENCY_MS) as url:
-        far = replace(place, url=url)
-        slow = floors.tell(f"append, {LATENCY_MS} ms a request", records, lambda: far.append(stream))
+    delayed = {0: append, **{ms: _append_delayed(place, floors, records, ms) for ms in _OTHER_LATENCIES_MS}}
+    slow = delayed[LATENCY_MS] = _append_delayed(place, floors, records, LATENCY_MS)
     longer = max(append.measured.seconds, append.measured.writes * LATENCY_MS / 1000)
     print(f"append is {append.rate / stock.rate:.1f} x the stock target")
     print(f"ten times as many records take {more.measured.peak_mb / append.measured.peak_mb:.2f} x the memory")
     print(f"with {LATENCY_MS} ms a request: {slow.measured.seconds / longer:.2f} x the longer of reading and uploading")
+    yield Curve("append", "records in the stream", list(lines.items()))
+    yield Curve(f"append, {records:,} records", "milliseconds a request", list(delayed.items()), logarithmic=False)
+
+
+def _append(place: Bench, floors: Floors, records: int) -> Line:
+    stream = place.stream(1, records)
+    return floors.tell("append", records, lambda: place.append(stream))
+
+
+def _append_delayed(place: Bench, floors: Floors, records: int, latency_ms: int) -> Line:
+    stream = place.stream(1, records)
+    with server(latency_ms) as url:
+        far = replace(place, url=url)
+        return floors.tell(f"append, {latency_ms} ms a request", records, lambda: far.append(stream))
 
 
 def start_up(place: Bench) -> None:

@@ -23,6 +23,8 @@ class Measured:
     """One process, from its start to its end."""
 
     seconds: float
+    processor_seconds: float
+    """Of all its threads, on all cores."""
     peak_mb: float
     writes: int
 
@@ -70,7 +72,7 @@ class Bench:
         """Run the target over a stream."""
         config = {
             "ad_account_id": "549755885175", "access_token": "token", "api_url": self.url,
-            "ledger_url": f"sqlite:///{self.folder / 'ledger.db'}", **settings,
+            **settings,
         }  # fmt: skip
         path = self.folder / "config.json"
         path.write_text(json.dumps(config), encoding="utf-8")
@@ -86,7 +88,8 @@ class Bench:
         seconds = time.perf_counter() - started
         if process.returncode:
             sys.exit((self.folder / "stderr").read_text(encoding="utf-8")[-2_000:])
-        return Measured(seconds, usage.ru_maxrss / 1024, self._writes() - before)
+        busy = usage.ru_utime + usage.ru_stime
+        return Measured(seconds, busy, usage.ru_maxrss / 1024, self._writes() - before)
 
     def _writes(self) -> int:
         with urllib.request.urlopen(self.url.removesuffix("/v5") + "/writes") as answer:
@@ -107,15 +110,13 @@ def server(latency_ms: int = 0) -> Iterator[str]:
     Args:
         latency_ms: how long each write takes.
     """
-    process = subprocess.Popen(
-        [sys.executable, _HERE / "server.py", str(latency_ms)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
+    command = [sys.executable, _HERE / "server.py", str(latency_ms)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 @dataclass(frozen=True, slots=True)

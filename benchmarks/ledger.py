@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Floors
+from benchmarks.bench import Bench, Floors, Line
+from benchmarks.plot import Curve
 
 
-def measure(place: Bench, floors: Floors, members: int, records: int) -> None:
+def measure(place: Bench, floors: Floors, members: int, records: int) -> Curve:
     """Measure against a ledger of so many members that starts empty, over so many records once it is full."""
-    step = members // records
-    load, again = place.stream(1, members), place.stream(1, records, step)
-    changed = place.stream(1, records, step, percent=1)
-    of = f"against {members:,} members"
-    floors.tell("upsert, first load", members, lambda: place.target(load))
-    floors.tell(f"upsert, unchanged, {of}", records, lambda: place.target(again))
-    floors.tell(f"overwrite, unchanged, {of}", records, lambda: place.target(again, load_method="overwrite"))
-    floors.tell(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed))
-    print(f"the ledger of {members:,} members has {(place.folder / 'ledger.db').stat().st_size / 1e6:,.0f} MB")
+    again = {size: _load(place, floors, size, min(size, records)) for size in (members // 100, members // 10, members)}
+    rows, changed = (place.stream(1, records, members // records, percent) for percent in (0, 1))
+    of, url = f"against {members:,} members", _ledger(place, members)
+    overwrite = {"load_method": "overwrite", "ledger_url": url}
+    floors.tell(f"overwrite, unchanged, {of}", records, lambda: place.target(rows, **overwrite))
+    floors.tell(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed, ledger_url=url))
+    size = (place.folder / f"{members}.db").stat().st_size
+    print(f"the ledger of {members:,} members has {size / 1e6:,.0f} MB")
+    return Curve("upsert, unchanged", "members in the ledger", list(again.items()))
+
+
+def _load(place: Bench, floors: Floors, members: int, records: int) -> Line:
+    """Fill a ledger of its own, and read some of its rows again."""
+    load, again = place.stream(1, members), place.stream(1, records, members // records)
+    url = _ledger(place, members)
+    floors.tell("upsert, first load", members, lambda: place.target(load, ledger_url=url))
+    name = f"upsert, unchanged, against {members:,} members"
+    return floors.tell(name, records, lambda: place.target(again, ledger_url=url))
+
+
+def _ledger(place: Bench, members: int) -> str:
+    return f"sqlite:///{place.folder / f'{members}.db'}"

@@ -103,7 +103,9 @@ class PendingIdentities:
         if (
             len(new) == len(some)
             and size < self._max_bytes
-            and not (new.keys() & heap.identities or new.keys() & other.identities)
+            # Looks for the new ones among those that wait, not the other way round.
+            and heap.identities.keys().isdisjoint(new)
+            and other.identities.keys().isdisjoint(new)
         ):
             heap.first_line = lines[0] if heap.first_line is None else min(heap.first_line, lines[0])
             heap.identities.update(new)

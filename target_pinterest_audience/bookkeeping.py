@@ -60,6 +60,10 @@ class Bookkeeper:
         """What tells these settings from others that say which rows go to which lists."""
         self._changed_settings: list[str] = []
         self._outbox = Outbox()
+        self._to_settle: set[int] = set()
+        """The lists of which something was accepted or handed over since notes were forgotten."""
+        self._identified: set[int] = set()
+        """The lists whose ids the ledger has."""
         self._not_there: set[int] = set()
         """The lists that people were to be added to and that do not exist."""
 
@@ -136,6 +140,8 @@ class Bookkeeper:
             entry = self._enter(plan.reference, found, pinned)
             catalogue.begin_list(entry.number)
             catalogue.pin(str(plan.reference), entry.number)
+        if found is not None:
+            self._identified.add(entry.number)
         self._remember(entry, plan.reference)
         return entry.number
 
@@ -211,13 +217,14 @@ class Bookkeeper:
             self._not_there.add(number)
             return
         catalogue = self._ledger.catalogue
-        if customer_list_id is not None:
+        if customer_list_id is not None and number not in self._identified:
             # From its creation on, another process may come to it by its id.
             self._lock(str(ListReference(customer_list_id=customer_list_id)))
             if catalogue.entry(number).customer_list_id is None:
                 with self._ledger.transaction():
                     catalogue.set_list_id(number, customer_list_id)
-        self._settle(number)
+            self._identified.add(number)
+        self._to_settle.add(number)
 
     def refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         """Note whom Pinterest refused of a batch, so that the next run tries them again, if they still matter then."""
@@ -230,16 +237,19 @@ class Bookkeeper:
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""
         self._outbox.add(number, note, last_line)
-        self._settle(number)
+        self._to_settle.add(number)
 
-    def _settle(self, number: int) -> None:
+    def settle(self) -> None:
         """Forget the notes that nothing is left of."""
-        if number in self._not_there:
-            return
-        settled = self._outbox.settle(number, self._delivery.oldest_line(self._references[number]))
-        if settled:
+        settled = {
+            number: self._outbox.settle(number, self._delivery.oldest_line(self._references[number]))
+            for number in self._to_settle - self._not_there
+        }
+        self._to_settle.clear()
+        if any(settled.values()):
             with self._ledger.transaction():
-                self._ledger.settle(number, settled)
+                for number, notes in settled.items():
+                    self._ledger.settle(number, notes)
 
     def owes(self, number: int) -> bool:
         """Tell whether something is noted for a list that may not have arrived."""
@@ -310,6 +320,10 @@ class Bookkeeper:
         if source is not None:
             for entry in sorted(catalogue.lists_of_source(source)):
                 self._lock(str(_reference_to(entry)))
+
+    def knows_source(self, name: str) -> bool:
+        """Tell whether any run has read a source."""
+        return self._ledger.catalogue.find_source(name) is not None
 
     def lists_of_source(self, source: int) -> list[int]:
         """Return the numbers of the lists that a source has ever fed."""

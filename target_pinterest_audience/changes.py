@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import (
@@ -18,11 +18,13 @@ from target_pinterest_audience.membership import (
     Stance,
     Statement,
     change_of,
-    count_says,
+    count_all_says,
     decide,
     decode_says,
     encode_says,
     member_key,
+    member_keys,
+    sole_contributions,
     statements,
 )
 from target_pinterest_audience.pinterest import Operation
@@ -68,14 +70,48 @@ class Absorbed(NamedTuple):
     """Whether the ledger knew none of its rows, so that the same is likely of the next window."""
 
 
+class NewRows:
+    """What a window changes, supposed that all of its rows are new."""
+
+    def __init__(self, window: Window, says: Mapping[bytes, bytes], changes: _Changes) -> None:
+        """Take it in; see `suppose_new`."""
+        self._window = window
+        self._says = says
+        self._changes = changes
+
+    def write(self, ledger: Ledger, run: int) -> Decisions | None:
+        """Write it, within a transaction of the caller.
+
+        Returns:
+            What has to be sent for it; None if a row is known, so that nothing is written.
+        """
+        (source,) = self._window.sources
+        if not ledger.insert_rows(source, run, self._says):
+            return None
+        return self._changes.write(ledger, expect_new=True)
+
+
+def suppose_new(window: Window, shorten: Callable[[bytes], bytes]) -> NewRows | None:
+    """Prepare to write a window without looking its rows up; None if they cannot all be new.
+
+    Args:
+        window: the events.
+        shorten: the keyed digest of an identity.
+    """
+    says = window.all_whole()
+    if says is None:
+        return None
+    changes = _Changes(window, shorten)
+    changes.note_new(range(len(window)))
+    return NewRows(window, says, changes)
+
+
 def absorb(
     ledger: Ledger,
     run: int,
     shorten: Callable[[bytes], bytes],
     window: Window,
     overwriting: Collection[int] = (),
-    *,
-    expect_new: bool = False,
 ) -> Absorbed:
     """Write what events change, within a transaction of the caller, and return what has to be sent for that.
 
@@ -85,54 +121,43 @@ def absorb(
         shorten: the keyed digest of an identity.
         window: the events.
         overwriting: the sources whose unchanged rows are marked as seen, too.
-        expect_new: whether it is worth trying to write rows before they are looked up.
     """
     changes = _Changes(window, shorten)
-    if expect_new and _insert_new(ledger, run, window):
-        for index in range(len(window)):
-            changes.note_row(b"", (index,))
-        return Absorbed(changes.write(ledger, expect_new=True), all_new=True)
-    all_new = _compare(ledger, run, window, changes, overwriting)
-    return Absorbed(changes.write(ledger), all_new)
+    says, others = window.split()
+    differing = ledger.differing_rows(says)
+    before = differing | ledger.read_rows(others)
+    events = others | {row: [index] for index, row in enumerate(window.rows) if row in differing}
+    _count_unchanged(window, {index for indices in events.values() for index in indices})
+    new = [indices[0] for row, indices in events.items() if row not in others and not before[row]]
+    changes.note_new(new)
+    now = {window.rows[index]: says[window.rows[index]] for index in new}
+    for row, indices in events.items():
+        if row not in now:
+            now[row] = changes.follow(before.get(row, b""), indices)
+    changed = {row: said for row, said in now.items() if said != before.get(row, b"")}
+    _write_rows(ledger, run, window, changed, overwriting)
+    return Absorbed(changes.write(ledger), all_new=len(new) == len(window))
 
 
-def _insert_new(ledger: Ledger, run: int, window: Window) -> bool:
-    """Write the rows of a window if all are new; return whether they were."""
-    says = window.new_rows()
-    return says is not None and ledger.insert_rows(window.origins[0].plan.source, run, says)
+def _count_unchanged(window: Window, others: Collection[int]) -> None:
+    """Count what rows say again, all but those of some events."""
+    for part in window.runs():
+        wholes = window.wholes[part.start : part.stop]
+        if others:
+            wholes = [whole for index, whole in enumerate(wholes, part.start) if index not in others]
+        part.tally.unchanged += count_all_says(cast("list[bytes]", wholes))
 
 
-def _compare(ledger: Ledger, run: int, window: Window, changes: _Changes, overwriting: Collection[int]) -> bool:
-    """Write what rows say now where it differs from before; return whether no row was known."""
-    before = ledger.read_rows(set(window.rows))
-    said_now: dict[int, dict[bytes, bytes]] = defaultdict(dict)
-    seen: list[bytes] = []
-
-    def note(row: bytes, said: bytes, says: bytes, source: int) -> None:
-        if says != said:
-            said_now[source][row] = says
-        elif source in overwriting:
-            seen.append(row)
-
-    repeated = window.repeated()
-    for index, (row, whole, origin) in enumerate(zip(window.rows, window.wholes, window.origins, strict=True)):
-        if row in repeated:
-            continue
-        said = before.get(row, b"")
-        if whole == said:
-            # The usual case of a run, so it is quick.
-            origin.tally.unchanged += count_says(said)
-            if overwriting:
-                note(row, said, said, origin.plan.source)
-        else:
-            note(row, said, changes.note_row(said, (index,)), origin.plan.source)
-    for row, indices in repeated.items():
-        said = before.get(row, b"")
-        note(row, said, changes.note_row(said, indices), window.origins[indices[-1]].plan.source)
-    for source, says_of_rows in said_now.items():
-        ledger.write_rows(source, run, says_of_rows)
-    ledger.mark_seen(run, seen)
-    return not before
+def _write_rows(
+    ledger: Ledger, run: int, window: Window, changed: Mapping[bytes, bytes], overwriting: Collection[int]
+) -> None:
+    """Write what rows say now, and mark the others as seen if their source is overwritten."""
+    for source in window.sources:
+        parts = (part for part in window.runs() if part.origin.plan.source == source)
+        rows = [row for part in parts for row in window.rows[part.start : part.stop]]
+        ledger.write_rows(source, run, {row: changed[row] for row in rows if row in changed})
+        if source in overwriting:
+            ledger.mark_seen(run, {row for row in rows if row not in changed})
 
 
 @dataclass(slots=True)
@@ -159,22 +184,22 @@ class _Changes:
         self._named: list[tuple[StreamTally, int, bytes]] = []
         """The identities that rows contribute in the end, for the counts; those of arrivals left out."""
 
-    def note_row(self, said: bytes, indices: Sequence[int]) -> bytes:
-        """Note what the events of a row change.
+    def note_new(self, indices: Sequence[int]) -> None:
+        """Note what new rows say, each of which has one event and says something.
 
         Args:
-            said: what the row said before, encoded.
-            indices: of its events.
-
-        Returns:
-            What it says now, encoded.
+            indices: of the events.
         """
-        whole = self._window.wholes[indices[0]]
-        if whole is None or said or len(indices) > 1:
-            return self._follow(said, indices)
-        for statement in statements(whole):
-            self._arrive(statement.list_number, statement.identity, indices[0])
-        return whole
+        wholes = [self._window.wholes[index] or b"" for index in indices]
+        alike = sole_contributions(wholes)
+        if alike is not None and not self._arrivals[alike.list_number] and not self._touched[alike.list_number]:
+            arrivals = dict(zip(alike.identities, indices, strict=True))
+            if len(arrivals) == len(indices):
+                self._arrivals[alike.list_number] = arrivals
+                return
+        for index, whole in zip(indices, wholes, strict=True):
+            for statement in statements(whole):
+                self._arrive(statement.list_number, statement.identity, index)
 
     def _arrive(self, number: int, identity: bytes, index: int) -> None:
         arrivals = self._arrivals[number]
@@ -182,7 +207,7 @@ class _Changes:
             arrivals[identity] = index
             return
         self._touch(number, identity, self._window.lines[index]).contributors += 1
-        self._named.append((self._window.origins[index].tally, number, identity))
+        self._named.append((self._window.tally(index), number, identity))
 
     def _touch(self, number: int, identity: bytes, line: int) -> _Touched:
         entry = self._touched[number].get(identity)
@@ -192,12 +217,20 @@ class _Changes:
             if index is not None:
                 entry.contributors = 1
                 entry.line = self._window.lines[index]
-                self._named.append((self._window.origins[index].tally, number, identity))
+                self._named.append((self._window.tally(index), number, identity))
         entry.line = min(entry.line, line)
         return entry
 
-    def _follow(self, said: bytes, indices: Sequence[int]) -> bytes:
-        """Apply the events of one row in their order, and note which identities they touch."""
+    def follow(self, said: bytes, indices: Sequence[int]) -> bytes:
+        """Apply the events of one row in their order, and note which identities they touch.
+
+        Args:
+            said: what the row said before, encoded.
+            indices: of its events.
+
+        Returns:
+            What it says now, encoded.
+        """
         says = decode_says(said)
         events = [self._window.event(index) for index in indices]
         for event in events:
@@ -241,7 +274,7 @@ class _Changes:
             event: the event.
             superseded_by: what later events of its row left of it; None if it is the last.
         """
-        tally = self._window.origins[index].tally
+        tally = self._window.tally(index)
         if event.kind in _REMOVING:
             tally.named_for_removal += len(event.named)
             return
@@ -261,12 +294,11 @@ class _Changes:
         refused: set[tuple[int, bytes]] = set()
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
-            keys = {*map(member_key, arrivals), *map(member_key, touched)}
+            keys = {*member_keys(arrivals), *member_keys(touched)}
             inserted = expect_new and not touched and ledger.insert_members(number, keys)
             before = {} if inserted else ledger.read_members(number, keys)
-            after: dict[bytes, Count] = {}
             decided = decisions[number] = ListDecisions()
-            self._decide_arrivals(arrivals, before, after, decided)
+            after = self._decide_arrivals(arrivals, before, decided)
             members = len(decided.additions)
             for identity, entry in touched.items():
                 key = member_key(identity)
@@ -290,24 +322,26 @@ class _Changes:
         return decisions
 
     def _decide_arrivals(
-        self, arrivals: dict[bytes, int], before: dict[bytes, Count], after: dict[bytes, Count], decided: ListDecisions
-    ) -> None:
-        lines, origins, additions = self._window.lines, self._window.origins, decided.additions
-        # In the order of the ledger's table, so that what is written is sorted already.
-        for identity in sorted(arrivals):
-            index, key = arrivals[identity], member_key(identity)
-            was = before.get(key)
-            tally = origins[index].tally
-            if was is None:
-                after[key] = _ONE
-                additions[identity] = lines[index]
-                tally.added += 1
-                continue
-            after[key] = Count(was.contributors + 1, was.refusers)
+        self, arrivals: Mapping[bytes, int], before: Mapping[bytes, Count], decided: ListDecisions
+    ) -> dict[bytes, Count]:
+        """Decide who of those that new rows name is to be added; return their counts."""
+        window = self._window
+        new = arrivals
+        if before:
+            new = {identity: index for identity, index in arrivals.items() if member_key(identity) not in before}
+        decided.additions.update(zip(new, map(window.lines.__getitem__, new.values()), strict=True))
+        for tally, count in window.count_tallies(new.values()):
+            tally.added += count
+        after = dict.fromkeys(member_keys(new), _ONE)
+        for identity in arrivals.keys() - new.keys() if before else ():
+            was = before[member_key(identity)]
+            after[member_key(identity)] = Count(was.contributors + 1, was.refusers)
+            tally = window.tally(arrivals[identity])
             if was.refusers:
                 tally.refused += 1
             else:
                 tally.unchanged += 1
+        return after
 
     def _count_named(self, decisions: Decisions, refused: Collection[tuple[int, bytes]]) -> None:
         added: set[tuple[int, bytes]] = set()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
+from typing import Final
 
 import click
 
@@ -12,18 +14,20 @@ from target_pinterest_audience.emulator.command import emulator
 from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 
+_LAZY: Final = ("audiences", "check", "lists", "prune")
+
 
 class _LazyGroup(click.Group):
     """Imports a command that needs the whole target only if it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "prune"])
+        return sorted([*super().list_commands(ctx), *_LAZY])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "prune":
-            from target_pinterest_audience.prune_command import prune_command  # noqa: PLC0415 - see above
-
-            return prune_command
+        if cmd_name in _LAZY:
+            module = importlib.import_module(f"target_pinterest_audience.commands.{cmd_name}")
+            command: click.Command = getattr(module, cmd_name)
+            return command
         return super().get_command(ctx, cmd_name)
 
 

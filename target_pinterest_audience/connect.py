@@ -61,14 +61,36 @@ def make_delivery(
     shield: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Delivery:
     """Put a delivery together; nothing is asked of Pinterest yet. The arguments are those of `connect`."""
-    patience = Patience(
+    return Delivery(
+        make_client(settings, user_agent, logger, shield),
+        patience_of(settings),
+        logger,
+        max_identities=settings.batch_size_rows,
+        max_bytes=settings.max_request_bytes,
+        ahead=_AHEAD,
+        dry=settings.dry_run,
+    )
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Return how long to wait for Pinterest, and how often to try."""
+    return Patience(
         retries=settings.max_retries,
         initial_seconds=settings.initial_backoff_ms / 1000,
         max_seconds=settings.max_backoff_ms / 1000,
         connect_seconds=settings.connect_timeout_seconds,
         read_seconds=settings.read_timeout_seconds,
     )
-    transport = Transport(settings.api_url, patience, user_agent=user_agent, logger=logger)
+
+
+def make_client(
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> PinterestClient:
+    """Put the client of the ad account together; nothing is asked of it yet. The arguments are those of `connect`."""
+    transport = Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger)
     credentials = Credentials(
         transport,
         _token_store(settings),
@@ -77,15 +99,7 @@ def make_delivery(
         logger=logger,
         shield=shield,
     )
-    return Delivery(
-        PinterestClient(transport, credentials, settings.ad_account_id),
-        patience,
-        logger,
-        max_identities=settings.batch_size_rows,
-        max_bytes=settings.max_request_bytes,
-        ahead=_AHEAD,
-        dry=settings.dry_run,
-    )
+    return PinterestClient(transport, credentials, settings.ad_account_id)
 
 
 def find_ledger(settings: Settings, *, create: bool) -> Ledger | None:

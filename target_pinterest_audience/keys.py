@@ -157,8 +157,12 @@ class RowDigester:
         """
         columns = []
         for name, text_format in self._columns:
-            parts = [b"n%d" % value if type(value) is int else canonical(value, text_format) for value in column(name)]
-            columns.append([_framed(part) for part in parts])
+            values = column(name)
+            if set(map(type, values)) == {int}:
+                parts = list(map(b"n%d".__mod__, values))
+            else:
+                parts = [canonical(value, text_format) for value in values]
+            columns.append([b"%d:%b" % (len(part), part) for part in parts])
         rows = columns[0] if len(columns) == 1 else map(b"".join, zip(*columns, strict=True))
         begin, digests = self._begun.copy, []
         for row in rows:

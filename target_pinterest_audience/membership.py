@@ -8,6 +8,7 @@ digest of its key; what it says is a set of statements. Each event replaces some
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -59,9 +60,24 @@ def unpack_identity(packed: bytes) -> str:
     return packed.strip(_FILL).decode()
 
 
+def unpack_column(packed: Sequence[bytes]) -> list[str]:
+    """Return `unpack_identity` of many identities."""
+    if {_LONGEST_DIGEST} == set(map(len, packed)):
+        text, digits = b"".join(packed).hex(), 2 * _LONGEST_DIGEST
+        return [text[start : start + digits] for start in range(0, len(text), digits)]
+    return list(map(unpack_identity, packed))
+
+
 def member_key(packed: bytes) -> bytes:
     """Return what an identity is counted under: of a digest, as much as no two have in common by chance or design."""
     return packed[:_KEY_BYTES] if len(packed) in _DIGEST_BYTES else packed
+
+
+def member_keys(packed: Collection[bytes]) -> list[bytes]:
+    """Return `member_key` of many identities."""
+    if {_LONGEST_DIGEST} == set(map(len, packed)):
+        return [identity[:_KEY_BYTES] for identity in packed]
+    return list(map(member_key, packed))
 
 
 class Stance(IntEnum):
@@ -125,9 +141,13 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
 
     # A list of zeros is as long as its own head and a byte for each.
     heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
+    packed_columns = list(map(pack_column, columns))
+    if len(slots) == 1 and {_LONGEST_DIGEST} == set(map(len, packed_columns[0])):
+        before = heads[1] + head(slots[0], _LONGEST_DIGEST)
+        return [before + packed for packed in packed_columns[0]]
     said = [
-        [head(slot, len(packed)) + packed if packed else b"" for packed in pack_column(column)]
-        for slot, column in zip(slots, columns, strict=True)
+        [head(slot, len(packed)) + packed if packed else b"" for packed in column]
+        for slot, column in zip(slots, packed_columns, strict=True)
     ]
     if len(said) == 1:
         return [heads[1] + only if only else b"" for only in said[0]]
@@ -150,6 +170,36 @@ def count_says(encoded: bytes) -> int:
     if encoded and encoded[0] >> 4 == _SHORT_LIST:
         return encoded[0] & 0x0F
     return len(statements(encoded))
+
+
+def count_all_says(encoded: Sequence[bytes]) -> int:
+    """Return how many statements `encode_says` wrote for all of several rows."""
+    heads = Counter([says[:1] for says in encoded])
+    if all(not head or head[0] >> 4 == _SHORT_LIST for head in heads):
+        return sum(count_says(head) * rows for head, rows in heads.items())
+    return sum(map(count_says, encoded))
+
+
+class Contributions(NamedTuple):
+    """What rows contribute to a list, each one identity."""
+
+    list_number: int
+    identities: list[bytes]
+
+
+def sole_contributions(encoded: Sequence[bytes]) -> Contributions | None:
+    """Return what rows contribute, if that is one long digest each, and all for one list.
+
+    Args:
+        encoded: what `encode_says` wrote for each of them.
+    """
+    # Whatever begins alike and is equally long differs in the end only, which is the identity.
+    if len({says[:-_LONGEST_DIGEST] for says in encoded}) != 1 or len(set(map(len, encoded))) != 1:
+        return None
+    said = statements(encoded[0])
+    if len(said) != 1 or said[0].stance != _CONTRIBUTES or len(said[0].identity) != _LONGEST_DIGEST:
+        return None
+    return Contributions(said[0].list_number, [says[-_LONGEST_DIGEST:] for says in encoded])
 
 
 class Kind(IntEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from operator import itemgetter
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.changes import Decisions, ListDecisions
@@ -16,12 +16,17 @@ _IN_A_NOTE: Final = 10_000
 
 
 class Sending(NamedTuple):
-    """An identity on its way."""
+    """Identities on their way for the same thing.
 
-    line: int
-    """The line of the stream that it is sent for."""
+    Attributes:
+        operation: what is to be done with them.
+        identities: one after the other.
+        lines: the line of the stream that each is sent for.
+    """
+
     operation: Operation
-    identity: bytes
+    identities: list[bytes]
+    lines: list[int]
 
 
 class Outgoing(NamedTuple):
@@ -35,30 +40,37 @@ class Outgoing(NamedTuple):
     @property
     def first_line(self) -> int:
         """The first line of the stream that any of them is sent for."""
-        return self.sendings[0].line
+        return self.sendings[0].lines[0]
 
     @property
     def last_line(self) -> int:
         """The last line of the stream that any of them is sent for."""
-        return self.sendings[-1].line
+        return self.sendings[-1].lines[-1]
 
 
 def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
     """Note who is about to be sent, within a transaction of the caller; return it as it is to be handed over."""
     outgoing = []
     for number, decided in decisions.items():
-        sendings = _in_order(decided)
-        for start in range(0, len(sendings), _IN_A_NOTE):
-            some = sendings[start : start + _IN_A_NOTE]
-            note = ledger.note_unsettled(number, [sending.identity for sending in some])
-            outgoing.append(Outgoing(number, note, some))
+        for sendings in _in_order(decided):
+            note = ledger.note_unsettled(number, [identity for each in sendings for identity in each.identities])
+            outgoing.append(Outgoing(number, note, sendings))
     return outgoing
 
 
-def _in_order(decided: ListDecisions) -> list[Sending]:
-    additions = [Sending(line, Operation.ADD, identity) for identity, line in decided.additions.items()]
-    removals = [Sending(each.line, Operation.REMOVE, identity) for identity, each in decided.removals.items()]
-    return sorted(removals + additions, key=itemgetter(0))
+def _in_order(decided: ListDecisions) -> Iterator[list[Sending]]:
+    """Yield what is to be sent in the order of the stream, so much as is noted together at a time."""
+    operations = [Operation.ADD] * len(decided.additions) + [Operation.REMOVE] * len(decided.removals)
+    identities = [*decided.additions, *decided.removals]
+    lines = [*decided.additions.values(), *(removal.line for removal in decided.removals.values())]
+    in_order = sorted(range(len(lines)), key=lines.__getitem__)
+    for start in range(0, len(in_order), _IN_A_NOTE):
+        some = in_order[start : start + _IN_A_NOTE]
+        yield [
+            Sending(operation, [identities[place] for place in places], [lines[place] for place in places])
+            for operation, group in groupby(some, operations.__getitem__)
+            for places in [list(group)]
+        ]
 
 
 def owed(ledger: Ledger, list_number: int) -> Iterator[tuple[int, list[tuple[Operation, bytes]]]]:

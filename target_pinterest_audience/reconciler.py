@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
+from target_pinterest_audience.background import Background
 from target_pinterest_audience.ceiling import Ceilings
-from target_pinterest_audience.changes import absorb
+from target_pinterest_audience.changes import NewRows, absorb, suppose_new
 from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Event
@@ -29,6 +30,16 @@ _FAST: Final = 10_000
 """Events a second that are fast."""
 
 
+_MOMENT_SECONDS: Final = 0.05
+
+
+class _Worked(NamedTuple):
+    """What came of a window."""
+
+    outgoing: list[Outgoing]
+    all_new: bool
+
+
 @dataclass(slots=True)
 class Reconciler:
     """Keeps the ledger in step with a stream, and tells what has to be sent for that.
@@ -41,8 +52,10 @@ class Reconciler:
         find_list: makes ready for a list of which the ledger has noted something.
         send: lets wait for a request what the ledger has noted; what of it does not wait yet when it raises a
             TargetError comes after a batch in the stream that waits for good.
+        settle: forgets in the ledger what was accepted; called when the ledger is free.
         clock: seconds that only ever grow.
         overwriting: the sources whose unchanged rows are marked as seen too, for `prune`.
+        expect_new: whether the rows to come are likely unknown to the ledger, so that it is tried without a look.
     """
 
     ledger: Ledger
@@ -51,13 +64,19 @@ class Reconciler:
     ceilings: Ceilings
     find_list: Callable[[int], object]
     send: Callable[[Outgoing], None]
+    settle: Callable[[], None]
     clock: Callable[[], float]
     overwriting: set[int] = field(default_factory=set)
+    expect_new: bool = False
     _window: Window = field(default_factory=Window)
+    """What has come since."""
+    _working_off: Window | None = None
+    """What is worked off; it stays here if that fails."""
+    _work: Background[_Worked] | None = None
+    """That work, while the stream is read on."""
     _outgoing: deque[Outgoing] = field(default_factory=deque)
     """What is noted, and does not wait for a request yet."""
     _since: float = 0.0
-    _expect_new: bool = False
 
     def put(self, row: bytes, event: Event, origin: Origin) -> None:
         """Take in an event of a row.
@@ -81,10 +100,23 @@ class Reconciler:
 
     def _flush_full(self) -> None:
         if self._window.values >= WINDOW_VALUES:
-            self.flush()
+            # While the one before is still worked off.
+            new = suppose_new(self._window, self.shorten) if self.expect_new else None
+            self._collect()
+            # While this one is worked off, what the one before led to is sent, and the next one is read.
+            window = self._close_window()
+            self._work = Background(lambda: self._work_off(window, new))
+            self._hand_over()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the ledger is free: no window is worked off."""
+        return self._work is None
 
     def tick(self) -> None:
         """Work the window off if it has waited for long enough. Raises as `flush` does."""
+        if self._work is not None and self._work.ended():
+            self.wait()
         if not self._window:
             return
         waited = self.clock() - self._since
@@ -96,8 +128,14 @@ class Reconciler:
     def lines(self) -> tuple[int, int] | None:
         """The first and the last line of the stream that are not worked off; None if all are."""
         ends = [line for each in self._outgoing for line in (each.first_line, each.last_line)]
-        ends += [self._window.lines[0], self._window.lines[-1]] if self._window else []
+        for window in (self._working_off, self._window):
+            ends += [window.lines[0], window.lines[-1]] if window else []
         return (min(ends), max(ends)) if ends else None
+
+    def wait(self) -> None:
+        """Wait until the ledger is free. Raises as `flush` does."""
+        self._collect()
+        self._hand_over()
 
     def flush(self) -> None:
         """Work the window off: the ledger notes what is about to be sent, then it goes to be sent.
@@ -106,8 +144,56 @@ class Reconciler:
             RemovalCeilingError: more people would leave a list than may. Nothing of the window is noted or sent then.
             TargetError: the ledger cannot be written, or a batch that was filled not be delivered.
         """
+        self._collect()
         if self._window:
-            self._work_off()
+            window = self._close_window()
+            self._take(self._work_off(window))
+        self._hand_over()
+
+    def stop(self, seconds: float) -> None:
+        """Give up what is being worked off, unless the ledger has noted it by then.
+
+        Args:
+            seconds: how long to wait for that.
+        """
+        if self._work is not None:
+            for _ in range(int(seconds / _MOMENT_SECONDS)):
+                self.ledger.interrupt()
+                if self._work.ended(_MOMENT_SECONDS):
+                    break
+
+    def _close_window(self) -> Window:
+        # In this order: a signal may end the run between the two, and what is in neither place counts as worked off.
+        window = self._working_off = self._window
+        self._window = Window()
+        return window
+
+    def _collect(self) -> None:
+        """Wait until the window is worked off that is, if one is."""
+        if self._work is not None:
+            worked = self._work.result()
+            self._work = None
+            self._take(worked)
+            self.settle()
+
+    def _take(self, worked: _Worked) -> None:
+        self._outgoing.extend(worked.outgoing)
+        self.expect_new = worked.all_new
+        if self._working_off is not None:
+            self._working_off.count()
+        self._working_off = None
+
+    def _work_off(self, window: Window, new: NewRows | None = None) -> _Worked:
+        with self.ledger.transaction():
+            decisions = new.write(self.ledger, self.run) if new is not None else None
+            all_new = decisions is not None
+            if decisions is None:
+                decisions, all_new = absorb(self.ledger, self.run, self.shorten, window, self.overwriting)
+            for number, count in self.ceilings.check(decisions).items():
+                self.ledger.catalogue.add_derived(number, count)
+            return _Worked(note_decisions(self.ledger, decisions), all_new)
+
+    def _hand_over(self) -> None:
         while self._outgoing:
             each = self._outgoing[0]
             self.find_list(each.list_number)
@@ -117,14 +203,3 @@ class Reconciler:
                 self._outgoing.popleft()
                 raise
             self._outgoing.popleft()
-
-    def _work_off(self) -> None:
-        with self.ledger.transaction():
-            decisions, self._expect_new = absorb(
-                self.ledger, self.run, self.shorten, self._window, self.overwriting, expect_new=self._expect_new
-            )
-            for number, count in self.ceilings.check(decisions).items():
-                self.ledger.catalogue.add_derived(number, count)
-            outgoing = note_decisions(self.ledger, decisions)
-        self._outgoing.extend(outgoing)
-        self._window = Window()

@@ -150,7 +150,9 @@ class _Batch(_Other, tag="BATCH"):
 
 
 _OTHER: Final = _Other()
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _stream_of = attrgetter("stream")
+_record_of = attrgetter("record")
 
 
 class Need(NamedTuple):
@@ -239,7 +241,7 @@ class RecordDecoder:
             if need is None:
                 yield len(messages)
             else:
-                rows = [message.record for message in messages]
+                rows = list(map(_record_of, messages))
                 yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
             at += len(messages)
 
@@ -264,14 +266,18 @@ def _decode_each(lines: Sequence[bytes], decode: Callable[[bytes], Any] | None) 
     """Return what lines hold, `_OTHER` where they have to be read whole."""
     if decode is None or not _is_utf8(lines):
         return [_OTHER] * len(lines)
-    decoded: list[Any] = []
-    for line in lines:
-        try:
-            decoded.append(decode(line))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # noqa: PERF203 - costs only that line
-            # Odd, or broken: reading it whole tells which.
-            decoded.append(_OTHER)
-    return decoded
+    try:
+        return list(map(decode, lines))
+    except _UNREADABLE:
+        return [_decode_one(line, decode) for line in lines]
+
+
+def _decode_one(line: bytes, decode: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - a struct made for the streams
+    try:
+        return decode(line)
+    except _UNREADABLE:
+        # Odd, or broken: reading it whole tells which.
+        return _OTHER
 
 
 def _is_utf8(lines: Sequence[bytes]) -> bool:

@@ -215,6 +215,8 @@ class Sync:
     def close(self) -> None:
         """Send nothing more, write the last STATE that is covered, and let go of the ledger and its locks."""
         try:
+            if self._upserts is not None:
+                self._upserts.stop()
             self._delivery.close()
             # Who ends before the end knows why; that nobody takes a STATE either is no news then.
             with contextlib.suppress(OutputError):

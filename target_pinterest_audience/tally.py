@@ -38,6 +38,14 @@ class StreamTally:
     warnings: set[str] = field(default_factory=set)
     """What was said of the stream already."""
 
+    def add_outcomes(self, other: StreamTally) -> None:
+        """Add what another count of the same stream says became of values."""
+        self.added += other.added
+        self.unchanged += other.unchanged
+        self.duplicates += other.duplicates
+        self.refused += other.refused
+        self.named_for_removal += other.named_for_removal
+
     def remark(self, column: str, remark: Remark, place: Place) -> None:
         """Count a remark about a column, and keep the place where it was first made."""
         self.remarks[column, remark] += 1

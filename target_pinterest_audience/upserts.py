@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.keys import RowDigester
@@ -20,7 +18,7 @@ from target_pinterest_audience.membership import (
     Plan,
     encode_contributions,
     pack_identity,
-    unpack_identity,
+    unpack_column,
 )
 from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
@@ -33,6 +31,10 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.settings import Settings
+
+
+_GRACE_SECONDS: Final = 2.0
+"""How long the ledger has to end what it does when the run ends before."""
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class Upserts:
         self._run = self._book.begin_run()
         book = self._book
         self._reconciler = Reconciler(
-            ledger, self._run, book.digester.shorten, book.ceilings, book.reference, self._send, clock
+            ledger, self._run, book.digester.shorten, book.ceilings, book.reference, self._send, book.settle, clock
         )
         self._readings: dict[tuple[int, int], _Reading] = {}
         self._owed: set[int] = set()
@@ -90,8 +92,11 @@ class Upserts:
         Raises:
             TargetError: the ledger, a lock or a list cannot be had, or the key of the source has changed.
         """
+        self._reconciler.wait()
         book = self._book
         book.lock_source(shape.source)
+        if not book.knows_source(shape.source):
+            self._reconciler.expect_new = True
         lists = {column: book.open_list(plan) for column, plan in shape.plans.items()}
         keyed = bool(shape.key_properties)
         columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
@@ -123,18 +128,24 @@ class Upserts:
             self._book.resend(number)
             self._paid.add(number)
         self._owed.clear()
+        self._settle()
 
     def _send(self, outgoing: Outgoing) -> None:
         reference = self._book.reference(outgoing.list_number)
-        for operation, group in groupby(outgoing.sendings, attrgetter("operation")):
-            sendings = list(group)
-            identities = [unpack_identity(each.identity) for each in sendings]
-            self._delivery.put_many(reference, operation, identities, [each.line for each in sendings])
+        for operation, identities, lines in outgoing.sendings:
+            self._delivery.put_many(reference, operation, unpack_column(identities), lines)
         self._book.handed_over(outgoing.list_number, outgoing.note, outgoing.last_line)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forget what is done with, unless the ledger is busy: then it can wait."""
+        if self._reconciler.idle:
+            self._book.settle()
 
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         self._book.accepted(reference, customer_list_id, batch)
+        self._settle()
 
     def refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         """Keep in mind for the next run who was refused, if the ledger has to do with the list."""
@@ -167,6 +178,10 @@ class Upserts:
         """
         self._reconciler.flush()
         self._pay()
+
+    def stop(self) -> None:
+        """Begin nothing more in the ledger, and give up what is under way there: the next run does it again."""
+        self._reconciler.stop(_GRACE_SECONDS)
 
     def end(self, incremental: set[str]) -> None:
         """Note that the run ended cleanly.

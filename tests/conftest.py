@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -116,18 +117,30 @@ Target = Callable[..., Run]
 
 
 @pytest.fixture
-def run_prune(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
-    """Run `pinterest-audience prune` as a process."""
+def run_companion(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
+    """Run a command of `pinterest-audience` that needs settings, as a process."""
     program = "from target_pinterest_audience.companion import main; main()"
 
-    def run(*options: str, **settings: Any) -> Run:
-        path = tmp_path / "prune.json"
+    def run(*arguments: str, **settings: Any) -> Run:
+        path = tmp_path / "companion.json"
         path.write_text(json.dumps({**config, **settings}), encoding="utf-8")
-        argv = [sys.executable, "-c", program, "prune", "--config", str(path), *options]
-        done = subprocess.run(argv, capture_output=True, check=False, timeout=120, env=environment())
+        argv = [sys.executable, "-c", program, *arguments, "--config", str(path)]
+        done = subprocess.run(
+            argv, capture_output=True, check=False, timeout=120, env=environment(), stdin=subprocess.DEVNULL
+        )
         return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
+
+
+Companion = Callable[..., Run]
+"""What the fixture `run_companion` is."""
+
+
+@pytest.fixture
+def run_prune(run_companion: Companion) -> Callable[..., Run]:
+    """Run `pinterest-audience prune` as a process."""
+    return functools.partial(run_companion, "prune")
 
 
 Prune = Callable[..., Run]

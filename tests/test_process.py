@@ -6,11 +6,12 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.reader import MessageReader
+from target_pinterest_audience.reconciler import WINDOW_VALUES
 from target_pinterest_audience.sync import STATE_PATIENCE_SECONDS
 from tests.conftest import Target, command, environment
 from tests.messages import address, digests, people, schema, state
@@ -240,6 +242,30 @@ def test_a_signal_is_obeyed_while_pinterest_hangs(emulator: Emulator, config: di
         stdout, _ = process.communicate(timeout=10)
         assert time.monotonic() - asked < 5
     assert (process.returncode, stdout) == (143, b"")
+
+
+def test_a_signal_is_obeyed_while_the_ledger_is_busy(
+    config: dict[str, Any], tmp_path: Path, run_target: Target
+) -> None:
+    config["load_method"] = "upsert"
+    run_target([schema("email"), *people(range(3))])
+    path = Path(config["ledger_url"].removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, running(config, tmp_path) as process:
+        feed(process, [schema("email"), *people(range(3)), state(1)])
+        assert process.stdout is not None
+        select.select([process.stdout], [], [], 20)
+        other.execute("BEGIN IMMEDIATE")
+        feed(process, [*people(range(WINDOW_VALUES + 10)), state(2)])
+        time.sleep(3)
+        asked = time.monotonic()
+        process.terminate()
+        stdout, stderr = process.communicate(timeout=10)
+        assert time.monotonic() - asked < 6
+        other.execute("ROLLBACK")
+    assert process.returncode == 143, stderr
+    assert [json.loads(line) for line in stdout.splitlines()] == [state(1)["value"]]
+    again = run_target([schema("email"), *people(range(WINDOW_VALUES + 10)), state(3)])
+    assert again.states == [state(3)["value"]]
 
 
 def test_a_full_batch_leaves_while_the_pipe_stays_open(

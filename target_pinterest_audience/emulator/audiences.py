@@ -1,4 +1,4 @@
-"""Audiences made from customer lists; they can be renamed and removed."""
+"""Audiences made from customer lists, and look-alikes of those; they can be renamed and removed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.settings import Settings
 
 CUSTOMER_LIST: Final = "CUSTOMER_LIST"
+ACTALIKE: Final = "ACTALIKE"
 # Pinterest's API description 5.23.
-_AUDIENCE_TYPES: Final = (CUSTOMER_LIST, "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA")
+_AUDIENCE_TYPES: Final = (CUSTOMER_LIST, "VISITOR", "ENGAGEMENT", ACTALIKE, "PERSONA")
 _OPERATION_TYPES: Final = ("UPDATE", "REMOVE")
 _OWNERSHIP_TYPES: Final = ("OWNED", "RECEIVED")
+
+_LARGEST_PERCENTAGE: Final = 10
+_PEOPLE_A_PERCENT: Final = 1_000_000  # invented: a look-alike is a share of a country
 
 _ID_OFFSET: Final = 10**15  # keeps the ids of audiences apart from those of lists
 
@@ -29,7 +33,7 @@ class Audience:
         id: digits.
         name: not unique.
         description: None when it has none.
-        customer_list_id: the list that it was made from.
+        customer_list_id: the list that it was made from; None for a look-alike.
         status: INITIALIZING, READY or TOO_SMALL.
         size: the matched people of the list; None while it is INITIALIZING.
         created_timestamp: seconds since the epoch.
@@ -39,7 +43,7 @@ class Audience:
     id: str
     name: str
     description: str | None
-    customer_list_id: str
+    customer_list_id: str | None
     status: str
     size: int | None
     created_timestamp: int
@@ -53,9 +57,15 @@ class _State:
     id: int
     name: str
     description: str | None
-    customer_list_id: str
+    audience_type: str
+    rule: JsonObject
     created: float
     updated: float
+
+    @property
+    def customer_list_id(self) -> str | None:
+        """The list that it was made from; None for a look-alike."""
+        return str(self.rule["customer_list_id"]) if self.audience_type == CUSTOMER_LIST else None
 
 
 class Audiences:
@@ -79,14 +89,16 @@ class Audiences:
         """Answer `audiences/create`.
 
         Raises:
-            ApiError: 400 for a body that breaks a rule, for an audience type other than CUSTOMER_LIST, and for a list
-                below `audience_minimum`.
+            ApiError: 400 for a body that breaks a rule, for an audience type other than CUSTOMER_LIST and ACTALIKE, and
+                for a list below `audience_minimum`.
         """
         audience_type = validation.choice(body, "audience_type", _AUDIENCE_TYPES)
         name = validation.required_text(body, "name")
         description = validation.text(body, "description")
+        if audience_type == ACTALIKE:
+            return self._show(self._add(name, ACTALIKE, self._alike(body.get("rule")), description))
         if audience_type != CUSTOMER_LIST:
-            message = "Only audiences of type CUSTOMER_LIST are imitated by this emulator."
+            message = "Only audiences of type CUSTOMER_LIST and ACTALIKE are imitated by this emulator."
             raise invalid_request(message)
         list_id = self._list_of(body.get("rule"))
         if self._lists.matched(list_id) < self._settings.audience_minimum:
@@ -94,7 +106,7 @@ class Audiences:
             # contradict it. So it is an option.
             message = f"An audience needs at least {self._settings.audience_minimum} members."
             raise invalid_request(message)
-        return self._show(self._add(name, list_id, description))
+        return self._show(self._add(name, CUSTOMER_LIST, {"customer_list_id": list_id}, description))
 
     def update(self, audience_id: str, body: JsonObject) -> JsonObject:
         """Answer `audiences/update`: change name or description, or remove the audience.
@@ -135,7 +147,7 @@ class Audiences:
 
     def seed(self, name: str, customer_list_id: str, description: str | None) -> Audience:
         """Make an audience without a request."""
-        return self._copy(self._add(name, customer_list_id, description))
+        return self._copy(self._add(name, CUSTOMER_LIST, {"customer_list_id": customer_list_id}, description))
 
     def copies(self) -> list[Audience]:
         """Return all audiences, the oldest first."""
@@ -152,10 +164,27 @@ class Audiences:
             raise invalid_request(message)
         return list_id
 
-    def _add(self, name: str, list_id: str, description: str | None) -> _State:
+    def _alike(self, rule: object) -> JsonObject:
+        """Check the rule of a look-alike (API description 5.23: audiences that it starts from, country, percentage)."""
+        seeds = rule.get("seed_id") if isinstance(rule, dict) else None
+        if not isinstance(rule, dict) or not isinstance(seeds, list) or not seeds:
+            message = "rule.seed_id is required and must be a list of audience ids."
+            raise invalid_request(message)
+        for seed in seeds:
+            self._find(str(seed))
+        country, percentage = rule.get("country"), rule.get("percentage")
+        if not isinstance(country, str) or len(country) != len("US"):
+            message = "rule.country is required and must be a code of two letters."
+            raise invalid_request(message)
+        if not isinstance(percentage, int) or not 1 <= percentage <= _LARGEST_PERCENTAGE:
+            message = f"rule.percentage is required and must be from 1 to {_LARGEST_PERCENTAGE}."
+            raise invalid_request(message)
+        return {"seed_id": seeds, "country": country, "percentage": percentage}
+
+    def _add(self, name: str, audience_type: str, rule: JsonObject, description: str | None) -> _State:
         """Make an audience."""
         now = self._clock()
-        made = _State(self._next_id, name, description, list_id, now, now)
+        made = _State(self._next_id, name, description, audience_type, rule, now, now)
         self._audiences[str(self._next_id)] = made
         self._next_id += 1
         return made
@@ -172,6 +201,8 @@ class Audiences:
         """Return size and status by the clock; the size is unknown while INITIALIZING, as in recorded live calls."""
         if self._clock() < found.created + self._settings.processing_seconds:
             return None, "INITIALIZING"
+        if found.customer_list_id is None:
+            return int(str(found.rule["percentage"])) * _PEOPLE_A_PERCENT, "READY"
         size = self._lists.matched(found.customer_list_id)
         return size, "READY" if size >= USABLE_SIZE else "TOO_SMALL"
 
@@ -180,12 +211,12 @@ class Audiences:
         size, status = self._size_and_status(found)
         return {
             "ad_account_id": self._settings.ad_account_id,
-            "audience_type": CUSTOMER_LIST,
+            "audience_type": found.audience_type,
             "created_timestamp": int(found.created),
             "description": found.description,
             "id": str(found.id),
             "name": found.name,
-            "rule": {"customer_list_id": found.customer_list_id},
+            "rule": found.rule,
             "size": size,
             "status": status,
             "type": "audience",

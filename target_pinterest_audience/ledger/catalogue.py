@@ -157,6 +157,11 @@ class Catalogue:
         """Return the lists that a source has ever fed."""
         return self._lists("JOIN feeds USING (list) WHERE source = ?", source)
 
+    def sources_of_list(self, number: int) -> list[str]:
+        """Return the names of the sources that have ever fed a list."""
+        found = self._query("SELECT name FROM sources JOIN feeds USING (source) WHERE list = ? ORDER BY name", number)
+        return [str(name) for (name,) in found]
+
     def _one(self, condition: str, *parameters: object) -> ListEntry | None:
         return next(iter(self._lists(condition, *parameters)), None)
 

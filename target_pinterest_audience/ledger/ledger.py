@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Ledger(ABC):
     """Rows and what they say, members and how many rows name them, and what Pinterest has not accepted yet.
 
-    Every method raises a `LedgerError` if the database fails. Methods that write are called within `transaction`.
+    Every method raises a `LedgerError` if the database fails. Methods that write are called within `transaction`. Of
+    several threads, one at a time has the database, for the length of a transaction; the others wait.
 
     Attributes:
         where: the place of the ledger, for people; without a password.
@@ -49,6 +50,10 @@ class Ledger(ABC):
         """
 
     @abstractmethod
+    def interrupt(self) -> None:
+        """End what another thread has under way with a `LedgerError`; nothing happens if there is nothing."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the locks and the database."""
 
@@ -57,6 +62,18 @@ class Ledger(ABC):
     @abstractmethod
     def read_rows(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """Return what rows say, encoded; those that the ledger does not know are left out."""
+
+    def differing_rows(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return what rows say, as `read_rows` does, if it is not what they are supposed to say.
+
+        Args:
+            says: row → what it is supposed to say; nothing, if it is supposed to be unknown.
+
+        Returns:
+            Row → what it says, nothing if it is unknown.
+        """
+        known = self.read_rows(says)
+        return {row: known.get(row, b"") for row, said in says.items() if known.get(row, b"") != said}
 
     @abstractmethod
     def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:

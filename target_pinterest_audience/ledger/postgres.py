@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -59,6 +60,7 @@ class PostgresLedger(Ledger):
         self.where = f"The ledger in {self._place}"
         self._dry = dry
         self._held: set[int] = set()
+        self._turn = threading.RLock()
         with self._told():
             self._connection = self._place.connect()
         try:
@@ -177,9 +179,17 @@ class PostgresLedger(Ledger):
             "Nothing more was written."
         )
 
+    def interrupt(self) -> None:
+        """See `Ledger.interrupt`."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.cancel()
+
     def close(self) -> None:
         """See `Ledger.close`."""
-        self._connection.close()
+        # With a thread that cannot be stopped, the process ends, and its session with it.
+        if self._turn.acquire(blocking=False):
+            self._connection.close()
+            self._turn.release()
 
     # Rows
 
@@ -257,7 +267,8 @@ class PostgresLedger(Ledger):
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
         try:
-            yield
+            with self._turn:
+                yield
         except psycopg.Error as error:
             msg = (
                 f"{self.where} cannot be used {self._place.explain(error)} No STATE leaves that the ledger does not "

@@ -101,6 +101,37 @@ class PinterestClient:
             body["description"] = description
         return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
 
+    def create_lookalike(
+        self, name: str, seed_audience_id: str, country: str, percentage: int, description: str | None = None
+    ) -> Audience:
+        """Create an audience of people who are like those in another one.
+
+        Args:
+            name: the new audience's.
+            seed_audience_id: the other audience; no list.
+            country: where they live, as a code of two letters.
+            percentage: how many percent of that country's people, from 1 to 10.
+            description: the new audience's.
+        """
+        rule = {"seed_id": [seed_audience_id], "country": country, "percentage": percentage}
+        body: dict[str, object] = {"audience_type": "ACTALIKE", "name": name, "rule": rule}
+        if description is not None:
+            body["description"] = description
+        return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
+
+    def delete_audience(self, audience_id: str) -> None:
+        """Delete an audience; its list stays."""
+        body = {"operation_type": "REMOVE"}
+        self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
+
+    def clock_difference(self, now: float) -> float | None:
+        """Return how many seconds a clock is ahead of Pinterest's, as of the last answer; None if that did not tell.
+
+        Args:
+            now: what the clock shows, in seconds since 1970.
+        """
+        return self._transport.clock_difference(now)
+
     def update_audience(self, audience_id: str, *, name: str, description: str | None = None) -> Audience:
         """Rename an audience, and describe it anew if a description is given."""
         body = {"operation_type": "UPDATE", "name": name}

@@ -31,6 +31,12 @@ class CustomerList(msgspec.Struct, frozen=True):
     id: Id
     name: str | None = None
     exceptions: Any = None
+    status: Any = None
+    """PROCESSING, READY, TOO_SMALL or UPLOADING (API description 5.28)."""
+    num_uploaded_user_records: Any = None
+    num_removed_user_records: Any = None
+    updated_time: Any = None
+    """Unix seconds."""
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -41,6 +47,11 @@ class Audience(msgspec.Struct, frozen=True):
     audience_type: str | None = None
     rule: Any = None
     """What the audience is made of; its form depends on the type."""
+    status: Any = None
+    size: Any = None
+    """People whom Pinterest found; nothing while it is looking."""
+    updated_timestamp: Any = None
+    """Unix seconds."""
 
     @property
     def customer_list_id(self) -> str | None:
@@ -55,6 +66,9 @@ class AdAccount(msgspec.Struct, frozen=True):
     """An ad account."""
 
     id: str
+    name: Any = None
+    permissions: Any = None
+    """The roles that the person has in it who signed in."""
 
 
 class Tokens(msgspec.Struct, frozen=True):

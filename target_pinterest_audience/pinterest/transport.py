@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -71,6 +73,8 @@ class Transport:
         self._clock = clock
         self._local = threading.local()
         self._closed = threading.Event()
+        self._answered_at: tuple[float, float] | None = None
+        """What the last answer said the time was, and when it came by the clock that only ever grows."""
         self._pace = Pace(patience.max_seconds, logger, clock, sleep)
         self._send_patiently = backoff.on_exception(
             patience.waits,
@@ -95,6 +99,21 @@ class Transport:
             PinterestError: the subclass says what can be done.
         """
         return self._send_patiently(request, auth, answer)
+
+    def clock_difference(self, now: float) -> float | None:
+        """Return how many seconds a clock is ahead of the server's; None if no answer told the time.
+
+        Args:
+            now: what the clock shows, in seconds since 1970.
+        """
+        if self._answered_at is None:
+            return None
+        there, here = self._answered_at
+        return now - (there + time.monotonic() - here)
+
+    def _note_time(self, headers: Mapping[str, str]) -> None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            self._answered_at = parsedate_to_datetime(headers["Date"]).timestamp(), time.monotonic()
 
     def close(self) -> None:
         """Let no request begin any more, neither anew nor again. May be called from any thread."""
@@ -155,6 +174,7 @@ class Transport:
             # A word in advance. What it announces would be taken for the answer to the next request.
             self._drop_session()
         self._pace.note(request, response.headers)
+        self._note_time(response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
             raise failure(request, response, self._clock())
         try:

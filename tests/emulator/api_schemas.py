@@ -120,8 +120,18 @@ CUSTOMER_LIST_UPDATE: Final[Schema] = {
     **_EITHER_RECORDS,
 }
 
-# The description knows two dozen more fields of a rule, for audiences that are not made from customer lists.
-_RULE: Final = _closed(("customer_list_id",), customer_list_id=_ID)
+# The description knows two dozen more fields of a rule, for audiences of other types.
+_RULE: Final[Schema] = {
+    "anyOf": [
+        _closed(("customer_list_id",), customer_list_id=_ID),
+        _closed(
+            ("seed_id", "country", "percentage"),
+            seed_id={"type": "array", "items": _ID},
+            country=_TEXT,
+            percentage={**_INTEGER, "minimum": 1, "maximum": 10},
+        ),
+    ]
+}
 _AUDIENCE_TYPE: Final = _one_of("CUSTOMER_LIST", "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA")
 
 AUDIENCE: Final = _closed(

@@ -296,6 +296,34 @@ def test_an_audience_that_breaks_a_rule_is_refused(backend: Backend, body: dict[
     assert refused.value.status == 400
 
 
+def test_a_lookalike_starts_from_an_audience(backend: Backend, clock: Clock) -> None:
+    seed = audience(backend, backend.create_list("customers").id)["id"]
+    made = audience(backend, None, audience_type="ACTALIKE", rule={"seed_id": [seed], "country": "US", "percentage": 3})
+    assert (made["audience_type"], made["status"], made["size"]) == ("ACTALIKE", "INITIALIZING", None)
+    clock.now += 10
+    _, shown = backend.audiences()
+    assert (shown.customer_list_id, shown.status, shown.size) == (None, "READY", 3_000_000)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {}, [], {"seed_id": "1"}, {"seed_id": []}, {"seed_id": ["1"]}, {"seed_id": ["7"]},
+        {"seed_id": ["SEED"], "country": "USA", "percentage": 1}, {"seed_id": ["SEED"], "country": "US"},
+        {"seed_id": ["SEED"], "country": "US", "percentage": 0},
+        {"seed_id": ["SEED"], "country": "US", "percentage": 11},
+    ],
+)  # fmt: skip
+def test_a_lookalike_that_breaks_a_rule_is_refused(backend: Backend, rule: Any) -> None:
+    seed = audience(backend, backend.create_list("customers").id)["id"]
+    if isinstance(rule, dict) and rule.get("seed_id") == ["SEED"]:
+        rule = {**rule, "seed_id": [seed]}
+    with pytest.raises(ApiError) as refused:
+        audience(backend, None, audience_type="ACTALIKE", rule=rule)
+    assert refused.value.status in {400, 404}
+    assert len(backend.audiences()) == 1
+
+
 def test_an_audience_minimum_counts_matched_members(clock: Clock) -> None:
     backend = Backend(Settings(audience_minimum=50, match_percent=50), clock=clock)
     of = backend.create_list("customers", map(str, range(99)))

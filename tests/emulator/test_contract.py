@@ -44,6 +44,8 @@ def test_every_operation_keeps_to_the_contract(emulator: Emulator, api: Api) -> 
     for body in ({"operation_type": "ADD", "records": "c"}, {"operation_type": "REMOVE", "records": "a"}):
         api("PATCH", list_path, body)
     api("PATCH", audience_path, {"name": "regulars"})
+    alike = {"seed_id": [audience_path.rpartition("/")[2]], "country": "US", "percentage": 10}
+    api("POST", "/audiences", {"audience_type": "ACTALIKE", "name": "like regulars", "rule": alike})
     everything = {"page_size": "250", "order": "DESCENDING", "exclude_nca": "false"}
     for path in ("/customer_lists", "/audiences"):
         api("GET", path, params=everything)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent import futures
 from contextlib import ExitStack
 
 import pytest
 
+from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger import Feed, Ledger
 from target_pinterest_audience.membership import NOBODY, Count
 from tests.ledger.conftest import API, Opened, another_process
@@ -38,6 +41,13 @@ class TestRows:
     def test_unknown_rows_are_left_out(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one"})
         assert ledger.read_rows([key(1), key(2)]) == {key(1): b"one"}
+
+    def test_rows_are_told_that_say_something_else(self, ledger: Ledger) -> None:
+        write(ledger, {key(n): said for n, said in enumerate([b"same", b"other", b"longer", b"short", b"said"])})
+        supposed = [b"same", b"OTHER", b"long", b"shorter", b"", b"new", b""]
+        differing = ledger.differing_rows({key(n): said for n, said in enumerate(supposed)})
+        assert differing == {key(1): b"other", key(2): b"longer", key(3): b"short", key(4): b"said", key(5): b""}
+        assert ledger.differing_rows({}) == {}
 
     def test_nothing_is_read_for_nothing(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one"})
@@ -441,3 +451,50 @@ class TestRuns:
         assert catalogue.clean_overwrites(newest, 1, 1, 10) == [newest, *clean[::-1]]
         assert catalogue.clean_overwrites(newest, 1, 1, 2) == [newest, clean[-1]]
         assert catalogue.clean_overwrites(newest, 3, 1, 2) == []
+
+
+ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n"
+
+
+class TestThreads:
+    def test_another_thread_waits_for_the_end_of_a_transaction(self, ledger: Ledger) -> None:
+        writing, goes_on = threading.Event(), threading.Event()
+
+        def work() -> None:
+            with ledger.transaction():
+                ledger.write_rows(1, 1, {key(1): b"half"})
+                writing.set()
+                assert goes_on.wait(20)
+                ledger.write_rows(1, 1, {key(1): b"whole"})
+
+        with futures.ThreadPoolExecutor() as threads:
+            working = threads.submit(work)
+            assert writing.wait(20)
+            reading = threads.submit(ledger.read_rows, [key(1)])
+            with pytest.raises(futures.TimeoutError):
+                reading.result(timeout=0.3)
+            goes_on.set()
+            working.result(timeout=20)
+            assert reading.result(timeout=20) == {key(1): b"whole"}
+
+    def test_what_another_thread_does_is_ended_and_undone(self, ledger: Ledger) -> None:
+        working = threading.Event()
+
+        def work() -> None:
+            with ledger.transaction():
+                ledger.write_rows(1, 1, {key(1): b"one"})
+                working.set()
+                ledger._query(ENDLESS)
+
+        with futures.ThreadPoolExecutor() as threads:
+            done = threads.submit(work)
+            assert working.wait(20)
+            while not done.done():
+                ledger.interrupt()
+                futures.wait([done], timeout=0.05)
+            with pytest.raises(LedgerError):
+                done.result()
+        assert ledger.read_rows([key(1)]) == {}
+        ledger.interrupt()
+        write(ledger, {key(2): b"two"})
+        assert ledger.read_rows([key(2)]) == {key(2): b"two"}

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import time
 
 import click
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
+from target_pinterest_audience.commands.common import config_option, logger, obey_signals, read_settings, user_agent
 from target_pinterest_audience.connect import find_ledger, make_delivery
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.prune import PruneOptions, prune
-from target_pinterest_audience.settings.dotted import SDK_OBJECTS
+from target_pinterest_audience.prune import PruneOptions
+from target_pinterest_audience.prune import prune as remove_absentees
 from target_pinterest_audience.settings.locations import sqlite_path
-from target_pinterest_audience.target import TargetPinterestAudience
-from target_pinterest_audience.termination import Termination
-
-_logger = logging.getLogger("pinterest-audience")
 
 
 @click.command("prune")
-@click.option(
-    "--config",
-    multiple=True,
-    default=("ENV",),
-    show_default=True,
-    help="The configuration of the run: a JSON file, or ENV for TARGET_PINTEREST_AUDIENCE_* and `.env`.",
-)
+@config_option
 @click.option(
     "--allow-removal-percent",
     type=click.IntRange(0, 100),
@@ -52,7 +41,7 @@ _logger = logging.getLogger("pinterest-audience")
     is_flag=True,
     help="The tables were read in full, although the stream shows signs of an incremental read.",
 )
-def prune_command(
+def prune(
     config: tuple[str, ...],
     allow_removal_percent: int | None,
     max_age_minutes: int,
@@ -71,9 +60,7 @@ def prune_command(
 
     Example: pinterest-audience prune --config target.json --allow-removal-percent 40
     """
-    # No row is read here, and to a utility Meltano hands these with their keys flattened.
-    raw = TargetPinterestAudience.read_config(config)
-    settings, _ = TargetPinterestAudience.resolve_settings({k: v for k, v in raw.items() if k not in SDK_OBJECTS})
+    settings = read_settings(config)
     ledger = find_ledger(settings, create=False)
     if ledger is None:
         msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."
@@ -85,19 +72,16 @@ def prune_command(
         max_removal_percent=settings.max_removal_percent if allow_removal_percent is None else allow_removal_percent,
     )
     try:
-        user_agent = f"{TargetPinterestAudience.name}/{TargetPinterestAudience.plugin_version}"
-        termination = Termination()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda signum, _frame: termination.arrived(signum))
-        delivery = make_delivery(settings, user_agent, _logger, termination.shield)
-        book = Bookkeeper(ledger, settings, delivery, _logger, time.time)
+        delivery = make_delivery(settings, user_agent(), logger, obey_signals().shield)
+        book = Bookkeeper(ledger, settings, delivery, logger, time.time)
         delivery.refused = book.refused
         delivery.accepted = book.accepted
         try:
-            prune(ledger, book, delivery, options, now=time.time(), tell=_logger.warning)
+            remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
         finally:
             # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
             delivery.close()
+            book.settle()
         lines = list(delivery.summary())
         click.echo("\n".join(lines) if lines else "Nobody had to be removed.")
     finally:

@@ -1,0 +1,1 @@
+"""The commands of `pinterest-audience` that need settings, one module each."""

@@ -1,0 +1,84 @@
+"""Many rows in one SQLite statement: columns go in as BLOBs of equally long pieces, and come out as one text.
+
+A statement with a parameter for each value takes half as long again, and one that returns rows takes the interpreter's
+lock for each. This way other threads run while SQLite works.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
+
+_PLACES: Final = (
+    "WITH RECURSIVE places (place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM places WHERE place + 1 < :count) "
+)
+_KEY: Final = "substr(:keys, place * :key_size + 1, :key_size)"
+_VALUE: Final = "substr(:values, place * :value_size + 1, :value_size)"
+
+_GIVEN: Final = (
+    "WITH RECURSIVE given (place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM given WHERE place + 1 < :count), "
+)
+# Without a limit SQLite may leave the order away.
+_SORTED: Final = f"{_GIVEN}places (place, key) AS (SELECT place, {_KEY} FROM given ORDER BY 2 LIMIT -1) "  # noqa: S608 - our own words
+
+
+def for_all_places(statement: str) -> str:
+    """Return a statement that knows the table `places`, with a row for each `place` in a group.
+
+    Args:
+        statement: with `{key}` and `{value}` where those at the place go.
+    """
+    return _PLACES + statement.format(key=_KEY, value=_VALUE)
+
+
+def for_all_places_sorted(statement: str) -> str:
+    """Return a statement as `for_all_places` does, that takes the places in the order of their keys.
+
+    It takes longer than to sort a group before; but other threads run meanwhile.
+    """
+    return _SORTED + statement.format(key="key", value=_VALUE)
+
+
+class Group(NamedTuple):
+    """Rows whose keys are equally long, and so are their values.
+
+    Attributes:
+        keys: of the rows, by their places.
+        parameters: of a statement that `for_all_places` made.
+    """
+
+    keys: list[bytes]
+    parameters: dict[str, object]
+
+
+def groups(keys: Sequence[bytes], values: Sequence[bytes] | None = None, *, in_order: bool = True) -> Iterator[Group]:
+    """Divide rows into as few groups as their sizes allow.
+
+    Args:
+        keys: of the rows, each once.
+        values: of the rows, in the same order; None if the statement needs none.
+        in_order: whether to sort them by their keys, so that each page of the table is met once.
+    """
+    for places in _of_equal_size(keys, values):
+        if in_order:
+            places.sort(key=keys.__getitem__)
+        of_group = [keys[place] for place in places]
+        parameters: dict[str, object] = {
+            "count": len(places), "keys": b"".join(of_group), "key_size": len(of_group[0]),
+        }  # fmt: skip
+        if values is not None:
+            parameters["values"] = b"".join([values[place] for place in places])
+            parameters["value_size"] = len(values[places[0]])
+        yield Group(of_group, parameters)
+
+
+def _of_equal_size(keys: Sequence[bytes], values: Sequence[bytes] | None) -> Collection[list[int]]:
+    if not keys:
+        return []
+    if len(set(map(len, keys))) == 1 and (values is None or len(set(map(len, values))) == 1):
+        return [list(range(len(keys)))]
+    of_sizes: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        of_sizes[len(key), len(values[place]) if values is not None else 0].append(place)
+    return of_sizes.values()

@@ -1,0 +1,143 @@
+"""The commands of `pinterest-audience` for people, as processes against the emulator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator
+from tests.conftest import ACCOUNT, TOKEN, Companion, Target
+from tests.messages import people, schema
+
+LIST = "customers"
+
+
+def table(stdout: str) -> list[dict[str, Any]]:
+    """The rows of a listing in JSON."""
+    rows: list[dict[str, Any]] = json.loads(stdout)
+    return rows
+
+
+class TestCheck:
+    def test_everything_is_in_order_before_the_first_run_and_after_it(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target
+    ) -> None:
+        settings = {"customer_list_name": LIST, "load_method": "upsert"}
+        before = run_companion("check", **settings)
+        assert (before.code, before.stdout.count("✓"), before.stdout.count("✗")) == (0, 6, 0), before.stdout
+        assert "the first run makes it" in before.stdout
+        run_target([schema("email"), *people(range(3))], **settings)
+        after = run_companion("check", **settings)
+        assert (after.code, after.stdout.count("✓"), after.stdout.count("✗")) == (0, 6, 0), after.stdout
+        (made,) = emulator.backend.customer_lists()
+        assert f"id {made.id}" in after.stdout
+        assert "stands for it" in after.stdout
+
+    def test_it_changes_nothing(self, emulator: Emulator, run_companion: Companion, tmp_path: Path) -> None:
+        run_companion("check", customer_list_name=LIST)
+        assert {call.method for call in emulator.backend.calls} == {"GET"}
+        assert not (tmp_path / "ledger.db").exists()
+
+    @pytest.mark.parametrize(
+        ("settings", "failed", "code"),
+        [
+            ({"access_token": "wrong"}, "sign-in", 3),
+            ({"customer_list_id": "1"}, "customer list", 2),
+            ({"batch_size_row": 1}, "settings", 2),
+            ({"api_url": "http://127.0.0.1:9/v5", "max_retries": 0}, "sign-in", 4),
+            ({"ledger_url": "sqlite:////dev/null/ledger.db"}, "ledger", 7),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_its_exit_code(
+        self, run_companion: Companion, settings: dict[str, Any], failed: str, code: int
+    ) -> None:
+        checked = run_companion("check", **settings)
+        assert checked.code == code, checked.stdout
+        assert f"✗ {failed}: " in checked.stdout
+        asked = run_companion("check", "--json", **settings)
+        assert [each["check"] for each in json.loads(asked.stdout) if not each["ok"]] == [failed]
+
+    def test_a_role_that_may_not_change_lists_is_told(self, run_companion: Companion) -> None:
+        with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, permissions=("ANALYST",)) as account:
+            checked = run_companion("check", api_url=account.url)
+        assert checked.code == 3
+        assert "the role ANALYST" in checked.stdout
+
+
+class TestLists:
+    def test_lists_are_shown(self, emulator: Emulator, run_companion: Companion, run_target: Target) -> None:
+        assert "no customer lists" in run_companion("lists").stdout
+        run_target([schema("email"), *people(range(3))])
+        (made,) = emulator.backend.customer_lists()
+        shown = run_companion("lists").stdout.splitlines()
+        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "changed"]
+        assert shown[1].split()[:2] == [made.id, LIST]
+        (row,) = table(run_companion("lists", "--json").stdout)
+        assert (row["id"], row["uploaded"], row["removed"]) == (made.id, 3, 0)
+
+    @pytest.mark.parametrize("by", ["id", "name"])
+    def test_what_the_ledger_knows_stands_beside_what_pinterest_counts(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target, by: str
+    ) -> None:
+        run_target([schema("email"), *people(range(5))], load_method="upsert")
+        (made,) = emulator.backend.customer_lists()
+        which = made.id if by == "id" else LIST
+        shown = json.loads(run_companion("lists", "show", which, "--json").stdout)
+        assert shown["customer_list"]["id"] == made.id
+        assert (shown["members"], shown["sources"], shown["owed"]) == (5, [LIST], 0)
+        for words in ("members", LIST, "5"):
+            assert words in run_companion("lists", "show", which).stdout
+
+    def test_a_list_that_the_ledger_does_not_know_is_shown(self, emulator: Emulator, run_companion: Companion) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        shown = json.loads(run_companion("lists", "show", made.id, "--json").stdout)
+        assert (shown["members"], shown["ledger"]) == (None, "there is none yet")
+
+    def test_a_name_that_says_too_little_is_refused(self, emulator: Emulator, run_companion: Companion) -> None:
+        assert run_companion("lists", "show", "nobody").code == 2
+        first, second = (emulator.backend.create_list(LIST, ["a" * 64]) for _ in range(2))
+        refused = run_companion("lists", "show", LIST)
+        assert refused.code == 2
+        assert f"{first.id}, {second.id}" in refused.stderr
+
+
+class TestAudiences:
+    def test_an_audience_is_made_renamed_and_deleted(self, emulator: Emulator, run_companion: Companion) -> None:
+        assert "no audiences" in run_companion("audiences").stdout
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        created = run_companion("audiences", "create", "--list", made.id, "--name", "buyers", "--json")
+        audience = json.loads(created.stdout)
+        assert (audience["name"], audience["customer_list"]) == ("buyers", made.id)
+        renamed = run_companion("audiences", "rename", audience["id"], "--name", "customers of 2026")
+        assert renamed.code == 0
+        (row,) = table(run_companion("audiences", "--json").stdout)
+        assert row["name"] == "customers of 2026"
+        refused = run_companion("audiences", "delete", audience["id"])
+        assert (refused.code, "--yes" in refused.stderr) == (2, True)
+        assert len(emulator.backend.audiences()) == 1
+        assert run_companion("audiences", "delete", audience["id"], "--yes").code == 0
+        assert emulator.backend.audiences() == []
+        assert run_companion("audiences", "delete", audience["id"], "--yes").code == 2
+
+    def test_a_lookalike_starts_from_an_audience(self, emulator: Emulator, run_companion: Companion) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        seed = emulator.backend.create_audience("buyers", made.id)
+        arguments = ("audiences", "lookalike", "--seed", seed.id, "--country", "US", "--percentage")
+        assert run_companion(*arguments, "11").code == 2
+        assert run_companion(*arguments, "2", "--name", "like buyers").code == 0
+        rows = {row["name"]: row for row in table(run_companion("audiences", "--json").stdout)}
+        assert (rows["like buyers"]["type"], rows["like buyers"]["customer_list"]) == ("ACTALIKE", None)
+        (call,) = [each for each in emulator.backend.calls if each.method == "POST"]
+        assert call.request is not None
+        assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
+
+
+@pytest.mark.parametrize("command", ["check", "lists", "audiences", "prune"])
+def test_each_command_has_help_with_an_example(run_companion: Companion, command: str) -> None:
+    helped = run_companion(command, "--help")
+    assert helped.code == 0
+    assert f"pinterest-audience {command} " in helped.stdout.replace("\n ", "")
+    assert ACCOUNT not in helped.stdout
