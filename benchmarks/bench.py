@@ -110,7 +110,7 @@ def server(latency_ms: int = 0) -> Iterator[str]:
     Args:
         latency_ms: how long each write takes.
     """
-    command = [sys.executable, _HERE / "server.py", str(latency_ms)]
+    command = [sys.executable, str(_HERE / "server.py"), str(latency_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
-from target_pinterest_audience.keys import Digester
+from target_pinterest_audience.keys import Digester, realm_of
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
 from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
@@ -47,7 +47,7 @@ class Bookkeeper:
         self._delivery = delivery
         self._logger = logger
         self._now = now
-        self._realm = f"{settings.api_url}\n{settings.ad_account_id}"
+        self._realm = realm_of(settings.api_url, settings.ad_account_id)
         self.digester = Digester(ledger.secret, self._realm)
         self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.

@@ -294,7 +294,7 @@ class _Changes:
         refused: set[tuple[int, bytes]] = set()
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
-            keys = {*member_keys(arrivals), *member_keys(touched)}
+            keys = [*member_keys(arrivals), *member_keys(touched)]
             inserted = expect_new and not touched and ledger.insert_members(number, keys)
             before = {} if inserted else ledger.read_members(number, keys)
             decided = decisions[number] = ListDecisions()

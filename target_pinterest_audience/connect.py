@@ -26,8 +26,8 @@ from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.upserts import Upserts
 
-_AHEAD: Final = 200_000
-"""How many identities wait for each list while a request is under way: all that a window of the ledger can hold."""
+_AHEAD: Final = 60_000
+"""How many identities wait for each list while a request is under way: six requests, some 20 MB."""
 
 
 def connect(

@@ -97,6 +97,11 @@ def _utc(value: date | time) -> str:
     return value.isoformat()
 
 
+def realm_of(api_url: str, ad_account_id: str) -> str:
+    """Return what tells an ad account of one API from all others."""
+    return f"{api_url}\n{ad_account_id}"
+
+
 class Digester:
     """Makes the keyed digests of one ledger and ad account; nobody without the ledger's secret can test a guess."""
 

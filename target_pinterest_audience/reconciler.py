@@ -20,6 +20,9 @@ WINDOW_VALUES: Final = 150_000
 """How many rows, times their identity columns, are looked up together: the more, the fewer pages of a big ledger are
 read and written, and the more memory it takes."""
 
+_NEW_SHARE: Final = 0.75
+"""The share of that which is enough if rows are likely new: two such windows take more memory."""
+
 WINDOW_SECONDS: Final = 2.0
 """How long an event waits for others at most, so that a full batch leaves within seconds also on a slow stream."""
 
@@ -99,7 +102,7 @@ class Reconciler:
             self._since = self.clock()
 
     def _flush_full(self) -> None:
-        if self._window.values >= WINDOW_VALUES:
+        if self._window.values >= WINDOW_VALUES * (_NEW_SHARE if self.expect_new else 1):
             # While the one before is still worked off.
             new = suppose_new(self._window, self.shorten) if self.expect_new else None
             self._collect()

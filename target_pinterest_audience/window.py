@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Window:
 
     rows: list[bytes] = field(default_factory=list)
     wholes: list[bytes | None] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
+    lines: array[int] = field(default_factory=lambda: array("q"))
     values: int = 0
     _origins: list[Origin] = field(default_factory=list)
     """Where events come from, each until the next one begins."""
@@ -91,7 +92,7 @@ class Window:
         self._note_origin(origin)
         self.rows += rows
         self.wholes += wholes
-        self.lines += lines
+        self.lines.extend(lines)
         self.values += len(rows) * len(origin.plan.slots)
 
     def _note_origin(self, origin: Origin) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from tests.conftest import ACCOUNT, TOKEN, Companion, Target
-from tests.messages import people, schema
+from tests.messages import address, people, record, schema
 
 LIST = "customers"
+IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"
 
 
 def table(stdout: str) -> list[dict[str, Any]]:
@@ -104,6 +105,69 @@ class TestLists:
         assert f"{first.id}, {second.id}" in refused.stderr
 
 
+class TestLedger:
+    def test_lists_and_runs_are_shown(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        missing = run_companion("ledger", "show")
+        assert (missing.code, "no ledger" in missing.stderr) == (2, True)
+        run_target([schema("email"), *people(range(5))], load_method="upsert")
+        (made,) = emulator.backend.customer_lists()
+        shown = json.loads(run_companion("ledger", "show", "--json").stdout)
+        assert str(tmp_path) in shown["ledger"]
+        assert shown["lists"] == [{"id": made.id, "name": LIST, "members": 5, "owed": 0, "sources": LIST}]
+        (run,) = shown["runs"]
+        assert (run["outcome"], run["rows"], run["pruned"]) == ("clean", 5, False)
+        assert made.id in run_companion("ledger", "show").stdout
+
+    def test_what_a_row_says_is_found_by_its_key(self, run_companion: Companion, run_target: Target) -> None:
+        rows = [
+            record(id=1, email=address(1), consent=True),
+            record(id=2, email=address(2), consent=False),
+            record(id="1", email=address(3), consent=True),
+        ]
+        settings = {"load_method": "upsert", "consent_column": "consent"}
+        run_target([schema("email", "consent"), *rows], **settings)
+
+        def found(*arguments: str) -> list[str]:
+            shown = json.loads(run_companion("ledger", "find", "--json", *arguments, **settings).stdout)
+            return [each["says"] for each in shown["says"]]
+
+        assert found("--source", LIST, "--key", "id=1") == ["contributes"]
+        assert found("--source", LIST, "--key", "id=2") == ["refuses (consent)"]
+        assert found("--source", LIST, "--key", 'id="1"') == ["contributes"]
+        assert found("--source", LIST, "--key", "id=4") == []
+        assert "contributes" in run_companion("ledger", "find", "--source", LIST, "--key", "id=1", **settings).stdout
+
+    def test_a_rejected_row_is_found_by_its_digest(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "rejects.jsonl"
+        rows = [record(id=1, email="no address", idfa=IDFA)]
+        run_target([schema("email", "idfa"), *rows], load_method="upsert", rejects_path=str(path))
+        row = json.loads(path.read_text(encoding="utf-8"))["row"]
+        (said,) = json.loads(run_companion("ledger", "find", "--json", "--row", row).stdout)["says"]
+        assert (said["column"], said["type"], said["says"]) == ("idfa", "IDFA", "contributes")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ((), "Say which row"),
+            (("--source", LIST, "--key", "id"), "COLUMN=VALUE"),
+            (("--source", "nobody", "--key", "id=1"), "no source"),
+            (("--source", LIST, "--key", "number=1"), "(id)"),
+            (("--row", "abc"), "32 hexadecimal"),
+        ],
+    )
+    def test_a_row_that_cannot_be_told_is_refused(
+        self, run_companion: Companion, run_target: Target, arguments: tuple[str, ...], words: str
+    ) -> None:
+        run_target([schema("email"), *people(range(2))], load_method="upsert")
+        refused = run_companion("ledger", "find", *arguments)
+        assert refused.code == 2
+        assert words in refused.stderr
+
+
 class TestAudiences:
     def test_an_audience_is_made_renamed_and_deleted(self, emulator: Emulator, run_companion: Companion) -> None:
         assert "no audiences" in run_companion("audiences").stdout
@@ -135,9 +199,11 @@ class TestAudiences:
         assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
 
 
-@pytest.mark.parametrize("command", ["check", "lists", "audiences", "prune"])
+@pytest.mark.parametrize(
+    "command", ["check", "ledger show", "ledger find", "lists", "lists show", "audiences", "audiences delete", "prune"]
+)
 def test_each_command_has_help_with_an_example(run_companion: Companion, command: str) -> None:
-    helped = run_companion(command, "--help")
+    helped = run_companion(*command.split(), "--help")
     assert helped.code == 0
-    assert f"pinterest-audience {command} " in helped.stdout.replace("\n ", "")
+    assert f" pinterest-audience {command} " in helped.stdout.partition("Example")[2]
     assert ACCOUNT not in helped.stdout

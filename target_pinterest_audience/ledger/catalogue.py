@@ -133,6 +133,11 @@ class Catalogue:
         """Return the number of a column that holds a type of identity."""
         return self._number("slots", "slot", {"column_name": column, "identity_type": identity_type})
 
+    def slots(self) -> dict[int, tuple[str, str]]:
+        """Return the column and the type of every slot."""
+        found = self._query("SELECT slot, column_name, identity_type FROM slots")
+        return {slot: (column, kind) for slot, column, kind in found}
+
     def slot_types(self) -> dict[int, str]:
         """Return the type of every slot."""
         return dict(self._query("SELECT slot, identity_type FROM slots"))
@@ -152,6 +157,10 @@ class Catalogue:
         found = self._one("WHERE list = ?", number)
         assert found is not None  # noqa: S101 - numbers come from this ledger
         return found
+
+    def lists(self) -> list[ListEntry]:
+        """Return all lists of the ad account."""
+        return self._lists("WHERE realm = ? ORDER BY list", self.realm)
 
     def lists_of_source(self, source: int) -> list[ListEntry]:
         """Return the lists that a source has ever fed."""
@@ -255,10 +264,15 @@ class Catalogue:
             "AND (? = 0 OR run < ?) AND (? = 0 OR outcome = ?) ORDER BY run DESC LIMIT 1",
             self.realm, configuration, before or 0, before or 0, int(clean), CLEAN,
         )  # fmt: skip
-        for number, started, ended, outcome, pruned, settings in found:
-            decoded = msgspec.json.decode(settings, type=dict[str, str])
-            return RunRecord(number, started, ended, outcome, bool(pruned), decoded)
-        return None
+        return next(map(_run_record, found), None)
+
+    def newest_runs(self, limit: int) -> list[RunRecord]:
+        """Return the newest runs of all configurations, the newest first."""
+        found = self._query(
+            "SELECT run, started, ended, outcome, pruned, settings FROM runs WHERE realm = ? ORDER BY run DESC LIMIT ?",
+            self.realm, limit,
+        )  # fmt: skip
+        return list(map(_run_record, found))
 
     def feeds_of_run(self, run: int) -> list[Feed]:
         """Return what a run read."""
@@ -288,3 +302,9 @@ class Catalogue:
     def mark_pruned(self, run: int) -> None:
         """Note that a run was pruned after, which happens once."""
         self._query("UPDATE runs SET pruned = 1 WHERE run = ?", run)
+
+
+def _run_record(row: tuple[Any, ...]) -> RunRecord:
+    number, started, ended, outcome, pruned, settings = row
+    decoded = msgspec.json.decode(settings, type=dict[str, str])
+    return RunRecord(number, started, ended, outcome, bool(pruned), decoded)

@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.schema import VERSION, missing_steps
 from target_pinterest_audience.membership import NOBODY, Count
 
 _BUSY_SECONDS: Final = 1.0
-_CACHE_KIB: Final = 16_384
+_CACHE_KIB: Final = 8_192
 _CHECKPOINT_PAGES: Final = 100_000
 _TYPES: Final = {"blob": "BLOB", "clustered": "WITHOUT ROWID"}
 

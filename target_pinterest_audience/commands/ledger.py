@@ -1,0 +1,225 @@
+"""The command `pinterest-audience ledger`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import click
+import msgspec
+
+from target_pinterest_audience.commands.common import (
+    config_option,
+    json_option,
+    moment,
+    read_settings,
+    show_json,
+    show_table,
+)
+from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.keys import ROW_BYTES, Digester, realm_of
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.membership import Stance, statements
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.settings.locations import sqlite_path
+
+_RUNS: Final = 5
+_FORMATS: Final = (None, "date-time", "time")
+"""What the schema of a key may have said of it; the ledger does not keep that."""
+
+_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience ledger show --config target.json
+  pinterest-audience ledger find --source customers --key id=17
+  pinterest-audience ledger find --row 5d41402abc4b2a76b9719d911017c592
+"""
+
+_STANCES: Final[Mapping[int, str]] = {
+    Stance.CONTRIBUTES: "contributes",
+    Stance.REFUSES: "refuses (consent)",
+    Stance.EXCLUDES: "refuses (operation: remove)",
+    Stance.ASKED: "named when it was deleted",
+}
+
+
+class KnownList(NamedTuple):
+    """A list as the ledger knows it."""
+
+    id: str | None
+    """None: it is not created yet."""
+    name: str | None
+    members: int
+    """Identities that belong on it."""
+    owed: int
+    """Identities that a run has noted and Pinterest has not accepted yet."""
+    sources: str
+
+
+class KnownRun(NamedTuple):
+    """A run as the ledger remembers it."""
+
+    run: int
+    started: str | None
+    ended: str | None
+    outcome: str
+    rows: int
+    """Those that were read for any list; a row for two lists counts twice."""
+    pruned: bool
+
+
+class Said(NamedTuple):
+    """Something that a row says."""
+
+    list: str
+    column: str
+    type: str
+    says: str
+
+
+@click.group("ledger", epilog=_EXAMPLES)
+def ledger() -> None:
+    """Show what the ledger knows: lists, runs, and what a row says."""
+
+
+@ledger.command("show", epilog=_EXAMPLES)
+@config_option
+@json_option
+def show(config: tuple[str, ...], *, as_json: bool) -> None:
+    """Show the lists that the ledger knows, and the last runs."""
+    with _opened(read_settings(config)) as opened:
+        where, lists, runs = opened.where, list(_lists(opened)), list(_runs(opened))
+    if as_json:
+        show_json({"ledger": where, "lists": [each._asdict() for each in lists], "runs": [r._asdict() for r in runs]})
+        return
+    click.echo(f"{where}\n")
+    show_table(KnownList._fields, lists, empty="It knows no lists of this ad account.")
+    click.echo()
+    show_table(KnownRun._fields, runs, empty="It knows no runs of this ad account.")
+
+
+@ledger.command("find", epilog=_EXAMPLES)
+@click.option("--source", help="The source of the row: its stream, unless `source_name` says otherwise.")
+@click.option(
+    "--key",
+    "pairs",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help='A column of the key and its value; text that looks like a number in quotes: id=\\"17\\".',
+)
+@click.option("--row", metavar="DIGEST", help="The digest of the row, from the file that `rejects_path` names.")
+@config_option
+@json_option
+def find(
+    source: str | None, pairs: tuple[str, ...], row: str | None, config: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Show what a row says: which lists it contributes to or refuses, by which columns. Nobody's address is shown."""
+    settings = read_settings(config)
+    with _opened(settings) as opened:
+        if row is not None:
+            digests = [_digest(row)]
+        elif source is not None and pairs:
+            digests = list(_digests(opened, settings, source, dict(map(_pair, pairs))))
+        else:
+            msg = "Say which row: --source and --key, or --row."
+            raise click.UsageError(msg)
+        found = opened.read_rows(digests)
+        said = [each for encoded in found.values() for each in _says(opened, encoded)]
+    if as_json:
+        show_json({"known": bool(found), "says": [each._asdict() for each in said]})
+    else:
+        show_table(Said._fields, said, empty="The ledger knows no such row, or the row says nothing.")
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[Ledger]:
+    """Open the ledger of the settings.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    opened = find_ledger(settings, create=False)
+    if opened is None:
+        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
+        raise ConfigurationError(msg)
+    with contextlib.closing(opened):
+        yield opened
+
+
+def _lists(opened: Ledger) -> Iterator[KnownList]:
+    for entry in opened.catalogue.lists():
+        owed = sum(len(identities) for _, identities in opened.unsettled(entry.number))
+        sources = ", ".join(opened.catalogue.sources_of_list(entry.number))
+        yield KnownList(entry.customer_list_id, entry.name, entry.members, owed, sources)
+
+
+def _runs(opened: Ledger) -> Iterator[KnownRun]:
+    for run in opened.catalogue.newest_runs(_RUNS):
+        rows = sum(feed.rows for feed in opened.catalogue.feeds_of_run(run.number))
+        yield KnownRun(run.number, moment(run.started), moment(run.ended), run.outcome, rows, run.pruned)
+
+
+def _digest(row: str) -> bytes:
+    """Return the digest that a person gave.
+
+    Raises:
+        UsageError: it is none.
+    """
+    with contextlib.suppress(ValueError):
+        digest = bytes.fromhex(row)
+        if len(digest) == ROW_BYTES:
+            return digest
+    msg = f"--row takes a digest of {2 * ROW_BYTES} hexadecimal digits, as in the file that `rejects_path` names."
+    raise click.UsageError(msg)
+
+
+def _pair(given: str) -> tuple[str, Any]:
+    """Return a column and its value, which is JSON if it can be read as such.
+
+    Raises:
+        UsageError: there is no `=`.
+    """
+    column, equals, value = given.partition("=")
+    if not equals:
+        msg = "--key takes COLUMN=VALUE."
+        raise click.UsageError(msg)
+    try:
+        return column, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return column, value
+
+
+def _digests(opened: Ledger, settings: Settings, source: str, key: Mapping[str, Any]) -> Iterator[bytes]:
+    """Yield every digest that a row may be known by.
+
+    Raises:
+        ConfigurationError: the source is unknown, or has another key.
+    """
+    catalogue = opened.catalogue
+    number = catalogue.find_source(source)
+    properties: Sequence[str] = (number is not None and catalogue.key_properties(number)) or []
+    if number is None:
+        msg = f"{opened.where} knows no source of that name. `lists show` and `ledger show` name them."
+        raise ConfigurationError(msg)
+    if sorted(key) != sorted(properties):
+        msg = (
+            f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
+        )
+        raise ConfigurationError(msg)
+    digester = Digester(opened.secret, realm_of(settings.api_url, settings.ad_account_id))
+    for formats in itertools.product(_FORMATS, repeat=len(properties)):
+        given = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
+        yield digester.rows(source, properties, given)(key)
+
+
+def _says(opened: Ledger, encoded: bytes) -> Iterator[Said]:
+    slots = opened.catalogue.slots()
+    for each in statements(encoded):
+        entry = opened.catalogue.entry(each.list_number)
+        column, kind = slots[each.slot]
+        yield Said(
+            f"{entry.name or ''} ({entry.customer_list_id or 'not created yet'})", column, kind, _STANCES[each.stance]
+        )
