@@ -37,18 +37,20 @@ format: .venv/lint-ready
 	@$(PIP) install --group test
 	@touch $@
 
-.venv/benchmark-ready: .venv/test-ready
+.venv-plot/ready:
 	@echo "Installing what draws the plot ..."
-	@$(PIP) install --group benchmark
+	@$(PYTHON) -m venv .venv-plot
+	@.venv-plot/bin/python -m pip --disable-pip-version-check --quiet install "matplotlib>=3.9"
 	@touch $@
 
-.venv/lint-ready: .venv/benchmark-ready
+.venv/lint-ready: .venv/test-ready
 	@echo "Installing the linters ..."
 	@$(PIP) install --group lint
 	@touch $@
 
-benchmark: .venv/benchmark-ready
-	@$(BIN)/python -m benchmarks --plot docs/benchmarks.svg
+benchmark: .venv/test-ready .venv-plot/ready
+	@$(BIN)/python -m benchmarks --curves .venv-plot/curves.json
+	@.venv-plot/bin/python benchmarks/plot.py .venv-plot/curves.json docs/benchmarks.svg
 
 clean:
-	rm -rf .venv .ci-tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-plot .ci-tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

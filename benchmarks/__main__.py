@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 from pathlib import Path
 
 from benchmarks import append, ledger
-from benchmarks.bench import HEAD, Floors, bench
-from benchmarks.plot import Curve, draw
+from benchmarks.bench import HEAD, Curve, Floors, bench
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--members", type=int, default=10_000_000, help="of the ledger (10,000,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="of a run (1,000,000)")
-    parser.add_argument("--plot", type=Path, help="where to draw the rates, if anywhere")
+    parser.add_argument("--curves", type=Path, help="a file for what `plot.py` draws")
     parser.add_argument("--only", choices=["append", "ledger"], help="leave the others out")
     options = parser.parse_args()
     records = min(options.records, options.members)
@@ -35,8 +35,8 @@ def main() -> None:
             append.start_up(place)
         if options.only != "append":
             curves.append(ledger.measure(place, floors, options.members, records))
-    if options.plot is not None:
-        draw(curves, options.plot)
+    if options.curves is not None:
+        options.curves.write_text(json.dumps([curve.as_json() for curve in curves]), encoding="utf-8")
     print(f"the floor: {min(floors.rates):,.0f} to {max(floors.rates):,.0f} records/s")
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from benchmarks.bench import Bench, Floors, Line, server
-from benchmarks.plot import Curve
+from benchmarks.bench import Bench, Curve, Floors, Line, server
 
 LATENCY_MS = 200
 _OTHER_LATENCIES_MS = (50, 100)
@@ -30,8 +29,8 @@ def measure(place: Bench, floors: Floors, records: int) -> Iterator[Curve]:
     print(f"append is {append.rate / stock.rate:.1f} x the stock target")
     print(f"ten times as many records take {more.measured.peak_mb / append.measured.peak_mb:.2f} x the memory")
     print(f"with {LATENCY_MS} ms a request: {slow.measured.seconds / longer:.2f} x the longer of reading and uploading")
-    yield Curve("append", "records in the stream", list(lines.items()))
-    yield Curve(f"append, {records:,} records", "milliseconds a request", list(delayed.items()), logarithmic=False)
+    yield Curve("append", "records in the stream", lines)
+    yield Curve(f"append, {records:,} records", "milliseconds a request", delayed, logarithmic=False)
 
 
 def _append(place: Bench, floors: Floors, records: int) -> Line:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +141,32 @@ class Line:
         """Return it as a line of a table in Markdown."""
         peak, writes = self.measured.peak_mb, self.measured.writes
         return f"| {self.name} | {self.records:,} | {self.rate:,.0f} | {self.floor:.2f} | {peak:,.0f} MB | {writes:,} |"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One thing that was measured several times.
+
+    Attributes:
+        name: what was done.
+        depends_on: what was varied, with its unit.
+        lines: the value of that, and the line of the table.
+        logarithmic: whether that grows by factors.
+    """
+
+    name: str
+    depends_on: str
+    lines: Mapping[int, Line]
+    logarithmic: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as `plot.py` reads it."""
+        lines = self.lines.values()
+        return {
+            "name": self.name, "depends_on": self.depends_on, "logarithmic": self.logarithmic,
+            "values": list(self.lines), "rates": [line.rate for line in lines],
+            "floors": [line.rate / line.floor for line in lines],
+        }  # fmt: skip
 
 
 HEAD: Final = "| work | records | records/s | of the floor | peak memory | writes |\n|---|--:|--:|--:|--:|--:|"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Floors, Line
-from benchmarks.plot import Curve
+from benchmarks.bench import Bench, Curve, Floors, Line
 
 
 def measure(place: Bench, floors: Floors, members: int, records: int) -> Curve:
@@ -16,7 +15,7 @@ def measure(place: Bench, floors: Floors, members: int, records: int) -> Curve:
     floors.tell(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed, ledger_url=url))
     size = (place.folder / f"{members}.db").stat().st_size
     print(f"the ledger of {members:,} members has {size / 1e6:,.0f} MB")
-    return Curve("upsert, unchanged", "members in the ledger", list(again.items()))
+    return Curve("upsert, unchanged", "members in the ledger", again)
 
 
 def _load(place: Bench, floors: Floors, members: int, records: int) -> Line:
