@@ -141,7 +141,7 @@ def absorb(
 
 def _count_unchanged(window: Window, others: Collection[int]) -> None:
     """Count what rows say again, all but those of some events."""
-    for part in window.runs():
+    for part in window.stretches():
         wholes = window.wholes[part.start : part.stop]
         if others:
             wholes = [whole for index, whole in enumerate(wholes, part.start) if index not in others]
@@ -153,7 +153,7 @@ def _write_rows(
 ) -> None:
     """Write what rows say now, and mark the others as seen if their source is overwritten."""
     for source in window.sources:
-        parts = (part for part in window.runs() if part.origin.plan.source == source)
+        parts = (part for part in window.stretches() if part.origin.plan.source == source)
         rows = [row for part in parts for row in window.rows[part.start : part.stop]]
         ledger.write_rows(source, run, {row: changed[row] for row in rows if row in changed})
         if source in overwriting:

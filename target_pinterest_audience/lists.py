@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.client import without_exceptions
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
 from target_pinterest_audience.report import ListReport
@@ -160,7 +160,7 @@ class CustomerListWriter:
         """
         wanted = self.plan.audience
         customer_list = self.customer_list
-        if wanted is None or customer_list is None or self._find_audience(customer_list) is not None:
+        if wanted is None or customer_list is None or self._client.audience_of(customer_list.id) is not None:
             return
         if self._dry:
             self._logger.info("Dry run: an audience for %s would be made.", self.plan.reference)
@@ -170,7 +170,7 @@ class CustomerListWriter:
             audience = self._once_it_is_known(
                 lambda: self._create_once(
                     lambda: self._client.create_audience(name, customer_list.id, wanted.description),
-                    lambda: self._find_audience(customer_list),
+                    lambda: self._client.audience_of(customer_list.id),
                 )
             )
         except RefusedError as refused:
@@ -258,9 +258,6 @@ class CustomerListWriter:
             )
             raise ConfigurationError(msg)
         return namesakes[0] if namesakes else None
-
-    def _find_audience(self, customer_list: CustomerList) -> Audience | None:
-        return next((each for each in self._client.audiences() if each.customer_list_id == customer_list.id), None)
 
     def _update(self, customer_list: CustomerList, batch: Batch) -> None:
         try:

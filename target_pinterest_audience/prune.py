@@ -116,7 +116,6 @@ def prune(
     for number in sorted({each.list_number for each in chosen}):
         book.resend(number)
     delivery.flush()
-    book.settle()
     if chosen:
         with ledger.transaction():
             ledger.catalogue.mark_pruned(run.number)

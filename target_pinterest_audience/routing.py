@@ -115,6 +115,17 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
     return found
 
 
+def chosen_list(settings: StreamSettings) -> ListReference | None:
+    """Return the list that settings choose; None if they leave it to the stream's name."""
+    if settings.customer_list_id is not None:
+        return ListReference(customer_list_id=settings.customer_list_id)
+    if settings.audience_id is not None:
+        return ListReference(audience_id=settings.audience_id)
+    if settings.customer_list_name:
+        return ListReference(customer_list_name=settings.customer_list_name)
+    return None
+
+
 def plan_lists(
     columns: Mapping[str, IdentityType], stream: str, settings: StreamSettings
 ) -> dict[IdentityType, ListPlan]:
@@ -151,12 +162,9 @@ def plan_lists(
 
 def _plan(group: ListType | None, members: list[IdentityType], stream: str, settings: StreamSettings) -> ListPlan:
     suffix = f" - {group.value}" if group is not None else ""
-    if settings.customer_list_id is not None:
-        reference = ListReference(customer_list_id=settings.customer_list_id)
-    elif settings.audience_id is not None:
-        reference = ListReference(audience_id=settings.audience_id)
-    else:
-        reference = ListReference(customer_list_name=f"{settings.customer_list_name or stream}{suffix}")
+    reference = chosen_list(settings) or ListReference(customer_list_name=stream)
+    if reference.customer_list_name is not None:
+        reference = ListReference(customer_list_name=f"{reference.customer_list_name}{suffix}")
     adds = settings.operation is Mode.ADD
     audience = None
     if adds and settings.create_audience and settings.audience_id is None:

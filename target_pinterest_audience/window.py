@@ -27,7 +27,7 @@ class Origin:
     tally: StreamTally
 
 
-class Run(NamedTuple):
+class Stretch(NamedTuple):
     """Events that follow each other and come from one origin.
 
     Attributes:
@@ -102,10 +102,10 @@ class Window:
             self._starts.append(len(self))
             self._tallies.setdefault(id(origin.tally), (origin.tally, StreamTally(origin.tally.stream)))
 
-    def runs(self) -> Iterator[Run]:
+    def stretches(self) -> Iterator[Stretch]:
         """Yield the events by where they come from, in their order."""
         for origin, start, stop in zip(self._origins, self._starts, [*self._starts[1:], len(self)], strict=True):
-            yield Run(origin, self._tally(origin), start, stop)
+            yield Stretch(origin, self._tally(origin), start, stop)
 
     def origin(self, index: int) -> Origin:
         """Return where the event at an index comes from."""

@@ -11,10 +11,12 @@ from target_pinterest_audience.commands.common import (
     config_option,
     confirm,
     json_option,
-    moment,
+    number,
     read_settings,
     show_json,
-    show_table,
+    show_rows,
+    text,
+    when,
     yes_option,
 )
 from target_pinterest_audience.pinterest import Audience
@@ -48,15 +50,14 @@ class AudienceRow(NamedTuple):
     @classmethod
     def of(cls, found: Audience) -> AudienceRow:
         """Return an audience as it is shown."""
-        size = found.size
         return cls(
             found.id,
-            found.name if isinstance(found.name, str) else None,
+            text(found.name),
             found.audience_type,
-            found.status if isinstance(found.status, str) else None,
-            int(size) if isinstance(size, (int, float)) and not isinstance(size, bool) else None,
+            text(found.status),
+            number(found.size),
             found.customer_list_id,
-            moment(found.updated_timestamp),
+            when(found.updated_timestamp),
         )
 
 
@@ -74,10 +75,7 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
         return
     with ad_account(read_settings(config)) as account:
         rows = [AudienceRow.of(each) for each in account.audiences()]
-    if as_json:
-        show_json([row._asdict() for row in rows])
-    else:
-        show_table(AudienceRow._fields, rows, empty="The ad account has no audiences.")
+    show_rows(AudienceRow, rows, as_json=as_json, empty="The ad account has no audiences.")
 
 
 @audiences.command("create", epilog=_EXAMPLES)

@@ -19,13 +19,13 @@ from target_pinterest_audience.commands.common import (
     read_settings,
     show_json,
 )
-from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.connect import find_ledger, patience_of
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.lists import CustomerListWriter
-from target_pinterest_audience.pinterest import Patience, PinterestClient
+from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotPermittedError
-from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.routing import IfMissing, ListPlan, chosen_list
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.locations import sqlite_path
 
@@ -33,7 +33,6 @@ _WRITERS: Final = frozenset({"OWNER", "ADMIN", "AUDIENCE_MANAGER"})
 """The roles that may change audiences, as another product's guide names them; Pinterest's API names them all."""
 
 _CLOCK_SLACK_SECONDS: Final = 120.0
-_ONE_LOOK: Final = Patience(retries=1, initial_seconds=1, max_seconds=5, connect_seconds=10, read_seconds=30)
 
 
 class Result(NamedTuple):
@@ -146,20 +145,16 @@ def _look_at_account(account: PinterestClient) -> str:
 
 def _look_at_list(settings: Settings, account: PinterestClient) -> str:
     chosen = settings.default_stream
-    reference = ListReference(
-        None if chosen.audience_id else chosen.customer_list_id,
-        None if chosen.audience_id or chosen.customer_list_id else chosen.customer_list_name,
-        chosen.audience_id,
-    )
-    if reference == ListReference():
+    reference = chosen_list(chosen)
+    if reference is None:
         return "each stream goes to the list of its name, which is made with its first rows."
     plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE, audience=None)
-    writer = CustomerListWriter(plan, account, _ONE_LOOK, logger, dry=True)
+    writer = CustomerListWriter(plan, account, patience_of(settings), logger, dry=True)
     writer.look_up()
     if writer.customer_list is None:
         return f"{reference} is not there yet; the first run makes it with its first rows."
     found = writer.customer_list
-    audience = next((each for each in account.audiences() if each.customer_list_id == found.id), None)
+    audience = account.audience_of(found.id)
     if audience is None:
         told = "it has no audience yet" + ("; a run makes one." if chosen.create_audience else ", and none is wanted.")
     else:

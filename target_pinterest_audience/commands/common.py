@@ -7,8 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -18,12 +17,14 @@ from rich.text import Text
 
 from target_pinterest_audience.connect import make_client
 from target_pinterest_audience.pinterest import PinterestClient
+from target_pinterest_audience.report import moment
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.termination import Termination
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R", bound=NamedTuple)
 
 logger: Final = logging.getLogger("pinterest-audience")
 
@@ -104,6 +105,21 @@ def ad_account(settings: Settings) -> Iterator[PinterestClient]:
         client.close()
 
 
+def show_rows(kind: type[R], rows: Sequence[R], *, as_json: bool, empty: str) -> None:
+    """Print rows of one kind, for scripts or for people.
+
+    Args:
+        kind: of the rows; its fields are the headings.
+        rows: the rows.
+        as_json: whether for scripts.
+        empty: what to say to people if there are none.
+    """
+    if as_json:
+        show_json([row._asdict() for row in rows])
+    else:
+        show_table(kind._fields, rows, empty=empty)
+
+
 def show_json(value: object) -> None:
     """Print a result for scripts."""
     click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
@@ -136,11 +152,23 @@ def _cell(value: object) -> Text:
     return Text(f"{value:,}" if isinstance(value, int) else str(value))
 
 
-def moment(seconds: object) -> str | None:
+# Pinterest's answers are not trusted to have the form that its API describes.
+
+
+def text(value: object) -> str | None:
+    """Return a value if it is text; None if it is not."""
+    return value if isinstance(value, str) else None
+
+
+def number(value: object) -> int | None:
+    """Return a value as a whole number if it is a number; None if it is not."""
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def when(seconds: object) -> str | None:
     """Return a Unix time as people and machines read it, in UTC; None if it is none."""
-    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
-        return None
+    known = number(seconds)
     try:
-        return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="seconds")
+        return moment(known).isoformat() if known is not None else None
     except (OverflowError, ValueError, OSError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import click
@@ -13,10 +13,10 @@ import msgspec
 from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
-    moment,
     read_settings,
     show_json,
     show_table,
+    when,
 )
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
@@ -151,7 +151,7 @@ def _opened(settings: Settings) -> Iterator[Ledger]:
 
 def _lists(opened: Ledger) -> Iterator[KnownList]:
     for entry in opened.catalogue.lists():
-        owed = sum(len(identities) for _, identities in opened.unsettled(entry.number))
+        owed = opened.count_unsettled(entry.number)
         sources = ", ".join(opened.catalogue.sources_of_list(entry.number))
         yield KnownList(entry.customer_list_id, entry.name, entry.members, owed, sources)
 
@@ -159,7 +159,7 @@ def _lists(opened: Ledger) -> Iterator[KnownList]:
 def _runs(opened: Ledger) -> Iterator[KnownRun]:
     for run in opened.catalogue.newest_runs(_RUNS):
         rows = sum(feed.rows for feed in opened.catalogue.feeds_of_run(run.number))
-        yield KnownRun(run.number, moment(run.started), moment(run.ended), run.outcome, rows, run.pruned)
+        yield KnownRun(run.number, when(run.started), when(run.ended), run.outcome, rows, run.pruned)
 
 
 def _digest(row: str) -> bytes:
@@ -200,10 +200,10 @@ def _digests(opened: Ledger, settings: Settings, source: str, key: Mapping[str, 
     """
     catalogue = opened.catalogue
     number = catalogue.find_source(source)
-    properties: Sequence[str] = (number is not None and catalogue.key_properties(number)) or []
     if number is None:
         msg = f"{opened.where} knows no source of that name. `lists show` and `ledger show` name them."
         raise ConfigurationError(msg)
+    properties = catalogue.key_properties(number) or []
     if sorted(key) != sorted(properties):
         msg = (
             f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."

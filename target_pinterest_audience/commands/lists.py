@@ -12,10 +12,13 @@ from target_pinterest_audience.commands.common import (
     ad_account,
     config_option,
     json_option,
-    moment,
+    number,
     read_settings,
     show_json,
+    show_rows,
     show_table,
+    text,
+    when,
 )
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
@@ -50,10 +53,10 @@ class ListRow(NamedTuple):
         return cls(
             found.id,
             found.name,
-            _text(found.status),
-            _number(found.num_uploaded_user_records),
-            _number(found.num_removed_user_records),
-            moment(found.updated_time),
+            text(found.status),
+            number(found.num_uploaded_user_records),
+            number(found.num_removed_user_records),
+            when(found.updated_time),
         )
 
 
@@ -90,10 +93,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
         return
     with ad_account(read_settings(config)) as account:
         rows = [ListRow.of(each) for each in account.customer_lists()]
-    if as_json:
-        show_json([row._asdict() for row in rows])
-    else:
-        show_table(ListRow._fields, rows, empty="The ad account has no customer lists.")
+    show_rows(ListRow, rows, as_json=as_json, empty="The ad account has no customer lists.")
 
 
 @lists.command("show", epilog=_EXAMPLES)
@@ -105,7 +105,7 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     settings = read_settings(config)
     with ad_account(settings) as account:
         found = _find(account, which)
-        audience = next((each for each in account.audiences() if each.customer_list_id == found.id), None)
+        audience = account.audience_of(found.id)
     compared = _compare(settings, found, audience)
     if as_json:
         show_json({**compared._asdict(), "customer_list": compared.customer_list._asdict()})
@@ -113,10 +113,10 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     shown: dict[str, Any] = {
         **compared.customer_list._asdict(),
         **compared._asdict(),
-        "sources": ", ".join(compared.sources),
+        "sources": ", ".join(compared.sources) or None,
     }
     del shown["customer_list"]
-    show_table(("", ""), [(name, _shown(value)) for name, value in shown.items()], empty="")
+    show_table(("", ""), list(shown.items()), empty="")
 
 
 def _find(account: PinterestClient, which: str) -> CustomerList:
@@ -146,8 +146,8 @@ def _compare(settings: Settings, found: CustomerList, audience: Audience | None)
     return Comparison(
         ListRow.of(found),
         audience.id if audience is not None else None,
-        _text(audience.status) if audience is not None else None,
-        _number(audience.size) if audience is not None else None,
+        text(audience.status) if audience is not None else None,
+        number(audience.size) if audience is not None else None,
         place,
         *known,
     )
@@ -165,19 +165,5 @@ def _known(ledger: Ledger, customer_list_id: str) -> _Known:
     entry = ledger.catalogue.list_of_id(customer_list_id)
     if entry is None:
         return _Known()
-    owed = sum(len(identities) for _, identities in ledger.unsettled(entry.number))
-    return _Known(entry.members, ledger.catalogue.sources_of_list(entry.number), owed)
-
-
-def _shown(value: object) -> str:
-    if value is None or value == "":
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: object) -> int | None:
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    sources = ledger.catalogue.sources_of_list(entry.number)
+    return _Known(entry.members, sources, ledger.count_unsettled(entry.number))

@@ -143,6 +143,10 @@ class Ledger(ABC):
             ):
                 yield int(note), msgspec.msgpack.decode(bytes(identities), type=list[bytes])
 
+    def count_unsettled(self, list_number: int) -> int:
+        """Return how many identities the notes of a list name."""
+        return sum(len(identities) for _, identities in self.unsettled(list_number))
+
     @abstractmethod
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement that every database knows; see `Query`."""

@@ -10,17 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
-_PLACES: Final = (
-    "WITH RECURSIVE places (place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM places WHERE place + 1 < :count) "
+_COUNTED: Final = (
+    "WITH RECURSIVE {table} (place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM {table} WHERE place + 1 < :count) "
 )
 _KEY: Final = "substr(:keys, place * :key_size + 1, :key_size)"
 _VALUE: Final = "substr(:values, place * :value_size + 1, :value_size)"
 
-_GIVEN: Final = (
-    "WITH RECURSIVE given (place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM given WHERE place + 1 < :count), "
-)
 # Without a limit SQLite may leave the order away.
-_SORTED: Final = f"{_GIVEN}places (place, key) AS (SELECT place, {_KEY} FROM given ORDER BY 2 LIMIT -1) "  # noqa: S608 - our own words
+_IN_ORDER: Final = ", places (place, key) AS (SELECT place, {key} FROM given ORDER BY 2 LIMIT -1) "
 
 
 def for_all_places(statement: str) -> str:
@@ -29,7 +26,7 @@ def for_all_places(statement: str) -> str:
     Args:
         statement: with `{key}` and `{value}` where those at the place go.
     """
-    return _PLACES + statement.format(key=_KEY, value=_VALUE)
+    return _COUNTED.format(table="places") + statement.format(key=_KEY, value=_VALUE)
 
 
 def for_all_places_sorted(statement: str) -> str:
@@ -37,7 +34,8 @@ def for_all_places_sorted(statement: str) -> str:
 
     It takes longer than to sort a group before; but other threads run meanwhile.
     """
-    return _SORTED + statement.format(key="key", value=_VALUE)
+    given = _COUNTED.format(table="given") + _IN_ORDER.format(key=_KEY)
+    return given + statement.format(key="key", value=_VALUE)
 
 
 class Group(NamedTuple):

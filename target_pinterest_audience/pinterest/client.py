@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -94,12 +94,13 @@ class PinterestClient:
         """Return one audience."""
         return self._call(Request("GET", f"{self._account}/audiences/{audience_id}"), Audience)
 
+    def audience_of(self, customer_list_id: str) -> Audience | None:
+        """Return the oldest audience that stands for a customer list; None if there is none."""
+        return next((each for each in self.audiences() if each.customer_list_id == customer_list_id), None)
+
     def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
         """Create the audience that stands for a customer list."""
-        body = {"audience_type": "CUSTOMER_LIST", "name": name, "rule": {"customer_list_id": customer_list_id}}
-        if description is not None:
-            body["description"] = description
-        return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
+        return self._create_audience("CUSTOMER_LIST", name, {"customer_list_id": customer_list_id}, description)
 
     def create_lookalike(
         self, name: str, seed_audience_id: str, country: str, percentage: int, description: str | None = None
@@ -114,7 +115,10 @@ class PinterestClient:
             description: the new audience's.
         """
         rule = {"seed_id": [seed_audience_id], "country": country, "percentage": percentage}
-        body: dict[str, object] = {"audience_type": "ACTALIKE", "name": name, "rule": rule}
+        return self._create_audience("ACTALIKE", name, rule, description)
+
+    def _create_audience(self, kind: str, name: str, rule: Mapping[str, Any], description: str | None) -> Audience:
+        body = {"audience_type": kind, "name": name, "rule": rule}
         if description is not None:
             body["description"] = description
         return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
