@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import pytest
 import requests
 
-from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.emulator import Backend, Emulator
+from tests.conftest import Clock
 
 Api: TypeAlias = Callable[..., requests.Response]
 
@@ -30,3 +31,15 @@ def api(emulator: Emulator) -> Iterator[Api]:
             return session.request(method, url, json=body, **{"timeout": 10, **options})
 
         yield call
+
+
+@pytest.fixture
+def clock() -> Clock:
+    clock = Clock()
+    clock.now = 1_790_000_000.0
+    return clock
+
+
+@pytest.fixture
+def backend(clock: Clock) -> Backend:
+    return Backend(clock=clock)

@@ -13,51 +13,20 @@ from target_pinterest_audience.emulator import ApiError, Backend, Fault, Setting
 from target_pinterest_audience.emulator.backend import Arguments
 from target_pinterest_audience.emulator.credentials import Client
 from target_pinterest_audience.emulator.faults import Attempt
-from target_pinterest_audience.emulator.operations import OPERATIONS
 from target_pinterest_audience.emulator.settings import SettingsOptions
-from tests.conftest import Clock
+from tests.conftest import ACCOUNT, Clock
+from tests.emulator.operations import NAMED, perform, update
 
-ACCOUNT = "549755885175"
 APP = Client("emulator-app", "emulator-secret")
 SECRET_RECORD = "somebody@example.com"
-NAMED = {operation.name: operation for operation in OPERATIONS}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    clock = Clock()
-    clock.now = 1_790_000_000.0
-    return clock
-
-
-@pytest.fixture
-def backend(clock: Clock) -> Backend:
-    return Backend(clock=clock)
-
-
-def perform(
-    backend: Backend, name: str, body: dict[str, Any] | None = None, query: dict[str, str] | None = None, **ids: str
-) -> Any:
-    return backend.perform(NAMED[name], Arguments({"ad_account_id": ACCOUNT, **ids}, query or {}, body))
 
 
 def create(backend: Backend, **body: Any) -> Any:
     return perform(backend, "customer_lists/create", {"name": "customers", "records": "a,b", **body})
 
 
-def update(backend: Backend, list_id: str, **body: Any) -> Any:
-    return perform(backend, "customer_lists/update", body, customer_list_id=list_id)
-
-
 def get(backend: Backend, list_id: str) -> Any:
     return perform(backend, "customer_lists/get", customer_list_id=list_id)
-
-
-def audience(backend: Backend, list_id: object, **body: Any) -> Any:
-    rule = {"customer_list_id": list_id}
-    return perform(
-        backend, "audiences/create", {"audience_type": "CUSTOMER_LIST", "name": "buyers", "rule": rule, **body}
-    )
 
 
 def token(backend: Backend, client: Client | None = APP, **form: str) -> Any:
@@ -262,108 +231,6 @@ def test_lists_for_new_customers_can_be_left_out(backend: Backend) -> None:
     shown = perform(backend, "customer_lists/list")["items"]
     assert [(each["name"], each["is_nca"]) for each in shown] == [("new", True), ("old", False)]
     assert pages(backend, exclude_nca="true") == [["old"]]
-
-
-# Audiences.
-
-
-@pytest.mark.parametrize(("members", "status"), [(99, "TOO_SMALL"), (100, "READY")])
-def test_an_audience_learns_its_size_when_it_is_initialized(
-    backend: Backend, clock: Clock, members: int, status: str
-) -> None:
-    of = backend.create_list("customers", map(str, range(members)))
-    made = audience(backend, of.id, description="who bought")
-    assert (made["status"], made["size"], made["rule"]) == ("INITIALIZING", None, {"customer_list_id": of.id})
-    clock.now += 2
-    shown = perform(backend, "audiences/get", audience_id=made["id"])
-    assert (shown["status"], shown["size"], shown["description"]) == (status, members, "who bought")
-    assert backend.audiences()[0].size == members
-
-
-@pytest.mark.parametrize("list_id", ["999", "", "abc", None, 7])
-def test_an_audience_needs_a_list_that_exists(backend: Backend, list_id: object) -> None:
-    with pytest.raises(ApiError) as refused:
-        audience(backend, list_id)
-    assert refused.value.status == 400
-    assert backend.audiences() == []
-
-
-@pytest.mark.parametrize("body", [{"audience_type": "ACTALIKE"}, {"audience_type": "x"}, {"name": ""}, {"rule": []}])
-def test_an_audience_that_breaks_a_rule_is_refused(backend: Backend, body: dict[str, Any]) -> None:
-    of = backend.create_list("customers")
-    with pytest.raises(ApiError) as refused:
-        audience(backend, of.id, **body)
-    assert refused.value.status == 400
-
-
-def test_a_lookalike_starts_from_an_audience(backend: Backend, clock: Clock) -> None:
-    seed = audience(backend, backend.create_list("customers").id)["id"]
-    made = audience(backend, None, audience_type="ACTALIKE", rule={"seed_id": [seed], "country": "US", "percentage": 3})
-    assert (made["audience_type"], made["status"], made["size"]) == ("ACTALIKE", "INITIALIZING", None)
-    clock.now += 10
-    _, shown = backend.audiences()
-    assert (shown.customer_list_id, shown.status, shown.size) == (None, "READY", 3_000_000)
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        {}, [], {"seed_id": "1"}, {"seed_id": []}, {"seed_id": ["1"]}, {"seed_id": ["7"]},
-        {"seed_id": ["SEED"], "country": "USA", "percentage": 1}, {"seed_id": ["SEED"], "country": "US"},
-        {"seed_id": ["SEED"], "country": "US", "percentage": 0},
-        {"seed_id": ["SEED"], "country": "US", "percentage": 11},
-    ],
-)  # fmt: skip
-def test_a_lookalike_that_breaks_a_rule_is_refused(backend: Backend, rule: Any) -> None:
-    seed = audience(backend, backend.create_list("customers").id)["id"]
-    if isinstance(rule, dict) and rule.get("seed_id") == ["SEED"]:
-        rule = {**rule, "seed_id": [seed]}
-    with pytest.raises(ApiError) as refused:
-        audience(backend, None, audience_type="ACTALIKE", rule=rule)
-    assert refused.value.status in {400, 404}
-    assert len(backend.audiences()) == 1
-
-
-def test_an_audience_minimum_counts_matched_members(clock: Clock) -> None:
-    backend = Backend(Settings(audience_minimum=50, match_percent=50), clock=clock)
-    of = backend.create_list("customers", map(str, range(99)))
-    with pytest.raises(ApiError) as refused:
-        audience(backend, of.id)
-    assert refused.value.status == 400
-    update(backend, of.id, operation_type="ADD", records="one more")
-    assert audience(backend, of.id)["name"] == "buyers"
-
-
-def test_an_audience_can_be_renamed_and_removed(backend: Backend) -> None:
-    of = backend.create_list("customers")
-    made = backend.create_audience("buyers", of.id)
-
-    def change(**body: Any) -> Any:
-        return perform(backend, "audiences/update", body, audience_id=made.id)
-
-    assert change(name="regulars")["name"] == "regulars"
-    shown = change(operation_type="UPDATE", description="often", rule={"customer_list_id": of.id})
-    assert (shown["name"], shown["description"]) == ("regulars", "often")
-    other = backend.create_list("others")
-    with pytest.raises(ApiError, match="not imitated"):
-        change(rule={"customer_list_id": other.id})
-    assert change(operation_type="REMOVE")["id"] == made.id
-    with pytest.raises(ApiError) as gone:
-        change(name="again")
-    assert gone.value.status == 404
-    assert backend.create_audience("next", of.id).id > made.id
-
-
-def test_received_audiences_are_none(backend: Backend) -> None:
-    of = backend.create_list("customers")
-    backend.create_audience("buyers", of.id)
-    assert len(perform(backend, "audiences/list")["items"]) == 1
-    assert perform(backend, "audiences/list", query={"ownership_type": "RECEIVED"})["items"] == []
-
-
-def test_an_audience_cannot_be_seeded_without_its_list(backend: Backend) -> None:
-    with pytest.raises(ApiError):
-        backend.create_audience("buyers", "999")
 
 
 # Accounts.
