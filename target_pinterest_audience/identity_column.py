@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import Final, Generic, TypeVar
 
 from target_pinterest_audience.identities import (
     EMAIL_PATTERN,
@@ -35,47 +37,62 @@ _FINDERS: Final[Mapping[str, Callable[[str], list[str]]]] = {
 }
 
 
-class IdentityColumn(NamedTuple):
-    """The verdicts on the values of a column."""
+T = TypeVar("T", str, bytes)
 
-    identities: list[str | None]
-    """Each as Pinterest gets it; None where nothing is to be sent."""
-    remarks: list[tuple[int, Remark]]
-    """Position and what there is to say of the value, unless it is empty."""
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[T]):
+    """In which form the identities of a column are wanted.
+
+    Attributes:
+        of_digest: returns it for a digest that was made here.
+        of_text: returns it for an identity as Pinterest gets it.
+    """
+
+    of_digest: Callable[[hashlib._Hash], T]
+    of_text: Callable[[str], T]
+
+
+TEXT: Final[Form[str]] = Form(methodcaller("hexdigest"), str)
+"""As Pinterest gets them."""
+
+Remarks = list[tuple[int, Remark]]
+"""Position and what there is to say of the value, unless it is empty."""
 
 
 def identify_column(
-    values: Sequence[object], kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm
-) -> IdentityColumn:
-    """Turn the values of a column into the identities that Pinterest gets.
+    values: Sequence[object], kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, form: Form[T]
+) -> tuple[list[T | None], Remarks]:
+    """Turn the values of a column into identities.
 
     Args:
         values: what the records hold.
         kind: the type that the column holds.
         hashing: whether plain values are hashed or refused.
         algorithm: the digest for values that are hashed here.
+        form: the form that the identities are wanted in.
 
     Returns:
-        What `identify` returns for each value.
+        What `identify` returns for each value: the identity, None where there is none; and the remarks.
     """
     given = [value for value in values if value is not None]
-    identities: list[str | None] = []
-    remarks: list[tuple[int, Remark]] = []
+    identities: list[T | None] = []
+    remarks: Remarks = []
     find = _FINDERS.get(kind.name) if hashing is Hashing.AUTO else None
     begun = hashlib.new(algorithm.value, usedforsecurity=False)
     for start in range(0, len(given), _TOGETHER):
         some = given[start : start + _TOGETHER]
         plain = _find_plain(some, kind, find) if find is not None else None
         if plain is not None:
-            identities += _digests(plain, begun)
+            identities += map(form.of_digest, _digests(plain, begun))
             continue
         for offset, value in enumerate(some):
             identity, remark = identify(value, kind, hashing, algorithm)
-            identities.append(identity)
+            identities.append(form.of_text(identity) if identity is not None else None)
             if remark is not None and remark is not Remark.EMPTY:
                 remarks.append((start + offset, remark))
     if len(given) == len(values):
-        return IdentityColumn(identities, remarks)
+        return identities, remarks
     return _spread(values, identities, remarks)
 
 
@@ -93,19 +110,17 @@ def _find_plain(values: Sequence[object], kind: IdentityType, find: Callable[[st
     return found if len(found) == lines else None
 
 
-def _digests(values: list[str], begun: hashlib._Hash) -> Iterator[str]:
+def _digests(values: list[str], begun: hashlib._Hash) -> Iterator[hashlib._Hash]:
     for value in values:
         digest = begun.copy()
         digest.update(value.encode())
-        yield digest.hexdigest()
+        yield digest
 
 
-def _spread(
-    values: Sequence[object], identities: list[str | None], remarks: list[tuple[int, Remark]]
-) -> IdentityColumn:
+def _spread(values: Sequence[object], identities: list[T | None], remarks: Remarks) -> tuple[list[T | None], Remarks]:
     """Put the verdicts on the values that are given to their places among all."""
     places = [place for place, value in enumerate(values) if value is not None]
-    spread: list[str | None] = [None] * len(values)
+    spread: list[T | None] = [None] * len(values)
     for place, identity in zip(places, identities, strict=True):
         spread[place] = identity
-    return IdentityColumn(spread, [(places[at], remark) for at, remark in remarks])
+    return spread, [(places[at], remark) for at, remark in remarks]

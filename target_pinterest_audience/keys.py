@@ -25,6 +25,9 @@ ROW_BYTES: Final = 16
 _MOST_DIGITS: Final = 4300
 """How long an integer Python turns into text."""
 
+_FEW_DIGITS: Final = 24
+"""Fewer than that has every integer of 64 bits."""
+
 _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}0*[1-9]").search
 """Finds what a moment would lose, so that it would be another row's."""
 
@@ -164,10 +167,9 @@ class RowDigester:
         for name, text_format in self._columns:
             values = column(name)
             if set(map(type, values)) == {int}:
-                parts = list(map(b"n%d".__mod__, values))
+                columns.append(_framed_integers(values))
             else:
-                parts = [canonical(value, text_format) for value in values]
-            columns.append([b"%d:%b" % (len(part), part) for part in parts])
+                columns.append([_framed(canonical(value, text_format)) for value in values])
         rows = columns[0] if len(columns) == 1 else map(b"".join, zip(*columns, strict=True))
         begin, digests = self._begun.copy, []
         for row in rows:
@@ -175,6 +177,15 @@ class RowDigester:
             digest.update(row)
             digests.append(digest.digest())
         return digests
+
+
+def _framed_integers(values: Sequence[int]) -> list[bytes]:
+    """Return `_framed` of the canonical form of integers, in a third of the time."""
+    heads = [b"%d:n" % (1 + size) for size in range(_FEW_DIGITS)]
+    try:
+        return [heads[len(digits)] + digits for digits in repr(list(values))[1:-1].encode().split(b", ")]
+    except (IndexError, ValueError):
+        return [_framed(canonical(value)) for value in values]
 
 
 def _framed(part: bytes) -> bytes:

@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple
+from operator import methodcaller
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from target_pinterest_audience.identity_column import Form
 from target_pinterest_audience.pinterest import Operation
 
 _DIGEST_BYTES: Final = frozenset({16, 20, 32})
@@ -39,18 +41,8 @@ def pack_identity(identity: str) -> bytes:
     return packed + _FILL if len(packed) in _DIGEST_BYTES else packed
 
 
-def pack_column(identities: Sequence[str | None]) -> list[bytes]:
-    """Return `pack_identity` of many identities, empty bytes where there is none."""
-    text = "".join(identity or "" for identity in identities)
-    digits = 2 * _LONGEST_DIGEST
-    if len(text) == digits * len(identities) and {digits} == set(map(len, filter(None, identities))):
-        try:
-            packed = bytes.fromhex(text)
-        except ValueError:
-            packed = b""
-        if packed.hex() == text:
-            return [packed[start : start + _LONGEST_DIGEST] for start in range(0, len(packed), _LONGEST_DIGEST)]
-    return [pack_identity(identity) if identity is not None else b"" for identity in identities]
+PACKED: Final[Form[bytes]] = Form(methodcaller("digest"), pack_identity)
+"""The form in which the ledger keeps a column of identities."""
 
 
 def unpack_identity(packed: bytes) -> str:
@@ -124,12 +116,12 @@ def encode_says(says: Collection[Statement]) -> bytes:
     return _encode(tuple(says)) if says else b""
 
 
-def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[str | None]]) -> list[bytes]:
+def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[bytes | None]]) -> list[bytes]:
     """Return the encoded statements of rows that do nothing but contribute.
 
     Args:
         slots: list and slot of each identity column, in their order.
-        columns: what the rows name in each column, None where they name nobody.
+        columns: the packed identities that the rows name in each column, None where they name nobody.
 
     Returns:
         For each row what `encode_says` returns.
@@ -141,10 +133,13 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
 
     # A list of zeros is as long as its own head and a byte for each.
     heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
-    packed_columns = list(map(pack_column, columns))
+    packed_columns = [
+        [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
+        for column in columns
+    ]
     if len(slots) == 1 and {_LONGEST_DIGEST} == set(map(len, packed_columns[0])):
         before = heads[1] + head(slots[0], _LONGEST_DIGEST)
-        return [before + packed for packed in packed_columns[0]]
+        return list(map(before.__add__, packed_columns[0]))
     said = [
         [head(slot, len(packed)) + packed if packed else b"" for packed in column]
         for slot, column in zip(slots, packed_columns, strict=True)

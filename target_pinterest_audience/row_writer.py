@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
+from target_pinterest_audience.identity_column import TEXT, Form
 from target_pinterest_audience.membership import Kind
 from target_pinterest_audience.pinterest import Operation
 
@@ -72,12 +73,12 @@ class RowBlock:
     Attributes:
         kind: what each says of its row: that it is there, or that its people must not be.
         records: the records, for their keys.
-        named: identity column → its values as Pinterest gets them, None where there is no good one.
+        named: identity column → its values in the form of the writer, None where there is no good one.
     """
 
     kind: Kind
     records: RecordBlock
-    named: Mapping[str, Sequence[str | None]]
+    named: Mapping[str, Sequence[Any]]
 
     @property
     def lines(self) -> Sequence[int]:
@@ -90,7 +91,13 @@ class RowBlock:
 
 
 class RowWriter(Protocol):
-    """Takes the rows of one stream under one schema."""
+    """Takes the rows of one stream under one schema.
+
+    Attributes:
+        form: the form in which it wants the identities of a block.
+    """
+
+    form: ClassVar[Form[Any]]
 
     def write(self, row: Row) -> None:
         """Take in a row.
@@ -125,6 +132,7 @@ class AppendingWriter:
     shape: StreamShape
     references: Mapping[str, ListReference]
     delivery: Delivery
+    form: ClassVar = TEXT
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""

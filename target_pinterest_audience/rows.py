@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
-from target_pinterest_audience.identity_column import identify_column
+from target_pinterest_audience.identity_column import Form, T, identify_column
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.tally import StreamTally
 
@@ -135,13 +135,13 @@ class RowReader:
                 self.tally.remark(column, remark, place)
         return found
 
-    def identity_column(self, column: str, block: RecordBlock) -> list[str | None]:
-        """Return the identities in a column of rows that follow each other, None where there is none.
+    def identity_column(self, column: str, block: RecordBlock, form: Form[T]) -> list[T | None]:
+        """Return the identities in a column of rows that follow each other in a form, None where there is none.
 
         They are counted as `identities` counts them.
         """
         values = block.column(column)
-        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
+        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm, form)
         self.tally.received += len(identities) - identities.count(None)
         for at, remark in remarks:
             if remark.rejects:

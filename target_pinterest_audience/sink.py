@@ -211,7 +211,7 @@ class CustomerListSink(RecordSink):
             return
         present = Kind.GRANTED if self._consent_column is not None else Kind.ARRIVED
         kind = Kind.EXCLUDED if self._mode is Mode.REMOVE else present
-        named = {column: self._rows.identity_column(column, block) for column in self.columns}
+        named = {column: self._rows.identity_column(column, block, self._writer.form) for column in self.columns}
         self._writer.write_block(RowBlock(kind, block, named))
 
     def _reject(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.keys import RowDigester
 from target_pinterest_audience.ledger.catalogue import Feed
 from target_pinterest_audience.membership import (
     CONTRIBUTING,
+    PACKED,
     Event,
     Kind,
     Named,
@@ -207,12 +208,13 @@ class LedgerWriter:
     digest: RowDigester
     reconciler: Reconciler
     readings: list[_Reading]
+    form: ClassVar = PACKED
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
         whole = len(row.present) == len(self.targets)
         present = self.plan.slots if whole else frozenset(self.targets[column][1] for column in row.present)
-        self._put(self.digest(row.record), row.kind, row.named, present, row.line)
+        self._put(self.digest(row.record), row.kind, _packed(row.named), present, row.line)
         _count_rows(self.readings, not row.deleted)
 
     def write_block(self, rows: RowBlock) -> None:
@@ -235,11 +237,9 @@ class LedgerWriter:
         return self.digest(record)
 
     def _put(
-        self, digest: bytes, kind: Kind, identities: Mapping[str, str | None], present: frozenset[int], line: int
+        self, digest: bytes, kind: Kind, identities: Mapping[str, bytes | None], present: frozenset[int], line: int
     ) -> None:
-        named = tuple(
-            Named(*self.targets[column], pack_identity(each)) for column, each in identities.items() if each is not None
-        )
+        named = tuple(Named(*self.targets[column], each) for column, each in identities.items() if each is not None)
         event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line)
         self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
 
@@ -255,11 +255,12 @@ class KeylessLedgerWriter:
     """Type of identity, identity → the digest of the row that they are."""
     reconciler: Reconciler
     readings: list[_Reading]
+    form: ClassVar = PACKED
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
         _count_rows(self.readings, not row.deleted)
-        self._put(row.kind, row.named, row.line)
+        self._put(row.kind, _packed(row.named), row.line)
 
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
@@ -270,15 +271,18 @@ class KeylessLedgerWriter:
     def row_digest(self, record: Mapping[str, Any]) -> None:
         """See `RowWriter.row_digest`: a bad value is no row of its own."""
 
-    def _put(self, kind: Kind, identities: Mapping[str, str | None], line: int) -> None:
+    def _put(self, kind: Kind, identities: Mapping[str, bytes | None], line: int) -> None:
         for column, identity in identities.items():
             if identity is None:
                 continue
             plan = self.plans[column]
             (number,), (slot,) = plan.lists, plan.slots
-            packed = pack_identity(identity)
-            event = Event(kind, _meant((Named(number, slot, packed),), kind, self.shape), plan.slots, plan, line)
-            self.reconciler.put(self.digest(plan.types[slot], packed), event, Origin(kind, plan, self.shape.tally))
+            event = Event(kind, _meant((Named(number, slot, identity),), kind, self.shape), plan.slots, plan, line)
+            self.reconciler.put(self.digest(plan.types[slot], identity), event, Origin(kind, plan, self.shape.tally))
+
+
+def _packed(named: Mapping[str, str]) -> dict[str, bytes]:
+    return {column: pack_identity(identity) for column, identity in named.items()}
 
 
 def _count_rows(readings: list[_Reading], rows: int) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, ListType, Remark, identify
-from target_pinterest_audience.identity_column import identify_column
+from target_pinterest_audience.identity_column import TEXT, identify_column
+from target_pinterest_audience.membership import PACKED, pack_identity
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock
 from target_pinterest_audience.target import TargetPinterestAudience
@@ -56,7 +57,9 @@ def test_a_column_is_judged_like_its_values(
     of_type = IDENTITY_TYPES[kind]
     each = [identify(value, of_type, hashing, algorithm) for value in values]
     remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
-    assert identify_column(values, of_type, hashing, algorithm) == ([it.identity for it in each], remarks)
+    assert identify_column(values, of_type, hashing, algorithm, TEXT) == ([it.identity for it in each], remarks)
+    packed = [pack_identity(it.identity) if it.identity is not None else None for it in each]
+    assert identify_column(values, of_type, hashing, algorithm, PACKED) == (packed, remarks)
 
 
 class _NoFastPath(RecordDecoder):

@@ -16,7 +16,6 @@ from target_pinterest_audience.membership import (
     Statement,
     encode_contributions,
     encode_says,
-    pack_column,
     pack_identity,
 )
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, ways
@@ -278,6 +277,5 @@ def test_rows_are_encoded_together_as_they_are_one_by_one(columns: list[list[str
         )
         for row in zip(*columns, strict=True)
     ]
-    assert encode_contributions(slots, columns) == one_by_one
-    packed = [pack_identity(identity) if identity else b"" for identity in columns[0]]
-    assert pack_column(columns[0]) == packed
+    packed = [[pack_identity(identity) if identity is not None else None for identity in column] for column in columns]
+    assert encode_contributions(slots, packed) == one_by_one
