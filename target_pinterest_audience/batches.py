@@ -57,6 +57,10 @@ class PendingIdentities:
         self.in_flight: list[int] = []
         """The first lines of the batches that were taken out, until whoever took them removes them."""
 
+    def __len__(self) -> int:
+        """Return how many identities wait."""
+        return sum(len(heap.identities) for heap in self._heaps.values())
+
     def put(self, operation: Operation, identity: str, line: int) -> bool:
         """Let an identity wait.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -270,7 +270,7 @@ class Bookkeeper:
     # Sources
 
     def open_source(
-        self, name: str, key_properties: list[str], columns: Mapping[str, IdentityType], lists: Mapping[str, int]
+        self, name: str, key_properties: list[str], columns: Mapping[str, IdentityType], lists: frozenset[int] | None
     ) -> tuple[Plan, dict[str, int]]:
         """Lock a source and the lists that its rows are in, and return what its events refer to.
 
@@ -278,7 +278,7 @@ class Bookkeeper:
             name: the source's name.
             key_properties: the columns that tell its rows apart.
             columns: its identity columns and their types.
-            lists: column → the number of the list that its identities go to.
+            lists: the lists that its identities go to; None if each row names its own.
 
         Returns:
             The plan, and column → slot.
@@ -302,11 +302,16 @@ class Bookkeeper:
                 )
                 raise ConfigurationError(msg)
             slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
-            for number in set(lists.values()):
+            for number in lists or ():
                 catalogue.feed(source, number)
             self._types.update(catalogue.slot_types())
-        plan = Plan(source, frozenset(lists.values()), self._types, frozenset(slots.values()))
-        return plan, slots
+        return Plan(source, lists, self._types, frozenset(slots.values())), slots
+
+    def feed(self, source: int, numbers: Collection[int]) -> None:
+        """Note that a source feeds lists."""
+        with self._ledger.transaction():
+            for number in numbers:
+                self._ledger.catalogue.feed(source, number)
 
     def lock_source(self, name: str) -> None:
         """Take a source and the lists that its rows are in, whatever today's settings: a delete concerns them all.

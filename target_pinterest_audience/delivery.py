@@ -12,7 +12,8 @@ from typing import Final, Protocol
 import msgspec
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
-from target_pinterest_audience.courier import Courier
+from target_pinterest_audience.courier import Courier, Crew
+from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
@@ -21,6 +22,9 @@ from target_pinterest_audience.routing import ListPlan, ListReference, merge
 
 _GRACE_SECONDS: Final = 2.0
 """How long requests under way have to end when the run ends before them."""
+
+_MOST_WAITING: Final = 400_000
+"""How many identities wait for all lists together at most, some 90 MB; beyond that half-full requests leave."""
 
 _ENVELOPE_BYTES: Final = 200
 """Room for everything in a request body but the records and a list's name."""
@@ -81,6 +85,7 @@ class Delivery:
             dry: whether to count what would be sent, and to send nothing.
         """
         self._client = client
+        self._directory = Directory(client, time.monotonic)
         self._patience = patience
         self._logger = logger
         self._max_identities = max_identities
@@ -89,9 +94,11 @@ class Delivery:
         """Told of every batch that was accepted."""
         self.refused: Refused | None = None
         """Told before that of what was refused in it."""
-        self._ahead = ahead
+        self._crew = Crew(ahead)
         self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
+        self._waiting = 0
+        """How many identities wait for all lists together, in no batch yet."""
 
     def open(self, plan: ListPlan, pinned_id: str | None = None, *, may_be_new: bool = False) -> CustomerList | None:
         """Make ready for a list, and look it up.
@@ -114,7 +121,7 @@ class Delivery:
             name = plan.reference.customer_list_name or ""
             room = self._max_bytes - _ENVELOPE_BYTES - len(msgspec.json.encode(name))
             pending = PendingIdentities(self._max_identities, max(1, room))
-            writer = CustomerListWriter(plan, self._client, self._patience, self._logger, dry=self._dry)
+            writer = CustomerListWriter(plan, self._directory, self._patience, self._logger, dry=self._dry)
             known = self._destinations[plan.reference] = _Destination(pending, writer)
             writer.look_up(pinned_id, may_be_new=may_be_new)
             self._refuse_second_way(known)
@@ -151,6 +158,7 @@ class Delivery:
             TargetError: a batch could not be delivered.
         """
         destination = self._destinations[reference]
+        before = len(destination.pending)
         duplicates = taken = 0
         while taken < len(identities):
             some, again = destination.pending.put_many(operation, identities[taken:], lines[taken:])
@@ -159,6 +167,9 @@ class Delivery:
             batch = destination.pending.take_full()
             if batch is not None:
                 self._write(destination, batch)
+        self._waiting += len(destination.pending) - before
+        while self._waiting > _MOST_WAITING:
+            self._send_any(max(self._destinations.values(), key=lambda each: len(each.pending)))
         return duplicates
 
     def flush(self, before_line: int | None = None) -> None:
@@ -175,12 +186,18 @@ class Delivery:
             first_lines = destination.pending.first_lines
             if before_line is not None and all(first >= before_line for first in first_lines):
                 continue
-            while (batch := destination.pending.take_any()) is not None:
-                self._write(destination, batch)
+            while destination.pending.first_lines:
+                self._send_any(destination)
         if before_line is None:
-            for destination in self._destinations.values():
-                if destination.courier is not None:
-                    destination.courier.drain()
+            self._crew.drain()
+
+    def _send_any(self, destination: _Destination) -> None:
+        """Send what waits for a list, as much as one request takes."""
+        before = len(destination.pending)
+        batch = destination.pending.take_any()
+        self._waiting -= before - len(destination.pending)
+        if batch is not None:
+            self._write(destination, batch)
 
     def hear(self) -> None:
         """Pass on what was accepted meanwhile.
@@ -188,17 +205,12 @@ class Delivery:
         Raises:
             TargetError: a batch could not be delivered.
         """
-        for destination in self._destinations.values():
-            if destination.courier is not None:
-                destination.courier.hear()
+        self._crew.hear()
 
     def close(self) -> None:
         """Send nothing more, and pass on what is accepted within a moment."""
         self._client.stop()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for destination in self._destinations.values():
-            if destination.courier is not None:
-                destination.courier.stop(max(0.0, deadline - time.monotonic()))
+        self._crew.stop(_GRACE_SECONDS)
         self._client.close()
 
     def finish(self) -> None:
@@ -240,10 +252,10 @@ class Delivery:
             return
         if destination.courier is None:
             note = functools.partial(self._note_accepted, destination)
-            destination.courier = Courier(writer.write, note, self._ahead)
+            destination.courier = Courier(self._crew, writer.write, note)
         destination.courier.hand_over(batch)
-        if not self._ahead:
-            destination.courier.drain()
+        if not self._crew.ahead:
+            self._crew.drain()
 
     def _note_accepted(self, destination: _Destination, batch: Batch, refused: list[int]) -> None:
         if refused and self.refused is not None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from target_pinterest_audience.batches import Batch
+from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.pinterest import CustomerList, Operation, Patience
 from target_pinterest_audience.pinterest.client import without_exceptions
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
 from target_pinterest_audience.report import ListReport
@@ -34,7 +35,7 @@ class CustomerListWriter:
     def __init__(
         self,
         plan: ListPlan,
-        client: PinterestClient,
+        directory: Directory,
         patience: Patience,
         logger: logging.Logger,
         *,
@@ -46,7 +47,7 @@ class CustomerListWriter:
 
         Args:
             plan: which list, and what may be done with it.
-            client: the ad account.
+            directory: the ad account.
             patience: how often and how long to look for a thing that may have been created.
             logger: told what is found and created.
             dry: whether to count what would be sent, and to send nothing.
@@ -55,7 +56,8 @@ class CustomerListWriter:
         """
         self.plan = plan
         self.tally = ListTally()
-        self._client = client
+        self._client = directory.client
+        self._directory = directory
         self._patience = patience
         self._logger = logger
         self._dry = dry
@@ -79,10 +81,10 @@ class CustomerListWriter:
             PinterestError: Pinterest cannot be asked.
         """
         self._pinned_id = pinned_id
-        self.customer_list = self._find()
+        self.customer_list = self._find(anew=False)
         if self.customer_list is None and may_be_new:
             self._logger.info("A former run may have created %s. Looking for it again.", self.plan.reference)
-            self.customer_list = self._look_for(self._find)
+            self.customer_list = self._look_for(lambda: self._find(anew=True))
             self._created_at = self._clock() if self.customer_list is not None else None
 
     def refuse_if_missing(self) -> None:
@@ -160,7 +162,7 @@ class CustomerListWriter:
         """
         wanted = self.plan.audience
         customer_list = self.customer_list
-        if wanted is None or customer_list is None or self._client.audience_of(customer_list.id) is not None:
+        if wanted is None or customer_list is None or self._directory.audience_of(customer_list.id) is not None:
             return
         if self._dry:
             self._logger.info("Dry run: an audience for %s would be made.", self.plan.reference)
@@ -170,7 +172,7 @@ class CustomerListWriter:
             audience = self._once_it_is_known(
                 lambda: self._create_once(
                     lambda: self._client.create_audience(name, customer_list.id, wanted.description),
-                    lambda: self._client.audience_of(customer_list.id),
+                    lambda: self._directory.audience_of(customer_list.id, anew=True),
                 )
             )
         except RefusedError as refused:
@@ -197,13 +199,13 @@ class CustomerListWriter:
             tally.requests,
         )  # fmt: skip
 
-    def _find(self) -> CustomerList | None:
+    def _find(self, *, anew: bool) -> CustomerList | None:
         reference = self.plan.reference
         if reference.customer_list_id is not None:
             return self._of_id(reference.customer_list_id, "Check `customer_list_id` and `ad_account_id`.")
         if reference.audience_id is not None:
             return self._of_audience(reference.audience_id)
-        return self._find_by_name(str(reference.customer_list_name))
+        return self._find_by_name(str(reference.customer_list_name), anew=anew)
 
     def _of_id(self, customer_list_id: str, advice: str) -> CustomerList | None:
         """Return a list by its id.
@@ -212,7 +214,7 @@ class CustomerListWriter:
             ConfigurationError: the ad account does not have it, and it is not to be passed over.
         """
         try:
-            return self._client.customer_list(customer_list_id)
+            return self._directory.customer_list(customer_list_id)
         except NotFoundError:
             if self.plan.if_missing is IfMissing.GO_ON:
                 return None
@@ -232,9 +234,10 @@ class CustomerListWriter:
             list_id, f"It is the list of audience {audience_id}, says Pinterest itself; try again later."
         )
 
-    def _find_by_name(self, name: str) -> CustomerList | None:
+    def _find_by_name(self, name: str, *, anew: bool) -> CustomerList | None:
         """Search all pages: names are not unique at Pinterest, and to guess could be to upload to a stranger's list."""
-        found = [each for each in self._client.customer_lists() if each.id == self._pinned_id or each.name == name]
+        listed = self._directory.customer_lists(anew=anew)
+        found = [each for each in listed if each.id == self._pinned_id or each.name == name]
         namesakes = [each for each in found if each.name == name]
         pinned = next((each for each in found if each.id == self._pinned_id), None)
         if pinned is None and self._pinned_id is not None:
@@ -304,7 +307,7 @@ class CustomerListWriter:
             created.append(self._client.create_customer_list(name, self.plan.list_type, batch.identities))
             return created[0]
 
-        self.customer_list = self._create_once(create, lambda: self._find_by_name(name))
+        self.customer_list = self._create_once(create, lambda: self._find_by_name(name, anew=True))
         self._created_at = self._clock()
         if created:
             self.tally.requests += 1

@@ -249,26 +249,31 @@ class Plan:
 
     Attributes:
         source: the source that its rows belong to.
-        lists: the lists that its identities go to today.
+        lists: the lists that its identities go to today; None if each row names its own, and leaves all others.
         types: slot → type of identity, for every slot that the ledger has a number for.
         slots: the slots of today's identity columns.
     """
 
     source: int
-    lists: frozenset[int]
+    lists: frozenset[int] | None
     types: Mapping[int, str]
     slots: frozenset[int]
+
+    def covers(self, list_number: int) -> bool:
+        """Tell whether what a row says of a list is for the stream to change."""
+        return self.lists is None or list_number in self.lists
 
     def replaces(self, present: frozenset[int]) -> Callable[[Statement], bool]:
         """Tell which statements of its row a record takes the place of.
 
-        Those of today's lists from the columns that it has; and from columns that are no longer looked at, if it has
-        another of their type. A column that is not in the record at all leaves what it said before.
+        Those of today's lists, or of all lists if rows name theirs: from the columns that it has; and from columns that
+        are no longer looked at, if it has another of their type. A column that is not in the record at all leaves what
+        it said before.
         """
         present_types = {self.types[slot] for slot in present}
 
         def replaced(statement: Statement) -> bool:
-            if statement.list_number not in self.lists:
+            if not self.covers(statement.list_number):
                 return False
             slot = statement.slot
             return slot in present or (slot not in self.slots and self.types[slot] in present_types)
@@ -319,7 +324,7 @@ class Event(NamedTuple):
         if self.kind is Kind.SEEN:
             return says
         if self.kind is Kind.ABSENT:
-            return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or s.list_number not in self.plan.lists)
+            return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or not self.plan.covers(s.list_number))
         return self._kept(says) | self._said(says, shorten)
 
     def _kept(self, says: Says) -> Says:

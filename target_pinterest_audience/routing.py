@@ -127,7 +127,7 @@ def chosen_list(settings: StreamSettings) -> ListReference | None:
 
 
 def plan_lists(
-    columns: Mapping[str, IdentityType], stream: str, settings: StreamSettings
+    columns: Mapping[str, IdentityType], stream: str, settings: StreamSettings, list_name: str | None = None
 ) -> dict[IdentityType, ListPlan]:
     """Say which list each type of identity of a stream goes to.
 
@@ -135,6 +135,7 @@ def plan_lists(
         columns: the stream's identity columns and their types.
         stream: the stream's name, which the list takes unless a setting names it.
         settings: the stream's settings.
+        list_name: the name that some rows of the stream give; None if the settings choose the list.
 
     Raises:
         ConfigurationError: a setting gives one id, and the types need several lists.
@@ -154,21 +155,23 @@ def plan_lists(
         )
         raise ConfigurationError(msg)
     return {
-        kind: _plan(group, members, stream, settings)
+        kind: _plan(group, members, list_name or stream, settings)
         for group, members in groups.items()
         for kind in members
     }  # fmt: skip
 
 
-def _plan(group: ListType | None, members: list[IdentityType], stream: str, settings: StreamSettings) -> ListPlan:
+def _plan(group: ListType | None, members: list[IdentityType], name: str, settings: StreamSettings) -> ListPlan:
     suffix = f" - {group.value}" if group is not None else ""
-    reference = chosen_list(settings) or ListReference(customer_list_name=stream)
+    reference = chosen_list(settings) or ListReference(customer_list_name=name)
     if reference.customer_list_name is not None:
         reference = ListReference(customer_list_name=f"{reference.customer_list_name}{suffix}")
     adds = settings.operation is Mode.ADD
     audience = None
     if adds and settings.create_audience and settings.audience_id is None:
-        name = f"{settings.audience_name}{suffix}" if settings.audience_name is not None else None
-        audience = AudiencePlan(name, settings.audience_description)
-    if_missing = IfMissing.CREATE if adds else IfMissing.REFUSE
+        called = f"{settings.audience_name}{suffix}" if settings.audience_name is not None else None
+        audience = AudiencePlan(called, settings.audience_description)
+    # A name in a row is no setting that could be wrong: nobody is on a list that does not exist.
+    without = IfMissing.REFUSE if settings.list_name_column is None else IfMissing.GO_ON
+    if_missing = IfMissing.CREATE if adds else without
     return ListPlan(reference, members[0].list_type, if_missing, audience)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
@@ -28,7 +28,9 @@ class StreamShape:
         key_properties: the columns that tell its rows apart; none if each identity is its own row.
         formats: column → the `format` in its JSON schema, where it has one.
         columns: identity column → its type.
-        plans: identity column → the list that its identities go to.
+        plan: returns for each identity column the list that its identities go to, if their rows name it so; for None,
+            if the settings choose it.
+        routed: whether rows name their lists.
         removes: whether it names people who must not be on the list.
         overwrites: whether `prune` may remove whom it does not name.
         tally: counts what becomes of its values.
@@ -39,7 +41,8 @@ class StreamShape:
     key_properties: tuple[str, ...]
     formats: Mapping[str, str]
     columns: Mapping[str, IdentityType]
-    plans: Mapping[str, ListPlan]
+    plan: Callable[[str | None], Mapping[str, ListPlan]]
+    routed: bool
     removes: bool
     overwrites: bool
     tally: StreamTally
@@ -56,6 +59,7 @@ class Row(NamedTuple):
         present: the identity columns that it has, with a good value, a bad one or none.
         line: its line in the stream.
         deleted: whether it is deleted, whatever else it says.
+        list_name: the list that it names, empty if none; None if the settings choose the list.
     """
 
     kind: Kind
@@ -64,6 +68,7 @@ class Row(NamedTuple):
     present: Collection[str]
     line: int
     deleted: bool
+    list_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +79,32 @@ class RowBlock:
         kind: what each says of its row: that it is there, or that its people must not be.
         records: the records, for their keys.
         named: identity column → its values in the form of the writer, None where there is no good one.
+        list_names: the list that each names; None if the settings choose the list.
     """
 
     kind: Kind
     records: RecordBlock
     named: Mapping[str, Sequence[Any]]
+    list_names: Sequence[str] | None = None
 
     @property
     def lines(self) -> Sequence[int]:
         """The line of each in the stream."""
         return self.records.lines
+
+    def list_name(self, place: int) -> str | None:
+        """Return the list that one of the rows names; None if the settings choose the list."""
+        return self.list_names[place] if self.list_names is not None else None
+
+    def by_list(self) -> Iterator[tuple[str | None, Sequence[int]]]:
+        """Yield each list that rows name, and the places of these rows."""
+        if self.list_names is None:
+            yield None, range(len(self))
+            return
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(self.list_names):
+            places.setdefault(name, []).append(place)
+        yield from places.items()
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -130,7 +151,8 @@ class AppendingWriter:
     """Sends every identity that comes: nothing is remembered, so nothing is known of what a row said before."""
 
     shape: StreamShape
-    references: Mapping[str, ListReference]
+    references: Callable[[str | None], Mapping[str, ListReference]]
+    """What rows name as their list → column → the list that its identities go to."""
     delivery: Delivery
     form: ClassVar = TEXT
 
@@ -139,12 +161,14 @@ class AppendingWriter:
         if row.kind is Kind.SEEN:
             return
         operation, tally = _OPERATIONS[row.kind], self.shape.tally
+        references = self.references(row.list_name)
+        named = [(references[column], each) for column, each in row.named.items() if column in references]
         if row.kind is Kind.DELETED and self.shape.removes:
             # A deleted row of a stream that removes no longer asks for anything.
-            tally.unchanged += len(row.named)
+            tally.unchanged += len(named)
             return
-        for column, identity in row.named.items():
-            if self.delivery.put(self.references[column], operation, identity, row.line):
+        for reference, identity in named:
+            if self.delivery.put(reference, operation, identity, row.line):
                 tally.duplicates += 1
             elif row.kind is Kind.REFUSED:
                 tally.refused += 1
@@ -159,17 +183,29 @@ class AppendingWriter:
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
         operation, tally = _OPERATIONS[rows.kind], self.shape.tally
-        of_lists: dict[ListReference, list[Sequence[str | None]]] = {}
-        for column, identities in rows.named.items():
-            of_lists.setdefault(self.references[column], []).append(identities)
-        for reference, columns in of_lists.items():
-            named, lines = in_order(columns, rows.lines)
+        for reference, columns, all_lines in self._columns_of_lists(rows):
+            named, lines = in_order(columns, all_lines)
             duplicates = self.delivery.put_many(reference, operation, named, lines)
             tally.duplicates += duplicates
             if operation is Operation.REMOVE:
                 tally.named_for_removal += len(named) - duplicates
             else:
                 tally.added += len(named) - duplicates
+
+    def _columns_of_lists(
+        self, rows: RowBlock
+    ) -> Iterator[tuple[ListReference, list[Sequence[str | None]], Sequence[int]]]:
+        """Yield each list that rows go to, the columns that go there, and the lines of these rows."""
+        for name, places in rows.by_list():
+            references = self.references(name)
+            some = len(places) < len(rows)
+            of_lists: dict[ListReference, list[Sequence[str | None]]] = {}
+            for column, identities in rows.named.items():
+                chosen = [identities[place] for place in places] if some else identities
+                of_lists.setdefault(references[column], []).append(chosen)
+            lines = [rows.lines[place] for place in places] if some else rows.lines
+            for reference, columns in of_lists.items():
+                yield reference, columns, lines
 
 
 def in_order(columns: Sequence[Sequence[str | None]], lines: Sequence[int]) -> tuple[Sequence[str], Sequence[int]]:

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
 from target_pinterest_audience.identity_column import Form, T, identify_column
+from target_pinterest_audience.list_names import list_name
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.tally import StreamTally
 
@@ -87,10 +88,11 @@ class RowReader:
         source = record if self.removal_column in record else raw
         return is_set(source.get(self.removal_column))
 
-    def odd_rows(self, block: RecordBlock, consent_column: str | None) -> list[int]:
+    def odd_rows(self, block: RecordBlock, consent_column: str | None, list_name_column: str | None) -> list[int]:
         """Return the places of the rows that have to be read one by one, in order.
 
-        The others have their whole key and all identity columns, are not deleted, and consent if they are asked.
+        The others have their whole key and all identity columns, are not deleted, and consent and name their list if
+        they are asked.
         """
         odd: set[int] = set()
         for name in self.key_properties:
@@ -103,6 +105,9 @@ class RowReader:
         if consent_column is not None:
             consent = block.column(consent_column)
             odd.update(place for place, value in enumerate(consent) if value is UNSET or not is_granted(value))
+        if list_name_column is not None:
+            names = block.column(list_name_column)
+            odd.update(place for place, name in enumerate(names) if type(name) is not str or not list_name(name)[0])
         return sorted(odd)
 
     def check_key(self, record: Mapping[str, Any], place: Place) -> bool:
@@ -120,12 +125,19 @@ class RowReader:
                 raise MissingKeyPropertyError(msg)
         return all(record[name] is not None for name in self.key_properties)
 
-    def identities(self, record: Mapping[str, Any], place: Place) -> dict[str, str]:
-        """Return column → identity for the good values of a row, as Pinterest gets them; count the bad ones."""
+    def identities(self, record: Mapping[str, Any], place: Place, *, are_meant: bool = True) -> dict[str, str]:
+        """Return column → identity for the good values of a row, as Pinterest gets them; count the bad ones.
+
+        Args:
+            record: the row.
+            place: where it stands.
+            are_meant: whether they are for a list; else they only tell which rows those are that have no key, and are
+                not counted.
+        """
         found = {}
         for column, (identity, remark) in self._verdicts(record):
             if identity is not None:
-                self.tally.received += 1
+                self.tally.received += are_meant
                 if remark is not None:
                     self.tally.remark(column, remark, place)
                 found[column] = identity

@@ -9,6 +9,7 @@ from singer_sdk.sinks import RecordSink
 
 from target_pinterest_audience.errors import ConfigurationError, RejectedError
 from target_pinterest_audience.identities import Remark
+from target_pinterest_audience.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.membership import Kind
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from singer_sdk import Target
 
     from target_pinterest_audience.record_blocks import RecordBlock
-    from target_pinterest_audience.routing import ListReference
+    from target_pinterest_audience.routing import ListPlan, ListReference
     from target_pinterest_audience.run_log import RunLog
     from target_pinterest_audience.settings import Settings
     from target_pinterest_audience.sync import Sync
@@ -94,23 +95,32 @@ class CustomerListSink(RecordSink):
             tally=self._tally,
             rejected=self._reject if self._fails or self._rejects is not None else None,
         )
-        plans = plan_lists(self.columns, stream_name, stream)
+        self._settings = stream
+        self._columns_of: dict[ListReference, list[str]] = {}
+        """List → the columns whose identities go there."""
         shape = StreamShape(
             raw_stream=raw_stream,
             source=stream.source_name or stream_name,
             key_properties=tuple(self.key_properties),
             formats={name: each["format"] for name, each in properties.items() if isinstance(each.get("format"), str)},
             columns=self.columns,
-            plans={column: plans[kind] for column, kind in self.columns.items()},
+            plan=self._plan,
+            routed=stream.list_name_column is not None,
             removes=stream.operation is Mode.REMOVE,
             overwrites=stream.load_method is LoadMethod.OVERWRITE and stream.operation is Mode.ADD,
             tally=self._tally,
         )
-        self._plans = shape.plans
         appends = stream.load_method is LoadMethod.APPEND_ONLY
         self._writer: RowWriter | None = None
         if self.columns:
             self._writer = target.sync.append(shape) if appends else target.sync.upsert(shape)
+
+    def _plan(self, list_name: str | None) -> dict[str, ListPlan]:
+        """See `StreamShape.plan`."""
+        plans = plan_lists(self.columns, self.stream_name, self._settings, list_name)
+        for column, kind in self.columns.items():
+            self._columns_of.setdefault(plans[kind].reference, []).append(column)
+        return {column: plans[kind] for column, kind in self.columns.items()}
 
     def _introduce(self, stream: StreamSettings) -> None:
         """Warn of what the settings do not do for the stream.
@@ -130,6 +140,18 @@ class CustomerListSink(RecordSink):
             msg = (
                 f"Stream {self.stream_name} has no column {self._consent_column}, which `consent_column` names, so "
                 "that nobody's consent is known. Correct the name, or select the column in the tap."
+            )
+            raise ConfigurationError(msg)
+        if stream.list_name_column is not None and stream.list_name_column not in properties:
+            msg = (
+                f"Stream {self.stream_name} has no column {stream.list_name_column}, which `list_name_column` names, "
+                "so that nobody's list is known. Correct the name, or select the column in the tap."
+            )
+            raise ConfigurationError(msg)
+        if stream.list_name_column in self.columns:
+            msg = (
+                f"Column {stream.list_name_column} of stream {self.stream_name} holds identities, and "
+                "`list_name_column` would make names of them. Name the column that says which audience a row is of."
             )
             raise ConfigurationError(msg)
         if stream.removal_column not in {DEFAULT_REMOVAL_COLUMN, *properties}:
@@ -164,15 +186,22 @@ class CustomerListSink(RecordSink):
         if self._writer is None:
             return
         kind, reason = self._read(record, deleted=deleted)
+        name, no_list = named_list(record, self._settings.list_name_column)
+        if no_list is not None and not deleted and reason is None:
+            kind, reason = Kind.SEEN, no_list
         present = [column for column in self.columns if column in record]
-        named = rows.identities(record, place) if reason is None else rows.reject_row(record, reason, place)
-        self._writer.write(Row(kind, record, named, present, place.line, deleted))
+        if reason is not None:
+            named = rows.reject_row(record, reason, place)
+        else:
+            named = rows.identities(record, place, are_meant=name != NO_LIST)
+        self._writer.write(Row(kind, record, named, present, place.line, deleted, name))
 
     @property
     def needed_columns(self) -> list[str]:
         """All columns of a record that anything depends on."""
-        consent = [self._consent_column] if self._consent_column is not None else []
-        return list(dict.fromkeys([*self.key_properties, *self.columns, self._rows.removal_column, *consent]))
+        others = [self._consent_column, self._settings.list_name_column]
+        columns = [*self.key_properties, *self.columns, self._rows.removal_column]
+        return list(dict.fromkeys([*columns, *(name for name in others if name is not None)]))
 
     @property
     def reads_row_by_row(self) -> bool:
@@ -190,7 +219,7 @@ class CustomerListSink(RecordSink):
         """
         lines = block.lines
         self._sync.note_rows(lines[0], lines[-1] + 1 - lines[0], self)
-        odd = self._rows.odd_rows(block, self._consent_column)
+        odd = self._rows.odd_rows(block, self._consent_column, self._settings.list_name_column)
         if len(odd) * _PLAIN_ROWS_FOR_AN_ODD_ONE > len(block):
             odd = list(range(len(block)))
         start = 0
@@ -212,7 +241,9 @@ class CustomerListSink(RecordSink):
         present = Kind.GRANTED if self._consent_column is not None else Kind.ARRIVED
         kind = Kind.EXCLUDED if self._mode is Mode.REMOVE else present
         named = {column: self._rows.identity_column(column, block, self._writer.form) for column in self.columns}
-        self._writer.write_block(RowBlock(kind, block, named))
+        name_column = self._settings.list_name_column
+        names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
+        self._writer.write_block(RowBlock(kind, block, named, names))
 
     def _reject(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
         """Tell of a rejected value; see `rows.Rejected`.
@@ -230,7 +261,8 @@ class CustomerListSink(RecordSink):
 
     def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
         """See `sync.RowOwner.note_refused`."""
-        columns = [column for column, plan in self._plans.items() if plan.reference in references]
+        feeding = {column for each in references for column in self._columns_of.get(each, ())}
+        columns = [column for column in self.columns if column in feeding]
         if not columns:
             return False
         column = " or ".join(columns)

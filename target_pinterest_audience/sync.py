@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError, TargetError
 from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.list_names import NO_LIST
 from target_pinterest_audience.provenance import Provenance
 from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, StreamShape
 from target_pinterest_audience.upserts import Upserts
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.pinterest import CustomerList, Operation
     from target_pinterest_audience.report import ListReport
-    from target_pinterest_audience.routing import ListReference
+    from target_pinterest_audience.routing import ListPlan, ListReference
     from target_pinterest_audience.state import StateGate
 
 STATE_PATIENCE_SECONDS: Final = 60.0
@@ -88,16 +91,32 @@ class Sync:
             TargetError: a list cannot be looked up, or the ledger not be read.
         """
         ledger = self._open_ledger(create=False)
-        for plan in shape.plans.values():
-            found = self._delivery.open(plan)
-            if plan.reference in self._upserted or (ledger is not None and _knows(ledger, plan.reference, found)):
-                msg = (
-                    f"{plan.reference} is kept in step by the ledger, and `load_method: append-only` would send people "
-                    "past it who could then never be removed. Use `upsert`, or another list."
-                )
-                raise ConfigurationError(msg)
-            self._appended.add(plan.reference)
-        return AppendingWriter(shape, {column: plan.reference for column, plan in shape.plans.items()}, self._delivery)
+
+        @functools.cache
+        def references(list_name: str | None) -> Mapping[str, ListReference]:
+            plans = shape.plan(list_name) if list_name != NO_LIST else {}
+            for plan in plans.values():
+                self._open_past(ledger, plan)
+            return {column: plan.reference for column, plan in plans.items()}
+
+        if not shape.routed:
+            references(None)
+        return AppendingWriter(shape, references, self._delivery)
+
+    def _open_past(self, ledger: Ledger | None, plan: ListPlan) -> None:
+        """Make ready for a list that the ledger has nothing to do with.
+
+        Raises:
+            ConfigurationError: it has.
+        """
+        found = self._delivery.open(plan)
+        if plan.reference in self._upserted or (ledger is not None and _knows(ledger, plan.reference, found)):
+            msg = (
+                f"{plan.reference} is kept in step by the ledger, and `load_method: append-only` would send people "
+                "past it who could then never be removed. Use `upsert`, or another list."
+            )
+            raise ConfigurationError(msg)
+        self._appended.add(plan.reference)
 
     def upsert(self, shape: StreamShape) -> RowWriter:
         """Make ready for a stream whose rows the ledger remembers.
@@ -105,19 +124,24 @@ class Sync:
         Raises:
             TargetError: the ledger, a lock or a list cannot be had.
         """
-        for plan in shape.plans.values():
-            if plan.reference in self._appended:
-                msg = (
-                    f"{plan.reference} is fed by streams of `load_method: append-only` and of another one. Use one "
-                    "method for all streams that feed a list."
-                )
-                raise ConfigurationError(msg)
-            self._upserted.add(plan.reference)
+
+        def plan(list_name: str | None) -> Mapping[str, ListPlan]:
+            plans = shape.plan(list_name)
+            for each in plans.values():
+                if each.reference in self._appended:
+                    msg = (
+                        f"{each.reference} is fed by streams of `load_method: append-only` and of another one. Use one "
+                        "method for all streams that feed a list."
+                    )
+                    raise ConfigurationError(msg)
+                self._upserted.add(each.reference)
+            return plans
+
         if self._upserts is None:
             ledger = self._open_ledger(create=True)
             assert ledger is not None  # noqa: S101 - it was to be made
             self._upserts = self._make_upserts(ledger, self._delivery)
-        return self._upserts.open(shape)
+        return self._upserts.open(replace(shape, plan=plan))
 
     def note_stream(self, raw_stream: str, *, incremental: bool) -> None:
         """Note a stream of the run, and whether its SCHEMA shows signs of an incremental read."""

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
-from target_pinterest_audience.keys import RowDigester
 from target_pinterest_audience.ledger.catalogue import Feed
-from target_pinterest_audience.membership import (
-    CONTRIBUTING,
-    PACKED,
-    Event,
-    Kind,
-    Named,
-    Plan,
-    encode_contributions,
-    pack_identity,
-    unpack_column,
-)
+from target_pinterest_audience.ledger_writers import KeylessLedgerWriter, LedgerWriter, Reading, Targets
+from target_pinterest_audience.list_names import NO_LIST
+from target_pinterest_audience.membership import Plan, unpack_column
 from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
-from target_pinterest_audience.row_writer import Row, RowBlock, StreamShape
-from target_pinterest_audience.window import Origin
+from target_pinterest_audience.row_writer import StreamShape
 
 if TYPE_CHECKING:
     from target_pinterest_audience.batches import Batch
@@ -36,16 +26,6 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS: Final = 2.0
 """How long the ledger has to end what it does when the run ends before."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What was read for one list from one source."""
-
-    overwrites: bool = True
-    """Whether all of its streams do; rows of one that does not are not all marked, so that they would be missed."""
-    rows: int = 0
-    raw_streams: set[str] = field(default_factory=set)
 
 
 class Upserts:
@@ -77,7 +57,10 @@ class Upserts:
         self._reconciler = Reconciler(
             ledger, self._run, book.digester.shorten, book.ceilings, book.reference, self._send, book.settle, clock
         )
-        self._readings: dict[tuple[int, int], _Reading] = {}
+        self._readings: dict[tuple[int, int], Reading] = {}
+        """List and source → what was read for the one from the other."""
+        self._routed: dict[int, Reading] = {}
+        """Source whose rows name their lists → what was read from it, which tells who is gone from any of them."""
         self._owed: set[int] = set()
         """The lists for which former runs may have left something to be sent."""
         self._owed_since = 0.0
@@ -98,30 +81,69 @@ class Upserts:
         book.lock_source(shape.source)
         if not book.knows_source(shape.source):
             self._reconciler.expect_new = True
-        lists = {column: book.open_list(plan) for column, plan in shape.plans.items()}
+        lists = None if shape.routed else self._open_lists(shape, None)
         keyed = bool(shape.key_properties)
         columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
-        of_columns = lists if keyed else {f"({kind.name})": lists[name] for name, kind in shape.columns.items()}
-        plan, slots = book.open_source(shape.source, list(shape.key_properties), columns, of_columns)
-        if not self._owed:
-            self._owed_since = self._clock()
-        for number in set(book.lists_of_source(plan.source)) - self._paid - self._owed:
-            (self._owed if book.owes(number) else self._paid).add(number)
-        reading = [self._readings.setdefault((number, plan.source), _Reading()) for number in plan.lists]
-        for each in reading:
-            each.raw_streams.add(shape.raw_stream)
-            each.overwrites = each.overwrites and shape.overwrites
+        numbers = frozenset(lists.values()) if lists is not None else None
+        plan, of_columns = book.open_source(shape.source, list(shape.key_properties), columns, numbers)
+        slots = of_columns if keyed else {name: of_columns[f"({kind.name})"] for name, kind in shape.columns.items()}
+        self._find_owed(plan.source)
+        readings = self._find_readings(shape, plan)
         if shape.overwrites:
             self._reconciler.overwriting.add(plan.source)
+        if lists is None:
+            targets = self._targets_by_name(shape, plan.source, slots)
+        else:
+            targets = functools.partial(_same, {column: (number, slots[column]) for column, number in lists.items()})
         if keyed:
             digest = book.digester.rows(shape.source, shape.key_properties, shape.formats)
-            targets = {column: (lists[column], slot) for column, slot in slots.items()}
-            return LedgerWriter(shape, plan, targets, digest, self._reconciler, reading)
+            return LedgerWriter(shape, plan, slots, targets, digest, self._reconciler, readings)
         plans = {
-            column: Plan(plan.source, frozenset({lists[column]}), plan.types, frozenset({slots[f"({kind.name})"]}))
-            for column, kind in shape.columns.items()
+            column: Plan(
+                plan.source, frozenset({lists[column]}) if lists is not None else None, plan.types, frozenset({slot})
+            )
+            for column, slot in slots.items()
         }
-        return KeylessLedgerWriter(shape, plans, book.digester.identities(shape.source), self._reconciler, reading)
+        digest_of = book.digester.identities(shape.source)
+        return KeylessLedgerWriter(shape, plans, targets, digest_of, self._reconciler, readings)
+
+    def _open_lists(self, shape: StreamShape, list_name: str | None) -> dict[str, int]:
+        """Return the lists that the identities in each column go to."""
+        return {column: self._book.open_list(plan) for column, plan in shape.plan(list_name).items()}
+
+    def _targets_by_name(self, shape: StreamShape, source: int, slots: Mapping[str, int]) -> Targets:
+        """Return what opens a list as soon as a row names it."""
+
+        @functools.cache
+        def targets(list_name: str | None) -> Mapping[str, tuple[int, int]]:
+            if list_name == NO_LIST:
+                return {}
+            # What is worked off in the ledger meanwhile looks at the lists that are open.
+            self._reconciler.wait()
+            lists = self._open_lists(shape, list_name)
+            self._book.feed(source, set(lists.values()))
+            self._find_owed(source)
+            return {column: (number, slots[column]) for column, number in lists.items()}
+
+        return targets
+
+    def _find_owed(self, source: int) -> None:
+        """Keep in mind to which lists of a source former runs may have left something to be sent."""
+        if not self._owed:
+            self._owed_since = self._clock()
+        for number in set(self._book.lists_of_source(source)) - self._paid - self._owed:
+            (self._owed if self._book.owes(number) else self._paid).add(number)
+
+    def _find_readings(self, shape: StreamShape, plan: Plan) -> list[Reading]:
+        """Return what counts the rows of a stream."""
+        if plan.lists is None:
+            readings = [self._routed.setdefault(plan.source, Reading())]
+        else:
+            readings = [self._readings.setdefault((number, plan.source), Reading()) for number in plan.lists]
+        for each in readings:
+            each.raw_streams.add(shape.raw_stream)
+            each.overwrites = each.overwrites and shape.overwrites
+        return readings
 
     def _pay(self) -> None:
         """Hand on what former runs left; what this run has noted meanwhile waits already."""
@@ -190,6 +212,9 @@ class Upserts:
         Args:
             incremental: the streams, by their raw names, that showed signs of an incremental read.
         """
+        for source, reading in self._routed.items():
+            for number in self._book.lists_of_source(source):
+                self._readings.setdefault((number, source), reading)
         feeds = [
             Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites)
             for (number, source), each in self._readings.items()
@@ -197,108 +222,5 @@ class Upserts:
         self._book.end_run(self._run, feeds)
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerWriter:
-    """Takes the rows of a stream whose key tells them apart."""
-
-    shape: StreamShape
-    plan: Plan
-    targets: Mapping[str, tuple[int, int]]
-    """Column → the list that its identities go to, and its slot."""
-    digest: RowDigester
-    reconciler: Reconciler
-    readings: list[_Reading]
-    form: ClassVar = PACKED
-
-    def write(self, row: Row) -> None:
-        """See `RowWriter.write`."""
-        whole = len(row.present) == len(self.targets)
-        present = self.plan.slots if whole else frozenset(self.targets[column][1] for column in row.present)
-        self._put(self.digest(row.record), row.kind, _packed(row.named), present, row.line)
-        _count_rows(self.readings, not row.deleted)
-
-    def write_block(self, rows: RowBlock) -> None:
-        """See `RowWriter.write_block`."""
-        digests = self.digest.many(rows.records.column)
-        _count_rows(self.readings, len(rows))
-        if rows.kind in CONTRIBUTING:
-            columns = sorted(self.targets, key=lambda column: self.targets[column])
-            slots = [self.targets[column] for column in columns]
-            wholes = encode_contributions(slots, [rows.named[column] for column in columns])
-            origin = Origin(rows.kind, self.plan, self.shape.tally)
-            self.reconciler.put_wholes(digests, wholes, rows.lines, origin)
-            return
-        for place, digest in enumerate(digests):
-            identities = {column: each[place] for column, each in rows.named.items()}
-            self._put(digest, rows.kind, identities, self.plan.slots, rows.lines[place])
-
-    def row_digest(self, record: Mapping[str, Any]) -> bytes:
-        """See `RowWriter.row_digest`."""
-        return self.digest(record)
-
-    def _put(
-        self, digest: bytes, kind: Kind, identities: Mapping[str, bytes | None], present: frozenset[int], line: int
-    ) -> None:
-        named = tuple(Named(*self.targets[column], each) for column, each in identities.items() if each is not None)
-        event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line)
-        self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
-
-
-@dataclass(frozen=True, slots=True)
-class KeylessLedgerWriter:
-    """Takes the rows of a stream without a key: each identity is its own row."""
-
-    shape: StreamShape
-    plans: Mapping[str, Plan]
-    """Column → the plan for its identities."""
-    digest: Callable[[str, bytes], bytes]
-    """Type of identity, identity → the digest of the row that they are."""
-    reconciler: Reconciler
-    readings: list[_Reading]
-    form: ClassVar = PACKED
-
-    def write(self, row: Row) -> None:
-        """See `RowWriter.write`."""
-        _count_rows(self.readings, not row.deleted)
-        self._put(row.kind, _packed(row.named), row.line)
-
-    def write_block(self, rows: RowBlock) -> None:
-        """See `RowWriter.write_block`."""
-        _count_rows(self.readings, len(rows))
-        for line, identities in zip(rows.lines, zip(*rows.named.values(), strict=True), strict=True):
-            self._put(rows.kind, dict(zip(rows.named, identities, strict=True)), line)
-
-    def row_digest(self, record: Mapping[str, Any]) -> None:
-        """See `RowWriter.row_digest`: a bad value is no row of its own."""
-
-    def _put(self, kind: Kind, identities: Mapping[str, bytes | None], line: int) -> None:
-        for column, identity in identities.items():
-            if identity is None:
-                continue
-            plan = self.plans[column]
-            (number,), (slot,) = plan.lists, plan.slots
-            event = Event(kind, _meant((Named(number, slot, identity),), kind, self.shape), plan.slots, plan, line)
-            self.reconciler.put(self.digest(plan.types[slot], identity), event, Origin(kind, plan, self.shape.tally))
-
-
-def _packed(named: Mapping[str, str]) -> dict[str, bytes]:
-    return {column: pack_identity(identity) for column, identity in named.items()}
-
-
-def _count_rows(readings: list[_Reading], rows: int) -> None:
-    for reading in readings:
-        reading.rows += rows
-
-
-def _meant(named: tuple[Named, ...], kind: Kind, shape: StreamShape) -> tuple[Named, ...]:
-    """Leave out what a row does not speak of.
-
-    One that is too bad to be read speaks of nothing, and its values are counted as rejected. A deleted row of a stream
-    that removes lifts its refusals, and asks for nothing.
-    """
-    if kind is Kind.SEEN:
-        return ()
-    if kind is Kind.DELETED and shape.removes:
-        shape.tally.unchanged += len(named)
-        return ()
-    return named
+def _same(targets: Mapping[str, tuple[int, int]], _list_name: str | None) -> Mapping[str, tuple[int, int]]:
+    return targets

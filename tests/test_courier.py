@@ -12,7 +12,7 @@ from unittest.mock import Mock
 import pytest
 
 from target_pinterest_audience.batches import Batch
-from target_pinterest_audience.courier import Courier
+from target_pinterest_audience.courier import Courier, Crew
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.pinterest import Operation, Patience
@@ -48,7 +48,8 @@ class Door:
 def test_what_is_handed_over_waits_up_to_a_bound() -> None:
     door = Door()
     accepted: list[Batch] = []
-    courier = Courier(door, lambda each, _: accepted.append(each), ahead=4)
+    crew = Crew(ahead=4)
+    courier = Courier(crew, door, lambda each, _: accepted.append(each))
     batches = [batch(n) for n in range(5)]
     for each in batches[:3]:
         courier.hand_over(each)
@@ -60,19 +61,20 @@ def test_what_is_handed_over_waits_up_to_a_bound() -> None:
     assert accepted == batches[:1]
     door.let_through(10)
     courier.hand_over(batches[4])
-    courier.drain()
+    crew.drain()
     assert accepted == door.ended == batches
 
 
 def test_one_is_written_at_a_time() -> None:
     door = Door()
-    courier = Courier(door, Mock(), ahead=100)
+    crew = Crew(ahead=100)
+    courier = Courier(crew, door, Mock())
     for n in range(5):
         courier.hand_over(batch(n))
     time.sleep(0.1)
     assert len(door.begun) == 1
     door.let_through(5)
-    courier.drain()
+    crew.drain()
 
 
 def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> None:
@@ -85,16 +87,17 @@ def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> 
             raise ZeroDivisionError
         return [1]
 
-    courier = Courier(write, lambda each, refused: accepted.append((each, refused)), ahead=100)
+    crew = Crew(ahead=100)
+    courier = Courier(crew, write, lambda each, refused: accepted.append((each, refused)))
     for n in range(2):
         courier.hand_over(batch(n))
     with pytest.raises(ZeroDivisionError):
-        courier.drain()
-    calls: list[Callable[[], Any]] = [courier.hear, courier.drain, lambda: courier.hand_over(batch(9))]
+        crew.drain()
+    calls: list[Callable[[], Any]] = [crew.hear, crew.drain, lambda: courier.hand_over(batch(9))]
     for call in calls:
         with pytest.raises(ZeroDivisionError):
             call()
-    courier.stop(1)
+    crew.stop(1)
     assert accepted == [(batch(0), [1])]
     assert len(written) == 2
 
@@ -102,22 +105,24 @@ def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> 
 def test_a_courier_that_is_stopped_waits_a_moment_for_the_request_under_way_and_begins_no_other() -> None:
     door = Door()
     accepted: list[Batch] = []
-    courier = Courier(door, lambda each, _: accepted.append(each), ahead=100)
+    crew = Crew(ahead=100)
+    courier = Courier(crew, door, lambda each, _: accepted.append(each))
     for n in range(3):
         courier.hand_over(batch(n))
     wait_until(lambda: door.begun)
     threading.Timer(0.2, door.let_through, (3,)).start()
-    courier.stop(5)
+    crew.stop(5)
     assert accepted == door.ended == [batch(0)]
 
 
 def test_a_courier_is_not_waited_for_longer_than_that() -> None:
     door = Door()
     accepted: list[Batch] = []
-    courier = Courier(door, lambda each, _: accepted.append(each), ahead=100)
+    crew = Crew(ahead=100)
+    courier = Courier(crew, door, lambda each, _: accepted.append(each))
     courier.hand_over(batch(0))
     started = time.monotonic()
-    courier.stop(0.2)
+    crew.stop(0.2)
     assert time.monotonic() - started < 2
     assert accepted == []
     door.let_through(1)
@@ -135,3 +140,46 @@ def test_lists_are_written_to_side_by_side() -> None:
         delivery.put(plan.reference, Operation.ADD, "x", 1)
     delivery.flush()
     assert client.update_customer_list.call_count == 2
+
+
+def test_many_lists_are_written_to_by_a_few_threads_each_in_its_own_order() -> None:
+    written: list[tuple[int, int]] = []
+    threads: set[int] = set()
+    accepted: list[tuple[int, int]] = []
+    turns = [threading.Lock() for _ in range(40)]
+
+    def write(each: Batch) -> list[int]:
+        threads.add(threading.get_ident())
+        number = int(each.identities[0])
+        assert turns[number].acquire(blocking=False), "two requests for one list at once"
+        time.sleep(0.001)
+        written.append((number, each.first_line))
+        turns[number].release()
+        return []
+
+    crew = Crew(ahead=10)
+    couriers = [
+        Courier(crew, write, lambda each, _: accepted.append((int(each.identities[0]), each.first_line)))
+        for _ in range(40)
+    ]
+    for line in range(1, 6):
+        for number, courier in enumerate(couriers):
+            courier.hand_over(Batch(Operation.ADD, (str(number),), (line,), line))
+    crew.drain()
+    assert sorted(written) == sorted(accepted) == [(number, line) for number in range(40) for line in range(1, 6)]
+    for order in (written, accepted):
+        for number in range(40):
+            assert [line for each, line in order if each == number] == [1, 2, 3, 4, 5]
+    assert 1 < len(threads) <= 8
+
+
+def test_what_waits_for_all_lists_together_is_bounded() -> None:
+    door = Door()
+    crew = Crew(ahead=4)
+    couriers = [Courier(crew, door, Mock()) for _ in range(10)]
+    threading.Timer(0.3, door.let_through, (10,)).start()
+    started = time.monotonic()
+    for number, courier in enumerate(couriers):
+        courier.hand_over(batch(number))
+    assert time.monotonic() - started > 0.2
+    crew.drain()

@@ -85,7 +85,7 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
     with tempfile.TemporaryDirectory() as folder, Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
         place = {"api_url": emulator.url, "ledger_url": f"sqlite:///{folder}/ledger.db"}
         if config["operation"] == "remove":
-            for stream, kind in itertools.product("ab", ("", *(f" - {each.value}" for each in ListType))):
+            for stream, kind in itertools.product([*"abxyz", "7"], ("", *(f" - {each.value}" for each in ListType))):
                 emulator.backend.create_list(stream + kind)
         states: list[Any] = []
         reader = MessageReader(lambda: None)
@@ -136,7 +136,7 @@ columns_of_streams = st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_s
 @st.composite
 def schemas(draw: st.DrawFn, stream: str, *, consent: bool) -> bytes:
     key = draw(st.sampled_from([["id"], ["id"], ["id"], ["id", "part"], []]))
-    columns = [*draw(columns_of_streams), *(["ok"] if consent else []), "id", "part", "note"]
+    columns = [*draw(columns_of_streams), *(["ok"] if consent else []), "id", "part", "note", "segment"]
     if draw(st.integers(0, 30)) == 0:
         columns.append('a "quoted" name')
     message = {
@@ -148,6 +148,7 @@ def schemas(draw: st.DrawFn, stream: str, *, consent: bool) -> bytes:
 
 keys = st.sampled_from([1, 2, 3, 4, 5, 6, "1", 1.0, 10**30, 1.5, "x", None])
 rare = st.integers(0, 20)
+segments = st.sampled_from(["x", "x", "x", "y", " y", 7, None, "", True, UUID, "p1@example.com", "x\ny"])
 
 
 @st.composite
@@ -160,6 +161,10 @@ def records(draw: st.DrawFn, stream: str) -> bytes:
     for column, values in VALUES.items():
         if draw(rare):
             record[column] = draw(values)
+    if draw(rare):
+        record["segment"] = draw(
+            st.sampled_from(["x", "x", "y", " y", 7, None, "", True, UUID, "p1@example.com", "\n"])
+        )
     if not draw(rare):
         record["_sdc_deleted_at"] = draw(st.sampled_from([None, "2026-11-22", "false", 0, True]))
     if draw(rare):
@@ -181,6 +186,7 @@ def tidy_records(stream: str) -> st.SearchStrategy[list[bytes]]:
                 {"type": "RECORD", "stream": stream, "record": {
                     "id": number, "part": 1, "ok": True, "email": f"p{number}@example.com", "email_address": None,
                     "gaid": UUID, "idfa": None, "maid": None, "lr_id": f"XY{number}",
+                    "segment": "xyz"[number % 3],
                 }}
             ).encode()
             for number in range(first, first + count)
@@ -263,6 +269,7 @@ def blocks_of(lines: Sequence[bytes], sizes: Sequence[int]) -> Iterator[bytes]:
             "load_method": st.sampled_from(["append-only", "append-only", "upsert", "overwrite"]),
             "operation": st.sampled_from(["add", "add", "add", "remove"]),
             "one_list_per_type": st.booleans(),
+            "list_name_column": st.sampled_from([None, "segment"]),
             "batch_size_rows": st.sampled_from([1, 3, 20, 10_000]),
         }
     ),
@@ -281,7 +288,7 @@ def test_both_ways_send_say_and_return_the_same(
     }  # fmt: skip
     fast = run(list(blocks_of(lines, sizes)), config, RecordDecoder())
     slow = run([line + b"\n" for line in lines], config, _NoFastPath())
-    if way["one_list_per_type"]:
+    if way["one_list_per_type"] or way["list_name_column"]:
         # Which of two lists gets its batch first is open, and so is which of two states in a row leaves.
         fast, slow = (each._replace(states=each.states[-1:]) for each in (fast, slow))
     for field, by_blocks, line_by_line in zip(Outcome._fields, fast, slow, strict=True):

@@ -53,10 +53,10 @@ class Desk:
         self.ledger = SlowLedger(path / "ledger.db")
         self.ledger.slow = False
         with self.ledger.transaction():
-            number = self.ledger.catalogue.add_list("1", "customers").number
+            self.list_number = self.ledger.catalogue.add_list("1", "customers").number
         self.ledger.slow = True
         self.sent: list[int] = []
-        self.plan = Plan(1, frozenset({number}), {SLOT: "EMAIL"}, frozenset({SLOT}))
+        self.plan = Plan(1, frozenset({self.list_number}), {SLOT: "EMAIL"}, frozenset({SLOT}))
         self.tally = StreamTally("customers")
         self.reconciler = Reconciler(
             self.ledger, 1, lambda identity: identity, Ceilings(20, lambda _: ("", "")), lambda _: None, self._send,
@@ -67,8 +67,7 @@ class Desk:
         self.sent += [line for sending in outgoing.sendings for line in sending.lines]
 
     def put(self, line: int) -> None:
-        (number,) = self.plan.lists
-        named = (Named(number, SLOT, pack_identity(sha256(str(line)))),)
+        named = (Named(self.list_number, SLOT, pack_identity(sha256(str(line)))),)
         event = Event(Kind.ARRIVED, named, self.plan.slots, self.plan, line)
         self.reconciler.put(line.to_bytes(16, "big"), event, Origin(Kind.ARRIVED, self.plan, self.tally))
 

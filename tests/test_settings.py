@@ -17,7 +17,6 @@ from target_pinterest_audience.settings import (
     read_environment,
     resolve,
 )
-from target_pinterest_audience.settings.declaration import NOT_YET
 
 NEEDED = {"ad_account_id": "549755885175", "access_token": "s3cr3t-token"}
 SDK_SETTINGS = {"stream_maps": {"type": ["object", "null"]}}
@@ -113,22 +112,6 @@ def test_a_broken_rule_is_named_and_the_value_is_not(values: dict[str, Any], wor
         settle(None, **values)
     assert words in str(refused.value)
     assert "s3cr3t" not in str(refused.value)
-
-
-@pytest.mark.parametrize("name", NOT_YET)
-def test_what_this_version_lacks_is_refused_unless_it_has_its_default(name: str) -> None:
-    rules = config_jsonschema()["properties"][name]
-    default = rules.get("default")
-    settle(None, **{name: default})
-    other = {"boolean": True, "integer": 7, "string": "column"}[next(k for k in rules["type"] if k != "null")]
-    other = next((choice for choice in rules.get("enum", [other]) if choice not in {default, None}), other)
-    with pytest.raises(ConfigurationError, match=f"`{name}` is set, but this version does not support it"):
-        settle(None, **{name: other})
-
-
-def test_a_stream_refuses_what_this_version_lacks() -> None:
-    with pytest.raises(ConfigurationError, match=r"`streams.a.list_name_column` is set, but"):
-        settle(streams={"a": {"list_name_column": "segment"}})
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from target_pinterest_audience.commands.common import (
     show_json,
 )
 from target_pinterest_audience.connect import find_ledger, patience_of
+from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.lists import CustomerListWriter
@@ -148,13 +149,14 @@ def _look_at_list(settings: Settings, account: PinterestClient) -> str:
     reference = chosen_list(chosen)
     if reference is None:
         return "each stream goes to the list of its name, which is made with its first rows."
+    directory = Directory(account, time.monotonic)
     plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE, audience=None)
-    writer = CustomerListWriter(plan, account, patience_of(settings), logger, dry=True)
+    writer = CustomerListWriter(plan, directory, patience_of(settings), logger, dry=True)
     writer.look_up()
     if writer.customer_list is None:
         return f"{reference} is not there yet; the first run makes it with its first rows."
     found = writer.customer_list
-    audience = account.audience_of(found.id)
+    audience = directory.audience_of(found.id)
     if audience is None:
         told = "it has no audience yet" + ("; a run makes one." if chosen.create_audience else ", and none is wanted.")
     else:

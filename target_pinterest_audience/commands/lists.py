@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from target_pinterest_audience.commands.common import (
     when,
 )
 from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.pinterest import Audience, CustomerList, PinterestClient
@@ -105,7 +107,7 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     settings = read_settings(config)
     with ad_account(settings) as account:
         found = _find(account, which)
-        audience = account.audience_of(found.id)
+        audience = Directory(account, time.monotonic).audience_of(found.id)
     compared = _compare(settings, found, audience)
     if as_json:
         show_json({**compared._asdict(), "customer_list": compared.customer_list._asdict()})

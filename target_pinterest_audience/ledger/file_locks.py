@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import resource
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.holder import Holder, held_by
 
 _POLL_SECONDS: Final = 0.2
+
+_OTHER_FILES: Final = 200
+"""How many files may be open beside the locks: pipes, connections, the ledger."""
 
 
 class FileLocks:
@@ -38,6 +42,7 @@ class FileLocks:
             path = self._folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
             note = path.with_suffix(".holder")
             with self._told():
+                _allow_files(len(self._held) + _OTHER_FILES)
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
                 try:
@@ -75,3 +80,12 @@ class FileLocks:
                 "folder can be written to; a network file system may not have locks at all."
             )
             raise LedgerError(msg) from None
+
+
+def _allow_files(count: int) -> None:
+    """Raise the process's own limit of open files, where the system allows it: each lock is one, each list has two."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        wanted = 2 * count if hard == resource.RLIM_INFINITY else min(2 * count, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -94,10 +94,6 @@ class PinterestClient:
         """Return one audience."""
         return self._call(Request("GET", f"{self._account}/audiences/{audience_id}"), Audience)
 
-    def audience_of(self, customer_list_id: str) -> Audience | None:
-        """Return the oldest audience that stands for a customer list; None if there is none."""
-        return next((each for each in self.audiences() if each.customer_list_id == customer_list_id), None)
-
     def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
         """Create the audience that stands for a customer list."""
         return self._create_audience("CUSTOMER_LIST", name, {"customer_list_id": customer_list_id}, description)

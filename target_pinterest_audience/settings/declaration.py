@@ -163,7 +163,8 @@ _PER_STREAM = (
         "list_name_column",
         th.StringType,
         title="List name column",
-        description="Sends each row to the list named in this column: many audiences from one table.",
+        description="Sends each row to the list named in this column: many audiences from one table. A row whose name "
+        "changes leaves its old list; a row without a name is on none.",
     ),
     th.Property(
         "source_name",
@@ -345,16 +346,10 @@ PER_STREAM_SETTINGS: Final = tuple(setting.name for setting in _PER_STREAM)
 OWN_SETTINGS: Final = tuple(setting.name for group in _GROUPS for setting in group)
 """Every setting that is this target's own; the SDK adds stream maps, flattening and record metadata."""
 
-NOT_YET: Final = ("list_name_column",)
-"""Settings whose behaviour this version lacks. They are refused unless they have their default."""
-
 
 def config_jsonschema() -> dict[str, Any]:
     """Return the JSON schema of the target's own settings, as a new object.
 
     The SDK adds its own settings to the object that it is given, so it is never shared.
     """
-    schema = th.PropertiesList(*(setting for group in _GROUPS for setting in group)).to_dict()
-    for name in NOT_YET:
-        schema["properties"][name]["description"] += " Not in this version yet."
-    return schema
+    return th.PropertiesList(*(setting for group in _GROUPS for setting in group)).to_dict()

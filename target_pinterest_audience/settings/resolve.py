@@ -14,7 +14,6 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
 from target_pinterest_audience.settings.check import check, refuse_unknown
 from target_pinterest_audience.settings.declaration import (
-    NOT_YET,
     OWN_SETTINGS,
     PER_STREAM_SETTINGS,
     config_jsonschema,
@@ -22,8 +21,8 @@ from target_pinterest_audience.settings.declaration import (
 from target_pinterest_audience.settings.dotted import gather, refuse_dropped
 from target_pinterest_audience.settings.locations import credentials_path, ledger_url
 
-_LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id")
-_CHOICES = (*_LIST_CHOICES, "list_name_column", "source_name", "one_list_per_type")
+_LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id", "list_name_column")
+_CHOICES = (*_LIST_CHOICES, "source_name", "one_list_per_type")
 _EFFECTS = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
 _OAUTH = ("client_id", "client_secret", "refresh_token")
 
@@ -74,6 +73,7 @@ class StreamSettings:
     operation: Mode
     removal_column: str
     consent_column: str | None
+    list_name_column: str | None
     source_name: str | None
     """None: the stream's name."""
 
@@ -149,7 +149,6 @@ def resolve(
     config = _tidied(gather(raw), schema["properties"])
     refuse_unknown(config, schema["properties"])
     check(config, schema)
-    _refuse_not_yet(config, own["properties"])
     config = _with_defaults(config, schema["properties"])
     per_stream = {name: config[name] for name in PER_STREAM_SETTINGS if name in config}
     stream_schema = {"properties": {name: own["properties"][name] for name in PER_STREAM_SETTINGS}}
@@ -221,13 +220,6 @@ def _with_defaults(config: Mapping[str, Any], properties: Mapping[str, Any]) -> 
     return {**defaults, **{name: value for name, value in config.items() if value is not None}}
 
 
-def _refuse_not_yet(config: Mapping[str, Any], properties: Mapping[str, Any], where: str = "") -> None:
-    for name in NOT_YET:
-        if config.get(name) is not None and config[name] != properties[name].get("default"):
-            msg = f"`{where}{name}` is set, but this version does not support it yet. Leave it out."
-            raise ConfigurationError(msg)
-
-
 def _resolve_stream(
     stream: str, overrides: Mapping[str, Any], defaults: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> StreamSettings:
@@ -239,7 +231,6 @@ def _resolve_stream(
     refuse_unknown(overrides, PER_STREAM_SETTINGS, where)
     overrides = _tidied(overrides, schema["properties"])
     check(overrides, schema, where)
-    _refuse_not_yet(overrides, schema["properties"], where)
     given = {name: value for name, value in overrides.items() if value is not None}
     if any(name in given for name in _LIST_CHOICES):
         # A stream that names a list of its own does not inherit another way of choosing one.
@@ -251,6 +242,12 @@ def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettin
     chosen = [f"`{where}{name}`" for name in _LIST_CHOICES if config.get(name) is not None]
     if len(chosen) > 1:
         msg = f"{' and '.join(chosen)} are both set, and each chooses the list. Keep one of them."
+        raise ConfigurationError(msg)
+    if config.get("list_name_column") is not None and config.get("audience_name") is not None:
+        msg = (
+            f"`{where}list_name_column` makes many audiences, and `audience_name` names one. Leave the latter out: "
+            "each audience then has the name of its list."
+        )
         raise ConfigurationError(msg)
     return StreamSettings(
         customer_list_id=config.get("customer_list_id"),
@@ -265,6 +262,7 @@ def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettin
         operation=Mode(config["operation"]),
         removal_column=config["removal_column"],
         consent_column=config.get("consent_column"),
+        list_name_column=config.get("list_name_column"),
         source_name=config.get("source_name"),
     )
 

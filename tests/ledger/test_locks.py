@@ -84,3 +84,20 @@ def test_closing_lets_go_of_a_lock_for_who_did_not_have_it(opened: Opened) -> No
     second.lock(["customers"], 10)
     with pytest.raises(LedgerError):
         opened().lock(["customers"], 0)
+
+
+MANY = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+ledger.lock([f"list {n}" for n in range(600)], 0)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_process_can_have_more_locks_than_files_are_open_by_default(url: str, ledger: Ledger) -> None:
+    with another_process(url, MANY) as process:
+        assert line_of(process) == "held"
+        for number in (0, 299, 599):
+            with pytest.raises(LedgerError, match=f"process {process.pid} "):
+                ledger.lock([f"list {number}"], 0)

@@ -153,8 +153,6 @@ class Pinterest:
     def audiences(self) -> Iterator[Audience]:
         return iter(self._audiences)
 
-    audience_of = PinterestClient.audience_of
-
     def create_audience(self, name: str, customer_list_id: str, _description: str | None = None) -> Audience:
         with self._request("audience"):
             made = Audience(
