@@ -17,7 +17,7 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.batch_files import BatchFiles
-from target_pinterest_audience.connect import connect
+from target_pinterest_audience.connect import connect, make_client
 from target_pinterest_audience.errors import (
     ConfigurationError,
     RecordBeforeSchemaError,
@@ -28,10 +28,11 @@ from target_pinterest_audience.errors import (
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.reader import MessageReader
+from target_pinterest_audience.readiness import look
 from target_pinterest_audience.redaction import hide
 from target_pinterest_audience.run_log import RunLog
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
-from target_pinterest_audience.sink import CustomerListSink
+from target_pinterest_audience.sink import MELTANO_TEST_STREAM, CustomerListSink
 from target_pinterest_audience.termination import Termination
 
 if TYPE_CHECKING:
@@ -255,10 +256,26 @@ class TargetPinterestAudience(Target):
             )
             raise ConfigurationError(msg) from None
         self.sync.note_stream(stream, incremental=bool(message_dict.get("bookmark_properties")))
+        if stream == MELTANO_TEST_STREAM:
+            self._check_readiness()
         for stream_map in self.mapper.stream_maps[stream]:
             if not isinstance(stream_map, RemoveRecordTransform):
                 self._open_sink(stream, stream_map)
         self._choose_way(stream)
+
+    def _check_readiness(self) -> None:
+        """Do for `meltano config test` what `pinterest-audience check` does.
+
+        Raises:
+            TargetError: something is not in order.
+        """
+        shield = self._termination.shield
+        account = make_client(self.settings, f"{self.name}/{self.plugin_version}", self.logger, shield)
+        with contextlib.closing(account):
+            for result in look(self.settings, account, self.logger):
+                if result.error is not None:
+                    raise result.error
+                self.logger.info("%s: %s", result.check, result.detail)
 
     def _choose_way(self, stream: str) -> None:
         """Let a stream's records be decoded in blocks, unless something looks at them whole or changes them."""

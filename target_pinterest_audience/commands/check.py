@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from typing import Final, NamedTuple
+from collections.abc import Iterator
 
 import click
 
@@ -19,35 +15,8 @@ from target_pinterest_audience.commands.common import (
     read_settings,
     show_json,
 )
-from target_pinterest_audience.connect import find_ledger, patience_of
-from target_pinterest_audience.directory import Directory
-from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
-from target_pinterest_audience.identities import ListType
-from target_pinterest_audience.lists import CustomerListWriter
-from target_pinterest_audience.pinterest import PinterestClient
-from target_pinterest_audience.pinterest.errors import NotPermittedError
-from target_pinterest_audience.routing import IfMissing, ListPlan, chosen_list
-from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.settings.locations import sqlite_path
-
-_WRITERS: Final = frozenset({"OWNER", "ADMIN", "AUDIENCE_MANAGER"})
-"""The roles that may change audiences, as another product's guide names them; Pinterest's API names them all."""
-
-_CLOCK_SLACK_SECONDS: Final = 120.0
-
-
-class Result(NamedTuple):
-    """What came of one check."""
-
-    check: str
-    ok: bool
-    detail: str
-    """What was found; of a failed check, what to do about it too."""
-    exit_code: int = 0
-
-
-Look = Callable[[], str]
-"""Looks at one thing, and tells what was found; raises a TargetError if that does not do."""
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.readiness import Result, look
 
 
 @click.command("check")
@@ -65,100 +34,18 @@ def check(config: tuple[str, ...], *, as_json: bool) -> None:
     for result in _results(config):
         results.append(result)
         if not as_json:
-            click.echo(f"{'✓' if result.ok else '✗'} {result.check}: {result.detail}")
+            click.echo(f"{'✓' if result.error is None else '✗'} {result.check}: {result.detail}")
     if as_json:
-        show_json([{name: value for name, value in each._asdict().items() if name != "exit_code"} for each in results])
-    sys.exit(next((each.exit_code for each in results if not each.ok), 0))
+        show_json([{"check": each.check, "ok": each.error is None, "detail": each.detail} for each in results])
+    sys.exit(next((each.error.exit_code for each in results if each.error is not None), 0))
 
 
 def _results(config: tuple[str, ...]) -> Iterator[Result]:
     try:
         settings = read_settings(config)
     except ConfigurationError as error:
-        yield Result("settings", ok=False, detail=str(error), exit_code=error.exit_code)
+        yield Result("settings", str(error), error)
         return
-    yield Result("settings", ok=True, detail=f"ad account {settings.ad_account_id} at {settings.api_url}")
-    yield _result("ledger", lambda: _look_at_ledger(settings))
+    yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}")
     with ad_account(settings) as account:
-        signed_in = _result("sign-in", lambda: _look_at_sign_in(account))
-        yield signed_in
-        if not signed_in.ok:
-            return
-        yield _result("clock", lambda: _look_at_clock(account))
-        yield _result("ad account", lambda: _look_at_account(account))
-        yield _result("customer list", lambda: _look_at_list(settings, account))
-
-
-def _result(name: str, look: Look) -> Result:
-    try:
-        return Result(name, ok=True, detail=look())
-    except TargetError as error:
-        return Result(name, ok=False, detail=str(error), exit_code=error.exit_code)
-
-
-def _look_at_ledger(settings: Settings) -> str:
-    path = sqlite_path(settings.ledger_url)
-    ledger = find_ledger(settings, create=False)
-    if ledger is not None:
-        with closing(ledger):
-            return f"{ledger.where} is there."
-    assert path is not None  # noqa: S101 - one in PostgreSQL is found
-    folder = next(each for each in path.parents if each.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        msg = f"There is no ledger at {path} yet, and the folder {folder} cannot be written to. Correct `ledger_url`."
-        raise LedgerError(msg)
-    return f"There is none at {path} yet; the first run makes it."
-
-
-def _look_at_sign_in(account: PinterestClient) -> str:
-    # Needs the scope ads:read, and a token of a person.
-    next(account.customer_lists(), None)
-    return "Pinterest accepts the token, and lets it read customer lists."
-
-
-def _look_at_clock(account: PinterestClient) -> str:
-    ahead = account.clock_difference(time.time())
-    if ahead is None:
-        return "Pinterest did not tell the time, so that this clock cannot be compared."
-    if abs(ahead) > _CLOCK_SLACK_SECONDS:
-        msg = (
-            f"This machine's clock is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}. Set it right: waits "
-            "for Pinterest's limits and the age of runs are told by it."
-        )
-        raise ConfigurationError(msg)
-    return f"within {_CLOCK_SLACK_SECONDS:.0f} s of Pinterest's."
-
-
-def _look_at_account(account: PinterestClient) -> str:
-    found = account.ad_account()
-    roles = [role for role in found.permissions if isinstance(role, str)] if isinstance(found.permissions, list) else []
-    named = f'"{found.name}"' if isinstance(found.name, str) else found.id
-    if not roles:
-        return f"{named}; Pinterest does not tell which role you have in it."
-    if not _WRITERS.intersection(roles):
-        msg = (
-            f"In {named} you have the role {', '.join(sorted(roles))}, and lists are changed by "
-            f"{', '.join(sorted(_WRITERS))}. Have an owner of the ad account give you one of these."
-        )
-        raise NotPermittedError(msg)
-    return f"{named}; you have the role {', '.join(sorted(roles))}."
-
-
-def _look_at_list(settings: Settings, account: PinterestClient) -> str:
-    chosen = settings.default_stream
-    reference = chosen_list(chosen)
-    if reference is None:
-        return "each stream goes to the list of its name, which is made with its first rows."
-    directory = Directory(account, time.monotonic)
-    plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE, audience=None)
-    writer = CustomerListWriter(plan, directory, patience_of(settings), logger, dry=True)
-    writer.look_up()
-    if writer.customer_list is None:
-        return f"{reference} is not there yet; the first run makes it with its first rows."
-    found = writer.customer_list
-    audience = directory.audience_of(found.id)
-    if audience is None:
-        told = "it has no audience yet" + ("; a run makes one." if chosen.create_audience else ", and none is wanted.")
-    else:
-        told = f'audience {audience.id} "{audience.name}" stands for it ({audience.status}).'
-    return f'"{found.name}" (id {found.id}) is {found.status or "there"}; {told}'
+        yield from look(settings, account, logger)

@@ -116,7 +116,18 @@ def test_config_test(project: Project, emulator: Emulator) -> None:
     assert rest.splitlines()[0].strip() == "0"
     assert "meltano_test_stream" in said
     assert not [line for line in said.splitlines() if "error" in line.lower() or "exception" in line.lower()]
-    assert emulator.backend.calls == []
+    assert "customer list: each stream goes to the list of its name" in said
+    assert {call.method for call in emulator.backend.calls} == {"GET"}
+
+
+def test_config_test_tells_what_is_not_in_order(project: Project, emulator: Emulator) -> None:
+    emulator.backend.expire_access_tokens()
+
+    done = project.meltano("--log-level=debug", "config", "test", LOADER)
+
+    assert done.returncode == 1
+    assert "HTTP 401 code 2" in done.stdout
+    assert emulator.backend.writes() == []
 
 
 def test_config_test_of_a_bad_configuration(project: Project) -> None:
