@@ -8,7 +8,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from tests.membership.model import ANSWERS, CONSENT, LISTS, NO, Member, email, value
+from tests.membership.model import ANSWERS, CONSENT, LISTS, NO, SEGMENT, SEGMENTS, Member, email, value
 from tests.membership.world import Change, Columns, Entry, Mark, Way, change
 from tests.messages import sha256
 
@@ -22,6 +22,7 @@ COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     "accounts": [("email", "lr_id")],
     "blocked": [("email", "idfa")],
     "visitors": [("email",), ("email", "lr_id")],
+    "segments": [("email", "lr_id"), ("email", "idfa")],
 }
 OTHER: Final = 9
 """The number of who is on the lists without the ledger's doing."""
@@ -42,7 +43,11 @@ def cells(column: str, numbers: st.SearchStrategy[int]) -> st.SearchStrategy[obj
 
 @st.composite
 def rows(draw: st.DrawFn) -> Change:
-    stream = draw(st.sampled_from(["customers", "customers", "accounts", "accounts", "blocked", "visitors"]))
+    stream = draw(
+        st.sampled_from(
+            ["customers", "customers", "accounts", "accounts", "blocked", "visitors", "segments", "segments"]
+        )
+    )
     deleted = draw(st.sampled_from([False, False, True]))
     answer = draw(st.sampled_from([*ANSWERS, MISSING])) if stream == "accounts" else MISSING
     unwanted = deleted or stream == "blocked" or answer in NO
@@ -55,6 +60,8 @@ def rows(draw: st.DrawFn) -> Change:
         # end otherwise than read once.
         record = {column: None if each is MISSING else each for column, each in record.items()}
     record[CONSENT] = answer
+    if stream == "segments":
+        record[SEGMENT] = draw(st.sampled_from([*SEGMENTS, *SEGMENTS, None, True, MISSING]))
     key = draw(st.sampled_from([*[0, 1] * 5, None]))
     present = {column: each for column, each in record.items() if each is not MISSING}
     return change(stream, key, deleted=deleted, **present)

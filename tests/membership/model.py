@@ -13,9 +13,14 @@ from tests.messages import sha256
 
 DELETED: Final = "_sdc_deleted_at"
 CONSENT: Final = "consent"
+SEGMENT: Final = "segment"
+"""The column that names the list of a row, in the streams whose rows do."""
 
 TYPES: Final[Mapping[str, str]] = {"email": "EMAIL", "email_address": "EMAIL", "idfa": "IDFA", "lr_id": "LR_ID"}
 LISTS: Final[Mapping[str, str]] = {"EMAIL": "customers", "IDFA": "customers", "LR_ID": "customers - LR_ID"}
+"""The lists of the streams whose settings choose them."""
+SEGMENTS: Final = ("customers", "gold")
+ALL_LISTS: Final = frozenset(name + suffix for name in SEGMENTS for suffix in ("", " - LR_ID"))
 
 YES: Final = (True, 1, "yes", "Granted")
 NO: Final = (False, 0, "no", "", None, "maybe")
@@ -57,12 +62,12 @@ def value(column: str, number: int) -> str:
     return _MAKERS[TYPES[column]](number)
 
 
-def member(column: str, raw: object) -> Member | None:
-    """Return what a column's value leads to; None if it is bad, empty or none."""
+def member(column: str, raw: object, segment: str = "customers") -> Member | None:
+    """Return what a column's value leads to, in a row of a segment; None if it is bad, empty or none."""
     kind = TYPES[column]
     if not isinstance(raw, str) or not raw.startswith({"EMAIL": "person", "IDFA": "EA", "LR_ID": "XY"}[kind]):
         return None
-    return Member(LISTS[kind], raw if kind == "LR_ID" else sha256(raw))
+    return Member(LISTS[kind].replace("customers", segment), raw if kind == "LR_ID" else sha256(raw))
 
 
 @dataclass(slots=True)
@@ -81,12 +86,14 @@ class Model:
         consents: the streams with a consent column.
         removing: the streams of `operation: remove`.
         keyless: the streams without key properties.
+        routed: the streams whose rows name their lists.
         strangers: who is on a list without the ledger's doing.
     """
 
     consents: Collection[str] = ()
     removing: Collection[str] = ()
     keyless: Collection[str] = ()
+    routed: Collection[str] = ()
     strangers: set[Member] = field(default_factory=set)
     _columns: dict[str, Sequence[str]] = field(default_factory=dict)
     _rows: dict[tuple[str, Any], _Row] = field(default_factory=dict)
@@ -99,7 +106,13 @@ class Model:
         """Take in a RECORD."""
         columns = self._columns[stream]
         present = [column for column in columns if column in record]
-        named = {column: found for column in present if (found := member(column, record[column])) is not None}
+        segment = record.get(SEGMENT, "missing") if stream in self.routed else "customers"
+        if segment not in {None, *SEGMENTS} and record.get(DELETED) is None:
+            # Too bad to be read.
+            return
+        named = {}
+        if segment in SEGMENTS:
+            named = {column: found for column in present if (found := member(column, record[column], segment))}
         if stream in self.keyless:
             for column, found in named.items():
                 self._apply(stream, found, record, [column], {column: found})

@@ -67,7 +67,9 @@ TestRandomHistory.settings = settings(max_examples=60, stateful_step_count=20, d
 
 def make_world(folder: Path, strangers: Iterable[Member] = ()) -> World:
     everything = ("email", "idfa", "lr_id")
-    return World(folder, dict.fromkeys(("customers", "accounts", "blocked", "visitors"), everything), strangers)
+    return World(
+        folder, dict.fromkeys(("customers", "accounts", "blocked", "visitors", "segments"), everything), strangers
+    )
 
 
 @pytest.fixture
@@ -188,6 +190,14 @@ def test_rows_of_different_sources_are_different_rows(world: World) -> None:
     assert after(world, *rows) == {on("email", 1), on("email", 2)}
 
 
+def test_a_row_that_names_another_list_leaves_the_former_with_all_that_it_names(world: World) -> None:
+    row = change("segments", 1, email=email(1), lr_id=lr_id(1), segment="gold")
+    assert after(world, row) == {Member("gold", sha256(email(1))), Member("gold - LR_ID", lr_id(1))}
+    moved = change("segments", 1, email=email(1), lr_id=lr_id(1), segment="customers")
+    assert after(world, moved) == {on("email", 1), on("lr_id", 1)}
+    assert after(world, change("segments", 1, email=email(1), lr_id=lr_id(1), segment=None)) == set()
+
+
 def test_of_one_row_only_the_last_event_of_a_window_counts(world: World) -> None:
     world.happen(*[change("customers", 1, email=email(number)) for number in range(5)])
     world.run()
@@ -225,7 +235,7 @@ def test_all_of_those_at_the_start_and_more_may_leave_where_the_ceiling_lets_eve
 def test_a_removal_stays_owed_while_the_addition_before_it_arrives(tmp_path: Path) -> None:
     # The ledger notes a window's removal, and the addition still waits in the batch that the same window fills.
     first, last = sorted([email(1), email(2)], key=sha256)
-    way = Way(batch=2, pauses=(0, 0, 0, 0, 3, 0, 0, 3, 0))
+    way = Way(batch=2, pauses=(0, 0, 0, 0, 0, 3, 0, 0, 3, 0))
     deaths = 0
     for deaths in range(100):
         world = make_world(tmp_path / str(deaths))

@@ -20,7 +20,7 @@ from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.upserts import Upserts
 from tests.conftest import Clock
 from tests.membership.accounts import Account, Fate, Killed, Pinterest
-from tests.membership.model import CONSENT, DELETED, LISTS, Member, Model, belonging, members_of
+from tests.membership.model import ALL_LISTS, CONSENT, DELETED, SEGMENT, Member, Model, belonging, members_of
 from tests.messages import record, schema
 
 LIST: Final = "customers"
@@ -33,7 +33,11 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "access_token": "x",
     "customer_list_name": LIST,
     "max_removal_percent": 100,
-    "streams": {"accounts": {"consent_column": CONSENT}, "blocked": {"operation": "remove"}},
+    "streams": {
+        "accounts": {"consent_column": CONSENT},
+        "blocked": {"operation": "remove"},
+        "segments": {"list_name_column": SEGMENT},
+    },
 }
 
 
@@ -110,7 +114,13 @@ class World:
         self._folder = folder
         self.pinterest = Pinterest()
         self._account: Account = account or self.pinterest
-        self._model = Model(consents={"accounts"}, removing={"blocked"}, keyless={"visitors"}, strangers=set(strangers))
+        self._model = Model(
+            consents={"accounts"},
+            removing={"blocked"},
+            keyless={"visitors"},
+            routed={"segments"},
+            strangers=set(strangers),
+        )
         for name, those in itertools.groupby(sorted(strangers), lambda each: each.list_name):
             self._account.place(name, [each.identity for each in those])
         self.log: list[Entry] = []
@@ -207,7 +217,7 @@ class World:
 
     @staticmethod
     def _schema(stream: str, columns: Mapping[str, Sequence[str]]) -> str:
-        extra = [CONSENT] if stream == "accounts" else []
+        extra = {"accounts": [CONSENT], "segments": [SEGMENT]}.get(stream, [])
         key = () if stream == "visitors" else ("id",)
         return json.dumps(schema(*columns[stream], DELETED, *extra, stream=stream, key=key))
 
@@ -272,7 +282,7 @@ class World:
         self.covered = number
         since = self._said[number : max(self._known, number) + 1]
         touched = {each.member for each in frozenset().union(*since) - frozenset.intersection(*since)}
-        touched |= {Member(name, identity) for name in set(LISTS.values()) for identity in self._account.refused}
+        touched |= {Member(name, identity) for name in ALL_LISTS for identity in self._account.refused}
         due = members_of(self._said[number]) - touched
         assert self._account.everybody() - touched == due, "a STATE was written ahead of what it covers"
 
