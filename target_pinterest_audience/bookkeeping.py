@@ -48,7 +48,7 @@ class Bookkeeper:
         self._logger = logger
         self._now = now
         self._realm = realm_of(settings.api_url, settings.ad_account_id)
-        self.digester = Digester(ledger.secret, self._realm)
+        self.digester = Digester(ledger.secret, self._realm, places_rows=ledger.places_rows)
         self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
         self._types: dict[int, str] = {}

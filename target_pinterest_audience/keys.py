@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from typing import Any, Final
@@ -24,6 +24,15 @@ ROW_BYTES: Final = 16
 
 _MOST_DIGITS: Final = 4300
 """How long an integer Python turns into text."""
+
+_PLACE_BYTES: Final = 4
+"""How much of a row's digest tells where it lies, if its key begins with an integer."""
+
+_PLACE_DIGITS: Final = 4
+"""Keys that differ in so many last digits at most lie side by side."""
+
+_MOST_PLACES: Final = 50_000
+"""How many places are kept in mind, some 6 MB."""
 
 _FEW_DIGITS: Final = 24
 """Fewer than that has every integer of 64 bits."""
@@ -108,10 +117,17 @@ def realm_of(api_url: str, ad_account_id: str) -> str:
 class Digester:
     """Makes the keyed digests of one ledger and ad account; nobody without the ledger's secret can test a guess."""
 
-    def __init__(self, secret: bytes, realm: str) -> None:
-        """Bind to a ledger's secret (at most 64 bytes), and to what tells its ad accounts apart."""
+    def __init__(self, secret: bytes, realm: str, *, places_rows: bool = True) -> None:
+        """Bind to a ledger.
+
+        Args:
+            secret: the ledger's, at most 64 bytes.
+            realm: what tells its ad accounts apart.
+            places_rows: whether the ledger has rows with neighbouring keys side by side.
+        """
         self._secret = secret
         self._realm = realm.encode()
+        self._places_rows = places_rows
 
     def rows(self, source: str, key_properties: Sequence[str], formats: Mapping[str, str]) -> RowDigester:
         """Return what digests the keys of a source's rows.
@@ -121,7 +137,8 @@ class Digester:
             key_properties: the columns of the key, in any order.
             formats: key property → the `format` in its JSON schema, where it has one.
         """
-        return RowDigester(self._begin(b"row", source.encode()), key_properties, formats)
+        place = self._begin(b"place", source.encode()) if self._places_rows else None
+        return RowDigester(self._begin(b"row", source.encode()), place, key_properties, formats)
 
     def identities(self, source: str) -> Callable[[str, bytes], bytes]:
         """Return what digests the rows of a source without a key, where each identity, of its type, is its own row."""
@@ -144,12 +161,32 @@ class Digester:
 
 
 class RowDigester:
-    """Digests the keys of one source's rows."""
+    """Digests the keys of one source's rows.
 
-    def __init__(self, begun: hashlib.blake2b, key_properties: Sequence[str], formats: Mapping[str, str]) -> None:
-        """Take over a digest that has begun with the source; see `Digester.rows`."""
+    A table is mostly read in the order of its key, and a digest scatters what was in order: each row of a stream would
+    lie on another page of a big ledger. So where keys begin with an integer, the first bytes of the digest are those of
+    all keys nearby.
+    """
+
+    def __init__(
+        self,
+        begun: hashlib.blake2b,
+        place: hashlib.blake2b | None,
+        key_properties: Sequence[str],
+        formats: Mapping[str, str],
+    ) -> None:
+        """Take over digests that have begun with the source; see `Digester.rows`.
+
+        Args:
+            begun: for the rows.
+            place: for where they lie; None if they are scattered.
+            key_properties: the columns of the key.
+            formats: key property → the `format` in its JSON schema, where it has one.
+        """
         self._columns = [(name, formats.get(name)) for name in sorted(key_properties)]
         self._begun = begun
+        self._place = place
+        self._places: dict[bytes, bytes] = {}
         _update(begun, (name.encode() for name, _ in self._columns))
 
     def __call__(self, record: Mapping[str, Any]) -> bytes:
@@ -163,20 +200,61 @@ class RowDigester:
         Args:
             column: returns the values of a key property, one for each row.
         """
-        columns = []
+        columns, integers = [], []
         for name, text_format in self._columns:
             values = column(name)
-            if set(map(type, values)) == {int}:
+            integers.append(set(map(type, values)) == {int})
+            if integers[-1]:
                 columns.append(_framed_integers(values))
             else:
                 columns.append([_framed(canonical(value, text_format)) for value in values])
-        rows = columns[0] if len(columns) == 1 else map(b"".join, zip(*columns, strict=True))
-        begin, digests = self._begun.copy, []
+        first = columns[0]
+        rows = first if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
+        if self._place is None:
+            return list(self._scattered(rows))
+        if integers[0]:
+            return self._placed(first, rows)
+        # The same row must not depend on how the others came.
+        return [
+            self._placed((key,), (row,))[0] if _is_integer(key) else next(self._scattered((row,)))
+            for key, row in zip(first, rows, strict=True)
+        ]
+
+    def _scattered(self, rows: Iterable[bytes]) -> Iterator[bytes]:
+        begin = self._begun.copy
         for row in rows:
             digest = begin()
             digest.update(row)
-            digests.append(digest.digest())
+            yield digest.digest()
+
+    def _placed(self, first: Iterable[bytes], rows: Iterable[bytes]) -> list[bytes]:
+        """Return the digests of rows so that they lie beside their neighbours; the rest of each still tells it apart.
+
+        Args:
+            first: the first column of their keys, which are integers, framed.
+            rows: their whole keys.
+        """
+        begin, places, digests = self._begun.copy, self._places, []
+        for key, row in zip(first, rows, strict=True):
+            digest = begin()
+            digest.update(row)
+            nearby = key[:-_PLACE_DIGITS]
+            place = places.get(nearby) or self._find_place(nearby)
+            digests.append(place + digest.digest()[_PLACE_BYTES:])
         return digests
+
+    def _find_place(self, nearby: bytes) -> bytes:
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        assert self._place is not None  # noqa: S101 - only then is a place asked for
+        begun = self._place.copy()
+        begun.update(nearby)
+        place = self._places[nearby] = begun.digest()[:_PLACE_BYTES]
+        return place
+
+
+_is_integer = re.compile(rb"\d+:n-?\d+").fullmatch
+"""Finds framed integers."""
 
 
 def _framed_integers(values: Sequence[int]) -> list[bytes]:

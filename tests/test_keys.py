@@ -132,3 +132,45 @@ def test_a_setting_is_known_again_and_not_shown() -> None:
     assert digester.setting("streams", {"a": 1, "b": 2}) == digester.setting("streams", {"b": 2, "a": 1})
     assert digester.setting("streams", 1) != digester.setting("hashing", 1)
     assert "secret" not in digester.setting("access_token", "secret")
+
+
+def places(keys: list[Any], *names: str) -> list[bytes]:
+    rows = [dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True)) for key in keys]
+    return [digest(row, *names) for row in rows]
+
+
+def test_rows_with_neighbouring_integers_lie_side_by_side() -> None:
+    keys = list(range(10_000, 20_000, 7))
+    digests = places(keys, "id")
+    assert len({each[:4] for each in digests}) == 1
+    assert len({each[4:] for each in digests}) == len(keys)
+    far = places([10_000 * number for number in range(1, 50)], "id")
+    assert len({each[:4] for each in far}) == len(far)
+    # The secret decides where; and another column of the key decides nothing.
+    assert digest({"id": 10_000}, secret=b"t" * 32)[:4] != digests[0][:4]
+    assert len({each[:4] for each in places([(12_345, "x"), (12_346, "y")], "a", "b")}) == 1
+    assert len({each[:4] for each in places([("x", 12_345), ("y", 12_345)], "a", "b")}) == 2
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [12_345, Decimal(12_345), 12_345.0, Decimal("12345.00")],
+        [12_345, "12345", 1.5, 12_346, Decimal("1.23456"), -12_345, "n12345", 10**30, 1, 0],
+        ["a", "b"],
+    ],
+)
+def test_a_row_is_the_same_whatever_it_comes_with(keys: list[Any]) -> None:
+    digester = Digester(b"s" * 32, "r").rows("a", ("id",), {})
+    one_by_one = [digester({"id": key}) for key in keys]
+    assert digester.many(lambda _: keys) == one_by_one
+    assert digester.many(lambda _: [11_111, *keys, 22_222])[1:-1] == one_by_one
+    assert len(set(one_by_one)) == len({canonical(key) for key in keys})
+
+
+def test_a_ledger_that_has_its_rows_scattered_keeps_them_so() -> None:
+    scattered = Digester(b"s" * 32, "r", places_rows=False).rows("a", ("id",), {})
+    digests = scattered.many(lambda _: [10_000, 10_001, "x"])
+    assert digests == [scattered({"id": key}) for key in (10_000, 10_001, "x")]
+    assert digests[0][:4] != digests[1][:4]
+    assert digests[0][4:] == digest({"id": 10_000})[4:]

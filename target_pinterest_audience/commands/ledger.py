@@ -209,7 +209,9 @@ def _digests(opened: Ledger, settings: Settings, source: str, key: Mapping[str, 
             f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
         )
         raise ConfigurationError(msg)
-    digester = Digester(opened.secret, realm_of(settings.api_url, settings.ad_account_id))
+    digester = Digester(
+        opened.secret, realm_of(settings.api_url, settings.ad_account_id), places_rows=opened.places_rows
+    )
     for formats in itertools.product(_FORMATS, repeat=len(properties)):
         given = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
         yield digester.rows(source, properties, given)(key)

@@ -18,6 +18,7 @@ OPEN: Final = "open"
 CLEAN: Final = "clean"
 
 _SECRET_BYTES: Final = 32
+_PLACED: Final = b"placed"
 
 
 class ListEntry(NamedTuple):
@@ -76,7 +77,13 @@ def secret_of(query: Query) -> bytes:
         return bytes(found[0][0])
     secret = secrets.token_bytes(_SECRET_BYTES)
     query("INSERT INTO meta (name, value) VALUES ('secret', ?)", secret)
+    query("INSERT INTO meta (name, value) VALUES ('rows', ?)", _PLACED)
     return secret
+
+
+def places_rows(query: Query) -> bool:
+    """Tell whether a ledger has rows with neighbouring keys side by side: one that began without has them scattered."""
+    return [bytes(value) for (value,) in query("SELECT value FROM meta WHERE name = 'rows'")] == [_PLACED]
 
 
 class Catalogue:

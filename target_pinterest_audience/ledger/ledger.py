@@ -23,11 +23,13 @@ class Ledger(ABC):
     Attributes:
         where: the place of the ledger, for people; without a password.
         secret: what its keyed digests are made with.
+        places_rows: whether it has rows with neighbouring keys side by side; see `keys.RowDigester`.
         catalogue: the small tables: lists, sources, columns, runs.
     """
 
     where: str
     secret: bytes
+    places_rows: bool
     catalogue: Catalogue
 
     @abstractmethod

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.catalogue import Catalogue, secret_of
+from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
 from target_pinterest_audience.ledger.file_locks import FileLocks
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.pieces import Group, for_all_places, for_all_places_sorted, groups
@@ -67,6 +67,7 @@ class SqliteLedger(Ledger):
                 self._set_up(path)
             with self.transaction():
                 self.secret = secret_of(self._query)
+                self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
         except BaseException:
             self._connection.close()

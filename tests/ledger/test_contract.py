@@ -222,6 +222,8 @@ class TestTransactions:
         again = opened()
         assert len(again.secret) == 32
         assert again.secret == first.secret
+        assert first.places_rows
+        assert again.places_rows
         assert again.read_rows([key(1)]) == {key(1): b"one"}
         assert again.read_members(1, [key(1)]) == {key(1): Count(1, 0)}
         assert list(again.unsettled(1)) == [(note, [key(1)])]

@@ -102,6 +102,7 @@ def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) ->
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     ledger = opened()
     assert ledger.secret == b"\x01\x02"
+    assert not ledger.places_rows
     assert ledger.read_rows([KEY]) == {KEY: b"\xff"}
     with ledger.transaction():
         ledger.catalogue.begin_run("main", {}, 1.0)
