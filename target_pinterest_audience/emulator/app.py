@@ -13,6 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from target_pinterest_audience.emulator.backend import Arguments, Backend
 from target_pinterest_audience.emulator.calls import Call
+from target_pinterest_audience.emulator.consent import ConsentPage
 from target_pinterest_audience.emulator.control import ControlPlane
 from target_pinterest_audience.emulator.credentials import Client
 from target_pinterest_audience.emulator.errors import (
@@ -53,7 +54,7 @@ class _Answer:
 
 
 class Application:
-    """A WSGI application: Pinterest's operations below `/v5`, control endpoints below `/_emulator`.
+    """A WSGI application: Pinterest's operations below `/v5`, its consent page, control endpoints below `/_emulator`.
 
     It raises `DropConnection` out of the WSGI call where a fault wants the connection reset; the emulator's own
     server does that.
@@ -68,7 +69,7 @@ class Application:
         """
         self._backend = backend
         self._sleep = sleep
-        self._control = ControlPlane(backend)
+        self._beside = (ControlPlane(backend), ConsentPage(backend))
         # One Map for all methods: it tells an unknown path (404) from a wrong method (405) by itself.
         self._routes = Map(
             [Rule(BASE_PATH + each.path, endpoint=each, methods=[each.method]) for each in OPERATIONS],
@@ -78,7 +79,8 @@ class Application:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         request = Request(environ)
-        response = self._control.answer(request) if self._control.owns(request) else self._answer(request)
+        beside = next((each for each in self._beside if each.owns(request)), None)
+        response = beside.answer(request) if beside is not None else self._answer(request)
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:

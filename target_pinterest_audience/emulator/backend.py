@@ -13,6 +13,7 @@ from typing import Final
 
 from target_pinterest_audience.emulator import validation
 from target_pinterest_audience.emulator.audiences import Audience, Audiences
+from target_pinterest_audience.emulator.authorization import AuthorizationRequest
 from target_pinterest_audience.emulator.budget import RateBudget
 from target_pinterest_audience.emulator.calls import Call
 from target_pinterest_audience.emulator.credentials import Client, Credentials
@@ -186,6 +187,11 @@ class Backend:
         """Forget everything: lists, audiences, tokens issued, budgets spent, faults and calls."""
         with self._lock:
             self._state = _State(self.settings, self.clock, self._random)
+
+    def authorize(self, asked: AuthorizationRequest) -> str:
+        """Return a code for what a person has allowed, as the consent page does."""
+        with self._lock:
+            return self._state.credentials.authorize(asked)
 
     # For the HTTP layer, in the order in which a call goes through them.
 

@@ -14,6 +14,7 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "audience_minimum": (0, float("inf")),
     "access_token_lifetime_seconds": (0, float("inf")),
     "refresh_token_lifetime_seconds": (0, float("inf")),
+    "code_lifetime_seconds": (0, float("inf")),
     "ads_read_per_minute": (0, float("inf")),
     "ads_write_per_minute": (0, float("inf")),
     "org_read_per_minute": (0, float("inf")),
@@ -31,6 +32,10 @@ class Settings:
         restricted_tokens: Bearer tokens that are known and yet answered 401 code 3.
         client_id: the application's id, for the token endpoint.
         client_secret: the application's secret, for the token endpoint.
+        redirect_uris: the application's redirect links, one of which the consent page must be given exactly; if there
+            are none, any on the loopback will do.
+        code_lifetime_seconds: how long a code from the consent page works, once. How long Pinterest's do is not known;
+            ten minutes are the most that RFC 6749 recommends.
         refresh_token: the refresh token that works from the start.
         revoke_old_refresh_token: whether a refresh token works once only. Whether Pinterest's does is not known.
         access_token_lifetime_seconds: how long an access token works; Pinterest's work 30 days.
@@ -58,6 +63,8 @@ class Settings:
     restricted_tokens: tuple[str, ...] = ()
     client_id: str = "emulator-app"
     client_secret: str = "emulator-secret"  # noqa: S105 - made up, opens nothing
+    redirect_uris: tuple[str, ...] = ()
+    code_lifetime_seconds: float = 600
     refresh_token: str = "emulator-refresh"  # noqa: S105 - made up, opens nothing
     revoke_old_refresh_token: bool = True
     access_token_lifetime_seconds: float = 30 * _DAY_SECONDS
@@ -91,6 +98,8 @@ class SettingsOptions(TypedDict, total=False):
     restricted_tokens: tuple[str, ...]
     client_id: str
     client_secret: str
+    redirect_uris: tuple[str, ...]
+    code_lifetime_seconds: float
     refresh_token: str
     revoke_old_refresh_token: bool
     access_token_lifetime_seconds: float

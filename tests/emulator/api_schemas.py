@@ -169,13 +169,26 @@ AUDIENCE_UPDATE: Final = _closed(
     ad_account_id=_ID,
 )
 
-TOKEN_REQUEST: Final = _closed(
+_REFRESH_REQUEST: Final = _closed(
     ("grant_type", "refresh_token"),
     grant_type={"const": "refresh_token"},
     refresh_token=_TEXT,
     scope=_TEXT,
     continuous_refresh=_TEXT,
 )
+_CODE_REQUEST: Final = _closed(
+    ("grant_type", "code", "redirect_uri"),
+    grant_type={"const": "authorization_code"},
+    code=_TEXT,
+    redirect_uri=_TEXT,
+    continuous_refresh=_TEXT,
+)
+TOKEN_REQUEST: Final[Schema] = {
+    # One after the other, so that a violation names the field.
+    "if": {"properties": {"grant_type": {"const": "authorization_code"}}},
+    "then": _CODE_REQUEST,
+    "else": _REFRESH_REQUEST,
+}
 
 TOKEN_RESPONSE: Final = _closed(
     (
