@@ -90,16 +90,32 @@ def make_client(
     shield: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> PinterestClient:
     """Put the client of the ad account together; nothing is asked of it yet. The arguments are those of `connect`."""
-    transport = Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger)
+    transport = make_transport(settings, user_agent, logger)
     credentials = Credentials(
         transport,
-        _token_store(settings),
+        token_store_of(settings),
         access_token=settings.access_token,
         sign_in=SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token),
         logger=logger,
         shield=shield,
     )
     return PinterestClient(transport, credentials, settings.ad_account_id)
+
+
+def make_transport(settings: Settings, user_agent: str, logger: logging.Logger) -> Transport:
+    """Put together what sends requests; nothing is sent yet. The arguments are those of `connect`."""
+    return Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger)
+
+
+def token_store_of(settings: Settings) -> TokenStore:
+    """Return where the newest refresh tokens are kept.
+
+    Raises:
+        ConfigurationError: it is in PostgreSQL, and the driver is not installed.
+    """
+    if settings.credentials_file is not None:
+        return CredentialsFile(settings.credentials_file)
+    return token_store(settings.ledger_url)
 
 
 def find_ledger(settings: Settings, *, create: bool) -> Ledger | None:
@@ -130,9 +146,3 @@ def find_ledger(settings: Settings, *, create: bool) -> Ledger | None:
 
 def _swallow(state: Any) -> None:  # noqa: ANN401 - any JSON value
     """Keep a STATE to oneself: a dry run delivers nothing, so nothing is covered."""
-
-
-def _token_store(settings: Settings) -> TokenStore:
-    if settings.credentials_file is not None:
-        return CredentialsFile(settings.credentials_file)
-    return token_store(settings.ledger_url)

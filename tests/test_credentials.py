@@ -13,7 +13,7 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest import PinterestClient
+from target_pinterest_audience.pinterest import PinterestClient, SignIn
 from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
     TokenExpiredError,
@@ -33,11 +33,35 @@ def test_no_access_token_is_fetched_by_oauth_and_the_rotated_token_is_kept(emula
     assert {path.name for path in tmp_path.iterdir()} - {".credentials.json.lock"} == {"credentials.json"}
 
 
-def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(tmp_path: Path) -> None:
-    file = CredentialsFile(tmp_path / "credentials.json")
-    file.keep("descendant", configured="old")
-    assert file.newest("old") == "descendant"
-    assert file.newest("new") == "new"
+def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(emulator: Emulator, tmp_path: Path) -> None:
+    credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
+    tokens = credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": "new"})
+    with pytest.raises(NotPermittedError, match="the refresh token from the configuration"):
+        tokens.access_token()
+    sent = [str((call.request or {})["refresh_token"]) for call in emulator.backend.calls]
+    assert sent == ["emulator-refresh", "new"]
+
+
+def test_without_a_token_in_the_configuration_the_kept_one_of_the_app_is_used(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    app = {**OAUTH, "refresh_token": None}
+    with pytest.raises(ConfigurationError, match=r"Nobody has signed in.*pinterest-audience login"):
+        credentials(emulator, tmp_path, access_token=None, **app).access_token()
+    sign_in = SignIn.of(*app.values())
+    assert sign_in is not None
+    CredentialsFile(tmp_path / "credentials.json").keep("emulator-refresh", sign_in.origin)
+    for _ in range(3):
+        assert credentials(emulator, tmp_path, access_token=None, **app).access_token()
+    with pytest.raises(ConfigurationError, match="Nobody has signed in"):
+        credentials(emulator, tmp_path, access_token=None, **{**app, "client_id": "another"}).access_token()
+
+
+def test_a_refused_access_token_is_final_if_nobody_has_signed_in(emulator: Emulator, tmp_path: Path) -> None:
+    tokens = credentials(emulator, tmp_path, access_token="expired", **{**OAUTH, "refresh_token": None})
+    with pytest.raises(TokenExpiredError):
+        PinterestClient(transport(emulator), tokens, ACCOUNT).ad_account()
+    assert len(emulator.backend.calls) == 1
 
 
 def test_a_broken_credentials_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +89,9 @@ def test_a_refresh_token_is_not_used_up_when_its_successor_cannot_be_kept(
 def test_two_sign_ins_share_a_credentials_file(tmp_path: Path) -> None:
     file = CredentialsFile(tmp_path / "credentials.json")
     for turn in range(3):
-        for configured in ("a", "b"):
-            file.keep(f"{configured}{turn}", configured)
-    assert (file.newest("a"), file.newest("b"), file.newest("c")) == ("a2", "b2", "c")
+        for origin in ("a", "b"):
+            file.keep(f"{origin}{turn}", origin)
+    assert (file.newest("a"), file.newest("b"), file.newest("c")) == ("a2", "b2", None)
 
 
 def test_a_refused_access_token_is_renewed_once(emulator: Emulator, tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from target_pinterest_audience.emulator.errors import ApiError
 _PATH: Final = "/oauth/"
 _METHODS: Final = ("GET", "POST")
 
+# Without an icon of its own, a browser would ask the API for one.
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>Emulated Pinterest</title>
+<link rel="icon" href="data:,">
 <h1>Emulated Pinterest</h1>
 <p>{words}</p>
 {form}

@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.postgres_connection import (
     make_schema,
     table_exists,
 )
-from target_pinterest_audience.pinterest.token_store import origin_of
+from target_pinterest_audience.pinterest.token_store import digest_of
 
 _TABLE: Final = f"{SCHEMA}.credentials"
 
@@ -44,29 +44,29 @@ class LedgerCredentials:
         """Name the database."""
         return str(self._place)
 
-    def newest(self, configured: str) -> str:
-        """Return the newest descendant of a configured refresh token: the token itself if it has none.
+    def newest(self, origin: str) -> str | None:
+        """Return the newest refresh token of a sign-in; None if none was kept.
 
         Raises:
             ConfigurationError: the database cannot be read.
         """
         with self._connection("read") as connection:
             if not table_exists(connection, "credentials"):
-                return configured
+                return None
             found = connection.execute(
                 f"SELECT refresh_token FROM {_TABLE} WHERE origin = %s",  # noqa: S608 - our own name
-                (origin_of(configured),),
+                (digest_of(origin),),
             ).fetchone()
-            return str(found[0]) if found else configured
+            return str(found[0]) if found else None
 
-    def keep(self, refresh_token: str, configured: str) -> None:
-        """Write the newest descendant of a configured token.
+    def keep(self, refresh_token: str, origin: str) -> None:
+        """Write the newest refresh token of a sign-in.
 
         Raises:
             ConfigurationError: the database cannot be written.
         """
         with self._connection("written") as connection:
-            _write(connection, origin_of(configured), refresh_token)
+            _write(connection, digest_of(origin), refresh_token)
             connection.execute("COMMIT")
 
     def ensure_writable(self) -> None:
@@ -107,7 +107,7 @@ class LedgerCredentials:
             raise ConfigurationError(msg) from None
 
 
-def _write(connection: Connection, origin: str, refresh_token: str) -> None:
+def _write(connection: Connection, digest: str, refresh_token: str) -> None:
     """Write a token in a transaction that is left open; the table is made first, for good."""
     if not table_exists(connection, "credentials"):
         begin(connection)
@@ -121,5 +121,5 @@ def _write(connection: Connection, origin: str, refresh_token: str) -> None:
     connection.execute(
         f"INSERT INTO {_TABLE} (origin, refresh_token) VALUES (%s, %s) "  # noqa: S608 - our own name
         "ON CONFLICT (origin) DO UPDATE SET refresh_token = excluded.refresh_token",
-        (origin, refresh_token),
+        (digest, refresh_token),
     )

@@ -28,8 +28,12 @@ from target_pinterest_audience.redaction import hide
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
 _EXCHANGE_SECONDS: Final = 60.0
 _WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
-_SCOPES: Final = frozenset({"ads:read", "ads:write"})
+SCOPES: Final = ("ads:read", "ads:write")
 """What customer lists and audiences need (API description 5.23)."""
+
+
+class _NotSignedInError(ConfigurationError):
+    """There is no refresh token, neither in the configuration nor in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,22 @@ class SignIn:
 
     client_id: str
     client_secret: str
-    refresh_token: str
+    refresh_token: str | None
+    """None: the one that `pinterest-audience login` has kept."""
 
     @classmethod
     def of(cls, client_id: str | None, client_secret: str | None, refresh_token: str | None) -> SignIn | None:
-        """Return a sign-in; None if it is not whole."""
-        if client_id and client_secret and refresh_token:
-            return cls(client_id, client_secret, refresh_token)
-        return None
+        """Return a sign-in; None if there is no app to sign in by."""
+        return cls(client_id, client_secret, refresh_token) if client_id and client_secret else None
+
+    @property
+    def origin(self) -> str:
+        """What the sign-in is known by while its refresh tokens are replaced.
+
+        It is the one in the configuration, so that a new one there, of which nothing is kept yet, is used at once; or
+        the app.
+        """
+        return self.refresh_token or f"app {self.client_id}"
 
 
 class Credentials:
@@ -105,7 +117,10 @@ class Credentials:
         if self._sign_in is None:
             raise refused
         with self._one_at_a_time:
-            return self._access_token if self._access_token not in {None, token} else self._refresh()
+            try:
+                return self._access_token if self._access_token not in {None, token} else self._refresh()
+            except _NotSignedInError:
+                raise refused from None
 
     def close(self) -> None:
         """Wait for an exchange that is under way, for a minute at most, and let none begin.
@@ -132,21 +147,28 @@ class Credentials:
 
     def _exchange(self, sign_in: SignIn) -> Tokens:
         """Get new tokens, and keep the one that the next run needs."""
-        configured = sign_in.refresh_token
-        newest = self._store.newest(configured)
+        kept = self._store.newest(sign_in.origin)
+        newest = kept or sign_in.refresh_token
+        if newest is None:
+            msg = (
+                f"Nobody has signed in: `refresh_token` is not set, and in {self._store} there is none for this app. "
+                "Call `pinterest-audience login` with the same configuration."
+            )
+            raise _NotSignedInError(msg)
         self._store.ensure_writable()
         try:
             with self._shield():
                 tokens = refresh_access_token(self._transport, sign_in.client_id, sign_in.client_secret, newest)
                 if tokens.refresh_token is not None and tokens.refresh_token != newest:
-                    self._store.keep(tokens.refresh_token, configured)
+                    self._store.keep(tokens.refresh_token, sign_in.origin)
                 return tokens
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            origin = "the configuration" if newest == configured else str(self._store)
+            place = "the configuration" if kept is None else str(self._store)
             msg = (
-                f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {origin} (HTTP "
-                f"{error.status}, code {error.code}). Check the first two; else sign in again and set `refresh_token`. "
-                "A token that was used once is replaced: if the credentials file was lost, that is why."
+                f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {place} (HTTP "
+                f"{error.status}, code {error.code}). Check the first two; else sign in again, with "
+                "`pinterest-audience login`. A token that was used once is replaced: if the credentials file was lost, "
+                "that is why."
             )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
 
@@ -161,17 +183,26 @@ class Credentials:
             self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2)
         if signed_in is not None and signed_in < _WARN_BEFORE_SECONDS:
             self._logger.warning(
-                "The sign-in at Pinterest ends in %.0f days. Sign in again before that, and set `refresh_token`: "
-                "without one that is valid no run can do anything.", signed_in / 86_400,
+                "The sign-in at Pinterest ends in %.0f days. Sign in again before that, with `pinterest-audience "
+                "login`: without it no run can do anything.", signed_in / 86_400,
             )  # fmt: skip
-        scopes = set(tokens.scope.replace(",", " ").split()) if isinstance(tokens.scope, str) else set()
-        missing = sorted(_SCOPES - scopes)
-        if scopes and missing:
-            msg = (
-                f"The sign-in at Pinterest lacks the scope {' and '.join(missing)}. Sign in again, with "
-                f"{' and '.join(sorted(_SCOPES))}, and set `refresh_token`."
-            )
-            raise NotPermittedError(msg)
+        require_scopes(tokens)
+
+
+def require_scopes(tokens: Tokens) -> None:
+    """Make sure that tokens are good for what is needed, as far as Pinterest tells.
+
+    Raises:
+        NotPermittedError: the person who signed in did not allow it.
+    """
+    scopes = tokens.scope.replace(",", " ").split() if isinstance(tokens.scope, str) else []
+    missing = [each for each in SCOPES if each not in scopes]
+    if scopes and missing:
+        msg = (
+            f"The sign-in at Pinterest lacks the scope {' and '.join(missing)}. Sign in again, with "
+            "`pinterest-audience login`, and allow all that it asks for."
+        )
+        raise NotPermittedError(msg)
 
 
 def _seconds(value: object) -> float | None:

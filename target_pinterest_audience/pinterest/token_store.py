@@ -23,18 +23,21 @@ class StoredTokens(msgspec.Struct, frozen=True):
     """What the credentials file holds, for any number of sign-ins."""
 
     refresh_tokens: dict[str, str]
-    """The digest of a refresh token in somebody's configuration → its newest descendant."""
+    """The digest of a sign-in's origin (see `TokenStore`) → its newest refresh token."""
 
 
 class TokenStore(Protocol):
-    """Where the newest refresh tokens are kept between runs. Every method raises a ConfigurationError if it cannot."""
+    """Where the newest refresh tokens are kept between runs. Every method raises a ConfigurationError if it cannot.
 
-    def newest(self, configured: str) -> str:
-        """Return the newest descendant of a configured refresh token: the token itself if it has none."""
+    A sign-in is known by its origin, which stays as its refresh tokens are replaced: `SignIn.origin`.
+    """
+
+    def newest(self, origin: str) -> str | None:
+        """Return the newest refresh token of a sign-in; None if none was kept."""
         ...
 
-    def keep(self, refresh_token: str, configured: str) -> None:
-        """Keep the newest descendant of a configured token."""
+    def keep(self, refresh_token: str, origin: str) -> None:
+        """Keep the newest refresh token of a sign-in."""
         ...
 
     def ensure_writable(self) -> None:
@@ -57,23 +60,21 @@ class CredentialsFile:
         """Name the file."""
         return f"the credentials file {self._path}"
 
-    def newest(self, configured: str) -> str:
-        """Return the newest descendant of a configured refresh token: the token itself if it has none.
-
-        A person who signs in anew puts a new token into the configuration, which has none yet.
+    def newest(self, origin: str) -> str | None:
+        """Return the newest refresh token of a sign-in; None if none was kept.
 
         Raises:
             ConfigurationError: the file is there and cannot be read.
         """
-        return self._read().get(origin_of(configured), configured)
+        return self._read().get(digest_of(origin))
 
-    def keep(self, refresh_token: str, configured: str) -> None:
-        """Write the newest descendant of a configured token, atomically and readable by the owner only.
+    def keep(self, refresh_token: str, origin: str) -> None:
+        """Write the newest refresh token of a sign-in, atomically and readable by the owner only.
 
         Raises:
             ConfigurationError: the file cannot be read or written.
         """
-        self._write({**self._read(), origin_of(configured): refresh_token})
+        self._write({**self._read(), digest_of(origin): refresh_token})
 
     def ensure_writable(self) -> None:
         """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
@@ -128,6 +129,6 @@ class CredentialsFile:
             raise ConfigurationError(msg) from None
 
 
-def origin_of(token: str) -> str:
-    """Return what the newest descendant of a configured refresh token is kept under."""
-    return hashlib.sha256(token.encode()).hexdigest()
+def digest_of(origin: str) -> str:
+    """Return what the newest refresh token of a sign-in is kept under: an origin can be a secret itself."""
+    return hashlib.sha256(origin.encode()).hexdigest()

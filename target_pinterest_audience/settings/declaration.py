@@ -31,29 +31,30 @@ _CONNECTION = (
         th.StringType,
         secret=True,
         title="Access token",
-        description="A ready access token with the scopes `ads:read` and `ads:write`. Without one, `client_id`, "
-        "`client_secret` and `refresh_token` are needed.",
+        description="A ready access token with the scopes `ads:read` and `ads:write`. Without one, `client_id` and "
+        "`client_secret` are needed, and `pinterest-audience login` or a `refresh_token`.",
     ),
     th.Property(
         "client_id",
         th.StringType,
         title="App id",
-        description="The id of your Pinterest app, for renewing access tokens by OAuth.",
+        description="The id of your Pinterest app, for signing in and renewing access tokens by OAuth.",
     ),
     th.Property(
         "client_secret",
         th.StringType,
         secret=True,
         title="App secret",
-        description="The secret of your Pinterest app, for renewing access tokens by OAuth.",
+        description="The secret of your Pinterest app, for signing in and renewing access tokens by OAuth.",
     ),
     th.Property(
         "refresh_token",
         th.StringType,
         secret=True,
         title="Refresh token",
-        description="The OAuth refresh token. Used when there is no `access_token`, or when it has expired. Pinterest "
-        "replaces it each time it is used; the newest one is kept in `credentials_file`.",
+        description="The OAuth refresh token; by default the one that `pinterest-audience login` has kept. Used when "
+        "there is no `access_token`, or when it has expired. Pinterest replaces it each time it is used; the newest "
+        "one is kept in `credentials_file`.",
     ),
     th.Property(
         "credentials_file",

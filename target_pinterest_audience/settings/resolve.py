@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from target_pinterest_audience.addresses import is_safe, parse_address
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
 from target_pinterest_audience.settings.check import check, refuse_unknown
@@ -24,7 +24,7 @@ from target_pinterest_audience.settings.locations import credentials_path, ledge
 _LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id", "list_name_column")
 _CHOICES = (*_LIST_CHOICES, "source_name", "one_list_per_type")
 _EFFECTS = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
-_OAUTH = ("client_id", "client_secret", "refresh_token")
+_APP = ("client_id", "client_secret")
 
 
 class LoadMethod(str, Enum):
@@ -280,14 +280,14 @@ def _path(config: Mapping[str, Any], name: str) -> Path | None:
 
 
 def _check_credentials(config: Mapping[str, Any]) -> None:
-    missing = [f"`{name}`" for name in _OAUTH if config.get(name) is None]
+    missing = [f"`{name}`" for name in _APP if config.get(name) is None]
     if config.get("access_token") is None and missing:
         msg = (
-            f"There is no way to sign in: set `access_token`, or all of `client_id`, `client_secret` and "
-            f"`refresh_token` (missing: {', '.join(missing)})."
+            "There is no way to sign in: set `access_token`, or `client_id` and `client_secret` (missing: "
+            f"{', '.join(missing)}), and with these call `pinterest-audience login` or set `refresh_token`."
         )
         raise ConfigurationError(msg)
-    for name in ("access_token", *_OAUTH):
+    for name in ("access_token", *_APP, "refresh_token"):
         # Anything else cannot stand in a header.
         if config.get(name) is not None and not (config[name].isascii() and config[name].isprintable()):
             msg = f"`{name}` has characters in it that no token has. Copy it again."
@@ -295,22 +295,10 @@ def _check_credentials(config: Mapping[str, Any]) -> None:
 
 
 def _check_api_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        odd = [parts.username, parts.password, parts.query, parts.fragment, parts.port == 0]
-    except ValueError:
-        parts, host, odd = None, "", []
-    if parts is None or not host or any(odd) or not url.isascii() or any(each.isspace() for each in url):
+    parts = parse_address(url)
+    if parts is None or parts.query:
         msg = "`api_url` must be an address such as https://host/v5, with nothing behind the path."
         raise ConfigurationError(msg)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if not is_safe(parts):
         msg = "`api_url` must begin with https; http is for the loopback interface only, since tokens travel on it."
         raise ConfigurationError(msg)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

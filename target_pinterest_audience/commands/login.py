@@ -1,0 +1,151 @@
+"""The command `pinterest-audience login`."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import threading
+import webbrowser
+from typing import Final
+
+import click
+
+from target_pinterest_audience.commands.common import (
+    config_option,
+    logger,
+    number,
+    obey_signals,
+    read_settings,
+    user_agent,
+)
+from target_pinterest_audience.connect import make_transport, token_store_of
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest import SignIn
+from target_pinterest_audience.pinterest.authorization import (
+    Authorization,
+    Granted,
+    check_redirect_uri,
+    consent_page,
+)
+from target_pinterest_audience.redirection import can_listen, listening, pasted
+from target_pinterest_audience.settings import Settings
+
+_REDIRECT_URI: Final = "http://localhost:8085/"
+"""That of Pinterest's own quickstart, so that many apps have it among their redirect links."""
+
+_STATE_BYTES: Final = 32
+_DAY_SECONDS: Final = 86_400
+
+_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience login --config target.json
+  pinterest-audience login --no-browser
+  pinterest-audience login --redirect-uri http://localhost:9000/callback --print
+"""
+
+
+@click.command("login", epilog=_EXAMPLES)
+@config_option
+@click.option(
+    "--redirect-uri",
+    default=_REDIRECT_URI,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Where Pinterest sends the browser in the end: exactly one of the app's redirect links.",
+)
+@click.option(
+    "--no-browser",
+    is_flag=True,
+    help="The browser is on another machine: show the address to open, and take the last one by paste.",
+)
+@click.option("--print", "prints", is_flag=True, help="Print the refresh token instead of keeping it.")
+@click.option(
+    "--wait-seconds",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="How long to wait for the person.",
+)
+def login(config: tuple[str, ...], redirect_uri: str, wait_seconds: int, *, no_browser: bool, prints: bool) -> None:
+    """Sign in at Pinterest, for runs to go on from: as somebody who is owner, admin or audience manager.
+
+    Needs `client_id` and `client_secret` of your Pinterest app, and among the app's redirect links the address that
+    --redirect-uri names. A browser opens; once the access is allowed there, the refresh token is kept in
+    `credentials_file` or the PostgreSQL ledger, and every run with these settings uses it.
+    """
+    settings = read_settings(config)
+    app = _app(settings)
+    check_redirect_uri(redirect_uri)
+    store = token_store_of(settings)
+    if not prints:
+        store.ensure_writable()
+    termination = obey_signals()
+    page = consent_page(settings.api_url)
+    authorization = Authorization(page, app.client_id, redirect_uri, secrets.token_urlsafe(_STATE_BYTES))
+    code = authorization.code(_ask(authorization.address, redirect_uri, wait_seconds, no_browser=no_browser))
+    transport = make_transport(settings, user_agent(), logger)
+    if prints:
+        with termination.shield():
+            click.echo(authorization.exchange(transport, app.client_secret, code).refresh_token)
+        return
+    # A run that renews its token meanwhile must not keep its own over this one.
+    with store.exclusive(), termination.shield():
+        granted = authorization.exchange(transport, app.client_secret, code)
+        store.keep(granted.refresh_token, app.origin)
+    click.echo(f"Signed in{_for_days(granted)}. The refresh token is kept in {store}.")
+    if settings.access_token is not None:
+        _tell("The settings have an `access_token`, which runs use first. Remove it, so that they use this sign-in.")
+
+
+def _app(settings: Settings) -> SignIn:
+    """Return what to sign in by.
+
+    Raises:
+        ConfigurationError: the settings do not say.
+    """
+    app = SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token)
+    if app is None:
+        missing = [name for name in ("client_id", "client_secret") if getattr(settings, name) is None]
+        msg = (
+            f"To sign in, {' and '.join(f'`{name}`' for name in missing)} must be set: they stand on the page of your "
+            "app at Pinterest, as app id and app secret key."
+        )
+        raise ConfigurationError(msg)
+    return app
+
+
+def _ask(address: str, redirect_uri: str, wait_seconds: int, *, no_browser: bool) -> str:
+    """Ask the person, and return the address that their browser was sent to.
+
+    Raises:
+        ConfigurationError: the browser cannot be received here.
+        NotPermittedError: the person did not answer.
+    """
+    if no_browser or not can_listen(redirect_uri):
+        _tell(
+            f"Open this address in a browser, and allow the access:\n\n{address}\n\nIn the end the browser shows an "
+            f"address that begins with {redirect_uri}, perhaps with an error in its page. Paste that address here:"
+        )
+        if not no_browser:
+            _open(address)
+        return pasted(redirect_uri, sys.stdin.fileno(), _tell, wait_seconds)
+    with listening(redirect_uri) as wait:
+        _tell(f"Allow the access in the browser that opens. If none does, open this address:\n\n{address}\n")
+        _open(address)
+        return wait(wait_seconds)
+
+
+def _open(address: str) -> None:
+    """Open an address in the person's browser; on a thread, since one in the terminal returns only when it is left."""
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def _for_days(granted: Granted) -> str:
+    seconds = number(granted.lifetime)
+    return f", for {seconds // _DAY_SECONDS} days after the last run" if seconds is not None else ""
+
+
+def _tell(words: str) -> None:
+    """Tell a person something; the standard output is for the token."""
+    click.echo(words, err=True)
