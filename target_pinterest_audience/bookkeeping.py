@@ -12,6 +12,7 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester, realm_of
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
+from target_pinterest_audience.locks import Locks, reference_to
 from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
@@ -47,8 +48,9 @@ class Bookkeeper:
         self._delivery = delivery
         self._logger = logger
         self._now = now
-        self._realm = realm_of(settings.api_url, settings.ad_account_id)
-        self.digester = Digester(ledger.secret, self._realm, places_rows=ledger.places_rows)
+        self.locks = Locks(ledger, settings)
+        realm = realm_of(settings.api_url, settings.ad_account_id)
+        self.digester = Digester(ledger.secret, realm, places_rows=ledger.places_rows)
         self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
         self._types: dict[int, str] = {}
@@ -112,7 +114,7 @@ class Bookkeeper:
         """
         catalogue = self._ledger.catalogue
         if plan.reference not in self._numbers:
-            self._lock(str(plan.reference))
+            self.locks.take_list(plan.reference)
             pinned = catalogue.pinned(str(plan.reference))
             if pinned is not None and pinned.number in self._former:
                 with self._ledger.transaction():
@@ -135,7 +137,7 @@ class Bookkeeper:
             and owes_additions(self._ledger, pinned.number),
         )
         if found is not None:
-            self._lock(str(ListReference(customer_list_id=found.id)))
+            self.locks.take_list(ListReference(customer_list_id=found.id))
         with self._ledger.transaction():
             entry = self._enter(plan.reference, found, pinned)
             catalogue.begin_list(entry.number)
@@ -196,7 +198,7 @@ class Bookkeeper:
         """
         if number not in self._references:
             entry = self._ledger.catalogue.entry(number)
-            reference = _reference_to(entry)
+            reference = reference_to(entry)
             self._delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.GO_ON, audience=None))
             self._remember(entry, reference)
             self._former.add(number)
@@ -219,7 +221,7 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         if customer_list_id is not None and number not in self._identified:
             # From its creation on, another process may come to it by its id.
-            self._lock(str(ListReference(customer_list_id=customer_list_id)))
+            self.locks.take_list(ListReference(customer_list_id=customer_list_id))
             if catalogue.entry(number).customer_list_id is None:
                 with self._ledger.transaction():
                     catalogue.set_list_id(number, customer_list_id)
@@ -290,6 +292,7 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         with self._ledger.transaction():
             source = catalogue.source(name)
+            catalogue.note_read(source, self._now())
             former = catalogue.key_properties(source)
             if former is None:
                 catalogue.set_key_properties(source, key_properties)
@@ -319,12 +322,7 @@ class Bookkeeper:
         Raises:
             LedgerError: another process has one of them.
         """
-        catalogue = self._ledger.catalogue
-        self._lock(f"source {name}")
-        source = catalogue.find_source(name)
-        if source is not None:
-            for entry in sorted(catalogue.lists_of_source(source)):
-                self._lock(str(_reference_to(entry)))
+        self.locks.take_source(name)
 
     def knows_source(self, name: str) -> bool:
         """Tell whether any run has read a source."""
@@ -333,13 +331,3 @@ class Bookkeeper:
     def lists_of_source(self, source: int) -> list[int]:
         """Return the numbers of the lists that a source has ever fed."""
         return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
-
-    def _lock(self, name: str) -> None:
-        self._ledger.lock([f"{self._realm}\n{name}"], self._settings.lock_wait_seconds)
-
-
-def _reference_to(entry: ListEntry) -> ListReference:
-    """Return how a list is found that the ledger knows."""
-    if entry.customer_list_id is not None:
-        return ListReference(customer_list_id=entry.customer_list_id)
-    return ListReference(customer_list_name=entry.name)

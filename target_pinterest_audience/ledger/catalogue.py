@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-Query = Callable[..., list[tuple[Any, ...]]]
-"""Runs one statement, with `?` for its parameters, and returns the rows of its result."""
+from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.suppressions import Suppressions
 
 _LIST_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_members", "derived")
 
@@ -39,6 +39,15 @@ class ListEntry(NamedTuple):
     def at_stake(self) -> int:
         """What a ceiling is a share of: if nobody was there at first, what a run that was cut short has left."""
         return self.base_members or self.members
+
+
+class SourceEntry(NamedTuple):
+    """A source as the ledger knows it."""
+
+    number: int
+    name: str
+    last_read: float | None
+    """When a run last began to read it, in seconds since 1970; None if that is not known."""
 
 
 class Feed(NamedTuple):
@@ -99,6 +108,7 @@ class Catalogue:
         """
         self._query = query
         self.realm = self._number("realms", "realm", {"api_url": api_url, "ad_account_id": ad_account_id})
+        self.suppressions = Suppressions(query, self.realm)
 
     def _number(self, table: str, column: str, key: Mapping[str, Any]) -> int:
         """Return the number of a row, which is made if it is not there."""
@@ -135,6 +145,20 @@ class Catalogue:
         """Note the key that a source's rows are known by."""
         encoded = msgspec.json.encode(sorted(names)).decode()
         self._query("UPDATE sources SET key_properties = ? WHERE source = ?", encoded, source)
+
+    def note_read(self, source: int, now: float) -> None:
+        """Note that a run reads a source.
+
+        Args:
+            source: the source.
+            now: seconds since 1970.
+        """
+        self._query("UPDATE sources SET last_read = ? WHERE source = ?", now, source)
+
+    def sources(self) -> list[SourceEntry]:
+        """Return all sources of the ad account."""
+        found = self._query("SELECT source, name, last_read FROM sources WHERE realm = ? ORDER BY source", self.realm)
+        return [SourceEntry(*row) for row in found]
 
     def slot(self, column: str, identity_type: str) -> int:
         """Return the number of a column that holds a type of identity."""
@@ -178,6 +202,10 @@ class Catalogue:
         found = self._query("SELECT name FROM sources JOIN feeds USING (source) WHERE list = ? ORDER BY name", number)
         return [str(name) for (name,) in found]
 
+    def numbers_of_sources(self, number: int) -> list[int]:
+        """Return the sources that have ever fed a list."""
+        return [source for (source,) in self._query("SELECT source FROM feeds WHERE list = ? ORDER BY source", number)]
+
     def _one(self, condition: str, *parameters: object) -> ListEntry | None:
         return next(iter(self._lists(condition, *parameters)), None)
 
@@ -193,6 +221,7 @@ class Catalogue:
             "VALUES (?, ?, ?, ?, 0, 0, 0, 1)",
             top + 1, self.realm, customer_list_id, name,
         )  # fmt: skip
+        self.suppressions.apply_to(top + 1)
         return ListEntry(top + 1, customer_list_id, name, 0, 0, 0)
 
     def set_list_id(self, number: int, customer_list_id: str) -> None:
@@ -208,6 +237,10 @@ class Catalogue:
         self._query(
             "UPDATE lists SET base_members = members, derived = 0, closed = 0 WHERE list = ? AND closed = 1", number
         )
+
+    def restart_list(self, number: int) -> None:
+        """Count removals from a list anew in the next run, however the run before ended: who was there is not known."""
+        self._query("UPDATE lists SET base_members = members, derived = 0, closed = 1 WHERE list = ?", number)
 
     def add_derived(self, number: int, count: int) -> None:
         """Count removals from a list that the ledger derived."""
@@ -305,6 +338,25 @@ class Catalogue:
             list_number, source, CLEAN, int(incremental), up_to, up_to, limit,
         )  # fmt: skip
         return [int(run) for (run,) in found]
+
+    def forget_runs(self, before: float) -> int:
+        """Forget runs, but for the newest of each configuration and the newest of those that ended cleanly.
+
+        Args:
+            before: those go that began before this moment, in seconds since 1970.
+
+        Returns:
+            How many are forgotten.
+        """
+        found = self._query(
+            "SELECT run FROM runs WHERE realm = ? AND started < ? AND run NOT IN "
+            "(SELECT MAX(run) FROM runs GROUP BY realm, configuration, outcome)",
+            self.realm, before,
+        )  # fmt: skip
+        for (run,) in found:
+            self._query("DELETE FROM run_feeds WHERE run = ?", run)
+            self._query("DELETE FROM runs WHERE run = ?", run)
+        return len(found)
 
     def mark_pruned(self, run: int) -> None:
         """Note that a run was pruned after, which happens once."""

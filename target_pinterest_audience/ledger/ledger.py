@@ -107,6 +107,14 @@ class Ledger(ABC):
             Pairs of digest and what the row says, ordered by digest.
         """
 
+    def rows_of(self, source: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return some of a source's rows, whichever run saw them; see `unseen_rows`."""
+        found = self._query(
+            "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? ORDER BY row_key LIMIT ?",
+            after, source, limit,
+        )  # fmt: skip
+        return [(bytes(row), bytes(said)) for row, said in found]
+
     # Members
 
     @abstractmethod

@@ -57,7 +57,18 @@ _RUNS: Final = (
     ),
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS)
+_ERASURE: Final = (
+    # Who must never be on any list of the ad account again.
+    (
+        "CREATE TABLE suppressions (realm INTEGER NOT NULL, identity {blob} NOT NULL, since DOUBLE PRECISION NOT NULL, "
+        "PRIMARY KEY (realm, identity)) {clustered}"
+    ),
+    # When a run last began to read each source; what is not known is taken for as late as it can be.
+    "ALTER TABLE sources ADD COLUMN last_read DOUBLE PRECISION",
+    "UPDATE sources SET last_read = (SELECT MAX(started) FROM runs WHERE runs.realm = sources.realm)",
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)

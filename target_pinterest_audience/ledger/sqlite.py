@@ -88,6 +88,8 @@ class SqliteLedger(Ledger):
             run("PRAGMA journal_mode = WAL")
         # A STATE must not outlive the commit that it speaks of, not even a power cut.
         run("PRAGMA synchronous = FULL")
+        # Who is forgotten must not stay in pages that are free; some builds of SQLite do so by themselves.
+        run("PRAGMA secure_delete = ON")
         run(f"PRAGMA cache_size = -{_CACHE_KIB}")
         run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         with self.transaction():

@@ -12,6 +12,7 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
+from target_pinterest_audience.membership import Count
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened, another_process, line_of
 
@@ -109,6 +110,26 @@ def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) ->
     ledger.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_sources_of_an_older_version_count_as_read_when_they_can_last_have_been(path: Path, opened: Opened) -> None:
+    foreign(
+        path,
+        *(statement.format(blob="BLOB", clustered="WITHOUT ROWID") for step in MIGRATIONS[:2] for statement in step),
+        f"INSERT INTO realms VALUES (1, '{API}', '{ACCOUNT}')",  # noqa: S608 - values of ours
+        "INSERT INTO realms VALUES (2, 'other', 'other')",
+        "INSERT INTO sources VALUES (1, 1, 'customers', NULL), (2, 2, 'customers', NULL)",
+        "INSERT INTO lists VALUES (1, 1, '77', 'customers', 0, 0, 0, 1)",
+        "INSERT INTO runs VALUES (1, 1, 'main', 5.0, 6.0, 'clean', 0, '{}')",
+        "INSERT INTO runs VALUES (2, 1, 'main', 9.0, NULL, 'open', 0, '{}')",
+        "PRAGMA user_version = 2",
+    )
+    ledger = opened()
+    assert [(each.name, each.last_read) for each in ledger.catalogue.sources()] == [("customers", 9.0)]
+    assert [each.last_read for each in opened("other", "other").catalogue.sources()] == [None]
+    with ledger.transaction():
+        assert ledger.catalogue.suppressions.add(KEY, 1.0)
+    assert ledger.read_members(1, [KEY]) == {KEY: Count(0, 1)}
 
 
 def test_a_folder_that_cannot_be_made_ends_the_run(tmp_path: Path) -> None:
