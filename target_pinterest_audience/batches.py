@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
 from target_pinterest_audience.pinterest import Operation
+
+ENVELOPE_BYTES: Final = 200
+"""Room for everything in a request body but the records and a list's name."""
 
 _OTHER = {Operation.ADD: Operation.REMOVE, Operation.REMOVE: Operation.ADD}
 
@@ -162,6 +166,28 @@ class PendingIdentities:
         self.in_flight.append(line)
         self._heaps[operation] = rest
         return batch
+
+
+def cut(operation: Operation, identities: Sequence[str], max_identities: int, max_bytes: int) -> Iterator[Batch]:
+    """Yield identities that come from no stream as batches.
+
+    Args:
+        operation: what is to be done with them.
+        identities: as Pinterest gets them.
+        max_identities: the most of one request.
+        max_bytes: the most bytes of the `records` in its body.
+    """
+    pending = PendingIdentities(max_identities, max_bytes)
+    taken = 0
+    while taken < len(identities):
+        rest = identities[taken:]
+        some, _ = pending.put_many(operation, rest, [1] * len(rest))
+        taken += some
+        batch = pending.take_full()
+        if batch is not None:
+            yield batch
+    while (batch := pending.take_any()) is not None:
+        yield batch
 
 
 def _size(identities: Sequence[str]) -> int:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.tally import StreamTally
     from target_pinterest_audience.window import Window
 
-_REMOVING: Final = frozenset({Kind.DELETED, Kind.EXCLUDED})
+_REMOVING: Final = frozenset({Kind.DELETED, Kind.EXCLUDED, Kind.FORGOTTEN})
 _ONE: Final = Count(1, 0)
 
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from target_pinterest_audience.batches import Batch, PendingIdentities
+from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, PendingIdentities
 from target_pinterest_audience.courier import Courier, Crew
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
@@ -25,9 +25,6 @@ _GRACE_SECONDS: Final = 2.0
 
 _MOST_WAITING: Final = 400_000
 """How many identities wait for all lists together at most, some 90 MB; beyond that half-full requests leave."""
-
-_ENVELOPE_BYTES: Final = 200
-"""Room for everything in a request body but the records and a list's name."""
 
 
 class Accepted(Protocol):
@@ -119,7 +116,7 @@ class Delivery:
         known = self._destinations.get(plan.reference)
         if known is None:
             name = plan.reference.customer_list_name or ""
-            room = self._max_bytes - _ENVELOPE_BYTES - len(msgspec.json.encode(name))
+            room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(name))
             pending = PendingIdentities(self._max_identities, max(1, room))
             writer = CustomerListWriter(plan, self._directory, self._patience, self._logger, dry=self._dry)
             known = self._destinations[plan.reference] = _Destination(pending, writer)

@@ -89,7 +89,8 @@ _CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
 _SHORT_LIST: Final = 0x9
 _ABOUT_ROW: Final = frozenset({Stance.CONTRIBUTES, Stance.REFUSES})
 _EXCLUSIONS: Final = frozenset({Stance.EXCLUDES})
-_REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
+REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
+"""What keeps an identity off a list."""
 
 
 class Statement(NamedTuple):
@@ -214,6 +215,10 @@ class Kind(IntEnum):
     """It is there, but too bad to be read."""
     ABSENT = 7
     """A complete run did not name it."""
+    WITHDRAWN = 8
+    """A person takes back what was sent for it; what it refuses stays."""
+    FORGOTTEN = 9
+    """A person whom it names is to be forgotten; what it refuses stays."""
 
 
 CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
@@ -226,11 +231,13 @@ class Cause(IntEnum):
     CHANGE = 2
     DELETE = 3
     REFUSAL = 4
+    CLEAR = 5
+    FORGET = 6
 
     @property
     def explicit(self) -> bool:
         """Whether somebody asked for the removal, as against the ledger deriving it: those have a ceiling."""
-        return self in {Cause.DELETE, Cause.REFUSAL}
+        return self not in {Cause.PRUNE, Cause.CHANGE}
 
 
 _CAUSES: Final = {
@@ -240,6 +247,8 @@ _CAUSES: Final = {
     Kind.DELETED: Cause.DELETE,
     Kind.EXCLUDED: Cause.REFUSAL,
     Kind.ABSENT: Cause.PRUNE,
+    Kind.WITHDRAWN: Cause.CLEAR,
+    Kind.FORGOTTEN: Cause.FORGET,
 }
 
 
@@ -325,17 +334,26 @@ class Event(NamedTuple):
             return says
         if self.kind is Kind.ABSENT:
             return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or not self.plan.covers(s.list_number))
+        if self.kind is Kind.WITHDRAWN:
+            return frozenset(s for s in says if s.stance in REFUSALS or not self.plan.covers(s.list_number))
+        if self.kind is Kind.FORGOTTEN:
+            return self._without_named(says, shorten)
         return self._kept(says) | self._said(says, shorten)
+
+    def _without_named(self, says: Says, shorten: Callable[[bytes], bytes]) -> Says:
+        named = {each.identity for each in self.named}
+        gone = {Stance.CONTRIBUTES: named, Stance.ASKED: set(map(shorten, named))}
+        return frozenset(s for s in says if s.identity not in gone.get(Stance(s.stance), ()))
 
     def _kept(self, says: Says) -> Says:
         if self.kind in CONTRIBUTING:
             replaced = self.plan.replaces(self.present)
-            stays = _REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
+            stays = REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
             # A grant lifts what it takes the place of: a column that it lacks may hold what was refused.
             return frozenset(s for s in says if s.stance in stays or (s.stance in _ABOUT_ROW and not replaced(s)))
         if self.kind is Kind.DELETED:
             return frozenset(s for s in says if s.stance in {Stance.REFUSES, Stance.ASKED})
-        return frozenset(s for s in says if s.stance in _REFUSALS)
+        return frozenset(s for s in says if s.stance in REFUSALS)
 
     def _said(self, says: Says, shorten: Callable[[bytes], bytes]) -> set[Statement]:
         if self.kind is Kind.DELETED:
@@ -369,7 +387,7 @@ NOBODY: Final = Count(0, 0)
 
 def change_of(statement: Statement) -> Count:
     """Return what a statement adds to the count of its identity."""
-    return Count(int(statement.stance == Stance.CONTRIBUTES), int(statement.stance in _REFUSALS))
+    return Count(int(statement.stance == Stance.CONTRIBUTES), int(statement.stance in REFUSALS))
 
 
 def decide(before: Count, after: Count, *, asked: bool) -> Operation | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
 from target_pinterest_audience.identity_column import TEXT, Form
-from target_pinterest_audience.membership import Kind
+from target_pinterest_audience.membership import Kind, member_key, pack_identity
 from target_pinterest_audience.pinterest import Operation
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class AppendingWriter:
     references: Callable[[str | None], Mapping[str, ListReference]]
     """What rows name as their list → column → the list that its identities go to."""
     delivery: Delivery
+    suppressed: AbstractSet[bytes] = frozenset()
+    """Who was forgotten and is not to be added, by `member_key`."""
     form: ClassVar = TEXT
 
     def write(self, row: Row) -> None:
@@ -168,7 +171,9 @@ class AppendingWriter:
             tally.unchanged += len(named)
             return
         for reference, identity in named:
-            if self.delivery.put(reference, operation, identity, row.line):
+            if operation is Operation.ADD and self._is_suppressed(identity):
+                tally.refused += 1
+            elif self.delivery.put(reference, operation, identity, row.line):
                 tally.duplicates += 1
             elif row.kind is Kind.REFUSED:
                 tally.refused += 1
@@ -185,6 +190,10 @@ class AppendingWriter:
         operation, tally = _OPERATIONS[rows.kind], self.shape.tally
         for reference, columns, all_lines in self._columns_of_lists(rows):
             named, lines = in_order(columns, all_lines)
+            if self.suppressed and operation is Operation.ADD:
+                kept = [place for place, identity in enumerate(named) if not self._is_suppressed(identity)]
+                tally.refused += len(named) - len(kept)
+                named, lines = [named[place] for place in kept], [lines[place] for place in kept]
             duplicates = self.delivery.put_many(reference, operation, named, lines)
             tally.duplicates += duplicates
             if operation is Operation.REMOVE:
@@ -206,6 +215,9 @@ class AppendingWriter:
             lines = [rows.lines[place] for place in places] if some else rows.lines
             for reference, columns in of_lists.items():
                 yield reference, columns, lines
+
+    def _is_suppressed(self, identity: str) -> bool:
+        return bool(self.suppressed) and member_key(pack_identity(identity)) in self.suppressed
 
 
 def in_order(columns: Sequence[Sequence[str | None]], lines: Sequence[int]) -> tuple[Sequence[str], Sequence[int]]:

@@ -101,7 +101,8 @@ class Sync:
 
         if not shape.routed:
             references(None)
-        return AppendingWriter(shape, references, self._delivery)
+        suppressed = ledger.catalogue.suppressions.all() if ledger is not None else frozenset()
+        return AppendingWriter(shape, references, self._delivery, suppressed)
 
     def _open_past(self, ledger: Ledger | None, plan: ListPlan) -> None:
         """Make ready for a list that the ledger has nothing to do with.

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.emulator import Emulator, Fault
 from tests.emulator.contract import assert_contract
 
 ACCOUNT = "549755885175"
@@ -116,18 +117,21 @@ Target = Callable[..., Run]
 """What the fixture `run_target` is."""
 
 
+def companion_command(config: dict[str, Any], folder: Path, *arguments: str) -> list[str]:
+    """The command line of a command of `pinterest-audience` that needs settings, with these in a file."""
+    path = folder / "companion.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    program = "from target_pinterest_audience.companion import main; main()"
+    return [sys.executable, "-c", program, *arguments, "--config", str(path)]
+
+
 @pytest.fixture
 def run_companion(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
     """Run a command of `pinterest-audience` that needs settings, as a process."""
-    program = "from target_pinterest_audience.companion import main; main()"
 
-    def run(*arguments: str, **settings: Any) -> Run:
-        path = tmp_path / "companion.json"
-        path.write_text(json.dumps({**config, **settings}), encoding="utf-8")
-        argv = [sys.executable, "-c", program, *arguments, "--config", str(path)]
-        done = subprocess.run(
-            argv, capture_output=True, check=False, timeout=120, env=environment(), stdin=subprocess.DEVNULL
-        )
+    def run(*arguments: str, stdin: bytes = b"", **settings: Any) -> Run:
+        argv = companion_command({**config, **settings}, tmp_path, *arguments)
+        done = subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=120, env=environment())
         return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run
@@ -135,6 +139,33 @@ def run_companion(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
 
 Companion = Callable[..., Run]
 """What the fixture `run_companion` is."""
+
+
+@pytest.fixture
+def kill_companion(config: dict[str, Any], emulator: Emulator, tmp_path: Path) -> Callable[..., None]:
+    """Run a command until its first change of a list is due, keep that from Pinterest, and kill the process."""
+
+    def kill(*arguments: str, **settings: Any) -> None:
+        emulator.backend.inject(Fault(method="PATCH", times=None, status=503))
+        before = len(emulator.backend.calls)
+        slow = {"initial_backoff_ms": 60_000, "max_backoff_ms": 60_000}
+        argv = companion_command({**config, **settings, **slow}, tmp_path, *arguments)
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+        ) as process:
+            deadline = time.monotonic() + 60
+            while not any(call.status == 503 for call in emulator.backend.calls[before:]):
+                assert time.monotonic() < deadline, "it did not come so far"
+                assert process.poll() is None, "it ended by itself"
+                time.sleep(0.02)
+            process.kill()
+        emulator.backend.clear_faults()
+
+    return kill
+
+
+KillCompanion = Callable[..., None]
+"""What the fixture `kill_companion` is."""
 
 
 @pytest.fixture

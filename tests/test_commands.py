@@ -200,7 +200,21 @@ class TestAudiences:
 
 
 @pytest.mark.parametrize(
-    "command", ["check", "ledger show", "ledger find", "lists", "lists show", "audiences", "audiences delete", "prune"]
+    "command",
+    [
+        "check",
+        "clear",
+        "forget",
+        "ledger show",
+        "ledger find",
+        "ledger reset",
+        "ledger expire",
+        "lists",
+        "lists show",
+        "audiences",
+        "audiences delete",
+        "prune",
+    ],
 )
 def test_each_command_has_help_with_an_example(run_companion: Companion, command: str) -> None:
     helped = run_companion(*command.split(), "--help")

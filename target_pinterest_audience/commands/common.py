@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
@@ -15,11 +17,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from target_pinterest_audience.connect import make_client
+from target_pinterest_audience.bookkeeping import Bookkeeper
+from target_pinterest_audience.connect import find_ledger, make_client, make_delivery
+from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.ledger.catalogue import ListEntry
 from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.report import moment
+from target_pinterest_audience.routing import ListReference, chosen_list
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
+from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.termination import Termination
 
@@ -53,6 +62,11 @@ def yes_option(command: F) -> F:
     return click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")(command)
 
 
+def dry_run_option(command: F) -> F:
+    """Add `--dry-run` to a command, as the argument `dry_run` of `read_settings`."""
+    return click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")(command)
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask a person whether something that cannot be undone is meant, unless `--yes` says so.
 
@@ -69,8 +83,12 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.UsageError(msg)
 
 
-def read_settings(config: tuple[str, ...]) -> Settings:
+def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings:
     """Return the settings that `--config` names.
+
+    Args:
+        config: the values of `--config`.
+        dry_run: whether nothing is to be changed, whatever they say.
 
     Raises:
         ConfigurationError: they cannot be read, or break a rule.
@@ -78,7 +96,7 @@ def read_settings(config: tuple[str, ...]) -> Settings:
     raw = TargetPinterestAudience.read_config(config)
     # No row is read here, and to a utility Meltano hands these with their keys flattened.
     settings, _ = TargetPinterestAudience.resolve_settings({k: v for k, v in raw.items() if k not in SDK_OBJECTS})
-    return settings
+    return replace(settings, dry_run=True) if dry_run else settings
 
 
 def user_agent() -> str:
@@ -103,6 +121,65 @@ def ad_account(settings: Settings) -> Iterator[PinterestClient]:
     finally:
         client.stop()
         client.close()
+
+
+@contextmanager
+def opened_ledger(settings: Settings) -> Iterator[Ledger]:
+    """Open the ledger of the settings for a while.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    ledger = find_ledger(settings, create=False)
+    if ledger is None:
+        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
+        raise ConfigurationError(msg)
+    with closing(ledger):
+        yield ledger
+
+
+@contextmanager
+def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, Delivery]]:
+    """Yield what removals that a ledger notes are sent with, and note what was accepted, whatever happens."""
+    delivery = make_delivery(settings, user_agent(), logger, obey_signals().shield)
+    book = Bookkeeper(ledger, settings, delivery, logger, time.time)
+    delivery.refused = book.refused
+    delivery.accepted = book.accepted
+    try:
+        yield book, delivery
+    finally:
+        # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
+        delivery.close()
+        book.settle()
+
+
+def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEntry:
+    """Return a list that the ledger knows.
+
+    Args:
+        ledger: the ledger.
+        settings: choose the list if nothing else does.
+        which: its id or its name; None: that of the settings.
+
+    Raises:
+        ConfigurationError: it cannot be told.
+    """
+    catalogue = ledger.catalogue
+    known = catalogue.lists()
+    if which is None:
+        reference = chosen_list(settings.default_stream)
+        found = catalogue.pinned(str(reference)) or catalogue.list_of_id(settings.default_stream.customer_list_id or "")
+        chosen, whose = [found] if found is not None else [], "the settings choose"
+    else:
+        pinned = catalogue.pinned(str(ListReference(customer_list_name=which)))
+        named = [pinned] if pinned is not None else [each for each in known if each.name == which]
+        chosen, whose = [each for each in known if each.customer_list_id == which] or named, "--list names"
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(f'"{each.name or ""}" (id {each.customer_list_id or "none yet"})' for each in chosen or known)
+    what = f"several lists that {whose}" if chosen else f"no list that {whose}"
+    msg = f"{ledger.where} knows {what}. Say which with --list; it knows {names or 'none at all'}."
+    raise ConfigurationError(msg)
 
 
 def show_rows(kind: type[R], rows: Sequence[R], *, as_json: bool, empty: str) -> None:

@@ -13,18 +13,18 @@ import msgspec
 from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
+    opened_ledger,
     read_settings,
     show_json,
     show_table,
     when,
 )
-from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.commands.retention import expire, reset
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.keys import ROW_BYTES, Digester, realm_of
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Stance, statements
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.settings.locations import sqlite_path
 
 _RUNS: Final = 5
 _FORMATS: Final = (None, "date-time", "time")
@@ -82,7 +82,11 @@ class Said(NamedTuple):
 
 @click.group("ledger", epilog=_EXAMPLES)
 def ledger() -> None:
-    """Show what the ledger knows: lists, runs, and what a row says."""
+    """Show what the ledger knows: lists, runs, and what a row says; and have it forget."""
+
+
+ledger.add_command(reset)
+ledger.add_command(expire)
 
 
 @ledger.command("show", epilog=_EXAMPLES)
@@ -90,15 +94,25 @@ def ledger() -> None:
 @json_option
 def show(config: tuple[str, ...], *, as_json: bool) -> None:
     """Show the lists that the ledger knows, and the last runs."""
-    with _opened(read_settings(config)) as opened:
+    with opened_ledger(read_settings(config)) as opened:
         where, lists, runs = opened.where, list(_lists(opened)), list(_runs(opened))
+        suppressed = len(opened.catalogue.suppressions)
     if as_json:
-        show_json({"ledger": where, "lists": [each._asdict() for each in lists], "runs": [r._asdict() for r in runs]})
+        show_json(
+            {
+                "ledger": where,
+                "lists": [each._asdict() for each in lists],
+                "runs": [each._asdict() for each in runs],
+                "suppressed": suppressed,
+            }
+        )
         return
     click.echo(f"{where}\n")
     show_table(KnownList._fields, lists, empty="It knows no lists of this ad account.")
     click.echo()
     show_table(KnownRun._fields, runs, empty="It knows no runs of this ad account.")
+    if suppressed:
+        click.echo(f"\n{suppressed:,} digests and ids are suppressed, by `forget`: no run adds them to any list.")
 
 
 @ledger.command("find", epilog=_EXAMPLES)
@@ -118,7 +132,7 @@ def find(
 ) -> None:
     """Show what a row says: which lists it contributes to or refuses, by which columns. Nobody's address is shown."""
     settings = read_settings(config)
-    with _opened(settings) as opened:
+    with opened_ledger(settings) as opened:
         if row is not None:
             digests = [_digest(row)]
         elif source is not None and pairs:
@@ -132,21 +146,6 @@ def find(
         show_json({"known": bool(found), "says": [each._asdict() for each in said]})
     else:
         show_table(Said._fields, said, empty="The ledger knows no such row, or the row says nothing.")
-
-
-@contextlib.contextmanager
-def _opened(settings: Settings) -> Iterator[Ledger]:
-    """Open the ledger of the settings.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    opened = find_ledger(settings, create=False)
-    if opened is None:
-        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
-        raise ConfigurationError(msg)
-    with contextlib.closing(opened):
-        yield opened
 
 
 def _lists(opened: Ledger) -> Iterator[KnownList]:

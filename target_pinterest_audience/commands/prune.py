@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import click
 
-from target_pinterest_audience.bookkeeping import Bookkeeper
-from target_pinterest_audience.commands.common import config_option, logger, obey_signals, read_settings, user_agent
-from target_pinterest_audience.connect import find_ledger, make_delivery
+from target_pinterest_audience.commands.common import config_option, logger, read_settings, removing
+from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.prune import PruneOptions
 from target_pinterest_audience.prune import prune as remove_absentees
@@ -71,18 +71,8 @@ def prune(
         full_table=full_table,
         max_removal_percent=settings.max_removal_percent if allow_removal_percent is None else allow_removal_percent,
     )
-    try:
-        delivery = make_delivery(settings, user_agent(), logger, obey_signals().shield)
-        book = Bookkeeper(ledger, settings, delivery, logger, time.time)
-        delivery.refused = book.refused
-        delivery.accepted = book.accepted
-        try:
+    with closing(ledger):
+        with removing(ledger, settings) as (book, delivery):
             remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
-        finally:
-            # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
-            delivery.close()
-            book.settle()
         lines = list(delivery.summary())
         click.echo("\n".join(lines) if lines else "Nobody had to be removed.")
-    finally:
-        ledger.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
@@ -33,6 +33,7 @@ _TOKEN_REFUSED: Final = 2
 _SHORTEST_SECRET: Final = 3
 _LONGEST_MESSAGE: Final = 10_000
 _LONGEST_QUOTE: Final = 300
+_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,64}").fullmatch
 _BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
 
 
@@ -73,6 +74,12 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
     return no_success(request)(msg, status=status, code=problem.code)
 
 
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return what Pinterest calls a request, from the headers of its answer; None if they do not say."""
+    rid = headers.get("x-pinterest-rid", "")
+    return rid if _REQUEST_ID(rid) else None
+
+
 def _clock_time(moment: float) -> str:
     """Return a moment in Unix time as people read it."""
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -104,7 +111,7 @@ class _Problem:
         if quotable and (not request.personal or response.status_code in {401, 403}):
             # Cut last: half a secret would not be found.
             message = " ".join(_without(body.message, _held_by(response.request)).split())[:_LONGEST_QUOTE]
-        rid = response.headers.get("x-pinterest-rid")
+        rid = request_id(response.headers)
         return cls(response.status_code, code, message, f", request id {rid}" if rid else "")
 
     def __str__(self) -> str:

@@ -59,6 +59,11 @@ class PinterestClient:
         """Let no token be half-exchanged when the process ends."""
         self._tokens.close()
 
+    @property
+    def request_id(self) -> str | None:
+        """What Pinterest calls the last request of this thread that it answered; None if it did not say."""
+        return self._transport.request_id
+
     def ad_account(self) -> AdAccount:
         """Return the ad account."""
         return self._call(Request("GET", self._account), AdAccount)

@@ -18,7 +18,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
-from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success
+from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success, request_id
 from target_pinterest_audience.pinterest.errors import ClosedError, RateLimitedError, UnavailableError, UntrustedError
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
@@ -111,6 +111,11 @@ class Transport:
         there, here = self._answered_at
         return now - (there + time.monotonic() - here)
 
+    @property
+    def request_id(self) -> str | None:
+        """What Pinterest calls the last request of this thread that it answered; None if it did not say."""
+        return getattr(self._local, "request_id", None)
+
     def _note_time(self, headers: Mapping[str, str]) -> None:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             self._answered_at = parsedate_to_datetime(headers["Date"]).timestamp(), time.monotonic()
@@ -175,6 +180,7 @@ class Transport:
             self._drop_session()
         self._pace.note(request, response.headers)
         self._note_time(response.headers)
+        self._local.request_id = request_id(response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
             raise failure(request, response, self._clock())
         try:

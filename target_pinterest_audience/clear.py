@@ -1,0 +1,40 @@
+"""Removing everybody from a list who was sent to it, because a person says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.outbox import note_decisions
+from target_pinterest_audience.withdrawal import withdraw
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.bookkeeping import Bookkeeper
+    from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.ledger import Ledger
+
+
+def clear(ledger: Ledger, book: Bookkeeper, delivery: Delivery, number: int) -> None:
+    """Remove everybody from a list whom the ledger knows to be on it, or who may be.
+
+    All is noted in the ledger at one stroke before the first request leaves; what could not be sent then is sent when
+    this is called again, or by the next run. There is no ceiling.
+
+    Args:
+        ledger: the ledger.
+        book: the settings' place in it.
+        delivery: where removals go; it tells the book of what was accepted.
+        number: the list.
+
+    Raises:
+        TargetError: the ledger, a lock or Pinterest cannot be had.
+    """
+    catalogue = ledger.catalogue
+    for name in catalogue.sources_of_list(number):
+        book.locks.take_source(name)
+    book.locks.take_lists([catalogue.entry(number)])
+    with ledger.transaction():
+        for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):
+            note_decisions(ledger, decisions)
+        catalogue.restart_list(number)
+    book.resend(number)
+    delivery.flush()

@@ -1,0 +1,249 @@
+"""The command `pinterest-audience forget`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, Final, NamedTuple, TypeVar
+
+import click
+
+from target_pinterest_audience.commands.common import (
+    ad_account,
+    config_option,
+    confirm,
+    dry_run_option,
+    json_option,
+    read_settings,
+    show_json,
+    show_table,
+    when,
+    yes_option,
+)
+from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.erasable import digest_of, forms_of
+from target_pinterest_audience.forget import NOT_DONE, NOT_FOUND, REFUSED, Erasure, Receipt, strike_from_ledger
+from target_pinterest_audience.identities import IDENTITY_TYPES, Remark
+from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.locks import Locks
+from target_pinterest_audience.pinterest.errors import RefusedError, UnavailableError
+from target_pinterest_audience.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STDIN: Final = "-"
+_DIGEST: Final = "digest"
+_KINDS: Final = {name.lower(): kind for name, kind in IDENTITY_TYPES.items()}
+
+_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience forget --email person@example.com --config target.json
+  pinterest-audience forget --email - --config target.json --yes --json < addresses.txt > receipt.json
+  pinterest-audience forget --idfa EA7583CD-A667-48BC-B806-42ECB2B48606 --dry-run
+"""
+
+
+class _Given(NamedTuple):
+    """An identity as a person gave it."""
+
+    option: str
+    value: str
+    line: int | None
+    """Of standard input, if it came from there."""
+
+
+class ShownReceipt(NamedTuple):
+    """What was done about one list, as it is shown."""
+
+    at: str | None
+    list: str
+    name: str | None
+    outcome: str
+    request_ids: Sequence[str]
+
+
+def _identity_options(command: F) -> F:
+    for name, kind in reversed(_KINDS.items()):
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            multiple=True,
+            metavar="VALUE",
+            help=f"A value of type {kind.name}, or - to read them from standard input.",
+        )(command)
+    return command
+
+
+@click.command("forget", epilog=_EXAMPLES, context_settings={"allow_extra_args": True})
+@_identity_options
+@click.option(
+    f"--{_DIGEST}",
+    multiple=True,
+    metavar="HEX",
+    help="A digest (SHA-256, SHA-1 or MD5), of whatever: this one alone; or - for standard input.",
+)
+@click.option("--no-suppress", is_flag=True, help="Let later runs add them again.")
+@dry_run_option
+@config_option
+@json_option
+@yes_option
+@click.pass_context
+def forget(
+    context: click.Context,
+    /,
+    config: tuple[str, ...],
+    *,
+    no_suppress: bool,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool,
+    **values: tuple[str, ...],
+) -> None:
+    """Erase somebody: remove them from every customer list of the ad account, and keep them out for good.
+
+    They are removed under all three algorithms (SHA-256, SHA-1, MD5), from every list of the ad account, whether the
+    ledger knows it or not; a device id as one of either platform. From then on no run with this ledger adds them to any
+    list, new ones included, also with `load_method: append-only`; --no-suppress waives that. What their rows
+    contributed is struck from the ledger.
+
+    Prints a receipt: the time, the lists and Pinterest's ids of the requests, and nobody's identity. After an
+    interruption call it again. What stands on a command line ends up in the shell's history: with - the values come
+    from standard input, one per line.
+    """
+    if context.args:
+        msg = "Say what each value is: --email, --idfa, --gaid and so on, see --help."
+        raise click.UsageError(msg)
+    given = _given(values)
+    identities = _forms(given)
+    settings = read_settings(config, dry_run=dry_run)
+    if not settings.dry_run:
+        _confirm(given, settings, suppress=not no_suppress, yes=yes)
+    with ExitStack() as stack:
+        ledger = find_ledger(settings, create=not no_suppress)
+        if ledger is not None:
+            stack.enter_context(closing(ledger))
+            _strike(ledger, settings, identities, suppress=not no_suppress)
+        account = stack.enter_context(ad_account(settings))
+        erasure = Erasure(account, ledger, settings, identities, time.time)
+        receipts: list[Receipt] = []
+        targets = erasure.targets()
+        try:
+            for target in targets:
+                receipts.append(erasure.remove_from(target))  # noqa: PERF401 - what is done counts, if the next fails
+        finally:
+            receipts += [Receipt(each.id, each.name, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
+            _show(receipts, settings, len(given), suppress=not no_suppress, as_json=as_json)
+    _refuse_half(receipts)
+
+
+def _given(values: Mapping[str, tuple[str, ...]]) -> list[_Given]:
+    """Return what was given, on the command line and on standard input.
+
+    Raises:
+        UsageError: nothing was, or standard input cannot be read.
+    """
+    from_stdin = [option for option, each in values.items() for value in each if value == _STDIN]
+    if len(from_stdin) > 1:
+        msg = "Standard input can be read for one option only."
+        raise click.UsageError(msg)
+    given = [_Given(option, value, None) for option, each in values.items() for value in each if value != _STDIN]
+    if from_stdin:
+        try:
+            lines = sys.stdin.buffer.read().decode().splitlines()
+        except UnicodeDecodeError:
+            msg = "Standard input is not UTF-8."
+            raise click.UsageError(msg) from None
+        given += [_Given(from_stdin[0], line, number) for number, line in enumerate(lines, 1) if line.strip()]
+    if not given:
+        msg = "Say who is to be forgotten: --email, --idfa, --gaid and so on, see --help."
+        raise click.UsageError(msg)
+    return given
+
+
+def _forms(given: Sequence[_Given]) -> tuple[str, ...]:
+    """Return all forms in which lists may hold what was given, each once.
+
+    Raises:
+        UsageError: something is no identity. The message does not repeat it.
+    """
+    found: set[str] = set()
+    for each in given:
+        forms = digest_of(each.value) if each.option == _DIGEST else forms_of(each.value, _KINDS[each.option])
+        if isinstance(forms, Remark):
+            place = f"line {each.line} of standard input" if each.line is not None else "a value"
+            told = (
+                forms.value
+                if forms is not Remark.UUID_WITHOUT_DASHES
+                else ("32 hex digits: give a device id with its dashes, and a digest with --digest")
+            )
+            msg = f"--{each.option.replace('_', '-')}: {place} is {told}. Nobody was forgotten."
+            raise click.UsageError(msg)
+        found |= forms
+    return tuple(sorted(found))
+
+
+def _confirm(given: Sequence[_Given], settings: Settings, *, suppress: bool, yes: bool) -> None:
+    """Have a person say that it is meant.
+
+    Raises:
+        UsageError: nobody does.
+    """
+    if not yes and any(each.line is not None for each in given):
+        msg = "Standard input holds the values, so that nobody can be asked: say with --yes that it is meant."
+        raise click.UsageError(msg)
+    for_good = ", and keep them off for good" if suppress else ""
+    confirm(
+        f"Remove {len(given):,} identities from every customer list of ad account {settings.ad_account_id}{for_good}?",
+        yes=yes,
+    )
+
+
+def _strike(ledger: Ledger, settings: Settings, identities: Sequence[str], *, suppress: bool) -> None:
+    digester = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id))
+    strike_from_ledger(
+        ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()
+    )
+
+
+def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppress: bool, as_json: bool) -> None:
+    shown = [ShownReceipt(when(each.at), each.list, each.name, each.outcome, each.request_ids) for each in receipts]
+    if as_json:
+        show_json(
+            {
+                "at": when(time.time()),
+                "ad_account_id": settings.ad_account_id,
+                "identities": given,
+                "suppressed": suppress,
+                "dry_run": settings.dry_run,
+                "lists": [each._asdict() for each in shown],
+            }
+        )
+        return
+    rows = [each._replace(request_ids=", ".join(each.request_ids)) for each in shown]
+    show_table(ShownReceipt._fields, rows, empty="The ad account has no customer lists.")
+    verb = "would be" if settings.dry_run else "are"
+    what = f"{verb} suppressed: no run with this ledger adds them to any list" if suppress else f"{verb} not suppressed"
+    click.echo(f"\n{given:,} identities {what}. {when(time.time())}")
+
+
+def _refuse_half(receipts: Sequence[Receipt]) -> None:
+    """Fail if a list may still hold somebody.
+
+    Raises:
+        PinterestError: one may.
+    """
+    refusing = ", ".join(each.list for each in receipts if each.outcome == REFUSED)
+    if refusing:
+        msg = (
+            f"Pinterest refused the removal from some lists ({refusing}). A list of another type may not take such "
+            "values, and then cannot hold them either; look at these lists, and call this again."
+        )
+        raise RefusedError(msg)
+    missing = ", ".join(each.list for each in receipts if each.outcome == NOT_FOUND)
+    if missing:
+        msg = f"Pinterest names some lists and does not find them ({missing}): they may be new. Call this again later."
+        raise UnavailableError(msg)

@@ -1,0 +1,164 @@
+"""The right to erasure: somebody leaves every list of the ad account, and does not come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, cut
+from target_pinterest_audience.halving import Halving
+from target_pinterest_audience.membership import Kind, Named, member_key, pack_identity, statements
+from target_pinterest_audience.outbox import note_decisions
+from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.pinterest.errors import NotFoundError, RefusedError
+from target_pinterest_audience.withdrawal import apply_to_rows, event_of, pages
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.locks import Locks
+    from target_pinterest_audience.pinterest import PinterestClient
+    from target_pinterest_audience.settings import Settings
+    from target_pinterest_audience.withdrawal import Shorten
+
+REMOVED: Final = "removed"
+WOULD_BE_REMOVED: Final = "would be removed"
+GONE: Final = "list is gone"
+NOT_FOUND: Final = "list not found"
+REFUSED: Final = "refused by Pinterest"
+NOT_DONE: Final = "not done"
+
+
+class Target(NamedTuple):
+    """A customer list that somebody is to leave."""
+
+    id: str
+    name: str | None
+    listed: bool
+    """Whether Pinterest lists it; if not, the ledger knows it."""
+
+
+class Receipt(NamedTuple):
+    """What was done about one list; it names nobody."""
+
+    list: str
+    name: str | None
+    outcome: str
+    at: float | None
+    """When Pinterest answered, in seconds since 1970; None if nothing was sent."""
+    request_ids: tuple[str, ...]
+    """What Pinterest calls the requests that it accepted."""
+
+
+def strike_from_ledger(
+    ledger: Ledger, locks: Locks, shorten: Shorten, identities: Collection[str], *, suppress: bool, now: float
+) -> None:
+    """Take somebody out of what rows contribute, and note the removals that follow, at one stroke.
+
+    What rows refuse stays: it keeps the same person off the lists.
+
+    Args:
+        ledger: the ledger.
+        locks: taken for all that the ledger knows.
+        shorten: the keyed digest of an identity.
+        identities: all forms in which a list may hold the person.
+        suppress: whether no run may add them again, to any list.
+        now: seconds since 1970.
+
+    Raises:
+        LedgerError: the ledger cannot be written, or another process is at work.
+    """
+    locks.take_all()
+    packed = sorted(map(pack_identity, identities))
+    known = {*packed, *map(shorten, packed)}
+    named = tuple(Named(0, 0, each) for each in packed)
+    catalogue = ledger.catalogue
+    with ledger.transaction():
+        locks.refuse_newcomers()
+        for source in catalogue.sources():
+            event = event_of(Kind.FORGOTTEN, source.number, named=named)
+            for page in pages(ledger, source.number):
+                rows = [row for row, said in page if any(each.identity in known for each in statements(said))]
+                note_decisions(ledger, apply_to_rows(ledger, rows, event, shorten))
+        if suppress:
+            for key in sorted(set(map(member_key, packed))):
+                catalogue.suppressions.add(key, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Sends the removals of somebody, list by list; every such request leaves here.
+
+    Attributes:
+        account: the ad account.
+        ledger: knows some of its lists; None if there is none.
+        settings: how much fits into a request, and whether any is sent.
+        identities: all forms in which a list may hold the person.
+        now: returns the seconds since 1970.
+    """
+
+    account: PinterestClient
+    ledger: Ledger | None
+    settings: Settings
+    identities: tuple[str, ...]
+    now: Callable[[], float]
+
+    def targets(self) -> list[Target]:
+        """Return all customer lists of the account: those that Pinterest lists, and others that the ledger knows.
+
+        Raises:
+            PinterestError: Pinterest cannot be asked.
+        """
+        found = {each.id: Target(each.id, each.name, listed=True) for each in self.account.customer_lists()}
+        # A listing can lag behind.
+        for entry in self.ledger.catalogue.lists() if self.ledger is not None else ():
+            if entry.customer_list_id is not None:
+                known = Target(entry.customer_list_id, entry.name, listed=False)
+                found.setdefault(known.id, known)
+        return list(found.values())
+
+    def remove_from(self, target: Target) -> Receipt:
+        """Have Pinterest remove the person from a list, whether they are on it or not.
+
+        The API does not tell what type a list is of, so every list is asked.
+
+        Raises:
+            PinterestError: Pinterest could not be reached, or does not permit it; the subclass says what can be done.
+        """
+        if self.settings.dry_run:
+            return Receipt(target.id, target.name, WOULD_BE_REMOVED, None, ())
+        accepted: list[str] = []
+
+        def send(batch: Batch) -> None:
+            self.account.update_customer_list(target.id, batch.operation, batch.identities)
+            accepted.extend(filter(None, [self.account.request_id]))
+
+        try:
+            outcome = self._deliver(Halving(send))
+        except NotFoundError:
+            # One of Pinterest's machines may not know a new list yet.
+            outcome = NOT_FOUND if target.listed else GONE
+        if outcome == REMOVED:
+            self._settle(target)
+        return Receipt(target.id, target.name, outcome, self.now(), tuple(accepted))
+
+    def _deliver(self, halving: Halving) -> str:
+        settings = self.settings
+        room = max(1, settings.max_request_bytes - ENVELOPE_BYTES)
+        refused = False
+        for batch in cut(Operation.REMOVE, self.identities, settings.batch_size_rows, room):
+            try:
+                refused = bool(halving.deliver(batch)) or refused
+            except RefusedError:  # noqa: PERF203 - one round is a request
+                refused = True
+        return REFUSED if refused else REMOVED
+
+    def _settle(self, target: Target) -> None:
+        """Strike out what was noted for the list and names nobody else."""
+        entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
+        if self.ledger is None or entry is None:
+            return
+        removed = set(map(pack_identity, self.identities))
+        with self.ledger.transaction():
+            notes = [note for note, named in self.ledger.unsettled(entry.number) if removed.issuperset(named)]
+            self.ledger.settle(entry.number, notes)

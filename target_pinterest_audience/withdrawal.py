@@ -1,0 +1,135 @@
+"""Taking back what rows contribute, without a run: by `clear`, `ledger reset` and `ledger expire`.
+
+Whatever rows refuse stays refused, and whoever was forgotten stays so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from target_pinterest_audience.changes import Decisions, absorb
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.membership import NOBODY, REFUSALS, Event, Kind, Named, Plan, member_key, statements
+from target_pinterest_audience.tally import StreamTally
+from target_pinterest_audience.window import Origin, Window
+
+PAGE_ROWS: Final = 50_000
+"""How many rows are worked off together."""
+
+NO_RUN: Final = 0
+"""What is written as the run that sees a row, where no run does: whichever saw it last still counts."""
+
+Shorten = Callable[[bytes], bytes]
+"""The keyed digest of an identity."""
+
+
+def apply_to_rows(ledger: Ledger, rows: Iterable[bytes], event: Event, shorten: Shorten) -> Decisions:
+    """Let something happen to rows of its source, within a transaction of the caller.
+
+    Args:
+        ledger: the ledger.
+        rows: their digests.
+        event: what happens to each.
+        shorten: the keyed digest of an identity.
+
+    Returns:
+        What is to be sent for it.
+    """
+    origin = Origin(event.kind, event.plan, StreamTally(""))
+    window = Window()
+    for row in rows:
+        window.put(row, event, origin)
+    return absorb(ledger, NO_RUN, shorten, window).decisions if window else {}
+
+
+def event_of(kind: Kind, source: int, lists: Iterable[int] = (), named: tuple[Named, ...] = ()) -> Event:
+    """Return an event that no record brings.
+
+    Args:
+        kind: what happens.
+        source: the source whose rows it happens to.
+        lists: the lists that it concerns, where that matters.
+        named: whom it names, if anybody.
+    """
+    return Event(kind, named, frozenset(), Plan(source, frozenset(lists), {}, frozenset()), line=0)
+
+
+def pages(ledger: Ledger, source: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield a source's rows and what they say; a page may be changed before the next is asked for."""
+    after = b""
+    while found := ledger.rows_of(source, after, PAGE_ROWS):
+        yield found
+        after = found[-1][0]
+
+
+def has_sent(ledger: Ledger, source: int) -> bool:
+    """Tell whether there is anything of a source's rows to take back."""
+    said = (each for page in pages(ledger, source) for _, encoded in page for each in statements(encoded))
+    return any(each.stance not in REFUSALS for each in said)
+
+
+def withdraw(ledger: Ledger, sources: Iterable[int], lists: Collection[int], shorten: Shorten) -> Iterator[Decisions]:
+    """Take back what the rows of sources contribute to lists, within a transaction of the caller.
+
+    Args:
+        ledger: the ledger.
+        sources: the sources.
+        lists: the lists.
+        shorten: the keyed digest of an identity.
+
+    Yields:
+        Page by page, who belongs on a list no more.
+    """
+    for source in sources:
+        event = event_of(Kind.WITHDRAWN, source, lists)
+        for page in pages(ledger, source):
+            yield apply_to_rows(ledger, [row for row, _ in page], event, shorten)
+
+
+def withdraw_silently(
+    ledger: Ledger, sources: Iterable[int], lists: Collection[int], shorten: Shorten
+) -> dict[int, int]:
+    """Do the same, and have nobody removed for it, neither now nor by a later run.
+
+    A removal that was due before stays due.
+
+    Returns:
+        List → how many of its members the ledger does not know any more.
+    """
+    noted = [note for number in lists for note in _notes(ledger, number)]
+    gone: Counter[int] = Counter(dict.fromkeys(lists, 0))
+    for decisions in withdraw(ledger, sources, lists, shorten):
+        for number, decided in decisions.items():
+            gone[number] += len(decided.removals)
+    for note in noted:
+        still = _members(ledger, note.list_number, note.identities)
+        kept = [each for each in note.identities if each in still or each not in note.members]
+        if len(kept) < len(note.identities):
+            ledger.settle(note.list_number, [note.number])
+            if kept:
+                ledger.note_unsettled(note.list_number, kept)
+    return dict(gone)
+
+
+class _Note(NamedTuple):
+    """What is noted for a list and not accepted yet."""
+
+    list_number: int
+    number: int
+    identities: list[bytes]
+    members: set[bytes]
+    """Those of them that belong on the list."""
+
+
+def _notes(ledger: Ledger, number: int) -> list[_Note]:
+    return [
+        _Note(number, note, identities, _members(ledger, number, identities))
+        for note, identities in ledger.unsettled(number)
+    ]
+
+
+def _members(ledger: Ledger, number: int, identities: Collection[bytes]) -> set[bytes]:
+    counts = ledger.read_members(number, list(map(member_key, identities)))
+    return {each for each in identities if counts.get(member_key(each), NOBODY).on_list}

@@ -1,0 +1,193 @@
+"""What every ledger forgets, and whom it keeps off the lists, whichever database it is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.forget import strike_from_ledger
+from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.ledger.catalogue import CLEAN, OPEN
+from target_pinterest_audience.locks import Locks
+from target_pinterest_audience.membership import (
+    Count,
+    Kind,
+    Named,
+    Stance,
+    Statement,
+    encode_says,
+    member_key,
+    pack_identity,
+    statements,
+)
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.withdrawal import apply_to_rows, event_of, withdraw_silently
+from tests.conftest import ACCOUNT
+from tests.ledger.conftest import API, Opened
+from tests.messages import sha256
+
+DIGESTER = Digester(b"secret", realm_of(API, ACCOUNT))
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def identity(number: int) -> bytes:
+    return pack_identity(sha256(str(number)))
+
+
+def contributed(*numbers: int, lists: int = 1, slot: int = 1) -> bytes:
+    return encode_says([Statement(lists, slot, Stance.CONTRIBUTES, identity(number)) for number in numbers])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    config = {
+        "ad_account_id": ACCOUNT,
+        "access_token": "x",
+        "api_url": API,
+        "ledger_url": f"sqlite:///{tmp_path}/none.db",
+        "lock_wait_seconds": 0,
+    }
+    return TargetPinterestAudience(config=config).settings
+
+
+@pytest.fixture
+def filled(ledger: Ledger) -> Ledger:
+    """Rows of one source contribute 1 and 2 to the first of two lists; one of another source contributes 1 to both."""
+    catalogue = ledger.catalogue
+    says = {key(1): contributed(1), key(2): contributed(2)}
+    both = encode_says([Statement(number, 1, Stance.CONTRIBUTES, identity(1)) for number in (1, 2)])
+    with ledger.transaction():
+        for name in ("first", "second"):
+            catalogue.source(name)
+            catalogue.add_list(None, name)
+        for source, number in ((1, 1), (2, 1), (2, 2)):
+            catalogue.feed(source, number)
+        ledger.write_rows(1, 3, says)
+        ledger.write_rows(2, 4, {key(9): both})
+        ledger.write_members(1, {member_key(identity(1)): Count(2, 0), member_key(identity(2)): Count(1, 0)})
+        ledger.write_members(2, {member_key(identity(1)): Count(1, 0)})
+        catalogue.change_members(1, 2)
+        catalogue.change_members(2, 1)
+    return ledger
+
+
+class TestSuppressions:
+    def test_each_list_that_is_known_refuses_them_once_more(self, ledger: Ledger) -> None:
+        suppressions = ledger.catalogue.suppressions
+        with ledger.transaction():
+            for name in ("one", "two"):
+                ledger.catalogue.add_list(None, name)
+            ledger.write_members(1, {key(1): Count(2, 1)})
+            assert [suppressions.add(key(1), 5.0), suppressions.add(key(1), 6.0)] == [True, False]
+        assert ledger.read_members(1, [key(1)]) == {key(1): Count(2, 2)}
+        assert ledger.read_members(2, [key(1)]) == {key(1): Count(0, 1)}
+        assert (suppressions.all(), len(suppressions)) == (frozenset({key(1)}), 1)
+
+    def test_a_list_that_comes_later_refuses_them_too(self, ledger: Ledger) -> None:
+        opaque = pack_identity("XY1")
+        with ledger.transaction():
+            for each in (key(1), opaque):
+                ledger.catalogue.suppressions.add(each, 5.0)
+            added = ledger.catalogue.add_list("77", "later")
+            assert not ledger.insert_members(added.number, [key(1), key(2)])
+        assert ledger.read_members(added.number, [key(1), opaque, key(3)]) == {key(1): Count(0, 1), opaque: Count(0, 1)}
+
+    def test_they_are_of_one_ad_account(self, opened: Opened) -> None:
+        ours, theirs = opened(), opened(account="77")
+        with theirs.transaction():
+            there = theirs.catalogue.add_list(None, "theirs")
+        with ours.transaction():
+            ours.catalogue.suppressions.add(key(1), 5.0)
+        assert theirs.catalogue.suppressions.all() == frozenset()
+        assert theirs.read_members(there.number, [key(1)]) == {}
+        with theirs.transaction():
+            assert theirs.catalogue.suppressions.add(key(1), 6.0)
+        assert theirs.read_members(there.number, [key(1)]) == {key(1): Count(0, 1)}
+
+    def test_they_are_there_when_it_is_opened_again(self, opened: Opened) -> None:
+        first = opened()
+        with first.transaction():
+            first.catalogue.suppressions.add(key(1), 5.0)
+        first.close()
+        assert opened().catalogue.suppressions.all() == {key(1)}
+
+
+class TestStriking:
+    def test_what_rows_contribute_goes_and_what_follows_is_noted(self, filled: Ledger, settings: Settings) -> None:
+        forms = [sha256("1"), "ab" * 16]
+        strike_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=5.0)
+        assert filled.read_rows([key(1), key(2), key(9)]) == {key(2): contributed(2)}
+        assert filled.unseen_rows(1, 4, b"", 9) == [(key(2), contributed(2))]
+        assert [entry.members for entry in filled.catalogue.lists()] == [1, 0]
+        for number in (1, 2):
+            assert filled.read_members(number, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
+            assert [named for _, named in filled.unsettled(number)] == [[identity(1)]]
+        assert filled.catalogue.suppressions.all() == {member_key(identity(1)), bytes.fromhex("ab" * 16)}
+
+    def test_a_second_time_changes_nothing(self, filled: Ledger, settings: Settings) -> None:
+        forms = [sha256("1")]
+        for now in (5.0, 6.0):
+            strike_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=now)
+        assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
+        assert [len(list(filled.unsettled(number))) for number in (1, 2)] == [1, 1]
+
+    def test_refusals_stay_and_what_was_asked_for_is_forgotten(self, ledger: Ledger) -> None:
+        refusal = Statement(1, 1, Stance.REFUSES, identity(1))
+        asked = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(1)))
+        other = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(2)))
+        with ledger.transaction():
+            ledger.write_rows(1, 1, {key(1): encode_says([refusal, asked, other])})
+            event = event_of(Kind.FORGOTTEN, 1, named=(Named(0, 0, identity(1)),))
+            assert apply_to_rows(ledger, [key(1)], event, DIGESTER.shorten) == {}
+        assert set(statements(ledger.read_rows([key(1)])[key(1)])) == {refusal, other}
+
+
+class TestWithdrawing:
+    def test_another_source_keeps_its_own(self, filled: Ledger) -> None:
+        with filled.transaction():
+            assert withdraw_silently(filled, [1], [1], DIGESTER.shorten) == {1: 1}
+        assert filled.read_rows([key(1), key(2)]) == {}
+        assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(1, 0)}
+
+    def test_who_is_not_known_any_more_is_struck_from_the_notes_and_nobody_else(self, filled: Ledger) -> None:
+        with filled.transaction():
+            filled.note_unsettled(1, [identity(1), identity(2), identity(3)])
+            filled.note_unsettled(1, [identity(2)])
+            filled.note_unsettled(1, [identity(1)])
+            withdraw_silently(filled, [1], [1], DIGESTER.shorten)
+        assert sorted(named for _, named in filled.unsettled(1)) == [[identity(1)], [identity(1), identity(3)]]
+
+
+class TestRuns:
+    def test_the_newest_of_each_configuration_and_outcome_outlive_their_time(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            runs = [catalogue.begin_run(name, {}, started) for name, started in zip("aaabab", range(6), strict=True)]
+            for run in runs[:2]:
+                catalogue.end_run(run, CLEAN, 9.0, [])
+            assert catalogue.forget_runs(5.0) == 3
+        kept = {run.number: run.outcome for run in catalogue.newest_runs(9)}
+        assert kept == {runs[1]: CLEAN, runs[4]: OPEN, runs[5]: OPEN}
+        with ledger.transaction():
+            assert catalogue.begin_run("a", {}, 9.0) == runs[5] + 1
+
+    def test_sources_and_when_they_were_read(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            number = ledger.catalogue.source("customers")
+            ledger.catalogue.source("leads")
+            ledger.catalogue.note_read(number, 7.5)
+        assert [tuple(each) for each in ledger.catalogue.sources()] == [(1, "customers", 7.5), (2, "leads", None)]
+
+    def test_rows_come_in_pages_whichever_run_saw_them(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            for run in (1, 2, 3):
+                ledger.write_rows(1, run, {key(run): b"says %d" % run})
+            ledger.write_rows(2, 1, {key(4): b"theirs"})
+        assert ledger.rows_of(1, b"", 2) == [(key(1), b"says 1"), (key(2), b"says 2")]
+        assert ledger.rows_of(1, key(2), 2) == [(key(3), b"says 3")]
