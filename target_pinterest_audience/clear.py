@@ -29,8 +29,7 @@ def clear(ledger: Ledger, book: Bookkeeper, delivery: Delivery, number: int) -> 
         TargetError: the ledger, a lock or Pinterest cannot be had.
     """
     catalogue = ledger.catalogue
-    for name in catalogue.sources_of_list(number):
-        book.locks.take_source(name)
+    # So nobody reads the sources that feed it either: who does has all lists that a source feeds.
     book.locks.take_lists([catalogue.entry(number)])
     with ledger.transaction():
         for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):

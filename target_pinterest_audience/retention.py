@@ -33,7 +33,7 @@ def reset(ledger: Ledger, locks: Locks, shorten: Shorten, entries: Sequence[List
 
     Args:
         ledger: the ledger.
-        locks: taken for the lists and for what feeds them.
+        locks: taken for the lists.
         shorten: the keyed digest of an identity.
         entries: the lists.
 
@@ -44,9 +44,7 @@ def reset(ledger: Ledger, locks: Locks, shorten: Shorten, entries: Sequence[List
         LedgerError: the ledger cannot be written, or another process is at work.
     """
     catalogue = ledger.catalogue
-    for entry in entries:
-        for name in catalogue.sources_of_list(entry.number):
-            locks.take_source(name)
+    # So nobody reads the sources that feed them either: who does has all lists that a source feeds.
     locks.take_lists(entries)
     lists = {entry.number for entry in entries}
     sources = {source for number in lists for source in catalogue.numbers_of_sources(number)}

@@ -137,12 +137,18 @@ def test_after_a_kill_the_next_run_ends_it_though_it_reads_nobody(
     assert members(emulator) == digests([7])
 
 
-def test_while_a_run_is_at_work_nothing_is_cleared(
-    emulator: Emulator, run_target: Target, run_companion: Companion, config: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("feeds", [LIST, "another list"])
+def test_while_a_run_is_at_work_on_the_list_or_its_rows_nothing_is_cleared(
+    emulator: Emulator,
+    run_target: Target,
+    run_companion: Companion,
+    config: dict[str, Any],
+    tmp_path: Path,
+    feeds: str,
 ) -> None:
     run_target([EMAIL, *people(range(12))])
     calls = len(emulator.backend.calls)
-    with running(config, tmp_path) as process:
+    with running(config, tmp_path, customer_list_name=feeds) as process:
         feed(process, [EMAIL])
         wait_until(lambda: len(emulator.backend.calls) > calls)
         refused = run_companion(*CLEAR, lock_wait_seconds=0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.forget import strike_from_ledger
 from target_pinterest_audience.keys import Digester, realm_of
 from target_pinterest_audience.ledger import Ledger
@@ -137,6 +138,25 @@ class TestStriking:
         assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
         assert [len(list(filled.unsettled(number))) for number in (1, 2)] == [1, 1]
 
+    @pytest.mark.parametrize("bring_in", ["source", "list"])
+    def test_nothing_is_done_if_a_run_brings_something_in_meanwhile(
+        self, filled: Ledger, settings: Settings, bring_in: str
+    ) -> None:
+        class LateLocks(Locks):
+            def take_all(self) -> None:
+                super().take_all()
+                with filled.transaction():
+                    if bring_in == "source":
+                        filled.catalogue.source("late")
+                    else:
+                        filled.catalogue.add_list(None, "late")
+
+        late = LateLocks(filled, settings)
+        with pytest.raises(LedgerError, match="has begun meanwhile"):
+            strike_from_ledger(filled, late, DIGESTER.shorten, [sha256("1")], suppress=True, now=5.0)
+        assert filled.read_rows([key(1)]) == {key(1): contributed(1)}
+        assert filled.catalogue.suppressions.all() == frozenset()
+
     def test_refusals_stay_and_what_was_asked_for_is_forgotten(self, ledger: Ledger) -> None:
         refusal = Statement(1, 1, Stance.REFUSES, identity(1))
         asked = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(1)))
@@ -154,6 +174,20 @@ class TestWithdrawing:
             assert withdraw_silently(filled, [1], [1], DIGESTER.shorten) == {1: 1}
         assert filled.read_rows([key(1), key(2)]) == {}
         assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(1, 0)}
+
+    def test_the_ceiling_begins_anew(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            number = catalogue.add_list(None, "cut short").number
+            catalogue.change_members(number, 50)
+            catalogue.begin_list(number)
+            catalogue.add_derived(number, 10)
+            catalogue.change_members(number, -50)
+            catalogue.restart_list(number)
+            catalogue.change_members(number, 7)
+            catalogue.begin_list(number)
+        entry = catalogue.entry(number)
+        assert (entry.at_stake, entry.derived) == (7, 0)
 
     def test_who_is_not_known_any_more_is_struck_from_the_notes_and_nobody_else(self, filled: Ledger) -> None:
         with filled.transaction():

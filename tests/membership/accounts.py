@@ -92,6 +92,7 @@ class Pinterest:
     settings: Mapping[str, Any] = {"api_url": "https://127.0.0.1"}
     failures: tuple[type[BaseException], ...] = (Killed,)
     refused: frozenset[str] = frozenset()
+    request_id: str | None = None
 
     def __init__(self) -> None:
         self.fate = Fate()

@@ -97,6 +97,7 @@ class Model:
     strangers: set[Member] = field(default_factory=set)
     _columns: dict[str, Sequence[str]] = field(default_factory=dict)
     _rows: dict[tuple[str, Any], _Row] = field(default_factory=dict)
+    _forgotten: set[str] = field(default_factory=set)
 
     def set_columns(self, stream: str, columns: Sequence[str]) -> None:
         """Take in a SCHEMA."""
@@ -146,13 +147,34 @@ class Model:
                 if column not in present and (column in columns or TYPES[column] not in kinds)
             } | named
 
+    def forget(self, identity: str) -> None:
+        """Refuse somebody on all lists, without a row and for good."""
+        self._forgotten.add(identity)
+
+    def clear(self, list_name: str) -> None:
+        """Let no row contribute to a list any more."""
+        for row in self._rows.values():
+            row.contributes = {column: each for column, each in row.contributes.items() if each.list_name != list_name}
+
     def statements(self) -> frozenset[Statement]:
         """Return all that rows say, and who else is there."""
+        said = frozenset(self._said())
+        for identity in self._forgotten:
+            said = forgotten(said, identity)
+        return said
+
+    def _said(self) -> set[Statement]:
         said = {Statement(None, "stranger", each) for each in self.strangers}
         for key, row in self._rows.items():
             said |= {Statement(key, "contributes", each) for each in row.contributes.values()}
             said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
-        return frozenset(said)
+        return said
+
+
+def forgotten(statements: frozenset[Statement], identity: str) -> frozenset[Statement]:
+    """Return statements together with what follows when somebody is forgotten."""
+    kept = {each for each in statements if each.stance != "stranger" or each.member.identity != identity}
+    return frozenset(kept | {Statement(None, "refuses", Member(name, identity)) for name in LISTS.values()})
 
 
 def members_of(statements: Iterable[Statement]) -> set[Member]:

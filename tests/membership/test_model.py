@@ -18,10 +18,13 @@ from target_pinterest_audience.membership import (
     encode_says,
     pack_identity,
 )
+from tests.membership.commands import AttendedWorld
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, ways
-from tests.membership.model import Member, email, idfa, lr_id, member, value
+from tests.membership.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
 from tests.membership.world import Change, Columns, Entry, Mark, Way, World, change
 from tests.messages import sha256
+
+deaths = st.lists(st.integers(0, 12), max_size=2)
 
 
 class RandomHistory(RuleBasedStateMachine):
@@ -32,7 +35,7 @@ class RandomHistory(RuleBasedStateMachine):
         self._folder = tempfile.TemporaryDirectory(dir=MEMORY)
         there = [member(column, value(column, OTHER)) for column in ("email", "lr_id")] if strangers else []
         columns = {stream: choices[0] for stream, choices in COLUMNS.items()}
-        self.world = World(Path(self._folder.name), columns, [each for each in there if each is not None])
+        self.world = AttendedWorld(Path(self._folder.name), columns, [each for each in there if each is not None])
 
     @rule(entries=histories, way=ways, dies=st.integers(0, 20))
     def a_run_is_killed(self, entries: list[Entry], way: Way, dies: int) -> None:
@@ -50,6 +53,16 @@ class RandomHistory(RuleBasedStateMachine):
         self.world.run(way)
         self.world.repeat(again)
 
+    @rule(who=st.sampled_from([0, 0, 1, OTHER]), column=st.sampled_from(sorted(TYPES)), deaths=deaths)
+    def somebody_is_forgotten(self, who: int, column: str, deaths: list[int]) -> None:
+        found = member(column, value(column, who))
+        assert found is not None
+        self.world.forget(found.identity, *deaths)
+
+    @rule(name=st.sampled_from(sorted(set(LISTS.values()))), way=ways, deaths=deaths)
+    def a_list_is_cleared(self, name: str, way: Way, deaths: list[int]) -> None:
+        self.world.clear(name, way, *deaths)
+
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
@@ -65,15 +78,15 @@ TestRandomHistory.settings = settings(max_examples=60, stateful_step_count=20, d
 # The table of events, line by line
 
 
-def make_world(folder: Path, strangers: Iterable[Member] = ()) -> World:
+def make_world(folder: Path, strangers: Iterable[Member] = ()) -> AttendedWorld:
     everything = ("email", "idfa", "lr_id")
-    return World(
+    return AttendedWorld(
         folder, dict.fromkeys(("customers", "accounts", "blocked", "visitors", "segments"), everything), strangers
     )
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> AttendedWorld:
     return make_world(tmp_path)
 
 
@@ -202,6 +215,34 @@ def test_of_one_row_only_the_last_event_of_a_window_counts(world: World) -> None
     world.happen(*[change("customers", 1, email=email(number)) for number in range(5)])
     world.run()
     assert [len(identities) for _, identities in world.pinterest.writes] == [1]
+
+
+def test_who_is_forgotten_leaves_all_lists_and_no_row_brings_them_back(tmp_path: Path) -> None:
+    world = make_world(tmp_path, [STRANGER])
+    after(world, change("customers", 1, email=email(1), lr_id=lr_id(1)), change("customers", 2, email=email(2)))
+    for identity in (on("email", 1).identity, STRANGER.identity):
+        world.forget(identity)
+    assert world.pinterest.everybody() == {on("lr_id", 1), on("email", 2)}
+    rows = [change("customers", 1, email=email(3)), change("customers", 2, email=email(1))]
+    assert after(world, *rows, change("accounts", 7, email=email(1), consent=True)) == {on("lr_id", 1), on("email", 3)}
+
+
+def test_a_cleared_list_is_filled_by_the_rows_that_come_again(world: AttendedWorld) -> None:
+    row = change("customers", 1, email=email(1), lr_id=lr_id(1))
+    after(world, row, change("blocked", 1, email=email(2)))
+    world.clear("customers", Way())
+    assert world.pinterest.everybody() == {on("lr_id", 1)}
+    assert after(world, change("customers", 2, email=email(2)), row) == {on("email", 1), on("lr_id", 1)}
+
+
+def test_a_death_at_any_instant_of_forgetting_or_clearing_is_mended_by_the_next_call(tmp_path: Path) -> None:
+    for instants in range(30):
+        world = make_world(tmp_path / str(instants))
+        world.happen(change("customers", 1, email=email(1), lr_id=lr_id(1)), change("customers", 2, email=email(2)))
+        assert not world.run(Way(batch=1), dies="after update")
+        world.forget(on("email", 1).identity, instants)
+        world.clear("customers", Way(), instants)
+        assert after(world, change("customers", 3, email=email(1), idfa=idfa(3))) == {on("lr_id", 1), on("idfa", 3)}
 
 
 # What a random history found hard to come by

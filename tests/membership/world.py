@@ -134,6 +134,15 @@ class World:
         for stream, names in columns.items():
             self._model.set_columns(stream, names)
 
+    def begin_log(self) -> None:
+        """Let the source begin a new log, in which nothing has happened yet."""
+        for entry in self.log:
+            if isinstance(entry, Columns):
+                self._start[entry.stream] = entry.columns
+        self.log.clear()
+        self.covered = self._known = 0
+        self._said = [self._model.statements()]
+
     def happen(self, *entries: Entry) -> None:
         """Let things happen at the source."""
         for entry in entries:
@@ -269,11 +278,14 @@ class World:
 
         target.sync = Sync(
             self._account.delivery(settings, logger),
-            lambda *, create: MortalLedger(path, fate, settings.api_url) if create or path.exists() else None,
+            lambda *, create: self._ledger(fate) if create or path.exists() else None,
             lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
             StateGate(write_state, clock),
         )
         return target
+
+    def _ledger(self, fate: Fate) -> MortalLedger:
+        return MortalLedger(self._folder / "ledger.db", fate, self._account.settings["api_url"])
 
     # What must be so
 
@@ -289,8 +301,7 @@ class World:
     def _check(self) -> None:
         said = self._said[-1]
         assert self._account.everybody() == members_of(said)
-        ledger = MortalLedger(self._folder / "ledger.db", Fate(), self._account.settings["api_url"])
-        with contextlib.closing(ledger):
+        with contextlib.closing(self._ledger(Fate())) as ledger:
             for name in {LIST, *(each.list_name for each in belonging(said))}:
                 entry = ledger.catalogue.pinned(f'customer list "{name}"')
                 assert entry is not None

@@ -1,0 +1,75 @@
+"""What a person has done to the lists between the runs of a world, dying on the way as runs do."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import cast
+
+from target_pinterest_audience.bookkeeping import Bookkeeper
+from target_pinterest_audience.clear import clear
+from target_pinterest_audience.forget import Erasure, strike_from_ledger
+from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.locks import Locks
+from target_pinterest_audience.pinterest import PinterestClient
+from target_pinterest_audience.settings import Settings
+from tests.membership.accounts import Fate, Killed
+from tests.membership.model import forgotten
+from tests.membership.world import Way, World
+
+
+class AttendedWorld(World):
+    """A world with somebody who forgets people and clears lists."""
+
+    def forget(self, identity: str, *deaths: int) -> None:
+        """Forget somebody, after dying a few times on the way.
+
+        Args:
+            identity: as Pinterest gets it.
+            deaths: after how many instants each attempt before the last dies.
+        """
+
+        def attempt(ledger: Ledger, settings: Settings) -> None:
+            shorten = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id)).shorten
+            strike_from_ledger(ledger, Locks(ledger, settings), shorten, [identity], suppress=True, now=0)
+            erasure = Erasure(cast("PinterestClient", self.pinterest), ledger, settings, (identity,), lambda: 0)
+            for target in erasure.targets():
+                erasure.remove_from(target)
+
+        self._attempt(attempt, deaths)
+        self._model.forget(identity)
+        # Whatever rows said or will say.
+        self._said = [forgotten(said, identity) for said in self._said]
+        assert all(each.identity != identity for each in self.pinterest.everybody())
+
+    def clear(self, name: str, way: Way, *deaths: int) -> None:
+        """Clear a list that is in step, likewise; the source begins a new log after that."""
+
+        def attempt(ledger: Ledger, settings: Settings) -> None:
+            entry = ledger.catalogue.pinned(f'customer list "{name}"')
+            if entry is None:
+                return
+            logger = logging.getLogger("test")
+            delivery = self._account.delivery(settings, logger)
+            book = Bookkeeper(ledger, settings, delivery, logger, lambda: 0)
+            delivery.accepted, delivery.refused = book.accepted, book.refused
+            clear(ledger, book, delivery, entry.number)
+            book.settle()
+
+        assert self.run(way)
+        strangers = {each for each in self.pinterest.everybody() if each in self._model.strangers}
+        self._attempt(attempt, deaths)
+        self._model.clear(name)
+        self.begin_log()
+        left = {each for each in self.pinterest.everybody() if each.list_name == name}
+        assert left == {each for each in strangers if each.list_name == name}
+
+    def _attempt(self, attempt: Callable[[Ledger, Settings], None], deaths: tuple[int, ...]) -> None:
+        settings = self._target(Way(), Fate(), lambda: 0).settings
+        for instants in (*deaths, None):
+            self._account.fate = fate = Fate(instants, reads_rows=True)
+            with contextlib.suppress(Killed), contextlib.closing(self._ledger(fate)) as ledger:
+                attempt(ledger, settings)
+        assert fate.left is None
