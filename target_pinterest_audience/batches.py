@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
+from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.pinterest import Operation
 
 ENVELOPE_BYTES: Final = 200
@@ -25,16 +27,31 @@ class Batch:
         identities: as Pinterest gets them, each once, in the order in which they came.
         lines: the line of the stream that asks for each.
         first_line: the line of the stream from which no STATE may go out before this batch was accepted.
+        causes: why each is removed; empty if they are added.
     """
 
     operation: Operation
     identities: tuple[str, ...]
     lines: tuple[int, ...]
     first_line: int
+    causes: tuple[Cause, ...] = ()
 
     def part(self, start: int, stop: int) -> Batch:
         """Return some of it."""
-        return replace(self, identities=self.identities[start:stop], lines=self.lines[start:stop])
+        return replace(
+            self,
+            identities=self.identities[start:stop],
+            lines=self.lines[start:stop],
+            causes=self.causes[start:stop],
+        )
+
+    def count_causes(self, without: Collection[int] = ()) -> Counter[Cause]:
+        """Count why identities are removed.
+
+        Args:
+            without: the places of those that do not count.
+        """
+        return Counter(self.causes) - Counter(self.causes[place] for place in without if self.causes)
 
 
 @dataclass(slots=True)
@@ -44,6 +61,13 @@ class _Waiting:
     size: int = 0
     """The bytes that they take in a request body, a separator after each included."""
     first_line: int | None = None
+    causes: dict[str, Cause] = field(default_factory=dict)
+    """Why each is removed; empty if they are added."""
+
+    def note_cause(self, operation: Operation, identities: Collection[str], cause: Cause) -> None:
+        """Note why identities are removed, if they are; before they are taken in."""
+        if operation is Operation.REMOVE:
+            self.causes.update(dict.fromkeys(identities, cause))
 
 
 class PendingIdentities:
@@ -65,13 +89,14 @@ class PendingIdentities:
         """Return how many identities wait."""
         return sum(len(heap.identities) for heap in self._heaps.values())
 
-    def put(self, operation: Operation, identity: str, line: int) -> bool:
+    def put(self, operation: Operation, identity: str, line: int, cause: Cause = Cause.UNFINISHED) -> bool:
         """Let an identity wait.
 
         Args:
             operation: what is to be done with it.
             identity: as Pinterest gets it.
             line: the line of the stream that asks for it.
+            cause: why it is removed, if it is.
 
         Returns:
             Whether it replaces something that waited for the same identity, so that one of the two is a duplicate.
@@ -84,22 +109,31 @@ class PendingIdentities:
         first = line if not replaces or other.first_line is None else min(line, other.first_line)
         # Lines first and removals last: a signal may end the run between any two of these.
         heap.first_line = first if heap.first_line is None else min(heap.first_line, first)
+        heap.note_cause(operation, (identity,), cause)
         heap.identities[identity] = line
         heap.size += _size((identity,))
         if replaces:
             del other.identities[identity]
+            other.causes.pop(identity, None)
             other.size -= _size((identity,))
             if not other.identities:
                 other.first_line = None
         return replaces
 
-    def put_many(self, operation: Operation, identities: Sequence[str], lines: Sequence[int]) -> tuple[int, int]:
+    def put_many(
+        self,
+        operation: Operation,
+        identities: Sequence[str],
+        lines: Sequence[int],
+        cause: Cause = Cause.UNFINISHED,
+    ) -> tuple[int, int]:
         """Let identities wait, to the same effect as `put` for each, until a batch is full.
 
         Args:
             operation: what is to be done with them.
             identities: as Pinterest gets them; at least one.
             lines: the line of the stream that asks for each.
+            cause: why they are removed, if they are.
 
         Returns:
             How many were taken in, and how many of those waited already.
@@ -116,12 +150,13 @@ class PendingIdentities:
             and other.identities.keys().isdisjoint(new)
         ):
             heap.first_line = lines[0] if heap.first_line is None else min(heap.first_line, lines[0])
+            heap.note_cause(operation, new.keys(), cause)
             heap.identities.update(new)
             heap.size = size
             return len(some), 0
         again = 0
         for place, identity in enumerate(some):
-            again += self.put(operation, identity, lines[place])
+            again += self.put(operation, identity, lines[place], cause)
             if self._is_full(heap):
                 return place + 1, again
         return len(some), again
@@ -161,7 +196,9 @@ class PendingIdentities:
         if kept:
             rest.size = _size(tuple(rest.identities))
             rest.first_line = line
-        batch = Batch(operation, tuple(heap.identities), tuple(heap.identities.values()), line)
+            rest.causes = {identity: heap.causes[identity] for identity in rest.identities if heap.causes}
+        causes = tuple(map(heap.causes.__getitem__, heap.identities)) if heap.causes else ()
+        batch = Batch(operation, tuple(heap.identities), tuple(heap.identities.values()), line, causes)
         # Before it leaves the heap: a signal may end the run in between.
         self.in_flight.append(line)
         self._heaps[operation] = rest

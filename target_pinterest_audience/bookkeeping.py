@@ -12,14 +12,17 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester, realm_of
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
+from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
 from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.run_history import RunHistory
 from target_pinterest_audience.settings import MissingLedger
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.ledger import Ledger
@@ -66,6 +69,7 @@ class Bookkeeper:
         """The lists of which something was accepted or handed over since notes were forgotten."""
         self._identified: set[int] = set()
         """The lists whose ids the ledger has."""
+        self._history = RunHistory(ledger, now)
         self._not_there: set[int] = set()
         """The lists that people were to be added to and that do not exist."""
 
@@ -76,6 +80,7 @@ class Bookkeeper:
         with self._ledger.transaction():
             before = catalogue.newest_run(self.configuration, clean=True)
             run = catalogue.begin_run(self.configuration, digests, self._now())
+            self._history.begin(RUN)
         self.note_changes(before.settings if before is not None else digests, digests)
         return run
 
@@ -93,6 +98,25 @@ class Bookkeeper:
         """
         with self._ledger.transaction():
             self._ledger.catalogue.end_run(run, CLEAN, self._now(), feeds, self._references)
+
+    def begin_history(self, kind: str) -> None:
+        """Note that something has begun that is no run; see `HistoryEntry.kind`."""
+        with self._ledger.transaction():
+            self._history.begin(kind)
+
+    def end_history(self, exit_code: int, rejected: Mapping[int, Mapping[str, int]]) -> None:
+        """Note for people how the run ended, cleanly or not; see `RunHistory.end`.
+
+        Raises:
+            LedgerError: it cannot be noted.
+        """
+        lists = {number: self._delivery.report(reference) for number, reference in self._references.items()}
+        with self._ledger.transaction():
+            self._history.end(exit_code, self._delivery.traffic, lists, rejected)
+
+    def members(self) -> dict[ListReference, int]:
+        """Return how many identities belong on each list of the run."""
+        return {reference: self._ledger.catalogue.entry(n).members for n, reference in self._references.items()}
 
     def explain(self, number: int) -> tuple[str, str]:
         """Name a list, and tell which settings changed since the last run if any did."""
@@ -228,13 +252,20 @@ class Bookkeeper:
             self._identified.add(number)
         self._to_settle.add(number)
 
+    def removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
+        """Keep in mind that Pinterest removed somebody, if the ledger has to do with the list."""
+        number = self._numbers.get(reference)
+        if number is not None:
+            self._history.removed(number, removal)
+
     def refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         """Note whom Pinterest refused of a batch, so that the next run tries them again, if they still matter then."""
         number = self._numbers.get(reference)
         if number is not None:
             with self._ledger.transaction():
                 refused = [pack_identity(batch.identities[place]) for place in places]
-                self._outbox.leave(number, self._ledger.note_unsettled(number, refused))
+                causes = bytes(batch.causes[place] for place in places if batch.causes)
+                self._outbox.leave(number, self._ledger.note_unsettled(number, refused, causes))
 
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""
@@ -242,16 +273,17 @@ class Bookkeeper:
         self._to_settle.add(number)
 
     def settle(self) -> None:
-        """Forget the notes that nothing is left of."""
+        """Forget the notes that nothing is left of, and write for people why whoever was removed was."""
         settled = {
             number: self._outbox.settle(number, self._delivery.oldest_line(self._references[number]))
             for number in self._to_settle - self._not_there
         }
         self._to_settle.clear()
-        if any(settled.values()):
+        if any(settled.values()) or self._history.has_removals:
             with self._ledger.transaction():
                 for number, notes in settled.items():
                     self._ledger.settle(number, notes)
+                self._history.write_removals()
 
     def owes(self, number: int) -> bool:
         """Tell whether something is noted for a list that may not have arrived."""
@@ -265,8 +297,8 @@ class Bookkeeper:
         """
         for note, sendings in owed(self._ledger, number):
             if not self._outbox.has(number, note):
-                for operation, identity in sendings:
-                    self._delivery.put(self.reference(number), operation, unpack_identity(identity), line=0)
+                for operation, identity, cause in sendings:
+                    self._delivery.put(self.reference(number), operation, unpack_identity(identity), 0, cause)
                 self.handed_over(number, note, last_line=0)
 
     # Sources

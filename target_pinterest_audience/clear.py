@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_pinterest_audience.ledger.history import CLEAR
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.withdrawal import withdraw
 
@@ -31,6 +32,7 @@ def clear(ledger: Ledger, book: Bookkeeper, delivery: Delivery, number: int) -> 
     catalogue = ledger.catalogue
     # So nobody reads the sources that feed it either: who does has all lists that a source feeds.
     book.locks.take_lists([catalogue.entry(number)])
+    book.begin_history(CLEAR)
     with ledger.transaction():
         for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):
             note_decisions(ledger, decisions)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
 
+from target_pinterest_audience.audit import AcceptedRemoval
 from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, PendingIdentities
 from target_pinterest_audience.courier import Courier, Crew
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.lists import CustomerListWriter
-from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.membership import Cause
+from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient, Traffic
 from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import ListPlan, ListReference, merge
 
@@ -40,6 +43,14 @@ class Refused(Protocol):
 
     def __call__(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         """Take note of them by their places in a batch, the others of which were accepted."""
+        ...
+
+
+class Removed(Protocol):
+    """Told of every request that removed somebody."""
+
+    def __call__(self, reference: ListReference, removal: AcceptedRemoval) -> None:
+        """Take note."""
         ...
 
 
@@ -91,6 +102,8 @@ class Delivery:
         """Told of every batch that was accepted."""
         self.refused: Refused | None = None
         """Told before that of what was refused in it."""
+        self.removed: Removed | None = None
+        """Told, before that too, of the requests that removed somebody, those of a batch included that failed."""
         self._crew = Crew(ahead)
         self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
@@ -126,7 +139,14 @@ class Delivery:
             known.writer.plan = merge(known.writer.plan, plan)
         return known.writer.customer_list
 
-    def put(self, reference: ListReference, operation: Operation, identity: str, line: int) -> bool:
+    def put(
+        self,
+        reference: ListReference,
+        operation: Operation,
+        identity: str,
+        line: int,
+        cause: Cause = Cause.UNFINISHED,
+    ) -> bool:
         """Take an identity in; send a batch if it is the one that fills it.
 
         Returns:
@@ -135,10 +155,15 @@ class Delivery:
         Raises:
             TargetError: a batch could not be delivered.
         """
-        return bool(self.put_many(reference, operation, (identity,), (line,)))
+        return bool(self.put_many(reference, operation, (identity,), (line,), cause))
 
     def put_many(
-        self, reference: ListReference, operation: Operation, identities: Sequence[str], lines: Sequence[int]
+        self,
+        reference: ListReference,
+        operation: Operation,
+        identities: Sequence[str],
+        lines: Sequence[int],
+        cause: Cause = Cause.UNFINISHED,
     ) -> int:
         """Take identities in, to the same effect as `put` for each.
 
@@ -147,6 +172,7 @@ class Delivery:
             operation: what is to be done with them.
             identities: as Pinterest gets them.
             lines: the line of the stream that asks for each.
+            cause: why they are removed, if they are.
 
         Returns:
             How many waited already.
@@ -158,7 +184,7 @@ class Delivery:
         before = len(destination.pending)
         duplicates = taken = 0
         while taken < len(identities):
-            some, again = destination.pending.put_many(operation, identities[taken:], lines[taken:])
+            some, again = destination.pending.put_many(operation, identities[taken:], lines[taken:], cause)
             taken += some
             duplicates += again
             batch = destination.pending.take_full()
@@ -208,6 +234,8 @@ class Delivery:
         """Send nothing more, and pass on what is accepted within a moment."""
         self._client.stop()
         self._crew.stop(_GRACE_SECONDS)
+        for destination in self._destinations.values():
+            self._pass_on_removals(destination)
         self._client.close()
 
     def finish(self) -> None:
@@ -230,14 +258,22 @@ class Delivery:
         """Return the earliest line of the stream that a list has not accepted something of; None if there is none."""
         return min(self._destinations[reference].first_lines, default=None)
 
-    def summary(self) -> Iterator[str]:
-        """Yield a sentence for each list."""
-        for destination in self._destinations.values():
-            yield destination.writer.summary()
+    @property
+    def traffic(self) -> Traffic:
+        """How much was asked of Pinterest."""
+        return self._client.traffic
 
-    def lists(self) -> list[ListReport]:
-        """Return what was sent to each list."""
-        return [destination.writer.report() for destination in self._destinations.values()]
+    def lists(self, members: Mapping[ListReference, int] = MappingProxyType({})) -> list[ListReport]:
+        """Return what was sent to each list.
+
+        Args:
+            members: how many identities belong on each, where that is known.
+        """
+        return [each.writer.report(members.get(reference)) for reference, each in self._destinations.items()]
+
+    def report(self, reference: ListReference) -> ListReport:
+        """Return what was sent to one list."""
+        return self._destinations[reference].writer.report()
 
     def _write(self, destination: _Destination, batch: Batch) -> None:
         writer = destination.writer
@@ -254,7 +290,15 @@ class Delivery:
         if not self._crew.ahead:
             self._crew.drain()
 
+    def _pass_on_removals(self, destination: _Destination) -> None:
+        removals = destination.writer.removals
+        while removals:
+            if self.removed is not None:
+                self.removed(destination.writer.plan.reference, removals[0])
+            removals.popleft()
+
     def _note_accepted(self, destination: _Destination, batch: Batch, refused: list[int]) -> None:
+        self._pass_on_removals(destination)
         if refused and self.refused is not None:
             self.refused(destination.writer.plan.reference, batch, refused)
         destination.pending.in_flight.remove(batch.first_line)

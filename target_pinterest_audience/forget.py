@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from target_pinterest_audience.audit import AcceptedRemoval, by_name
 from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, cut
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.membership import Kind, Named, member_key, pack_identity, statements
+from target_pinterest_audience.ledger.history import RemovalEntry
+from target_pinterest_audience.membership import Cause, Kind, Named, member_key, pack_identity, statements
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.pinterest.errors import NotFoundError, RefusedError
@@ -130,8 +132,11 @@ class Erasure:
         accepted: list[str] = []
 
         def send(batch: Batch) -> None:
-            self.account.update_customer_list(target.id, batch.operation, batch.identities)
-            accepted.extend(filter(None, [self.account.request_id]))
+            answer = self.account.update_customer_list(target.id, batch.operation, batch.identities)
+            accepted.extend(filter(None, [answer.request_id]))
+            self._note(
+                target, AcceptedRemoval(answer.received, {Cause.FORGET: len(batch.identities)}, answer.request_id)
+            )
 
         try:
             outcome = self._deliver(Halving(send))
@@ -152,6 +157,15 @@ class Erasure:
             except RefusedError:  # noqa: PERF203 - one round is a request
                 refused = True
         return REFUSED if refused else REMOVED
+
+    def _note(self, target: Target, removal: AcceptedRemoval) -> None:
+        """Note for people that a list was told to remove somebody, if the ledger knows the list."""
+        entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
+        if self.ledger is not None and entry is not None:
+            with self.ledger.transaction():
+                self.ledger.history.note_removal(
+                    RemovalEntry(entry.number, removal.accepted, by_name(removal.causes), removal.request_id)
+                )
 
     def _settle(self, target: Target) -> None:
         """Strike out what was noted for the list and names nobody else."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
+from target_pinterest_audience.audit import AcceptedRemoval, by_name, told
 from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.pinterest import CustomerList, Operation, Patience
+from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience
 from target_pinterest_audience.pinterest.client import without_exceptions
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
 from target_pinterest_audience.report import ListReport
@@ -56,6 +58,8 @@ class CustomerListWriter:
         """
         self.plan = plan
         self.tally = ListTally()
+        self.removals: deque[AcceptedRemoval] = deque()
+        """Requests that removed somebody, until whoever reads this takes them."""
         self._client = directory.client
         self._directory = directory
         self._patience = patience
@@ -63,6 +67,7 @@ class CustomerListWriter:
         self._dry = dry
         self._sleep = sleep
         self._clock = clock
+        self._audience: Audience | None = None
         self._created_at: float | None = None
         self._pinned_id: str | None = None
         self._halving = Halving(self._send)
@@ -127,6 +132,7 @@ class CustomerListWriter:
             self.tally.added += len(batch.identities) - len(refused)
         else:
             self.tally.removed += len(batch.identities) - len(refused)
+            self.tally.causes += batch.count_causes(refused)
         return refused
 
     def _deliver(self, batch: Batch) -> list[int]:
@@ -162,7 +168,10 @@ class CustomerListWriter:
         """
         wanted = self.plan.audience
         customer_list = self.customer_list
-        if wanted is None or customer_list is None or self._directory.audience_of(customer_list.id) is not None:
+        if wanted is None or customer_list is None:
+            return
+        self._audience = self._directory.audience_of(customer_list.id)
+        if self._audience is not None:
             return
         if self._dry:
             self._logger.info("Dry run: an audience for %s would be made.", self.plan.reference)
@@ -184,20 +193,27 @@ class CustomerListWriter:
             return
         self._logger.info('Created audience "%s" (id %s) for %s.', name, audience.id, self.plan.reference)
 
-    def summary(self) -> str:
-        """Tell what happened to the list."""
-        told = self.tally.told(dry=self._dry)
-        if self.customer_list is None:
-            return f"{self.plan.reference}: {told}"
-        return f'customer list "{self.customer_list.name}" (id {self.customer_list.id}): {told}'
+    def report(self, members: int | None = None) -> ListReport:
+        """Tell what happened to the list.
 
-    def report(self) -> ListReport:
-        """Tell the same to machines."""
+        Args:
+            members: how many identities belong on it, if that is known.
+        """
         tally = self.tally
+        size = self._audience.size if self._audience is not None else None
         return ListReport(
-            str(self.plan.reference), self.list_id, tally.added, tally.removed, tally.refused, tally.needless,
-            tally.requests,
-        )  # fmt: skip
+            chosen_by=str(self.plan.reference),
+            customer_list_id=self.list_id,
+            name=self.customer_list.name if self.customer_list is not None else None,
+            members=members,
+            matched=size if isinstance(size, int) and not isinstance(size, bool) else None,
+            added=tally.added,
+            removed=tally.removed,
+            removals=by_name(tally.causes),
+            refused=tally.refused,
+            left_out=tally.needless,
+            requests=tally.requests,
+        )
 
     def _find(self, *, anew: bool) -> CustomerList | None:
         reference = self.plan.reference
@@ -264,7 +280,7 @@ class CustomerListWriter:
 
     def _update(self, customer_list: CustomerList, batch: Batch) -> None:
         try:
-            self._once_it_is_known(
+            answer = self._once_it_is_known(
                 lambda: self._client.update_customer_list(customer_list.id, batch.operation, batch.identities)
             )
         except NotFoundError as missing:
@@ -274,6 +290,14 @@ class CustomerListWriter:
             )
             raise ConfigurationError(msg) from missing
         self.tally.requests += 1
+        if batch.operation is Operation.REMOVE:
+            removal = AcceptedRemoval(answer.received, batch.count_causes(), answer.request_id)
+            self._logger.info(
+                'Removed %s identities from customer list "%s" (id %s): %s (request id %s).',
+                f"{len(batch.identities):,}", customer_list.name, customer_list.id, told(by_name(removal.causes)),
+                removal.request_id,
+            )  # fmt: skip
+            self.removals.append(removal)
 
     def _once_it_is_known(self, ask: Callable[[], T]) -> T:
         """Ask for something to be done with the list, again as long as Pinterest may not know it because it is new.

@@ -225,8 +225,10 @@ CONTRIBUTING: Final = frozenset({Kind.ARRIVED, Kind.GRANTED})
 
 
 class Cause(IntEnum):
-    """Why an identity is removed. The greater of two explains a removal better."""
+    """Why an identity is removed. The greater of two explains a removal better. The numbers are stored."""
 
+    UNFINISHED = 0
+    """A run that was cut short was about to send it, and why is not known any more."""
     PRUNE = 1
     CHANGE = 2
     DELETE = 3
@@ -240,7 +242,7 @@ class Cause(IntEnum):
         return self not in {Cause.PRUNE, Cause.CHANGE}
 
 
-_CAUSES: Final = {
+CAUSES: Final = {
     Kind.ARRIVED: Cause.CHANGE,
     Kind.GRANTED: Cause.CHANGE,
     Kind.REFUSED: Cause.REFUSAL,
@@ -250,6 +252,7 @@ _CAUSES: Final = {
     Kind.WITHDRAWN: Cause.CLEAR,
     Kind.FORGOTTEN: Cause.FORGET,
 }
+"""Why identities leave that a row no longer contributes, or names for removal, by what happened to the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +370,7 @@ class Event(NamedTuple):
     @property
     def cause(self) -> Cause | None:
         """Why identities leave that the row contributed before; None if it cannot make any leave."""
-        return _CAUSES.get(self.kind)
+        return CAUSES.get(self.kind)
 
 
 class Count(NamedTuple):

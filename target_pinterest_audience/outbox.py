@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from target_pinterest_audience.changes import Decisions, ListDecisions
 from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.membership import NOBODY, member_key
+from target_pinterest_audience.membership import NOBODY, Cause, member_key
 from target_pinterest_audience.pinterest import Operation
 
 _IN_A_NOTE: Final = 10_000
@@ -22,11 +22,13 @@ class Sending(NamedTuple):
         operation: what is to be done with them.
         identities: one after the other.
         lines: the line of the stream that each is sent for.
+        cause: why they are removed; None if they are added.
     """
 
     operation: Operation
     identities: list[bytes]
     lines: list[int]
+    cause: Cause | None
 
 
 class Outgoing(NamedTuple):
@@ -53,28 +55,42 @@ def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
     outgoing = []
     for number, decided in decisions.items():
         for sendings in _in_order(decided):
-            note = ledger.note_unsettled(number, [identity for each in sendings for identity in each.identities])
+            identities = [identity for each in sendings for identity in each.identities]
+            note = ledger.note_unsettled(number, identities, _causes(sendings))
             outgoing.append(Outgoing(number, note, sendings))
     return outgoing
 
 
+def _causes(sendings: list[Sending]) -> bytes:
+    """Return why identities are removed, a byte for each; nothing if none are."""
+    if all(each.cause is None for each in sendings):
+        return b""
+    return b"".join(bytes([each.cause or Cause.UNFINISHED]) * len(each.identities) for each in sendings)
+
+
 def _in_order(decided: ListDecisions) -> Iterator[list[Sending]]:
     """Yield what is to be sent in the order of the stream, so much as is noted together at a time."""
-    operations = [Operation.ADD] * len(decided.additions) + [Operation.REMOVE] * len(decided.removals)
+    causes: list[Cause | None] = [None] * len(decided.additions)
+    causes += [removal.cause for removal in decided.removals.values()]
     identities = [*decided.additions, *decided.removals]
     lines = [*decided.additions.values(), *(removal.line for removal in decided.removals.values())]
     in_order = sorted(range(len(lines)), key=lines.__getitem__)
     for start in range(0, len(in_order), _IN_A_NOTE):
         some = in_order[start : start + _IN_A_NOTE]
         yield [
-            Sending(operation, [identities[place] for place in places], [lines[place] for place in places])
-            for operation, group in groupby(some, operations.__getitem__)
+            Sending(
+                Operation.ADD if cause is None else Operation.REMOVE,
+                [identities[place] for place in places],
+                [lines[place] for place in places],
+                cause,
+            )
+            for cause, group in groupby(some, causes.__getitem__)
             for places in [list(group)]
         ]
 
 
-def owed(ledger: Ledger, list_number: int) -> Iterator[tuple[int, list[tuple[Operation, bytes]]]]:
-    """Yield each note of a list and what sends its identities to where they belong by now.
+def owed(ledger: Ledger, list_number: int) -> Iterator[tuple[int, list[tuple[Operation, bytes, Cause]]]]:
+    """Yield each note of a list and what sends its identities to where they belong by now, with the cause of removals.
 
     Whatever Pinterest did with them since they were noted, afterwards it agrees with the ledger.
     """
@@ -82,12 +98,13 @@ def owed(ledger: Ledger, list_number: int) -> Iterator[tuple[int, list[tuple[Ope
         counts = ledger.read_members(list_number, list(map(member_key, identities)))
         belong = (counts.get(member_key(identity), NOBODY).on_list for identity in identities)
         operations = [Operation.ADD if each else Operation.REMOVE for each in belong]
-        yield note, list(zip(operations, identities, strict=True))
+        causes = ledger.removal_causes(list_number, note) or bytes(len(identities))
+        yield note, list(zip(operations, identities, map(Cause, causes), strict=True))
 
 
 def owes_additions(ledger: Ledger, list_number: int) -> bool:
     """Tell whether somebody may have been added to a list without an answer."""
-    return any(operation is Operation.ADD for _, some in owed(ledger, list_number) for operation, _ in some)
+    return any(operation is Operation.ADD for _, some in owed(ledger, list_number) for operation, *_ in some)
 
 
 class Outbox:

@@ -11,6 +11,7 @@ from target_pinterest_audience.ceiling import Ceilings, count_derived
 from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
+from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.membership import Event, Kind, Plan
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.tally import StreamTally
@@ -111,6 +112,7 @@ def prune(
     if before is not None:
         book.note_changes(before.settings, run.settings)
     chosen = absentees(ledger, run, options, tell)
+    book.begin_history(PRUNE)
     with ledger.transaction():
         _note(ledger, book, chosen, options.max_removal_percent)
     for number in sorted({each.list_number for each in chosen}):

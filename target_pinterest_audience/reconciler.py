@@ -116,6 +116,11 @@ class Reconciler:
         """Whether the ledger is free: no window is worked off."""
         return self._work is None
 
+    @property
+    def hangs(self) -> bool:
+        """Whether a window is being worked off all the same after `stop`."""
+        return self._work is not None and not self._work.ended()
+
     def tick(self) -> None:
         """Work the window off if it has waited for long enough. Raises as `flush` does."""
         if self._work is not None and self._work.ended():

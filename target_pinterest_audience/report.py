@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.private_files import write_beside
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest import Traffic
 
 
 class RemarkReport(msgspec.Struct, frozen=True):
@@ -70,8 +74,13 @@ class ListReport(msgspec.Struct, frozen=True):
     Attributes:
         chosen_by: how the settings name it.
         customer_list_id: its id; None if it does not exist.
+        name: its name at Pinterest; None if it does not exist.
+        members: identities that belong on it at the end, says the ledger; None if it does not know the list.
+        matched: people whom Pinterest had found among them by then; None if the run did not come to know.
         added: identities that Pinterest was told to add.
         removed: identities that Pinterest was told to remove.
+        removals: why, and how many for each cause: `delete`, `change`, `refusal`, `prune`, or `unfinished` if a run
+            that was cut short was about to remove them.
         refused: identities that Pinterest refused one by one.
         left_out: identities for a list that does not exist and is not to be made.
         requests: requests that Pinterest accepted.
@@ -79,8 +88,12 @@ class ListReport(msgspec.Struct, frozen=True):
 
     chosen_by: str
     customer_list_id: str | None
+    name: str | None
+    members: int | None
+    matched: int | None
     added: int
     removed: int
+    removals: dict[str, int]
     refused: int
     left_out: int
     requests: int
@@ -96,6 +109,8 @@ class RunReport(msgspec.Struct, frozen=True):
         finished_at: when it ended; None while it goes on, and for good if it was killed.
         exit_code: how it ended; None likewise.
         error: why, in one sentence, if it did not end well.
+        calls: requests to Pinterest, each attempt counted.
+        limited_seconds: how long requests waited for Pinterest's rate limits, those of several lists added up.
         streams: what was read.
         lists: what was sent.
     """
@@ -106,6 +121,8 @@ class RunReport(msgspec.Struct, frozen=True):
     finished_at: datetime | None = None
     exit_code: int | None = None
     error: str | None = None
+    calls: int = 0
+    limited_seconds: float = 0.0
     streams: list[StreamReport] = []
     lists: list[ListReport] = []
 
@@ -131,6 +148,7 @@ class ReportFile:
         self,
         exit_code: int,
         error: str | None,
+        traffic: Traffic,
         streams: Iterable[StreamReport],
         lists: Iterable[ListReport],
         now: float,
@@ -140,6 +158,7 @@ class ReportFile:
         Args:
             exit_code: the process's.
             error: what went wrong, if anything did.
+            traffic: how much was asked of Pinterest.
             streams: what was read.
             lists: what was sent.
             now: seconds since 1970.
@@ -148,8 +167,8 @@ class ReportFile:
             OutputError: the file cannot be written any more.
         """
         ended = msgspec.structs.replace(
-            self._begun, finished_at=moment(now), exit_code=exit_code, error=error, streams=list(streams),
-            lists=list(lists),
+            self._begun, finished_at=moment(now), exit_code=exit_code, error=error, calls=traffic.calls,
+            limited_seconds=round(traffic.limited_seconds, 1), streams=list(streams), lists=list(lists),
         )  # fmt: skip
         try:
             self._write(ended)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
 from target_pinterest_audience.identity_column import TEXT, Form
-from target_pinterest_audience.membership import Kind, member_key, pack_identity
+from target_pinterest_audience.membership import CAUSES, Kind, member_key, pack_identity
 from target_pinterest_audience.pinterest import Operation
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class AppendingWriter:
         for reference, identity in named:
             if operation is Operation.ADD and self._is_suppressed(identity):
                 tally.refused += 1
-            elif self.delivery.put(reference, operation, identity, row.line):
+            elif self.delivery.put(reference, operation, identity, row.line, CAUSES[row.kind]):
                 tally.duplicates += 1
             elif row.kind is Kind.REFUSED:
                 tally.refused += 1
@@ -194,7 +194,7 @@ class AppendingWriter:
                 kept = [place for place, identity in enumerate(named) if not self._is_suppressed(identity)]
                 tally.refused += len(named) - len(kept)
                 named, lines = [named[place] for place in kept], [lines[place] for place in kept]
-            duplicates = self.delivery.put_many(reference, operation, named, lines)
+            duplicates = self.delivery.put_many(reference, operation, named, lines, CAUSES[rows.kind])
             tally.duplicates += duplicates
             if operation is Operation.REMOVE:
                 tally.named_for_removal += len(named) - duplicates

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
 from target_pinterest_audience.errors import OutputError, RejectedError, outcome
 from target_pinterest_audience.redaction import redact
 from target_pinterest_audience.rejects import RejectsFile
 from target_pinterest_audience.report import ListReport, ReportFile, RunReport, moment
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.tally import StreamTally
+from target_pinterest_audience.tally import StreamTally, tell_list
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest import Traffic
 
 
 class RunLog:
@@ -41,6 +45,7 @@ class RunLog:
         self._logger = logger
         self._now = now
         self._report: ReportFile | None = None
+        self._began = now()
 
     def begin(self) -> None:
         """Begin the files.
@@ -98,35 +103,49 @@ class RunLog:
         for column in self._settings.default_stream.identity_columns.keys() - columns:
             self._logger.warning("No stream had the column %s that `identity_columns` names.", column)
 
-    def tell_summary(self, of_lists: Iterable[str]) -> None:
+    def tell_summary(self, lists: Iterable[ListReport], traffic: Traffic) -> None:
         """Tell what was read, rejected and sent.
 
         Args:
-            of_lists: a sentence for each list.
+            lists: what was sent.
+            traffic: how much was asked of Pinterest.
         """
         for tally in self.tallies.values():
             for level, line in tally.lines():
                 self._logger.log(level, "%s", line)
-        for line in of_lists:
-            self._logger.info("%s", line)
+        for each in lists:
+            self._logger.info("%s", tell_list(each, dry=self._settings.dry_run))
+        limits = f", {traffic.limited_seconds:,.0f} s of waiting for its rate limits" if traffic.limited_seconds else ""
+        self._logger.info(
+            "The run took %.1f s; requests to Pinterest: %s%s", self._now() - self._began, f"{traffic.calls:,}", limits
+        )
 
     def close_rejects(self) -> None:
         """Close the file of rejects."""
         if self.rejects is not None:
             self.rejects.close()
 
-    def end_report(self, ended_by: BaseException | None, lists: Iterable[ListReport]) -> None:
+    def outcome(self, ended_by: BaseException | None) -> tuple[int, str | None]:
+        """Return the exit code of the run, and why it is not 0 if it is not.
+
+        Args:
+            ended_by: what ended the run before its end.
+        """
+        return (0, None) if ended_by is None else outcome(ended_by, self._program)
+
+    def end_report(self, ended_by: BaseException | None, lists: Iterable[ListReport], traffic: Traffic) -> None:
         """Write how the run ended; that it cannot be written is a warning.
 
         Args:
             ended_by: what ended the run before its end.
             lists: what was sent.
+            traffic: how much was asked of Pinterest.
         """
         if self._report is None:
             return
-        code, words = (0, None) if ended_by is None else outcome(ended_by, self._program)
+        code, words = self.outcome(ended_by)
         streams = [tally.report() for tally in self.tallies.values()]
         try:
-            self._report.end(code, redact(words) if words else None, streams, lists, self._now())
+            self._report.end(code, redact(words) if words else None, traffic, streams, lists, self._now())
         except OutputError as error:
             self._logger.warning("%s", error)

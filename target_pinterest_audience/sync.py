@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from target_pinterest_audience.errors import ConfigurationError, OutputError, TargetError
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, OutputError, TargetError
 from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.list_names import NO_LIST
@@ -17,15 +18,20 @@ from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, Str
 from target_pinterest_audience.upserts import Upserts
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
-    from target_pinterest_audience.pinterest import CustomerList, Operation
+    from target_pinterest_audience.pinterest import CustomerList, Operation, Traffic
     from target_pinterest_audience.report import ListReport
     from target_pinterest_audience.routing import ListPlan, ListReference
     from target_pinterest_audience.state import StateGate
+    from target_pinterest_audience.tally import StreamTally
 
 STATE_PATIENCE_SECONDS: Final = 60.0
 """How long a STATE waits for batches to fill before they are sent half-full."""
+
+_HISTORY_SECONDS: Final = 2.0
+"""How long the last word in the ledger may take: after a signal there is little time, and it covers nothing."""
 
 
 class FindLedger(Protocol):
@@ -71,6 +77,7 @@ class Sync:
         self._delivery = delivery
         delivery.accepted = self._accepted
         delivery.refused = self._refused
+        delivery.removed = self._removed
         self._find_ledger = find_ledger
         self._make_upserts = make_upserts
         self._gate = gate
@@ -82,6 +89,7 @@ class Sync:
         self._incremental: set[str] = set()
         self._provenance: Provenance[RowOwner] = Provenance()
         self._failure: TargetError | None = None
+        self._stopped = False
 
     def append(self, shape: StreamShape) -> RowWriter:
         """Make ready for a stream whose identities are all sent.
@@ -237,26 +245,58 @@ class Sync:
         strange = self._incremental - self._streams
         self._upserts.end(self._streams if strange else self._incremental)
 
+    def stop(self) -> None:
+        """Send nothing more, and write the last STATE that is covered."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._upserts is not None:
+            self._upserts.stop()
+        self._delivery.close()
+        # Who ends before the end knows why; that nobody takes a STATE either is no news then.
+        with contextlib.suppress(OutputError):
+            self._release()
+
     def close(self) -> None:
-        """Send nothing more, write the last STATE that is covered, and let go of the ledger and its locks."""
+        """Stop, and let go of the ledger and its locks."""
         try:
-            if self._upserts is not None:
-                self._upserts.stop()
-            self._delivery.close()
-            # Who ends before the end knows why; that nobody takes a STATE either is no news then.
-            with contextlib.suppress(OutputError):
-                self._release()
+            self.stop()
         finally:
             if self._ledger is not None:
                 self._ledger.close()
 
-    def summary(self) -> Iterator[str]:
-        """Yield a sentence for each list."""
-        return self._delivery.summary()
+    def end_history(self, exit_code: int, tallies: Iterable[StreamTally]) -> None:
+        """Note in the ledger, for people, how the run ended; between `stop` and `close`.
+
+        Args:
+            exit_code: the process's.
+            tallies: what was read of each stream.
+
+        Raises:
+            LedgerError: it cannot be noted, or not within a moment.
+        """
+        if self._ledger is None or self._upserts is None:
+            return
+        deadline = threading.Timer(_HISTORY_SECONDS, self._ledger.interrupt)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            self._upserts.end_history(exit_code, tallies)
+        finally:
+            deadline.cancel()
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much was asked of Pinterest."""
+        return self._delivery.traffic
 
     def lists(self) -> list[ListReport]:
-        """Return what was sent to each list."""
-        return self._delivery.lists()
+        """Return what was sent to each list, and how many belong on it where that is known."""
+        members: Mapping[ListReference, int] = {}
+        if self._upserts is not None:
+            with contextlib.suppress(LedgerError):
+                members = self._upserts.members()
+        return self._delivery.lists(members)
 
     def _open_ledger(self, *, create: bool) -> Ledger | None:
         self._ledger = self._ledger or self._find_ledger(create=create)
@@ -275,6 +315,10 @@ class Sync:
         if self._upserts is not None:
             self._upserts.accepted(reference, customer_list_id, batch)
         self._release()
+
+    def _removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
+        if self._upserts is not None:
+            self._upserts.removed(reference, removal)
 
     def _refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         references = {reference}

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from target_pinterest_audience.audit import told
 from target_pinterest_audience.identities import Remark
+from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.places import Place
-from target_pinterest_audience.report import RemarkReport, StreamReport
+from target_pinterest_audience.report import ListReport, RemarkReport, StreamReport
 
 
 @dataclass(slots=True)
@@ -110,6 +112,13 @@ class StreamTally:
             rejects=self._remarks(rejects=True), notes=self._remarks(rejects=False),
         )  # fmt: skip
 
+    @property
+    def rejects(self) -> Iterator[tuple[str, Remark, int]]:
+        """The columns of rejected values, why they were rejected before anything was sent, and how many."""
+        for (column, remark), count in self.remarks.items():
+            if remark.rejects and remark is not Remark.REFUSED_BY_PINTEREST:
+                yield column, remark, count
+
     def _remarks(self, *, rejects: bool) -> list[RemarkReport]:
         """Return what was said of rejected values, or else of others, the most frequent first."""
         found = [
@@ -132,11 +141,26 @@ class ListTally:
     """Identities that Pinterest refused one by one."""
     requests: int = 0
     """Requests that Pinterest accepted."""
+    causes: Counter[Cause] = field(default_factory=Counter)
+    """Why identities were removed."""
 
-    def told(self, *, dry: bool) -> str:
-        """Tell the counts as one clause."""
-        needless = f"; left out, since the list did not exist: {self.needless:,}" if self.needless else ""
-        refused = f"; refused by Pinterest: {self.refused:,}" if self.refused else ""
-        counts = f"{self.added:,} identities to add, {self.removed:,} to remove{refused}{needless}"
-        counts += f"; requests: {self.requests:,}"
-        return f"dry run, nothing was sent: would send {counts}" if dry else f"sent {counts}"
+
+def tell_list(report: ListReport, *, dry: bool) -> str:
+    """Tell what became of a list as one sentence.
+
+    Args:
+        report: what was sent.
+        dry: whether it only would have been.
+    """
+    known = report.customer_list_id is not None
+    name = f'customer list "{report.name}" (id {report.customer_list_id})' if known else report.chosen_by
+    why = f" ({told(report.removals)})" if report.removals else ""
+    counts = f"{report.added:,} identities to add, {report.removed:,} to remove{why}"
+    if report.refused:
+        counts += f"; refused by Pinterest: {report.refused:,}"
+    if report.left_out:
+        counts += f"; left out, since the list did not exist: {report.left_out:,}"
+    counts += f"; requests: {report.requests:,}"
+    if report.members is not None:
+        counts += f"; members {'then' if dry else 'now'}: {report.members:,}"
+    return f"{name}: dry run, nothing was sent: would send {counts}" if dry else f"{name}: sent {counts}"

@@ -20,6 +20,7 @@ from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect, make_client
 from target_pinterest_audience.errors import (
     ConfigurationError,
+    LedgerError,
     RecordBeforeSchemaError,
     RejectedError,
     StreamError,
@@ -228,10 +229,21 @@ class TargetPinterestAudience(Target):
         """
         with contextlib.ExitStack() as last:
             # Each of these is done, the last first, also if a second signal ends another.
-            last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists()))
+            last.callback(self.sync.close)
+            last.callback(lambda: self._end_history(ended_by))
+            last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists(), self.sync.traffic))
             last.callback(self.run_log.close_rejects)
-            last.callback(lambda: self.run_log.tell_summary(self.sync.summary()))
-            self.sync.close()
+            last.callback(lambda: self.run_log.tell_summary(self.sync.lists(), self.sync.traffic))
+            self.sync.stop()
+
+    def _end_history(self, ended_by: BaseException | None) -> None:
+        """Note the run in the ledger for people; that it cannot be noted is a warning."""
+        code, _ = self.run_log.outcome(ended_by)
+        try:
+            self.sync.end_history(code, self.run_log.tallies.values())
+        except LedgerError as error:
+            if not isinstance(ended_by, LedgerError):
+                self.logger.warning("The history of runs does not tell how this run ended. %s", error)
 
     # Messages
 

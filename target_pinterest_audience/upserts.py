@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.ledger.catalogue import Feed
+from target_pinterest_audience.ledger.history import NO_LIST as OF_NO_LIST
 from target_pinterest_audience.ledger_writers import KeylessLedgerWriter, LedgerWriter, Reading, Targets
 from target_pinterest_audience.list_names import NO_LIST
-from target_pinterest_audience.membership import Plan, unpack_column
+from target_pinterest_audience.membership import Cause, Plan, unpack_column
 from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
 from target_pinterest_audience.row_writer import StreamShape
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.settings import Settings
+    from target_pinterest_audience.tally import StreamTally
 
 
 _GRACE_SECONDS: Final = 2.0
@@ -61,6 +65,8 @@ class Upserts:
         """List and source → what was read for the one from the other."""
         self._routed: dict[int, Reading] = {}
         """Source whose rows name their lists → what was read from it, which tells who is gone from any of them."""
+        self._columns: dict[tuple[str, str], set[int]] = {}
+        """Stream and identity column → the lists that it feeds."""
         self._owed: set[int] = set()
         """The lists for which former runs may have left something to be sent."""
         self._owed_since = 0.0
@@ -109,7 +115,10 @@ class Upserts:
 
     def _open_lists(self, shape: StreamShape, list_name: str | None) -> dict[str, int]:
         """Return the lists that the identities in each column go to."""
-        return {column: self._book.open_list(plan) for column, plan in shape.plan(list_name).items()}
+        lists = {column: self._book.open_list(plan) for column, plan in shape.plan(list_name).items()}
+        for column, number in lists.items():
+            self._columns.setdefault((shape.tally.stream, column), set()).add(number)
+        return lists
 
     def _targets_by_name(self, shape: StreamShape, source: int, slots: Mapping[str, int]) -> Targets:
         """Return what opens a list as soon as a row names it."""
@@ -155,8 +164,8 @@ class Upserts:
 
     def _send(self, outgoing: Outgoing) -> None:
         reference = self._book.reference(outgoing.list_number)
-        for operation, identities, lines in outgoing.sendings:
-            self._delivery.put_many(reference, operation, unpack_column(identities), lines)
+        for operation, identities, lines, cause in outgoing.sendings:
+            self._delivery.put_many(reference, operation, unpack_column(identities), lines, cause or Cause.UNFINISHED)
         self._book.handed_over(outgoing.list_number, outgoing.note, outgoing.last_line)
         self._settle()
 
@@ -169,6 +178,10 @@ class Upserts:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""
         self._book.accepted(reference, customer_list_id, batch)
         self._settle()
+
+    def removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
+        """Note that Pinterest removed somebody, if the ledger has to do with the list."""
+        self._book.removed(reference, removal)
 
     def refused(self, reference: ListReference, batch: Batch, places: Sequence[int]) -> None:
         """Keep in mind for the next run who was refused, if the ledger has to do with the list."""
@@ -220,6 +233,34 @@ class Upserts:
             for (number, source), each in self._readings.items()
         ]
         self._book.end_run(self._run, feeds)
+
+    def members(self) -> dict[ListReference, int]:
+        """Return how many identities belong on each list, as far as the ledger knows; nothing if it hangs.
+
+        Raises:
+            LedgerError: it cannot be read.
+        """
+        return {} if self._reconciler.hangs else self._book.members()
+
+    def end_history(self, exit_code: int, tallies: Iterable[StreamTally]) -> None:
+        """Note for people how the run ended, unless the ledger hangs.
+
+        Args:
+            exit_code: the process's.
+            tallies: what was read of each stream.
+
+        Raises:
+            LedgerError: it cannot be noted.
+        """
+        rejected: dict[int, Counter[str]] = {}
+        for tally in tallies:
+            for column, remark, count in tally.rejects:
+                numbers = self._columns.get((tally.stream, column), ())
+                number = next(iter(numbers)) if len(numbers) == 1 else OF_NO_LIST
+                if numbers:
+                    rejected.setdefault(number, Counter())[remark.name] += count
+        if not self._reconciler.hangs:
+            self._book.end_history(exit_code, rejected)
 
 
 def _same(targets: Mapping[str, tuple[int, int]], _list_name: str | None) -> Mapping[str, tuple[int, int]]:

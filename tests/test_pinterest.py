@@ -53,7 +53,7 @@ def test_each_endpoint_answers_with_its_type(emulator: Emulator, client: Pintere
     assert client.ad_account().id == ACCOUNT
     made = client.create_customer_list("VIP", ListType.EMAIL, ["a" * 64, "b" * 64])
     assert made.name == "VIP"
-    assert client.update_customer_list(made.id, Operation.REMOVE, ["a" * 64]).id == made.id
+    assert client.update_customer_list(made.id, Operation.REMOVE, ["a" * 64]).body.id == made.id
     assert emulator.backend.members(made.id) == {"b" * 64}
     assert client.customer_list(made.id).id == made.id
     assert [each.name for each in client.customer_lists()] == ["VIP"]
@@ -239,6 +239,6 @@ def test_a_word_in_advance_is_not_taken_for_an_answer() -> None:
         patience = Patience(retries=1, initial_seconds=0.001, max_seconds=1, connect_seconds=5, read_seconds=5)
         url = f"http://127.0.0.1:{server.server_address[1]}"
         asking = Transport(url, patience, user_agent="test/1", logger=LOGGER)
-        answers = [asking.send(Request("PATCH", f"/{n}"), Bearer("x"), AdAccount).id for n in range(3)]
+        answers = [asking.send(Request("PATCH", f"/{n}"), Bearer("x"), AdAccount).body.id for n in range(3)]
         server.shutdown()
     assert answers == ["2", "3", "4"]

@@ -39,7 +39,7 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
         "first_file_row": None,
     }
     assert report == {
-        "dry_run": False, "exit_code": 0, "error": None,
+        "dry_run": False, "exit_code": 0, "error": None, "calls": 4, "limited_seconds": 0.0,
         "streams": [
             {
                 "stream": "customers", "rows": 27, "deleted_rows": 0, **counts, "rejected": 1, "rejects": [reason],
@@ -48,8 +48,9 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
         ],
         "lists": [
             {
-                "chosen_by": 'customer list "customers"', "customer_list_id": made.id, "added": 25, "removed": 0,
-                "refused": 0, "left_out": 0, "requests": 1,
+                "chosen_by": 'customer list "customers"', "customer_list_id": made.id, "name": "customers",
+                "members": 25, "matched": None, "added": 25, "removed": 0, "removals": {}, "refused": 0, "left_out": 0,
+                "requests": 1,
             }
         ],
     }  # fmt: skip
@@ -68,6 +69,8 @@ def test_a_dry_run_is_told_and_writes_nothing(emulator: Emulator, run_target: Ta
     assert report["exit_code"] == 0
     (sent,) = report["lists"]
     assert (sent["added"], sent["removed"], sent["requests"]) == (2, 1, 2)
+    assert (sent["members"], sent["removals"]) == (26, {"delete": 1})
+    assert "Removed" not in run.stderr
 
 
 def test_a_failed_run_is_told_with_its_exit_code_and_reason(

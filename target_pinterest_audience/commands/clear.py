@@ -18,6 +18,7 @@ from target_pinterest_audience.commands.common import (
     yes_option,
 )
 from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.tally import tell_list
 
 _EXAMPLES = """
 \b
@@ -48,7 +49,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             confirm(f"Remove all {entry.members:,} identities that were sent to {named}?", yes=yes)
         with removing(ledger, settings) as (book, delivery):
             remove_everybody(ledger, book, delivery, entry.number)
-        reports, lines = delivery.lists(), list(delivery.summary())
+        reports = delivery.lists(book.members())
     if as_json:
         show_json(
             {
@@ -61,6 +62,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             }
         )
     else:
+        lines = [tell_list(each, dry=settings.dry_run) for each in reports]
         click.echo("\n".join(lines) if lines else f"Nobody has to be removed from {named}.")
     if any(each.refused for each in reports):
         msg = f"Pinterest refused to remove some identities from {named}. The ledger has noted them; call this again."

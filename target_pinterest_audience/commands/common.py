@@ -20,7 +20,7 @@ from rich.text import Text
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.connect import find_ledger, make_client, make_delivery
 from target_pinterest_audience.delivery import Delivery
-from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.ledger.catalogue import ListEntry
 from target_pinterest_audience.pinterest import PinterestClient
@@ -145,12 +145,26 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
     book = Bookkeeper(ledger, settings, delivery, logger, time.time)
     delivery.refused = book.refused
     delivery.accepted = book.accepted
+    delivery.removed = book.removed
+    exit_code = 0
     try:
         yield book, delivery
+    except BaseException as error:
+        exit_code, _ = outcome(error, "pinterest-audience")
+        raise
     finally:
         # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
         delivery.close()
         book.settle()
+        _end_history(book, exit_code)
+
+
+def _end_history(book: Bookkeeper, exit_code: int) -> None:
+    """Note in the ledger how it ended; that it cannot be noted is a warning."""
+    try:
+        book.end_history(exit_code, {})
+    except LedgerError as error:
+        logger.warning("The history of runs does not tell how this ended. %s", error)
 
 
 def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEntry:

@@ -13,6 +13,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.prune import PruneOptions
 from target_pinterest_audience.prune import prune as remove_absentees
 from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.tally import tell_list
 
 
 @click.command("prune")
@@ -74,5 +75,5 @@ def prune(
     with closing(ledger):
         with removing(ledger, settings) as (book, delivery):
             remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
-        lines = list(delivery.summary())
+        lines = [tell_list(each, dry=settings.dry_run) for each in delivery.lists(book.members())]
         click.echo("\n".join(lines) if lines else "Nobody had to be removed.")

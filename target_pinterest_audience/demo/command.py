@@ -108,7 +108,7 @@ def _run_target(config: Path, stream: Path, *, only: tuple[str, ...] = ("",)) ->
     for line in done.stderr.splitlines():
         parts = [part.strip() for part in line.split("|", 3)]
         logger, message = (parts[2], parts[3]) if len(parts) > 3 else ("", line)  # noqa: PLR2004 - time, level, logger
-        shown = message.startswith(only) and not message.startswith("Reader")
+        shown = message.startswith(only) and not message.startswith(("Reader", "The run took"))
         if done.returncode or (logger == "target-pinterest-audience" and shown):
             click.echo(f"   {message}")
     if done.returncode:

@@ -11,6 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import Catalogue
+    from target_pinterest_audience.ledger.history import History
     from target_pinterest_audience.membership import Count
 
 
@@ -25,12 +26,14 @@ class Ledger(ABC):
         secret: what its keyed digests are made with.
         places_rows: whether it has rows with neighbouring keys side by side; see `keys.RowDigester`.
         catalogue: the small tables: lists, sources, columns, runs.
+        history: what runs leave for people.
     """
 
     where: str
     secret: bytes
     places_rows: bool
     catalogue: Catalogue
+    history: History
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
@@ -131,12 +134,21 @@ class Ledger(ABC):
 
     # What Pinterest has not accepted yet
 
-    def note_unsettled(self, list_number: int, identities: Collection[bytes]) -> int:
-        """Note that something is about to be sent for identities; return the number of the note."""
+    def note_unsettled(self, list_number: int, identities: Collection[bytes], causes: bytes = b"") -> int:
+        """Note that something is about to be sent for identities.
+
+        Args:
+            list_number: the list.
+            identities: the identities.
+            causes: why they are removed, a byte for each; nothing if none are.
+
+        Returns:
+            The number of the note.
+        """
         ((note,),) = self._query("SELECT COALESCE(MAX(note), 0) + 1 FROM unsettled WHERE list = ?", list_number)
         self._query(
-            "INSERT INTO unsettled (list, note, identities) VALUES (?, ?, ?)",
-            list_number, note, msgspec.msgpack.encode(list(identities)),
+            "INSERT INTO unsettled (list, note, identities, causes) VALUES (?, ?, ?, ?)",
+            list_number, note, msgspec.msgpack.encode(list(identities)), causes or None,
         )  # fmt: skip
         return int(note)
 
@@ -152,6 +164,11 @@ class Ledger(ABC):
                 "SELECT identities FROM unsettled WHERE list = ? AND note = ?", list_number, note
             ):
                 yield int(note), msgspec.msgpack.decode(bytes(identities), type=list[bytes])
+
+    def removal_causes(self, list_number: int, note: int) -> bytes:
+        """Return why the identities of a note are removed, a byte for each; nothing if that was not noted."""
+        found = self._query("SELECT causes FROM unsettled WHERE list = ? AND note = ?", list_number, note)
+        return bytes(found[0][0] or b"") if found else b""
 
     def count_unsettled(self, list_number: int) -> int:
         """Return how many identities the notes of a list name."""

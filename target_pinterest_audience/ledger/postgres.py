@@ -13,6 +13,7 @@ import psycopg
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
+from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.holder import Holder, held_by
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema, table_exists
@@ -71,6 +72,7 @@ class PostgresLedger(Ledger):
                 self.secret = secret_of(self._query)
                 self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
+                self.history = History(self._query, self.catalogue.realm)
         except BaseException:
             self._connection.close()
             raise

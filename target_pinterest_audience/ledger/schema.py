@@ -68,7 +68,27 @@ _ERASURE: Final = (
     "UPDATE sources SET last_read = (SELECT MAX(started) FROM runs WHERE runs.realm = sources.realm)",
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE)
+_HISTORY: Final = (
+    # What people are told of runs and prunes.
+    (
+        "CREATE TABLE history (entry INTEGER PRIMARY KEY, realm INTEGER NOT NULL, kind TEXT NOT NULL, "
+        "started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, exit_code INTEGER, calls BIGINT, "
+        "limited_seconds DOUBLE PRECISION)"
+    ),
+    (
+        "CREATE TABLE history_lists (entry INTEGER NOT NULL, list INTEGER NOT NULL, members BIGINT, matched BIGINT, "
+        "added BIGINT NOT NULL, removed BIGINT NOT NULL, refused BIGINT NOT NULL, rejected TEXT NOT NULL, "
+        "PRIMARY KEY (list, entry))"
+    ),
+    # A line for each request that removed somebody.
+    (
+        "CREATE TABLE removals (removal INTEGER PRIMARY KEY, realm INTEGER NOT NULL, list INTEGER NOT NULL, "
+        "accepted DOUBLE PRECISION NOT NULL, causes TEXT NOT NULL, request_id TEXT)"
+    ),
+    "ALTER TABLE unsettled ADD COLUMN causes {blob}",
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)

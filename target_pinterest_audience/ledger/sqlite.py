@@ -15,6 +15,7 @@ from typing import Any, Final
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
 from target_pinterest_audience.ledger.file_locks import FileLocks
+from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.pieces import Group, for_all_places, for_all_places_sorted, groups
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps
@@ -69,6 +70,7 @@ class SqliteLedger(Ledger):
                 self.secret = secret_of(self._query)
                 self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
+                self.history = History(self._query, self.catalogue.realm)
         except BaseException:
             self._connection.close()
             raise

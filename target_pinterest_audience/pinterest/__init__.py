@@ -7,10 +7,11 @@ from target_pinterest_audience.pinterest.credentials import Credentials, SignIn
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.token_store import CredentialsFile, TokenStore
-from target_pinterest_audience.pinterest.transport import Transport
+from target_pinterest_audience.pinterest.transport import Answer, Traffic, Transport
 
 __all__ = [
     "AdAccount",
+    "Answer",
     "Audience",
     "Credentials",
     "CredentialsFile",
@@ -20,5 +21,6 @@ __all__ = [
     "PinterestClient",
     "SignIn",
     "TokenStore",
+    "Traffic",
     "Transport",
 ]

@@ -145,7 +145,7 @@ class Authorization:
         # A code that is sent twice may cost the tokens it was given for (RFC 6749, section 4.1.2).
         request = Request("POST", "/oauth/token", form=form, creates=True, personal=True)
         try:
-            tokens = transport.send(request, HTTPBasicAuth(self._client_id, client_secret), Tokens)
+            tokens = transport.send(request, HTTPBasicAuth(self._client_id, client_secret), Tokens).body
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
             told = f"(HTTP {error.status}, code {error.code})"
             if error.code == _INVALID_GRANT:

@@ -12,7 +12,7 @@ from target_pinterest_audience.pinterest.answers import UNREADABLE
 from target_pinterest_audience.pinterest.errors import RefusedError, TokenExpiredError, UnavailableError
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation, Page
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.transport import Bearer, Transport
+from target_pinterest_audience.pinterest.transport import Answer, Bearer, Traffic, Transport
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities import ListType
@@ -51,6 +51,11 @@ class PinterestClient:
         self._tokens = tokens
         self._account = f"/ad_accounts/{ad_account_id}"
 
+    @property
+    def traffic(self) -> Traffic:
+        """How much was asked of Pinterest."""
+        return self._transport.traffic
+
     def stop(self) -> None:
         """Let no request begin any more; one that is under way goes on."""
         self._transport.close()
@@ -58,11 +63,6 @@ class PinterestClient:
     def close(self) -> None:
         """Let no token be half-exchanged when the process ends."""
         self._tokens.close()
-
-    @property
-    def request_id(self) -> str | None:
-        """What Pinterest calls the last request of this thread that it answered; None if it did not say."""
-        return self._transport.request_id
 
     def ad_account(self) -> AdAccount:
         """Return the ad account."""
@@ -85,11 +85,15 @@ class PinterestClient:
         request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
         return self._call(request, CustomerList)
 
-    def update_customer_list(self, list_id: str, operation: Operation, identities: Iterable[str]) -> CustomerList:
+    def update_customer_list(
+        self, list_id: str, operation: Operation, identities: Iterable[str]
+    ) -> Answer[CustomerList]:
         """Add identities to a list, or remove them. Doing it twice changes nothing but Pinterest's counters."""
         body = {"operation_type": operation.value, "records": ",".join(identities)}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
-        return without_exceptions(self._call(request, CustomerList))
+        answer = self._ask(request, CustomerList)
+        without_exceptions(answer.body)
+        return answer
 
     def audiences(self) -> Iterator[Audience]:
         """Yield the audiences that the account owns, page by page, oldest first."""
@@ -145,6 +149,9 @@ class PinterestClient:
         return self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
 
     def _call(self, request: Request, answer: type[T]) -> T:
+        return self._ask(request, answer).body
+
+    def _ask(self, request: Request, answer: type[T]) -> Answer[T]:
         token = self._tokens.access_token()
         try:
             return self._transport.send(request, Bearer(token), answer)

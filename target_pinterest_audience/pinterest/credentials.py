@@ -219,4 +219,4 @@ def refresh_access_token(transport: Transport, client_id: str, client_secret: st
     # Apps from before 2025-09-25 get a refresh token without an end only if they ask; newer ones ignore the field.
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "continuous_refresh": "true"}
     request = Request("POST", "/oauth/token", form=form, personal=True)
-    return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens)
+    return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens).body

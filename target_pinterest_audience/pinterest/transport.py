@@ -8,8 +8,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import backoff
@@ -25,6 +26,48 @@ from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What Pinterest answers a request with.
+
+    Attributes:
+        body: the answer's body.
+        request_id: Pinterest's id of the request, which its support asks for; None if the answer has none.
+        received: when it came, in seconds since 1970.
+    """
+
+    body: T
+    request_id: str | None
+    received: float
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How much was asked of Pinterest, by all threads together.
+
+    Attributes:
+        calls: requests, each attempt counted.
+        limited_seconds: how long requests waited for Pinterest's rate limits, those of several threads added up.
+        held_until: when the last such wait ends or ended, by the clock that only ever grows.
+    """
+
+    calls: int = 0
+    limited_seconds: float = 0.0
+    held_until: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def call(self) -> None:
+        """Count a request."""
+        with self._lock:
+            self.calls += 1
+
+    def wait(self, seconds: float) -> None:
+        """Count a wait for a rate limit that begins now."""
+        with self._lock:
+            self.limited_seconds += seconds
+            self.held_until = max(self.held_until, time.monotonic() + seconds)
 
 
 class Bearer(AuthBase):
@@ -44,7 +87,11 @@ class Bearer(AuthBase):
 
 
 class Transport:
-    """Talks to one API address, with one connection pool for each thread that uses it."""
+    """Talks to one API address, with one connection pool for each thread that uses it.
+
+    Attributes:
+        traffic: how much was asked of it.
+    """
 
     def __init__(
         self,
@@ -75,7 +122,9 @@ class Transport:
         self._closed = threading.Event()
         self._answered_at: tuple[float, float] | None = None
         """What the last answer said the time was, and when it came by the clock that only ever grows."""
-        self._pace = Pace(patience.max_seconds, logger, clock, sleep)
+        self.traffic = Traffic()
+        self._sleep = sleep
+        self._pace = Pace(patience.max_seconds, logger, clock, self._wait_for_limit)
         self._send_patiently = backoff.on_exception(
             patience.waits,
             (UnavailableError, RateLimitedError),
@@ -84,16 +133,16 @@ class Transport:
             logger=None,
         )(self._send_once)
 
-    def send(self, request: Request, auth: AuthBase, answer: type[T]) -> T:
+    def send(self, request: Request, auth: AuthBase, answer: type[T]) -> Answer[T]:
         """Send a request, again as often as patience allows.
 
         Args:
             request: what to send. One that `creates` is tried again only if it surely was not carried out.
             auth: signs the request.
-            answer: the type of the answer.
+            answer: the type of the answer's body.
 
         Returns:
-            The answer's body.
+            The answer.
 
         Raises:
             PinterestError: the subclass says what can be done.
@@ -110,11 +159,6 @@ class Transport:
             return None
         there, here = self._answered_at
         return now - (there + time.monotonic() - here)
-
-    @property
-    def request_id(self) -> str | None:
-        """What Pinterest calls the last request of this thread that it answered; None if it did not say."""
-        return getattr(self._local, "request_id", None)
 
     def _note_time(self, headers: Mapping[str, str]) -> None:
         with contextlib.suppress(KeyError, TypeError, ValueError):
@@ -137,9 +181,9 @@ class Transport:
             session.headers["User-Agent"] = self._user_agent
         return session
 
-    def _send_once(self, request: Request, auth: AuthBase, answer: type[T]) -> T:
+    def _send_once(self, request: Request, auth: AuthBase, answer: type[T]) -> Answer[T]:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
-        body = msgspec.json.encode(request.body) if request.body is not None else request.form
+        content = msgspec.json.encode(request.body) if request.body is not None else request.form
         self._pace.keep(request)
         if self._closed.is_set():
             msg = f"The run is over, so {request} is not sent."
@@ -147,12 +191,13 @@ class Transport:
         if request.creates:
             # On a connection of its own: one that was kept may be closed by now, and the outcome would be unclear.
             self._drop_session()
+        self.traffic.call()
         try:
             response = self._session().request(
                 request.method,
                 self._api_url + request.path,
                 params=dict(request.params) if request.params else None,
-                data=body,
+                data=content,
                 headers=headers,
                 auth=auth,
                 timeout=(self._patience.connect_seconds, self._patience.read_seconds),
@@ -180,16 +225,22 @@ class Transport:
             self._drop_session()
         self._pace.note(request, response.headers)
         self._note_time(response.headers)
-        self._local.request_id = request_id(response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
             raise failure(request, response, self._clock())
         try:
-            return msgspec.json.decode(response.content, type=answer)
+            body = msgspec.json.decode(response.content, type=answer)
         except UNREADABLE:
             msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
             raise no_success(request)(msg, status=response.status_code) from None
+        return Answer(body, request_id(response.headers), self._clock())
+
+    def _wait_for_limit(self, seconds: float) -> None:
+        self.traffic.wait(seconds)
+        self._sleep(seconds)
 
     def _log_wait(self, details: Mapping[str, Any]) -> None:
+        if isinstance(details["exception"], RateLimitedError):
+            self.traffic.wait(details["wait"])
         self._logger.warning("%s Waiting %.1f s before the next attempt.", details["exception"], details["wait"])
 
 

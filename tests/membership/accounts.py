@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, cast
 
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.identities import ListType
-from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.pinterest import Answer, Audience, CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
 from target_pinterest_audience.settings import Settings
 from tests.membership.model import Member
@@ -144,12 +144,14 @@ class Pinterest:
             self.writes.append(("ADD", frozenset(identities)))
             return self.place(name, identities)
 
-    def update_customer_list(self, list_id: str, operation: Operation, identities: Sequence[str]) -> CustomerList:
+    def update_customer_list(
+        self, list_id: str, operation: Operation, identities: Sequence[str]
+    ) -> Answer[CustomerList]:
         with self._request("update"):
             self.writes.append((operation.value, frozenset(identities)))
             members = self.members[list_id]
             (members.update if operation is Operation.ADD else members.difference_update)(identities)
-        return self.customer_list(list_id)
+        return Answer(self.customer_list(list_id), None, 0.0)
 
     def audiences(self) -> Iterator[Audience]:
         return iter(self._audiences)

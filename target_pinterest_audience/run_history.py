@@ -1,0 +1,89 @@
+"""What a run leaves in the ledger for people: its figures, and who was removed when and why, in counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from target_pinterest_audience.audit import AcceptedRemoval, by_name
+from target_pinterest_audience.ledger.history import NO_LIST, Ending, ListFigures, RemovalEntry
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.pinterest import Traffic
+    from target_pinterest_audience.report import ListReport
+
+_NONE: Final[Mapping[str, int]] = {}
+
+
+class RunHistory:
+    """Notes one run, or one command that removes people, in the history of the ledger."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
+        """Prepare; nothing is noted yet.
+
+        Args:
+            ledger: the ledger.
+            now: seconds since 1970.
+        """
+        self._ledger = ledger
+        self._now = now
+        self._entry: int | None = None
+        self._removals: list[RemovalEntry] = []
+
+    def begin(self, kind: str) -> None:
+        """Note that it has begun, within a transaction of the caller.
+
+        Args:
+            kind: what it is; see `HistoryEntry.kind`.
+        """
+        self._entry = self._ledger.history.begin(kind, self._now())
+
+    def removed(self, number: int, removal: AcceptedRemoval) -> None:
+        """Keep a removal in mind until `write_removals`.
+
+        Args:
+            number: the ledger's number of the list.
+            removal: what Pinterest accepted.
+        """
+        causes = by_name(removal.causes)
+        self._removals.append(RemovalEntry(number, removal.accepted, causes, removal.request_id))
+
+    @property
+    def has_removals(self) -> bool:
+        """Whether removals are to be written."""
+        return bool(self._removals)
+
+    def write_removals(self) -> None:
+        """Write the removals that were kept in mind, within a transaction of the caller."""
+        for removal in self._removals:
+            self._ledger.history.note_removal(removal)
+        self._removals.clear()
+
+    def end(
+        self,
+        exit_code: int,
+        traffic: Traffic,
+        lists: Mapping[int, ListReport],
+        rejected: Mapping[int, Mapping[str, int]],
+    ) -> None:
+        """Note how it ended, within a transaction of the caller; nothing if it was not begun.
+
+        Args:
+            exit_code: the process's.
+            traffic: how much was asked of Pinterest.
+            lists: list number → what was done to the list.
+            rejected: list number, or `NO_LIST` → name of a reason → how many values were rejected.
+        """
+        if self._entry is None:
+            return
+        self.write_removals()
+        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds)
+        figures = [self._figures(number, each, rejected.get(number, _NONE)) for number, each in lists.items()]
+        if NO_LIST in rejected:
+            figures.append(ListFigures(NO_LIST, None, None, 0, 0, 0, rejected[NO_LIST]))
+        self._ledger.history.end(self._entry, ending, figures)
+
+    def _figures(self, number: int, report: ListReport, rejected: Mapping[str, int]) -> ListFigures:
+        members = self._ledger.catalogue.entry(number).members
+        return ListFigures(number, members, report.matched, report.added, report.removed, report.refused, rejected)

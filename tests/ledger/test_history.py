@@ -1,0 +1,144 @@
+"""What every ledger remembers of runs for people, whichever database it is in."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.ledger import Ending, Ledger, ListFigures, RemovalEntry, open_ledger
+from target_pinterest_audience.ledger.history import NO_LIST, PRUNE, RUN
+from target_pinterest_audience.ledger.schema import MIGRATIONS
+from tests.conftest import ACCOUNT
+from tests.ledger.conftest import API, Opened
+
+ENDING = Ending(20.5, 0, 7, 1.25)
+FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1})
+HOUR = 3_600.0
+
+
+def note(ledger: Ledger, figures: ListFigures, kind: str = RUN, started: float = 10.25) -> int:
+    with ledger.transaction():
+        entry = ledger.history.begin(kind, started)
+        ledger.history.end(entry, ENDING, [figures])
+    return entry
+
+
+class TestEntries:
+    def test_a_run_comes_back_as_it_was_noted(self, ledger: Ledger) -> None:
+        unplaced = ListFigures(NO_LIST, None, None, 0, 0, 0, {"KEY_IS_NULL": 4})
+        with ledger.transaction():
+            entry = ledger.history.begin(RUN, 10.25)
+            ledger.history.end(entry, ENDING, [FIGURES, unplaced])
+        (found,) = ledger.history.entries(10)
+        assert (found.number, found.kind, found.started, found.ending) == (entry, RUN, 10.25, ENDING)
+        assert found.lists == (unplaced, FIGURES)
+
+    def test_one_that_did_not_end_has_no_ending(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ledger.history.begin(RUN, 1.0)
+        (found,) = ledger.history.entries(10)
+        assert (found.ending, found.lists) == (None, ())
+
+    def test_the_newest_come_first_and_no_more_than_are_wanted(self, ledger: Ledger) -> None:
+        numbers = [note(ledger, FIGURES._replace(added=n), PRUNE if n % 2 else RUN) for n in range(5)]
+        found = ledger.history.entries(3)
+        assert [each.number for each in found] == numbers[:1:-1]
+        assert [each.kind for each in found] == [RUN, PRUNE, RUN]
+        assert [each.lists[0].added for each in found] == [4, 3, 2]
+
+    def test_a_list_of_which_nothing_is_new_takes_no_room(self, ledger: Ledger) -> None:
+        idle = FIGURES._replace(added=0, removed=0, refused=0, rejected={})
+        steps = [idle, idle, idle._replace(members=7), idle._replace(members=7), idle._replace(members=7, matched=9)]
+        for each in steps:
+            note(ledger, each)
+        note(ledger, idle._replace(list_number=2))
+        assert [len(each.lists) for each in ledger.history.entries(10)][::-1] == [1, 0, 1, 0, 1, 1]
+
+    def test_ad_accounts_are_apart(self, opened: Opened) -> None:
+        one, other = opened(), opened(account="549755885176")
+        first = note(one, FIGURES)
+        assert note(other, FIGURES) != first
+        assert [each.number for each in one.history.entries(10)] == [first]
+
+
+class TestRemovals:
+    def test_they_come_back_the_newest_first(self, ledger: Ledger) -> None:
+        removals = [
+            RemovalEntry(1, 10.5, {"delete": 3, "change": 5_000_000_000}, "9007199254740993"),
+            RemovalEntry(2, 20.5, {"prune": 1}, None),
+            RemovalEntry(1, 30.5, {"refusal": 2}, "1"),
+        ]
+        with ledger.transaction():
+            for each in removals:
+                ledger.history.note_removal(each)
+        assert ledger.history.removals(0, 10) == removals[::-1]
+        assert ledger.history.removals(20.5, 10) == removals[:0:-1]
+        assert ledger.history.removals(0, 1) == removals[2:]
+
+    def test_ad_accounts_are_apart(self, opened: Opened) -> None:
+        one, other = opened(), opened(account="549755885176")
+        for each in (one, other):
+            with each.transaction():
+                each.history.note_removal(RemovalEntry(1, 10.5, {"delete": 3}, None))
+        assert len(one.history.removals(0, 10)) == 1
+
+
+class TestExpiry:
+    def test_what_is_older_is_forgotten_and_nothing_else(self, opened: Opened) -> None:
+        ledger, other = opened(), opened(account="549755885176")
+        for started in (1.0, 2.0, 3.0):
+            note(ledger, FIGURES, started=started)
+            with ledger.transaction():
+                ledger.history.note_removal(RemovalEntry(1, started, {"delete": 1}, None))
+        kept = note(other, FIGURES, started=1.0)
+        with ledger.transaction():
+            assert ledger.history.expire(3.0) == 4
+        assert [(each.started, each.lists) for each in ledger.history.entries(10)] == [(3.0, (FIGURES,))]
+        assert [each.accepted for each in ledger.history.removals(0, 10)] == [3.0]
+        assert [(each.number, each.lists) for each in other.history.entries(10)] == [(kept, (FIGURES,))]
+        assert ledger._query("SELECT COUNT(*) FROM history_lists") == [(2,)]
+
+
+class TestCausesOfNotes:
+    def test_they_come_back_with_their_note(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            removing = ledger.note_unsettled(1, [b"a", b"b"], bytes([2, 0]))
+            adding = ledger.note_unsettled(1, [b"c"])
+        assert ledger.removal_causes(1, removing) == bytes([2, 0])
+        assert ledger.removal_causes(1, adding) == b""
+        assert ledger.removal_causes(2, removing) == b""
+        assert [identities for _, identities in ledger.unsettled(1)] == [[b"a", b"b"], [b"c"]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+def test_a_ledger_from_before_there_was_a_history_keeps_its_notes(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in (statement for step in MIGRATIONS[:2] for statement in step):
+            connection.execute(statement.format(blob="BLOB", clustered="WITHOUT ROWID"))
+        connection.execute("INSERT INTO unsettled VALUES (1, 1, x'91c40161')")
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
+    with closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
+        assert list(ledger.unsettled(1)) == [(1, [b"a"])]
+        assert ledger.removal_causes(1, 1) == b""
+        assert ledger.history.entries(10) == []
+
+
+def test_a_year_of_hourly_runs_is_small(path: Path) -> None:
+    with closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
+        ledger._query("VACUUM")
+        before = path.stat().st_size
+        with ledger.transaction():
+            for hour in range(24 * 365):
+                entry = ledger.history.begin(RUN, 1.7e9 + hour * HOUR)
+                ledger.history.end(entry, Ending(1.7e9 + hour * HOUR + 9.5, 0, 7, 0.0), [FIGURES])
+                ledger.history.note_removal(RemovalEntry(1, 1.7e9 + hour * HOUR, {"change": 3}, "5103431563231134"))
+        ledger._query("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert path.stat().st_size - before < 2_500_000

@@ -1,0 +1,137 @@
+"""What each run leaves in the ledger for people, however it ended."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.ledger import HistoryEntry, open_ledger
+from tests.conftest import ACCOUNT, Prune, Target
+from tests.messages import address, deleted, people, record, schema
+from tests.test_process import feed, lines, running, wait_until
+
+EMAIL = schema("email")
+UPSERT = {"load_method": "upsert"}
+OVERWRITE = {"load_method": "overwrite"}
+
+
+def history(emulator: Emulator, folder: Path) -> list[HistoryEntry]:
+    """The history, the oldest first."""
+    url = f"sqlite:///{folder}/ledger.db"
+    with closing(open_ledger(url, emulator.url, ACCOUNT, wait_seconds=1)) as ledger:
+        return ledger.history.entries(1_000)[::-1]
+
+
+def exit_codes(entries: list[HistoryEntry]) -> list[int | None]:
+    return [each.ending.exit_code if each.ending is not None else None for each in entries]
+
+
+def test_a_run_is_noted_with_its_figures(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+    message = schema("email", "idfa", "lr_id", "_sdc_deleted_at")
+    odd = [record(id=90, email="no address"), record(id=91, email="nor this"), record(id=92, idfa="x", lr_id="a b")]
+    run_target([message, *people(range(5)), record(id=5, lr_id="XY1234"), *odd], **UPSERT)
+    calls = len(emulator.backend.calls)
+    run_target([message, *people(range(4)), deleted(4)], **UPSERT)
+    first, second = history(emulator, tmp_path)
+    assert (first.kind, second.kind, exit_codes([first, second])) == ("run", "run", [0, 0])
+    assert first.ending is not None
+    assert first.ending.calls == calls
+    assert first.started <= first.ending.at <= second.started
+    mixed, opaque = first.lists
+    assert mixed[1:-1] == (5, None, 5, 0, 0)
+    assert mixed.rejected == {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}
+    assert opaque[1:] == (1, None, 1, 0, 0, {"NOT_AN_OPAQUE_ID": 1})
+    assert [each[1:] for each in second.lists] == [(4, None, 0, 1, 0, {})]
+
+
+def test_a_run_that_changes_nothing_is_an_entry_without_lists(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        run_target([EMAIL, *people(range(5))], **UPSERT)
+    assert [len(each.lists) for each in history(emulator, tmp_path)] == [1, 0]
+
+
+def test_a_run_that_fails_is_noted_with_its_exit_code(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+    run_target([EMAIL, *people(range(60))], **UPSERT)
+    changed = [record(id=n, email=None) for n in range(60)]
+    assert run_target([EMAIL, *changed], **UPSERT).code == 6
+    assert run_target(lines([EMAIL, *people([70])]) + b"{", **UPSERT).code == 8
+    emulator.backend.inject(Fault(method="PATCH", status=500))
+    assert run_target([EMAIL, *people([71])], max_retries=0, **UPSERT).code == 4
+    assert run_target([EMAIL], access_token="wrong", **UPSERT).code == 3
+    entries = history(emulator, tmp_path)
+    assert exit_codes(entries) == [0, 6, 8, 4, 3]
+    assert [(each.added, each.members) for entry in entries for each in entry.lists] == [(60, 60), (1, 61), (0, 62)]
+
+
+def test_a_run_that_is_terminated_or_killed_is_noted(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
+    for end in ("terminate", "kill"):
+        with running({**config, **UPSERT}, tmp_path, batch_size_rows=5) as process:
+            before = len(emulator.backend.writes())
+            feed(process, [EMAIL, *[record(id=n, email=f"{end}{n}@example.com") for n in range(5)]])
+            wait_until(lambda before=before: len(emulator.backend.writes()) > before)  # type: ignore[misc]
+            getattr(process, end)()
+            process.communicate(timeout=10)
+    assert exit_codes(history(emulator, tmp_path)) == [143, None]
+
+
+def test_waits_for_rate_limits_are_added_up(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+    emulator.backend.create_list("customers", ["a" * 64])
+    emulator.backend.inject(Fault(method="PATCH", status=429, headers={"Retry-After": "1"}, times=2))
+    emulator.backend.inject(Fault(method="PATCH", status=500, skip=2))
+    run = run_target([EMAIL, *people(range(5))], **UPSERT)
+    (entry,) = history(emulator, tmp_path)
+    assert entry.ending is not None
+    assert (entry.ending.limited_seconds, entry.ending.calls) == (2.0, len(emulator.backend.calls))
+    assert f"requests to Pinterest: {entry.ending.calls}, 2 s of waiting for its rate limits" in run.stderr
+
+
+def test_prune_is_noted_whether_it_removes_anybody_or_not(
+    emulator: Emulator, run_target: Target, run_prune: Prune, tmp_path: Path
+) -> None:
+    run_target([EMAIL, *people(range(60))], **OVERWRITE)
+    run_target([EMAIL, *people(range(40))], **OVERWRITE)
+    assert run_prune(**OVERWRITE).code == 6
+    assert run_prune("--allow-removal-percent", "50", **OVERWRITE).code == 0
+    entries = history(emulator, tmp_path)
+    assert [each.kind for each in entries] == ["run", "run", "prune", "prune"]
+    assert exit_codes(entries) == [0, 0, 6, 0]
+    assert [each[1:5] for each in entries[3].lists] == [(40, None, 0, 20)]
+
+
+def test_a_dry_run_leaves_no_history(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+    run_target([EMAIL, *people(range(5))], **UPSERT)
+    run_target([EMAIL, *people(range(3))], dry_run=True, **UPSERT)
+    assert len(history(emulator, tmp_path)) == 1
+
+
+def test_a_history_that_cannot_be_written_does_not_fail_the_run(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    run_target([EMAIL, *people(range(5))], **UPSERT)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        ledger.execute(
+            "CREATE TRIGGER broken BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'no room for it'); END"
+        )
+        ledger.commit()
+    run = run_target([EMAIL, *people([8])], **UPSERT)
+    assert run.code == 0
+    assert "does not tell how this run ended" in run.stderr
+    assert exit_codes(history(emulator, tmp_path)) == [0, None]
+
+
+def test_what_pinterest_found_of_them_is_noted_when_the_run_comes_to_know(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    stream = [EMAIL, *[record(id=n, email=address(n)) for n in range(3)]]
+    run_target(stream, **UPSERT)
+    wait_until(lambda: all(each.size is not None for each in emulator.backend.audiences()))
+    run_target(stream, **UPSERT)
+    matched = [each.matched for entry in history(emulator, tmp_path) for each in entry.lists]
+    assert matched[-1] == emulator.backend.audiences()[0].size
