@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.audit import AcceptedRemoval, by_name
-from target_pinterest_audience.ledger.history import NO_LIST, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.ledger.history import NO_ENTRY, NO_LIST, Ending, ListFigures, RemovalEntry
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
@@ -29,7 +29,7 @@ class RunHistory:
         self._ledger = ledger
         self._now = now
         self._entry: int | None = None
-        self._removals: list[RemovalEntry] = []
+        self._removals: list[tuple[int, AcceptedRemoval]] = []
 
     def begin(self, kind: str) -> None:
         """Note that it has begun, within a transaction of the caller.
@@ -46,8 +46,7 @@ class RunHistory:
             number: the ledger's number of the list.
             removal: what Pinterest accepted.
         """
-        causes = by_name(removal.causes)
-        self._removals.append(RemovalEntry(number, removal.accepted, causes, removal.request_id))
+        self._removals.append((number, removal))
 
     @property
     def has_removals(self) -> bool:
@@ -56,8 +55,9 @@ class RunHistory:
 
     def write_removals(self) -> None:
         """Write the removals that were kept in mind, within a transaction of the caller."""
-        for removal in self._removals:
-            self._ledger.history.note_removal(removal)
+        for number, (accepted, causes, request_id) in self._removals:
+            entry = RemovalEntry(self._entry or NO_ENTRY, number, accepted, by_name(causes), request_id)
+            self._ledger.history.note_removal(entry)
         self._removals.clear()
 
     def end(

@@ -214,6 +214,7 @@ class TestAudiences:
         "audiences",
         "audiences delete",
         "prune",
+        "report",
     ],
 )
 def test_each_command_has_help_with_an_example(run_companion: Companion, command: str) -> None:

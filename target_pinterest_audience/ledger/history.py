@@ -15,6 +15,9 @@ RUN: Final = "run"
 PRUNE: Final = "prune"
 CLEAR: Final = "clear"
 
+NO_ENTRY: Final = 0
+"""Stands for the entry of what nobody has entered."""
+
 NO_LIST: Final = 0
 """Stands for the list of what cannot be told to be about a single one."""
 
@@ -80,12 +83,14 @@ class RemovalEntry(NamedTuple):
     """A request that removed identities from a list.
 
     Attributes:
+        entry: the number of what removed them in the history.
         list_number: the list.
         accepted: when Pinterest accepted it, in seconds since 1970.
         causes: the name of a cause → how many identities were removed for it.
         request_id: Pinterest's id of the request, which its support asks for.
     """
 
+    entry: int
     list_number: int
     accepted: float
     causes: Mapping[str, int]
@@ -139,8 +144,9 @@ class History:
         """Enter a request that removed somebody."""
         (top,) = self._query("SELECT COALESCE(MAX(removal), 0) FROM removals")[0]
         self._query(
-            "INSERT INTO removals (removal, realm, list, accepted, causes, request_id) VALUES (?, ?, ?, ?, ?, ?)",
-            top + 1, self._realm, removal.list_number, removal.accepted, _encode(removal.causes), removal.request_id,
+            "INSERT INTO removals (removal, realm, entry, list, accepted, causes, request_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            top + 1, self._realm, *removal[:-2], _encode(removal.causes), removal.request_id,
         )  # fmt: skip
 
     def entries(self, limit: int) -> list[HistoryEntry]:
@@ -173,11 +179,11 @@ class History:
             limit: how many at most.
         """
         found = self._query(
-            "SELECT list, accepted, causes, request_id FROM removals WHERE realm = ? AND accepted >= ? "
+            "SELECT entry, list, accepted, causes, request_id FROM removals WHERE realm = ? AND accepted >= ? "
             "ORDER BY removal DESC LIMIT ?",
             self._realm, since, limit,
         )  # fmt: skip
-        return [RemovalEntry(number, at, _decode(causes), request) for number, at, causes, request in found]
+        return [RemovalEntry._make([*where, _decode(causes), request]) for *where, causes, request in found]
 
     def expire(self, before: float) -> int:
         """Forget what began, or was removed, before a moment.

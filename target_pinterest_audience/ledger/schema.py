@@ -82,8 +82,8 @@ _HISTORY: Final = (
     ),
     # A line for each request that removed somebody.
     (
-        "CREATE TABLE removals (removal INTEGER PRIMARY KEY, realm INTEGER NOT NULL, list INTEGER NOT NULL, "
-        "accepted DOUBLE PRECISION NOT NULL, causes TEXT NOT NULL, request_id TEXT)"
+        "CREATE TABLE removals (removal INTEGER PRIMARY KEY, realm INTEGER NOT NULL, entry INTEGER NOT NULL, "
+        "list INTEGER NOT NULL, accepted DOUBLE PRECISION NOT NULL, causes TEXT NOT NULL, request_id TEXT)"
     ),
     "ALTER TABLE unsettled ADD COLUMN causes {blob}",
 )

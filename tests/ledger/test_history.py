@@ -67,9 +67,9 @@ class TestEntries:
 class TestRemovals:
     def test_they_come_back_the_newest_first(self, ledger: Ledger) -> None:
         removals = [
-            RemovalEntry(1, 10.5, {"delete": 3, "change": 5_000_000_000}, "9007199254740993"),
-            RemovalEntry(2, 20.5, {"prune": 1}, None),
-            RemovalEntry(1, 30.5, {"refusal": 2}, "1"),
+            RemovalEntry(7, 1, 10.5, {"delete": 3, "change": 5_000_000_000}, "9007199254740993"),
+            RemovalEntry(7, 2, 20.5, {"prune": 1}, None),
+            RemovalEntry(8, 1, 30.5, {"refusal": 2}, "1"),
         ]
         with ledger.transaction():
             for each in removals:
@@ -82,7 +82,7 @@ class TestRemovals:
         one, other = opened(), opened(account="549755885176")
         for each in (one, other):
             with each.transaction():
-                each.history.note_removal(RemovalEntry(1, 10.5, {"delete": 3}, None))
+                each.history.note_removal(RemovalEntry(1, 1, 10.5, {"delete": 3}, None))
         assert len(one.history.removals(0, 10)) == 1
 
 
@@ -92,7 +92,7 @@ class TestExpiry:
         for started in (1.0, 2.0, 3.0):
             note(ledger, FIGURES, started=started)
             with ledger.transaction():
-                ledger.history.note_removal(RemovalEntry(1, started, {"delete": 1}, None))
+                ledger.history.note_removal(RemovalEntry(1, 1, started, {"delete": 1}, None))
         kept = note(other, FIGURES, started=1.0)
         with ledger.transaction():
             assert ledger.history.expire(3.0) == 4
@@ -139,6 +139,8 @@ def test_a_year_of_hourly_runs_is_small(path: Path) -> None:
             for hour in range(24 * 365):
                 entry = ledger.history.begin(RUN, 1.7e9 + hour * HOUR)
                 ledger.history.end(entry, Ending(1.7e9 + hour * HOUR + 9.5, 0, 7, 0.0), [FIGURES])
-                ledger.history.note_removal(RemovalEntry(1, 1.7e9 + hour * HOUR, {"change": 3}, "5103431563231134"))
+                ledger.history.note_removal(
+                    RemovalEntry(entry, 1, 1.7e9 + hour * HOUR, {"change": 3}, "5103431563231134")
+                )
         ledger._query("PRAGMA wal_checkpoint(TRUNCATE)")
         assert path.stat().st_size - before < 2_500_000

@@ -1,0 +1,43 @@
+"""HTML as a tree, so that whatever is put into it is escaped."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from xml.etree.ElementTree import Element, tostring
+
+Child = Element | str | None
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def el(tag: str, *children: Child, **attributes: str | float) -> Element:
+    """Return an element.
+
+    Args:
+        tag: its name.
+        children: what is in it; None is left out.
+        attributes: its attributes; an underscore stands for a hyphen, one at the end for nothing.
+    """
+    made = Element(tag, {name.rstrip("_").replace("_", "-"): _clean(str(value)) for name, value in attributes.items()})
+    last: Element | None = None
+    for child in children:
+        if isinstance(child, str):
+            if last is None:
+                made.text = (made.text or "") + _clean(child)
+            else:
+                last.tail = (last.tail or "") + _clean(child)
+        elif child is not None:
+            made.append(child)
+            last = child
+    return made
+
+
+def serialise(root: Element) -> str:
+    """Return a document as text."""
+    return "<!doctype html>\n" + tostring(root, encoding="unicode", method="html") + "\n"
+
+
+def _clean(text: str) -> str:
+    """Return text without characters that no document may hold."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
