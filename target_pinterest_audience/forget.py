@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.audit import AcceptedRemoval, by_name
 from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, cut
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.ledger.history import RemovalEntry
+from target_pinterest_audience.ledger.history import NO_ENTRY, RemovalEntry
 from target_pinterest_audience.membership import Cause, Kind, Named, member_key, pack_identity, statements
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.pinterest import Operation
@@ -164,7 +164,7 @@ class Erasure:
         if self.ledger is not None and entry is not None:
             with self.ledger.transaction():
                 self.ledger.history.note_removal(
-                    RemovalEntry(entry.number, removal.accepted, by_name(removal.causes), removal.request_id)
+                    RemovalEntry(NO_ENTRY, entry.number, removal.accepted, by_name(removal.causes), removal.request_id)
                 )
 
     def _settle(self, target: Target) -> None:

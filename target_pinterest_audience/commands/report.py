@@ -107,8 +107,8 @@ def report(
 ) -> None:
     """Show what the last runs did: how they ended, who was added and removed and why, what could not be used.
 
-    The first table has a line for each run, the second one for each list that a run changed. Times are in UTC. Runs that
-    leave the ledger alone are not told: those with `load_method: append-only`, and dry ones.
+    The first table has a line for each run, the second one for each list that a run changed. Times are in UTC. Runs
+    that leave the ledger alone are not told: those with `load_method: append-only`, and dry ones.
     """
     if html is not None and (removals or as_json):
         msg = "--html writes a page, which has neither --removals nor --json."
