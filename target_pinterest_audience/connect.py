@@ -51,6 +51,8 @@ def connect(
         find_ledger=functools.partial(find_ledger, settings),
         make_upserts=lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, time.monotonic, time.time),
         gate=StateGate(_swallow if settings.dry_run else write_state, time.monotonic),
+        # Alerts tell when no run has succeeded for too long.
+        keeps_record=bool(settings.notify_urls),
     )
 
 

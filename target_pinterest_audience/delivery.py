@@ -263,6 +263,11 @@ class Delivery:
         """How much was asked of Pinterest."""
         return self._client.traffic
 
+    @property
+    def sign_in_seconds(self) -> float | None:
+        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        return self._client.sign_in_seconds
+
     def lists(self, members: Mapping[ListReference, int] = MappingProxyType({})) -> list[ListReport]:
         """Return what was sent to each list.
 

@@ -201,12 +201,14 @@ class CustomerListWriter:
         """
         tally = self.tally
         size = self._audience.size if self._audience is not None else None
+        status = getattr(self._audience or self.customer_list, "status", None)
         return ListReport(
             chosen_by=str(self.plan.reference),
             customer_list_id=self.list_id,
             name=self.customer_list.name if self.customer_list is not None else None,
             members=members,
             matched=size if isinstance(size, int) and not isinstance(size, bool) else None,
+            status=status if isinstance(status, str) else None,
             added=tally.added,
             removed=tally.removed,
             removals=by_name(tally.causes),

@@ -77,6 +77,8 @@ class ListReport(msgspec.Struct, frozen=True):
         name: its name at Pinterest; None if it does not exist.
         members: identities that belong on it at the end, says the ledger; None if it does not know the list.
         matched: people whom Pinterest had found among them by then; None if the run did not come to know.
+        status: Pinterest's word for the state of its audience, else for its own when the run began; None if neither
+            was told.
         added: identities that Pinterest was told to add.
         removed: identities that Pinterest was told to remove.
         removals: why, and how many for each cause: `delete`, `change`, `refusal`, `prune`, or `unfinished` if a run
@@ -91,6 +93,7 @@ class ListReport(msgspec.Struct, frozen=True):
     name: str | None
     members: int | None
     matched: int | None
+    status: str | None
     added: int
     removed: int
     removals: dict[str, int]

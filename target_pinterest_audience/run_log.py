@@ -23,6 +23,7 @@ class RunLog:
     Attributes:
         tallies: stream → its counts.
         rejects: takes rejected rows, if there is to be such a file.
+        began: when the run began, in seconds since 1970.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class RunLog:
         self._logger = logger
         self._now = now
         self._report: ReportFile | None = None
-        self._began = now()
+        self.began = now()
 
     def begin(self) -> None:
         """Begin the files.
@@ -117,7 +118,7 @@ class RunLog:
             self._logger.info("%s", tell_list(each, dry=self._settings.dry_run))
         limits = f", {traffic.limited_seconds:,.0f} s of waiting for its rate limits" if traffic.limited_seconds else ""
         self._logger.info(
-            "The run took %.1f s; requests to Pinterest: %s%s", self._now() - self._began, f"{traffic.calls:,}", limits
+            "The run took %.1f s; requests to Pinterest: %s%s", self._now() - self.began, f"{traffic.calls:,}", limits
         )
 
     def close_rejects(self) -> None:

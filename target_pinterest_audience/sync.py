@@ -65,6 +65,8 @@ class Sync:
         find_ledger: FindLedger,
         make_upserts: Callable[[Ledger, Delivery], Upserts],
         gate: StateGate,
+        *,
+        keeps_record: bool = False,
     ) -> None:
         """Prepare; nothing is opened before a stream needs it.
 
@@ -73,8 +75,10 @@ class Sync:
             find_ledger: opens the ledger.
             make_upserts: begins a run in the ledger.
             gate: holds back each STATE until what it covers was accepted.
+            keeps_record: whether the ledger is made, if there is none, only to note that the run ended cleanly.
         """
         self._delivery = delivery
+        self._keeps_record = keeps_record
         delivery.accepted = self._accepted
         delivery.refused = self._refused
         delivery.removed = self._removed
@@ -237,7 +241,7 @@ class Sync:
         """
         if self._upserts is None:
             # No stream began a run in the ledger, and `prune` must not take the one before for the newest.
-            ledger = self._open_ledger(create=False)
+            ledger = self._open_ledger(create=self._keeps_record)
             if ledger is None:
                 return
             self._upserts = self._make_upserts(ledger, self._delivery)
@@ -289,6 +293,11 @@ class Sync:
     def traffic(self) -> Traffic:
         """How much was asked of Pinterest."""
         return self._delivery.traffic
+
+    @property
+    def sign_in_seconds(self) -> float | None:
+        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        return self._delivery.sign_in_seconds
 
     def lists(self) -> list[ListReport]:
         """Return what was sent to each list, and how many belong on it where that is known."""

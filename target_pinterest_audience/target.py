@@ -16,6 +16,8 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
+from target_pinterest_audience.alerting import make_notifier, send_alerts
+from target_pinterest_audience.alerts import Ended
 from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect, make_client
 from target_pinterest_audience.errors import (
@@ -25,7 +27,9 @@ from target_pinterest_audience.errors import (
     RejectedError,
     StreamError,
     TargetError,
+    Terminated,
 )
+from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.reader import MessageReader
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.mapper import StreamMap
+
+    from target_pinterest_audience.notify import Notifier
+    from target_pinterest_audience.report import ListReport
 
 _HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer list.
 
@@ -101,6 +108,7 @@ class TargetPinterestAudience(Target):
         # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
+        self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         user_agent = f"{self.name}/{self.plugin_version}"
         self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
@@ -207,6 +215,7 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: as `invoke`.
         """
+        self._notifier = make_notifier(self.settings)
         self.run_log.begin()
         try:
             self.listen(file_input)
@@ -227,14 +236,33 @@ class TargetPinterestAudience(Target):
         Args:
             ended_by: what ended the run before its end.
         """
+        lists: list[ListReport] = []
         with contextlib.ExitStack() as last:
             # Each of these is done, the last first, also if a second signal ends another.
+            last.callback(lambda: self._send_alerts(ended_by, lists))
             last.callback(self.sync.close)
             last.callback(lambda: self._end_history(ended_by))
             last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists(), self.sync.traffic))
+            last.callback(lambda: lists.extend(self.sync.lists()))
             last.callback(self.run_log.close_rejects)
             last.callback(lambda: self.run_log.tell_summary(self.sync.lists(), self.sync.traffic))
             self.sync.stop()
+
+    def _send_alerts(self, ended_by: BaseException | None, lists: list[ListReport]) -> None:
+        """Tell people what is worth an alert; nothing after a signal, when there is no time for it."""
+        if self._notifier is None or isinstance(ended_by, Terminated):
+            return
+        code, error = self.run_log.outcome(ended_by)
+        tallies = self.run_log.tallies.values()
+        ended = Ended(
+            RUN,
+            code,
+            error,
+            received=sum(tally.received for tally in tallies),
+            rejected=sum(tally.rejected for tally in tallies),
+            sign_in_seconds=self.sync.sign_in_seconds,
+        )
+        send_alerts(self._notifier, self.settings, ended, lists, self.run_log.began, logger=self.logger)
 
     def _end_history(self, ended_by: BaseException | None) -> None:
         """Note the run in the ledger for people; that it cannot be noted is a warning."""

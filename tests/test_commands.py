@@ -202,6 +202,7 @@ class TestAudiences:
 @pytest.mark.parametrize(
     "command",
     [
+        "alerts",
         "check",
         "clear",
         "forget",

@@ -32,7 +32,8 @@ class TestReport:
         assert runs.splitlines()[0].split() == ["started", "what", "outcome", "seconds", "requests", "waited"]
         assert [line.split()[2:4] for line in runs.splitlines()[1:]] == [["run", "done"]] * 3 + [["prune", "done"]]
         told = [line.split(None, 2)[2].split() for line in lists.splitlines()[1:]]
-        assert told == [
+        # A run may also have noted that Pinterest has matched somebody by now.
+        assert [row for row in told if row[2:4] != ["0", "0"]] == [
             ["customers", "20", "20", "0", "-", "0"],
             ["customers", "19", "0", "1", "1", "deleted", "1"],
             ["customers", "17", "0", "2", "2", "pruned", "0"],

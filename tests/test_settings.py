@@ -36,7 +36,8 @@ def test_the_names_are_public() -> None:
         "max_rejected_percent", "rejects_path", "max_removal_percent", "missing_ledger", "batch_size_rows",
         "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms", "connect_timeout_seconds",
         "read_timeout_seconds", "streams", "ledger_url", "lock_wait_seconds", "report_path", "dry_run",
-        "validate_records",
+        "validate_records", "notify_urls", "notify_rejected_percent", "notify_size_change_percent",
+        "notify_stale_hours",
     ]  # fmt: skip
 
 
@@ -51,6 +52,7 @@ def test_the_defaults_are_public() -> None:
         "missing_ledger": "warn", "batch_size_rows": 10000, "max_request_bytes": 1000000, "max_retries": 8,
         "initial_backoff_ms": 500, "max_backoff_ms": 300000, "connect_timeout_seconds": 30,
         "read_timeout_seconds": 180, "lock_wait_seconds": 600, "dry_run": False, "validate_records": False,
+        "notify_rejected_percent": 5, "notify_size_change_percent": 30, "notify_stale_hours": 26,
     }  # fmt: skip
 
 
@@ -58,7 +60,7 @@ def test_every_setting_is_documented_and_secrets_are_marked() -> None:
     properties = config_jsonschema()["properties"]
     assert all(rules["title"] and rules["description"] for rules in properties.values())
     secret = {name for name, rules in properties.items() if rules.get("secret")}
-    assert secret == {"access_token", "client_secret", "refresh_token", "ledger_url"}
+    assert secret == {"access_token", "client_secret", "refresh_token", "ledger_url", "notify_urls"}
 
 
 def test_defaults_fill_what_is_not_set() -> None:
@@ -105,6 +107,9 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(name: str) -> None:
         ({"access_token": "s3cr3t\u20ac"}, "`access_token` has characters in it"),
         ({"api_url": "https://host:99999/v5"}, "`api_url` must be an address"),
         ({"api_url": "https://s3cr3t host/v5"}, "`api_url` must be an address"),
+        ({"notify_urls": "s3cr3t"}, "`notify_urls` must be a list, or the JSON text of one: look at column 1"),
+        ({"notify_urls": {"s3cr3t": 1}}, "`notify_urls` must be a list"),
+        ({"notify_urls": [5]}, "`notify_urls` must be text"),
         ({"max_backoff_ms": 10**400}, "`max_backoff_ms` must be at most"),
     ],
 )  # fmt: skip
@@ -264,3 +269,15 @@ def test_a_bad_variable_is_named_and_not_shown(
     with pytest.raises(ConfigurationError, match=words) as refused:
         read_environment(config_jsonschema(), PREFIX, tmp_path)
     assert "s3cr3t" not in str(refused.value)
+
+
+def test_addresses_for_alerts_come_as_a_list_or_as_its_json_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    addresses = ("json://host/one", "xml://host/two")
+    assert settle().notify_urls == ()
+    assert settle(notify_urls=list(addresses)).notify_urls == addresses
+    assert settle(notify_urls=json.dumps(addresses)).notify_urls == addresses
+    monkeypatch.setenv(f"{PREFIX}NOTIFY_URLS", json.dumps(addresses))
+    assert settle(**read_environment(config_jsonschema(), PREFIX, tmp_path)).notify_urls == addresses
+    assert set(addresses) <= set(settle(notify_urls=list(addresses)).secrets)

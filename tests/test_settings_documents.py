@@ -154,7 +154,7 @@ def for_meltano(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 def kind_of(schema: Mapping[str, Any]) -> str:
     """Return the one type that a setting has besides null."""
     (kind,) = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"]) - {"null"}
-    assert kind in {"boolean", "integer", "object", "string"}
+    assert kind in {"array", "boolean", "integer", "object", "string"}
     return str(kind)
 
 
@@ -168,6 +168,8 @@ def fits(text: str, schema: Mapping[str, Any]) -> bool:
     kind = kind_of(schema)
     if kind == "object":
         return isinstance(json.loads(text), dict)
+    if kind == "array":
+        return isinstance(json.loads(text), list)
     if kind == "boolean":
         return text in {"true", "false"}
     if kind == "integer":

@@ -229,7 +229,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empt
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-        numbers = all(isinstance(value, (int, float)) or value is None for value in values)
+        numbers = all(type(value) in {int, float, type(None)} for value in values)
         table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_cell, row))
@@ -240,6 +240,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empt
 def _cell(value: object) -> Text:
     if value is None:
         return Text("-")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
     return Text(f"{value:,}" if isinstance(value, int) else str(value))
 
 

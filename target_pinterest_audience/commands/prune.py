@@ -7,9 +7,11 @@ from contextlib import closing
 
 import click
 
+from target_pinterest_audience.alerting import alerting
 from target_pinterest_audience.commands.common import config_option, logger, read_settings, removing
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.prune import PruneOptions
 from target_pinterest_audience.prune import prune as remove_absentees
 from target_pinterest_audience.settings.locations import sqlite_path
@@ -62,18 +64,20 @@ def prune(
     Example: pinterest-audience prune --config target.json --allow-removal-percent 40
     """
     settings = read_settings(config)
-    ledger = find_ledger(settings, create=False)
-    if ledger is None:
-        msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."
-        raise ConfigurationError(msg)
     options = PruneOptions(
         max_age_minutes=max_age_minutes,
         missing_runs=missing_runs,
         full_table=full_table,
         max_removal_percent=settings.max_removal_percent if allow_removal_percent is None else allow_removal_percent,
     )
-    with closing(ledger):
-        with removing(ledger, settings) as (book, delivery):
-            remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
-        lines = [tell_list(each, dry=settings.dry_run) for each in delivery.lists(book.members())]
+    with alerting(settings, PRUNE, logger) as lists:
+        ledger = find_ledger(settings, create=False)
+        if ledger is None:
+            msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."
+            raise ConfigurationError(msg)
+        with closing(ledger):
+            with removing(ledger, settings) as (book, delivery):
+                remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
+            lists.extend(delivery.lists(book.members()))
+        lines = [tell_list(each, dry=settings.dry_run) for each in lists]
         click.echo("\n".join(lines) if lines else "Nobody had to be removed.")

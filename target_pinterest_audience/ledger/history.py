@@ -171,6 +171,20 @@ class History:
             for entry, kind, started, *ending in found
         ]
 
+    def sizes_before(self, started: float) -> dict[int, int]:
+        """Return list number → its members when they were noted last by what began before a moment.
+
+        Args:
+            started: in seconds since 1970.
+        """
+        found = self._query(
+            "SELECT list, members FROM history_lists AS newest WHERE members IS NOT NULL AND entry = "
+            "(SELECT MAX(entry) FROM history_lists JOIN history USING (entry) WHERE realm = ? AND started < ? "
+            "AND history_lists.list = newest.list AND history_lists.members IS NOT NULL)",
+            self._realm, started,
+        )  # fmt: skip
+        return dict(found)
+
     def removals(self, since: float, limit: int) -> list[RemovalEntry]:
         """Return the newest requests that removed somebody, the newest first.
 

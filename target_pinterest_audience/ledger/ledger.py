@@ -12,6 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import Catalogue
     from target_pinterest_audience.ledger.history import History
+    from target_pinterest_audience.ledger.standing import StandingAlerts
     from target_pinterest_audience.membership import Count
 
 
@@ -27,6 +28,7 @@ class Ledger(ABC):
         places_rows: whether it has rows with neighbouring keys side by side; see `keys.RowDigester`.
         catalogue: the small tables: lists, sources, columns, runs.
         history: what runs leave for people.
+        alerts: what people are told of.
     """
 
     where: str
@@ -34,6 +36,7 @@ class Ledger(ABC):
     places_rows: bool
     catalogue: Catalogue
     history: History
+    alerts: StandingAlerts
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:

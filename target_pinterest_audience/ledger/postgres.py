@@ -18,6 +18,7 @@ from target_pinterest_audience.ledger.holder import Holder, held_by
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema, table_exists
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps
+from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
 
 _POLL_SECONDS: Final = 0.2
@@ -73,6 +74,7 @@ class PostgresLedger(Ledger):
                 self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
                 self.history = History(self._query, self.catalogue.realm)
+                self.alerts = StandingAlerts(self._query, self.catalogue.realm)
         except BaseException:
             self._connection.close()
             raise

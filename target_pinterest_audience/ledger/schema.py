@@ -88,7 +88,16 @@ _HISTORY: Final = (
     "ALTER TABLE unsettled ADD COLUMN causes {blob}",
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY)
+_ALERTS: Final = (
+    # Alerts that hold, and when somebody was told last.
+    (
+        "CREATE TABLE alerts (realm INTEGER NOT NULL, configuration TEXT NOT NULL, name TEXT NOT NULL, "
+        "alert TEXT NOT NULL, since DOUBLE PRECISION NOT NULL, told DOUBLE PRECISION, "
+        "PRIMARY KEY (realm, configuration, name))"
+    ),
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -19,6 +19,7 @@ from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.pieces import Group, for_all_places, for_all_places_sorted, groups
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps
+from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
 
 _BUSY_SECONDS: Final = 1.0
@@ -71,6 +72,7 @@ class SqliteLedger(Ledger):
                 self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
                 self.history = History(self._query, self.catalogue.realm)
+                self.alerts = StandingAlerts(self._query, self.catalogue.realm)
         except BaseException:
             self._connection.close()
             raise

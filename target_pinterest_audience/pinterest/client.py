@@ -26,6 +26,8 @@ _PAGE_SIZE: Final = 250
 class TokenSource(Protocol):
     """Where access tokens come from."""
 
+    sign_in_seconds: float | None
+
     def access_token(self) -> str:
         """Return a token that is believed to be good."""
         ...
@@ -55,6 +57,11 @@ class PinterestClient:
     def traffic(self) -> Traffic:
         """How much was asked of Pinterest."""
         return self._transport.traffic
+
+    @property
+    def sign_in_seconds(self) -> float | None:
+        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        return self._tokens.sign_in_seconds
 
     def stop(self) -> None:
         """Let no request begin any more; one that is under way goes on."""

@@ -27,7 +27,7 @@ from target_pinterest_audience.redaction import hide
 
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
 _EXCHANGE_SECONDS: Final = 60.0
-_WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
+WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
 SCOPES: Final = ("ads:read", "ads:write")
 """What customer lists and audiences need (API description 5.23)."""
 
@@ -90,6 +90,8 @@ class Credentials:
         self._logger = logger
         self._clock = clock
         self._shield = shield
+        self.sign_in_seconds: float | None = None
+        """For how long the sign-in held when a token was got by it; None if that is not known."""
         self._expires_at: float | None = None
         self._access_token = access_token
         self._sign_in = sign_in
@@ -179,9 +181,10 @@ class Credentials:
             NotPermittedError: the person who signed in did not allow what is needed.
         """
         lives, signed_in = _seconds(tokens.expires_in), _seconds(tokens.refresh_token_expires_in)
+        self.sign_in_seconds = signed_in
         if lives is not None:
             self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2)
-        if signed_in is not None and signed_in < _WARN_BEFORE_SECONDS:
+        if signed_in is not None and signed_in < WARN_BEFORE_SECONDS:
             self._logger.warning(
                 "The sign-in at Pinterest ends in %.0f days. Sign in again before that, with `pinterest-audience "
                 "login`: without it no run can do anything.", signed_in / 86_400,

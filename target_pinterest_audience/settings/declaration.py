@@ -339,7 +339,41 @@ _RUN = (
     ),
 )
 
-_GROUPS = (_CONNECTION, _PER_STREAM, _HASHING, _REJECTS_AND_REMOVALS, _REQUESTS, _RUN)
+_ALERTS = (
+    th.Property(
+        "notify_urls",
+        th.ArrayType(th.StringType),
+        secret=True,
+        title="Addresses for alerts",
+        description="Where alerts are sent, as addresses of [apprise](https://appriseit.com), such as "
+        '`["slack://...", "mailto://..."]`. Needs the extra `notify`.',
+    ),
+    th.Property(
+        "notify_rejected_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=5,
+        title="Rejected before an alert, in percent",
+        description="An alert is sent if a run rejects more than this share of its values.",
+    ),
+    th.Property(
+        "notify_size_change_percent",
+        th.IntegerType(minimum=1, maximum=1_000_000),
+        default=30,
+        title="Change of size before an alert, in percent",
+        description="An alert is sent if a list grows or shrinks by more than this share between two runs, and by more "
+        "than ten people.",
+    ),
+    th.Property(
+        "notify_stale_hours",
+        th.IntegerType(minimum=1, maximum=87_600),
+        default=26,
+        title="Hours without success before an alert",
+        description="An alert is sent if no run has succeeded for longer than this. `pinterest-audience alerts`, "
+        "called by a scheduler, notices it when no run starts.",
+    ),
+)
+
+_GROUPS = (_CONNECTION, _PER_STREAM, _HASHING, _REJECTS_AND_REMOVALS, _REQUESTS, _RUN, _ALERTS)
 
 PER_STREAM_SETTINGS: Final = tuple(setting.name for setting in _PER_STREAM)
 """The settings that `streams` may override, in the order of the documentation."""

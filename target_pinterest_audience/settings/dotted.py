@@ -17,6 +17,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
 
 _OWN_OBJECTS = ("identity_columns", "streams")
+_OWN_ARRAYS = ("notify_urls",)
 SDK_OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
 """What the SDK does to rows before they get here."""
 
@@ -43,6 +44,9 @@ def gather(config: Mapping[str, Any]) -> dict[str, Any]:
     for name in SDK_OBJECTS:
         if result.get(name) is not None:
             result[name] = _as_object(name, result[name])
+    for name in _OWN_ARRAYS:
+        if isinstance(result.get(name), str):
+            result[name] = _as_array(name, result[name])
     _refuse_nested_maps(result.get("stream_maps") or {})
     return result
 
@@ -120,6 +124,15 @@ def _as_object(name: str, value: object) -> Mapping[str, Any]:
         msg = f"`{name}` must be an object of names and values."
         raise ConfigurationError(msg)
     return value
+
+
+def _as_array(name: str, text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Take the JSON text of a list: that is how Meltano hands over a setting without a kind."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        msg = f"`{name}` must be a list, or the JSON text of one: look at column {error.colno}."
+        raise ConfigurationError(msg) from None
 
 
 def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -99,6 +99,11 @@ class Settings:
     rejects_path: Path | None
     report_path: Path | None
     dry_run: bool
+    notify_urls: tuple[str, ...]
+    """Where alerts go; none are sent if it is empty."""
+    notify_rejected_percent: int
+    notify_size_change_percent: int
+    notify_stale_hours: int
     api_url: str
     hashing: Hashing
     hash_algorithm: HashAlgorithm
@@ -120,7 +125,8 @@ class Settings:
     def secrets(self) -> tuple[str | None, ...]:
         """What no log may show."""
         password = urlsplit(self.ledger_url).password
-        return self.access_token, self.client_secret, self.refresh_token, unquote(password) if password else None
+        in_ledger_url = unquote(password) if password else None
+        return self.access_token, self.client_secret, self.refresh_token, in_ledger_url, *self.notify_urls
 
     def for_stream(self, stream: str) -> StreamSettings:
         """Return the settings of a stream, by the name that it has after stream maps."""
@@ -175,6 +181,10 @@ def resolve(
         rejects_path=_path(config, "rejects_path"),
         report_path=_path(config, "report_path"),
         dry_run=config["dry_run"],
+        notify_urls=tuple(url.strip() for url in config.get("notify_urls", ())),
+        notify_rejected_percent=config["notify_rejected_percent"],
+        notify_size_change_percent=config["notify_size_change_percent"],
+        notify_stale_hours=config["notify_stale_hours"],
         choice_of_lists=_choice_of_lists(config),
         effects={name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties},
         ad_account_id=config["ad_account_id"],

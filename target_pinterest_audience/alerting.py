@@ -1,0 +1,256 @@
+"""Alerts, from end to end: what was found is held against what stands in the ledger, and whoever is to know is told."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from target_pinterest_audience.alerts import (
+    Alert,
+    Ended,
+    Kind,
+    ListState,
+    Standing,
+    Thresholds,
+    follow,
+    judge,
+    message,
+    stale,
+)
+from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.errors import LedgerError, Terminated, outcome, told_as_bug
+from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.notify import Notifier, Receipt
+from target_pinterest_audience.redaction import redact
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.report import ListReport
+    from target_pinterest_audience.settings import Settings
+
+_LEDGER_SECONDS: Final = 2
+"""How long to wait at the end of a run while another process writes to the ledger."""
+
+
+def make_notifier(settings: Settings) -> Notifier | None:
+    """Return what sends to the addresses of the settings; None if there are none.
+
+    Raises:
+        ConfigurationError: the extra is not installed, or an address is none.
+    """
+    return Notifier(settings.notify_urls) if settings.notify_urls else None
+
+
+@contextlib.contextmanager
+def alerting(settings: Settings, command: str, logger: logging.Logger) -> Iterator[list[ListReport]]:
+    """Tell people what is worth an alert in how a command ends, in the block that it yields a list for.
+
+    Args:
+        settings: the settings.
+        command: the command, such as `prune`.
+        logger: see `send_alerts`.
+
+    Yields:
+        An empty list, for what was sent to each customer list.
+
+    Raises:
+        ConfigurationError: see `make_notifier`.
+    """
+    notifier = make_notifier(settings)
+    began = time.time()
+    lists: list[ListReport] = []
+    exit_code, words = 0, None
+    try:
+        yield lists
+    except Terminated:
+        # There is no time to tell anybody.
+        notifier = None
+        raise
+    except Exception as error:
+        exit_code, words = outcome(error, f"pinterest-audience {command}")
+        raise
+    finally:
+        if notifier is not None:
+            ended = Ended(command, exit_code, words, received=0, rejected=0, sign_in_seconds=None)
+            send_alerts(notifier, settings, ended, lists, began, logger=logger)
+
+
+def send_alerts(
+    notifier: Notifier,
+    settings: Settings,
+    ended: Ended,
+    reports: Collection[ListReport],
+    began: float,
+    *,
+    logger: logging.Logger,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Tell people what is worth an alert in how a run, or a prune, ended; a dry run tells nobody.
+
+    Whatever goes wrong here is a warning. It takes a few seconds at most.
+
+    Args:
+        notifier: reaches them.
+        settings: the settings.
+        ended: how it ended.
+        reports: what was sent to each list.
+        began: when it began, in seconds since 1970.
+        logger: told whether the message was taken, and nothing of where it went but the scheme.
+        now: seconds since 1970.
+    """
+    if settings.dry_run:
+        return
+    if ended.error is not None:
+        ended = replace(ended, error=redact(ended.error))
+    try:
+        try:
+            with opened_board(settings, create=True) as board:
+                alerts = [*judge(ended, board.states(reports, began), thresholds_of(settings))]
+                if ended.exit_code:
+                    # A success would have ended it, and before the first one the failure says enough.
+                    alerts += board.stale(now()) if board.last_success() is not None else []
+                succeeded = None if ended.exit_code else ended.command
+                board.post(follow(board.read(), alerts, now(), succeeded=succeeded), notifier, logger, now)
+        except LedgerError as error:
+            logger.warning("What was told before cannot be read from the ledger, so alerts may repeat. %s", error)
+            alerts = judge(ended, map(_state, reports), thresholds_of(settings))
+            tell([each for each in alerts if not each.waits_seconds], notifier, settings, logger)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run ended as it ended
+        logger.warning(
+            "%s No alert was sent.", told_as_bug("target-pinterest-audience", type(error), error.__traceback__)
+        )
+
+
+def tell(alerts: Sequence[Alert], notifier: Notifier, settings: Settings, logger: logging.Logger) -> bool:
+    """Send alerts in one message, if there are any.
+
+    Returns:
+        Whether at least one address took it.
+    """
+    if not alerts:
+        return False
+    receipts = notifier.send(*message(alerts, settings.ad_account_id))
+    log_receipts(receipts, logger)
+    return any(each.taken for each in receipts)
+
+
+def log_receipts(receipts: Sequence[Receipt], logger: logging.Logger) -> None:
+    """Log which addresses took a message."""
+    taken = [each.scheme for each in receipts if each.taken]
+    if taken:
+        logger.info("Alerts were sent to %d of %d addresses (%s).", len(taken), len(receipts), ", ".join(taken))
+    for each in receipts:
+        if not each.taken:
+            logger.warning(
+                "Alerts could not be sent to address %d of `notify_urls` (%s): the receiver cannot be reached, refused "
+                "them, or did not answer in time. `pinterest-audience alerts --test` tries it.",
+                each.number, each.scheme,
+            )  # fmt: skip
+
+
+def thresholds_of(settings: Settings) -> Thresholds:
+    """Return the thresholds that the settings give."""
+    return Thresholds(
+        settings.notify_rejected_percent, settings.notify_size_change_percent, settings.notify_stale_hours
+    )
+
+
+class Board:
+    """Where the alerts of one configuration stand, in its ledger. Every method raises a LedgerError if that fails."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        """Find the settings' place in the ledger."""
+        self._ledger = ledger
+        self._settings = settings
+        digester = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id))
+        self._configuration = digester.setting("configuration", settings.choice_of_lists)
+
+    def read(self) -> list[Standing]:
+        """Return what stands."""
+        return self._ledger.alerts.read(self._configuration)
+
+    def last_success(self) -> float | None:
+        """Return when the newest run ended that succeeded, in seconds since 1970; None if none ever did."""
+        run = self._ledger.catalogue.newest_run(self._configuration, clean=True)
+        return run.ended if run is not None else None
+
+    def stale(self, now: float) -> list[Alert]:
+        """Return the alert that no run has succeeded for too long, if it is so.
+
+        Args:
+            now: seconds since 1970.
+        """
+        alert = stale(self.last_success(), now, self._settings.notify_stale_hours)
+        return [alert] if alert is not None else []
+
+    def current(self, now: float) -> list[Standing]:
+        """Return what stands now, when no run has just ended.
+
+        Args:
+            now: seconds since 1970.
+        """
+        known = [each for each in self.read() if each.alert.kind is not Kind.STALE]
+        late = self.stale(now)
+        if late:
+            known = self.read()
+        return follow(known, late, now)
+
+    def states(self, reports: Collection[ListReport], began: float) -> list[ListState]:
+        """Return lists with the sizes that they had before.
+
+        Args:
+            reports: what was sent to each.
+            began: when the run began, in seconds since 1970.
+        """
+        before = self._ledger.history.sizes_before(began)
+        states = []
+        for report in reports:
+            state = _state(report)
+            entry = self._ledger.catalogue.list_of_id(state.list_id)
+            states.append(state._replace(before=before.get(entry.number)) if entry is not None else state)
+        return states
+
+    def post(
+        self, standing: Sequence[Standing], notifier: Notifier, logger: logging.Logger, now: Callable[[], float]
+    ) -> bool:
+        """Tell what is due, and note what stands.
+
+        Returns:
+            Whether nothing was due, or at least one address took it.
+        """
+        due = [each for each in standing if each.is_due(now())]
+        told = tell([each.alert for each in due], notifier, self._settings, logger)
+        if told:
+            standing = [replace(each, told=now()) if each in due else each for each in standing]
+        if standing or self.read():
+            with self._ledger.transaction():
+                self._ledger.alerts.replace(self._configuration, standing)
+        return told or not due
+
+
+@contextlib.contextmanager
+def opened_board(settings: Settings, *, create: bool) -> Iterator[Board]:
+    """Open the ledger for its alerts.
+
+    Args:
+        settings: the settings.
+        create: whether the ledger is made if there is none.
+
+    Raises:
+        LedgerError: it cannot be opened, or there is none.
+    """
+    ledger = find_ledger(replace(settings, lock_wait_seconds=_LEDGER_SECONDS), create=create)
+    if ledger is None:
+        msg = "There is no ledger yet. The first run makes it; check `ledger_url`."
+        raise LedgerError(msg)
+    with contextlib.closing(ledger):
+        yield Board(ledger, settings)
+
+
+def _state(report: ListReport) -> ListState:
+    label = f'List "{report.name}"' if report.name else f"List of {report.chosen_by}"
+    return ListState(report.customer_list_id or "", label, None, report.members, report.status)

@@ -1,0 +1,47 @@
+"""What every ledger remembers of alerts, and of the sizes that lists had, whichever database it is in."""
+
+from __future__ import annotations
+
+from target_pinterest_audience.alerts import Alert, Kind, Standing
+from target_pinterest_audience.ledger import Ledger, ListFigures
+from tests.ledger.conftest import Opened
+from tests.ledger.test_history import note
+
+FAILURE = Standing(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, told=None)
+SMALL = Standing(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, told=11.25)
+
+
+def test_what_stands_comes_back_the_oldest_first(ledger: Ledger) -> None:
+    with ledger.transaction():
+        ledger.alerts.replace("one", [FAILURE, SMALL])
+    assert ledger.alerts.read("one") == [SMALL, FAILURE]
+
+
+def test_what_stands_takes_the_place_of_what_stood(ledger: Ledger) -> None:
+    for standing in ([FAILURE, SMALL], [SMALL]):
+        with ledger.transaction():
+            ledger.alerts.replace("one", standing)
+    assert ledger.alerts.read("one") == [SMALL]
+
+
+def test_other_settings_and_accounts_have_their_own(opened: Opened) -> None:
+    ledger, other = opened(), opened(account="549755885176")
+    for each, configuration in ((ledger, "one"), (ledger, "two"), (other, "one")):
+        assert each.alerts.read(configuration) == []
+        with each.transaction():
+            each.alerts.replace(configuration, [FAILURE])
+    with ledger.transaction():
+        ledger.alerts.replace("one", [])
+    assert ledger.alerts.read("two") == other.alerts.read("one") == [FAILURE]
+
+
+def test_the_size_before_is_the_newest_that_was_noted_before_a_moment(opened: Opened) -> None:
+    ledger, other = opened(), opened(account="549755885176")
+    sizes = [(1, 100, 10.0), (2, 50, 20.0), (1, 200, 30.0), (1, None, 40.0), (2, 60, 50.0)]
+    for number, members, started in sizes:
+        note(ledger, ListFigures(number, members, None, 1, 0, 0, {}), started=started)
+    assert ledger.history.sizes_before(5.0) == {}
+    assert ledger.history.sizes_before(30.0) == {1: 100, 2: 50}
+    assert ledger.history.sizes_before(50.0) == {1: 200, 2: 50}
+    assert ledger.history.sizes_before(60.0) == {1: 200, 2: 60}
+    assert other.history.sizes_before(60.0) == {}

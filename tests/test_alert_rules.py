@@ -1,0 +1,92 @@
+"""What is worth an alert, and when it is told: the rules by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from target_pinterest_audience.alerts import (
+    MATCHING_SECONDS,
+    REPEAT_SECONDS,
+    Alert,
+    Ended,
+    Kind,
+    ListState,
+    Standing,
+    Thresholds,
+    follow,
+    judge,
+    message,
+    stale,
+)
+
+THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26)
+GOOD = Ended("run", 0, None, received=100, rejected=0, sign_in_seconds=None)
+FAILED = Alert("run", Kind.FAILURE, "3", "failed", "why")
+PRUNED = Alert("prune", Kind.REMOVAL_CEILING, "", "too many", "why")
+
+
+def kinds(before: int | None, after: int | None, status: str | None = "READY") -> list[Kind]:
+    return [each.kind for each in judge(GOOD, [ListState("7", "A list", before, after, status)], THRESHOLDS)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        (1_000, 1_300, []),
+        (1_000, 1_301, [Kind.SIZE_CHANGED]),
+        (1_000, 700, []),
+        (1_000, 699, [Kind.SIZE_CHANGED]),
+        (20, 30, []),
+        (20, 31, [Kind.SIZE_CHANGED]),
+        (0, 5_000, []),
+        (None, 5_000, []),
+        (1_000, None, []),
+        (101, 100, []),
+        (100, 99, [Kind.TOO_SMALL]),
+        (99, 90, []),
+        (150, 0, [Kind.SIZE_CHANGED, Kind.TOO_SMALL]),
+    ],
+)
+def test_sizes(before: int | None, after: int | None, found: list[Kind]) -> None:
+    assert kinds(before, after) == found
+
+
+def test_a_list_that_pinterest_finds_too_small_waits_two_days() -> None:
+    (alert,) = judge(GOOD, [ListState("7", "A list", None, None, "TOO_SMALL")], THRESHOLDS)
+    assert (alert.kind, alert.subject, alert.waits_seconds) == (Kind.TOO_SMALL, "7", MATCHING_SECONDS)
+    assert not Standing(alert, since=0.0, told=None).is_due(MATCHING_SECONDS - 1)
+    assert Standing(alert, since=0.0, told=None).is_due(MATCHING_SECONDS)
+
+
+def test_what_was_told_is_told_again_after_a_day() -> None:
+    assert not Standing(FAILED, since=0.0, told=1_000.0).is_due(1_000 + REPEAT_SECONDS - 1)
+    assert Standing(FAILED, since=0.0, told=1_000.0).is_due(1_000 + REPEAT_SECONDS)
+
+
+@pytest.mark.parametrize(("last", "found"), [(None, True), (0.0, True), (3_600.0, False)])
+def test_stale(last: float | None, *, found: bool) -> None:
+    assert (stale(last, now=27 * 3_600.0, hours=26) is not None) == found
+
+
+def test_a_success_ends_what_its_command_did_not_find_again() -> None:
+    known = [Standing(FAILED, 1.0, 2.0), Standing(PRUNED, 1.0, None)]
+    assert follow(known, [], 9.0) == known
+    assert follow(known, [], 9.0, succeeded="run") == known[1:]
+    assert follow(known, [], 9.0, succeeded="prune") == known[:1]
+
+
+def test_what_is_found_again_keeps_its_times_and_takes_the_new_words() -> None:
+    again = Alert("run", Kind.FAILURE, "3", "failed", "another reason")
+    assert follow([Standing(FAILED, 1.0, 2.0)], [again], 9.0, succeeded="run") == [Standing(again, 1.0, 2.0)]
+    other = Alert("run", Kind.FAILURE, "4", "failed", "why")
+    assert follow([Standing(FAILED, 1.0, 2.0)], [other], 9.0) == [
+        Standing(FAILED, 1.0, 2.0),
+        Standing(other, 9.0, None),
+    ]
+
+
+def test_one_message_has_all() -> None:
+    title, text = message([FAILED, PRUNED], "549755885175")
+    assert title == "Pinterest audience: failed (and 1 more)"
+    assert "failed\nwhy\n\ntoo many\nwhy\n\n" in text
+    assert "549755885175" in text
