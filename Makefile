@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint format benchmark clean
+.PHONY: demo test lint format benchmark docs docs-refresh clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo-ready
@@ -52,5 +52,18 @@ benchmark: .venv/test-ready .venv-plot/ready
 	@$(BIN)/python -m benchmarks --curves .venv-plot/curves.json
 	@.venv-plot/bin/python benchmarks/plot.py .venv-plot/curves.json docs/benchmarks.svg
 
+.venv-docs/ready: pyproject.toml
+	@echo "Installing what builds the documentation ..."
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
+	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install --group docs
+	@touch $@
+
+docs: .venv-docs/ready
+	@.venv-docs/bin/zensical build --clean --strict
+
+docs-refresh: .venv/test-ready
+	@$(BIN)/python -m docgen
+
 clean:
-	rm -rf .venv .venv-plot .ci-tools build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs .venv-plot .ci-tools .cache site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,53 @@
+"""`python -m docgen`: bring the generated parts of the documentation up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from docgen.about import PAGES, about
+from docgen.commands_page import commands_page
+from docgen.fences import all_pages, has_transcripts
+from docgen.hub import PATH, definition
+from docgen.settings_page import settings_page
+from docgen.transcripts import refreshed
+from target_pinterest_audience.companion import cli
+from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
+from target_pinterest_audience.target import TargetPinterestAudience
+
+
+def main(arguments: list[str]) -> None:
+    """Write what is generated.
+
+    Args:
+        arguments: pages, of which alone the transcripts are renewed; without any, everything is written.
+    """
+    if not arguments:
+        for path, text in references().items():
+            _write(path, text)
+    for path in map(Path, arguments) if arguments else all_pages():
+        page = path.read_text(encoding="utf-8")
+        if has_transcripts(page):
+            _write(path, refreshed(page))
+
+
+def references() -> dict[Path, str]:
+    """Return the files that are generated as a whole, with what they must hold."""
+    said = about()
+    programs = {"target-pinterest-audience": TargetPinterestAudience.cli, "pinterest-audience": cli}
+    return {
+        PAGES / "reference" / "settings.md": settings_page(said, PER_STREAM_SETTINGS),
+        PAGES / "reference" / "commands.md": commands_page(programs),
+        PATH: definition(said),
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")  # noqa: T201 - tells people what changed
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

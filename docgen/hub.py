@@ -1,0 +1,102 @@
+"""The plugin definition for MeltanoHub, from what the target says of itself.
+
+What such a file may hold was read in the hub's repository (meltano/hub, schemas/plugin_definitions/loaders.schema.json
+and what it refers to, August 2026); `tests/test_docs_hub.py` has the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from docgen.about import REPOSITORY, choices_of, kind_of
+
+VARIANT: Final = "unpublished"
+"""The hub's word for whose version of a plugin it is: the owner of the public repository, once there is one."""
+
+PATH: Final[Path] = REPOSITORY / "hub" / "loaders" / "target-pinterest-audience" / f"{VARIANT}.yml"
+
+_PREREQUISITES: Final = """\
+A Pinterest business account with an ad account, an app with API access, and a token with the scopes `ads:read` and
+`ads:write` from somebody who is owner, admin or audience manager of that ad account.
+"""
+
+_SETTINGS_PREAMBLE: Final = """\
+Besides `ad_account_id`, give either `access_token`, or `client_id` and `client_secret` with a sign-in by
+`pinterest-audience login` or a `refresh_token`. Everything else has a default: each stream goes to the customer list of
+its name, and identities are found by the names of columns.
+"""
+
+_NEXT_STEPS: Final = """\
+Look before the first run whether everything is in order:
+
+```sh
+meltano config test target-pinterest-audience
+meltano config set target-pinterest-audience dry_run true
+meltano run tap-postgres target-pinterest-audience
+```
+
+With `dry_run` the run tells what it would send, and sends nothing.
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as such."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
+def definition(about: Mapping[str, Any]) -> str:
+    """Return the definition as YAML, in the order of its keys, as the hub keeps its files.
+
+    Args:
+        about: what the target says of itself.
+    """
+    schema = about["settings"]
+    plugin = {
+        "name": about["name"],
+        "namespace": about["name"].replace("-", "_"),
+        "executable": about["name"],
+        "pip_url": about["name"],
+        "variant": VARIANT,
+        "label": "Pinterest Customer Lists",
+        "description": about["description"],
+        "definition": "keeps Pinterest customer lists, and the audiences on them, in step with your own tables.",
+        "domain_url": "https://developers.pinterest.com/docs/api/v5/",
+        "keywords": ["meltano_sdk", "reverse_etl", "advertising"],
+        "maintenance_status": "beta",
+        "quality": "unknown",
+        "capabilities": sorted(about["capabilities"]),
+        "supported_python_versions": about["supported_python_versions"],
+        "prereq": _PREREQUISITES,
+        "settings_preamble": _SETTINGS_PREAMBLE,
+        "next_steps": _NEXT_STEPS,
+        "settings": sorted((_setting(*each) for each in schema["properties"].items()), key=lambda each: each["name"]),
+        "settings_group_validation": [
+            [*schema["required"], "access_token"],
+            [*schema["required"], "client_id", "client_secret"],
+        ],
+    }
+    return yaml.dump(plugin, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=100)
+
+
+def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    setting = {"name": name, "label": schema["title"], "description": schema["description"]}
+    if choices := choices_of(schema):
+        setting["kind"] = "options"
+        setting["options"] = [{"label": choice, "value": choice} for choice in choices]
+    elif kind_of(schema) != "object":
+        # Without a kind, keys with dots survive the way through the environment.
+        setting["kind"] = kind_of(schema)
+    if "default" in schema:
+        setting["value"] = schema["default"]
+    if schema.get("secret"):
+        setting["sensitive"] = True
+    return setting

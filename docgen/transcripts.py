@@ -1,0 +1,167 @@
+"""What the pages' commands print, found out by running them against the emulator.
+
+A page is one session, in a folder that is its own, with its `bin` on the PATH. Blocks with a title are files. Blocks
+behind `<!-- run -->` are run; `<!-- setup: COMMAND -->` is run and not shown; `<!-- fault: JSON -->` lets something go
+wrong at the emulator. In a page the emulator is at 127.0.0.1:8080; in a session it is at any port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from docgen.fences import Directive, Fence, parse
+from target_pinterest_audience.emulator import Emulator, Fault
+
+_SHOWN_URL: Final = "http://127.0.0.1:8080"
+_END: Final = "\x1e"
+"""Stands between the outputs of two commands."""
+
+_TIMEOUT_SECONDS: Final = 120
+
+_LOG_PREFIX: Final = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \| (\w+ +)\| (\S+) +\| ", re.MULTILINE)
+_NOISE: Final = re.compile(r"^.*(METRIC: |Reader '[\w-]+' completed processing ).*\n", re.MULTILINE)
+"""Lines that the SDK adds to every run."""
+
+_VERSION: Final = re.compile(r"(?<=target-pinterest-audience )\d+\.[\w.+-]+")
+
+_PASSING: Final = (
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z| ?UTC|[+-]\d\d:\d\d)?"), "TIME"),
+    (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b"), "DIGEST"),
+    (re.compile(r"\b\d{10,}\b"), "ID"),
+    (re.compile(r"\b\d+(\.\d+)? ?(ms|s|seconds|minutes)\b"), "DURATION"),
+    (re.compile(r"\d+(\.\d+)?(?=/s\b)"), "RATE"),
+    (re.compile(r"-{2,}|[─━]+"), "--"),
+    (re.compile(r"[ \t]+"), " "),
+)
+"""What differs from run to run, with the widths of the columns that hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    folder: Path
+    emulator: Emulator
+
+    def write(self, fence: Fence) -> None:
+        path = self.folder / str(fence.title)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self._reaching(fence.text), encoding="utf-8")
+
+    def obey(self, directive: Directive) -> None:
+        if directive.name == "fault":
+            self.emulator.backend.inject(Fault.from_json(json.loads(directive.value)))
+        else:
+            self.run([directive.value])
+
+    def run(self, commands: Sequence[str]) -> list[str]:
+        """Run commands in one shell, and return what each printed on both of its outputs.
+
+        Raises:
+            RuntimeError: the shell died on the way.
+        """
+        script = "\n".join(f"{command}\n__code=$?; printf '\\036'; (exit $__code)" for command in commands)
+        done = subprocess.run(  # noqa: S603 - the commands are those of our own pages
+            ["/bin/bash", "-c", self._reaching(script)],
+            cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding="utf-8", timeout=_TIMEOUT_SECONDS, check=False,
+        )  # fmt: skip
+        outputs = done.stdout.split(_END)
+        if len(outputs) != len(commands) + 1:
+            msg = f"The shell ended before its last command: {done.stdout}"
+            raise RuntimeError(msg)
+        return [self._shown(output) for output in outputs[:-1]]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "LC_ALL": "C.UTF-8",
+            "COLUMNS": "120",
+        }
+
+    def _url(self) -> str:
+        return self.emulator.url.removesuffix("/v5")
+
+    def _reaching(self, text: str) -> str:
+        return text.replace(_SHOWN_URL, self._url())
+
+    def _shown(self, output: str) -> str:
+        output = output.replace(self._url(), _SHOWN_URL)
+        output = output.replace(str(self.folder.resolve()), "~").replace(str(self.folder), "~")
+        output = output.replace("~/Library/Application Support/", "~/.local/state/")
+        output = _VERSION.sub("VERSION", output)
+        output = _LOG_PREFIX.sub(r"\1", _NOISE.sub("", output))
+        return "\n".join(line.rstrip() for line in output.splitlines())
+
+
+def refreshed(page: str) -> str:
+    """Return a page with what its commands print now; one on which only times and ids differ stays as it is."""
+    played = list(_played(page))
+    if not list(_differences(played)):
+        return page
+    lines = page.splitlines()
+    for fence, outputs in reversed(played):
+        shown = zip(_commands(fence), outputs, strict=True)
+        new = [line for (command, _), output in shown for line in (*command, *output.splitlines())]
+        lines[fence.first : fence.first + len(fence.lines)] = new
+    return "\n".join(lines) + "\n"
+
+
+def comparable(output: str) -> str:
+    """Return an output without what differs from run to run: times, ids, digests of rows, widths of columns."""
+    for pattern, name in _PASSING:
+        output = pattern.sub(name, output)
+    return "\n".join(line.strip() for line in output.strip().splitlines())
+
+
+def differences(page: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each command of a page that prints something else now: the command, what is shown, what is printed."""
+    yield from _differences(_played(page))
+
+
+def _differences(played: Iterable[tuple[Fence, list[str]]]) -> Iterator[tuple[str, str, str]]:
+    for fence, outputs in played:
+        for (command, shown), printed in zip(_commands(fence), outputs, strict=True):
+            if comparable(shown) != comparable(printed):
+                yield "\n".join(command), comparable(shown), comparable(printed)
+
+
+def _played(page: str) -> Iterator[tuple[Fence, list[str]]]:
+    """Run a page, and yield each of its transcripts with what its commands print."""
+    with _session() as session:
+        for part in parse(page):
+            if isinstance(part, Directive):
+                session.obey(part)
+            elif part.run:
+                commands = ["\n".join(line[2:] for line in command) for command, _ in _commands(part)]
+                yield part, session.run(commands)
+            elif part.title is not None:
+                session.write(part)
+
+
+@contextmanager
+def _session() -> Iterator[_Session]:
+    with tempfile.TemporaryDirectory() as folder, Emulator(processing_seconds=0) as emulator:
+        yield _Session(Path(folder), emulator)
+
+
+def _commands(fence: Fence) -> list[tuple[list[str], str]]:
+    """Return each command of a transcript, as the lines behind `$ ` and `> `, and what is shown as its output."""
+    found: list[tuple[list[str], list[str]]] = []
+    for line in fence.lines:
+        if line.startswith("$ "):
+            found.append(([line], []))
+        elif line.startswith("> ") and not found[-1][1]:
+            found[-1][0].append(line)
+        else:
+            found[-1][1].append(line)
+    return [(command, "\n".join(output)) for command, output in found]

@@ -1,0 +1,53 @@
+"""What is generated is up to date, and leaves nothing out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from docgen.__main__ import references
+from docgen.about import PAGES, REPOSITORY, about
+from docgen.commands_page import contexts
+from target_pinterest_audience.companion import cli
+from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
+from target_pinterest_audience.target import TargetPinterestAudience
+
+COMMANDS = (PAGES / "reference" / "commands.md").read_text(encoding="utf-8")
+SETTINGS = (PAGES / "reference" / "settings.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def generated() -> dict[Path, str]:
+    return references()
+
+
+@pytest.mark.parametrize("name", ["docs/reference/settings.md", "docs/reference/commands.md", "hub/loaders"])
+def test_what_is_generated_is_up_to_date(name: str, generated: dict[Path, str]) -> None:
+    ((path, text),) = [each for each in generated.items() if each[0].is_relative_to(REPOSITORY / name)]
+    assert path.read_text(encoding="utf-8") == text, "call `python -m docgen`"
+
+
+def test_every_setting_is_there_with_what_it_may_be() -> None:
+    entries = dict(re.findall(r"^### `(\w+)`\n\n(.+)$", SETTINGS, re.MULTILINE))
+    schema = about()["settings"]
+    assert list(entries) == list(schema["properties"])
+    assert {name for name in entries if "*per stream*" in entries[name]} == set(PER_STREAM_SETTINGS)
+    assert {name for name in entries if ", secret" in entries[name]} == {
+        name for name, setting in schema["properties"].items() if setting.get("secret")
+    }
+    assert entries["load_method"].startswith("`upsert` or `append-only` or `overwrite`, default `upsert`, *per stream*")
+    assert entries["batch_size_rows"].startswith("integer, default `10000`, 1 to 1,000,000. ")
+
+
+def test_every_command_is_there_with_every_option() -> None:
+    programs = {"target-pinterest-audience": TargetPinterestAudience.cli, "pinterest-audience": cli}
+    sections = dict(re.findall(r"^##+ `([^`\n]+)`\n(.*?)(?=^##|\Z)", COMMANDS, re.MULTILINE | re.DOTALL))
+    all_contexts = [context for name, program in programs.items() for context in contexts(name, program)]
+    assert list(sections) == [context.command_path for context in all_contexts]
+    for context in all_contexts:
+        for parameter in context.command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert f"`{parameter.opts[0]}" in sections[context.command_path], (context.command_path, parameter.opts)

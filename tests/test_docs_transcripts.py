@@ -1,0 +1,63 @@
+"""What the pages show is what the program prints."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from docgen.fences import all_pages, has_transcripts
+from docgen.transcripts import comparable, differences, refreshed
+
+PAGES = [page for page in all_pages() if has_transcripts(page.read_text(encoding="utf-8"))]
+
+EXAMPLE = """\
+<!-- run -->
+```console
+$ echo "at 2026-01-02 03:04:05, id 1795366529160,
+> 12 rows"
+at 2025-11-11 11:11:11, id 1111111111111,
+12 rows
+$ echo "13 rows"
+12 rows
+```
+"""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_shows_what_is_printed(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if "curl " in text and shutil.which("curl") is None:
+        pytest.skip("curl is not installed: apt-get install curl")
+    assert list(differences(text)) == [], "call `python -m docgen`, and look at what changed"
+
+
+def test_most_pages_show_something() -> None:
+    assert len(PAGES) >= 10
+
+
+def test_times_and_ids_may_differ_and_nothing_else() -> None:
+    assert list(differences(EXAMPLE)) == [('$ echo "13 rows"', "12 rows", "13 rows")]
+
+
+def test_a_page_is_written_anew_only_if_something_changed() -> None:
+    new = EXAMPLE.replace('13 rows"\n12 rows', '13 rows"\n13 rows')
+    assert refreshed(new) == new
+    assert refreshed(EXAMPLE) == new.replace(
+        "at 2025-11-11 11:11:11, id 1111111111111", "at 2026-01-02 03:04:05, id 1795366529160"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("sent 1 identities", "sent 2 identities"),
+        ("exit code 0", "exit code 1"),
+        ("READY", "TOO_SMALL"),
+        ("a" * 64, "b" * 64),
+        ("members  10", "members  11"),
+    ],
+)
+def test_what_matters_is_compared(one: str, other: str) -> None:
+    assert comparable(one) != comparable(other)
