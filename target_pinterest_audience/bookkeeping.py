@@ -70,6 +70,8 @@ class Bookkeeper:
         self._identified: set[int] = set()
         """The lists whose ids the ledger has."""
         self._history = RunHistory(ledger, now)
+        self.rows_before = 0
+        """How many rows the last clean run of these settings read."""
         self._not_there: set[int] = set()
         """The lists that people were to be added to and that do not exist."""
 
@@ -81,6 +83,10 @@ class Bookkeeper:
             before = catalogue.newest_run(self.configuration, clean=True)
             run = catalogue.begin_run(self.configuration, digests, self._now())
             self._history.begin(RUN)
+            if before is not None:
+                # A row that goes to several lists was read once.
+                feeds = sorted((feed.source, feed.rows) for feed in catalogue.feeds_of_run(before.number))
+                self.rows_before = sum(dict(feeds).values())
         self.note_changes(before.settings if before is not None else digests, digests)
         return run
 

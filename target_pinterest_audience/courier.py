@@ -56,6 +56,11 @@ class Crew:
         """Whether so little waits for all lists together that one more batch may."""
         return self._identities <= _AHEAD_OF_ALL * self.ahead
 
+    @property
+    def under_way(self) -> int:
+        """How many identities were handed over and not heard of yet. May be called from any thread."""
+        return self._identities
+
     def take(self, batch: Batch) -> None:
         """Count a batch that is handed over; see that there is a thread for it."""
         self._batches += 1

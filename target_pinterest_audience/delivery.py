@@ -268,6 +268,17 @@ class Delivery:
         """For how long the sign-in held when a token was got by it; None if that is not known."""
         return self._client.sign_in_seconds
 
+    @property
+    def under_way(self) -> int:
+        """How many identities are on their way. May be called from any thread."""
+        return self._crew.under_way
+
+    @property
+    def accepted_so_far(self) -> tuple[int, int]:
+        """How many requests Pinterest accepted, and how many identities with them. May be called from any thread."""
+        tallies = [each.writer.tally for each in list(self._destinations.values())]
+        return sum(each.requests for each in tallies), sum(each.added + each.removed for each in tallies)
+
     def lists(self, members: Mapping[ListReference, int] = MappingProxyType({})) -> list[ListReport]:
         """Return what was sent to each list.
 

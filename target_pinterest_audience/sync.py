@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -13,6 +14,7 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError, Ou
 from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.list_names import NO_LIST
+from target_pinterest_audience.progress import Snapshot
 from target_pinterest_audience.provenance import Provenance
 from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, StreamShape
 from target_pinterest_audience.upserts import Upserts
@@ -298,6 +300,25 @@ class Sync:
     def sign_in_seconds(self) -> float | None:
         """For how long the sign-in held when a token was got by it; None if that is not known."""
         return self._delivery.sign_in_seconds
+
+    def progress(self, rows: int, share: float | None) -> Snapshot:
+        """Return how far the run is. May be called from any thread.
+
+        Args:
+            rows: how many rows were read.
+            share: which share of the stream that is, if that is known; else it is told by the last run.
+        """
+        requests, identities = self._delivery.accepted_so_far
+        if share is None and self._upserts is not None and self._upserts.rows_before > rows:
+            share = rows / self._upserts.rows_before
+        return Snapshot(
+            rows,
+            share,
+            requests,
+            identities,
+            self._delivery.under_way,
+            self.traffic.held_until - time.monotonic(),
+        )
 
     def lists(self) -> list[ListReport]:
         """Return what was sent to each list, and how many belong on it where that is known."""

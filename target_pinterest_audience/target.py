@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -32,6 +33,7 @@ from target_pinterest_audience.errors import (
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.places import Place
+from target_pinterest_audience.progress import Progress, Snapshot, on_terminal, share_of_file
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.readiness import look
 from target_pinterest_audience.redaction import hide
@@ -110,6 +112,7 @@ class TargetPinterestAudience(Target):
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
+        self._progress: Progress | None = None
         user_agent = f"{self.name}/{self.plugin_version}"
         self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
 
@@ -217,6 +220,7 @@ class TargetPinterestAudience(Target):
         """
         self._notifier = make_notifier(self.settings)
         self.run_log.begin()
+        self._show_progress(file_input)
         try:
             self.listen(file_input)
             found = {column for sink in self._stream_sinks.values() for column in sink.columns}
@@ -229,6 +233,17 @@ class TargetPinterestAudience(Target):
                 self.logger.error("%s", broken)  # noqa: TRY400 - two things went wrong; the other is told by who raises
                 raise
             raise
+
+    def _show_progress(self, file_input: IO[str] | None) -> None:
+        """Show how far the run is, if standard error is a terminal."""
+
+        def look() -> Snapshot:
+            rows = sum(tally.rows for tally in list(self.run_log.tallies.values()))
+            return self.sync.progress(rows, share_of_file(file_input or sys.stdin))
+
+        self._progress = on_terminal(look, self.logger)
+        if self._progress is not None:
+            self._progress.start()
 
     def close(self, ended_by: BaseException | None) -> None:
         """Send nothing more, and tell what happened.
@@ -246,6 +261,8 @@ class TargetPinterestAudience(Target):
             last.callback(lambda: lists.extend(self.sync.lists()))
             last.callback(self.run_log.close_rejects)
             last.callback(lambda: self.run_log.tell_summary(self.sync.lists(), self.sync.traffic))
+            if self._progress is not None:
+                last.callback(self._progress.stop)
             self.sync.stop()
 
     def _send_alerts(self, ended_by: BaseException | None, lists: list[ListReport]) -> None:
@@ -431,7 +448,10 @@ class TargetPinterestAudience(Target):
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE to standard output."""
-        with self._termination.shield():
+        aside: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if self._progress is not None and sys.stdout.isatty():
+            aside = self._progress.aside()
+        with self._termination.shield(), aside:
             write_line(serialize_json(state))
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's

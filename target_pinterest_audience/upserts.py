@@ -200,6 +200,11 @@ class Upserts:
         lines = self._reconciler.lines
         return (0, lines[1] if lines is not None else 0) if self._owed else lines
 
+    @property
+    def rows_before(self) -> int:
+        """How many rows the last clean run of these settings read; 0 if that is not known."""
+        return self._book.rows_before
+
     def tick(self) -> None:
         """Look up what has waited for long enough. Raises as `flush` does."""
         if self._owed and self._clock() - self._owed_since >= WINDOW_SECONDS:
