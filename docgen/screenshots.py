@@ -1,0 +1,48 @@
+"""`python -m docgen.screenshots`: pictures of the page that `report --html` writes, of an invented history.
+
+They need Chromium and chromedriver, and nothing holds them against the program: call it when the page looks different.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from docgen.about import PAGES
+from target_pinterest_audience.history_view import look_at
+from target_pinterest_audience.ledger import open_ledger
+from target_pinterest_audience.page import render
+from tests.browser import find_browser, run_browser
+from tests.histories import BEGUN, HOUR, invent
+
+_ACCOUNT: Final = "549755885175"
+_API: Final = "https://api.pinterest.com/v5"
+_RUNS: Final = 30
+_SIZES: Final = {"report-page.png": (1200, 1100), "report-page-phone.png": (500, 1100)}
+"""File → width and height of the window, in pixels; 500 is the narrowest that Chromium makes."""
+
+
+def main() -> None:
+    """Write the pictures into docs/."""
+    found = find_browser()
+    if found is None:
+        message = "Chromium and chromedriver are needed."
+        raise SystemExit(message)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        page = folder / "report.html"
+        ledger_url = f"sqlite:///{folder}/ledger.db"
+        with closing(open_ledger(ledger_url, _API, _ACCOUNT, wait_seconds=1)) as ledger:
+            invent(ledger, ["Newsletter readers"], _RUNS, every=24 * HOUR)
+            page.write_text(render(look_at(ledger, _RUNS), _ACCOUNT, BEGUN + _RUNS * 24 * HOUR), encoding="utf-8")
+        with run_browser(*found, folder / "profile") as browser:
+            for name, size in _SIZES.items():
+                browser.set_window_size(*size)
+                browser.get(page.as_uri())
+                browser.save_screenshot(str(PAGES / name))
+
+
+if __name__ == "__main__":
+    main()
