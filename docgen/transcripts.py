@@ -38,7 +38,7 @@ _PASSING: Final = (
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z| ?UTC|[+-]\d\d:\d\d)?"), "TIME"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b"), "DIGEST"),
     (re.compile(r"\b\d{10,}\b"), "ID"),
-    (re.compile(r"\b\d+(\.\d+)? ?(ms|s|seconds|minutes)\b"), "DURATION"),
+    (re.compile(r"\b\d+(\.\d+)? ?(ms|s|seconds|minutes)\b|\b\d+\.\d\b"), "DURATION"),
     (re.compile(r"\d+(\.\d+)?(?=/s\b)"), "RATE"),
     (re.compile(r"-{2,}|[─━]+"), "--"),
     (re.compile(r"[ \t]+"), " "),

@@ -49,6 +49,12 @@ def test_a_page_is_written_anew_only_if_something_changed() -> None:
     )
 
 
+def test_how_long_something_took_may_differ_without_its_unit() -> None:
+    assert comparable("run   done         0.1         4     0.0") == comparable(
+        "run   done        12.3         4     0.0"
+    )
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
