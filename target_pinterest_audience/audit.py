@@ -32,6 +32,20 @@ class AcceptedRemoval(NamedTuple):
     request_id: str | None
 
 
+def tell_removal(removal: AcceptedRemoval, name: str | None, customer_list_id: str) -> str:
+    """Tell a removal as one sentence, for the log.
+
+    Args:
+        removal: what Pinterest accepted.
+        name: the list's name.
+        customer_list_id: its id.
+    """
+    return (
+        f'Removed {sum(removal.causes.values()):,} identities from customer list "{name}" (id {customer_list_id}): '
+        f"{told(by_name(removal.causes))} (request id {removal.request_id})."
+    )
+
+
 def by_name(causes: Mapping[Cause, int]) -> dict[str, int]:
     """Return counts under the names by which reports and the ledger know causes, the greatest first."""
     in_order = sorted(causes.items(), key=lambda each: (-each[1], each[0]))

@@ -18,7 +18,7 @@ from target_pinterest_audience.membership import Plan, pack_identity, unpack_ide
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
-from target_pinterest_audience.run_history import RunHistory
+from target_pinterest_audience.run_history import RunHistory, figures_of
 from target_pinterest_audience.settings import MissingLedger
 
 if TYPE_CHECKING:
@@ -111,14 +111,15 @@ class Bookkeeper:
             self._history.begin(kind)
 
     def end_history(self, exit_code: int, rejected: Mapping[int, Mapping[str, int]]) -> None:
-        """Note for people how the run ended, cleanly or not; see `RunHistory.end`.
+        """Note for people how the run ended, cleanly or not; see `figures_of`.
 
         Raises:
             LedgerError: it cannot be noted.
         """
-        lists = {number: self._delivery.report(reference) for number, reference in self._references.items()}
+        reports = {number: self._delivery.report(reference) for number, reference in self._references.items()}
         with self._ledger.transaction():
-            self._history.end(exit_code, self._delivery.traffic, lists, rejected)
+            lists = figures_of(self._ledger, reports, rejected)
+            self._history.end(exit_code, self._delivery.traffic, lists)
 
     def members(self) -> dict[ListReference, int]:
         """Return how many identities belong on each list of the run."""

@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.audit import AcceptedRemoval, by_name
+from target_pinterest_audience.audit import AcceptedRemoval, tell_removal
 from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, cut
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.ledger.history import NO_ENTRY, RemovalEntry
 from target_pinterest_audience.membership import Cause, Kind, Named, member_key, pack_identity, statements
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.pinterest import Operation
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.locks import Locks
     from target_pinterest_audience.pinterest import PinterestClient
+    from target_pinterest_audience.run_history import RunHistory
     from target_pinterest_audience.settings import Settings
     from target_pinterest_audience.withdrawal import Shorten
 
@@ -87,6 +87,10 @@ def strike_from_ledger(
                 catalogue.suppressions.add(key, now)
 
 
+def _tell_nobody(_sentence: str) -> None:
+    """Pass over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """Sends the removals of somebody, list by list; every such request leaves here.
@@ -97,6 +101,8 @@ class Erasure:
         settings: how much fits into a request, and whether any is sent.
         identities: all forms in which a list may hold the person.
         now: returns the seconds since 1970.
+        history: notes what was removed, for people.
+        tell: told of each request that Pinterest accepted, for the log.
     """
 
     account: PinterestClient
@@ -104,6 +110,8 @@ class Erasure:
     settings: Settings
     identities: tuple[str, ...]
     now: Callable[[], float]
+    history: RunHistory | None = None
+    tell: Callable[[str], None] = _tell_nobody
 
     def targets(self) -> list[Target]:
         """Return all customer lists of the account: those that Pinterest lists, and others that the ledger knows.
@@ -129,23 +137,34 @@ class Erasure:
         """
         if self.settings.dry_run:
             return Receipt(target.id, target.name, WOULD_BE_REMOVED, None, ())
-        accepted: list[str] = []
+        accepted: list[AcceptedRemoval] = []
 
         def send(batch: Batch) -> None:
             answer = self.account.update_customer_list(target.id, batch.operation, batch.identities)
-            accepted.extend(filter(None, [answer.request_id]))
-            self._note(
-                target, AcceptedRemoval(answer.received, {Cause.FORGET: len(batch.identities)}, answer.request_id)
-            )
+            causes = {Cause.FORGET: len(batch.identities)}
+            accepted.append(AcceptedRemoval(answer.received, causes, answer.request_id))
+            self.tell(tell_removal(accepted[-1], target.name, target.id))
 
         try:
             outcome = self._deliver(Halving(send))
         except NotFoundError:
             # One of Pinterest's machines may not know a new list yet.
             outcome = NOT_FOUND if target.listed else GONE
+        self._note(target, accepted)
         if outcome == REMOVED:
             self._settle(target)
-        return Receipt(target.id, target.name, outcome, self.now(), tuple(accepted))
+        request_ids = tuple(each.request_id for each in accepted if each.request_id is not None)
+        return Receipt(target.id, target.name, outcome, self.now(), request_ids)
+
+    def _note(self, target: Target, accepted: Collection[AcceptedRemoval]) -> None:
+        """Note in the ledger, if it knows the list, what Pinterest removed."""
+        entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
+        if self.ledger is None or self.history is None or entry is None:
+            return
+        with self.ledger.transaction():
+            for removal in accepted:
+                self.history.removed(entry.number, removal)
+            self.history.write_removals()
 
     def _deliver(self, halving: Halving) -> str:
         settings = self.settings
@@ -157,15 +176,6 @@ class Erasure:
             except RefusedError:  # noqa: PERF203 - one round is a request
                 refused = True
         return REFUSED if refused else REMOVED
-
-    def _note(self, target: Target, removal: AcceptedRemoval) -> None:
-        """Note for people that a list was told to remove somebody, if the ledger knows the list."""
-        entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
-        if self.ledger is not None and entry is not None:
-            with self.ledger.transaction():
-                self.ledger.history.note_removal(
-                    RemovalEntry(NO_ENTRY, entry.number, removal.accepted, by_name(removal.causes), removal.request_id)
-                )
 
     def _settle(self, target: Target) -> None:
         """Strike out what was noted for the list and names nobody else."""

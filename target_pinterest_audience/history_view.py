@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.ledger import HistoryEntry, Ledger, RemovalEntry
 from target_pinterest_audience.ledger.catalogue import ListEntry
-from target_pinterest_audience.ledger.history import NO_LIST
+from target_pinterest_audience.ledger.history import FORGET, SEVERAL_LISTS
 
 _MOST_REMOVALS: Final = 1_000_000
 
@@ -193,13 +193,17 @@ def _view(
         steps = []
         for each in entry.lists:
             known = lists.get(each.list_number)
-            if known is None and not (everything and each.list_number == NO_LIST):
+            if known is None and not (everything and each.list_number == SEVERAL_LISTS):
                 continue
+            why = causes.get((entry.number, each.list_number), Counter())
+            if entry.kind == FORGET:
+                # Requests name each person under several digests; the figures say how many were members.
+                why = Counter({FORGET: each.removed})
             step = Step(
                 known.name if known is not None else None,
                 known.id if known is not None else None,
                 *each[1:5],
-                dict(causes.get((entry.number, each.list_number), Counter()).most_common()),
+                dict(why.most_common()),
                 each.refused,
                 _in_words(each.rejected),
             )

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
-from target_pinterest_audience.audit import AcceptedRemoval, by_name, told
+from target_pinterest_audience.audit import AcceptedRemoval, by_name, tell_removal
 from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
@@ -294,11 +294,7 @@ class CustomerListWriter:
         self.tally.requests += 1
         if batch.operation is Operation.REMOVE:
             removal = AcceptedRemoval(answer.received, batch.count_causes(), answer.request_id)
-            self._logger.info(
-                'Removed %s identities from customer list "%s" (id %s): %s (request id %s).',
-                f"{len(batch.identities):,}", customer_list.name, customer_list.id, told(by_name(removal.causes)),
-                removal.request_id,
-            )  # fmt: skip
+            self._logger.info("%s", tell_removal(removal, customer_list.name, customer_list.id))
             self.removals.append(removal)
 
     def _once_it_is_known(self, ask: Callable[[], T]) -> T:

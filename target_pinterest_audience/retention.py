@@ -67,7 +67,7 @@ def stale_sources(ledger: Ledger, before: float) -> list[SourceEntry]:
 
 
 def expire(ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[SourceEntry], before: float) -> Expired:
-    """Forget old runs, and what the rows of some sources contribute.
+    """Forget old runs, their history, and what the rows of some sources contribute.
 
     Args:
         ledger: the ledger.
@@ -87,6 +87,7 @@ def expire(ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[Sou
         numbers = {source.number for source in sources} & still
         lists = {entry.number for number in numbers for entry in ledger.catalogue.lists_of_source(number)}
         members = _withdraw(ledger, numbers, lists, shorten)
+        ledger.history.expire(before)
         return Expired(ledger.catalogue.forget_runs(before), members)
 
 

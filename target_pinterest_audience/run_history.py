@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from target_pinterest_audience.audit import AcceptedRemoval, by_name
-from target_pinterest_audience.ledger.history import NO_ENTRY, NO_LIST, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.ledger.history import NO_ENTRY, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.pinterest import Traffic
     from target_pinterest_audience.report import ListReport
-
-_NONE: Final[Mapping[str, int]] = {}
 
 
 class RunHistory:
@@ -64,26 +62,39 @@ class RunHistory:
         self,
         exit_code: int,
         traffic: Traffic,
-        lists: Mapping[int, ListReport],
-        rejected: Mapping[int, Mapping[str, int]],
+        lists: Iterable[ListFigures],
     ) -> None:
         """Note how it ended, within a transaction of the caller; nothing if it was not begun.
 
         Args:
             exit_code: the process's.
             traffic: how much was asked of Pinterest.
-            lists: list number → what was done to the list.
-            rejected: list number, or `NO_LIST` → name of a reason → how many values were rejected.
+            lists: what was done to lists.
         """
         if self._entry is None:
             return
         self.write_removals()
         ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds)
-        figures = [self._figures(number, each, rejected.get(number, _NONE)) for number, each in lists.items()]
-        if NO_LIST in rejected:
-            figures.append(ListFigures(NO_LIST, None, None, 0, 0, 0, rejected[NO_LIST]))
-        self._ledger.history.end(self._entry, ending, figures)
+        self._ledger.history.end(self._entry, ending, lists)
 
-    def _figures(self, number: int, report: ListReport, rejected: Mapping[str, int]) -> ListFigures:
-        members = self._ledger.catalogue.entry(number).members
-        return ListFigures(number, members, report.matched, report.added, report.removed, report.refused, rejected)
+
+def figures_of(
+    ledger: Ledger, reports: Mapping[int, ListReport], rejected: Mapping[int, Mapping[str, int]]
+) -> list[ListFigures]:
+    """Return what a run did to lists.
+
+    Args:
+        ledger: says how many belong on each.
+        reports: list number → what was sent to the list.
+        rejected: list number, or `SEVERAL_LISTS` → name of a reason → how many values were rejected.
+    """
+    figures = [
+        ListFigures(
+            number, ledger.catalogue.entry(number).members, each.matched, each.added, each.removed, each.refused,
+            rejected.get(number, {}),
+        )
+        for number, each in reports.items()
+    ]  # fmt: skip
+    if SEVERAL_LISTS in rejected:
+        figures.append(ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, rejected[SEVERAL_LISTS]))
+    return figures

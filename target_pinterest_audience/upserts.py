@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.ledger.catalogue import Feed
-from target_pinterest_audience.ledger.history import NO_LIST as OF_NO_LIST
+from target_pinterest_audience.ledger.history import SEVERAL_LISTS
 from target_pinterest_audience.ledger_writers import KeylessLedgerWriter, LedgerWriter, Reading, Targets
 from target_pinterest_audience.list_names import NO_LIST
 from target_pinterest_audience.membership import Cause, Plan, unpack_column
@@ -261,7 +261,7 @@ class Upserts:
         for tally in tallies:
             for column, remark, count in tally.rejects:
                 numbers = self._columns.get((tally.stream, column), ())
-                number = next(iter(numbers)) if len(numbers) == 1 else OF_NO_LIST
+                number = next(iter(numbers)) if len(numbers) == 1 else SEVERAL_LISTS
                 if numbers:
                     rejected.setdefault(number, Counter())[remark.name] += count
         if not self._reconciler.hangs:

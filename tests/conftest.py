@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
+from tests.browser import Browser, find_browser, run_browser
 from tests.emulator.contract import assert_contract
 
 ACCOUNT = "549755885175"
@@ -222,6 +223,16 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A real browser for all tests of a module."""
+    found = find_browser()
+    if found is None:
+        pytest.skip("there is no browser to drive: apt-get install chromium chromium-driver")
+    with run_browser(*found, tmp_path_factory.mktemp("profile")) as running:
+        yield running
 
 
 @pytest.fixture

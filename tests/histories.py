@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from target_pinterest_audience.ledger import Ending, Ledger, ListFigures, RemovalEntry
-from target_pinterest_audience.ledger.history import NO_LIST, PRUNE, RUN
+from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS
 
 HOUR: Final = 3_600.0
 BEGUN: Final = 1_790_000_000.0
@@ -51,7 +51,7 @@ def invent(ledger: Ledger, names: Sequence[str], runs: int, *, every: float = HO
                 if causes:
                     ledger.history.note_removal(RemovalEntry(entry, number, now + 5, causes, str(10**15 + place)))
             if place == 1:
-                figures.append(ListFigures(NO_LIST, None, None, 0, 0, 0, {"KEY_IS_NULL": 3}))
+                figures.append(ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, {"KEY_IS_NULL": 3}))
             code = chance.choice((0,) * 20 + (4, 6, 143))
             waited = chance.random() * 30 if place % 5 == 0 else 0.0
             ledger.history.end(entry, Ending(now + 30 + waited, code, 5 + 2 * len(lists), waited), figures)

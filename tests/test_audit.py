@@ -15,7 +15,7 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger import RemovalEntry, open_ledger
 from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.pinterest import Operation
-from tests.conftest import ACCOUNT, Prune, Target
+from tests.conftest import ACCOUNT, Companion, Prune, Target
 from tests.messages import address, deleted, people, record, schema
 from tests.test_process import feed, running, wait_until
 
@@ -175,3 +175,18 @@ def test_what_does_not_fit_into_a_request_keeps_its_cause() -> None:
     pending.put(Operation.REMOVE, "b" * 50, 2, Cause.REFUSAL)
     batches = [pending.take_full(), pending.take_full()]
     assert [each.causes for each in batches if each is not None] == [(Cause.DELETE,), (Cause.REFUSAL,)]
+
+
+def test_clear_and_forget_tell_too(
+    emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
+    run_target([schema("email"), *people(range(5))], load_method="upsert")
+    forgotten = run_companion("forget", "--email", address(1), "--yes", load_method="upsert")
+    cleared = run_companion("clear", "--list", "customers", "--yes", load_method="upsert")
+    told = audit(emulator, tmp_path)
+    # An address may be on a list under each of three algorithms.
+    assert [each.causes for each in told] == [{"forget": 3}, {"clear": 4}]
+    (line,) = audit_lines(forgotten.stderr)
+    assert f"3 forgotten (request id {told[0].request_id})" in line
+    (line,) = audit_lines(cleared.stderr)
+    assert f"4 cleared (request id {told[1].request_id})" in line

@@ -21,7 +21,7 @@ import requests
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger import token_store
 from target_pinterest_audience.pinterest import SignIn
-from tests.browser import Browser, answer, find_browser, run_browser
+from tests.browser import Browser, answer
 from tests.conftest import ACCOUNT, Companion, Run, Target, environment
 from tests.integration.conftest import database, postgres_server
 from tests.integration.postgres import Database
@@ -131,16 +131,6 @@ def start_login(config: dict[str, Any], redirect_uri: str, tmp_path: Path) -> It
             return Login(process, opened)
 
         yield start
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A real browser for all tests of this module."""
-    found = find_browser()
-    if found is None:
-        pytest.skip("there is no browser to drive: apt-get install chromium chromium-driver")
-    with run_browser(*found, tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 def decide(address: str, decision: str = "allow") -> str:

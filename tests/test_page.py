@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.page import charts, render
 from target_pinterest_audience.page.periods import put_together
 from target_pinterest_audience.page.words import short
-from tests.browser import Browser, find_browser, run_browser
+from tests.browser import Browser
 from tests.conftest import ACCOUNT
 from tests.histories import BEGUN, HOUR, invent
 from tests.ledger.conftest import API
@@ -202,15 +202,6 @@ def contrast(one: str, other: str) -> float:
 
     lighter, darker = sorted(map(luminance, (one, other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    found = find_browser()
-    if found is None:
-        pytest.skip("there is no chromium with its chromedriver here")
-    with run_browser(*found, tmp_path_factory.mktemp("profile")) as running:
-        yield running
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -9,7 +9,7 @@ from typing import Any
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger import HistoryEntry, open_ledger
-from tests.conftest import ACCOUNT, Prune, Target
+from tests.conftest import ACCOUNT, Companion, Prune, Target
 from tests.messages import address, deleted, people, record, schema
 from tests.test_process import feed, lines, running, wait_until
 
@@ -29,14 +29,17 @@ def exit_codes(entries: list[HistoryEntry]) -> list[int | None]:
     return [each.ending.exit_code if each.ending is not None else None for each in entries]
 
 
+def changes(entry: HistoryEntry) -> list[tuple[int | None, int, int]]:
+    """Members, added and removed of the lists that anybody came to or left."""
+    return [(each.members, each.added, each.removed) for each in entry.lists if each.added or each.removed]
+
+
 def test_a_run_is_noted_with_its_figures(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     message = schema("email", "idfa", "lr_id", "_sdc_deleted_at")
     odd = [record(id=90, email="no address"), record(id=91, email="nor this"), record(id=92, idfa="x", lr_id="a b")]
-    # Without an audience: what Pinterest has matched by now depends on the clock.
-    alone = {**UPSERT, "create_audience": False}
-    run_target([message, *people(range(5)), record(id=5, lr_id="XY1234"), *odd], **alone)
+    run_target([message, *people(range(5)), record(id=5, lr_id="XY1234"), *odd], **UPSERT)
     calls = len(emulator.backend.calls)
-    run_target([message, *people(range(4)), deleted(4)], **alone)
+    run_target([message, *people(range(4)), deleted(4)], **UPSERT)
     first, second = history(emulator, tmp_path)
     assert (first.kind, second.kind, exit_codes([first, second])) == ("run", "run", [0, 0])
     assert first.ending is not None
@@ -46,15 +49,15 @@ def test_a_run_is_noted_with_its_figures(emulator: Emulator, run_target: Target,
     assert mixed[1:-1] == (5, None, 5, 0, 0)
     assert mixed.rejected == {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}
     assert opaque[1:] == (1, None, 1, 0, 0, {"NOT_AN_OPAQUE_ID": 1})
-    assert [each[1:] for each in second.lists] == [(4, None, 0, 1, 0, {})]
+    assert changes(second) == [(4, 0, 1)]
 
 
 def test_a_run_that_changes_nothing_is_an_entry_without_lists(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        run_target([EMAIL, *people(range(5))], create_audience=False, **UPSERT)
-    assert [len(each.lists) for each in history(emulator, tmp_path)] == [1, 0]
+        run_target([EMAIL, *people(range(5))], **UPSERT)
+    assert [changes(each) for each in history(emulator, tmp_path)] == [[(5, 5, 0)], []]
 
 
 def test_a_run_that_fails_is_noted_with_its_exit_code(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_a_run_that_fails_is_noted_with_its_exit_code(emulator: Emulator, run_ta
     assert run_target([EMAIL], access_token="wrong", **UPSERT).code == 3
     entries = history(emulator, tmp_path)
     assert exit_codes(entries) == [0, 6, 8, 4, 3]
-    assert [(each.added, each.members) for entry in entries for each in entry.lists] == [(60, 60), (1, 61), (0, 62)]
+    assert [change for entry in entries for change in changes(entry)] == [(60, 60, 0), (61, 1, 0)]
 
 
 def test_a_run_that_is_terminated_or_killed_is_noted(
@@ -104,7 +107,7 @@ def test_prune_is_noted_whether_it_removes_anybody_or_not(
     entries = history(emulator, tmp_path)
     assert [each.kind for each in entries] == ["run", "run", "prune", "prune"]
     assert exit_codes(entries) == [0, 0, 6, 0]
-    assert [each[1:5] for each in entries[3].lists] == [(40, None, 0, 20)]
+    assert changes(entries[3]) == [(40, 0, 20)]
 
 
 def test_a_dry_run_leaves_no_history(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
@@ -137,3 +140,27 @@ def test_what_pinterest_found_of_them_is_noted_when_the_run_comes_to_know(
     run_target(stream, **UPSERT)
     matched = [each.matched for entry in history(emulator, tmp_path) for each in entry.lists]
     assert matched[-1] == emulator.backend.audiences()[0].size
+
+
+def test_clear_and_forget_are_noted(
+    emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
+    run_target([EMAIL, *people(range(5))], **UPSERT)
+    assert run_companion("forget", "--email", address(1), "--yes", **UPSERT).code == 0
+    assert run_companion("clear", "--list", "customers", "--yes", **UPSERT).code == 0
+    entries = history(emulator, tmp_path)
+    assert [each.kind for each in entries] == ["run", "forget", "clear"]
+    assert exit_codes(entries) == [0, 0, 0]
+    assert [changes(each) for each in entries] == [[(5, 5, 0)], [(4, 0, 1)], [(0, 0, 4)]]
+
+
+def test_what_is_old_is_forgotten_with_its_runs(
+    emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
+    for numbers in ([1], [1, 2]):
+        run_target([EMAIL, *people(numbers)], **UPSERT)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        ledger.execute("UPDATE history SET started = started - 1e8 WHERE entry = 1")
+        ledger.commit()
+    assert run_companion("ledger", "expire", "--older-than", "400", "--yes", **UPSERT).code == 0
+    assert [changes(each) for each in history(emulator, tmp_path)] == [[(2, 1, 0)]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
@@ -16,6 +16,7 @@ from target_pinterest_audience.commands.common import (
     confirm,
     dry_run_option,
     json_option,
+    logger,
     read_settings,
     show_json,
     show_table,
@@ -24,12 +25,17 @@ from target_pinterest_audience.commands.common import (
 )
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.erasable import digest_of, forms_of
+from target_pinterest_audience.errors import outcome
 from target_pinterest_audience.forget import NOT_DONE, NOT_FOUND, REFUSED, Erasure, Receipt, strike_from_ledger
 from target_pinterest_audience.identities import IDENTITY_TYPES, Remark
 from target_pinterest_audience.keys import Digester, realm_of
-from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.ledger import Ledger, ListFigures
+from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.history import FORGET
 from target_pinterest_audience.locks import Locks
+from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError, UnavailableError
+from target_pinterest_audience.run_history import RunHistory
 from target_pinterest_audience.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -122,13 +128,16 @@ def forget(
     settings = read_settings(config, dry_run=dry_run)
     if not settings.dry_run:
         _confirm(given, settings, suppress=not no_suppress, yes=yes)
+    before: Sequence[ListEntry] = ()
     with ExitStack() as stack:
         ledger = find_ledger(settings, create=not no_suppress)
         if ledger is not None:
             stack.enter_context(closing(ledger))
+            before = ledger.catalogue.lists()
             _strike(ledger, settings, identities, suppress=not no_suppress)
         account = stack.enter_context(ad_account(settings))
-        erasure = Erasure(account, ledger, settings, identities, time.time)
+        history = stack.enter_context(_in_history(ledger, before, account))
+        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info)
         receipts: list[Receipt] = []
         targets = erasure.targets()
         try:
@@ -137,7 +146,42 @@ def forget(
         finally:
             receipts += [Receipt(each.id, each.name, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
             _show(receipts, settings, len(given), suppress=not no_suppress, as_json=as_json)
-    _refuse_half(receipts)
+        _refuse_half(receipts)
+
+
+@contextmanager
+def _in_history(
+    ledger: Ledger | None, before: Sequence[ListEntry], account: PinterestClient
+) -> Iterator[RunHistory | None]:
+    """Yield what notes removals for people, and note in the end how it ended.
+
+    Args:
+        ledger: where; None if there is none.
+        before: the lists as the ledger knew them before anybody was struck from it.
+        account: the ad account.
+    """
+    if ledger is None:
+        yield None
+        return
+    history = RunHistory(ledger, time.time)
+    with ledger.transaction():
+        history.begin(FORGET)
+    exit_code = 0
+    try:
+        yield history
+    except BaseException as error:
+        exit_code, _ = outcome(error, "pinterest-audience")
+        raise
+    finally:
+        now = {entry.number: entry.members for entry in ledger.catalogue.lists()}
+        # Requests name each person under several digests; how many were members only the ledger knows.
+        figures = [
+            ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})
+            for each in before
+            if now[each.number] != each.members
+        ]
+        with ledger.transaction():
+            history.end(exit_code, account.traffic, figures)
 
 
 def _given(values: Mapping[str, tuple[str, ...]]) -> list[_Given]:

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 RUN: Final = "run"
 PRUNE: Final = "prune"
 CLEAR: Final = "clear"
+FORGET: Final = "forget"
 
 NO_ENTRY: Final = 0
 """Stands for the entry of what nobody has entered."""
 
-NO_LIST: Final = 0
-"""Stands for the list of what cannot be told to be about a single one."""
+SEVERAL_LISTS: Final = 0
+"""Stands for the list of what comes from a column that feeds several."""
 
 
 class ListFigures(NamedTuple):
     """What one run did to one list.
 
     Attributes:
-        list_number: the list; `NO_LIST` for values that were rejected before it was known for which list they were.
+        list_number: the list; `SEVERAL_LISTS` for values that were rejected in a column which feeds more than one.
         members: how many identities belonged on it at the end; None if that was not noted.
         matched: how many people Pinterest had found among them, if the run came to know.
         added: identities that Pinterest took.
@@ -66,7 +67,7 @@ class HistoryEntry:
 
     Attributes:
         number: its number.
-        kind: `RUN`, `PRUNE` or `CLEAR`.
+        kind: `RUN`, `PRUNE`, `CLEAR` or `FORGET`.
         started: when, in seconds since 1970.
         ending: how it ended; None if it goes on, or was killed.
         lists: what it did; without the lists of which all was as it was noted last.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.ledger import Ending, Ledger, ListFigures, RemovalEntry, open_ledger
-from target_pinterest_audience.ledger.history import NO_LIST, PRUNE, RUN
+from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS
 from target_pinterest_audience.ledger.schema import MIGRATIONS
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened
@@ -28,7 +28,7 @@ def note(ledger: Ledger, figures: ListFigures, kind: str = RUN, started: float =
 
 class TestEntries:
     def test_a_run_comes_back_as_it_was_noted(self, ledger: Ledger) -> None:
-        unplaced = ListFigures(NO_LIST, None, None, 0, 0, 0, {"KEY_IS_NULL": 4})
+        unplaced = ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, {"KEY_IS_NULL": 4})
         with ledger.transaction():
             entry = ledger.history.begin(RUN, 10.25)
             ledger.history.end(entry, ENDING, [FIGURES, unplaced])
