@@ -217,7 +217,7 @@ def in_files(lines: Sequence[bytes], folder: Path) -> list[bytes]:
     for number, line in enumerate(lines):
         try:
             message = json.loads(line.decode())
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if isinstance(message, dict) and message.get("type") == "RECORD" and isinstance(message.get("record"), dict):
             path = folder / str(number)
