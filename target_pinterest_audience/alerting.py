@@ -23,7 +23,7 @@ from target_pinterest_audience.alerts import (
 )
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import LedgerError, Terminated, outcome, told_as_bug
-from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.notify import Notifier, Receipt
 from target_pinterest_audience.redaction import redact
 
@@ -166,8 +166,7 @@ class Board:
         """Find the settings' place in the ledger."""
         self._ledger = ledger
         self._settings = settings
-        digester = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id))
-        self._configuration = digester.setting("configuration", settings.choice_of_lists)
+        self._configuration = Digester.of(ledger, settings).configuration(settings)
 
     def read(self) -> list[Standing]:
         """Return what stands."""
@@ -193,10 +192,8 @@ class Board:
         Args:
             now: seconds since 1970.
         """
-        known = [each for each in self.read() if each.alert.kind is not Kind.STALE]
         late = self.stale(now)
-        if late:
-            known = self.read()
+        known = [each for each in self.read() if late or each.alert.kind is not Kind.STALE]
         return follow(known, late, now)
 
     def states(self, reports: Collection[ListReport], began: float) -> list[ListState]:

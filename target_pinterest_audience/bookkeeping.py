@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
-from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
@@ -52,8 +52,7 @@ class Bookkeeper:
         self._logger = logger
         self._now = now
         self.locks = Locks(ledger, settings)
-        realm = realm_of(settings.api_url, settings.ad_account_id)
-        self.digester = Digester(ledger.secret, realm, places_rows=ledger.places_rows)
+        self.digester = Digester.of(ledger, settings)
         self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
         self._types: dict[int, str] = {}
@@ -61,8 +60,7 @@ class Bookkeeper:
         self._numbers: dict[ListReference, int] = {}
         self._former: set[int] = set()
         """The lists that were opened because of what the ledger knows, before any stream of this run named them."""
-        self.configuration = self.digester.setting("configuration", settings.choice_of_lists)
-        """What tells these settings from others that say which rows go to which lists."""
+        self.configuration = self.digester.configuration(settings)
         self._changed_settings: list[str] = []
         self._outbox = Outbox()
         self._to_settle: set[int] = set()
@@ -354,14 +352,6 @@ class Bookkeeper:
         with self._ledger.transaction():
             for number in numbers:
                 self._ledger.catalogue.feed(source, number)
-
-    def lock_source(self, name: str) -> None:
-        """Take a source and the lists that its rows are in, whatever today's settings: a delete concerns them all.
-
-        Raises:
-            LedgerError: another process has one of them.
-        """
-        self.locks.take_source(name)
 
     def knows_source(self, name: str) -> bool:
         """Tell whether any run has read a source."""

@@ -10,9 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.settings import Settings
 
 if sys.version_info < (3, 11):
     from backports.datetime_fromisoformat import datetime_fromisoformat, time_fromisoformat
@@ -129,6 +133,12 @@ class Digester:
         self._realm = realm.encode()
         self._places_rows = places_rows
 
+    @classmethod
+    def of(cls, ledger: Ledger, settings: Settings) -> Digester:
+        """Return what makes the digests of a ledger for the ad account of the settings."""
+        realm = realm_of(settings.api_url, settings.ad_account_id)
+        return cls(ledger.secret, realm, places_rows=ledger.places_rows)
+
     def rows(self, source: str, key_properties: Sequence[str], formats: Mapping[str, str]) -> RowDigester:
         """Return what digests the keys of a source's rows.
 
@@ -148,6 +158,10 @@ class Digester:
     def shorten(self, identity: bytes) -> bytes:
         """Return a digest of an identity that tells nobody who it is."""
         return _digest(self._begin(b"identity"), (identity,))
+
+    def configuration(self, settings: Settings) -> str:
+        """Return what tells settings from others that say which rows go to which lists."""
+        return self.setting("configuration", settings.choice_of_lists)
 
     def setting(self, name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
         """Return a digest by which a changed setting is known, whatever it holds."""

@@ -105,7 +105,7 @@ def prune(
     """
     run = newest_clean_run(ledger, book.configuration, options, now)
     for source in sorted({feed.source for feed in ledger.catalogue.feeds_of_run(run.number)}):
-        book.lock_source(ledger.catalogue.source_name(source))
+        book.locks.take_source(ledger.catalogue.source_name(source))
     # Another process may have had the lock.
     run = newest_clean_run(ledger, book.configuration, options, now)
     before = ledger.catalogue.newest_run(book.configuration, before=run.number, clean=True)

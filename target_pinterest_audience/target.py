@@ -113,8 +113,13 @@ class TargetPinterestAudience(Target):
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
         self._progress: Progress | None = None
-        user_agent = f"{self.name}/{self.plugin_version}"
-        self.sync = connect(self.settings, user_agent, self.logger, self._write_state_message, self._termination.shield)
+        shield = self._termination.shield
+        self.sync = connect(self.settings, self.user_agent(), self.logger, self._write_state_message, shield)
+
+    @classmethod
+    def user_agent(cls) -> str:
+        """Return what requests say they come from."""
+        return f"{cls.name}/{cls.plugin_version}"
 
     # Configuration
 
@@ -327,7 +332,7 @@ class TargetPinterestAudience(Target):
             TargetError: something is not in order.
         """
         shield = self._termination.shield
-        account = make_client(self.settings, f"{self.name}/{self.plugin_version}", self.logger, shield)
+        account = make_client(self.settings, self.user_agent(), self.logger, shield)
         with contextlib.closing(account):
             for result in look(self.settings, account, self.logger):
                 if result.error is not None:

@@ -84,7 +84,7 @@ class Upserts:
         """
         self._reconciler.wait()
         book = self._book
-        book.lock_source(shape.source)
+        book.locks.take_source(shape.source)
         if not book.knows_source(shape.source):
             self._reconciler.expect_new = True
         lists = None if shape.routed else self._open_lists(shape, None)

@@ -99,11 +99,6 @@ def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings
     return replace(settings, dry_run=True) if dry_run else settings
 
 
-def user_agent() -> str:
-    """Return what requests say they come from."""
-    return f"{TargetPinterestAudience.name}/{TargetPinterestAudience.plugin_version}"
-
-
 def obey_signals() -> Termination:
     """Let SIGTERM and SIGINT end the process in good order from now on."""
     termination = Termination()
@@ -115,7 +110,7 @@ def obey_signals() -> Termination:
 @contextmanager
 def ad_account(settings: Settings) -> Iterator[PinterestClient]:
     """Yield the ad account of the settings; nothing is asked of it yet."""
-    client = make_client(settings, user_agent(), logger, obey_signals().shield)
+    client = make_client(settings, TargetPinterestAudience.user_agent(), logger, obey_signals().shield)
     try:
         yield client
     finally:
@@ -141,7 +136,7 @@ def opened_ledger(settings: Settings) -> Iterator[Ledger]:
 @contextmanager
 def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, Delivery]]:
     """Yield what removals that a ledger notes are sent with, and note what was accepted, whatever happens."""
-    delivery = make_delivery(settings, user_agent(), logger, obey_signals().shield)
+    delivery = make_delivery(settings, TargetPinterestAudience.user_agent(), logger, obey_signals().shield)
     book = Bookkeeper(ledger, settings, delivery, logger, time.time)
     delivery.refused = book.refused
     delivery.accepted = book.accepted

@@ -28,7 +28,7 @@ from target_pinterest_audience.erasable import digest_of, forms_of
 from target_pinterest_audience.errors import outcome
 from target_pinterest_audience.forget import NOT_DONE, NOT_FOUND, REFUSED, Erasure, Receipt, strike_from_ledger
 from target_pinterest_audience.identities import IDENTITY_TYPES, Remark
-from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger import Ledger, ListFigures
 from target_pinterest_audience.ledger.catalogue import ListEntry
 from target_pinterest_audience.ledger.history import FORGET
@@ -247,7 +247,7 @@ def _confirm(given: Sequence[_Given], settings: Settings, *, suppress: bool, yes
 
 
 def _strike(ledger: Ledger, settings: Settings, identities: Sequence[str], *, suppress: bool) -> None:
-    digester = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id))
+    digester = Digester.of(ledger, settings)
     strike_from_ledger(
         ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()
     )

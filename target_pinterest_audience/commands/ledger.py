@@ -21,7 +21,7 @@ from target_pinterest_audience.commands.common import (
 )
 from target_pinterest_audience.commands.retention import expire, reset
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.keys import ROW_BYTES, Digester, realm_of
+from target_pinterest_audience.keys import ROW_BYTES, Digester
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Stance, statements
 from target_pinterest_audience.settings import Settings
@@ -208,9 +208,7 @@ def _digests(opened: Ledger, settings: Settings, source: str, key: Mapping[str, 
             f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
         )
         raise ConfigurationError(msg)
-    digester = Digester(
-        opened.secret, realm_of(settings.api_url, settings.ad_account_id), places_rows=opened.places_rows
-    )
+    digester = Digester.of(opened, settings)
     for formats in itertools.product(_FORMATS, repeat=len(properties)):
         given = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
         yield digester.rows(source, properties, given)(key)

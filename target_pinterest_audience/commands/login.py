@@ -16,7 +16,6 @@ from target_pinterest_audience.commands.common import (
     number,
     obey_signals,
     read_settings,
-    user_agent,
 )
 from target_pinterest_audience.connect import make_transport, token_store_of
 from target_pinterest_audience.errors import ConfigurationError
@@ -29,6 +28,7 @@ from target_pinterest_audience.pinterest.authorization import (
 )
 from target_pinterest_audience.redirection import can_listen, listening, pasted
 from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.target import TargetPinterestAudience
 
 _REDIRECT_URI: Final = "http://localhost:8085/"
 """That of Pinterest's own quickstart, so that many apps have it among their redirect links."""
@@ -84,7 +84,7 @@ def login(config: tuple[str, ...], redirect_uri: str, wait_seconds: int, *, no_b
     page = consent_page(settings.api_url)
     authorization = Authorization(page, app.client_id, redirect_uri, secrets.token_urlsafe(_STATE_BYTES))
     code = authorization.code(_ask(authorization.address, redirect_uri, wait_seconds, no_browser=no_browser))
-    transport = make_transport(settings, user_agent(), logger)
+    transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     if prints:
         with termination.shield():
             click.echo(authorization.exchange(transport, app.client_secret, code).refresh_token)

@@ -20,7 +20,7 @@ from target_pinterest_audience.commands.common import (
     when,
     yes_option,
 )
-from target_pinterest_audience.keys import Digester, realm_of
+from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.locks import Locks
 from target_pinterest_audience.retention import expire as forget_old
@@ -150,7 +150,7 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
 
 
 def _shorten(ledger: Ledger, settings: Settings) -> Shorten:
-    return Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id)).shorten
+    return Digester.of(ledger, settings).shorten
 
 
 def _rows(ledger: Ledger, forgotten: dict[int, int]) -> list[ForgottenMembers]:
