@@ -69,8 +69,8 @@ class BatchFiles:
             raise ConfigurationError(msg)
         return cls(manifest, JSONL, _COMPRESSIONS[compression], line)
 
-    def lines(self) -> Iterator[list[bytes]]:
-        """Yield the lines of JSONL files, about a megabyte at a time.
+    def texts(self) -> Iterator[bytes]:
+        """Yield whole lines of JSONL files, about a megabyte at a time.
 
         Raises:
             StreamError: a file cannot be read, or is cut off.
@@ -79,10 +79,14 @@ class BatchFiles:
             rest = b""
             with self._open(number) as file:
                 while piece := file.read(_PIECE_BYTES):
-                    *lines, rest = (rest + piece).split(b"\n")
-                    yield lines
+                    lines, newline, tail = piece.rpartition(b"\n")
+                    if newline:
+                        yield rest + lines
+                        rest = tail
+                    else:
+                        rest += tail
             if rest:
-                yield [rest]
+                yield rest
 
     def tables(self, columns: Sequence[str] | None) -> Iterator[Table]:
         """Yield the rows of Parquet files, some thousand at a time.

@@ -99,18 +99,16 @@ class Identified(NamedTuple):
 _INVISIBLE: Final = (0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
 """Zero-width characters, marks of writing direction, and the byte order mark."""
 _BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + "".join(map(chr, _INVISIBLE))
-UUID_PATTERN: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_UUID: Final = re.compile(UUID_PATTERN).fullmatch
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
 _MD5_DIGITS: Final = 32
 _DIGEST_DIGITS: Final = frozenset({_MD5_DIGITS, 40, 64})
-MAX_EMAIL: Final = 254
+_MAX_EMAIL: Final = 254
 
-EMAIL_PATTERN: Final = (
+_ASCII_EMAIL: Final = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9_-]+\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
-)
-_ASCII_EMAIL: Final = re.compile(EMAIL_PATTERN).fullmatch
+).fullmatch
 _ANY_EMAIL: Final = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*"
     r"@(?:[a-z0-9_\u0080-\U0010ffff-]+\.)+(?!\d+\Z)[a-z0-9_\u0080-\U0010ffff-]+"
@@ -138,7 +136,7 @@ def _lower_unless_all_upper(value: str) -> str:
 
 def _refuse_email(value: str) -> Remark | None:
     """Refuse what is not a mailbox: dot-atom (RFC 5322) or non-ASCII local part, at least two domain labels."""
-    if len(value) > MAX_EMAIL:
+    if len(value) > _MAX_EMAIL:
         return Remark.NOT_AN_EMAIL
     if value.isascii():
         return None if _ASCII_EMAIL(value) else Remark.NOT_AN_EMAIL

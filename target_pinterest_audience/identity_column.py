@@ -8,34 +8,67 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import methodcaller
-from typing import Final, Generic, TypeVar
+from functools import partial
+from typing import Final, Generic, Protocol, TypeVar
 
-from target_pinterest_audience.identities import (
-    EMAIL_PATTERN,
-    MAX_EMAIL,
-    UUID_PATTERN,
-    HashAlgorithm,
-    Hashing,
-    IdentityType,
-    Remark,
-    identify,
-)
+from target_pinterest_audience.identities import HashAlgorithm, Hashing, IdentityType, Remark, identify
 
 _TOGETHER: Final = 64
 """How many values are checked together: one odd value has as many judged one by one."""
 
-_NOT_ZERO: Final = "(?![0-]+ *$)"
+# What `identities` takes for an address, as long as no two dots follow each other. The bounds keep it shorter than the
+# longest that is taken there, and are for nobody's address: what is longer is judged by itself.
+_emails: Final = re.compile(
+    rb"^ *([a-z0-9!#$%&'*+/=?^_`{|}~-][a-z0-9!#$%&'*+/=?^_`{|}~.-]{0,99}(?<!\.)@"
+    rb"[a-z0-9_-][a-z0-9_.-]{0,99}\.[a-z0-9_-]{0,20}[a-z_-][a-z0-9_-]{0,20}) *$",
+    re.MULTILINE,
+).findall
 
-# Each finds the values in a text of one normalised value a line, if they are plain and need no second look.
-_FINDERS: Final[Mapping[str, Callable[[str], list[str]]]] = {
-    "EMAIL": re.compile(rf"^ *({EMAIL_PATTERN}) *$", re.MULTILINE).findall,
-    "IDFA": re.compile(rf"^ *({_NOT_ZERO}{UUID_PATTERN}) *$", re.MULTILINE).findall,
-    "GAID": re.compile(rf"^ *({_NOT_ZERO}{UUID_PATTERN}) *$", re.MULTILINE).findall,
+
+def _find_emails(text: bytes) -> list[bytes]:
+    return _emails(text.lower()) if b".." not in text else []
+
+
+def _uuids(digits: str) -> Callable[[bytes], list[bytes]]:
+    """Return what finds device ids in such digits, but for one that is all zeros."""
+    pattern = rf"^ *((?![0-]+ *$)[{digits}]{{8}}(?:-[{digits}]{{4}}){{3}}-[{digits}]{{12}}) *$"
+    return re.compile(pattern.encode(), re.MULTILINE).findall
+
+
+_lower_uuids: Final = _uuids("0-9a-f")
+_upper_uuids: Final = _uuids("0-9A-F")
+
+_FINDERS: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
+    "EMAIL": _find_emails,
+    "IDFA": lambda text: _upper_uuids(text.upper()),
+    "GAID": lambda text: _lower_uuids(text.lower()),
+    "MAID": _lower_uuids,
 }
+"""Type → what finds its values in an ASCII text of one a line, in the form that is hashed, unless they need a second
+look."""
 
+
+class Digest(Protocol):
+    """What `hashlib` makes of a value."""
+
+    def digest(self) -> bytes:
+        """Return it as bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Return it as lower-case digits."""
+        ...
+
+
+Hash = Callable[[bytes], Digest]
+
+_HASHES: Final[Mapping[HashAlgorithm, Hash]] = {
+    HashAlgorithm.SHA256: hashlib.sha256,
+    HashAlgorithm.SHA1: partial(hashlib.sha1, usedforsecurity=False),
+    HashAlgorithm.MD5: partial(hashlib.md5, usedforsecurity=False),
+}
 
 T = TypeVar("T", str, bytes)
 
@@ -45,15 +78,19 @@ class Form(Generic[T]):
     """In which form the identities of a column are wanted.
 
     Attributes:
-        of_digest: returns it for a digest that was made here.
+        of_plain: returns it for plain values, hashed.
         of_text: returns it for an identity as Pinterest gets it.
     """
 
-    of_digest: Callable[[hashlib._Hash], T]
+    of_plain: Callable[[Hash, Sequence[bytes]], list[T]]
     of_text: Callable[[str], T]
 
 
-TEXT: Final[Form[str]] = Form(methodcaller("hexdigest"), str)
+def _hexdigests(new: Hash, values: Sequence[bytes]) -> list[str]:
+    return [new(value).hexdigest() for value in values]
+
+
+TEXT: Final[Form[str]] = Form(_hexdigests, str)
 """As Pinterest gets them."""
 
 Remarks = list[tuple[int, Remark]]
@@ -79,12 +116,11 @@ def identify_column(
     identities: list[T | None] = []
     remarks: Remarks = []
     find = _FINDERS.get(kind.name) if hashing is Hashing.AUTO else None
-    begun = hashlib.new(algorithm.value, usedforsecurity=False)
     for start in range(0, len(given), _TOGETHER):
         some = given[start : start + _TOGETHER]
-        plain = _find_plain(some, kind, find) if find is not None else None
+        plain = _find_plain(some, find) if find is not None else None
         if plain is not None:
-            identities += map(form.of_digest, _digests(plain, begun))
+            identities += form.of_plain(_HASHES[algorithm], plain)
             continue
         for offset, value in enumerate(some):
             identity, remark = identify(value, kind, hashing, algorithm)
@@ -96,25 +132,17 @@ def identify_column(
     return _spread(values, identities, remarks)
 
 
-def _find_plain(values: Sequence[object], kind: IdentityType, find: Callable[[str], list[str]]) -> list[str] | None:
+def _find_plain(values: Sequence[object], find: Callable[[bytes], list[bytes]]) -> list[bytes] | None:
     """Return all values in the form that is hashed; None if one of them needs a closer look."""
     try:
         text = "\n".join(values)  # type: ignore[arg-type]
     except TypeError:
         return None
-    lines = text.count("\n") + 1
-    if lines != len(values) or not text.isascii() or max(map(len, values)) > MAX_EMAIL:  # type: ignore[arg-type]
+    if not text.isascii():
         return None
-    # A whole text is normalised like each of its lines, as long as it is ASCII.
-    found = find(kind.normalise(text))
-    return found if len(found) == lines else None
-
-
-def _digests(values: list[str], begun: hashlib._Hash) -> Iterator[hashlib._Hash]:
-    for value in values:
-        digest = begun.copy()
-        digest.update(value.encode())
-        yield digest
+    found = find(text.encode())
+    # A value of several lines could pass for several values, and make up for one that is not found.
+    return found if len(found) == len(values) == text.count("\n") + 1 else None
 
 
 def _spread(values: Sequence[object], identities: list[T | None], remarks: Remarks) -> tuple[list[T | None], Remarks]:

@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from operator import methodcaller
 from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from target_pinterest_audience.identity_column import Form
+from target_pinterest_audience.identity_column import Form, Hash
 from target_pinterest_audience.pinterest import Operation
 
 _DIGEST_BYTES: Final = frozenset({16, 20, 32})
@@ -41,7 +40,11 @@ def pack_identity(identity: str) -> bytes:
     return packed + _FILL if len(packed) in _DIGEST_BYTES else packed
 
 
-PACKED: Final[Form[bytes]] = Form(methodcaller("digest"), pack_identity)
+def _digests(new: Hash, values: Sequence[bytes]) -> list[bytes]:
+    return [new(value).digest() for value in values]
+
+
+PACKED: Final[Form[bytes]] = Form(_digests, pack_identity)
 """The form in which the ledger keeps a column of identities."""
 
 

@@ -87,12 +87,9 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         counts = self._counts = Counter()
         self._callbacks = callbacks
-        for lines in self._blocks(file_input if file_input is not None else self.default_input):
-            changes = 0
-            while lines:
-                read = self._process(lines) if changes < _CHANGES_IN_A_BLOCK else self._process_lines(lines)
-                lines = lines[read:]  # noqa: PLW2901 - what is left of them
-                changes += 1
+        for text in self._blocks(file_input if file_input is not None else self.default_input):
+            if text is not None:
+                self._process_text(text)
             self._tick()
         return counts
 
@@ -111,22 +108,20 @@ class MessageReader(GenericSingerReader[bytes]):
         if files.format == PARQUET:
             self._read_tables(stream, files)
         else:
-            for lines in files.lines():
-                self._read_rows(stream, lines)
+            for text in files.texts():
+                self._read_rows(stream, text)
                 self._tick()
         self.place = message
 
-    def _read_rows(self, stream: str, lines: list[bytes]) -> None:
-        read = 0
-        for run in self.records.rows(stream, lines, self.place.after(1)):
-            if isinstance(run, int):
-                for line in lines[read : read + run]:
+    def _read_rows(self, stream: str, text: bytes) -> None:
+        for run in self.records.rows(stream, text, self.place.after(1)):
+            if isinstance(run, list):
+                for line in run:
                     self.place = self.place.after(1)
                     if line.strip():
                         self._take_record(stream, self.deserialize_json(line))
-                read += run
             else:
-                read += self._take_block(*run)
+                self._take_block(*run)
 
     def _read_tables(self, stream: str, files: BatchFiles) -> None:
         need = self.records.needed(stream)
@@ -154,25 +149,30 @@ class MessageReader(GenericSingerReader[bytes]):
         self._callbacks[kind]({"type": kind, "stream": stream, "record": record})
         self._counts[kind] += 1
 
-    def _process(self, lines: list[bytes]) -> int:
-        """Process lines until a SCHEMA changes how they are decoded; return how many."""
+    def _process_text(self, text: bytes) -> None:
+        for _ in range(_CHANGES_IN_A_BLOCK):
+            rest = self._process(text)
+            if rest is None:
+                return
+            text = rest
+        for line in text.split(b"\n"):
+            self._process_line(line)
+
+    def _process(self, text: bytes) -> bytes | None:
+        """Process lines until a SCHEMA changes how they are decoded; return those that are left."""
         records = self.records
         version, read = records.version, 0
-        for run in records.runs(lines, self.place.after(1)):
-            if isinstance(run, int):
-                for line in lines[read : read + run]:
+        for run in records.runs(text, self.place.after(1)):
+            if isinstance(run, list):
+                for line in run:
                     self._process_line(line)
                     read += 1
                     if records.version != version:
-                        return read
+                        rest = text.split(b"\n", read)[read:]
+                        return rest[0] if rest else None
             else:
                 read += self._take_block(*run)
-        return read
-
-    def _process_lines(self, lines: list[bytes]) -> int:
-        for line in lines:
-            self._process_line(line)
-        return len(lines)
+        return None
 
     def _process_line(self, line: bytes) -> None:
         self.place = self.place.after(1)
@@ -230,27 +230,27 @@ class MessageReader(GenericSingerReader[bytes]):
         )
         raise StreamError(msg) from None
 
-    def _blocks(self, source: IO[Any]) -> Iterator[list[bytes]]:
-        """Yield lists of whole lines, and an empty list as a sign of life while the source is silent."""
+    def _blocks(self, source: IO[Any]) -> Iterator[bytes | None]:
+        """Yield whole lines, many at a time, and None as a sign of life while the source is silent."""
         try:
             descriptor = source.fileno()
         except (AttributeError, io.UnsupportedOperation):
             for block in source:
-                yield (block.encode() if isinstance(block, str) else block).removesuffix(b"\n").split(b"\n")
+                yield (block.encode() if isinstance(block, str) else block).removesuffix(b"\n")
             return
         rest: list[bytes] = []
         for block in _read_ahead(descriptor):
             head, newline, tail = block.rpartition(b"\n")
             if newline:
                 rest.append(head)
-                yield b"".join(rest).split(b"\n")
+                yield b"".join(rest)
                 rest = []
             else:
-                yield []
+                yield None
             if tail:
                 rest.append(tail)
         if rest:
-            yield [b"".join(rest)]
+            yield b"".join(rest)
 
 
 def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file

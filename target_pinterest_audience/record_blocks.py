@@ -59,7 +59,7 @@ class RecordBlock(ABC):
 class DecodedRecords(RecordBlock):
     """Records as JSON gives them: an object for each."""
 
-    __slots__ = ("_attributes", "_rows")
+    __slots__ = ("_attributes", "_columns", "_rows")
 
     def __init__(self, rows: Sequence[Any], attributes: Mapping[str, str], first: Place) -> None:
         """Take them in.
@@ -72,6 +72,7 @@ class DecodedRecords(RecordBlock):
         super().__init__(first)
         self._rows = rows
         self._attributes = attributes
+        self._columns: dict[str, list[Any]] = {}
 
     def __len__(self) -> int:
         """See `RecordBlock`."""
@@ -79,7 +80,10 @@ class DecodedRecords(RecordBlock):
 
     def column(self, name: str) -> list[Any]:
         """See `RecordBlock.column`."""
-        return list(map(attrgetter(self._attributes[name]), self._rows))
+        known = self._columns.get(name)
+        if known is None:
+            known = self._columns[name] = list(map(attrgetter(self._attributes[name]), self._rows))
+        return known
 
     def record(self, index: int) -> dict[str, Any]:
         """See `RecordBlock.record`."""
@@ -129,6 +133,9 @@ class ColumnarRecords(RecordBlock):
 
 
 TakeBlock = Callable[[RecordBlock], None]
+
+Run = tuple[TakeBlock, RecordBlock] | list[bytes]
+"""Lines that follow each other: a block of records and who takes it, or lines that are to be read whole."""
 
 
 class _Other(msgspec.Struct, tag_field="type", tag="SCHEMA"):
@@ -224,47 +231,47 @@ class RecordDecoder:
         message = record | _Other | _State | _ActivateVersion | _Batch
         self._decode = msgspec.json.Decoder(message, float_hook=Decimal).decode
 
-    def runs(self, lines: Sequence[bytes], first: Place) -> Iterator[tuple[TakeBlock, RecordBlock] | int]:
+    def runs(self, text: bytes, first: Place) -> Iterator[Run]:
         """Divide lines into records that are decoded and lines that have to be read whole.
 
         Args:
-            lines: lines of the stream.
+            text: whole lines of the stream.
             first: where the first of them stands.
 
         Yields:
-            In the order of the lines: a block of records and who takes it, or how many lines are to be read whole.
+            In the order of the lines: a block of records and who takes it, or lines that are to be read whole.
         """
+        lines = text.split(b"\n")
+        decode = self._decode if self._needs and _is_utf8(text) else None
         at = 0
-        for stream, group in groupby(self._messages(lines), _stream_of):
+        for stream, group in groupby(_decode_each(lines, decode), _stream_of):
             messages = list(group)
             need = self._needs.get(stream) if stream is not None else None
             if need is None:
-                yield len(messages)
+                yield lines[at : at + len(messages)]
             else:
                 rows = list(map(_record_of, messages))
                 yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
             at += len(messages)
 
-    def rows(self, stream: str, lines: Sequence[bytes], first: Place) -> Iterator[tuple[TakeBlock, RecordBlock] | int]:
+    def rows(self, stream: str, text: bytes, first: Place) -> Iterator[Run]:
         """Divide lines that are the records of a stream themselves; see `runs`."""
+        lines = text.split(b"\n")
         need = self._needs.get(stream)
-        decoded = _decode_each(lines, self._decode_row if need is not None else None)
+        decoded = _decode_each(lines, self._decode_row if need is not None and _is_utf8(text) else None)
         at = 0
         for odd, group in groupby(decoded, lambda row: row is _OTHER):
             rows = list(group)
             if odd or need is None:
-                yield len(rows)
+                yield lines[at : at + len(rows)]
             else:
                 yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
             at += len(rows)
 
-    def _messages(self, lines: Sequence[bytes]) -> list[Any]:
-        return _decode_each(lines, self._decode if self._needs else None)
-
 
 def _decode_each(lines: Sequence[bytes], decode: Callable[[bytes], Any] | None) -> list[Any]:
     """Return what lines hold, `_OTHER` where they have to be read whole."""
-    if decode is None or not _is_utf8(lines):
+    if decode is None:
         return [_OTHER] * len(lines)
     try:
         return list(map(decode, lines))
@@ -280,9 +287,8 @@ def _decode_one(line: bytes, decode: Callable[[bytes], Any]) -> Any:  # noqa: AN
         return _OTHER
 
 
-def _is_utf8(lines: Sequence[bytes]) -> bool:
-    """Tell whether all lines are UTF-8: what the decoder passes over it does not check."""
-    text = b"\n".join(lines)
+def _is_utf8(text: bytes) -> bool:
+    """Tell whether a text is UTF-8: what the decoder passes over it does not check."""
     if text.isascii():
         return True
     try:

@@ -62,6 +62,23 @@ def test_a_column_is_judged_like_its_values(
     assert identify_column(values, of_type, hashing, algorithm, PACKED) == (packed, remarks)
 
 
+def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
+    letters = ["".join(each) for size in range(9) for each in itertools.product("a1.@", repeat=size)]
+    others = [
+        f"{a}a{b}@{c}b{d}.{e}c{f}" for a, b, c, d, e, f in itertools.product(["", "-", "_", "'", " ", "A"], repeat=6)
+    ]
+    long = [
+        f"{'a' * 100}@{'b' * 99}.{'c' * 53}",
+        f"{'a' * 100}@{'b' * 99}.{'c' * 54}",
+        f"{'a' * 101}@b.cc",
+        f"a@{'b' * 110}.cc",
+        f"a@b.{'c' * 60}",
+    ]
+    kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
+    for value in letters + others + long:
+        assert identify_column([value], kind, *rules, TEXT)[0] == [identify(value, kind, *rules).identity]
+
+
 class _NoFastPath(RecordDecoder):
     def need(self, stream: str, columns: Sequence[str], take: TakeBlock) -> None:
         """Leave every record to be read whole."""
