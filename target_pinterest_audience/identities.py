@@ -6,6 +6,7 @@ to anybody but Pinterest and their issuer come out as they are.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -109,10 +110,16 @@ _MAX_EMAIL: Final = 254
 _ASCII_EMAIL: Final = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9_-]+\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
 ).fullmatch
-_ANY_EMAIL: Final = re.compile(
-    r"[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*"
-    r"@(?:[a-z0-9_\u0080-\U0010ffff-]+\.)+(?!\d+\Z)[a-z0-9_\u0080-\U0010ffff-]+"
-).fullmatch
+
+
+@functools.cache
+def _any_email() -> re.Pattern[str]:
+    """Return the pattern of addresses beyond ASCII; it takes as long to compile as the rest of this module."""
+    return re.compile(
+        r"[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*"
+        r"@(?:[a-z0-9_\u0080-\U0010ffff-]+\.)+(?!\d+\Z)[a-z0-9_\u0080-\U0010ffff-]+"
+    )
+
 
 _DIGESTS_OF_NOTHING: Final = frozenset(
     hashlib.new(algorithm.value, text.encode(), usedforsecurity=False).hexdigest()
@@ -140,7 +147,7 @@ def _refuse_email(value: str) -> Remark | None:
         return Remark.NOT_AN_EMAIL
     if value.isascii():
         return None if _ASCII_EMAIL(value) else Remark.NOT_AN_EMAIL
-    if not _ANY_EMAIL(value) or any(unicodedata.category(c)[0] in "CZ" for c in value):
+    if not _any_email().fullmatch(value) or any(unicodedata.category(c)[0] in "CZ" for c in value):
         return Remark.NOT_AN_EMAIL
     return None
 
