@@ -42,8 +42,12 @@ def tell_removal(removal: AcceptedRemoval, name: str | None, customer_list_id: s
     """
     return (
         f'Removed {sum(removal.causes.values()):,} identities from customer list "{name}" (id {customer_list_id}): '
-        f"{told(by_name(removal.causes))} (request id {removal.request_id})."
+        f"{told(by_name(removal.causes))} ({_request(removal)})."
     )
+
+
+def _request(removal: AcceptedRemoval) -> str:
+    return f"request id {removal.request_id}" if removal.request_id is not None else "the answer had no request id"
 
 
 def by_name(causes: Mapping[Cause, int]) -> dict[str, int]:

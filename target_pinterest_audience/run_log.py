@@ -11,7 +11,7 @@ from target_pinterest_audience.redaction import redact
 from target_pinterest_audience.rejects import RejectsFile
 from target_pinterest_audience.report import ListReport, ReportFile, RunReport, moment
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.tally import StreamTally, tell_list
+from target_pinterest_audience.tally import StreamTally, tell_lists
 
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest import Traffic
@@ -114,8 +114,8 @@ class RunLog:
         for tally in self.tallies.values():
             for level, line in tally.lines():
                 self._logger.log(level, "%s", line)
-        for each in lists:
-            self._logger.info("%s", tell_list(each, dry=self._settings.dry_run))
+        for line in tell_lists(lists, dry=self._settings.dry_run):
+            self._logger.info("%s", line)
         limits = f", {traffic.limited_seconds:,.0f} s of waiting for its rate limits" if traffic.limited_seconds else ""
         self._logger.info(
             "The run took %.1f s; requests to Pinterest: %s%s", self._now() - self.began, f"{traffic.calls:,}", limits

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from target_pinterest_audience.audit import told
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.report import ListReport, RemarkReport, StreamReport
+
+_MOST_LISTS_TOLD: Final = 20
+"""How many lists are told of one by one."""
 
 
 @dataclass(slots=True)
@@ -143,6 +147,26 @@ class ListTally:
     """Requests that Pinterest accepted."""
     causes: Counter[Cause] = field(default_factory=Counter)
     """Why identities were removed."""
+
+
+def tell_lists(reports: Iterable[ListReport], *, dry: bool) -> list[str]:
+    """Tell what became of lists; of very many, those to which most was sent, and the others together.
+
+    Args:
+        reports: what was sent.
+        dry: whether it only would have been.
+    """
+    all_lists = list(reports)
+    if len(all_lists) <= _MOST_LISTS_TOLD:
+        return [tell_list(each, dry=dry) for each in all_lists]
+    by_size = sorted(all_lists, key=lambda each: -(each.added + each.removed + each.refused + each.left_out))
+    rest = by_size[_MOST_LISTS_TOLD:]
+    added, removed = sum(each.added for each in rest), sum(each.removed for each in rest)
+    together = f"{'would send' if dry else 'sent'} {added:,} identities to add, {removed:,} to remove"
+    return [
+        *(tell_list(each, dry=dry) for each in by_size[:_MOST_LISTS_TOLD]),
+        f"{len(rest):,} more customer lists: {together}. `report_path` has each of them.",
+    ]
 
 
 def tell_list(report: ListReport, *, dry: bool) -> str:

@@ -151,6 +151,7 @@ def test_nobody_is_in_it_even_if_pinterest_names_them(
     run = run_target([CONSENTING, deleted(0)], **SETTINGS)
     (told,) = audit(emulator, tmp_path)
     assert (told.causes, told.request_id) == ({"delete": 1}, None)
+    assert "1 deleted (the answer had no request id)." in run.stderr
     assert "ada" not in run.stderr
 
 

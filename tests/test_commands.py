@@ -197,29 +197,3 @@ class TestAudiences:
         (call,) = [each for each in emulator.backend.calls if each.method == "POST"]
         assert call.request is not None
         assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "alerts",
-        "check",
-        "clear",
-        "forget",
-        "ledger show",
-        "ledger find",
-        "ledger reset",
-        "ledger expire",
-        "lists",
-        "lists show",
-        "audiences",
-        "audiences delete",
-        "prune",
-        "report",
-    ],
-)
-def test_each_command_has_help_with_an_example(run_companion: Companion, command: str) -> None:
-    helped = run_companion(*command.split(), "--help")
-    assert helped.code == 0
-    assert f" pinterest-audience {command} " in helped.stdout.partition("Example")[2]
-    assert ACCOUNT not in helped.stdout

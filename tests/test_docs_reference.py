@@ -51,3 +51,15 @@ def test_every_command_is_there_with_every_option() -> None:
         for parameter in context.command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 assert f"`{parameter.opts[0]}" in sections[context.command_path], (context.command_path, parameter.opts)
+
+
+def test_every_command_helps_with_an_example_and_serves_scripts() -> None:
+    for context in contexts("pinterest-audience", cli):
+        path, options = context.command_path, {name for each in context.command.params for name in each.opts}
+        if path == "pinterest-audience":
+            continue
+        examples = " ".join(context.get_help().partition("Example")[2].split())
+        if not isinstance(context.command, click.Group):
+            assert path in examples, path
+        if path not in {"pinterest-audience demo", "pinterest-audience emulator", "pinterest-audience ledger"}:
+            assert {"--config", "--json"} <= options, path

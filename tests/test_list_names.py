@@ -195,6 +195,8 @@ def test_hundreds_of_lists_take_few_calls(emulator: Emulator, run_target: Target
     told = run_target([MESSAGE, *rows, state(1)], create_audience=False)
     assert told.code == 0, told.stderr[-2000:]
     assert told.states == [state(1)["value"]]
+    assert told.stderr.count("requests: 1; members now: ") == 20
+    assert "280 more customer lists: sent 4,660 identities to add, 0 to remove." in told.stderr
     assert len(names(emulator)) == 300
     assert all(
         emulator.backend.members(each.id) == digests(range(int(each.name.split()[1]), 5000, 300))

@@ -343,6 +343,21 @@ class TestWhereTheTokenGoes:
         assert not (tmp_path / "credentials.json").exists()
         assert run_companion("check", refresh_token=token).code == 0
 
+    @pytest.mark.parametrize("options", [(), ("--print",)])
+    def test_a_script_gets_json(
+        self, options: tuple[str, ...], emulator: Emulator, start_login: StartLogin, tmp_path: Path
+    ) -> None:
+        login = start_login("--json", *options)
+        requests.get(decide(login.address), timeout=SECONDS)
+        told = json.loads(login.end().stdout)
+        token = str((emulator.backend.calls[0].response or {})["refresh_token"])
+        where = (
+            {"refresh_token": token}
+            if options
+            else {"kept_in": f"the credentials file {tmp_path / 'credentials.json'}"}
+        )
+        assert told == {**where, "days": 60}
+
     def test_it_takes_the_place_of_one_in_the_settings_that_has_ended(
         self, start_login: StartLogin, run_companion: Companion
     ) -> None:

@@ -240,6 +240,9 @@ def test_a_dry_run_is_none_to_prune_after_and_a_dry_prune_removes_nobody(
     dry = run_prune(dry_run=True)
     assert (dry.code, members(emulator)) == (0, ALL)
     assert "would send 0 identities to add, 2 to remove" in dry.stdout
+    for_scripts = json.loads(run_prune("--json", dry_run=True).stdout)
+    assert for_scripts["dry_run"]
+    assert [(each["name"], each["removed"]) for each in for_scripts["lists"]] == [("customers", 2)]
     assert run_prune().code == 0
     assert members(emulator) == digests(range(10))
 

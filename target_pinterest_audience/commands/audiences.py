@@ -30,6 +30,7 @@ Examples:
   pinterest-audience audiences --config target.json
   pinterest-audience audiences create --list 4189742 --name Newsletter
   pinterest-audience audiences lookalike --seed 2542620905475 --country US --percentage 1
+  pinterest-audience audiences rename 2542620905475 --name "Newsletter readers"
   pinterest-audience audiences delete 2542620905475 --yes
 """
 

@@ -18,7 +18,7 @@ from target_pinterest_audience.commands.common import (
     yes_option,
 )
 from target_pinterest_audience.pinterest.errors import RefusedError
-from target_pinterest_audience.tally import tell_list
+from target_pinterest_audience.tally import tell_lists
 
 _EXAMPLES = """
 \b
@@ -62,7 +62,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             }
         )
     else:
-        lines = [tell_list(each, dry=settings.dry_run) for each in reports]
+        lines = tell_lists(reports, dry=settings.dry_run)
         click.echo("\n".join(lines) if lines else f"Nobody has to be removed from {named}.")
     if any(each.refused for each in reports):
         msg = f"Pinterest refused to remove some identities from {named}. The ledger has noted them; call this again."

@@ -12,10 +12,12 @@ import click
 
 from target_pinterest_audience.commands.common import (
     config_option,
+    json_option,
     logger,
     number,
     obey_signals,
     read_settings,
+    show_json,
 )
 from target_pinterest_audience.connect import make_transport, token_store_of
 from target_pinterest_audience.errors import ConfigurationError
@@ -67,7 +69,10 @@ Examples:
     show_default=True,
     help="How long to wait for the person.",
 )
-def login(config: tuple[str, ...], redirect_uri: str, wait_seconds: int, *, no_browser: bool, prints: bool) -> None:
+@json_option
+def login(
+    config: tuple[str, ...], redirect_uri: str, wait_seconds: int, *, no_browser: bool, prints: bool, as_json: bool
+) -> None:
     """Sign in at Pinterest, for runs to go on from: as somebody who is owner, admin or audience manager.
 
     Needs `client_id` and `client_secret` of your Pinterest app, and among the app's redirect links the address that
@@ -87,13 +92,22 @@ def login(config: tuple[str, ...], redirect_uri: str, wait_seconds: int, *, no_b
     transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     if prints:
         with termination.shield():
-            click.echo(authorization.exchange(transport, app.client_secret, code).refresh_token)
+            granted = authorization.exchange(transport, app.client_secret, code)
+            if as_json:
+                show_json({"refresh_token": granted.refresh_token, "days": _days(granted)})
+            else:
+                click.echo(granted.refresh_token)
         return
     # A run that renews its token meanwhile must not keep its own over this one.
     with store.exclusive(), termination.shield():
         granted = authorization.exchange(transport, app.client_secret, code)
         store.keep(granted.refresh_token, app.origin)
-    click.echo(f"Signed in{_for_days(granted)}. The refresh token is kept in {store}.")
+    days = _days(granted)
+    if as_json:
+        show_json({"kept_in": str(store), "days": days})
+    else:
+        lasting = f", for {days} days after the last run" if days is not None else ""
+        click.echo(f"Signed in{lasting}. The refresh token is kept in {store}.")
     if settings.access_token is not None:
         _tell("The settings have an `access_token`, which runs use first. Remove it, so that they use this sign-in.")
 
@@ -141,9 +155,10 @@ def _open(address: str) -> None:
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _for_days(granted: Granted) -> str:
+def _days(granted: Granted) -> int | None:
+    """Return for how many days after the last run the sign-in holds; None if Pinterest did not tell."""
     seconds = number(granted.lifetime)
-    return f", for {seconds // _DAY_SECONDS} days after the last run" if seconds is not None else ""
+    return seconds // _DAY_SECONDS if seconds is not None else None
 
 
 def _tell(words: str) -> None:

@@ -8,18 +8,26 @@ from contextlib import closing
 import click
 
 from target_pinterest_audience.alerting import alerting
-from target_pinterest_audience.commands.common import config_option, logger, read_settings, removing
+from target_pinterest_audience.commands.common import (
+    config_option,
+    json_option,
+    logger,
+    read_settings,
+    removing,
+    show_json,
+)
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.prune import PruneOptions
 from target_pinterest_audience.prune import prune as remove_absentees
 from target_pinterest_audience.settings.locations import sqlite_path
-from target_pinterest_audience.tally import tell_list
+from target_pinterest_audience.tally import tell_lists
 
 
 @click.command("prune")
 @config_option
+@json_option
 @click.option(
     "--allow-removal-percent",
     type=click.IntRange(0, 100),
@@ -51,6 +59,7 @@ def prune(
     missing_runs: int,
     *,
     full_table: bool,
+    as_json: bool,
 ) -> None:
     """Remove those whom the last run with `load_method: overwrite` did not name any more.
 
@@ -79,5 +88,8 @@ def prune(
             with removing(ledger, settings) as (book, delivery):
                 remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
             lists.extend(delivery.lists(book.members()))
-        lines = [tell_list(each, dry=settings.dry_run) for each in lists]
+        if as_json:
+            show_json({"dry_run": settings.dry_run, "lists": lists})
+            return
+        lines = tell_lists(lists, dry=settings.dry_run)
         click.echo("\n".join(lines) if lines else "Nobody had to be removed.")

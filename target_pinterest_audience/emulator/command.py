@@ -17,7 +17,7 @@ _DEFAULTS = Settings()
 _REMEMBERED_CALLS = 1000
 
 
-@click.command()
+@click.command(epilog="Example: pinterest-audience emulator --port 0 --latency-ms 200")
 @click.option("--host", default=DEFAULT_HOST, show_default=True, help="Loopback address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @click.option("--access-token", default=_DEFAULTS.access_token, show_default=True, help="Bearer token that works.")
