@@ -14,7 +14,19 @@ from target_pinterest_audience.emulator.command import emulator
 from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 
-_LAZY: Final = ("alerts", "audiences", "check", "clear", "forget", "ledger", "lists", "login", "prune", "report")
+_LAZY: Final = (
+    "alerts",
+    "audiences",
+    "check",
+    "clear",
+    "forget",
+    "ledger",
+    "lists",
+    "login",
+    "prune",
+    "readmit",
+    "report",
+)
 
 
 class _LazyGroup(click.Group):

@@ -354,11 +354,11 @@ class TestAppendOnly:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "words"),
     [
-        ((), "", "Say who is to be forgotten"),
+        ((), "", "Say who is meant"),
         ((WHO,), "", "Say what each value is"),
         (("--email", "person@example"), "", "--email: a value is not an e-mail address"),
         (("--email", "-"), f"{WHO}\nperson@example\n", "--email: line 2 of standard input is not an e-mail address"),
-        (("--email", "-"), "\n \n", "Say who is to be forgotten"),
+        (("--email", "-"), "\n \n", "Say who is meant"),
         (("--email", "-", "--idfa", "-"), "", "for one option only"),
         (("--idfa", "a" * 32), "", "a digest with --digest"),
         (("--hashed-pinner-id", "person@example"), "", "--hashed-pinner-id: a value is not a digest"),

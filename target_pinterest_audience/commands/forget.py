@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import click
 
 from target_pinterest_audience.commands.common import (
     ad_account,
     config_option,
-    confirm,
     dry_run_option,
     json_option,
     logger,
@@ -23,11 +21,16 @@ from target_pinterest_audience.commands.common import (
     when,
     yes_option,
 )
+from target_pinterest_audience.commands.given import (
+    ARGUMENTS_UNSEEN,
+    all_forms,
+    confirm_given,
+    given_identities,
+    identity_options,
+)
 from target_pinterest_audience.connect import find_ledger
-from target_pinterest_audience.erasable import digest_of, forms_of
 from target_pinterest_audience.errors import outcome
 from target_pinterest_audience.forget import NOT_DONE, NOT_FOUND, REFUSED, Erasure, Receipt, strike_from_ledger
-from target_pinterest_audience.identities import IDENTITY_TYPES, Remark
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger import Ledger, ListFigures
 from target_pinterest_audience.ledger.catalogue import ListEntry
@@ -38,12 +41,6 @@ from target_pinterest_audience.pinterest.errors import RefusedError, Unavailable
 from target_pinterest_audience.run_history import RunHistory
 from target_pinterest_audience.settings import Settings
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_STDIN: Final = "-"
-_DIGEST: Final = "digest"
-_KINDS: Final = {name.lower(): kind for name, kind in IDENTITY_TYPES.items()}
-
 _EXAMPLES = """
 \b
 Examples:
@@ -51,15 +48,6 @@ Examples:
   pinterest-audience forget --email - --config target.json --yes --json < addresses.txt > receipt.json
   pinterest-audience forget --idfa EA7583CD-A667-48BC-B806-42ECB2B48606 --dry-run
 """
-
-
-class _Given(NamedTuple):
-    """An identity as a person gave it."""
-
-    option: str
-    value: str
-    line: int | None
-    """Of standard input, if it came from there."""
 
 
 class ShownReceipt(NamedTuple):
@@ -72,26 +60,8 @@ class ShownReceipt(NamedTuple):
     request_ids: Sequence[str]
 
 
-def _identity_options(command: F) -> F:
-    for name, kind in reversed(_KINDS.items()):
-        command = click.option(
-            f"--{name.replace('_', '-')}",
-            name,
-            multiple=True,
-            metavar="VALUE",
-            help=f"A value of type {kind.name}, or - to read them from standard input.",
-        )(command)
-    return command
-
-
-@click.command("forget", epilog=_EXAMPLES, context_settings={"allow_extra_args": True})
-@_identity_options
-@click.option(
-    f"--{_DIGEST}",
-    multiple=True,
-    metavar="HEX",
-    help="A digest (SHA-256, SHA-1 or MD5), of whatever: this one alone; or - for standard input.",
-)
+@click.command("forget", epilog=_EXAMPLES, context_settings=ARGUMENTS_UNSEEN)
+@identity_options
 @click.option("--no-suppress", is_flag=True, help="Let later runs add them again.")
 @dry_run_option
 @config_option
@@ -113,21 +83,20 @@ def forget(
 
     They are removed under all three algorithms (SHA-256, SHA-1, MD5), from every list of the ad account, whether the
     ledger knows it or not; a device id as one of either platform. From then on no run with this ledger adds them to any
-    list, new ones included, also with `load_method: append-only`; --no-suppress waives that. What their rows
-    contributed is struck from the ledger.
+    list, new ones included, also with `load_method: append-only`, until `readmit` is called; --no-suppress waives that.
+    What their rows contributed is struck from the ledger.
 
     Prints a receipt: the time, the lists and Pinterest's ids of the requests, and nobody's identity. After an
     interruption call it again. What stands on a command line ends up in the shell's history: with - the values come
     from standard input, one per line.
     """
-    if context.args:
-        msg = "Say what each value is: --email, --idfa, --gaid and so on, see --help."
-        raise click.UsageError(msg)
-    given = _given(values)
-    identities = _forms(given)
+    given = given_identities(context, values)
+    identities = all_forms(given)
     settings = read_settings(config, dry_run=dry_run)
     if not settings.dry_run:
-        _confirm(given, settings, suppress=not no_suppress, yes=yes)
+        for_good = "" if no_suppress else ", and keep them off for good"
+        question = f"Remove {len(given):,} identities from every customer list of ad account {settings.ad_account_id}"
+        confirm_given(f"{question}{for_good}?", given, yes=yes)
     before: Sequence[ListEntry] = ()
     with ExitStack() as stack:
         ledger = find_ledger(settings, create=not no_suppress)
@@ -182,68 +151,6 @@ def _in_history(
         ]
         with ledger.transaction():
             history.end(exit_code, account.traffic, figures)
-
-
-def _given(values: Mapping[str, tuple[str, ...]]) -> list[_Given]:
-    """Return what was given, on the command line and on standard input.
-
-    Raises:
-        UsageError: nothing was, or standard input cannot be read.
-    """
-    from_stdin = [option for option, each in values.items() for value in each if value == _STDIN]
-    if len(from_stdin) > 1:
-        msg = "Standard input can be read for one option only."
-        raise click.UsageError(msg)
-    given = [_Given(option, value, None) for option, each in values.items() for value in each if value != _STDIN]
-    if from_stdin:
-        try:
-            lines = sys.stdin.buffer.read().decode().splitlines()
-        except UnicodeDecodeError:
-            msg = "Standard input is not UTF-8."
-            raise click.UsageError(msg) from None
-        given += [_Given(from_stdin[0], line, number) for number, line in enumerate(lines, 1) if line.strip()]
-    if not given:
-        msg = "Say who is to be forgotten: --email, --idfa, --gaid and so on, see --help."
-        raise click.UsageError(msg)
-    return given
-
-
-def _forms(given: Sequence[_Given]) -> tuple[str, ...]:
-    """Return all forms in which lists may hold what was given, each once.
-
-    Raises:
-        UsageError: something is no identity. The message does not repeat it.
-    """
-    found: set[str] = set()
-    for each in given:
-        forms = digest_of(each.value) if each.option == _DIGEST else forms_of(each.value, _KINDS[each.option])
-        if isinstance(forms, Remark):
-            place = f"line {each.line} of standard input" if each.line is not None else "a value"
-            told = (
-                forms.value
-                if forms is not Remark.UUID_WITHOUT_DASHES
-                else ("32 hex digits: give a device id with its dashes, and a digest with --digest")
-            )
-            msg = f"--{each.option.replace('_', '-')}: {place} is {told}. Nobody was forgotten."
-            raise click.UsageError(msg)
-        found |= forms
-    return tuple(sorted(found))
-
-
-def _confirm(given: Sequence[_Given], settings: Settings, *, suppress: bool, yes: bool) -> None:
-    """Have a person say that it is meant.
-
-    Raises:
-        UsageError: nobody does.
-    """
-    if not yes and any(each.line is not None for each in given):
-        msg = "Standard input holds the values, so that nobody can be asked: say with --yes that it is meant."
-        raise click.UsageError(msg)
-    for_good = ", and keep them off for good" if suppress else ""
-    confirm(
-        f"Remove {len(given):,} identities from every customer list of ad account {settings.ad_account_id}{for_good}?",
-        yes=yes,
-    )
 
 
 def _strike(ledger: Ledger, settings: Settings, identities: Sequence[str], *, suppress: bool) -> None:

@@ -42,6 +42,24 @@ class Suppressions:
         )  # fmt: skip
         return True
 
+    def lift(self, key: bytes) -> list[int] | None:
+        """Suppress an identity no longer.
+
+        Args:
+            key: the identity.
+
+        Returns:
+            The lists that it belongs on from now on, since rows contribute it; None if it was not suppressed.
+        """
+        if not self._query("SELECT 1 FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key):
+            return None
+        self._query("DELETE FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key)
+        here = "identity = ? AND list IN (SELECT list FROM lists WHERE realm = ?)"
+        self._query(f"UPDATE members SET refusers = refusers - 1 WHERE {here}", key, self._realm)  # noqa: S608 - our own words
+        self._query(f"DELETE FROM members WHERE contributors = 0 AND refusers = 0 AND {here}", key, self._realm)  # noqa: S608 - likewise
+        found = self._query(f"SELECT list FROM members WHERE refusers = 0 AND {here} ORDER BY list", key, self._realm)  # noqa: S608 - likewise
+        return [number for (number,) in found]
+
     def apply_to(self, list_number: int) -> None:
         """Let a list that is new to the ledger refuse whoever is suppressed."""
         self._query(

@@ -118,6 +118,28 @@ class TestSuppressions:
         first.close()
         assert opened().catalogue.suppressions.all() == {key(1)}
 
+    def test_lifting_one_leaves_what_rows_say(self, opened: Opened) -> None:
+        ledger, theirs = opened(), opened(account="77")
+        with theirs.transaction():
+            theirs.catalogue.suppressions.add(key(1), 5.0)
+            elsewhere = theirs.catalogue.add_list(None, "theirs")
+        suppressions = ledger.catalogue.suppressions
+        with ledger.transaction():
+            lists = [ledger.catalogue.add_list(None, name).number for name in ("one", "two", "three")]
+            suppressions.add(key(1), 5.0)
+            suppressions.add(key(2), 5.0)
+            ledger.write_members(lists[0], {key(1): Count(2, 1)})
+            ledger.write_members(lists[1], {key(1): Count(1, 2)})
+        with ledger.transaction():
+            assert suppressions.lift(key(1)) == [lists[0]]
+            assert suppressions.lift(key(1)) is None
+            assert suppressions.lift(key(3)) is None
+        assert ledger.read_members(lists[0], [key(1)]) == {key(1): Count(2, 0)}
+        assert ledger.read_members(lists[1], [key(1)]) == {key(1): Count(1, 1)}
+        assert ledger.read_members(lists[2], [key(1), key(2)]) == {key(2): Count(0, 1)}
+        assert suppressions.all() == {key(2)}
+        assert theirs.read_members(elsewhere.number, [key(1)]) == {key(1): Count(0, 1)}
+
 
 class TestStriking:
     def test_what_rows_contribute_goes_and_what_follows_is_noted(self, filled: Ledger, settings: Settings) -> None:
