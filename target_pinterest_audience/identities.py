@@ -121,7 +121,7 @@ def _any_email() -> re.Pattern[str]:
     )
 
 
-_DIGESTS_OF_NOTHING: Final = frozenset(
+DIGESTS_OF_NOTHING: Final = frozenset(
     hashlib.new(algorithm.value, text.encode(), usedforsecurity=False).hexdigest()
     for algorithm in HashAlgorithm
     for text in ("", "null", _ZERO_UUID)
@@ -274,7 +274,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
 
 
 def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identified:
-    if value in _DIGESTS_OF_NOTHING:
+    if value in DIGESTS_OF_NOTHING:
         return _rejected(Remark.DIGEST_OF_NOTHING)
     if kind.md5_is_ambiguous and len(value) == _MD5_DIGITS and hashing is Hashing.AUTO:
         return _rejected(Remark.UUID_WITHOUT_DASHES)

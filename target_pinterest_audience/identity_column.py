@@ -11,12 +11,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from target_pinterest_audience.identities import HashAlgorithm, Hashing, IdentityType, Remark, identify
+from target_pinterest_audience.identities import (
+    DIGESTS_OF_NOTHING,
+    HashAlgorithm,
+    Hashing,
+    HashRule,
+    IdentityType,
+    Remark,
+    identify,
+    is_digest,
+)
 
 _TOGETHER: Final = 64
-"""How many values are checked together: one odd value has as many judged one by one."""
+"""How many values are checked together."""
+
+_FEW: Final = 8
+"""How many are judged one by one if one of them is odd; of more, each half is checked anew."""
 
 # What `identities` takes for an address, as long as no two dots follow each other. The bounds keep it shorter than the
 # longest that is taken there, and are for nobody's address: what is longer is judged by itself.
@@ -40,7 +52,7 @@ def _uuids(digits: str) -> Callable[[bytes], list[bytes]]:
 _lower_uuids: Final = _uuids("0-9a-f")
 _upper_uuids: Final = _uuids("0-9A-F")
 
-_FINDERS: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
+_FIND_PLAIN: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
     "EMAIL": _find_emails,
     "IDFA": lambda text: _upper_uuids(text.upper()),
     "GAID": lambda text: _lower_uuids(text.lower()),
@@ -48,6 +60,10 @@ _FINDERS: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
 }
 """Type → what finds its values in an ASCII text of one a line, in the form that is hashed, unless they need a second
 look."""
+
+_digests: Final = re.compile(rb"^ *([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}) *$", re.MULTILINE).findall
+_long_digests: Final = re.compile(rb"^ *([0-9a-f]{64}|[0-9a-f]{40}) *$", re.MULTILINE).findall
+_digests_of_nothing: Final = frozenset(each.encode() for each in DIGESTS_OF_NOTHING)
 
 
 class Digest(Protocol):
@@ -79,10 +95,12 @@ class Form(Generic[T]):
 
     Attributes:
         of_plain: returns it for plain values, hashed.
+        of_digests: returns it for digests, in lower-case hex.
         of_text: returns it for an identity as Pinterest gets it.
     """
 
     of_plain: Callable[[Hash, Sequence[bytes]], list[T]]
+    of_digests: Callable[[Sequence[bytes]], list[T]]
     of_text: Callable[[str], T]
 
 
@@ -90,16 +108,31 @@ def _hexdigests(new: Hash, values: Sequence[bytes]) -> list[str]:
     return [new(value).hexdigest() for value in values]
 
 
-TEXT: Final[Form[str]] = Form(_hexdigests, str)
+def _decoded(digests: Sequence[bytes]) -> list[str]:
+    return [digest.decode() for digest in digests]
+
+
+TEXT: Final[Form[str]] = Form(_hexdigests, _decoded, str)
 """As Pinterest gets them."""
 
-Remarks = list[tuple[int, Remark]]
-"""Position and what there is to say of the value, unless it is empty."""
+
+class Remarked(NamedTuple):
+    """What there is to say of values, unless they are empty.
+
+    Attributes:
+        place: the position of the first.
+        remark: what is said.
+        values: of how many; of one, if it is rejected.
+    """
+
+    place: int
+    remark: Remark
+    values: int
 
 
 def identify_column(
     values: Sequence[object], kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, form: Form[T]
-) -> tuple[list[T | None], Remarks]:
+) -> tuple[list[T | None], list[Remarked]]:
     """Turn the values of a column into identities.
 
     Args:
@@ -113,27 +146,60 @@ def identify_column(
         What `identify` returns for each value: the identity, None where there is none; and the remarks.
     """
     given = [value for value in values if value is not None]
-    identities: list[T | None] = []
-    remarks: Remarks = []
-    find = _FINDERS.get(kind.name) if hashing is Hashing.AUTO else None
+    judge = _Judge(kind, hashing, algorithm, form)
     for start in range(0, len(given), _TOGETHER):
-        some = given[start : start + _TOGETHER]
-        plain = _find_plain(some, find) if find is not None else None
-        if plain is not None:
-            identities += form.of_plain(_HASHES[algorithm], plain)
-            continue
-        for offset, value in enumerate(some):
-            identity, remark = identify(value, kind, hashing, algorithm)
-            identities.append(form.of_text(identity) if identity is not None else None)
-            if remark is not None and remark is not Remark.EMPTY:
-                remarks.append((start + offset, remark))
+        judge.judge(given[start : start + _TOGETHER])
     if len(given) == len(values):
-        return identities, remarks
-    return _spread(values, identities, remarks)
+        return judge.identities, judge.remarks
+    return _spread(values, judge.identities, judge.remarks)
 
 
-def _find_plain(values: Sequence[object], find: Callable[[bytes], list[bytes]]) -> list[bytes] | None:
-    """Return all values in the form that is hashed; None if one of them needs a closer look."""
+class _Judge(Generic[T]):
+    """Judges values in their order."""
+
+    def __init__(self, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, form: Form[T]) -> None:
+        self.identities: list[T | None] = []
+        self.remarks: list[Remarked] = []
+        self._rules = kind, hashing, algorithm
+        self._form: Form[T] = form
+        self._find_plain = _FIND_PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
+        self._find_digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
+
+    def judge(self, values: Sequence[object]) -> None:
+        """Judge values that come next: together if they are all as they should be."""
+        if self._take_together(values):
+            return
+        if len(values) > _FEW:
+            middle = len(values) // 2
+            self.judge(values[:middle])
+            self.judge(values[middle:])
+            return
+        for value in values:
+            identity, remark = identify(value, *self._rules)
+            if remark is not None and remark is not Remark.EMPTY:
+                self.remarks.append(Remarked(len(self.identities), remark, 1))
+            self.identities.append(self._form.of_text(identity) if identity is not None else None)
+
+    def _take_together(self, values: Sequence[object]) -> bool:
+        first = values[0]
+        kind, _, algorithm = self._rules
+        if kind.hash_rule is not HashRule.OPAQUE and type(first) is str and is_digest(first.strip()):
+            found = _find_all(values, lambda text: self._find_digests(text.lower()))
+            if found is None or not _digests_of_nothing.isdisjoint(found):
+                return False
+            if kind.hash_rule is HashRule.HASH:
+                self.remarks.append(Remarked(len(self.identities), Remark.WAS_DIGEST, len(found)))
+            self.identities += self._form.of_digests(found)
+            return True
+        found = _find_all(values, self._find_plain) if self._find_plain is not None else None
+        if found is None:
+            return False
+        self.identities += self._form.of_plain(_HASHES[algorithm], found)
+        return True
+
+
+def _find_all(values: Sequence[object], find: Callable[[bytes], list[bytes]]) -> list[bytes] | None:
+    """Return all values as they are found; None if one of them needs a closer look."""
     try:
         text = "\n".join(values)  # type: ignore[arg-type]
     except TypeError:
@@ -145,10 +211,12 @@ def _find_plain(values: Sequence[object], find: Callable[[bytes], list[bytes]]) 
     return found if len(found) == len(values) == text.count("\n") + 1 else None
 
 
-def _spread(values: Sequence[object], identities: list[T | None], remarks: Remarks) -> tuple[list[T | None], Remarks]:
+def _spread(
+    values: Sequence[object], identities: list[T | None], remarks: list[Remarked]
+) -> tuple[list[T | None], list[Remarked]]:
     """Put the verdicts on the values that are given to their places among all."""
     places = [place for place, value in enumerate(values) if value is not None]
     spread: list[T | None] = [None] * len(values)
     for place, identity in zip(places, identities, strict=True):
         spread[place] = identity
-    return spread, [(places[at], remark) for at, remark in remarks]
+    return spread, [each._replace(place=places[each.place]) for each in remarks]

@@ -8,6 +8,7 @@ digest of its key; what it says is a set of statements. Each event replaces some
 from __future__ import annotations
 
 import functools
+from binascii import unhexlify
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,11 @@ def _digests(new: Hash, values: Sequence[bytes]) -> list[bytes]:
     return [new(value).digest() for value in values]
 
 
-PACKED: Final[Form[bytes]] = Form(_digests, pack_identity)
+def _packed(digests: Sequence[bytes]) -> list[bytes]:
+    return list(map(unhexlify, digests))
+
+
+PACKED: Final[Form[bytes]] = Form(_digests, _packed, pack_identity)
 """The form in which the ledger keeps a column of identities."""
 
 

@@ -155,11 +155,11 @@ class RowReader:
         values = block.column(column)
         identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm, form)
         self.tally.received += len(identities) - identities.count(None)
-        for at, remark in remarks:
+        for at, remark, count in remarks:
             if remark.rejects:
                 self._reject(column, remark, block.place(at), block.record(at))
             else:
-                self.tally.remark(column, remark, block.place(at))
+                self.tally.remark(column, remark, block.place(at), count)
         return identities
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, str]:

@@ -52,9 +52,9 @@ class StreamTally:
         self.refused += other.refused
         self.named_for_removal += other.named_for_removal
 
-    def remark(self, column: str, remark: Remark, place: Place) -> None:
-        """Count a remark about a column, and keep the place where it was first made."""
-        self.remarks[column, remark] += 1
+    def remark(self, column: str, remark: Remark, place: Place, values: int = 1) -> None:
+        """Count a remark about values of a column, and keep the place where it was first made."""
+        self.remarks[column, remark] += values
         self.first_places.setdefault((column, remark), place)
 
     def reject(self, column: str, remark: Remark, place: Place) -> None:

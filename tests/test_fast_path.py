@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import logging
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -48,18 +50,37 @@ VALUES = {"email": emails, "email_address": emails, "gaid": devices, "idfa": dev
     hashing=st.sampled_from(Hashing),
     algorithm=st.sampled_from(HashAlgorithm),
     tidy=st.integers(min_value=0, max_value=200),
+    digested=st.integers(min_value=0, max_value=100),
 )
 def test_a_column_is_judged_like_its_values(
-    kind: str, values: list[Any], hashing: Hashing, algorithm: HashAlgorithm, tidy: int
+    kind: str, values: list[Any], hashing: Hashing, algorithm: HashAlgorithm, tidy: int, digested: int
 ) -> None:
     usual = UUID.upper() if kind == "IDFA" else UUID if kind in {"GAID", "MAID"} else "person@example.com"
-    values = [usual] * tidy + values + [usual] * tidy
+    digest = hashlib.new(algorithm.value, b"person@example.com", usedforsecurity=False).hexdigest()
+    values = [usual] * tidy + values + [usual] * tidy + [digest, f" {digest.upper()}"] * digested + values
     of_type = IDENTITY_TYPES[kind]
     each = [identify(value, of_type, hashing, algorithm) for value in values]
     remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
-    assert identify_column(values, of_type, hashing, algorithm, TEXT) == ([it.identity for it in each], remarks)
+    identities, told = identify_column(values, of_type, hashing, algorithm, TEXT)
+    assert identities == [it.identity for it in each]
+    assert [(at, remark) for at, remark, _ in told if remark.rejects] == [it for it in remarks if it[1].rejects]
+    counts: Counter[Remark] = Counter()
+    for at, remark, count in told:
+        counts[remark] += count
+        assert (at, remark) in remarks
+        assert count == 1 or not remark.rejects
+    assert counts == Counter(remark for _, remark in remarks)
+    assert dict(reversed([(remark, at) for at, remark, _ in told])) == dict(reversed([it[::-1] for it in remarks]))
     packed = [pack_identity(it.identity) if it.identity is not None else None for it in each]
-    assert identify_column(values, of_type, hashing, algorithm, PACKED) == (packed, remarks)
+    assert identify_column(values, of_type, hashing, algorithm, PACKED) == (packed, told)
+
+
+def test_the_digest_of_nothing_is_found_among_others() -> None:
+    kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
+    digest = sha256("person@example.com")
+    identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules, TEXT)
+    assert identities == [digest, None, digest, None]
+    assert [each.place for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
 
 
 def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
