@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final, NamedTuple
 
+from target_pinterest_audience.alerting import make_notifier
 from target_pinterest_audience.connect import find_ledger, patience_of
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
@@ -52,6 +53,8 @@ def look(settings: Settings, account: PinterestClient, logger: logging.Logger) -
         What came of each; without a sign-in the rest is left out.
     """
     yield _result("ledger", lambda: _look_at_ledger(settings))
+    if settings.notify_urls:
+        yield _result("alerts", lambda: _look_at_alerts(settings))
     signed_in = _result("sign-in", lambda: _look_at_sign_in(account))
     yield signed_in
     if signed_in.error is None:
@@ -79,6 +82,12 @@ def _look_at_ledger(settings: Settings) -> str:
         msg = f"There is no ledger at {path} yet, and the folder {folder} cannot be written to. Correct `ledger_url`."
         raise LedgerError(msg)
     return f"There is none at {path} yet; the first run makes it."
+
+
+def _look_at_alerts(settings: Settings) -> str:
+    make_notifier(settings)
+    count = len(settings.notify_urls)
+    return f"{count} {'address' if count == 1 else 'addresses'}; `pinterest-audience alerts --test` tries them."
 
 
 def _look_at_sign_in(account: PinterestClient) -> str:

@@ -50,6 +50,7 @@ class TestCheck:
             ({"batch_size_row": 1}, "settings", 2),
             ({"api_url": "http://127.0.0.1:9/v5", "max_retries": 0}, "sign-in", 4),
             ({"ledger_url": "sqlite:////dev/null/ledger.db"}, "ledger", 7),
+            ({"notify_urls": ["no-such-service://127.0.0.1/7"]}, "alerts", 2),
         ],
     )
     def test_what_is_wrong_is_named_with_its_exit_code(
@@ -60,6 +61,12 @@ class TestCheck:
         assert f"✗ {failed}: " in checked.stdout
         asked = run_companion("check", "--json", **settings)
         assert [each["check"] for each in json.loads(asked.stdout) if not each["ok"]] == [failed]
+
+    def test_where_alerts_go_is_looked_at_and_nothing_sent(self, run_companion: Companion) -> None:
+        checked = run_companion("check", notify_urls=["json://127.0.0.1:9/7f3a9c"])
+        assert checked.code == 0, checked.stdout
+        assert "✓ alerts: 1 address; " in checked.stdout
+        assert "7f3a9c" not in checked.stdout + checked.stderr
 
     def test_a_role_that_may_not_change_lists_is_told(self, run_companion: Companion) -> None:
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, permissions=("ANALYST",)) as account:
