@@ -66,9 +66,12 @@ class LedgerWriter:
         digests = self.digest.many(rows.records.column)
         _count_rows(self.readings, len(rows))
         if rows.kind in CONTRIBUTING:
-            origin = Origin(rows.kind, self.plan, self.shape.tally)
-            self.reconciler.put_wholes(digests, self._wholes(rows), rows.lines, origin)
-            return
+            wholes = self._wholes(rows)
+            # Where rows name their lists, one that names nobody is an event like any other: see `Event.whole`.
+            if not self.shape.routed or all(wholes):
+                origin = Origin(rows.kind, self.plan, self.shape.tally)
+                self.reconciler.put_wholes(digests, wholes, rows.lines, origin)
+                return
         for place, digest in enumerate(digests):
             identities = {column: each[place] for column, each in rows.named.items()}
             targets = self.targets(rows.list_name(place))
@@ -107,7 +110,8 @@ class LedgerWriter:
             for column, each in identities.items()
             if each is not None and column in targets
         )
-        event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line)
+        routes = {slot: number for number, slot in targets.values()} if self.shape.routed else None
+        event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line, routes)
         self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ NO_LIST: Final = ""
 
 _PERSONAL: Final = ("EMAIL", "IDFA", "HASHED_PINNER_ID")
 """The types of identity that together know what is an address, a device id or a digest."""
+_RULES: Final = (Hashing.AUTO, HashAlgorithm.SHA256)
+_words: Final = re.compile(r"""[^\s,;:<>()\[\]"'/|=]+""").findall
 
 
 def named_list(record: Mapping[str, Any], column: str | None) -> tuple[str | None, Remark | None]:
@@ -49,6 +52,8 @@ def list_name(value: str) -> tuple[str, Remark | None]:
     if not name.isprintable():
         return NO_LIST, Remark.LIST_NAME_IS_NO_NAME
     for kind in _PERSONAL:
-        if identify(name, IDENTITY_TYPES[kind], Hashing.AUTO, HashAlgorithm.SHA256).identity is not None:
+        if identify(name, IDENTITY_TYPES[kind], *_RULES).identity is not None:
             return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
+    if any(identify(word, IDENTITY_TYPES["EMAIL"], *_RULES).identity is not None for word in _words(name)):
+        return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
     return name, None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from binascii import unhexlify
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
@@ -318,6 +318,7 @@ class Event(NamedTuple):
         present: the slots whose columns are in the record, with a good value, a bad one or none.
         plan: the stream's.
         line: the record's line in the stream.
+        routes: slot → the list that the record names for it; None if the settings choose the lists.
     """
 
     kind: Kind
@@ -325,10 +326,13 @@ class Event(NamedTuple):
     present: frozenset[int]
     plan: Plan
     line: int
+    routes: Mapping[int, int] | None = None
 
     def whole(self) -> bytes | None:
         """Return what the row says if it says nothing but what this record names; None if that cannot be told."""
-        if self.kind in CONTRIBUTING and self.present == self.plan.slots:
+        # Who names nobody does not tell where what it said before goes along to.
+        tells_routes = self.routes is None or bool(self.named)
+        if self.kind in CONTRIBUTING and self.present == self.plan.slots and tells_routes:
             return encode_says(
                 [Statement(number, slot, _CONTRIBUTES, identity) for number, slot, identity in self.named]
             )
@@ -361,10 +365,27 @@ class Event(NamedTuple):
             replaced = self.plan.replaces(self.present)
             stays = REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
             # A grant lifts what it takes the place of: a column that it lacks may hold what was refused.
-            return frozenset(s for s in says if s.stance in stays or (s.stance in _ABOUT_ROW and not replaced(s)))
+            kept = frozenset(s for s in says if s.stance in stays or (s.stance in _ABOUT_ROW and not replaced(s)))
+            return kept if self.routes is None else frozenset(self._moved(kept, self.routes))
         if self.kind is Kind.DELETED:
             return frozenset(s for s in says if s.stance in {Stance.REFUSES, Stance.ASKED})
         return frozenset(s for s in says if s.stance in REFUSALS)
+
+    def _moved(self, says: Says, routes: Mapping[int, int]) -> Iterator[Statement]:
+        """Yield statements so that the row contributes only to the lists that it names.
+
+        What a column contributes that is not in the record goes along, or leaves if there is no list for it.
+        """
+        types = self.plan.types
+        of_types = {types[slot]: number for slot, number in routes.items()}
+        for statement in says:
+            number = of_types.get(types[statement.slot])
+            if statement.stance != Stance.CONTRIBUTES:
+                yield statement
+            elif number is not None:
+                yield statement._replace(list_number=number)
+            elif statement.list_number in of_types.values():
+                yield statement
 
     def _said(self, says: Says, shorten: Callable[[bytes], bytes]) -> set[Statement]:
         if self.kind is Kind.DELETED:

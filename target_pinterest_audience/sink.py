@@ -187,7 +187,8 @@ class CustomerListSink(RecordSink):
             return
         kind, reason = self._read(record, deleted=deleted)
         name, no_list = named_list(record, self._settings.list_name_column)
-        if no_list is not None and not deleted and reason is None:
+        if no_list is not None and not deleted and reason is None and kind is not Kind.REFUSED:
+            # Who refuses leaves, whatever else is wrong with the row.
             kind, reason = Kind.SEEN, no_list
         present = [column for column in self.columns if column in record]
         if reason is not None:

@@ -138,7 +138,8 @@ class Window:
             return event
         origin = self.origin(index)
         named = tuple(Named(s.list_number, s.slot, s.identity) for s in decode_says(self.wholes[index] or b""))
-        return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index])
+        routes = {slot: number for number, slot, _ in named} if origin.plan.lists is None else None
+        return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index], routes)
 
     @property
     def sources(self) -> set[int]:

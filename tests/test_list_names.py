@@ -75,7 +75,10 @@ def test_a_row_that_lacks_the_column_is_a_bad_row_and_stays_where_it_was(
     assert "neither text nor a whole number" in told.stderr
 
 
-@pytest.mark.parametrize("name", [address(3), sha256(address(3)), "EA7583CD-B890-48BC-8F00-0123456789AB", "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    [address(3), sha256(address(3)), "EA7583CD-B890-48BC-8F00-0123456789AB", "a\nb", f"friends of {address(3)}, too"],
+)
 def test_no_identity_becomes_the_name_of_a_list(emulator: Emulator, run_target: Target, name: str) -> None:
     told = run_target([MESSAGE, person(1, "a"), person(2, name)])
     assert told.code == 0
@@ -108,6 +111,36 @@ def test_a_type_that_has_a_list_of_its_own_has_it_under_each_name(emulator: Emul
     run_target([message, person(1, "b", lr_id="XY1")])
     assert members(emulator, "a - LR_ID") == frozenset()
     assert members(emulator, "b - LR_ID") == {"XY1", "XY2"}
+
+
+IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"
+
+
+def test_what_a_record_lacks_goes_along(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "idfa", "lr_id", "segment")
+    both = digests([1]) | {sha256(IDFA)}
+    assert run_target([message, person(1, "old", idfa=IDFA, lr_id="XY1")]).code == 0
+    assert run_target([message, record(id=1, segment="new")]).code == 0
+    assert (members(emulator, "old"), members(emulator, "new")) == (frozenset(), both)
+    assert members(emulator, "old - LR_ID") == frozenset()
+    assert members(emulator, "new - LR_ID") == {"XY1"}
+    assert run_target([message, person(1, "newer")]).code == 0
+    assert (members(emulator, "new"), members(emulator, "newer")) == (frozenset(), both)
+    narrower = schema("email", "segment")
+    assert run_target([narrower, person(1, "newest")]).code == 0
+    assert (members(emulator, "newer"), members(emulator, "newest")) == (frozenset(), digests([1]))
+    assert members(emulator, "newer - LR_ID") == frozenset()
+    assert run_target([message, person(1, "last", idfa=IDFA), record(id=1, segment=None)]).code == 0
+    assert members(emulator, "newest") == frozenset()
+
+
+def test_who_refuses_leaves_also_if_no_list_can_be_told(emulator: Emulator, run_target: Target) -> None:
+    asks = {"consent_column": "ok"}
+    message = schema("email", "segment", "ok")
+    assert run_target([message, *(person(n, "a", ok=True) for n in range(3))], **asks).code == 0
+    refusing = [record(id=0, email=address(0), ok=False), person(1, 17.5, ok="no")]
+    told = run_target([message, *refusing], **asks)
+    assert (told.code, members(emulator, "a")) == (0, digests([2]))
 
 
 def test_without_a_key_an_identity_moves(emulator: Emulator, run_target: Target) -> None:

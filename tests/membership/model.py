@@ -141,11 +141,28 @@ class Model:
             row.refuses = set()
             kinds = {TYPES[column] for column in present}
             columns = self._columns[stream]
-            row.contributes = {
+            kept = {
                 column: found
                 for column, found in row.contributes.items()
                 if column not in present and (column in columns or TYPES[column] not in kinds)
-            } | named
+            }
+            if stream in self.routed:
+                kept = self._moved(kept, columns, record.get(SEGMENT))
+            row.contributes = kept | named
+
+    def _moved(
+        self, contributes: Mapping[str, Member], columns: Sequence[str], segment: str | None
+    ) -> dict[str, Member]:
+        """Return what a row contributes that has come to name a segment, or none."""
+        lists = {TYPES[column]: LISTS[TYPES[column]].replace("customers", segment or "") for column in columns}
+        moved = {}
+        for column, found in contributes.items():
+            kind = TYPES[column]
+            if segment is not None and kind in lists:
+                moved[column] = found._replace(list_name=lists[kind])
+            elif segment is not None and found.list_name in lists.values():
+                moved[column] = found
+        return moved
 
     def forget(self, identity: str) -> None:
         """Refuse somebody on all lists, without a row and for good."""
