@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in a path's place at one stroke; at the end of a symbolic link, which stays.
+
+    Raises:
+        OSError: it cannot be written there, or something is there that is no file.
+    """
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        raise OSError(errno.EINVAL, "there is something else than a file")
+    write_beside(place, content).replace(place)
+
+
 def write_beside(path: Path, content: bytes) -> Path:
-    """Write a file in a path's folder, which is made if need be, so that it can take the path's place at one stroke.
+    """Write a file in a path's folder, which is made if need be, so that it can take the path's place.
 
     Args:
         path: what it is to replace.

@@ -195,7 +195,7 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
         ConfigurationError: there is nothing to act on, and more runs like this one would not change that.
     """
     chosen = []
-    reasons = []
+    reasons: dict[str, None] = {}
     waiting = False
     for feed in ledger.catalogue.feeds_of_run(run.number):
         clean = ledger.catalogue.clean_overwrites(
@@ -208,7 +208,8 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
         if reason is None:
             chosen.append(Absentees(feed.list_number, feed.source, clean[-1]))
         else:
-            reasons.append(f"source {ledger.catalogue.source_name(feed.source)}: {reason}")
+            # Once for a source, however many lists it feeds.
+            reasons[f"source {ledger.catalogue.source_name(feed.source)}: {reason}"] = None
     if not chosen and not waiting:
         said = " ".join(reasons) or "it read no rows."
         msg = f"Nobody is removed after the newest run in {_lower_first(ledger.where)}: {said}"
@@ -220,7 +221,7 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
 
 def _leave_alone(feed: Feed, options: PruneOptions) -> str | None:
     if not feed.overwrites:
-        return "it was not read with `load_method: overwrite`."
+        return "it was not read with `load_method: overwrite`, or has a stream with `operation: remove`."
     if not feed.rows:
         return "it was empty, and an empty table cannot be told from a tap that found nothing."
     if feed.incremental and not options.full_table:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError
-from target_pinterest_audience.private_files import write_beside
+from target_pinterest_audience.private_files import replace
 
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest import Traffic
@@ -181,7 +181,7 @@ class ReportFile:
 
     def _write(self, report: RunReport) -> None:
         content = msgspec.json.format(msgspec.json.encode(report), indent=2)
-        write_beside(self._path, content + b"\n").replace(self._path)
+        replace(self._path, content + b"\n")
 
 
 def moment(seconds: float) -> datetime:

@@ -176,6 +176,8 @@ def test_who_pinterest_does_not_remove_stays_noted(
     assert refused.code == 5
     assert bad not in refused.stderr
     assert members(emulator) == {bad}
+    told = json.loads(run_companion("report", "--json").stdout)
+    assert [(run["kind"], run["exit_code"]) for run in told["runs"][-1:]] == [("clear", 5)]
     emulator.backend.clear_faults()
     assert run_companion(*CLEAR).code == 0
     assert members(emulator) == frozenset()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from target_pinterest_audience.companion import cli
 from target_pinterest_audience.emulator import Emulator
 from tests.conftest import ACCOUNT, TOKEN, Companion, Target
 from tests.messages import address, people, record, schema
@@ -204,3 +206,27 @@ class TestAudiences:
         (call,) = [each for each in emulator.backend.calls if each.method == "POST"]
         assert call.request is not None
         assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
+
+    def test_what_pinterest_does_not_take_is_the_command_lines_fault(self, run_companion: Companion) -> None:
+        refused = run_companion("audiences", "create", "--list", "999", "--name", "Nobody")
+        assert refused.code == 2, refused.stderr
+        assert "customer_list_id" in refused.stderr
+
+    @pytest.mark.parametrize("where", ["../customer_lists/1", "1/x", ""])
+    def test_an_id_names_nothing_else(self, emulator: Emulator, run_companion: Companion, where: str) -> None:
+        assert run_companion("audiences", "delete", where, "--yes").code == 2
+        assert emulator.backend.calls == []
+
+
+@pytest.mark.parametrize("command", ["audiences delete 1 --yes", "lists show x"])
+@pytest.mark.parametrize("option", [("--config", "other.json"), ("--json",)])
+def test_an_option_before_a_subcommand_is_not_passed_over(command: str, option: tuple[str, ...]) -> None:
+    group, *rest = command.split()
+    done = CliRunner().invoke(cli, [group, *option, *rest])
+    assert done.exit_code == 2
+    assert f"Give {option[0]} after `{rest[0]}`" in done.output
+
+
+def test_a_row_that_is_named_twice_is_none(run_companion: Companion) -> None:
+    told = run_companion("ledger", "find", "--source", "customers", "--key", "id=1", "--key", "id=2")
+    assert told.code == 2

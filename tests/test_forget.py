@@ -231,6 +231,19 @@ class TestReceipt:
         assert run_companion(*FORGET).code == 0
         assert not any(emulator.backend.members(each.id) for each in made)
 
+    def test_what_was_not_done_is_not_counted_as_removed(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        emulator.backend.inject(Fault(method="PATCH", status=500))
+        assert run_companion(*FORGET, max_retries=0).code == 4
+        run_target([EMAIL, *people(range(4))])
+        assert members(emulator) == digests([0, 2, 3])
+        told = json.loads(run_companion("report", "--json").stdout)
+        assert [(run["kind"], sum(each["removed"] for each in run["lists"])) for run in told["runs"]] == [
+            ("run", 0), ("forget", 0), ("run", 1)
+        ]  # fmt: skip
+
     def test_a_list_that_refuses_does_not_keep_the_others_from_it(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:

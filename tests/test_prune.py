@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.conftest import Prune, Run, Sent, Target, Write, members
+from tests.conftest import Companion, Prune, Run, Sent, Target, Write, members
 from tests.messages import address, deleted, digests, people, record, schema, state
 from tests.test_process import feed, lines, running, wait_until
 
@@ -356,3 +356,20 @@ def test_of_two_streams_of_a_source_both_must_overwrite(
     run_target([*schemas, *people([1], "slow"), *people([3], "fast")], **settings)
     refused(run_prune(**settings), "not read with `load_method: overwrite`")
     assert members(emulator, "L") == digests([1, 2, 3, 4])
+
+
+def test_prune_fails_if_pinterest_refuses_and_the_next_run_tries_again(
+    emulator: Emulator, run_target: Target, run_prune: Prune, run_companion: Companion
+) -> None:
+    settings = {"max_removal_percent": 100}
+    run_target([EMAIL, *people(range(12))], **settings)
+    run_target([EMAIL, *people(range(2))], **settings)
+    emulator.backend.inject(Fault(method="PATCH", status=400, times=None))
+    failed = run_prune(**settings)
+    assert failed.code == 5, failed.stderr
+    assert "the next run of the target tries again" in failed.stderr
+    told = json.loads(run_companion("report", "--json", **settings).stdout)
+    assert [(run["kind"], run["exit_code"]) for run in told["runs"][-1:]] == [("prune", 5)]
+    emulator.backend.clear_faults()
+    assert run_target([EMAIL, *people(range(2))], **settings).code == 0
+    assert members(emulator) == digests(range(2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -77,6 +78,20 @@ class TestReport:
         assert "17 members now, 3 fewer than" in page
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert [each.name for each in path.parent.iterdir()] == ["page.html"]
+
+    def test_a_link_to_the_page_stays_one(self, run_companion: Companion, tmp_path: Path) -> None:
+        link, page = tmp_path / "link.html", tmp_path / "published.html"
+        page.touch()
+        link.symlink_to(page)
+        assert run_companion("report", "--html", str(link)).code == 0
+        assert link.is_symlink()
+        assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+    def test_what_is_no_file_is_not_replaced(self, run_companion: Companion, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        assert run_companion("report", "--html", str(pipe)).code == 2
+        assert pipe.is_fifo()
 
     def test_a_page_that_cannot_be_written_is_told(self, run_companion: Companion, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

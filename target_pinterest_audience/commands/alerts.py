@@ -56,6 +56,9 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
     if notifier is None:
         msg = "There is nobody to tell: set `notify_urls`."
         raise ConfigurationError(msg)
+    if test and dry_run:
+        msg = "--test sends a message, and --dry-run says to send none."
+        raise click.UsageError(msg)
     obey_signals()
     if test:
         _test(notifier, as_json=as_json)
@@ -65,6 +68,8 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
     with opened_board(settings, create=not dry) as board:
         standing = board.current(now)
         told = dry or board.post(standing, notifier, logger, time.time)
+        if not dry:
+            standing = board.current(now)
     rows = [_row(each, now) for each in standing if not each.waits(now)]
     show_rows(Row, rows, as_json=as_json, empty="Nothing is worth an alert.")
     if not told:

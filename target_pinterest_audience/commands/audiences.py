@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import click
 
 from target_pinterest_audience.commands.common import (
     ad_account,
+    check_identifier,
     config_option,
     confirm,
     json_option,
     number,
     read_settings,
+    refuse_early_options,
     show_json,
     show_rows,
     text,
     when,
     yes_option,
 )
-from target_pinterest_audience.pinterest import Audience
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest import Audience, PinterestClient
+from target_pinterest_audience.pinterest.errors import RefusedError
 
 _LARGEST_PERCENTAGE = 10
 """Of a country, that a look-alike can be (API description 5.23)."""
@@ -72,6 +78,7 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
     An audience is what campaigns target; one of type CUSTOMER_LIST stands for a customer list. Below 100 people it is
     TOO_SMALL to be used.
     """
+    refuse_early_options(context)
     if context.invoked_subcommand is not None:
         return
     with ad_account(read_settings(config)) as account:
@@ -80,7 +87,14 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
 
 
 @audiences.command("create", epilog=_EXAMPLES)
-@click.option("--list", "list_id", required=True, metavar="ID", help="The customer list that it stands for.")
+@click.option(
+    "--list",
+    "list_id",
+    required=True,
+    callback=check_identifier,
+    metavar="ID",
+    help="The customer list that it stands for.",
+)
 @click.option("--name", required=True)
 @click.option("--description")
 @config_option
@@ -90,12 +104,18 @@ def create(list_id: str, name: str, description: str | None, config: tuple[str, 
 
     Call it once: after an answer that was lost, look with `pinterest-audience audiences` before calling it again.
     """
-    with ad_account(read_settings(config)) as account:
+    with _asked(config) as account:
         _tell("Created", account.create_audience(name, list_id, description), as_json=as_json)
 
 
 @audiences.command("lookalike", epilog=_EXAMPLES)
-@click.option("--seed", required=True, metavar="ID", help="The audience, not the list, that others shall be like.")
+@click.option(
+    "--seed",
+    required=True,
+    callback=check_identifier,
+    metavar="ID",
+    help="The audience, not the list, that others shall be like.",
+)
 @click.option("--country", required=True, metavar="CODE", help="Where they live: US, CA, GB ...")
 @click.option(
     "--percentage",
@@ -118,7 +138,7 @@ def lookalike(
     as_json: bool,
 ) -> None:
     """Make an audience of people who are like those in another one (Pinterest calls it ACTALIKE)."""
-    with ad_account(read_settings(config)) as account:
+    with _asked(config) as account:
         made = account.create_lookalike(
             name or f"Like {seed} ({country} {percentage} %)", seed, country, percentage, description
         )
@@ -126,29 +146,43 @@ def lookalike(
 
 
 @audiences.command("rename", epilog=_EXAMPLES)
-@click.argument("audience_id", metavar="ID")
+@click.argument("audience_id", callback=check_identifier, metavar="ID")
 @click.option("--name", required=True)
 @click.option("--description", help="Replaces the old one; without this it stays.")
 @config_option
 @json_option
 def rename(audience_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
     """Give an audience another name. Customer lists cannot be renamed."""
-    with ad_account(read_settings(config)) as account:
+    with _asked(config) as account:
         _tell("Renamed", account.update_audience(audience_id, name=name, description=description), as_json=as_json)
 
 
 @audiences.command("delete", epilog=_EXAMPLES)
-@click.argument("audience_id", metavar="ID")
+@click.argument("audience_id", callback=check_identifier, metavar="ID")
 @config_option
 @json_option
 @yes_option
 def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
     """Delete an audience; campaigns that target it lose it. Its customer list stays: no list can be deleted."""
-    with ad_account(read_settings(config)) as account:
+    with _asked(config) as account:
         found = account.audience(audience_id)
         confirm(f'Delete audience {found.id} "{found.name}"?', yes=yes)
         account.delete_audience(audience_id)
         _tell("Deleted", found, as_json=as_json)
+
+
+@contextmanager
+def _asked(config: tuple[str, ...]) -> Iterator[PinterestClient]:
+    """Yield the ad account of the settings.
+
+    Raises:
+        ConfigurationError: Pinterest does not take what the command line asks for.
+    """
+    with ad_account(read_settings(config)) as account:
+        try:
+            yield account
+        except RefusedError as refused:
+            raise ConfigurationError(str(refused)) from None
 
 
 def _tell(what: str, audience: Audience, *, as_json: bool) -> None:

@@ -13,11 +13,11 @@ from target_pinterest_audience.commands.common import (
     known_list,
     opened_ledger,
     read_settings,
+    refuse_half,
     removing,
     show_json,
     yes_option,
 )
-from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.tally import tell_lists
 
 _EXAMPLES = """
@@ -49,21 +49,19 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             confirm(f"Remove all {entry.members:,} identities that were sent to {named}?", yes=yes)
         with removing(ledger, settings) as (book, delivery):
             remove_everybody(ledger, book, delivery, entry.number)
-        reports = delivery.lists(book.members())
-    if as_json:
-        show_json(
-            {
-                "customer_list_id": entry.customer_list_id,
-                "name": entry.name,
-                "removed": sum(each.removed for each in reports),
-                "refused": sum(each.refused for each in reports),
-                "requests": sum(each.requests for each in reports),
-                "dry_run": settings.dry_run,
-            }
-        )
-    else:
-        lines = tell_lists(reports, dry=settings.dry_run)
-        click.echo("\n".join(lines) if lines else f"Nobody has to be removed from {named}.")
-    if any(each.refused for each in reports):
-        msg = f"Pinterest refused to remove some identities from {named}. The ledger has noted them; call this again."
-        raise RefusedError(msg)
+            reports = delivery.lists(book.members())
+            if as_json:
+                show_json(
+                    {
+                        "customer_list_id": entry.customer_list_id,
+                        "name": entry.name,
+                        "removed": sum(each.removed for each in reports),
+                        "refused": sum(each.refused for each in reports),
+                        "requests": sum(each.requests for each in reports),
+                        "dry_run": settings.dry_run,
+                    }
+                )
+            else:
+                lines = tell_lists(reports, dry=settings.dry_run)
+                click.echo("\n".join(lines) if lines else f"Nobody has to be removed from {named}.")
+            refuse_half(reports)

@@ -6,13 +6,14 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 import msgspec
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +25,8 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError, ou
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.ledger.catalogue import ListEntry
 from target_pinterest_audience.pinterest import PinterestClient
-from target_pinterest_audience.report import moment
+from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.report import ListReport, moment
 from target_pinterest_audience.routing import ListReference, chosen_list
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
@@ -152,6 +154,46 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
         delivery.close()
         book.settle()
         _end_history(book, exit_code)
+
+
+def refuse_half(reports: Iterable[ListReport]) -> None:
+    """Fail if Pinterest refused to remove somebody.
+
+    Raises:
+        RefusedError: it did.
+    """
+    named = ", ".join(f'"{each.name}" (id {each.customer_list_id})' for each in reports if each.refused)
+    if named:
+        msg = (
+            f"Pinterest refused to remove some identities from {named}. They may still be there; the ledger has noted "
+            "them, and the next run of the target tries again."
+        )
+        raise RefusedError(msg)
+
+
+def refuse_early_options(context: click.Context) -> None:
+    """Refuse options that stand before a subcommand, which takes no note of them: it would act on other settings.
+
+    Raises:
+        UsageError: there are some.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.invoked_subcommand and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            msg = f"Give {parameter.opts[0]} after `{context.invoked_subcommand}`, whose option it is."
+            raise click.UsageError(msg)
+
+
+def check_identifier(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return an id of Pinterest's, as the callback of an option: digits, so that it names nothing else in an address.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    if not (value.isascii() and value.isdigit()):
+        msg = "an id is a number; the first column of the listing has it."
+        raise click.BadParameter(msg)
+    return value
 
 
 def _end_history(book: Bookkeeper, exit_code: int) -> None:

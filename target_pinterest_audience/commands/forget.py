@@ -105,9 +105,9 @@ def forget(
             before = ledger.catalogue.lists()
             _strike(ledger, settings, identities, suppress=not no_suppress)
         account = stack.enter_context(ad_account(settings))
-        history = stack.enter_context(_in_history(ledger, before, account))
-        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info)
         receipts: list[Receipt] = []
+        history = stack.enter_context(_in_history(ledger, before, account, receipts))
+        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info)
         targets = erasure.targets()
         try:
             for target in targets:
@@ -120,7 +120,7 @@ def forget(
 
 @contextmanager
 def _in_history(
-    ledger: Ledger | None, before: Sequence[ListEntry], account: PinterestClient
+    ledger: Ledger | None, before: Sequence[ListEntry], account: PinterestClient, receipts: Sequence[Receipt]
 ) -> Iterator[RunHistory | None]:
     """Yield what notes removals for people, and note in the end how it ended.
 
@@ -128,6 +128,7 @@ def _in_history(
         ledger: where; None if there is none.
         before: the lists as the ledger knew them before anybody was struck from it.
         account: the ad account.
+        receipts: what was done, once it is.
     """
     if ledger is None:
         yield None
@@ -142,12 +143,13 @@ def _in_history(
         exit_code, _ = outcome(error, "pinterest-audience")
         raise
     finally:
+        done = {each.list for each in receipts if each.request_ids}
         now = {entry.number: entry.members for entry in ledger.catalogue.lists()}
         # Requests name each person under several digests; how many were members only the ledger knows.
         figures = [
             ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})
             for each in before
-            if now[each.number] != each.members
+            if now[each.number] != each.members and each.customer_list_id in done
         ]
         with ledger.transaction():
             history.end(exit_code, account.traffic, figures)

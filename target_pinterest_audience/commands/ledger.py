@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -136,7 +137,11 @@ def find(
         if row is not None:
             digests = [_digest(row)]
         elif source is not None and pairs:
-            digests = list(_digests(opened, settings, source, dict(map(_pair, pairs))))
+            key = dict(map(_pair, pairs))
+            if len(key) != len(pairs):
+                msg = "Give --key once for each column."
+                raise click.UsageError(msg)
+            digests = list(_digests(opened, settings, source, key))
         else:
             msg = "Say which row: --source and --key, or --row."
             raise click.UsageError(msg)
@@ -157,8 +162,11 @@ def _lists(opened: Ledger) -> Iterator[KnownList]:
 
 def _runs(opened: Ledger) -> Iterator[KnownRun]:
     for run in opened.catalogue.newest_runs(_RUNS):
-        rows = sum(feed.rows for feed in opened.catalogue.feeds_of_run(run.number))
-        yield KnownRun(run.number, when(run.started), when(run.ended), run.outcome, rows, run.pruned)
+        # A source may feed many lists with the same rows.
+        rows: Counter[int] = Counter()
+        for feed in opened.catalogue.feeds_of_run(run.number):
+            rows[feed.source] = max(rows[feed.source], feed.rows)
+        yield KnownRun(run.number, when(run.started), when(run.ended), run.outcome, rows.total(), run.pruned)
 
 
 def _digest(row: str) -> bytes:

@@ -15,6 +15,7 @@ from target_pinterest_audience.commands.common import (
     json_option,
     number,
     read_settings,
+    refuse_early_options,
     show_json,
     show_rows,
     show_table,
@@ -91,6 +92,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
     `uploaded` and `removed` count requests, as Pinterest does: somebody who was sent twice counts twice. Who is on a
     list Pinterest does not tell; `lists show` tells what the ledger knows.
     """
+    refuse_early_options(context)
     if context.invoked_subcommand is not None:
         return
     with ad_account(read_settings(config)) as account:

@@ -64,7 +64,7 @@ Examples:
 @click.option("--print", "prints", is_flag=True, help="Print the refresh token instead of keeping it.")
 @click.option(
     "--wait-seconds",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 86_400),
     default=300,
     show_default=True,
     help="How long to wait for the person.",

@@ -13,6 +13,7 @@ from target_pinterest_audience.commands.common import (
     json_option,
     logger,
     read_settings,
+    refuse_half,
     removing,
     show_json,
 )
@@ -35,14 +36,14 @@ from target_pinterest_audience.tally import tell_lists
 )
 @click.option(
     "--max-age-minutes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     default=60,
     show_default=True,
     help="How old the run may be.",
 )
 @click.option(
     "--missing-runs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     default=1,
     show_default=True,
     help="From how many clean runs in a row somebody must be absent.",
@@ -84,12 +85,11 @@ def prune(
         if ledger is None:
             msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."
             raise ConfigurationError(msg)
-        with closing(ledger):
-            with removing(ledger, settings) as (book, delivery):
-                remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
+        with closing(ledger), removing(ledger, settings) as (book, delivery):
+            remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
             lists.extend(delivery.lists(book.members()))
-        if as_json:
-            show_json({"dry_run": settings.dry_run, "lists": lists})
-            return
-        lines = tell_lists(lists, dry=settings.dry_run)
-        click.echo("\n".join(lines) if lines else "Nobody had to be removed.")
+            if as_json:
+                show_json({"dry_run": settings.dry_run, "lists": lists})
+            else:
+                click.echo("\n".join(tell_lists(lists, dry=settings.dry_run)) or "Nobody had to be removed.")
+            refuse_half(lists)

@@ -24,7 +24,7 @@ from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.history_view import HistoryView, RunView, look_at
 from target_pinterest_audience.page import render
-from target_pinterest_audience.private_files import write_beside
+from target_pinterest_audience.private_files import replace
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.locations import sqlite_path
 
@@ -84,7 +84,7 @@ class RemovalRow(NamedTuple):
 @click.option("--list", "which", metavar="ID_OR_NAME", help="Only what happened to this customer list.")
 @click.option(
     "--last",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     help=f"How many runs to look at, the newest.  [default: {_ROWS}; for --html {_RUNS_OF_A_PAGE}]",
 )
 @click.option("--removals", is_flag=True, help="Show the requests that removed somebody, and why.")
@@ -199,7 +199,7 @@ def _write(path: Path, page: str) -> None:
         ConfigurationError: it cannot be written there.
     """
     try:
-        write_beside(path, page.encode()).replace(path)
+        replace(path, page.encode())
     except OSError as error:
         msg = f"The page cannot be written to {path} ({error.strerror})."
         raise ConfigurationError(msg) from None

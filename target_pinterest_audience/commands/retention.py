@@ -96,7 +96,7 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
 
 
 @click.command("expire", epilog=_EXPIRE_EXAMPLES)
-@click.option("--older-than", "days", required=True, type=click.IntRange(min=1), metavar="DAYS", help="How old.")
+@click.option("--older-than", "days", required=True, type=click.IntRange(1, 100_000), metavar="DAYS", help="How old.")
 @dry_run_option
 @config_option
 @json_option

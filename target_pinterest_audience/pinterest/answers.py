@@ -144,4 +144,17 @@ def _held_by(request: requests.PreparedRequest) -> Iterator[str]:
     body = request.body or b""
     text = body.decode() if isinstance(body, bytes) else body
     yield from (value for _, value in parse_qsl(text) if value)
-    yield from re.findall(r'[^",]+', text)
+    try:
+        yield from _texts(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        yield from re.findall(r'[^",]+', text)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield all texts in a JSON value, and the parts between their commas. Its keys are ours."""
+    if isinstance(value, str):
+        yield value
+        yield from value.split(",")
+    elif isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
