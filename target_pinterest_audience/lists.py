@@ -140,11 +140,17 @@ class CustomerListWriter:
         try:
             return self._halving.deliver(batch)
         except RefusedError as refused:
-            msg = (
-                f"{refused} Pinterest refuses so many identities of one batch for {self.plan.reference}, each by "
-                "itself, that it is no matter of bad rows. Nothing of the batch counts as delivered. Look whether the "
-                "list is of the right type, and still in use."
-            )
+            if self.customer_list is None:
+                why = (
+                    f"So {self.plan.reference} was not made. Look at its name, at the type of its identities, and "
+                    "whether the ad account may have one more list."
+                )
+            else:
+                why = (
+                    f"Pinterest refuses so many identities of one batch for {self.plan.reference}, each by itself, "
+                    "that it is no matter of bad rows. Look whether the list is of the right type, and still in use."
+                )
+            msg = f"{refused} {why} Nothing of the batch counts as delivered."
             raise RefusedError(msg, status=refused.status, code=refused.code) from None
         finally:
             if self._halving.fits != fitted:

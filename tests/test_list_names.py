@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.emulator import Emulator, Fault
 from tests.conftest import Prune, Sent, Target, members
 from tests.messages import address, deleted, digests, record, schema, sha256, state
 
@@ -244,3 +244,10 @@ def test_hundreds_of_lists_take_few_calls(emulator: Emulator, run_target: Target
     again = [call.method for call in emulator.backend.calls][before:]
     assert again.count("PATCH") == 2
     assert len(again) < 15
+
+
+def test_a_list_that_pinterest_does_not_make_is_told(emulator: Emulator, run_target: Target) -> None:
+    emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=400, times=None))
+    told = run_target([MESSAGE, *(person(n, "a") for n in range(4))])
+    assert told.code == 5
+    assert 'customer list "a" was not made. Look at its name' in told.stderr
