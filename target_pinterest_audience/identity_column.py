@@ -62,6 +62,8 @@ _FIND_PLAIN: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
 look."""
 
 _digests: Final = re.compile(rb"^ *([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}) *$", re.MULTILINE).findall
+"""Finds digests in a lower-case text of one a line; `_long_digests` leaves out what a device id without dashes could
+be."""
 _long_digests: Final = re.compile(rb"^ *([0-9a-f]{64}|[0-9a-f]{40}) *$", re.MULTILINE).findall
 _digests_of_nothing: Final = frozenset(each.encode() for each in DIGESTS_OF_NOTHING)
 
@@ -181,6 +183,7 @@ class _Judge(Generic[T]):
             self.identities.append(self._form.of_text(identity) if identity is not None else None)
 
     def _take_together(self, values: Sequence[object]) -> bool:
+        """Judge values together if none needs a closer look; return whether that was so."""
         first = values[0]
         kind, _, algorithm = self._rules
         if kind.hash_rule is not HashRule.OPAQUE and type(first) is str and is_digest(first.strip()):

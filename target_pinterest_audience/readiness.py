@@ -1,4 +1,4 @@
-"""Is everything ready for a run: ledger, sign-in, clock, ad account and the caller's role in it, customer list?"""
+"""Is everything ready for a run: ledger, alerts, sign-in, clock, ad account, the role in it, customer list?"""
 
 from __future__ import annotations
 
