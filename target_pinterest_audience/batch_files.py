@@ -79,12 +79,11 @@ class BatchFiles:
             rest = b""
             with self._open(number) as file:
                 while piece := file.read(_PIECE_BYTES):
-                    lines, newline, tail = piece.rpartition(b"\n")
-                    if newline:
-                        yield rest + lines
-                        rest = tail
-                    else:
-                        rest += tail
+                    end = piece.rfind(b"\n") + 1
+                    if end:
+                        yield rest + piece[:end]
+                        rest = b""
+                    rest += piece[end:]
             if rest:
                 yield rest
 

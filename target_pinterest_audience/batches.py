@@ -139,21 +139,26 @@ class PendingIdentities:
             How many were taken in, and how many of those waited already.
         """
         heap, other = self._heaps[operation], self._heaps[_OTHER[operation]]
-        some = identities[: max(1, self._max_identities - len(heap.identities))]
-        new = dict(zip(some, lines, strict=False))
+        waiting = heap.identities
+        some = identities[: max(1, self._max_identities - len(waiting))]
         size = heap.size + _size(some)
         if (
-            len(new) == len(some)
-            and size < self._max_bytes
+            size < self._max_bytes
             # Looks for the new ones among those that wait, not the other way round.
-            and heap.identities.keys().isdisjoint(new)
-            and other.identities.keys().isdisjoint(new)
+            and waiting.keys().isdisjoint(some)
+            and (not other.identities or other.identities.keys().isdisjoint(some))
         ):
+            before = len(waiting)
             heap.first_line = lines[0] if heap.first_line is None else min(heap.first_line, lines[0])
-            heap.note_cause(operation, new.keys(), cause)
-            heap.identities.update(new)
+            heap.note_cause(operation, some, cause)
             heap.size = size
-            return len(some), 0
+            waiting.update(zip(some, lines, strict=False))
+            again = before + len(some) - len(waiting)
+            if again:
+                # Of several lines the first counts, and each takes room once.
+                waiting.update(zip(reversed(some), reversed(lines[: len(some)]), strict=True))
+                heap.size = _size(tuple(waiting))
+            return len(some), again
         again = 0
         for place, identity in enumerate(some):
             again += self.put(operation, identity, lines[place], cause)

@@ -24,8 +24,9 @@ from target_pinterest_audience.identities import (
     is_digest,
 )
 
-_TOGETHER: Final = 64
-"""How many values are checked together."""
+_LEAST_TOGETHER: Final = 64
+_MOST_TOGETHER: Final = 1024
+"""How many values are checked together: twice as many as the last time if all of those were as they should be."""
 
 _FEW: Final = 8
 """How many are judged one by one if one of them is odd; of more, each half is checked anew."""
@@ -34,7 +35,7 @@ _FEW: Final = 8
 # longest that is taken there, and are for nobody's address: what is longer is judged by itself.
 _emails: Final = re.compile(
     rb"^ *([a-z0-9!#$%&'*+/=?^_`{|}~-][a-z0-9!#$%&'*+/=?^_`{|}~.-]{0,99}(?<!\.)@"
-    rb"[a-z0-9_-][a-z0-9_.-]{0,99}\.[a-z0-9_-]{0,20}[a-z_-][a-z0-9_-]{0,20}) *$",
+    rb"[a-z0-9_-][a-z0-9_.-]{0,99}\.[a-z_-][a-z0-9_-]{0,40}) *$",
     re.MULTILINE,
 ).findall
 
@@ -147,10 +148,13 @@ def identify_column(
     Returns:
         What `identify` returns for each value: the identity, None where there is none; and the remarks.
     """
-    given = [value for value in values if value is not None]
+    given = [value for value in values if value is not None] if None in values else values
     judge = _Judge(kind, hashing, algorithm, form)
-    for start in range(0, len(given), _TOGETHER):
-        judge.judge(given[start : start + _TOGETHER])
+    start, together = 0, _LEAST_TOGETHER
+    while start < len(given):
+        all_well = judge.judge(given[start : start + together])
+        start += together
+        together = min(2 * together, _MOST_TOGETHER) if all_well else _LEAST_TOGETHER
     if len(given) == len(values):
         return judge.identities, judge.remarks
     return _spread(values, judge.identities, judge.remarks)
@@ -167,20 +171,21 @@ class _Judge(Generic[T]):
         self._find_plain = _FIND_PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
         self._find_digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
 
-    def judge(self, values: Sequence[object]) -> None:
-        """Judge values that come next: together if they are all as they should be."""
+    def judge(self, values: Sequence[object]) -> bool:
+        """Judge values that come next: together if they are all as they should be. Return whether that was so."""
         if self._take_together(values):
-            return
+            return True
         if len(values) > _FEW:
             middle = len(values) // 2
             self.judge(values[:middle])
             self.judge(values[middle:])
-            return
+            return False
         for value in values:
             identity, remark = identify(value, *self._rules)
             if remark is not None and remark is not Remark.EMPTY:
                 self.remarks.append(Remarked(len(self.identities), remark, 1))
             self.identities.append(self._form.of_text(identity) if identity is not None else None)
+        return False
 
     def _take_together(self, values: Sequence[object]) -> bool:
         """Judge values together if none needs a closer look; return whether that was so."""

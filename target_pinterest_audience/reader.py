@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import json
 import os
@@ -20,10 +22,11 @@ from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 from target_pinterest_audience.batch_files import PARQUET, BatchFiles
 from target_pinterest_audience.errors import StreamError
 from target_pinterest_audience.places import Place
-from target_pinterest_audience.record_blocks import ColumnarRecords, RecordBlock, RecordDecoder, TakeBlock
+from target_pinterest_audience.record_blocks import ColumnarRecords, RecordBlock, RecordDecoder, TakeBlock, split_lines
 
 _BLOCK_BYTES: Final = 1 << 20
-_BLOCKS_AHEAD: Final = 4
+"""How much is read and processed together at most, about; and how much a pipe is asked to hold."""
+_PIECES_AHEAD: Final = 4
 _TICK_SECONDS: Final = 0.5
 _CHANGES_IN_A_BLOCK: Final = 8
 """How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
@@ -151,14 +154,13 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _process_text(self, text: bytes) -> None:
         for _ in range(_CHANGES_IN_A_BLOCK):
-            rest = self._process(text)
-            if rest is None:
+            text = self._process(text)
+            if not text:
                 return
-            text = rest
-        for line in text.split(b"\n"):
+        for line in split_lines(text):
             self._process_line(line)
 
-    def _process(self, text: bytes) -> bytes | None:
+    def _process(self, text: bytes) -> bytes:
         """Process lines until a SCHEMA changes how they are decoded; return those that are left."""
         records = self.records
         version, read = records.version, 0
@@ -168,11 +170,10 @@ class MessageReader(GenericSingerReader[bytes]):
                     self._process_line(line)
                     read += 1
                     if records.version != version:
-                        rest = text.split(b"\n", read)[read:]
-                        return rest[0] if rest else None
+                        return b"".join(split_lines(text)[read:])
             else:
                 read += self._take_block(*run)
-        return None
+        return b""
 
     def _process_line(self, line: bytes) -> None:
         self.place = self.place.after(1)
@@ -236,21 +237,28 @@ class MessageReader(GenericSingerReader[bytes]):
             descriptor = source.fileno()
         except (AttributeError, io.UnsupportedOperation):
             for block in source:
-                yield (block.encode() if isinstance(block, str) else block).removesuffix(b"\n")
+                yield block.encode() if isinstance(block, str) else block
             return
         rest: list[bytes] = []
-        for block in _read_ahead(descriptor):
-            head, newline, tail = block.rpartition(b"\n")
-            if newline:
-                rest.append(head)
-                yield b"".join(rest)
+        for pieces in _read_ahead(descriptor):
+            whole, tail = _cut(pieces)
+            if whole:
+                yield b"".join([*rest, *whole])
                 rest = []
             else:
                 yield None
-            if tail:
-                rest.append(tail)
+            rest += filter(None, tail)
         if rest:
             yield b"".join(rest)
+
+
+def _cut(pieces: list[bytes]) -> tuple[list[bytes | memoryview], list[bytes]]:
+    """Cut pieces of a text that follow each other after the last newline in them."""
+    for place, piece in reversed(list(enumerate(pieces))):
+        end = piece.rfind(b"\n") + 1
+        if end:
+            return [*pieces[:place], memoryview(piece)[:end]], [piece[end:], *pieces[place + 1 :]]
+    return [], pieces
 
 
 def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file
@@ -258,8 +266,8 @@ def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file
     return value.isoformat() if isinstance(value, (date, time)) else value
 
 
-def _read_ahead(descriptor: int) -> Iterator[bytes]:
-    """Yield what can be read, as it comes, and empty bytes while nothing does.
+def _read_ahead(descriptor: int) -> Iterator[list[bytes]]:
+    """Yield what can be read, as it comes, in pieces, many at a time; none while nothing comes.
 
     A thread waits for the input, because a wait for a pipe cannot be given a time-out on every platform. It reads the
     descriptor itself: a buffered reader that is being waited for cannot be closed when the process must leave.
@@ -267,27 +275,40 @@ def _read_ahead(descriptor: int) -> Iterator[bytes]:
     Raises:
         StreamError: the input cannot be read.
     """
-    blocks: queue.Queue[bytes | OSError | None] = queue.Queue(_BLOCKS_AHEAD)
+    ahead: queue.Queue[bytes | OSError | None] = queue.Queue(_PIECES_AHEAD)
 
     def read() -> None:
         try:
-            while block := os.read(descriptor, _BLOCK_BYTES):
-                blocks.put(block)
+            while piece := os.read(descriptor, _BLOCK_BYTES):
+                ahead.put(piece)
         except OSError as error:
-            blocks.put(error)
+            ahead.put(error)
         else:
-            blocks.put(None)
+            ahead.put(None)
 
+    _widen(descriptor)
     threading.Thread(target=read, name="stream-reader", daemon=True).start()
     while True:
-        try:
-            block = blocks.get(timeout=_TICK_SECONDS)
-        except queue.Empty:
-            yield b""
-            continue
-        if block is None:
-            return
-        if isinstance(block, OSError):
-            msg = f"The stream cannot be read: {block.strerror}."
+        pieces: list[bytes] = []
+        end: bytes | OSError | None = b""
+        with contextlib.suppress(queue.Empty):
+            # A pipe gives little at a time, and a block of a few lines costs as much as one of many.
+            while end == b"" and sum(map(len, pieces)) < _BLOCK_BYTES:
+                piece = ahead.get(block=not pieces, timeout=_TICK_SECONDS)
+                if isinstance(piece, bytes):
+                    pieces.append(piece)
+                else:
+                    end = piece
+        yield pieces
+        if isinstance(end, OSError):
+            msg = f"The stream cannot be read: {end.strerror}."
             raise StreamError(msg)
-        yield block
+        if end is None:
+            return
+
+
+def _widen(descriptor: int) -> None:
+    """Let a pipe hold a whole block, where that can be had: each time that its reader is woken costs milliseconds."""
+    # Only Linux knows how, and it allows so much to each user.
+    with contextlib.suppress(AttributeError, OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _BLOCK_BYTES)

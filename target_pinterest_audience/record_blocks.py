@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -185,7 +187,8 @@ class RecordDecoder:
         """Begin with no stream."""
         self.version = 0
         self._attributes: dict[str, str] = {}
-        self._needs: dict[str, Need] = {}
+        self._needs: dict[str, Need | None] = {}
+        """Stream → what it needs of its records; None if they are to be read whole."""
         self._decode: Callable[[bytes], Any] | None = None
         self._decode_row: Callable[[bytes], Any] | None = None
 
@@ -198,11 +201,7 @@ class RecordDecoder:
             take: takes the decoded records in.
         """
         attributes = {name: self._attributes.setdefault(name, f"c{len(self._attributes)}") for name in columns}
-        known = self._needs.get(stream)
-        if known is not None and known.take == take and known.attributes == attributes:
-            return
-        self._needs[stream] = Need(attributes, take)
-        self._make_decoder()
+        self._set(stream, Need(attributes, take))
 
     def needed(self, stream: str) -> Need | None:
         """Return what a stream needs of its records; None if they are to be read whole."""
@@ -210,25 +209,30 @@ class RecordDecoder:
 
     def forget(self, stream: str) -> None:
         """Leave a stream's records to be read whole."""
-        if self._needs.pop(stream, None) is not None:
-            self._make_decoder()
+        self._set(stream, None)
 
-    def _make_decoder(self) -> None:
-        self.version += 1
-        fields = [(attribute, Any, UNSET) for attribute in self._attributes.values()]
-        try:
-            row = msgspec.defstruct(
-                "Row", fields, rename={attribute: name for name, attribute in self._attributes.items()}, gc=False
-            )
-        except ValueError:
-            # A column with a quote or a backslash in its name.
-            self._decode = self._decode_row = None
+    def _set(self, stream: str, need: Need | None) -> None:
+        if stream in self._needs and self._needs[stream] == need:
             return
-        self._decode_row = msgspec.json.Decoder(row, float_hook=Decimal).decode
+        self._needs[stream] = need
+        self.version += 1
+        self._decode = self._decode_row = None
+        if any(self._needs.values()):
+            # A column with a quote or a backslash in its name, or half a character in any name: all is read whole.
+            with contextlib.suppress(ValueError):
+                self._make_decoders()
+
+    def _make_decoders(self) -> None:
+        fields = [(attribute, Any, UNSET) for attribute in self._attributes.values()]
+        rename = {attribute: name for name, attribute in self._attributes.items()}
+        row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
+        # One object for each name, not one for each record.
+        stream = Literal[tuple(self._needs)]  # type: ignore[valid-type]
         record = msgspec.defstruct(
-            "Record", [("stream", str), ("record", row)], tag_field="type", tag="RECORD", gc=False
+            "Record", [("stream", stream), ("record", row)], tag_field="type", tag="RECORD", gc=False
         )
         message = record | _Other | _State | _ActivateVersion | _Batch
+        self._decode_row = msgspec.json.Decoder(row, float_hook=Decimal).decode
         self._decode = msgspec.json.Decoder(message, float_hook=Decimal).decode
 
     def runs(self, text: bytes, first: Place) -> Iterator[Run]:
@@ -241,42 +245,52 @@ class RecordDecoder:
         Yields:
             In the order of the lines: a block of records and who takes it, or lines that are to be read whole.
         """
-        lines = text.split(b"\n")
-        decode = self._decode if self._needs and _is_utf8(text) else None
-        at = 0
-        for stream, group in groupby(_decode_each(lines, decode), _stream_of):
-            messages = list(group)
+        messages = _decode_each(text, self._decode)
+        for at, group in _alike(messages, _stream_of):
+            stream = group[0].stream
             need = self._needs.get(stream) if stream is not None else None
             if need is None:
-                yield lines[at : at + len(messages)]
+                yield split_lines(text)[at : at + len(group)]
             else:
-                rows = list(map(_record_of, messages))
-                yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
-            at += len(messages)
+                yield need.take, DecodedRecords(list(map(_record_of, group)), need.attributes, first.after(at))
 
     def rows(self, stream: str, text: bytes, first: Place) -> Iterator[Run]:
         """Divide lines that are the records of a stream themselves; see `runs`."""
-        lines = text.split(b"\n")
         need = self._needs.get(stream)
-        decoded = _decode_each(lines, self._decode_row if need is not None and _is_utf8(text) else None)
-        at = 0
-        for odd, group in groupby(decoded, lambda row: row is _OTHER):
-            rows = list(group)
-            if odd or need is None:
-                yield lines[at : at + len(rows)]
+        for at, group in _alike(_decode_each(text, self._decode_row if need is not None else None), type):
+            if need is None or group[0] is _OTHER:
+                yield split_lines(text)[at : at + len(group)]
             else:
-                yield need.take, DecodedRecords(rows, need.attributes, first.after(at))
-            at += len(rows)
+                yield need.take, DecodedRecords(group, need.attributes, first.after(at))
 
 
-def _decode_each(lines: Sequence[bytes], decode: Callable[[bytes], Any] | None) -> list[Any]:
+def split_lines(text: bytes) -> list[bytes]:
+    """Return the lines of a text, each with its newline if it has one."""
+    return io.BytesIO(text).readlines()
+
+
+def _alike(messages: list[Any], kind: Callable[[Any], Any]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield messages of one kind that follow each other, and the place of the first."""
+    kinds = list(map(kind, messages))
+    if kinds.count(kinds[0]) == len(kinds):
+        yield 0, messages
+        return
+    start = 0
+    for _, group in groupby(kinds):
+        stop = start + sum(1 for _ in group)
+        yield start, messages[start:stop]
+        start = stop
+
+
+def _decode_each(text: bytes, decode: Callable[[bytes], Any] | None) -> list[Any]:
     """Return what lines hold, `_OTHER` where they have to be read whole."""
-    if decode is None:
-        return [_OTHER] * len(lines)
-    try:
-        return list(map(decode, lines))
-    except _UNREADABLE:
-        return [_decode_one(line, decode) for line in lines]
+    if decode is not None and _is_utf8(text):
+        try:
+            # Line by line, so that each is gone from the processor's caches no sooner than it is decoded.
+            return list(map(decode, io.BytesIO(text)))
+        except _UNREADABLE:
+            return [_decode_one(line, decode) for line in split_lines(text)]
+    return [_OTHER] * len(split_lines(text))
 
 
 def _decode_one(line: bytes, decode: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - a struct made for the streams

@@ -100,7 +100,7 @@ class RowReader:
         for name in self.columns:
             odd.update(_places(block.column(name), _MISSING))
         removal = block.column(self.removal_column)
-        if not _GONE.issuperset(map(type, removal)):
+        if removal.count(UNSET) < len(removal) and not _GONE.issuperset(map(type, removal)):
             odd.update(place for place, value in enumerate(removal) if value is not UNSET and is_set(value))
         if consent_column is not None:
             consent = block.column(consent_column)
