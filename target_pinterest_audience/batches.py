@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import msgspec
-
 from target_pinterest_audience.membership import Cause
+from target_pinterest_audience.packed import size_in_records
 from target_pinterest_audience.pinterest import Operation
 
 ENVELOPE_BYTES: Final = 200
@@ -24,14 +23,14 @@ class Batch:
 
     Attributes:
         operation: what is done with them.
-        identities: as Pinterest gets them, each once, in the order in which they came.
+        identities: packed, each once, in the order in which they came.
         lines: the line of the stream that asks for each.
         first_line: the line of the stream from which no STATE may go out before this batch was accepted.
         causes: why each is removed; empty if they are added.
     """
 
     operation: Operation
-    identities: tuple[str, ...]
+    identities: tuple[bytes, ...]
     lines: tuple[int, ...]
     first_line: int
     causes: tuple[Cause, ...] = ()
@@ -56,15 +55,15 @@ class Batch:
 
 @dataclass(slots=True)
 class _Waiting:
-    identities: dict[str, int] = field(default_factory=dict)
+    identities: dict[bytes, int] = field(default_factory=dict)
     """Each once, in the order in which they came, and the line of the stream that asks for it."""
     size: int = 0
     """The bytes that they take in a request body, a separator after each included."""
     first_line: int | None = None
-    causes: dict[str, Cause] = field(default_factory=dict)
+    causes: dict[bytes, Cause] = field(default_factory=dict)
     """Why each is removed; empty if they are added."""
 
-    def note_cause(self, operation: Operation, identities: Collection[str], cause: Cause) -> None:
+    def note_cause(self, operation: Operation, identities: Collection[bytes], cause: Cause) -> None:
         """Note why identities are removed, if they are; before they are taken in."""
         if operation is Operation.REMOVE:
             self.causes.update(dict.fromkeys(identities, cause))
@@ -89,12 +88,12 @@ class PendingIdentities:
         """Return how many identities wait."""
         return sum(len(heap.identities) for heap in self._heaps.values())
 
-    def put(self, operation: Operation, identity: str, line: int, cause: Cause = Cause.UNFINISHED) -> bool:
+    def put(self, operation: Operation, identity: bytes, line: int, cause: Cause = Cause.UNFINISHED) -> bool:
         """Let an identity wait.
 
         Args:
             operation: what is to be done with it.
-            identity: as Pinterest gets it.
+            identity: packed.
             line: the line of the stream that asks for it.
             cause: why it is removed, if it is.
 
@@ -111,11 +110,11 @@ class PendingIdentities:
         heap.first_line = first if heap.first_line is None else min(heap.first_line, first)
         heap.note_cause(operation, (identity,), cause)
         heap.identities[identity] = line
-        heap.size += _size((identity,))
+        heap.size += size_in_records((identity,))
         if replaces:
             del other.identities[identity]
             other.causes.pop(identity, None)
-            other.size -= _size((identity,))
+            other.size -= size_in_records((identity,))
             if not other.identities:
                 other.first_line = None
         return replaces
@@ -123,7 +122,7 @@ class PendingIdentities:
     def put_many(
         self,
         operation: Operation,
-        identities: Sequence[str],
+        identities: Sequence[bytes],
         lines: Sequence[int],
         cause: Cause = Cause.UNFINISHED,
     ) -> tuple[int, int]:
@@ -131,7 +130,7 @@ class PendingIdentities:
 
         Args:
             operation: what is to be done with them.
-            identities: as Pinterest gets them; at least one.
+            identities: packed; at least one.
             lines: the line of the stream that asks for each.
             cause: why they are removed, if they are.
 
@@ -141,7 +140,7 @@ class PendingIdentities:
         heap, other = self._heaps[operation], self._heaps[_OTHER[operation]]
         waiting = heap.identities
         some = identities[: max(1, self._max_identities - len(waiting))]
-        size = heap.size + _size(some)
+        size = heap.size + size_in_records(some)
         if (
             size < self._max_bytes
             # Looks for the new ones among those that wait, not the other way round.
@@ -157,7 +156,7 @@ class PendingIdentities:
             if again:
                 # Of several lines the first counts, and each takes room once.
                 waiting.update(zip(reversed(some), reversed(lines[: len(some)]), strict=True))
-                heap.size = _size(tuple(waiting))
+                heap.size = size_in_records(tuple(waiting))
             return len(some), again
         again = 0
         for place, identity in enumerate(some):
@@ -193,13 +192,13 @@ class PendingIdentities:
         heap = self._heaps[operation]
         line = heap.first_line
         assert line is not None  # noqa: S101 - a heap with identities has a first line
-        kept: list[tuple[str, int]] = []
+        kept: list[tuple[bytes, int]] = []
         while len(heap.identities) > 1 and heap.size > self._max_bytes:
             kept.append(heap.identities.popitem())
-            heap.size -= _size(kept[-1][:1])
+            heap.size -= size_in_records(kept[-1][:1])
         rest = _Waiting(dict(reversed(kept)))
         if kept:
-            rest.size = _size(tuple(rest.identities))
+            rest.size = size_in_records(tuple(rest.identities))
             rest.first_line = line
             rest.causes = {identity: heap.causes[identity] for identity in rest.identities if heap.causes}
         causes = tuple(map(heap.causes.__getitem__, heap.identities)) if heap.causes else ()
@@ -210,12 +209,12 @@ class PendingIdentities:
         return batch
 
 
-def cut(operation: Operation, identities: Sequence[str], max_identities: int, max_bytes: int) -> Iterator[Batch]:
+def cut(operation: Operation, identities: Sequence[bytes], max_identities: int, max_bytes: int) -> Iterator[Batch]:
     """Yield identities that come from no stream as batches.
 
     Args:
         operation: what is to be done with them.
-        identities: as Pinterest gets them.
+        identities: packed.
         max_identities: the most of one request.
         max_bytes: the most bytes of the `records` in its body.
     """
@@ -230,8 +229,3 @@ def cut(operation: Operation, identities: Sequence[str], max_identities: int, ma
             yield batch
     while (batch := pending.take_any()) is not None:
         yield batch
-
-
-def _size(identities: Sequence[str]) -> int:
-    """Return the bytes that identities take in a JSON text, a separator after each included."""
-    return len(msgspec.json.encode(",".join(identities))) - 1

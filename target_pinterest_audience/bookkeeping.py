@@ -14,7 +14,7 @@ from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
-from target_pinterest_audience.membership import Plan, pack_identity, unpack_identity
+from target_pinterest_audience.membership import Plan
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
@@ -268,7 +268,7 @@ class Bookkeeper:
         number = self._numbers.get(reference)
         if number is not None:
             with self._ledger.transaction():
-                refused = [pack_identity(batch.identities[place]) for place in places]
+                refused = [batch.identities[place] for place in places]
                 causes = bytes(batch.causes[place] for place in places if batch.causes)
                 self._outbox.leave(number, self._ledger.note_unsettled(number, refused, causes))
 
@@ -303,7 +303,7 @@ class Bookkeeper:
         for note, sendings in owed(self._ledger, number):
             if not self._outbox.has(number, note):
                 for operation, identity, cause in sendings:
-                    self._delivery.put(self.reference(number), operation, unpack_identity(identity), 0, cause)
+                    self._delivery.put(self.reference(number), operation, identity, 0, cause)
                 self.handed_over(number, note, last_line=0)
 
     # Sources

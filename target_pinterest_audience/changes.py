@@ -22,11 +22,10 @@ from target_pinterest_audience.membership import (
     decide,
     decode_says,
     encode_says,
-    member_key,
-    member_keys,
     sole_contributions,
     statements,
 )
+from target_pinterest_audience.packed import member_key, member_keys
 from target_pinterest_audience.pinterest import Operation
 
 if TYPE_CHECKING:

@@ -143,14 +143,14 @@ class Delivery:
         self,
         reference: ListReference,
         operation: Operation,
-        identity: str,
+        identity: bytes,
         line: int,
         cause: Cause = Cause.UNFINISHED,
     ) -> bool:
         """Take an identity in; send a batch if it is the one that fills it.
 
         Returns:
-            Whether the identity waited already, so that one of the two is a duplicate.
+            Whether the identity, which is packed, waited already, so that one of the two is a duplicate.
 
         Raises:
             TargetError: a batch could not be delivered.
@@ -161,7 +161,7 @@ class Delivery:
         self,
         reference: ListReference,
         operation: Operation,
-        identities: Sequence[str],
+        identities: Sequence[bytes],
         lines: Sequence[int],
         cause: Cause = Cause.UNFINISHED,
     ) -> int:
@@ -170,7 +170,7 @@ class Delivery:
         Args:
             reference: the list.
             operation: what is to be done with them.
-            identities: as Pinterest gets them.
+            identities: packed.
             lines: the line of the stream that asks for each.
             cause: why they are removed, if they are.
 

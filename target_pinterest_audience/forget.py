@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.audit import AcceptedRemoval, tell_removal
 from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, cut
 from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.membership import Cause, Kind, Named, member_key, pack_identity, statements
+from target_pinterest_audience.membership import Cause, Kind, Named, statements
 from target_pinterest_audience.outbox import note_decisions
+from target_pinterest_audience.packed import as_records, member_key
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.pinterest.errors import NotFoundError, RefusedError
 from target_pinterest_audience.withdrawal import apply_to_rows, event_of, pages
@@ -53,7 +54,7 @@ class Receipt(NamedTuple):
 
 
 def strike_from_ledger(
-    ledger: Ledger, locks: Locks, shorten: Shorten, identities: Collection[str], *, suppress: bool, now: float
+    ledger: Ledger, locks: Locks, shorten: Shorten, identities: Collection[bytes], *, suppress: bool, now: float
 ) -> None:
     """Take somebody out of what rows contribute, and note the removals that follow, at one stroke.
 
@@ -63,7 +64,7 @@ def strike_from_ledger(
         ledger: the ledger.
         locks: taken for all that the ledger knows.
         shorten: the keyed digest of an identity.
-        identities: all forms in which a list may hold the person.
+        identities: all forms in which a list may hold the person, packed.
         suppress: whether no run may add them again, to any list.
         now: seconds since 1970.
 
@@ -71,9 +72,8 @@ def strike_from_ledger(
         LedgerError: the ledger cannot be written, or another process is at work.
     """
     locks.take_all()
-    packed = sorted(map(pack_identity, identities))
-    known = {*packed, *map(shorten, packed)}
-    named = tuple(Named(0, 0, each) for each in packed)
+    known = {*identities, *map(shorten, identities)}
+    named = tuple(Named(0, 0, each) for each in sorted(identities))
     catalogue = ledger.catalogue
     with ledger.transaction():
         locks.refuse_newcomers()
@@ -83,7 +83,7 @@ def strike_from_ledger(
                 rows = [row for row, said in page if any(each.identity in known for each in statements(said))]
                 note_decisions(ledger, apply_to_rows(ledger, rows, event, shorten))
         if suppress:
-            for key in sorted(set(map(member_key, packed))):
+            for key in sorted(set(map(member_key, identities))):
                 catalogue.suppressions.add(key, now)
 
 
@@ -99,7 +99,7 @@ class Erasure:
         account: the ad account.
         ledger: knows some of its lists; None if there is none.
         settings: how much fits into a request, and whether any is sent.
-        identities: all forms in which a list may hold the person.
+        identities: all forms in which a list may hold the person, packed.
         now: returns the seconds since 1970.
         history: notes what was removed, for people.
         tell: told of each request that Pinterest accepted, for the log.
@@ -108,7 +108,7 @@ class Erasure:
     account: PinterestClient
     ledger: Ledger | None
     settings: Settings
-    identities: tuple[str, ...]
+    identities: tuple[bytes, ...]
     now: Callable[[], float]
     history: RunHistory | None = None
     tell: Callable[[str], None] = _tell_nobody
@@ -140,7 +140,7 @@ class Erasure:
         accepted: list[AcceptedRemoval] = []
 
         def send(batch: Batch) -> None:
-            answer = self.account.update_customer_list(target.id, batch.operation, batch.identities)
+            answer = self.account.update_customer_list(target.id, batch.operation, as_records(batch.identities))
             causes = {Cause.FORGET: len(batch.identities)}
             accepted.append(AcceptedRemoval(answer.received, causes, answer.request_id))
             self.tell(tell_removal(accepted[-1], target.name, target.id))
@@ -182,7 +182,7 @@ class Erasure:
         entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
         if self.ledger is None or entry is None:
             return
-        removed = set(map(pack_identity, self.identities))
+        removed = set(self.identities)
         with self.ledger.transaction():
             notes = [note for note, named in self.ledger.unsettled(entry.number) if removed.issuperset(named)]
             self.ledger.settle(entry.number, notes)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from binascii import unhexlify
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 from target_pinterest_audience.identities import (
     DIGESTS_OF_NOTHING,
@@ -23,6 +23,7 @@ from target_pinterest_audience.identities import (
     identify,
     is_digest,
 )
+from target_pinterest_audience.packed import pack_identity
 
 _LEAST_TOGETHER: Final = 64
 _MOST_TOGETHER: Final = 1024
@@ -76,47 +77,12 @@ class Digest(Protocol):
         """Return it as bytes."""
         ...
 
-    def hexdigest(self) -> str:
-        """Return it as lower-case digits."""
-        ...
 
-
-Hash = Callable[[bytes], Digest]
-
-_HASHES: Final[Mapping[HashAlgorithm, Hash]] = {
+_HASHES: Final[Mapping[HashAlgorithm, Callable[[bytes], Digest]]] = {
     HashAlgorithm.SHA256: hashlib.sha256,
     HashAlgorithm.SHA1: partial(hashlib.sha1, usedforsecurity=False),
     HashAlgorithm.MD5: partial(hashlib.md5, usedforsecurity=False),
 }
-
-T = TypeVar("T", str, bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class Form(Generic[T]):
-    """In which form the identities of a column are wanted.
-
-    Attributes:
-        of_plain: returns it for plain values, hashed.
-        of_digests: returns it for digests, in lower-case hex.
-        of_text: returns it for an identity as Pinterest gets it.
-    """
-
-    of_plain: Callable[[Hash, Sequence[bytes]], list[T]]
-    of_digests: Callable[[Sequence[bytes]], list[T]]
-    of_text: Callable[[str], T]
-
-
-def _hexdigests(new: Hash, values: Sequence[bytes]) -> list[str]:
-    return [new(value).hexdigest() for value in values]
-
-
-def _decoded(digests: Sequence[bytes]) -> list[str]:
-    return [digest.decode() for digest in digests]
-
-
-TEXT: Final[Form[str]] = Form(_hexdigests, _decoded, str)
-"""As Pinterest gets them."""
 
 
 class Remarked(NamedTuple):
@@ -134,8 +100,8 @@ class Remarked(NamedTuple):
 
 
 def identify_column(
-    values: Sequence[object], kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, form: Form[T]
-) -> tuple[list[T | None], list[Remarked]]:
+    values: Sequence[object], kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm
+) -> tuple[list[bytes | None], list[Remarked]]:
     """Turn the values of a column into identities.
 
     Args:
@@ -143,13 +109,12 @@ def identify_column(
         kind: the type that the column holds.
         hashing: whether plain values are hashed or refused.
         algorithm: the digest for values that are hashed here.
-        form: the form that the identities are wanted in.
 
     Returns:
-        What `identify` returns for each value: the identity, None where there is none; and the remarks.
+        What `identify` returns for each value: the identity, packed, None where there is none; and the remarks.
     """
     given = [value for value in values if value is not None] if None in values else values
-    judge = _Judge(kind, hashing, algorithm, form)
+    judge = _Judge(kind, hashing, algorithm)
     start, together = 0, _LEAST_TOGETHER
     while start < len(given):
         all_well = judge.judge(given[start : start + together])
@@ -160,14 +125,13 @@ def identify_column(
     return _spread(values, judge.identities, judge.remarks)
 
 
-class _Judge(Generic[T]):
+class _Judge:
     """Judges values in their order."""
 
-    def __init__(self, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, form: Form[T]) -> None:
-        self.identities: list[T | None] = []
+    def __init__(self, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm) -> None:
+        self.identities: list[bytes | None] = []
         self.remarks: list[Remarked] = []
         self._rules = kind, hashing, algorithm
-        self._form: Form[T] = form
         self._find_plain = _FIND_PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
         self._find_digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
 
@@ -184,7 +148,7 @@ class _Judge(Generic[T]):
             identity, remark = identify(value, *self._rules)
             if remark is not None and remark is not Remark.EMPTY:
                 self.remarks.append(Remarked(len(self.identities), remark, 1))
-            self.identities.append(self._form.of_text(identity) if identity is not None else None)
+            self.identities.append(pack_identity(identity) if identity is not None else None)
         return False
 
     def _take_together(self, values: Sequence[object]) -> bool:
@@ -197,12 +161,13 @@ class _Judge(Generic[T]):
                 return False
             if kind.hash_rule is HashRule.HASH:
                 self.remarks.append(Remarked(len(self.identities), Remark.WAS_DIGEST, len(found)))
-            self.identities += self._form.of_digests(found)
+            self.identities += map(unhexlify, found)
             return True
         found = _find_all(values, self._find_plain) if self._find_plain is not None else None
         if found is None:
             return False
-        self.identities += self._form.of_plain(_HASHES[algorithm], found)
+        new = _HASHES[algorithm]
+        self.identities += [new(value).digest() for value in found]
         return True
 
 
@@ -220,11 +185,11 @@ def _find_all(values: Sequence[object], find: Callable[[bytes], list[bytes]]) ->
 
 
 def _spread(
-    values: Sequence[object], identities: list[T | None], remarks: list[Remarked]
-) -> tuple[list[T | None], list[Remarked]]:
+    values: Sequence[object], identities: list[bytes | None], remarks: list[Remarked]
+) -> tuple[list[bytes | None], list[Remarked]]:
     """Put the verdicts on the values that are given to their places among all."""
     places = [place for place, value in enumerate(values) if value is not None]
-    spread: list[T | None] = [None] * len(values)
+    spread: list[bytes | None] = [None] * len(values)
     for place, identity in zip(places, identities, strict=True):
         spread[place] = identity
     return spread, [each._replace(place=places[each.place]) for each in remarks]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.membership import (
     CONTRIBUTING,
-    PACKED,
     Event,
     Kind,
     Named,
     Plan,
     encode_contributions,
-    pack_identity,
 )
 from target_pinterest_audience.row_writer import Row, RowBlock, StreamShape
 from target_pinterest_audience.window import Origin
@@ -51,14 +49,13 @@ class LedgerWriter:
     digest: RowDigester
     reconciler: Reconciler
     readings: Sequence[Reading]
-    form: ClassVar = PACKED
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
         whole = len(row.present) == len(self.slots)
         present = self.plan.slots if whole else frozenset(self.slots[column] for column in row.present)
         targets = self.targets(row.list_name)
-        self._put(self.digest(row.record), row.kind, _packed(row.named), targets, present, row.line)
+        self._put(self.digest(row.record), row.kind, row.named, targets, present, row.line)
         _count_rows(self.readings, not row.deleted)
 
     def write_block(self, rows: RowBlock) -> None:
@@ -127,12 +124,11 @@ class KeylessLedgerWriter:
     """Type of identity, identity → the digest of the row that they are."""
     reconciler: Reconciler
     readings: Sequence[Reading]
-    form: ClassVar = PACKED
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
         _count_rows(self.readings, not row.deleted)
-        self._put(row.kind, _packed(row.named), self.targets(row.list_name), row.line)
+        self._put(row.kind, row.named, self.targets(row.list_name), row.line)
 
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
@@ -155,10 +151,6 @@ class KeylessLedgerWriter:
             named = (Named(*targets[column], identity),) if column in targets else ()
             event = Event(kind, _meant(named, kind, self.shape), plan.slots, plan, line)
             self.reconciler.put(self.digest(plan.types[slot], identity), event, Origin(kind, plan, self.shape.tally))
-
-
-def _packed(named: Mapping[str, str]) -> dict[str, bytes]:
-    return {column: pack_identity(identity) for column, identity in named.items()}
 
 
 def _count_rows(readings: Sequence[Reading], rows: int) -> None:

@@ -14,6 +14,7 @@ from target_pinterest_audience.batches import Batch
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
+from target_pinterest_audience.packed import as_records
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience
 from target_pinterest_audience.pinterest.client import without_exceptions
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
@@ -289,7 +290,9 @@ class CustomerListWriter:
     def _update(self, customer_list: CustomerList, batch: Batch) -> None:
         try:
             answer = self._once_it_is_known(
-                lambda: self._client.update_customer_list(customer_list.id, batch.operation, batch.identities)
+                lambda: self._client.update_customer_list(
+                    customer_list.id, batch.operation, as_records(batch.identities)
+                )
             )
         except NotFoundError as missing:
             msg = (
@@ -332,7 +335,7 @@ class CustomerListWriter:
         created: list[CustomerList] = []
 
         def create() -> CustomerList:
-            created.append(self._client.create_customer_list(name, self.plan.list_type, batch.identities))
+            created.append(self._client.create_customer_list(name, self.plan.list_type, as_records(batch.identities)))
             return created[0]
 
         self.customer_list = self._create_once(create, lambda: self._find_by_name(name, anew=True))

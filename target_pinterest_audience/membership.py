@@ -8,7 +8,6 @@ digest of its key; what it says is a set of statements. Each event replaces some
 from __future__ import annotations
 
 import functools
-from binascii import unhexlify
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,67 +16,8 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from target_pinterest_audience.identity_column import Form, Hash
+from target_pinterest_audience.packed import LONGEST_DIGEST
 from target_pinterest_audience.pinterest import Operation
-
-_DIGEST_BYTES: Final = frozenset({16, 20, 32})
-_DIGEST_DIGITS: Final = frozenset(2 * size for size in _DIGEST_BYTES)
-_KEY_BYTES: Final = min(_DIGEST_BYTES)
-_LONGEST_DIGEST: Final = max(_DIGEST_BYTES)
-_FILL: Final = b"\0"
-
-
-def pack_identity(identity: str) -> bytes:
-    """Return the form in which the ledger keeps an identity: the bytes of a digest, else the text after a NUL."""
-    if len(identity) in _DIGEST_DIGITS:
-        try:
-            packed = bytes.fromhex(identity)
-        except ValueError:
-            packed = b""
-        # Neither capitals nor blanks would come back.
-        if packed.hex() == identity:
-            return packed
-    packed = _FILL + identity.encode()
-    return packed + _FILL if len(packed) in _DIGEST_BYTES else packed
-
-
-def _digests(new: Hash, values: Sequence[bytes]) -> list[bytes]:
-    return [new(value).digest() for value in values]
-
-
-def _packed(digests: Sequence[bytes]) -> list[bytes]:
-    return list(map(unhexlify, digests))
-
-
-PACKED: Final[Form[bytes]] = Form(_digests, _packed, pack_identity)
-"""The form in which the ledger keeps a column of identities."""
-
-
-def unpack_identity(packed: bytes) -> str:
-    """Return an identity as Pinterest gets it."""
-    if len(packed) in _DIGEST_BYTES:
-        return packed.hex()
-    return packed.strip(_FILL).decode()
-
-
-def unpack_column(packed: Sequence[bytes]) -> list[str]:
-    """Return `unpack_identity` of many identities."""
-    if {_LONGEST_DIGEST} == set(map(len, packed)):
-        text, digits = b"".join(packed).hex(), 2 * _LONGEST_DIGEST
-        return [text[start : start + digits] for start in range(0, len(text), digits)]
-    return list(map(unpack_identity, packed))
-
-
-def member_key(packed: bytes) -> bytes:
-    """Return what an identity is counted under: of a digest, as much as no two have in common by chance or design."""
-    return packed[:_KEY_BYTES] if len(packed) in _DIGEST_BYTES else packed
-
-
-def member_keys(packed: Collection[bytes]) -> list[bytes]:
-    """Return `member_key` of many identities."""
-    if {_LONGEST_DIGEST} == set(map(len, packed)):
-        return [identity[:_KEY_BYTES] for identity in packed]
-    return list(map(member_key, packed))
 
 
 class Stance(IntEnum):
@@ -146,8 +86,8 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
         [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
         for column in columns
     ]
-    if len(slots) == 1 and {_LONGEST_DIGEST} == set(map(len, packed_columns[0])):
-        before = heads[1] + head(slots[0], _LONGEST_DIGEST)
+    if len(slots) == 1 and {LONGEST_DIGEST} == set(map(len, packed_columns[0])):
+        before = heads[1] + head(slots[0], LONGEST_DIGEST)
         return list(map(before.__add__, packed_columns[0]))
     said = [
         [head(slot, len(packed)) + packed if packed else b"" for packed in column]
@@ -198,12 +138,12 @@ def sole_contributions(encoded: Sequence[bytes]) -> Contributions | None:
         encoded: what `encode_says` wrote for each of them.
     """
     # Whatever begins alike and is equally long differs in the end only, which is the identity.
-    if len({says[:-_LONGEST_DIGEST] for says in encoded}) != 1 or len(set(map(len, encoded))) != 1:
+    if len({says[:-LONGEST_DIGEST] for says in encoded}) != 1 or len(set(map(len, encoded))) != 1:
         return None
     said = statements(encoded[0])
-    if len(said) != 1 or said[0].stance != _CONTRIBUTES or len(said[0].identity) != _LONGEST_DIGEST:
+    if len(said) != 1 or said[0].stance != _CONTRIBUTES or len(said[0].identity) != LONGEST_DIGEST:
         return None
-    return Contributions(said[0].list_number, [says[-_LONGEST_DIGEST:] for says in encoded])
+    return Contributions(said[0].list_number, [says[-LONGEST_DIGEST:] for says in encoded])
 
 
 class Kind(IntEnum):

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from target_pinterest_audience.changes import Decisions, ListDecisions
 from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.membership import NOBODY, Cause, member_key
+from target_pinterest_audience.membership import NOBODY, Cause
+from target_pinterest_audience.packed import member_key
 from target_pinterest_audience.pinterest import Operation
 
 _IN_A_NOTE: Final = 10_000

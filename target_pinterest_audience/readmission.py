@@ -6,20 +6,20 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from target_pinterest_audience.membership import member_key, pack_identity
+from target_pinterest_audience.packed import member_key
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.locks import Locks
 
 
-def readmit(ledger: Ledger, locks: Locks, identities: Collection[str]) -> int:
+def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
     """Let runs add somebody again whom `forget` has kept out; note additions for whom rows name already.
 
     Args:
         ledger: the ledger.
         locks: taken for all that the ledger knows.
-        identities: all forms in which a list may hold the person.
+        identities: all forms in which a list may hold the person, packed.
 
     Returns:
         How many of these forms were suppressed.
@@ -30,7 +30,7 @@ def readmit(ledger: Ledger, locks: Locks, identities: Collection[str]) -> int:
     locks.take_all()
     catalogue, lifted = ledger.catalogue, 0
     back: defaultdict[int, list[bytes]] = defaultdict(list)
-    packed_of = {member_key(packed): packed for packed in map(pack_identity, identities)}
+    packed_of = {member_key(packed): packed for packed in identities}
     with ledger.transaction():
         locks.refuse_newcomers()
         for key, packed in sorted(packed_of.items()):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from target_pinterest_audience.identity_column import TEXT, Form
-from target_pinterest_audience.membership import CAUSES, Kind, member_key, pack_identity
+from target_pinterest_audience.membership import CAUSES, Kind
+from target_pinterest_audience.packed import member_key
 from target_pinterest_audience.pinterest import Operation
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Row(NamedTuple):
     Attributes:
         kind: what it says of its row.
         record: the record, for its key.
-        named: the good values in its identity columns, as Pinterest gets them; of a row that is too bad to be read,
+        named: the identities in its columns, packed; of a row that is too bad to be read,
             they only tell which rows those are that have no key.
         present: the identity columns that it has, with a good value, a bad one or none.
         line: its line in the stream.
@@ -65,7 +65,7 @@ class Row(NamedTuple):
 
     kind: Kind
     record: Mapping[str, Any]
-    named: Mapping[str, str]
+    named: Mapping[str, bytes]
     present: Collection[str]
     line: int
     deleted: bool
@@ -79,13 +79,13 @@ class RowBlock:
     Attributes:
         kind: what each says of its row: that it is there, or that its people must not be.
         records: the records, for their keys.
-        named: identity column → its values in the form of the writer, None where there is no good one.
+        named: identity column → its identities, packed, None where there is no good value.
         list_names: the list that each names; None if the settings choose the list.
     """
 
     kind: Kind
     records: RecordBlock
-    named: Mapping[str, Sequence[Any]]
+    named: Mapping[str, Sequence[bytes | None]]
     list_names: Sequence[str] | None = None
 
     @property
@@ -113,13 +113,7 @@ class RowBlock:
 
 
 class RowWriter(Protocol):
-    """Takes the rows of one stream under one schema.
-
-    Attributes:
-        form: the form in which it wants the identities of a block.
-    """
-
-    form: ClassVar[Form[Any]]
+    """Takes the rows of one stream under one schema."""
 
     def write(self, row: Row) -> None:
         """Take in a row.
@@ -157,7 +151,6 @@ class AppendingWriter:
     delivery: Delivery
     suppressed: AbstractSet[bytes] = frozenset()
     """Who was forgotten and is not to be added, by `member_key`."""
-    form: ClassVar = TEXT
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
@@ -203,12 +196,12 @@ class AppendingWriter:
 
     def _columns_of_lists(
         self, rows: RowBlock
-    ) -> Iterator[tuple[ListReference, list[Sequence[str | None]], Sequence[int]]]:
+    ) -> Iterator[tuple[ListReference, list[Sequence[bytes | None]], Sequence[int]]]:
         """Yield each list that rows go to, the columns that go there, and the lines of these rows."""
         for name, places in rows.by_list():
             references = self.references(name)
             some = len(places) < len(rows)
-            of_lists: dict[ListReference, list[Sequence[str | None]]] = {}
+            of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
             for column, identities in rows.named.items():
                 chosen = [identities[place] for place in places] if some else identities
                 of_lists.setdefault(references[column], []).append(chosen)
@@ -216,14 +209,14 @@ class AppendingWriter:
             for reference, columns in of_lists.items():
                 yield reference, columns, lines
 
-    def _is_suppressed(self, identity: str) -> bool:
-        return bool(self.suppressed) and member_key(pack_identity(identity)) in self.suppressed
+    def _is_suppressed(self, identity: bytes) -> bool:
+        return bool(self.suppressed) and member_key(identity) in self.suppressed
 
 
-def in_order(columns: Sequence[Sequence[str | None]], lines: Sequence[int]) -> tuple[Sequence[str], Sequence[int]]:
+def in_order(columns: Sequence[Sequence[bytes | None]], lines: Sequence[int]) -> tuple[Sequence[bytes], Sequence[int]]:
     """Return the identities in some columns of rows in the order of a reader, and the line of each."""
     if len(columns) == 1 and None not in columns[0]:
-        return cast("Sequence[str]", columns[0]), lines
+        return cast("Sequence[bytes]", columns[0]), lines
     named, lines_of_named = [], []
     for line, row in zip(lines, zip(*columns, strict=True), strict=True):
         for identity in row:

@@ -10,8 +10,9 @@ from msgspec import UNSET, UnsetType
 
 from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
-from target_pinterest_audience.identity_column import Form, T, identify_column
+from target_pinterest_audience.identity_column import identify_column
 from target_pinterest_audience.list_names import list_name
+from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.tally import StreamTally
 
@@ -125,8 +126,8 @@ class RowReader:
                 raise MissingKeyPropertyError(msg)
         return all(record[name] is not None for name in self.key_properties)
 
-    def identities(self, record: Mapping[str, Any], place: Place, *, are_meant: bool = True) -> dict[str, str]:
-        """Return column → identity for the good values of a row, as Pinterest gets them; count the bad ones.
+    def identities(self, record: Mapping[str, Any], place: Place, *, are_meant: bool = True) -> dict[str, bytes]:
+        """Return column → identity, packed, for the good values of a row; count the bad ones.
 
         Args:
             record: the row.
@@ -140,20 +141,20 @@ class RowReader:
                 self.tally.received += are_meant
                 if remark is not None:
                     self.tally.remark(column, remark, place)
-                found[column] = identity
+                found[column] = pack_identity(identity)
             elif remark is not None and remark.rejects:
                 self._reject(column, remark, place, record)
             elif remark is Remark.OPTED_OUT:
                 self.tally.remark(column, remark, place)
         return found
 
-    def identity_column(self, column: str, block: RecordBlock, form: Form[T]) -> list[T | None]:
-        """Return the identities in a column of rows that follow each other in a form, None where there is none.
+    def identity_column(self, column: str, block: RecordBlock) -> list[bytes | None]:
+        """Return the identities, packed, in a column of rows that follow each other, None where there is none.
 
         They are counted as `identities` counts them.
         """
         values = block.column(column)
-        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm, form)
+        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
         self.tally.received += len(identities) - identities.count(None)
         for at, remark, count in remarks:
             if remark.rejects:
@@ -162,16 +163,16 @@ class RowReader:
                 self.tally.remark(column, remark, block.place(at), count)
         return identities
 
-    def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, str]:
+    def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, bytes]:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason.
 
         Returns:
-            Column → identity for the values that are good by themselves.
+            Column → identity, packed, for the values that are good by themselves.
         """
         found = {}
         for column, (identity, remark) in self._verdicts(record):
             if identity is not None:
-                found[column] = identity
+                found[column] = pack_identity(identity)
             if identity is not None or (remark is not None and remark.rejects):
                 self._reject(column, reason, place, record)
         return found

@@ -241,7 +241,7 @@ class CustomerListSink(RecordSink):
             return
         present = Kind.GRANTED if self._consent_column is not None else Kind.ARRIVED
         kind = Kind.EXCLUDED if self._mode is Mode.REMOVE else present
-        named = {column: self._rows.identity_column(column, block, self._writer.form) for column in self.columns}
+        named = {column: self._rows.identity_column(column, block) for column in self.columns}
         name_column = self._settings.list_name_column
         names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
         self._writer.write_block(RowBlock(kind, block, named, names))

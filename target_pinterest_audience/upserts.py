@@ -13,7 +13,7 @@ from target_pinterest_audience.ledger.catalogue import Feed
 from target_pinterest_audience.ledger.history import SEVERAL_LISTS
 from target_pinterest_audience.ledger_writers import KeylessLedgerWriter, LedgerWriter, Reading, Targets
 from target_pinterest_audience.list_names import NO_LIST
-from target_pinterest_audience.membership import Cause, Plan, unpack_column
+from target_pinterest_audience.membership import Cause, Plan
 from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
 from target_pinterest_audience.row_writer import StreamShape
@@ -165,7 +165,7 @@ class Upserts:
     def _send(self, outgoing: Outgoing) -> None:
         reference = self._book.reference(outgoing.list_number)
         for operation, identities, lines, cause in outgoing.sendings:
-            self._delivery.put_many(reference, operation, unpack_column(identities), lines, cause or Cause.UNFINISHED)
+            self._delivery.put_many(reference, operation, identities, lines, cause or Cause.UNFINISHED)
         self._book.handed_over(outgoing.list_number, outgoing.note, outgoing.last_line)
         self._settle()
 

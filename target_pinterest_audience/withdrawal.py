@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from target_pinterest_audience.changes import Decisions, absorb
 from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.membership import NOBODY, REFUSALS, Event, Kind, Named, Plan, member_key, statements
+from target_pinterest_audience.membership import NOBODY, REFUSALS, Event, Kind, Named, Plan, statements
+from target_pinterest_audience.packed import member_key
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin, Window
 

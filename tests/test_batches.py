@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
+from target_pinterest_audience.packed import as_records, pack_identity
 from target_pinterest_audience.pinterest import Operation
+from tests.packing import packed
 
 ADD, REMOVE = Operation.ADD, Operation.REMOVE
 
@@ -19,58 +21,60 @@ def drain(pending: PendingIdentities) -> list[Batch]:
 
 def test_a_batch_is_full_at_the_row_limit() -> None:
     pending = PendingIdentities(3, 10_000)
-    for line, identity in enumerate("abc"):
+    for line, identity in enumerate(packed(*"abc")):
         assert pending.take_full() is None
         assert pending.put(ADD, identity, line) is False
-    assert pending.take_full() == Batch(ADD, ("a", "b", "c"), (0, 1, 2), 0)
+    assert pending.take_full() == Batch(ADD, packed("a", "b", "c"), (0, 1, 2), 0)
     assert pending.take_full() is None
     assert pending.first_lines == []
 
 
 def test_a_repeated_identity_is_sent_once() -> None:
     pending = PendingIdentities(3, 10_000)
-    assert [pending.put(ADD, identity, 1) for identity in "abab"] == [False, False, True, True]
-    assert drain(pending) == [Batch(ADD, ("a", "b"), (1, 1), 1)]
+    assert [pending.put(ADD, identity, 1) for identity in packed(*"abab")] == [False, False, True, True]
+    assert drain(pending) == [Batch(ADD, packed("a", "b"), (1, 1), 1)]
 
 
 def test_the_last_word_on_an_identity_counts_and_covers_the_first() -> None:
     pending = PendingIdentities(3, 10_000)
-    pending.put(REMOVE, "a", 5)
-    pending.put(ADD, "b", 7)
-    assert pending.put(ADD, "a", 50) is True
+    pending.put(REMOVE, pack_identity("a"), 5)
+    pending.put(ADD, pack_identity("b"), 7)
+    assert pending.put(ADD, pack_identity("a"), 50) is True
     assert pending.first_lines == [5]
-    assert drain(pending) == [Batch(ADD, ("b", "a"), (7, 50), 5)]
+    assert drain(pending) == [Batch(ADD, packed("b", "a"), (7, 50), 5)]
 
 
 def test_bytes_are_counted_as_they_stand_in_json() -> None:
     pending = PendingIdentities(100, 12)
-    pending.put(ADD, 'a"b', 1)  # 4 bytes in JSON, and a comma
+    pending.put(ADD, pack_identity('a"b'), 1)  # 4 bytes in JSON, and a comma
     assert pending.take_full() is None
-    pending.put(ADD, "é", 2)
-    pending.put(ADD, "xyz", 3)
+    pending.put(ADD, pack_identity("é"), 2)
+    pending.put(ADD, pack_identity("xyz"), 3)
     full = pending.take_full()
-    assert full == Batch(ADD, ('a"b', "é", "xyz"), (1, 2, 3), 1)
-    assert len(msgspec.json.encode(",".join(full.identities))) - 2 <= 12
+    assert full == Batch(ADD, packed('a"b', "é", "xyz"), (1, 2, 3), 1)
+    assert len(msgspec.json.encode(as_records(full.identities))) - 2 <= 12
 
 
 def test_an_identity_larger_than_a_request_goes_alone() -> None:
     pending = PendingIdentities(100, 10)
-    pending.put(ADD, "a" * 4, 1)
-    pending.put(ADD, "b" * 50, 2)
-    assert pending.take_full() == Batch(ADD, ("aaaa",), (1,), 1)
-    assert pending.take_full() == Batch(ADD, ("b" * 50,), (2,), 1)
+    pending.put(ADD, pack_identity("a" * 4), 1)
+    pending.put(ADD, pack_identity("b" * 50), 2)
+    assert pending.take_full() == Batch(ADD, packed("aaaa"), (1,), 1)
+    assert pending.take_full() == Batch(ADD, packed("b" * 50), (2,), 1)
 
 
-actions = st.lists(st.tuples(st.sampled_from(list(Operation)), st.sampled_from("abcdefgh"), st.booleans()), max_size=60)
+actions = st.lists(
+    st.tuples(st.sampled_from(list(Operation)), st.sampled_from(packed(*"abcdefgh")), st.booleans()), max_size=60
+)
 
 
 @given(actions=actions, rows=st.integers(1, 5), size=st.integers(1, 12))
 def test_whatever_comes_the_last_word_on_each_identity_is_the_last_that_is_sent(
-    actions: list[tuple[Operation, str, bool]], rows: int, size: int
+    actions: list[tuple[Operation, bytes, bool]], rows: int, size: int
 ) -> None:
     pending = PendingIdentities(rows, size)
     sent: list[Batch] = []
-    wanted: dict[str, Operation] = {}
+    wanted: dict[bytes, Operation] = {}
     for line, (operation, identity, flush) in enumerate(actions):
         pending.put(operation, identity, line)
         wanted[identity] = operation
@@ -82,7 +86,7 @@ def test_whatever_comes_the_last_word_on_each_identity_is_the_last_that_is_sent(
             sent.extend(drain(pending))
     sent.extend(drain(pending))
     assert pending.first_lines == []
-    done: dict[str, Operation] = {}
+    done: dict[bytes, Operation] = {}
     for batch in sent:
         assert len(batch.identities) == len(set(batch.identities)) <= rows
         done.update(dict.fromkeys(batch.identities, batch.operation))

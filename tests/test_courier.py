@@ -24,7 +24,7 @@ PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds
 
 
 def batch(number: int, size: int = 2) -> Batch:
-    return Batch(Operation.ADD, tuple(f"{number}-{n}" for n in range(size)), (number,) * size, number)
+    return Batch(Operation.ADD, tuple(b"%d-%d" % (number, n) for n in range(size)), (number,) * size, number)
 
 
 class Door:
@@ -137,7 +137,7 @@ def test_lists_are_written_to_side_by_side() -> None:
     for name in "ab":
         plan = ListPlan(ListReference(customer_list_name=name), ListType.EMAIL, IfMissing.CREATE, audience=None)
         delivery.open(plan)
-        delivery.put(plan.reference, Operation.ADD, "x", 1)
+        delivery.put(plan.reference, Operation.ADD, b"x", 1)
     delivery.flush()
     assert client.update_customer_list.call_count == 2
 
@@ -164,7 +164,7 @@ def test_many_lists_are_written_to_by_a_few_threads_each_in_its_own_order() -> N
     ]
     for line in range(1, 6):
         for number, courier in enumerate(couriers):
-            courier.hand_over(Batch(Operation.ADD, (str(number),), (line,), line))
+            courier.hand_over(Batch(Operation.ADD, (b"%d" % number,), (line,), line))
     crew.drain()
     assert sorted(written) == sorted(accepted) == [(number, line) for number in range(40) for line in range(1, 6)]
     for order in (written, accepted):

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, ListType, Remark, identify
-from target_pinterest_audience.identity_column import TEXT, identify_column
-from target_pinterest_audience.membership import PACKED, pack_identity
+from target_pinterest_audience.identity_column import identify_column
+from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock
 from target_pinterest_audience.target import TargetPinterestAudience
@@ -61,8 +61,8 @@ def test_a_column_is_judged_like_its_values(
     of_type = IDENTITY_TYPES[kind]
     each = [identify(value, of_type, hashing, algorithm) for value in values]
     remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
-    identities, told = identify_column(values, of_type, hashing, algorithm, TEXT)
-    assert identities == [it.identity for it in each]
+    identities, told = identify_column(values, of_type, hashing, algorithm)
+    assert identities == [pack_identity(it.identity) if it.identity is not None else None for it in each]
     assert [(at, remark) for at, remark, _ in told if remark.rejects] == [it for it in remarks if it[1].rejects]
     counts: Counter[Remark] = Counter()
     for at, remark, count in told:
@@ -71,15 +71,13 @@ def test_a_column_is_judged_like_its_values(
         assert count == 1 or not remark.rejects
     assert counts == Counter(remark for _, remark in remarks)
     assert dict(reversed([(remark, at) for at, remark, _ in told])) == dict(reversed([it[::-1] for it in remarks]))
-    packed = [pack_identity(it.identity) if it.identity is not None else None for it in each]
-    assert identify_column(values, of_type, hashing, algorithm, PACKED) == (packed, told)
 
 
 def test_the_digest_of_nothing_is_found_among_others() -> None:
     kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
     digest = sha256("person@example.com")
-    identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules, TEXT)
-    assert identities == [digest, None, digest, None]
+    identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules)
+    assert identities == [pack_identity(digest), None, pack_identity(digest), None]
     assert [each.place for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
 
 
@@ -97,7 +95,8 @@ def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
     ]
     kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
     for value in letters + others + long:
-        assert identify_column([value], kind, *rules, TEXT)[0] == [identify(value, kind, *rules).identity]
+        identity = identify(value, kind, *rules).identity
+        assert identify_column([value], kind, *rules)[0] == [pack_identity(identity) if identity is not None else None]
 
 
 class _NoFastPath(RecordDecoder):

@@ -16,7 +16,7 @@ from target_pinterest_audience.pinterest.errors import RefusedError, Unavailable
 
 
 def batch(size: int) -> Batch:
-    return Batch(Operation.ADD, tuple(str(n) for n in range(size)), tuple(range(1, size + 1)), 1)
+    return Batch(Operation.ADD, tuple(b"%d" % n for n in range(size)), tuple(range(1, size + 1)), 1)
 
 
 class Pinterest:
@@ -24,7 +24,7 @@ class Pinterest:
 
     def __init__(self, refuses: Callable[[Batch], bool]) -> None:
         self.calls = 0
-        self.members: list[str] = []
+        self.members: list[bytes] = []
         self._refuses = refuses
 
     def send(self, sent: Batch) -> None:
@@ -70,7 +70,7 @@ def test_a_request_that_was_too_big_tells_the_size_that_fits() -> None:
 
 
 def test_a_size_that_fits_and_bad_rows_at_once() -> None:
-    pinterest = Pinterest(lambda sent: len(sent.identities) > 300 or "77" in sent.identities)
+    pinterest = Pinterest(lambda sent: len(sent.identities) > 300 or b"77" in sent.identities)
     halving = Halving(pinterest.send)
     for _ in range(2):
         assert halving.deliver(batch(1000)) == [77]

@@ -51,9 +51,9 @@ def client(emulator: Emulator, tmp_path: Path) -> PinterestClient:
 
 def test_each_endpoint_answers_with_its_type(emulator: Emulator, client: PinterestClient) -> None:
     assert client.ad_account().id == ACCOUNT
-    made = client.create_customer_list("VIP", ListType.EMAIL, ["a" * 64, "b" * 64])
+    made = client.create_customer_list("VIP", ListType.EMAIL, f"{'a' * 64},{'b' * 64}")
     assert made.name == "VIP"
-    assert client.update_customer_list(made.id, Operation.REMOVE, ["a" * 64]).body.id == made.id
+    assert client.update_customer_list(made.id, Operation.REMOVE, "a" * 64).body.id == made.id
     assert emulator.backend.members(made.id) == {"b" * 64}
     assert client.customer_list(made.id).id == made.id
     assert [each.name for each in client.customer_lists()] == ["VIP"]
@@ -67,7 +67,7 @@ def test_each_endpoint_answers_with_its_type(emulator: Emulator, client: Pintere
 def test_all_pages_are_read() -> None:
     with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, page_size_limit=2) as emulator:
         for n in range(7):
-            emulator.backend.create_list(name=f"list {n}", records=["a" * 64])
+            emulator.backend.create_list(name=f"list {n}", records="a" * 64)
         tokens = credentials(emulator, Path("unused"))
         client = PinterestClient(transport(emulator), tokens, ACCOUNT)
         assert [each.name for each in client.customer_lists()] == [f"list {n}" for n in range(7)]
@@ -123,7 +123,7 @@ def test_a_creation_is_not_repeated_blindly(emulator: Emulator, tmp_path: Path, 
     client = PinterestClient(transport(emulator, read_seconds=1), credentials(emulator, tmp_path), ACCOUNT)
     emulator.backend.inject(fault)
     with pytest.raises(OutcomeUnclearError):
-        client.create_customer_list("VIP", ListType.EMAIL, ["a" * 64])
+        client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
     assert len([call for call in emulator.backend.calls if call.method == "POST"]) <= 1
 
 
@@ -131,15 +131,15 @@ def test_a_creation_that_never_reached_pinterest_is_repeated(tmp_path: Path) -> 
     with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
         client = PinterestClient(transport(emulator), credentials(emulator, tmp_path), ACCOUNT)
     with pytest.raises(UnavailableError) as refused:
-        client.create_customer_list("VIP", ListType.EMAIL, ["a" * 64])
+        client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
     assert type(refused.value) is UnavailableError
 
 
 def test_what_a_refused_batch_was_refused_for_is_not_repeated(emulator: Emulator, client: PinterestClient) -> None:
-    made = client.create_customer_list("VIP", ListType.EMAIL, ["a" * 64])
+    made = client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
     emulator.backend.inject(Fault(method="PATCH", status=400, body={"code": 1, "message": "bad: bob@example.com"}))
     with pytest.raises(RefusedError) as refused:
-        client.update_customer_list(made.id, Operation.ADD, ["b" * 64])
+        client.update_customer_list(made.id, Operation.ADD, "b" * 64)
     assert "bob" not in str(refused.value)
     assert refused.value.code == 1
 
@@ -149,11 +149,11 @@ def test_pinterest_is_not_quoted_where_it_repeats_a_secret_or_somebody(
     emulator: Emulator, tmp_path: Path, status: int
 ) -> None:
     client = PinterestClient(transport(emulator), credentials(emulator, tmp_path), ACCOUNT)
-    made = client.create_customer_list("VIP", ListType.LR_ID, ["XY99ZZ"])
+    made = client.create_customer_list("VIP", ListType.LR_ID, "XY99ZZ")
     words = f"Bearer {TOKEN} may not send XY99ZZ: restricted feature"
     emulator.backend.inject(Fault(method="PATCH", status=status, body={"code": 3, "message": words}))
     with pytest.raises(NotPermittedError, match="restricted feature") as refused:
-        client.update_customer_list(made.id, Operation.ADD, ["XY99ZZ", "AB11"])
+        client.update_customer_list(made.id, Operation.ADD, "XY99ZZ,AB11")
     assert TOKEN not in str(refused.value)
     assert "XY99ZZ" not in str(refused.value)
 

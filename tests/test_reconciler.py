@@ -14,8 +14,9 @@ from target_pinterest_audience import reconciler
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.membership import Event, Kind, Named, Plan, pack_identity
+from target_pinterest_audience.membership import Event, Kind, Named, Plan
 from target_pinterest_audience.outbox import Outgoing
+from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.reconciler import Reconciler
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin

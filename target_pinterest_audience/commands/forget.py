@@ -155,7 +155,7 @@ def _in_history(
             history.end(exit_code, account.traffic, figures)
 
 
-def _strike(ledger: Ledger, settings: Settings, identities: Sequence[str], *, suppress: bool) -> None:
+def _strike(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> None:
     digester = Digester.of(ledger, settings)
     strike_from_ledger(
         ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()

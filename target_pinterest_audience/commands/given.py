@@ -11,6 +11,7 @@ import click
 from target_pinterest_audience.commands.common import confirm
 from target_pinterest_audience.erasable import digest_of, forms_of
 from target_pinterest_audience.identities import IDENTITY_TYPES, Remark
+from target_pinterest_audience.packed import pack_identity
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,8 +82,8 @@ def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...
     return given
 
 
-def all_forms(given: Sequence[GivenIdentity]) -> tuple[str, ...]:
-    """Return all forms in which lists may hold what was given, each once.
+def all_forms(given: Sequence[GivenIdentity]) -> tuple[bytes, ...]:
+    """Return all forms in which lists may hold what was given, packed, each once.
 
     Raises:
         UsageError: something is no identity. The message does not repeat it.
@@ -100,7 +101,7 @@ def all_forms(given: Sequence[GivenIdentity]) -> tuple[str, ...]:
             msg = f"--{each.option.replace('_', '-')}: {place} is {told}. Nothing was done."
             raise click.UsageError(msg)
         found |= forms
-    return tuple(sorted(found))
+    return tuple(sorted(map(pack_identity, found)))
 
 
 def confirm_given(question: str, given: Sequence[GivenIdentity], *, yes: bool) -> None:

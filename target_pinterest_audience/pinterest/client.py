@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -83,20 +83,21 @@ class PinterestClient:
         """Return one customer list."""
         return self._call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
 
-    def create_customer_list(self, name: str, list_type: ListType, identities: Iterable[str]) -> CustomerList:
-        """Create a list with its first identities: Pinterest makes none without.
+    def create_customer_list(self, name: str, list_type: ListType, records: str) -> CustomerList:
+        """Create a list with its first identities, separated by commas: Pinterest makes none without.
 
         It is there even if its `exceptions` say that something went wrong, which is then for the caller to look at.
         """
-        body = {"name": name, "list_type": list_type.value, "records": ",".join(identities)}
+        body = {"name": name, "list_type": list_type.value, "records": records}
         request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
         return self._call(request, CustomerList)
 
-    def update_customer_list(
-        self, list_id: str, operation: Operation, identities: Iterable[str]
-    ) -> Answer[CustomerList]:
-        """Add identities to a list, or remove them. Doing it twice changes nothing but Pinterest's counters."""
-        body = {"operation_type": operation.value, "records": ",".join(identities)}
+    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
+        """Add identities, separated by commas, to a list, or remove them.
+
+        Doing it twice changes nothing but Pinterest's counters.
+        """
+        body = {"operation_type": operation.value, "records": records}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
         answer = self._ask(request, CustomerList)
         without_exceptions(answer.body)

@@ -19,10 +19,9 @@ from target_pinterest_audience.membership import (
     Stance,
     Statement,
     encode_says,
-    member_key,
-    pack_identity,
     statements,
 )
+from target_pinterest_audience.packed import member_key, pack_identity
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.withdrawal import apply_to_rows, event_of, withdraw_silently
@@ -143,7 +142,7 @@ class TestSuppressions:
 
 class TestStriking:
     def test_what_rows_contribute_goes_and_what_follows_is_noted(self, filled: Ledger, settings: Settings) -> None:
-        forms = [sha256("1"), "ab" * 16]
+        forms = [identity(1), bytes.fromhex("ab" * 16)]
         strike_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=5.0)
         assert filled.read_rows([key(1), key(2), key(9)]) == {key(2): contributed(2)}
         assert filled.unseen_rows(1, 4, b"", 9) == [(key(2), contributed(2))]
@@ -154,7 +153,7 @@ class TestStriking:
         assert filled.catalogue.suppressions.all() == {member_key(identity(1)), bytes.fromhex("ab" * 16)}
 
     def test_a_second_time_changes_nothing(self, filled: Ledger, settings: Settings) -> None:
-        forms = [sha256("1")]
+        forms = [identity(1)]
         for now in (5.0, 6.0):
             strike_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=now)
         assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
@@ -175,7 +174,7 @@ class TestStriking:
 
         late = LateLocks(filled, settings)
         with pytest.raises(LedgerError, match="has begun meanwhile"):
-            strike_from_ledger(filled, late, DIGESTER.shorten, [sha256("1")], suppress=True, now=5.0)
+            strike_from_ledger(filled, late, DIGESTER.shorten, [identity(1)], suppress=True, now=5.0)
         assert filled.read_rows([key(1)]) == {key(1): contributed(1)}
         assert filled.catalogue.suppressions.all() == frozenset()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
@@ -138,15 +138,15 @@ class Pinterest:
             raise NotFoundError(list_id)
         return CustomerList(list_id, self._names[list_id])
 
-    def create_customer_list(self, name: str, _list_type: ListType, identities: Sequence[str]) -> CustomerList:
+    def create_customer_list(self, name: str, _list_type: ListType, records: str) -> CustomerList:
+        identities = records.split(",")
         with self._request("create"):
             assert name not in self._names.values(), "a list was made twice"
             self.writes.append(("ADD", frozenset(identities)))
             return self.place(name, identities)
 
-    def update_customer_list(
-        self, list_id: str, operation: Operation, identities: Sequence[str]
-    ) -> Answer[CustomerList]:
+    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
+        identities = records.split(",")
         with self._request("update"):
             self.writes.append((operation.value, frozenset(identities)))
             members = self.members[list_id]

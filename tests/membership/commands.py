@@ -18,6 +18,7 @@ from target_pinterest_audience.settings import Settings
 from tests.membership.accounts import Fate, Killed
 from tests.membership.model import forgotten
 from tests.membership.world import Way, World
+from tests.packing import packed
 
 
 class AttendedWorld(World):
@@ -33,8 +34,8 @@ class AttendedWorld(World):
 
         def attempt(ledger: Ledger, settings: Settings) -> None:
             shorten = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id)).shorten
-            strike_from_ledger(ledger, Locks(ledger, settings), shorten, [identity], suppress=True, now=0)
-            erasure = Erasure(cast("PinterestClient", self.pinterest), ledger, settings, (identity,), lambda: 0)
+            strike_from_ledger(ledger, Locks(ledger, settings), shorten, packed(identity), suppress=True, now=0)
+            erasure = Erasure(cast("PinterestClient", self.pinterest), ledger, settings, packed(identity), lambda: 0)
             for target in erasure.targets():
                 erasure.remove_from(target)
 

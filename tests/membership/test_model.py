@@ -16,8 +16,8 @@ from target_pinterest_audience.membership import (
     Statement,
     encode_contributions,
     encode_says,
-    pack_identity,
 )
+from target_pinterest_audience.packed import pack_identity
 from tests.membership.commands import AttendedWorld
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, ways
 from tests.membership.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
