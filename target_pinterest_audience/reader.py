@@ -7,26 +7,36 @@ import fcntl
 import io
 import json
 import os
-import queue
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, time
 from decimal import Decimal
-from typing import IO, Any, Final, NoReturn
+from functools import partial
+from typing import IO, Any, Final, NoReturn, TypeVar
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 
-from target_pinterest_audience.batch_files import PARQUET, BatchFiles
+from target_pinterest_audience.batch_files import PARQUET, BatchFiles, Table
 from target_pinterest_audience.errors import StreamError
 from target_pinterest_audience.places import Place
-from target_pinterest_audience.record_blocks import ColumnarRecords, RecordBlock, RecordDecoder, TakeBlock, split_lines
+from target_pinterest_audience.read_ahead import ReadAhead
+from target_pinterest_audience.record_blocks import (
+    ColumnarRecords,
+    Need,
+    RecordBlock,
+    RecordDecoder,
+    TakeBlock,
+    split_lines,
+)
+
+T = TypeVar("T")
 
 _BLOCK_BYTES: Final = 1 << 20
 """How much is read and processed together at most, about; and how much a pipe is asked to hold."""
-_PIECES_AHEAD: Final = 4
+_AHEAD: Final = 4
+"""How much of that waits at most."""
 _TICK_SECONDS: Final = 0.5
 _CHANGES_IN_A_BLOCK: Final = 8
 """How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
@@ -109,12 +119,21 @@ class MessageReader(GenericSingerReader[bytes]):
         message = self.place
         self.place = Place(message.line, 0)
         if files.format == PARQUET:
-            self._read_tables(stream, files)
+            need = self.records.needed(stream)
+            tables = files.tables(list(need.attributes) if need is not None else None)
+            self._read_ahead(tables, partial(self._read_table, stream, need))
         else:
-            for text in files.texts():
-                self._read_rows(stream, text)
-                self._tick()
+            self._read_ahead(files.texts(), partial(self._read_rows, stream))
         self.place = message
+
+    def _read_ahead(self, items: Iterator[T], take: Callable[[T], None]) -> None:
+        """Take items in, and have the next ones read meanwhile."""
+        with ReadAhead(items, _AHEAD, "file-reader") as ahead:
+            while not ahead.ended:
+                item = ahead.get(_TICK_SECONDS)
+                if item is not None:
+                    take(item)
+                self._tick()
 
     def _read_rows(self, stream: str, text: bytes) -> None:
         for run in self.records.rows(stream, text, self.place.after(1)):
@@ -126,18 +145,14 @@ class MessageReader(GenericSingerReader[bytes]):
             else:
                 self._take_block(*run)
 
-    def _read_tables(self, stream: str, files: BatchFiles) -> None:
-        need = self.records.needed(stream)
-        for columns, size in files.tables(list(need.attributes) if need is not None else None):
-            if need is not None:
-                self._take_block(need.take, ColumnarRecords(columns, size, self.place.after(1)))
-            else:
-                for row in zip(*columns.values(), strict=True):
-                    self.place = self.place.after(1)
-                    self._take_record(
-                        stream, {name: _as_in_json(value) for name, value in zip(columns, row, strict=True)}
-                    )
-            self._tick()
+    def _read_table(self, stream: str, need: Need | None, table: Table) -> None:
+        columns, size = table
+        if need is not None:
+            self._take_block(need.take, ColumnarRecords(columns, size, self.place.after(1)))
+            return
+        for row in zip(*columns.values(), strict=True):
+            self.place = self.place.after(1)
+            self._take_record(stream, {name: _as_in_json(value) for name, value in zip(columns, row, strict=True)})
 
     def _take_block(self, take: TakeBlock, block: RecordBlock) -> int:
         """Hand records over that come next; return how many."""
@@ -239,17 +254,39 @@ class MessageReader(GenericSingerReader[bytes]):
             for block in source:
                 yield block.encode() if isinstance(block, str) else block
             return
+        _widen(descriptor)
         rest: list[bytes] = []
-        for pieces in _read_ahead(descriptor):
-            whole, tail = _cut(pieces)
-            if whole:
-                yield b"".join([*rest, *whole])
-                rest = []
-            else:
-                yield None
-            rest += filter(None, tail)
+        with ReadAhead(iter(partial(os.read, descriptor, _BLOCK_BYTES), b""), _AHEAD, "stream-reader") as ahead:
+            while not ahead.ended:
+                whole, tail = _cut(_what_has_come(ahead))
+                if whole:
+                    yield b"".join([*rest, *whole])
+                    rest = []
+                else:
+                    yield None
+                rest += filter(None, tail)
         if rest:
             yield b"".join(rest)
+
+
+def _what_has_come(ahead: ReadAhead[bytes]) -> list[bytes]:
+    """Return what was read meanwhile, about a block at most; nothing if nothing comes for a moment.
+
+    A pipe may give little at a time, and a block of a few lines costs as much as one of many.
+
+    Raises:
+        StreamError: the input cannot be read.
+    """
+    pieces: list[bytes] = []
+    try:
+        piece = ahead.get(_TICK_SECONDS)
+        while piece is not None:
+            pieces.append(piece)
+            piece = ahead.get(0) if sum(map(len, pieces)) < _BLOCK_BYTES else None
+    except OSError as error:
+        msg = f"The stream cannot be read: {error.strerror}."
+        raise StreamError(msg) from None
+    return pieces
 
 
 def _cut(pieces: list[bytes]) -> tuple[list[bytes | memoryview], list[bytes]]:
@@ -264,47 +301,6 @@ def _cut(pieces: list[bytes]) -> tuple[list[bytes | memoryview], list[bytes]]:
 def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file
     """Return a value of a columnar file as a RECORD has it, for what looks at records whole."""
     return value.isoformat() if isinstance(value, (date, time)) else value
-
-
-def _read_ahead(descriptor: int) -> Iterator[list[bytes]]:
-    """Yield what can be read, as it comes, in pieces, many at a time; none while nothing comes.
-
-    A thread waits for the input, because a wait for a pipe cannot be given a time-out on every platform. It reads the
-    descriptor itself: a buffered reader that is being waited for cannot be closed when the process must leave.
-
-    Raises:
-        StreamError: the input cannot be read.
-    """
-    ahead: queue.Queue[bytes | OSError | None] = queue.Queue(_PIECES_AHEAD)
-
-    def read() -> None:
-        try:
-            while piece := os.read(descriptor, _BLOCK_BYTES):
-                ahead.put(piece)
-        except OSError as error:
-            ahead.put(error)
-        else:
-            ahead.put(None)
-
-    _widen(descriptor)
-    threading.Thread(target=read, name="stream-reader", daemon=True).start()
-    while True:
-        pieces: list[bytes] = []
-        end: bytes | OSError | None = b""
-        with contextlib.suppress(queue.Empty):
-            # A pipe gives little at a time, and a block of a few lines costs as much as one of many.
-            while end == b"" and sum(map(len, pieces)) < _BLOCK_BYTES:
-                piece = ahead.get(block=not pieces, timeout=_TICK_SECONDS)
-                if isinstance(piece, bytes):
-                    pieces.append(piece)
-                else:
-                    end = piece
-        yield pieces
-        if isinstance(end, OSError):
-            msg = f"The stream cannot be read: {end.strerror}."
-            raise StreamError(msg)
-        if end is None:
-            return
 
 
 def _widen(descriptor: int) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_pinterest_audience.batches import Batch, PendingIdentities
+from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.packed import as_records, pack_identity
 from target_pinterest_audience.pinterest import Operation
 from tests.packing import packed
@@ -63,9 +64,8 @@ def test_an_identity_larger_than_a_request_goes_alone() -> None:
     assert pending.take_full() == Batch(ADD, packed("b" * 50), (2,), 1)
 
 
-actions = st.lists(
-    st.tuples(st.sampled_from(list(Operation)), st.sampled_from(packed(*"abcdefgh")), st.booleans()), max_size=60
-)
+identities = st.sampled_from(packed(*"abcdefgh"))
+actions = st.lists(st.tuples(st.sampled_from(list(Operation)), identities, st.booleans()), max_size=60)
 
 
 @given(actions=actions, rows=st.integers(1, 5), size=st.integers(1, 12))
@@ -91,3 +91,35 @@ def test_whatever_comes_the_last_word_on_each_identity_is_the_last_that_is_sent(
         assert len(batch.identities) == len(set(batch.identities)) <= rows
         done.update(dict.fromkeys(batch.identities, batch.operation))
     assert done == wanted
+
+
+some = st.lists(st.tuples(st.sampled_from(list(Operation)), st.lists(identities, min_size=1, max_size=8)), max_size=12)
+
+
+@given(some=some, rows=st.integers(1, 9), size=st.integers(1, 40))
+def test_many_at_once_wait_as_they_would_one_by_one(
+    some: list[tuple[Operation, list[bytes]]], rows: int, size: int
+) -> None:
+    together, one_by_one = PendingIdentities(rows, size), PendingIdentities(rows, size)
+    sent: list[Batch] = []
+    again = 0
+    line = 1
+    for operation, group in some:
+        cause = Cause.DELETE if line % 2 else Cause.CHANGE
+        lines = range(line, line + len(group))
+        line += len(group)
+        taken = 0
+        while taken < len(group):
+            count, repeated = together.put_many(operation, group[taken:], lines[taken:], cause)
+            taken += count
+            again += repeated
+            while (batch := together.take_full()) is not None:
+                sent.append(batch)
+        for at, identity in zip(lines, group, strict=True):
+            again -= one_by_one.put(operation, identity, at, cause)
+            while (batch := one_by_one.take_full()) is not None:
+                assert batch == sent.pop(0)
+        assert sent == []
+        assert len(together) == len(one_by_one)
+    assert again == 0
+    assert drain(together) == drain(one_by_one)

@@ -1,0 +1,123 @@
+"""What is read ahead comes in order, a little at a time, and failures come where the items are wanted."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from target_pinterest_audience.read_ahead import ReadAhead
+from target_pinterest_audience.reader import MessageReader, _cut
+from tests.test_process import wait_until
+
+
+def all_of(ahead: ReadAhead[int]) -> list[int]:
+    found = []
+    while not ahead.ended:
+        item = ahead.get(5)
+        if item is not None:
+            found.append(item)
+    return found
+
+
+def is_over(name: str) -> bool:
+    return all(thread.name != name for thread in threading.enumerate())
+
+
+def test_everything_comes_in_order() -> None:
+    with ReadAhead(iter(range(1000)), 3, "in-order") as ahead:
+        assert all_of(ahead) == list(range(1000))
+    wait_until(lambda: is_over("in-order"))
+
+
+def test_no_more_is_read_than_may_wait() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    with ReadAhead(items(), 3, "bounded") as ahead:
+        for taken in range(1, 10):
+            assert ahead.get(5) == taken - 1
+            assert len(read) <= taken + 3 + 1
+        wait_until(lambda: len(read) == 9 + 3 + 1)
+    wait_until(lambda: is_over("bounded"))
+
+
+def test_silence_is_told_and_does_not_end_it() -> None:
+    release = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        release.wait(10)
+        yield 2
+
+    with ReadAhead(items(), 3, "silent") as ahead:
+        assert ahead.get(5) == 1
+        assert ahead.get(0) is None
+        assert ahead.get(0.01) is None
+        assert not ahead.ended
+        release.set()
+        assert all_of(ahead) == [2]
+
+
+def test_a_failure_comes_after_what_came_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        msg = "no"
+        raise OSError(msg)
+
+    with ReadAhead(items(), 3, "failing") as ahead:
+        assert ahead.get(5) == 1
+        with pytest.raises(OSError, match="no"):
+            ahead.get(5)
+        assert ahead.ended
+
+
+def test_whoever_leaves_early_leaves_no_thread_behind() -> None:
+    with ReadAhead(iter(range(1000)), 1, "left"):
+        pass
+    wait_until(lambda: is_over("left"))
+
+
+@given(pieces=st.lists(st.binary(max_size=5).map(lambda each: each.replace(b"\x00", b"\n")), max_size=6))
+def test_pieces_are_cut_after_the_last_newline(pieces: list[bytes]) -> None:
+    whole, tail = _cut(pieces)
+    assert b"".join([*whole, *tail]) == b"".join(pieces)
+    assert not whole or bytes(whole[-1]).endswith(b"\n")
+    assert b"\n" not in b"".join(tail)
+
+
+def test_whole_lines_are_handed_on_while_the_rest_of_one_is_awaited() -> None:
+    out, into = os.pipe()
+    with os.fdopen(out, "rb") as source, os.fdopen(into, "wb", buffering=0) as tap:
+        blocks = filter(None, MessageReader(lambda: None)._blocks(source))
+        tap.write(b"one\ntw")
+        assert next(blocks) == b"one\n"
+        tap.write(b"o")
+        tap.write(b"\nthree")
+        assert next(blocks) == b"two\n"
+        tap.close()
+        assert list(blocks) == [b"three"]
+
+
+def test_what_a_pipe_gives_little_by_little_is_handed_on_together() -> None:
+    out, into = os.pipe()
+    with os.fdopen(out, "rb") as source, os.fdopen(into, "wb", buffering=0) as tap:
+        sent = b"".join(b"%d\n" % number for number in range(100_000))
+
+        def write() -> None:
+            for start in range(0, len(sent), 1000):
+                tap.write(sent[start : start + 1000])
+            tap.close()
+
+        threading.Thread(target=write).start()
+        blocks = list(filter(None, MessageReader(lambda: None)._blocks(source)))
+    assert b"".join(blocks) == sent
+    assert len(blocks) < len(sent) / 1000
