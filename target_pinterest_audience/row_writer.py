@@ -156,43 +156,46 @@ class AppendingWriter:
         """See `RowWriter.write`."""
         if row.kind is Kind.SEEN:
             return
-        operation, tally = _OPERATIONS[row.kind], self.shape.tally
         references = self.references(row.list_name)
         named = [(references[column], each) for column, each in row.named.items() if column in references]
         if row.kind is Kind.DELETED and self.shape.removes:
             # A deleted row of a stream that removes no longer asks for anything.
-            tally.unchanged += len(named)
+            self.shape.tally.unchanged += len(named)
             return
         for reference, identity in named:
-            if operation is Operation.ADD and self._is_suppressed(identity):
-                tally.refused += 1
-            elif self.delivery.put(reference, operation, identity, row.line, CAUSES[row.kind]):
-                tally.duplicates += 1
-            elif row.kind is Kind.REFUSED:
-                tally.refused += 1
-            elif operation is Operation.REMOVE:
-                tally.named_for_removal += 1
-            else:
-                tally.added += 1
+            self._hand_over(reference, row.kind, (identity,), (row.line,))
 
     def row_digest(self, record: Mapping[str, Any]) -> None:
         """See `RowWriter.row_digest`: nothing is remembered of it."""
 
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
-        operation, tally = _OPERATIONS[rows.kind], self.shape.tally
-        for reference, columns, all_lines in self._columns_of_lists(rows):
-            named, lines = in_order(columns, all_lines)
-            if self.suppressed and operation is Operation.ADD:
-                kept = [place for place, identity in enumerate(named) if not self._is_suppressed(identity)]
-                tally.refused += len(named) - len(kept)
-                named, lines = [named[place] for place in kept], [lines[place] for place in kept]
-            duplicates = self.delivery.put_many(reference, operation, named, lines, CAUSES[rows.kind])
-            tally.duplicates += duplicates
-            if operation is Operation.REMOVE:
-                tally.named_for_removal += len(named) - duplicates
-            else:
-                tally.added += len(named) - duplicates
+        for reference, columns, lines in self._columns_of_lists(rows):
+            self._hand_over(reference, rows.kind, *in_order(columns, lines))
+
+    def _hand_over(
+        self, reference: ListReference, kind: Kind, identities: Sequence[bytes], lines: Sequence[int]
+    ) -> None:
+        """Hand identities over, and count what becomes of them."""
+        operation, tally = _OPERATIONS[kind], self.shape.tally
+        if self.suppressed and operation is Operation.ADD:
+            kept = [place for place, each in enumerate(identities) if member_key(each) not in self.suppressed]
+            tally.refused += len(identities) - len(kept)
+            identities, lines = [identities[place] for place in kept], [lines[place] for place in kept]
+        # Before, since it may be heard meanwhile that Pinterest refuses some of them, which then count as that.
+        self._count(kind, len(identities))
+        again = self.delivery.put_many(reference, operation, identities, lines, CAUSES[kind])
+        self._count(kind, -again)
+        tally.duplicates += again
+
+    def _count(self, kind: Kind, identities: int) -> None:
+        tally = self.shape.tally
+        if kind is Kind.REFUSED:
+            tally.refused += identities
+        elif _OPERATIONS[kind] is Operation.REMOVE:
+            tally.named_for_removal += identities
+        else:
+            tally.added += identities
 
     def _columns_of_lists(
         self, rows: RowBlock
@@ -208,9 +211,6 @@ class AppendingWriter:
             lines = [rows.lines[place] for place in places] if some else rows.lines
             for reference, columns in of_lists.items():
                 yield reference, columns, lines
-
-    def _is_suppressed(self, identity: bytes) -> bool:
-        return bool(self.suppressed) and member_key(identity) in self.suppressed
 
 
 def in_order(columns: Sequence[Sequence[bytes | None]], lines: Sequence[int]) -> tuple[Sequence[bytes], Sequence[int]]:
