@@ -255,47 +255,53 @@ class MessageReader(GenericSingerReader[bytes]):
                 yield block.encode() if isinstance(block, str) else block
             return
         _widen(descriptor)
-        rest: list[bytes] = []
-        with ReadAhead(iter(partial(os.read, descriptor, _BLOCK_BYTES), b""), _AHEAD, "stream-reader") as ahead:
+        with ReadAhead(_read_lines(descriptor), _AHEAD, "stream-reader") as ahead:
             while not ahead.ended:
-                whole, tail = _cut(_what_has_come(ahead))
-                if whole:
-                    yield b"".join([*rest, *whole])
-                    rest = []
-                else:
-                    yield None
-                rest += filter(None, tail)
-        if rest:
-            yield b"".join(rest)
+                yield _what_has_come(ahead)
 
 
-def _what_has_come(ahead: ReadAhead[bytes]) -> list[bytes]:
-    """Return what was read meanwhile, about a block at most; nothing if nothing comes for a moment.
+def _read_lines(descriptor: int) -> Iterator[bytes]:
+    """Yield whole lines as they come, about a block at most.
 
-    A pipe may give little at a time, and a block of a few lines costs as much as one of many.
+    It reads the descriptor itself: a buffered reader that is being waited for cannot be closed when the process must
+    leave.
 
     Raises:
         StreamError: the input cannot be read.
     """
-    pieces: list[bytes] = []
-    try:
-        piece = ahead.get(_TICK_SECONDS)
-        while piece is not None:
-            pieces.append(piece)
-            piece = ahead.get(0) if sum(map(len, pieces)) < _BLOCK_BYTES else None
-    except OSError as error:
-        msg = f"The stream cannot be read: {error.strerror}."
-        raise StreamError(msg) from None
-    return pieces
-
-
-def _cut(pieces: list[bytes]) -> tuple[list[bytes | memoryview], list[bytes]]:
-    """Cut pieces of a text that follow each other after the last newline in them."""
-    for place, piece in reversed(list(enumerate(pieces))):
-        end = piece.rfind(b"\n") + 1
+    # Used again and again: the pages of a new block of memory cost as much as what is read into them.
+    buffer, filled = bytearray(), 0
+    while True:
+        buffer.extend(bytes(max(0, filled + _BLOCK_BYTES - len(buffer))))
+        try:
+            with memoryview(buffer)[filled:] as room:
+                count = os.readv(descriptor, [room])
+        except OSError as error:
+            msg = f"The stream cannot be read: {error.strerror}."
+            raise StreamError(msg) from None
+        if not count:
+            break
+        end = buffer.rfind(b"\n", filled, filled + count) + 1
+        filled += count
         if end:
-            return [*pieces[:place], memoryview(piece)[:end]], [piece[end:], *pieces[place + 1 :]]
-    return [], pieces
+            yield bytes(memoryview(buffer)[:end])
+            buffer[: filled - end] = buffer[end:filled]
+            filled -= end
+    if filled:
+        yield bytes(buffer[:filled])
+
+
+def _what_has_come(ahead: ReadAhead[bytes]) -> bytes | None:
+    """Return the lines that were read meanwhile, about a block at most; None if none come for a moment.
+
+    A pipe may give little at a time, and a block of a few lines costs as much as one of many.
+    """
+    texts: list[bytes] = []
+    text = ahead.get(_TICK_SECONDS)
+    while text is not None:
+        texts.append(text)
+        text = ahead.get(0) if sum(map(len, texts)) < _BLOCK_BYTES else None
+    return b"".join(texts) if texts else None
 
 
 def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file

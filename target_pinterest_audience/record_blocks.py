@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 from abc import ABC, abstractmethod
@@ -158,6 +159,8 @@ class _Batch(_Other, tag="BATCH"):
     pass
 
 
+_PIECE_BYTES: Final = 1 << 16
+
 _OTHER: Final = _Other()
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _stream_of = attrgetter("stream")
@@ -305,8 +308,13 @@ def _is_utf8(text: bytes) -> bool:
     """Tell whether a text is UTF-8: what the decoder passes over it does not check."""
     if text.isascii():
         return True
+    at, size = 0, len(text)
     try:
-        text.decode()
+        with memoryview(text) as view:
+            # Piece by piece: what is thrown away then stays small, and comes from memory that is warm.
+            while at < size:
+                _, read = codecs.utf_8_decode(view[at : at + _PIECE_BYTES], "strict", at + _PIECE_BYTES >= size)
+                at += read
     except UnicodeDecodeError:
         return False
     return True

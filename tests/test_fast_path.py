@@ -21,7 +21,7 @@ from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, 
 from target_pinterest_audience.identity_column import identify_column
 from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.reader import MessageReader
-from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock
+from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock, _is_utf8
 from target_pinterest_audience.target import TargetPinterestAudience
 from tests.conftest import ACCOUNT, TOKEN
 from tests.messages import sha256
@@ -97,6 +97,14 @@ def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
     for value in letters + others + long:
         identity = identify(value, kind, *rules).identity
         assert identify_column([value], kind, *rules)[0] == [pack_identity(identity) if identity is not None else None]
+
+
+@given(before=st.integers(65_530, 65_540), end=st.sampled_from(["é", "€", "😀", "", "éa"]), cut=st.integers(0, 4))
+def test_what_is_no_utf8_is_told_wherever_it_is_cut(before: int, end: str, cut: int) -> None:
+    text = b"a" * before + end.encode()
+    text = text[: len(text) - min(cut, len(end.encode()))]
+    for each in (text, text * 2, text + b"\xff", b"\xe9" + text):
+        assert _is_utf8(each) == (b"\x00" not in each.decode(errors="replace").replace("\ufffd", "\0").encode())
 
 
 class _NoFastPath(RecordDecoder):

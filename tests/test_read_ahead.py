@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_pinterest_audience.read_ahead import ReadAhead
-from target_pinterest_audience.reader import MessageReader, _cut
+from target_pinterest_audience.reader import MessageReader, _read_lines
 from tests.test_process import wait_until
 
 
@@ -86,12 +87,18 @@ def test_whoever_leaves_early_leaves_no_thread_behind() -> None:
     wait_until(lambda: is_over("left"))
 
 
-@given(pieces=st.lists(st.binary(max_size=5).map(lambda each: each.replace(b"\x00", b"\n")), max_size=6))
-def test_pieces_are_cut_after_the_last_newline(pieces: list[bytes]) -> None:
-    whole, tail = _cut(pieces)
-    assert b"".join([*whole, *tail]) == b"".join(pieces)
-    assert not whole or bytes(whole[-1]).endswith(b"\n")
-    assert b"\n" not in b"".join(tail)
+@given(lines=st.lists(st.sampled_from([b"", b"a", b"b" * 100, b"c" * 3_000_000]), max_size=9), last=st.booleans())
+@settings(deadline=None, max_examples=30)
+def test_lines_come_whole_however_long_they_are(lines: list[bytes], *, last: bool) -> None:
+    sent = b"".join(line + b"\n" for line in lines)
+    with tempfile.TemporaryFile() as file:
+        file.write(sent + (b"the last one" if last else b""))
+        file.seek(0)
+        texts = list(_read_lines(file.fileno()))
+    whole = texts[:-1] if last else texts
+    assert b"".join(texts) == sent + (b"the last one" if last else b"")
+    assert all(text.endswith(b"\n") for text in whole)
+    assert texts == [] or not last or texts[-1] == b"the last one"
 
 
 def test_whole_lines_are_handed_on_while_the_rest_of_one_is_awaited() -> None:

@@ -179,6 +179,10 @@ class Transport:
         if session is None:
             session = self._local.session = requests.Session()
             session.headers["User-Agent"] = self._user_agent
+            # Else the environment is asked for proxies and certificates, and the disk for a `.netrc`, at each request.
+            found = session.merge_environment_settings(self._api_url, {}, None, None, None)
+            session.proxies, session.verify = found["proxies"], found["verify"]
+            session.trust_env = False
         return session
 
     def _send_once(self, request: Request, auth: AuthBase, answer: type[T]) -> Answer[T]:
