@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 from urllib.parse import unquote
 
 from target_pinterest_audience.errors import ConfigurationError, StreamError
+from target_pinterest_audience.file_column import values_of
 
 JSONL: Final = "jsonl"
 PARQUET: Final = "parquet"
@@ -18,7 +19,7 @@ _COMPRESSIONS: Final[Mapping[str, str | None]] = {"gzip": "gzip", "none": None}
 _PIECE_BYTES: Final = 1 << 20
 _PIECE_ROWS: Final = 10_000
 
-Table = tuple[dict[str, list[Any]], int]
+Table = tuple[dict[str, Sequence[Any]], int]
 """Column → values, and how many rows there are."""
 
 
@@ -111,7 +112,7 @@ class BatchFiles:
                 there = set(opened.schema_arrow.names)
                 some = [name for name in columns if name in there] if columns is not None else None
                 for batch in opened.iter_batches(_PIECE_ROWS, columns=some):
-                    yield {name: batch.column(name).to_pylist() for name in batch.schema.names}, batch.num_rows
+                    yield {name: values_of(batch.column(name)) for name in batch.schema.names}, batch.num_rows
 
     @contextmanager
     def _open(self, number: int) -> Iterator[IO[bytes]]:

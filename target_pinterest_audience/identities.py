@@ -105,11 +105,14 @@ _HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
 _MD5_DIGITS: Final = 32
 _DIGEST_DIGITS: Final = frozenset({_MD5_DIGITS, 40, 64})
-_MAX_EMAIL: Final = 254
+MAX_EMAIL: Final = 254
+"""How long an address may be, in characters."""
 
-_ASCII_EMAIL: Final = re.compile(
+ASCII_EMAIL: Final = (
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9_-]+\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
-).fullmatch
+)
+"""The pattern of all of a lower-case address in ASCII."""
+_is_ascii_email: Final = re.compile(ASCII_EMAIL).fullmatch
 
 
 @functools.cache
@@ -143,10 +146,10 @@ def _lower_unless_all_upper(value: str) -> str:
 
 def _refuse_email(value: str) -> Remark | None:
     """Refuse what is not a mailbox: dot-atom (RFC 5322) or non-ASCII local part, at least two domain labels."""
-    if len(value) > _MAX_EMAIL:
+    if len(value) > MAX_EMAIL:
         return Remark.NOT_AN_EMAIL
     if value.isascii():
-        return None if _ASCII_EMAIL(value) else Remark.NOT_AN_EMAIL
+        return None if _is_ascii_email(value) else Remark.NOT_AN_EMAIL
     if not _any_email().fullmatch(value) or any(unicodedata.category(c)[0] in "CZ" for c in value):
         return Remark.NOT_AN_EMAIL
     return None

@@ -11,10 +11,13 @@ import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, cast
 
+from target_pinterest_audience.file_column import FileColumn
 from target_pinterest_audience.identities import (
+    ASCII_EMAIL,
     DIGESTS_OF_NOTHING,
+    MAX_EMAIL,
     HashAlgorithm,
     Hashing,
     HashRule,
@@ -113,8 +116,12 @@ def identify_column(
     Returns:
         What `identify` returns for each value: the identity, packed, None where there is none; and the remarks.
     """
-    given = [value for value in values if value is not None] if None in values else values
     judge = _Judge(kind, hashing, algorithm)
+    if isinstance(values, FileColumn):
+        if judge.takes_column(values):
+            return judge.identities, judge.remarks
+        values = list(values)
+    given = [value for value in values if value is not None] if None in values else values
     start, together = 0, _LEAST_TOGETHER
     while start < len(given):
         all_well = judge.judge(given[start : start + together])
@@ -132,6 +139,7 @@ class _Judge:
         self.identities: list[bytes | None] = []
         self.remarks: list[Remarked] = []
         self._rules = kind, hashing, algorithm
+        self._new = _HASHES[algorithm]
         self._find_plain = _FIND_PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
         self._find_digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
 
@@ -145,16 +153,37 @@ class _Judge:
             self.judge(values[middle:])
             return False
         for value in values:
-            identity, remark = identify(value, *self._rules)
-            if remark is not None and remark is not Remark.EMPTY:
-                self.remarks.append(Remarked(len(self.identities), remark, 1))
-            self.identities.append(pack_identity(identity) if identity is not None else None)
+            self._judge_one(value)
         return False
+
+    def _judge_one(self, value: object) -> None:
+        identity, remark = identify(value, *self._rules)
+        if remark is not None and remark is not Remark.EMPTY:
+            self.remarks.append(Remarked(len(self.identities), remark, 1))
+        self.identities.append(pack_identity(identity) if identity is not None else None)
+
+    def takes_column(self, texts: FileColumn) -> bool:
+        """Judge all values of a column, if nearly all are plain addresses; return whether that was so."""
+        if self._find_plain is not _find_emails or not texts.is_text:
+            return False
+        found = texts.matching(ASCII_EMAIL, MAX_EMAIL)
+        if (found.count(None) - texts.gaps) * _FEW > len(found):
+            return False
+        new = self._new
+        if None not in found:
+            self.identities = [new(value).digest() for value in cast("list[bytes]", found)]
+            return True
+        for value, text in zip(found, texts, strict=True):
+            if value is not None:
+                self.identities.append(new(value).digest())
+            else:
+                self._judge_one(text)
+        return True
 
     def _take_together(self, values: Sequence[object]) -> bool:
         """Judge values together if none needs a closer look; return whether that was so."""
         first = values[0]
-        kind, _, algorithm = self._rules
+        kind = self._rules[0]
         if kind.hash_rule is not HashRule.OPAQUE and type(first) is str and is_digest(first.strip()):
             found = _find_all(values, lambda text: self._find_digests(text.lower()))
             if found is None or not _digests_of_nothing.isdisjoint(found):
@@ -166,7 +195,7 @@ class _Judge:
         found = _find_all(values, self._find_plain) if self._find_plain is not None else None
         if found is None:
             return False
-        new = _HASHES[algorithm]
+        new = self._new
         self.identities += [new(value).digest() for value in found]
         return True
 

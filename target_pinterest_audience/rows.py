@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import UNSET, UnsetType
 
 from target_pinterest_audience.errors import MissingKeyPropertyError
+from target_pinterest_audience.file_column import FileColumn
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
 from target_pinterest_audience.identity_column import identify_column
 from target_pinterest_audience.list_names import list_name
@@ -42,7 +43,9 @@ def is_granted(value: object) -> bool:
 
 
 def _places(values: Sequence[Any], types: frozenset[type]) -> list[int]:
-    """Return where values of some types are."""
+    """Return where values of some types are, of which a column of a file can hold only None."""
+    if isinstance(values, FileColumn) and None not in values:
+        return []
     if types.isdisjoint(map(type, values)):
         return []
     return [place for place, value in enumerate(values) if type(value) in types]

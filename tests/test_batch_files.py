@@ -55,8 +55,9 @@ def test_rows_of_files_are_sent_as_records_are(
 ) -> None:
     first = write(tmp_path / "a file.1", rows(range(25)), kind)
     second = str(tmp_path / "2")
-    write(Path(second), rows(range(25, 40)), kind)
-    stream = [schema("email"), state(0), batch(kind, first, second), state(1), *people(range(40, 43)), state(2)]
+    write(Path(second), rows(range(25, 36)), kind)
+    third = write(tmp_path / "3", rows(range(36, 40)), kind).replace("file://", "local://")
+    stream = [schema("email"), state(0), batch(kind, first, second, third), state(1), *people(range(40, 43)), state(2)]
     done = run_target(stream, batch_size_rows=10, load_method=load_method)
     assert done.code == 0, done.stderr
     assert members(emulator) == digests(range(43))
@@ -133,7 +134,9 @@ def test_columns_that_a_file_lacks_are_columns_that_records_lack(
 
 
 @METHODS
-@pytest.mark.parametrize("broken", ["gone", "cut off", "no parquet", "no json", "two values", "odd moment"])
+@pytest.mark.parametrize(
+    "broken", ["gone", "cut off", "no parquet", "no json", "two values", "odd moment", "half a character"]
+)
 def test_what_came_before_a_broken_file_is_delivered(
     emulator: Emulator, run_target: Target, tmp_path: Path, broken: str, load_method: str
 ) -> None:
@@ -149,7 +152,10 @@ def test_what_came_before_a_broken_file_is_delivered(
     elif broken == "odd moment":
         moments = pa.array([1], pa.timestamp("ns"))
         parquet.write_table(pa.table({"id": moments, "email": ["person@example.com"]}), path)
-    kind = {"cut off": "gzip", "no parquet": "parquet", "odd moment": "parquet"}.get(broken, "jsonl")
+    elif broken == "half a character":
+        halves = pa.array([b"person\xc3"], pa.binary()).view(pa.string())
+        parquet.write_table(pa.table({"id": [9], "email": halves}), path)
+    kind = "jsonl" if broken in {"gone", "no json", "two values"} else "gzip" if broken == "cut off" else "parquet"
     stream = [schema("email"), batch("jsonl", good), state(1), batch(kind, path.as_uri()), state(2)]
     done = run_target(stream, load_method=load_method)
     assert done.code == 8, done.stderr
@@ -219,7 +225,8 @@ def in_files(lines: Sequence[bytes], folder: Path) -> list[bytes]:
             message = json.loads(line.decode())
         except (ValueError, RecursionError):
             message = None
-        if isinstance(message, dict) and message.get("type") == "RECORD" and isinstance(message.get("record"), dict):
+        is_record = isinstance(message, dict) and message.get("type") == "RECORD" and "stream" in message
+        if message is not None and is_record and isinstance(message.get("record"), dict):
             path = folder / str(number)
             path.write_bytes(json.dumps(message["record"]).encode() + b"\n")
             line = json.dumps(batch("jsonl", path.as_uri(), stream=message["stream"])).encode()  # noqa: PLW2901 - in its place

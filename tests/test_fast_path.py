@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
+import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
+from target_pinterest_audience.file_column import values_of
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, ListType, Remark, identify
-from target_pinterest_audience.identity_column import identify_column
+from target_pinterest_audience.identity_column import Remarked, identify_column
 from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock, _is_utf8
@@ -70,7 +72,22 @@ def test_a_column_is_judged_like_its_values(
         assert (at, remark) in remarks
         assert count == 1 or not remark.rejects
     assert counts == Counter(remark for _, remark in remarks)
+    texts = [value for value in values if value is None or (isinstance(value, str) and value.isprintable())]
+    texts += ["two\nlines@example.com", "\ttab@example.com", "z\u200b@example.com"] if digested % 2 else []
+    column = values_of(pa.array(texts, pa.string()))
+    assert list(column) == texts
+    rules = of_type, hashing, algorithm
+    assert summed_up(*identify_column(column, *rules)) == summed_up(*identify_column(texts, *rules))
     assert dict(reversed([(remark, at) for at, remark, _ in told])) == dict(reversed([it[::-1] for it in remarks]))
+
+
+def summed_up(identities: list[bytes | None], told: list[Remarked]) -> tuple[Any, ...]:
+    """All that anybody makes of a column: neighbours may be told of together or one by one."""
+    counts: Counter[Remark] = Counter()
+    for each in told:
+        counts[each.remark] += each.values
+    firsts = {each.remark: each.place for each in reversed(told)}
+    return identities, counts, firsts, [each for each in told if each.remark.rejects]
 
 
 def test_the_digest_of_nothing_is_found_among_others() -> None:
@@ -97,6 +114,10 @@ def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
     for value in letters + others + long:
         identity = identify(value, kind, *rules).identity
         assert identify_column([value], kind, *rules)[0] == [pack_identity(identity) if identity is not None else None]
+    usual = ["person@example.com"] * 20
+    for value in others + long + letters[::20]:
+        texts = values_of(pa.array([*usual, value, None]))
+        assert identify_column(texts, kind, *rules) == identify_column([*usual, value, None], kind, *rules)
 
 
 @given(before=st.integers(65_530, 65_540), end=st.sampled_from(["é", "€", "😀", "", "éa"]), cut=st.integers(0, 4))
