@@ -12,7 +12,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import append, ledger
+from benchmarks import append, ledger, postgres
 from benchmarks.bench import HEAD, Curve, Floors, bench
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=10_000_000, help="of the ledger (10,000,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="of a run (1,000,000)")
     parser.add_argument("--curves", type=Path, help="a file for what `plot.py` draws")
-    parser.add_argument("--only", choices=["append", "ledger"], help="leave the others out")
+    parser.add_argument("--only", choices=["append", "ledger", "postgres"], help="leave the others out")
     options = parser.parse_args()
     records = min(options.records, options.members)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
@@ -30,11 +30,13 @@ def main() -> None:
         floors = Floors(place, records)
         print(HEAD, flush=True)
         curves: list[Curve] = []
-        if options.only != "ledger":
+        if options.only in {None, "append"}:
             curves += append.measure(place, floors, records)
             append.start_up(place)
-        if options.only != "append":
+        if options.only in {None, "ledger"}:
             curves.append(ledger.measure(place, floors, options.members, records))
+        if options.only in {None, "postgres"}:
+            postgres.measure(place, floors, records)
     if options.curves is not None:
         options.curves.write_text(json.dumps([curve.as_json() for curve in curves]), encoding="utf-8")
     print(f"the floor: {min(floors.rates):,.0f} to {max(floors.rates):,.0f} records/s")

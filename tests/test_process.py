@@ -311,9 +311,9 @@ def test_a_pipe_that_trickles_is_no_silent_one() -> None:
 
     def trickle() -> None:
         with os.fdopen(writing, "wb", buffering=0) as sink:
-            sink.write(b'{"type": "STATE", "value": {')
-            time.sleep(0.2)
-            sink.write(b"}}\n")
+            for piece in (b'{"type": "STATE", ', b'"val', b'ue": ', b"{", b" ", b" ", b" ", b" ", b"}}\n"):
+                sink.write(piece)
+                time.sleep(0.1)
 
     writer = threading.Thread(target=trickle)
     with os.fdopen(reading, "rb") as source:

@@ -1,0 +1,65 @@
+"""What stands beside the target: a real tap on a real database, and a ledger kept in PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import Bench, Floors
+from tests.integration.postgres import Database, find_binaries, run_server
+
+_ROWS_SQL = """
+CREATE TABLE customers (id bigint PRIMARY KEY, email text, first_name text, last_name text, updated_at timestamptz);
+INSERT INTO customers SELECT n, 'customer.' || n || '@example.com', 'Alexandra', 'Kowalski-' || n,
+    timestamptz '2026-01-01' + n * interval '1 second' FROM generate_series(1, {rows}) AS n
+"""
+
+
+def measure(place: Bench, floors: Floors, records: int) -> None:
+    """Measure over so many records, a tenth of it for the tap: it is that slow."""
+    binaries, tap = find_binaries(), shutil.which("tap-postgres")
+    if binaries is None:
+        print("PostgreSQL's server is not installed, so nothing was measured with it: apt-get install postgresql")
+        return
+    stream = place.stream(1, records)
+    with run_server(binaries) as server:
+        with server.database() as database:
+            url = f"postgresql://{database.user}:{database.password}@{database.host}:{database.port}/{database.name}"
+            for name in ("first load", "unchanged"):
+                floors.tell(f"upsert, {name}, in PostgreSQL", records, lambda: place.target(stream, ledger_url=url))
+            size = int(database.execute("SELECT pg_database_size(current_database())"))
+            print(f"the ledger of {records:,} members has {size / 1e6:,.0f} MB in PostgreSQL")
+        if tap is None:
+            print("tap-postgres is not on the PATH, so it was not measured: pip install meltanolabs-tap-postgres")
+            return
+        with server.database() as database:
+            rows = records // 10
+            database.execute(_ROWS_SQL.format(rows=rows))
+            rate = rows / _read(place, tap, database)
+            print(f"tap-postgres reads {rate:,.0f} rows/s by itself: {rate / floors.rates[-1]:.3f} of the floor")
+
+
+def _read(place: Bench, tap: str, database: Database) -> float:
+    """Have the tap read the table; return how many seconds it took, start-up included."""
+    config = {name: getattr(database, name) for name in ("host", "port", "user", "password")}
+    path = _written(place, "tap.json", {**config, "database": database.name, "filter_schemas": ["public"]})
+    discovered = subprocess.run([tap, "--config", path, "--discover"], check=True, capture_output=True)
+    catalog = json.loads(discovered.stdout)
+    for stream in catalog["streams"]:
+        root = next(entry["metadata"] for entry in stream["metadata"] if not entry["breadcrumb"])
+        root["selected"] = True
+        root["replication-method"] = "FULL_TABLE"
+    command: list[str | Path] = [tap, "--config", path, "--catalog", _written(place, "catalog.json", catalog)]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def _written(place: Bench, name: str, content: Any) -> Path:
+    path = place.folder / name
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
