@@ -36,7 +36,7 @@ T = TypeVar("T")
 _BLOCK_BYTES: Final = 1 << 20
 """How much is read and processed together at most, about; and how much a pipe is asked to hold."""
 _AHEAD: Final = 4
-"""How much of that waits at most."""
+"""How many blocks, or pieces of files, wait at most."""
 _TICK_SECONDS: Final = 0.5
 _CHANGES_IN_A_BLOCK: Final = 8
 """How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
@@ -300,7 +300,8 @@ def _what_has_come(ahead: ReadAhead[bytes]) -> bytes | None:
     text = ahead.get(_TICK_SECONDS)
     while text is not None:
         texts.append(text)
-        text = ahead.get(0) if sum(map(len, texts)) < _BLOCK_BYTES else None
+        # Not if the next one could make it twice as much.
+        text = ahead.get(0) if 2 * sum(map(len, texts)) < _BLOCK_BYTES else None
     return b"".join(texts) if texts else None
 
 

@@ -160,6 +160,7 @@ class _Batch(_Other, tag="BATCH"):
 
 
 _PIECE_BYTES: Final = 1 << 16
+"""How much is looked at at once, to see whether it is UTF-8."""
 
 _OTHER: Final = _Other()
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -42,7 +42,7 @@ def share(place: Bench, stream: Path, run: Callable[[Path], Measured]) -> float:
 
 @pytest.mark.timeout(600)
 def test_appending_costs_little_more_than_the_least(place: Bench, stream: Path) -> None:
-    assert share(place, stream, place.append) < 3
+    assert share(place, stream, place.append) < 2.2
 
 
 @pytest.mark.timeout(600)
