@@ -10,8 +10,10 @@ import traceback
 import click
 
 from target_pinterest_audience.errors import ConfigurationError, Terminated, outcome
+from target_pinterest_audience.reader import is_reading_files
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.termination import leave
 
 _USAGE = 2
 
@@ -19,7 +21,11 @@ _USAGE = 2
 def main() -> None:
     """Run the target with the process's arguments, and exit."""
     guard_exceptions(TargetPinterestAudience.name)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if is_reading_files():
+        # A run that ended early left a reader behind. If it is inside Arrow, the interpreter's end would abort it.
+        leave(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

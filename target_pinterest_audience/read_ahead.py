@@ -30,7 +30,13 @@ class ReadAhead(Generic[T]):
         """
         self.ended = False
         self._items = items
-        self._ready: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(most)
+        # Both ways by queues of this kind: a signal may raise at any moment, and must leave no lock behind.
+        self._ready: queue.SimpleQueue[tuple[T] | BaseException | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(most):
+            self._room.put(None)
+        self._last: tuple[BaseException | None] | None = None
+        """How it ended, if that has been noticed and not been told yet."""
         self._stopped = False
         threading.Thread(target=self._read, name=name, daemon=True).start()
 
@@ -43,18 +49,15 @@ class ReadAhead(Generic[T]):
     ) -> None:
         """Have the thread end as soon as it gets to it; nobody waits for that."""
         self._stopped = True
-        try:
-            while True:
-                self._ready.get_nowait()
-        except queue.Empty:
-            pass
+        self._room.put(None)
 
     def _read(self) -> None:
         try:
             for item in self._items:
-                self._ready.put((item,))
+                self._room.get()
                 if self._stopped:
                     return
+                self._ready.put((item,))
         except BaseException as failure:  # noqa: BLE001 - it is raised where the items are wanted
             self._ready.put(failure)
         else:
@@ -69,13 +72,27 @@ class ReadAhead(Generic[T]):
         Raises:
             BaseException: whatever the iterator raised.
         """
+        item = self._take(seconds)
+        if item is None and self._last is not None:
+            (failure,), self._last = self._last, None
+            self.ended = True
+            if failure is not None:
+                raise failure
+        return item
+
+    def get_another(self) -> T | None:
+        """Return one more item if it is there; if the iterator raised, that is left to `get`."""
+        return self._take(0)
+
+    def _take(self, seconds: float) -> T | None:
+        if self._last is not None:
+            return None
         try:
             item = self._ready.get(block=seconds > 0, timeout=seconds)
         except queue.Empty:
             return None
         if isinstance(item, tuple):
+            self._room.put(None)
             return item[0]
-        self.ended = True
-        if item is not None:
-            raise item
+        self._last = (item,)
         return None

@@ -163,7 +163,7 @@ _PIECE_BYTES: Final = 1 << 16
 """How much is looked at at once, to see whether it is UTF-8."""
 
 _OTHER: Final = _Other()
-_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
 _stream_of = attrgetter("stream")
 _record_of = attrgetter("record")
 

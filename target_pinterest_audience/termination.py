@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from target_pinterest_audience.errors import Terminated
 
@@ -34,7 +35,7 @@ class Termination:
         Raises:
             Terminated: at once, or at the end of the block that is shielded.
         """
-        last_resort = threading.Timer(_GRACE_SECONDS, _leave, (128 + signum,))
+        last_resort = threading.Timer(_GRACE_SECONDS, _give_up, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
         # Noted first: a shield may end, on another thread, before the next line.
@@ -65,10 +66,19 @@ class Termination:
             raise Terminated(signum)
 
 
-def _leave(exit_code: int) -> None:
+def _give_up(exit_code: int) -> None:
     """End the process, whatever its other threads wait for."""
     words = f"Stopped by a signal, and something took longer than {_GRACE_SECONDS:.0f} s to end: given up.\n"
     # A descriptor that nobody reads must not keep us either.
     threading.Thread(target=os.write, args=(2, words.encode()), daemon=True).start()
     time.sleep(_WORDS_SECONDS)
+    os._exit(exit_code)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process with all that it said, and without waiting for its other threads."""
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may be gone.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     os._exit(exit_code)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -18,9 +21,10 @@ from pyarrow import parquet
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.record_blocks import RecordDecoder
-from tests.conftest import ACCOUNT, TOKEN, Sent, Target, members
+from tests.conftest import ACCOUNT, TOKEN, Sent, Target, environment, members
 from tests.messages import address, digests, people, record, schema, sha256, state
 from tests.test_fast_path import run, streams
+from tests.test_process import wait_until
 
 METHODS = pytest.mark.parametrize("load_method", ["append-only", "upsert"])
 KINDS = pytest.mark.parametrize("kind", ["jsonl", "gzip", "parquet"])
@@ -183,6 +187,68 @@ def test_a_batch_that_is_no_use_is_told(run_target: Target, message: dict[str, A
     assert done.code == code
     assert words in done.stderr
     assert "person" not in done.stderr
+
+
+SLOW_STORE = """
+import io, sys, time
+import fsspec, pyarrow as pa
+from pyarrow import parquet
+from target_pinterest_audience.main import main
+
+table = pa.table({"id": range(20_000), "email": [f"person{n}@example.com" for n in range(19_999)] + ["no address"]})
+file = io.BytesIO()
+parquet.write_table(table, file)
+
+
+class Slow(io.BytesIO):
+    reads = 0
+
+    def read(self, size=-1):
+        # What comes after the footer is read by Arrow's own threads.
+        self.reads += 1
+        if self.reads > 1:
+            time.sleep(6)
+        return super().read(size)
+
+
+class Store(fsspec.AbstractFileSystem):
+    protocol = "slow"
+
+    def _open(self, path, mode="rb", **options):
+        return Slow(file.getvalue()) if path.endswith("slow") else io.BytesIO(file.getvalue())
+
+
+fsspec.register_implementation("slow", Store)
+main()
+"""
+
+
+@pytest.mark.parametrize("ends_by", ["a bad record", "a signal"])
+def test_a_run_ends_though_a_file_is_being_read(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path, ends_by: str
+) -> None:
+    path = tmp_path / "config.json"
+    bad_records = "fail" if ends_by == "a bad record" else "skip"
+    path.write_text(json.dumps({**config, "load_method": "append-only", "bad_records": bad_records}))
+    messages = [schema("email"), batch("parquet", "slow://quick", "slow://slow")]
+    with (tmp_path / "stderr").open("wb") as errors, subprocess.Popen(
+        [sys.executable, "-c", SLOW_STORE, "--config", str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=environment(),
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write("".join(json.dumps(message) + "\n" for message in messages).encode())
+        process.stdin.flush()
+        if ends_by == "a signal":
+            wait_until(lambda: len(emulator.backend.writes()) > 0)
+            process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(30)
+        finally:
+            process.kill()
+    told = (tmp_path / "stderr").read_text()
+    assert code == (5 if ends_by == "a bad record" else 128 + signal.SIGTERM), told
+    assert "Fatal" not in told
+    assert len(members(emulator)) >= 10_000
 
 
 def test_a_state_waits_for_the_rows_of_files(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:

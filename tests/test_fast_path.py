@@ -269,6 +269,7 @@ odd_lines = st.sampled_from(
         b'{"type": "RECORD", "stream": "a", "record": {"id": 9, "em\\u0061il": "q@example.com", "note": NaN}}',
         b'\xef\xbb\xbf{"type": "RECORD", "stream": "a", "record": {"id": 9, "email": "r@example.com"}}',
         b'{"type": "RECORD", "stream": "a", "record": {"id": 1e999, "email": "s@example.com", "x": 1e999}}',
+        b'{"type": "RECORD", "stream": "a", "record": {"id": 1e99999999999999999999, "email": "v@example.com"}}',
         b'{"type": "R\\u0045CORD", "stream": "a", "record": {"id": 7, "email": "t@example.com"}, "time_extracted": 1}',
         b'{"type": "RECORD", "stream": "a", "record": {"id": 7, "email": "u@example.com", "d": ' + b"[" * 99 + b"]" * 99
         + b"}}",

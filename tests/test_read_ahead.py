@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_pinterest_audience.errors import StreamError
 from target_pinterest_audience.read_ahead import ReadAhead
-from target_pinterest_audience.reader import MessageReader, _read_lines
+from target_pinterest_audience.reader import MessageReader, _read_lines, _what_has_come
 from tests.test_process import wait_until
 
 
@@ -81,6 +82,23 @@ def test_a_failure_comes_after_what_came_before_it() -> None:
         assert ahead.ended
 
 
+def test_one_more_is_no_reason_to_fail_before_the_others_are_used() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        msg = "no"
+        raise OSError(msg)
+
+    with ReadAhead(items(), 3, "failing later") as ahead:
+        assert ahead.get(5) == 1
+        wait_until(lambda: is_over("failing later"))
+        assert ahead.get_another() is None
+        assert ahead.get_another() is None
+        assert not ahead.ended
+        with pytest.raises(OSError, match="no"):
+            ahead.get(0)
+        assert ahead.ended
+
+
 def test_whoever_leaves_early_leaves_no_thread_behind() -> None:
     with ReadAhead(iter(range(1000)), 1, "left"):
         pass
@@ -112,6 +130,20 @@ def test_whole_lines_are_handed_on_while_the_rest_of_one_is_awaited() -> None:
         assert next(blocks) == b"two\n"
         tap.close()
         assert list(blocks) == [b"three"]
+
+
+def test_lines_before_a_failure_of_the_input_are_handed_on_first() -> None:
+    def items() -> Iterator[bytes]:
+        yield b"one\n"
+        yield b"two\n"
+        msg = "no"
+        raise StreamError(msg)
+
+    with ReadAhead(items(), 4, "lines") as ahead:
+        wait_until(lambda: is_over("lines"))
+        assert _what_has_come(ahead) == b"one\ntwo\n"
+        with pytest.raises(StreamError):
+            _what_has_come(ahead)
 
 
 def test_what_a_pipe_gives_little_by_little_is_handed_on_together() -> None:
