@@ -26,6 +26,12 @@ def all_of(ahead: ReadAhead[int]) -> list[int]:
     return found
 
 
+def one_and_a_failure() -> Iterator[int]:
+    yield 1
+    msg = "no"
+    raise OSError(msg)
+
+
 def is_over(name: str) -> bool:
     return all(thread.name != name for thread in threading.enumerate())
 
@@ -70,12 +76,7 @@ def test_silence_is_told_and_does_not_end_it() -> None:
 
 
 def test_a_failure_comes_after_what_came_before_it() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        msg = "no"
-        raise OSError(msg)
-
-    with ReadAhead(items(), 3, "failing") as ahead:
+    with ReadAhead(one_and_a_failure(), 3, "failing") as ahead:
         assert ahead.get(5) == 1
         with pytest.raises(OSError, match="no"):
             ahead.get(5)
@@ -83,12 +84,7 @@ def test_a_failure_comes_after_what_came_before_it() -> None:
 
 
 def test_one_more_is_no_reason_to_fail_before_the_others_are_used() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        msg = "no"
-        raise OSError(msg)
-
-    with ReadAhead(items(), 3, "failing later") as ahead:
+    with ReadAhead(one_and_a_failure(), 3, "failing later") as ahead:
         assert ahead.get(5) == 1
         wait_until(lambda: is_over("failing later"))
         assert ahead.get_another() is None
