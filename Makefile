@@ -30,6 +30,7 @@ format: .venv/lint-ready
 .venv/demo-ready: .venv/bin/python pyproject.toml
 	@echo "Installing into .venv; this takes half a minute ..."
 	@$(PIP) install --editable ".[emulator]"
+	@$(BIN)/python -m compileall -q target_pinterest_audience # as pip does with what it copies
 	@touch $@
 
 .venv/test-ready: .venv/demo-ready

@@ -24,7 +24,7 @@ from target_pinterest_audience.alerts import (
 from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import LedgerError, Terminated, outcome, told_as_bug
 from target_pinterest_audience.keys import Digester
-from target_pinterest_audience.notify import Notifier, Receipt
+from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
 from target_pinterest_audience.redaction import redact
 
 if TYPE_CHECKING:
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
 
 _LEDGER_SECONDS: Final = 2
 """How long to wait at the end of a run while another process writes to the ledger."""
-
-
-def make_notifier(settings: Settings) -> Notifier | None:
-    """Return what sends to the addresses of the settings; None if there are none.
-
-    Raises:
-        ConfigurationError: the extra is not installed, or an address is none.
-    """
-    return Notifier(settings.notify_urls) if settings.notify_urls else None
 
 
 @contextlib.contextmanager
@@ -58,9 +49,9 @@ def alerting(settings: Settings, command: str, logger: logging.Logger) -> Iterat
         An empty list, for what was sent to each customer list.
 
     Raises:
-        ConfigurationError: see `make_notifier`.
+        ConfigurationError: see `notify.make_notifier`.
     """
-    notifier = make_notifier(settings)
+    notifier = make_notifier(settings.notify_urls)
     began = time.time()
     lists: list[ListReport] = []
     exit_code, words = 0, None

@@ -103,6 +103,15 @@ class Notifier:
                 yield answers.get(timeout=max(0.0, deadline - self._clock()))
 
 
+def make_notifier(urls: Sequence[str]) -> Notifier | None:
+    """Return what sends to addresses; None if there are none.
+
+    Raises:
+        ConfigurationError: the extra is not installed, or an address is none.
+    """
+    return Notifier(urls) if urls else None
+
+
 def scheme_of(url: str) -> str:
     """Return the part of an address that is no secret."""
     scheme, found, _ = url.partition("://")

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, time
@@ -38,7 +37,6 @@ _BLOCK_BYTES: Final = 1 << 20
 """How much is read and processed together at most, about; and how much a pipe is asked to hold."""
 _AHEAD: Final = 4
 """How many blocks, or pieces of files, wait at most."""
-_FILE_READER: Final = "file-reader"
 _TICK_SECONDS: Final = 0.5
 _CHANGES_IN_A_BLOCK: Final = 8
 """How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
@@ -130,7 +128,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _read_ahead(self, items: Iterator[T], take: Callable[[T], None]) -> None:
         """Take items in, and have the next ones read meanwhile."""
-        with ReadAhead(items, _AHEAD, _FILE_READER) as ahead:
+        with ReadAhead(items, _AHEAD, "file-reader") as ahead:
             while not ahead.ended:
                 item = ahead.get(_TICK_SECONDS)
                 if item is not None:
@@ -310,11 +308,6 @@ def _what_has_come(ahead: ReadAhead[bytes]) -> bytes | None:
 def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file
     """Return a value of a columnar file as a RECORD has it, for what looks at records whole."""
     return value.isoformat() if isinstance(value, (date, time)) else value
-
-
-def is_reading_files() -> bool:
-    """Tell whether a file is still being read, for a run that may have ended meanwhile."""
-    return any(thread.name == _FILE_READER for thread in threading.enumerate())
 
 
 def _widen(descriptor: int) -> None:

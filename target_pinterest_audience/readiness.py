@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final, NamedTuple
 
-from target_pinterest_audience.alerting import make_notifier
 from target_pinterest_audience.connect import find_ledger, patience_of
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.lists import CustomerListWriter
+from target_pinterest_audience.notify import make_notifier
 from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotPermittedError
 from target_pinterest_audience.routing import IfMissing, ListPlan, chosen_list
@@ -85,7 +85,7 @@ def _look_at_ledger(settings: Settings) -> str:
 
 
 def _look_at_alerts(settings: Settings) -> str:
-    make_notifier(settings)
+    make_notifier(settings.notify_urls)
     count = len(settings.notify_urls)
     return f"{count} {'address' if count == 1 else 'addresses'}; `pinterest-audience alerts --test` tries them."
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, OutputError, TargetError
 from target_pinterest_audience.incremental import incremental_streams
-from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.list_names import NO_LIST
 from target_pinterest_audience.progress import Snapshot
 from target_pinterest_audience.provenance import Provenance
 from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, StreamShape
-from target_pinterest_audience.upserts import Upserts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.pinterest import CustomerList, Operation, Traffic
     from target_pinterest_audience.report import ListReport
     from target_pinterest_audience.routing import ListPlan, ListReference
     from target_pinterest_audience.state import StateGate
     from target_pinterest_audience.tally import StreamTally
+    from target_pinterest_audience.upserts import Upserts
 
 STATE_PATIENCE_SECONDS: Final = 60.0
 """How long a STATE waits for batches to fill before they are sent half-full."""

@@ -17,8 +17,6 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
-from target_pinterest_audience.alerting import make_notifier, send_alerts
-from target_pinterest_audience.alerts import Ended
 from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect, make_client
 from target_pinterest_audience.errors import (
@@ -30,12 +28,11 @@ from target_pinterest_audience.errors import (
     TargetError,
     Terminated,
 )
-from target_pinterest_audience.ledger.history import RUN
+from target_pinterest_audience.notify import make_notifier
 from target_pinterest_audience.output import write_line
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.progress import Progress, Snapshot, on_terminal, share_of_file
 from target_pinterest_audience.reader import MessageReader
-from target_pinterest_audience.readiness import look
 from target_pinterest_audience.redaction import hide
 from target_pinterest_audience.run_log import RunLog
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
@@ -223,7 +220,7 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: as `invoke`.
         """
-        self._notifier = make_notifier(self.settings)
+        self._notifier = make_notifier(self.settings.notify_urls)
         self.run_log.begin()
         self._show_progress(file_input)
         try:
@@ -274,6 +271,11 @@ class TargetPinterestAudience(Target):
         """Tell people what is worth an alert; nothing after a signal, when there is no time for it."""
         if self._notifier is None or isinstance(ended_by, Terminated):
             return
+        # Only for who is to be told.
+        from target_pinterest_audience.alerting import send_alerts  # noqa: PLC0415
+        from target_pinterest_audience.alerts import Ended  # noqa: PLC0415
+        from target_pinterest_audience.ledger.history import RUN  # noqa: PLC0415
+
         code, error = self.run_log.outcome(ended_by)
         tallies = self.run_log.tallies.values()
         ended = Ended(
@@ -331,6 +333,8 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: something is not in order.
         """
+        from target_pinterest_audience.readiness import look  # noqa: PLC0415 - only for who asks
+
         shield = self._termination.shield
         account = make_client(self.settings, self.user_agent(), self.logger, shield)
         with contextlib.closing(account):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -76,9 +77,18 @@ def _give_up(exit_code: int) -> None:
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End the process with all that it said, and without waiting for its other threads."""
-    for stream in (sys.stdout, sys.stderr):
-        # Whoever read it may be gone.
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    """End the process with all that it said, and without waiting for its other threads.
+
+    Args:
+        exit_code: the process's; 1 in place of 0 if standard output does not take the last words.
+    """
+    logging.shutdown()
+    # Either may be closed, and then it is None, or whoever read it may be gone.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        exit_code = exit_code or 1
     os._exit(exit_code)

@@ -172,7 +172,7 @@ def test_who_wants_it_quiet_or_has_no_such_terminal_gets_no_line(
 
 def test_without_a_terminal_nothing_of_it_is_imported(config: dict[str, Any], tmp_path: Path) -> None:
     program = (
-        "import sys; from target_pinterest_audience.main import run; code = run(sys.argv[1:]); "
+        "import sys; from target_pinterest_audience.command import run; code = run(sys.argv[1:]); "
         "sys.exit(code or 'rich' in sys.modules)"
     )
     argv = [sys.executable, "-c", program, *command(config, tmp_path)[3:]]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from target_pinterest_audience.alerting import make_notifier, opened_board
+from target_pinterest_audience.alerting import opened_board
 from target_pinterest_audience.alerts import Standing
 from target_pinterest_audience.commands.common import (
     config_option,
@@ -19,7 +19,7 @@ from target_pinterest_audience.commands.common import (
     when,
 )
 from target_pinterest_audience.errors import ConfigurationError, OutputError
-from target_pinterest_audience.notify import Notifier, Receipt
+from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
 
 _TEST_TITLE = "Pinterest audience: a test"
 _TEST_TEXT = "`pinterest-audience alerts --test` sent this. Alerts of target-pinterest-audience arrive here."
@@ -52,7 +52,7 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
     Example: pinterest-audience alerts --config target.json --dry-run
     """
     settings = read_settings(config)
-    notifier = make_notifier(settings)
+    notifier = make_notifier(settings.notify_urls)
     if notifier is None:
         msg = "There is nobody to tell: set `notify_urls`."
         raise ConfigurationError(msg)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.answers import UNREADABLE
@@ -91,6 +90,8 @@ class CredentialsFile:
         Raises:
             ConfigurationError: a file cannot be locked there, or somebody has it for minutes.
         """
+        from filelock import FileLock, Timeout  # noqa: PLC0415 - only for who exchanges a token
+
         path = self._path.with_name(f".{self._path.name}.lock")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
