@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+ROUNDS: Final = 3
+"""How often what takes seconds is measured, if it can be done again."""
+
 _HERE = Path(__file__).parent
 
 
@@ -100,7 +103,7 @@ class Bench:
 @contextmanager
 def bench() -> Iterator[Bench]:
     """Start a server, and make a folder that goes when the block ends."""
-    # As pip does; else, where Python is told to write no bytecode, each start of a checkout's target compiles all of it.
+    # As pip does. Else each start compiles all of a checkout, where Python is told to write no bytecode.
     compileall.compile_dir(_HERE.parent / "target_pinterest_audience", quiet=1)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, server() as url:
         yield Bench(Path(folder), url)
@@ -193,13 +196,24 @@ class Floors:
     def _take(self) -> float:
         return self._records / self._place.floor(self._stream).seconds
 
-    def tell(self, name: str, records: int, measure: Callable[[], Measured]) -> Line:
-        """Measure, take the floor again, and print a line."""
+    def tell(self, name: str, records: int, measure: Callable[[], Measured], rounds: int = 1) -> Line:
+        """Measure, take the floor again, and print a line.
+
+        Args:
+            name: what is done.
+            records: to how many records.
+            measure: does it.
+            rounds: how often, each time with the floor after it; the line is the round in the middle.
+        """
+        lines = sorted((self._measure(name, records, measure) for _ in range(rounds)), key=lambda line: line.floor)
+        line = lines[rounds // 2]
+        print(line, flush=True)
+        return line
+
+    def _measure(self, name: str, records: int, measure: Callable[[], Measured]) -> Line:
         # What was written before is not to be paid for by this line.
         os.sync()
         measured = measure()
         self.rates.append(self._take())
         rate = records / measured.seconds
-        line = Line(name, records, rate, rate / (sum(self.rates[-2:]) / 2), measured)
-        print(line, flush=True)
-        return line
+        return Line(name, records, rate, rate / (sum(self.rates[-2:]) / 2), measured)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Curve, Floors, Line
+from benchmarks.bench import ROUNDS, Bench, Curve, Floors, Line
 
 
 def measure(place: Bench, floors: Floors, members: int, records: int) -> Curve:
@@ -24,7 +24,7 @@ def _load(place: Bench, floors: Floors, members: int, records: int) -> Line:
     url = _ledger(place, members)
     floors.tell("upsert, first load", members, lambda: place.target(load, ledger_url=url))
     name = f"upsert, unchanged, against {members:,} members"
-    return floors.tell(name, records, lambda: place.target(again, ledger_url=url))
+    return floors.tell(name, records, lambda: place.target(again, ledger_url=url), ROUNDS)
 
 
 def _ledger(place: Bench, members: int) -> str:
