@@ -1,7 +1,7 @@
 """Many values of one identity column at once: the same verdicts as `identify` gives one by one, several times faster.
 
-Values that look as they should are checked together, by one search over all of them; only the others are judged one by
-one. Everything here is pure.
+Values that look as they should are checked together, by one match of as many as follow each other; only the others are
+judged one by one. Everything here is pure.
 """
 
 from __future__ import annotations
@@ -28,48 +28,54 @@ from target_pinterest_audience.identities import (
 )
 from target_pinterest_audience.packed import pack_identity
 
-_LEAST_TOGETHER: Final = 64
-_MOST_TOGETHER: Final = 1024
-"""How many values are checked together: twice as many as the last time if all of those were as they should be."""
+_TOGETHER: Final = 1024
+"""How many values are judged together: their text stays in the processor's caches."""
 
-_FEW: Final = 8
-"""How many are judged one by one if one of them is odd; of more, each half is checked anew."""
-
-# What `identities` takes for an address, as long as no two dots follow each other. The bounds keep it shorter than the
-# longest that is taken there, and are for nobody's address: what is longer is judged by itself.
-_emails: Final = re.compile(
-    rb"^ *([a-z0-9!#$%&'*+/=?^_`{|}~-][a-z0-9!#$%&'*+/=?^_`{|}~.-]{0,99}(?<!\.)@"
-    rb"[a-z0-9_-][a-z0-9_.-]{0,99}\.[a-z_-][a-z0-9_-]{0,40}) *$",
-    re.MULTILINE,
-).findall
+_MANY: Final = 8
+"""One value in so many may be odd for Arrow to be worth its while."""
 
 
-def _find_emails(text: bytes) -> list[bytes]:
-    return _emails(text.lower()) if b".." not in text else []
+class _Plain(NamedTuple):
+    """How values are found that need no second look, in a text of one a line, each with its newline.
+
+    Attributes:
+        fold: brings the text into the form that is hashed; every line stays as long.
+        match: matches as many such lines as there are from a position on.
+    """
+
+    fold: Callable[[bytes], bytes]
+    match: Callable[[bytes, int], re.Match[bytes]]
 
 
-def _uuids(digits: str) -> Callable[[bytes], list[bytes]]:
-    """Return what finds device ids in such digits, but for one that is all zeros."""
-    pattern = rf"^ *((?![0-]+ *$)[{digits}]{{8}}(?:-[{digits}]{{4}}){{3}}-[{digits}]{{12}}) *$"
-    return re.compile(pattern.encode(), re.MULTILINE).findall
+def _plain(pattern: str, fold: Callable[[bytes], bytes]) -> _Plain:
+    # A line that does not match ends the match, and never sends it back into the lines before: nothing follows them.
+    match = re.compile(rf"(?: *{pattern} *\n)*".encode()).match
+    return _Plain(fold, cast("Callable[[bytes, int], re.Match[bytes]]", match))
 
 
-_lower_uuids: Final = _uuids("0-9a-f")
-_upper_uuids: Final = _uuids("0-9A-F")
+def _uuids(digits: str) -> str:
+    """Return the pattern of device ids in such digits, but for one that is all zeros."""
+    return rf"(?![0-]+ *\n)[{digits}]{{8}}(?:-[{digits}]{{4}}){{3}}-[{digits}]{{12}}"
 
-_FIND_PLAIN: Final[Mapping[str, Callable[[bytes], list[bytes]]]] = {
-    "EMAIL": _find_emails,
-    "IDFA": lambda text: _upper_uuids(text.upper()),
-    "GAID": lambda text: _lower_uuids(text.lower()),
-    "MAID": _lower_uuids,
+
+_PLAIN: Final[Mapping[str, _Plain]] = {
+    # What `identities` takes for an address, as long as no two dots follow each other: those are made what none may
+    # hold. The bounds keep it shorter than the longest that is taken there, and are for nobody's address: what is
+    # longer is judged by itself.
+    "EMAIL": _plain(
+        r"[a-z0-9!#$%&'*+/=?^_`{|}~-][a-z0-9!#$%&'*+/=?^_`{|}~.-]{0,99}(?<!\.)@"
+        r"[a-z0-9_-][a-z0-9_.-]{0,99}\.[a-z_-][a-z0-9_-]{0,40}",
+        lambda text: text.lower().replace(b"..", b"\0\0"),
+    ),
+    "IDFA": _plain(_uuids("0-9A-F"), bytes.upper),
+    "GAID": _plain(_uuids("0-9a-f"), bytes.lower),
+    "MAID": _plain(_uuids("0-9a-f"), bytes),
 }
-"""Type → what finds its values in an ASCII text of one a line, in the form that is hashed, unless they need a second
-look."""
+"""Type → its values, unless they need a second look."""
 
-_digests: Final = re.compile(rb"^ *([0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}) *$", re.MULTILINE).findall
-"""Finds digests in a lower-case text of one a line; `_long_digests` leaves out what a device id without dashes could
-be."""
-_long_digests: Final = re.compile(rb"^ *([0-9a-f]{64}|[0-9a-f]{40}) *$", re.MULTILINE).findall
+_digests: Final = _plain("(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})", bytes.lower)
+_long_digests: Final = _plain("(?:[0-9a-f]{64}|[0-9a-f]{40})", bytes.lower)
+"""Leaves out what a device id without dashes could be."""
 _digests_of_nothing: Final = frozenset(each.encode() for each in DIGESTS_OF_NOTHING)
 
 
@@ -121,12 +127,10 @@ def identify_column(
         if judge.takes_column(values):
             return judge.identities, judge.remarks
         values = list(values)
-    given = [value for value in values if value is not None] if None in values else values
-    start, together = 0, _LEAST_TOGETHER
-    while start < len(given):
-        all_well = judge.judge(given[start : start + together])
-        start += together
-        together = min(2 * together, _MOST_TOGETHER) if all_well else _LEAST_TOGETHER
+    # Looks for what is empty or none: comparing each with None takes three times as long.
+    given = values if all(values) else [value for value in values if value is not None]
+    for start in range(0, len(given), _TOGETHER):
+        judge.judge(given[start : start + _TOGETHER])
     if len(given) == len(values):
         return judge.identities, judge.remarks
     return _spread(values, judge.identities, judge.remarks)
@@ -140,21 +144,46 @@ class _Judge:
         self.remarks: list[Remarked] = []
         self._rules = kind, hashing, algorithm
         self._new = _HASHES[algorithm]
-        self._find_plain = _FIND_PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
-        self._find_digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
+        self._plain = _PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
+        self._digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
 
-    def judge(self, values: Sequence[object]) -> bool:
-        """Judge values that come next: together if they are all as they should be. Return whether that was so."""
-        if self._take_together(values):
-            return True
-        if len(values) > _FEW:
-            middle = len(values) // 2
-            self.judge(values[:middle])
-            self.judge(values[middle:])
-            return False
-        for value in values:
-            self._judge_one(value)
-        return False
+    def judge(self, values: Sequence[object]) -> None:
+        """Judge values that come next: together those that need no second look, the others one by one."""
+        are_digests = self._is_digest(values[0])
+        plain = self._digests if are_digests else self._plain
+        if plain is None:
+            for value in values:
+                self._judge_one(value)
+            return
+        text = plain.fold(_as_lines(values))
+        judged = at = 0
+        while judged < len(values):
+            end = plain.match(text, at).end()
+            # Inside of them there are no blanks.
+            found = text[at : end - 1].replace(b" ", b"").split(b"\n") if end > at else []
+            if are_digests:
+                self._take_digests(found)
+            else:
+                new = self._new
+                self.identities += [new(value).digest() for value in found]
+            judged += len(found)
+            if judged < len(values):
+                self._judge_one(values[judged])
+                judged += 1
+                at = text.index(b"\n", end) + 1
+
+    def _is_digest(self, value: object) -> bool:
+        return self._rules[0].hash_rule is not HashRule.OPAQUE and type(value) is str and is_digest(value.strip())
+
+    def _take_digests(self, found: list[bytes]) -> None:
+        """Take in digests that look as they should."""
+        if not _digests_of_nothing.isdisjoint(found):
+            for digest in found:
+                self._judge_one(digest.decode())
+            return
+        if found and self._rules[0].hash_rule is HashRule.HASH:
+            self.remarks.append(Remarked(len(self.identities), Remark.WAS_DIGEST, len(found)))
+        self.identities += map(unhexlify, found)
 
     def _judge_one(self, value: object) -> None:
         identity, remark = identify(value, *self._rules)
@@ -164,10 +193,10 @@ class _Judge:
 
     def takes_column(self, texts: FileColumn) -> bool:
         """Judge all values of a column, if nearly all are plain addresses; return whether that was so."""
-        if self._find_plain is not _find_emails or not texts.is_text:
+        if self._plain is not _PLAIN["EMAIL"] or not texts.is_text:
             return False
         found = texts.matching(ASCII_EMAIL, MAX_EMAIL)
-        if (found.count(None) - texts.gaps) * _FEW > len(found):
+        if (found.count(None) - texts.gaps) * _MANY > len(found):
             return False
         new = self._new
         if None not in found:
@@ -180,37 +209,17 @@ class _Judge:
                 self._judge_one(text)
         return True
 
-    def _take_together(self, values: Sequence[object]) -> bool:
-        """Judge values together if none needs a closer look; return whether that was so."""
-        first = values[0]
-        kind = self._rules[0]
-        if kind.hash_rule is not HashRule.OPAQUE and type(first) is str and is_digest(first.strip()):
-            found = _find_all(values, lambda text: self._find_digests(text.lower()))
-            if found is None or not _digests_of_nothing.isdisjoint(found):
-                return False
-            if kind.hash_rule is HashRule.HASH:
-                self.remarks.append(Remarked(len(self.identities), Remark.WAS_DIGEST, len(found)))
-            self.identities += map(unhexlify, found)
-            return True
-        found = _find_all(values, self._find_plain) if self._find_plain is not None else None
-        if found is None:
-            return False
-        new = self._new
-        self.identities += [new(value).digest() for value in found]
-        return True
 
-
-def _find_all(values: Sequence[object], find: Callable[[bytes], list[bytes]]) -> list[bytes] | None:
-    """Return all values as they are found; None if one of them needs a closer look."""
+def _as_lines(values: Sequence[object]) -> bytes:
+    """Return values as lines; an empty one for what is no text, or a text of several lines."""
     try:
-        text = "\n".join(values)  # type: ignore[arg-type]
+        text = "\n".join(cast("Sequence[str]", values))
     except TypeError:
-        return None
-    if not text.isascii():
-        return None
-    found = find(text.encode())
-    # A value of several lines could pass for several values, and make up for one that is not found.
-    return found if len(found) == len(values) == text.count("\n") + 1 else None
+        text = ""
+    if text.count("\n") != len(values) - 1:
+        text = "\n".join(value if isinstance(value, str) and "\n" not in value else "" for value in values)
+    # Half a character is odd, and left to be judged by itself like all that is not ASCII.
+    return text.encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _spread(

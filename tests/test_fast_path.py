@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,18 +32,17 @@ from tests.messages import sha256
 UUID = "2f1e4fc0-81fd-4f8c-b4a1-0c2d3e4f5a6b"
 ZERO = "00000000-0000-0000-0000-000000000000"
 
-emails = st.sampled_from(
-    [
-        *[f"person{n}@example.com" for n in range(8)], " Person1@EXAMPLE.com ", "\tperson2@example.com", "", " ", None,
-        None, "no address", "a@b.com\nc@d.com", "a@b.com\n", "\n", "é.person@example.com", "person@exämple.com",
-        sha256("person3@example.com"), sha256("person3@example.com").upper(), sha256(""), "a" * 300 + "@example.com",
-        "1" * 260, 7, 1.5, True, ["person1@example.com"], {"x": 1}, "person1@example.com,person2@example.com",
-        "\u200bperson4@example.com", "person5@example.com\r", "\x00", "person6@example.com\x85",
-        "\u212aelvin@example.com",
-    ]
-)  # fmt: skip
-devices = st.sampled_from([UUID, UUID.upper(), f" {UUID}", ZERO, None, "", UUID.replace("-", ""), "x", 5, UUID + "\n"])
-opaque = st.sampled_from(["XY1234", 17, None, "", "a b", UUID, 1.0])
+EMAILS: list[Any] = [
+    *[f"person{n}@example.com" for n in range(8)], " Person1@EXAMPLE.com ", "\tperson2@example.com", "", " ", None,
+    None, "no address", "a@b.com\nc@d.com", "a@b.com\n", "\n", "é.person@example.com", "person@exämple.com",
+    sha256("person3@example.com"), sha256("person3@example.com").upper(), sha256(""), "a" * 300 + "@example.com",
+    "1" * 260, 7, 1.5, True, ["person1@example.com"], {"x": 1}, "person1@example.com,person2@example.com",
+    "\u200bperson4@example.com", "person5@example.com\r", "\x00", "person6@example.com\x85",
+    "\u212aelvin@example.com", "per..son@example.com", "person.@example.com",
+]  # fmt: skip
+DEVICES: list[Any] = [UUID, UUID.upper(), f" {UUID}", ZERO, None, "", UUID.replace("-", ""), "x", 5, UUID + "\n"]
+OPAQUE: list[Any] = ["XY1234", 17, None, "", "a b", UUID, 1.0]
+emails, devices, opaque = map(st.sampled_from, (EMAILS, DEVICES, OPAQUE))
 VALUES = {"email": emails, "email_address": emails, "gaid": devices, "idfa": devices, "maid": devices, "lr_id": opaque}
 
 
@@ -60,6 +60,20 @@ def test_a_column_is_judged_like_its_values(
     usual = UUID.upper() if kind == "IDFA" else UUID if kind in {"GAID", "MAID"} else "person@example.com"
     digest = hashlib.new(algorithm.value, b"person@example.com", usedforsecurity=False).hexdigest()
     values = [usual] * tidy + values + [usual] * tidy + [digest, f" {digest.upper()}"] * digested + values
+    assert_judged_alike(values, kind, hashing, algorithm)
+
+
+@pytest.mark.parametrize("usual", ["person@example.com", UUID, UUID.upper(), sha256("person@example.com"), "\ud800"])
+@pytest.mark.parametrize("hashing", Hashing)
+@pytest.mark.parametrize("kind", sorted(IDENTITY_TYPES))
+def test_all_that_is_odd_is_judged_alike_among_what_is_usual(kind: str, hashing: Hashing, usual: str) -> None:
+    values = [usual, *EMAILS, usual, *DEVICES, usual, usual, *OPAQUE, usual]
+    for algorithm in HashAlgorithm:
+        assert_judged_alike(values, kind, hashing, algorithm)
+
+
+def assert_judged_alike(values: list[Any], kind: str, hashing: Hashing, algorithm: HashAlgorithm) -> None:
+    """A column, whether JSON or a file holds it, is judged as its values are one by one."""
     of_type = IDENTITY_TYPES[kind]
     each = [identify(value, of_type, hashing, algorithm) for value in values]
     remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
@@ -73,7 +87,7 @@ def test_a_column_is_judged_like_its_values(
         assert count == 1 or not remark.rejects
     assert counts == Counter(remark for _, remark in remarks)
     texts = [value for value in values if value is None or (isinstance(value, str) and value.isprintable())]
-    texts += ["two\nlines@example.com", "\ttab@example.com", "z\u200b@example.com"] if digested % 2 else []
+    texts += ["two\nlines@example.com", "\ttab@example.com", "z\u200b@example.com"] if len(values) % 2 else []
     column = values_of(pa.array(texts, pa.string()))
     assert list(column) == texts
     rules = of_type, hashing, algorithm
