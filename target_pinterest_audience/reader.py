@@ -7,6 +7,7 @@ import fcntl
 import io
 import json
 import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -33,8 +34,10 @@ from target_pinterest_audience.record_blocks import (
 
 T = TypeVar("T")
 
-_BLOCK_BYTES: Final = 1 << 20
-"""How much is read and processed together at most, about; and how much a pipe is asked to hold."""
+_BLOCK_BYTES: Final = 1 << 19
+"""How much is read and processed together at most, about: it stays in the processor's caches."""
+_PIPE_BYTES: Final = 1 << 20
+"""How much a pipe is asked to hold."""
 _AHEAD: Final = 4
 """How many blocks, or pieces of files, wait at most."""
 _TICK_SECONDS: Final = 0.5
@@ -254,6 +257,10 @@ class MessageReader(GenericSingerReader[bytes]):
             for block in source:
                 yield block.encode() if isinstance(block, str) else block
             return
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            # The system reads ahead in it by itself; a thread would take turns with this one at every block.
+            yield from _read_lines(descriptor)
+            return
         _widen(descriptor)
         with ReadAhead(_read_lines(descriptor), _AHEAD, "stream-reader") as ahead:
             while not ahead.ended:
@@ -314,4 +321,4 @@ def _widen(descriptor: int) -> None:
     """Let a pipe hold a whole block, where that can be had: each time that its reader is woken costs milliseconds."""
     # Only Linux knows how, and it allows so much to each user.
     with contextlib.suppress(AttributeError, OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _BLOCK_BYTES)
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -215,7 +215,7 @@ class AppendingWriter:
 
 def in_order(columns: Sequence[Sequence[bytes | None]], lines: Sequence[int]) -> tuple[Sequence[bytes], Sequence[int]]:
     """Return the identities in some columns of rows in the order of a reader, and the line of each."""
-    if len(columns) == 1 and None not in columns[0]:
+    if len(columns) == 1 and all(columns[0]):
         return cast("Sequence[bytes]", columns[0]), lines
     named, lines_of_named = [], []
     for line, row in zip(lines, zip(*columns, strict=True), strict=True):

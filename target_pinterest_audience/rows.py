@@ -46,7 +46,8 @@ def _places(values: Sequence[Any], types: frozenset[type]) -> list[int]:
     """Return where values of some types are, of which a column of a file can hold only None."""
     if isinstance(values, FileColumn) and None not in values:
         return []
-    if types.isdisjoint(map(type, values)):
+    # Neither kind of gap is true, and to see whether all are takes a third of the time.
+    if all(values) or types.isdisjoint(map(type, values)):
         return []
     return [place for place, value in enumerate(values) if type(value) in types]
 
@@ -104,7 +105,7 @@ class RowReader:
         for name in self.columns:
             odd.update(_places(block.column(name), _MISSING))
         removal = block.column(self.removal_column)
-        if removal.count(UNSET) < len(removal) and not _GONE.issuperset(map(type, removal)):
+        if not _GONE.issuperset(map(type, removal)):
             odd.update(place for place, value in enumerate(removal) if value is not UNSET and is_set(value))
         if consent_column is not None:
             consent = block.column(consent_column)
