@@ -19,7 +19,7 @@ _POLL_SECONDS: Final = 0.5
 _THREADS: Final = 8
 """How many requests are under way at once at most, each for another list."""
 
-_AHEAD_OF_ALL: Final = 3
+_AHEAD_OF_ALL: Final = 9
 """How much may wait for all lists together, as a multiple of what may wait for one."""
 
 

@@ -176,8 +176,8 @@ def test_many_lists_are_written_to_by_a_few_threads_each_in_its_own_order() -> N
 def test_what_waits_for_all_lists_together_is_bounded() -> None:
     door = Door()
     crew = Crew(ahead=4)
-    couriers = [Courier(crew, door, Mock()) for _ in range(10)]
-    threading.Timer(0.3, door.let_through, (10,)).start()
+    couriers = [Courier(crew, door, Mock()) for _ in range(25)]
+    threading.Timer(0.3, door.let_through, (25,)).start()
     started = time.monotonic()
     for number, courier in enumerate(couriers):
         courier.hand_over(batch(number))
