@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from target_pinterest_audience.upserts import Upserts
 
 _AHEAD: Final = 20_000
-"""How many identities wait for each list while a request is under way: two requests, some 7 MB. A batch is read in a
-tenth of the time that a request takes."""
+"""How many identities wait for each list while a request is under way: two requests, so that the next is
+ready at once, and memory does not depend on how fast Pinterest answers."""
 
 
 def connect(
