@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -78,23 +80,33 @@ class Outcome:
 
 
 class Run:
-    """Three processes: the tap, a tee that keeps what passes, and the target. Those that are left over are killed."""
+    """A tap and a target, and between them what keeps each line that passes. What is left over is killed."""
 
-    def __init__(self, tap: list[str], target: list[str], folder: Path, variables: Mapping[str, str]) -> None:
-        """Start them."""
+    def __init__(
+        self, tap: list[str], target: list[str], folder: Path, variables: Mapping[str, str], hold_after: int | None
+    ) -> None:
+        """Start them.
+
+        Args:
+            tap: the tap's command.
+            target: the target's command.
+            folder: for what they write.
+            variables: their environment.
+            hold_after: after how many lines nothing more passes until `release`, so that the tap has to wait.
+        """
         self.folder = folder
         self.passed = folder / "stream.jsonl"
+        self.held = threading.Event()
+        self._hold_after = hold_after
+        self._released = threading.Event()
         self._open = [(folder / name).open("wb") for name in ("tap.stderr", "target.stdout", "target.stderr")]
         tap_errors, target_output, target_errors = self._open
         self.tap = subprocess.Popen(tap, stdout=subprocess.PIPE, stderr=tap_errors, cwd=folder, env=variables)
-        self.tee = subprocess.Popen(["tee", self.passed], stdin=self.tap.stdout, stdout=subprocess.PIPE)
         self.target = subprocess.Popen(
-            target, stdin=self.tee.stdout, stdout=target_output, stderr=target_errors, cwd=folder, env=variables
+            target, stdin=subprocess.PIPE, stdout=target_output, stderr=target_errors, cwd=folder, env=variables
         )
-        for process in (self.tap, self.tee):
-            # Whoever reads and writes this pipe must be alone with it, or nobody sees its end.
-            assert process.stdout is not None
-            process.stdout.close()
+        self._between = threading.Thread(target=self._pass_on)
+        self._between.start()
 
     def __enter__(self) -> Self:
         return self
@@ -102,29 +114,46 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for process in (self.tap, self.tee, self.target):
+        for process in (self.tap, self.target):
             if process.poll() is None:
                 process.kill()
             process.wait()
+        self.release()
+        self._between.join()
         for file in self._open:
             file.close()
 
-    def states_passed(self) -> int:
-        """Tell how many STATE messages are on their way to the target, or there."""
-        return self.passed.read_bytes().count(b'{"type":"STATE"') if self.passed.exists() else 0
+    def release(self) -> None:
+        """Let pass what was held."""
+        self._released.set()
+
+    def _pass_on(self) -> None:
+        """Be a pipe: a target that gives up breaks it for the tap, and a tap that ends ends it for the target."""
+        source, sink = self.tap.stdout, self.target.stdin
+        assert source is not None
+        assert sink is not None
+        # Closing writes what is left, too.
+        with suppress(BrokenPipeError), source, self.passed.open("wb") as kept, sink:
+            for number, line in enumerate(source, start=1):
+                kept.write(line)
+                sink.write(line)
+                sink.flush()
+                if number == self._hold_after:
+                    self.held.set()
+                    self._released.wait()
 
     def wait(self) -> Outcome:
         """Wait for the end, and tell how it was."""
         tap_code = self.tap.wait(_RUN_SECONDS)
-        self.tee.wait(_RUN_SECONDS)
         target_code = self.target.wait(_RUN_SECONDS)
+        self._between.join(_RUN_SECONDS)
         return Outcome(
             tap_code,
             self._text("tap.stderr"),
             target_code,
             self._text("target.stdout"),
             self._text("target.stderr"),
-            # The tee dies with a target that gives up, in the middle of a line.
+            # A tap that is killed, or whose pipe breaks, may stop in the middle of a line.
             [json.loads(line) for line in self.passed.read_text().split("\n")[:-1]],
         )
 
@@ -195,15 +224,15 @@ class Pipeline:
                 root["replication-key"] = replication_key
         self._catalog = self._write("catalog.json", catalog)
 
-    def start(self) -> Run:
-        """Start a run from the last STATE."""
+    def start(self, *, hold_after: int | None = None) -> Run:
+        """Start a run from the last STATE, which may be held after that many lines."""
         self._runs += 1
         folder = self._folder / f"run-{self._runs}"
         folder.mkdir()
         tap = self.tap_command
         if self.state is not None:
             tap += ["--state", str(self._write(f"run-{self._runs}/state.json", self.state))]
-        return Run(tap, self.target_command, folder, self.environment)
+        return Run(tap, self.target_command, folder, self.environment, hold_after)
 
     def run(self) -> Outcome:
         """Do a run to its end, and keep its last STATE for the next."""
