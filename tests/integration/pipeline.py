@@ -92,7 +92,7 @@ class Run:
             target: the target's command.
             folder: for what they write.
             variables: their environment.
-            hold_after: after how many lines nothing more passes until `release`, so that the tap has to wait.
+            hold_after: after how many lines nothing more passes until `wait`, so that the tap has to wait, too.
         """
         self.folder = folder
         self.passed = folder / "stream.jsonl"
@@ -118,21 +118,17 @@ class Run:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        self.release()
+        self._released.set()
         self._between.join()
         for file in self._open:
             file.close()
-
-    def release(self) -> None:
-        """Let pass what was held."""
-        self._released.set()
 
     def _pass_on(self) -> None:
         """Be a pipe: a target that gives up breaks it for the tap, and a tap that ends ends it for the target."""
         source, sink = self.tap.stdout, self.target.stdin
         assert source is not None
         assert sink is not None
-        # Closing writes what is left, too.
+        # Closing tries again to write what a broken pipe did not take.
         with suppress(BrokenPipeError), source, self.passed.open("wb") as kept, sink:
             for number, line in enumerate(source, start=1):
                 kept.write(line)
@@ -143,10 +139,11 @@ class Run:
                     self._released.wait()
 
     def wait(self) -> Outcome:
-        """Wait for the end, and tell how it was."""
+        """Let pass what was held, wait for the end, and tell how it was."""
+        self._released.set()
         tap_code = self.tap.wait(_RUN_SECONDS)
         target_code = self.target.wait(_RUN_SECONDS)
-        self._between.join(_RUN_SECONDS)
+        self._between.join()
         return Outcome(
             tap_code,
             self._text("tap.stderr"),
