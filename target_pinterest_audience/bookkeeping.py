@@ -11,15 +11,17 @@ from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.keys import Digester
-from target_pinterest_audience.ledger.catalogue import CLEAN, Feed
+from target_pinterest_audience.ledger.catalogue import CLEAN, Feed, StreamSlot
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
-from target_pinterest_audience.membership import Plan
+from target_pinterest_audience.lost_columns import explain, still_contributing, stranded
+from target_pinterest_audience.membership import Plan, Slot
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run_history import RunHistory, figures_of
 from target_pinterest_audience.settings import MissingLedger
+from target_pinterest_audience.source_run import SourceRun, relations
 
 if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.ledger.catalogue import ListEntry
     from target_pinterest_audience.pinterest import CustomerList
+    from target_pinterest_audience.row_writer import StreamShape
     from target_pinterest_audience.settings import Settings
 
 
@@ -55,12 +58,13 @@ class Bookkeeper:
         self.digester = Digester.of(ledger, settings)
         self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
-        self._types: dict[int, str] = {}
+        self._columns: dict[int, Slot] = {}
         self._references: dict[int, ListReference] = {}
         self._numbers: dict[ListReference, int] = {}
         self._former: set[int] = set()
         """The lists that were opened because of what the ledger knows, before any stream of this run named them."""
         self.configuration = self.digester.configuration(settings)
+        self._run = 0
         self._changed_settings: list[str] = []
         self._outbox = Outbox()
         self._to_settle: set[int] = set()
@@ -79,7 +83,7 @@ class Bookkeeper:
         digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
         with self._ledger.transaction():
             before = catalogue.newest_run(self.configuration, clean=True)
-            run = catalogue.begin_run(self.configuration, digests, self._now())
+            run = self._run = catalogue.begin_run(self.configuration, digests, self._now())
             self._history.begin(RUN)
             if before is not None:
                 # A row that goes to several lists was read once.
@@ -87,6 +91,23 @@ class Bookkeeper:
                 self.rows_before = sum(dict(feeds).values())
         self.note_changes(before.settings if before is not None else digests, digests)
         return run
+
+    def _check_algorithm(self, number: int, reference: ListReference) -> None:
+        """Note the algorithm of a run that feeds a list.
+
+        Raises:
+            ConfigurationError: it changed, and somebody refuses of whom only the form under the former one is known.
+        """
+        catalogue, algorithm = self._ledger.catalogue, self._settings.hash_algorithm.value
+        former, partial = catalogue.algorithm_of(number)
+        if former not in {None, algorithm} and partial:
+            msg = (
+                f"`hash_algorithm` was {former} when {reference} was fed last. Some people refuse to be on it of whom "
+                f"the ledger knows one digest only, and {algorithm} would let them back. Set `hash_algorithm: "
+                f"{former}` again, or use another list."
+            )
+            raise ConfigurationError(msg)
+        catalogue.set_algorithm(number, algorithm)
 
     def note_changes(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Keep in mind which settings changed from one run to another, by their digests."""
@@ -147,6 +168,7 @@ class Bookkeeper:
             pinned = catalogue.pinned(str(plan.reference))
             if pinned is not None and pinned.number in self._former:
                 with self._ledger.transaction():
+                    self._check_algorithm(pinned.number, plan.reference)
                     catalogue.begin_list(pinned.number)
                 former = self._references[pinned.number]
                 self._remember(pinned, former)
@@ -169,6 +191,7 @@ class Bookkeeper:
             self.locks.take_list(ListReference(customer_list_id=found.id))
         with self._ledger.transaction():
             entry = self._enter(plan.reference, found, pinned)
+            self._check_algorithm(entry.number, plan.reference)
             catalogue.begin_list(entry.number)
             catalogue.pin(str(plan.reference), entry.number)
         if found is not None:
@@ -309,49 +332,159 @@ class Bookkeeper:
     # Sources
 
     def open_source(
-        self, name: str, key_properties: list[str], columns: Mapping[str, IdentityType], lists: frozenset[int] | None
+        self,
+        shape: StreamShape,
+        columns: Mapping[str, IdentityType],
+        lists: frozenset[int] | None,
+        sources: dict[int, SourceRun],
     ) -> tuple[Plan, dict[str, int]]:
-        """Lock a source and the lists that its rows are in, and return what its events refer to.
+        """Enter a source whose lock is held, and return what its events refer to.
 
         Args:
-            name: the source's name.
-            key_properties: the columns that tell its rows apart.
-            columns: its identity columns and their types.
+            shape: the stream that belongs to the source.
+            columns: its identity columns and their types, by the names that the ledger knows them by.
             lists: the lists that its identities go to; None if each row names its own.
+            sources: the sources of the run, which this one is added to.
 
         Returns:
             The plan, and column → slot.
 
         Raises:
-            ConfigurationError: its rows were known by another key in former runs.
-            LedgerError: another process has the source.
+            ConfigurationError: its rows were known by another key in former runs, or none of the columns is left that
+                put people on lists.
         """
         catalogue = self._ledger.catalogue
         with self._ledger.transaction():
-            source = catalogue.source(name)
-            catalogue.note_read(source, self._now())
-            former = catalogue.key_properties(source)
-            if former is None:
-                catalogue.set_key_properties(source, key_properties)
-            elif former != sorted(key_properties):
-                msg = (
-                    f"The rows of source {name} were known by the key ({', '.join(former) or 'none'}) and now come "
-                    f"with ({', '.join(key_properties) or 'none'}), so that a row cannot be told from its former "
-                    "self. Restore the key; or, to start over, give the source another `source_name`: what its rows "
-                    "said under the old one stays in force."
-                )
-                raise ConfigurationError(msg)
+            number = catalogue.source(shape.source)
+            catalogue.note_read(number, self._now())
+            self._check_key(number, shape)
             slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
-            for number in lists or ():
-                catalogue.feed(source, number)
-            self._types.update(catalogue.slot_types())
-        return Plan(source, lists, self._types, frozenset(slots.values())), slots
+            self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots().items()})
+            self._follow_columns(number, shape, set(slots.values()))
+            source = sources.get(number)
+            if source is None:
+                mark = catalogue.next_mark(number)
+                source = sources[number] = SourceRun(number, self.configuration, mark, readers=set())
+            if lists is None:
+                self._join_readers(source)
+            self._feed(source, lists or ())
+        return (
+            Plan(
+                number, lists, self._columns, frozenset(slots.values()),
+                keyed=bool(shape.key_properties), strangers=source.strangers,
+            ),
+            slots,
+        )  # fmt: skip
 
-    def feed(self, source: int, numbers: Collection[int]) -> None:
+    def _check_key(self, source: int, shape: StreamShape) -> None:
+        """Note the key of a source.
+
+        Raises:
+            ConfigurationError: its rows were known by another one in former runs.
+        """
+        former = self._ledger.catalogue.key_properties(source)
+        if former is None:
+            self._ledger.catalogue.set_key_properties(source, shape.key_properties)
+        elif former != sorted(shape.key_properties):
+            msg = (
+                f"The rows of source {shape.source} were known by the key ({', '.join(former) or 'none'}) and now come "
+                f"with ({', '.join(shape.key_properties) or 'none'}), so that a row cannot be told from its former "
+                "self. Restore the key; or, to start over, give the source another `source_name`: what its rows "
+                "said under the old one stays in force."
+            )
+            raise ConfigurationError(msg)
+
+    def _follow_columns(self, source: int, shape: StreamShape, present: set[int]) -> None:
+        """Note which identity columns a stream has, and warn if one is gone whose people would stay for good.
+
+        Raises:
+            ConfigurationError: none is left of those that put people on lists.
+        """
+        catalogue = self._ledger.catalogue
+        stream = shape.tally.stream
+        former = {each.slot for each in catalogue.stream_slots(source) if each.stream == stream}
+        gone = stranded(former, present, self._columns)
+        contributing = still_contributing(self._ledger, source, gone) if gone else set()
+        for slot in set(gone) - contributing:
+            catalogue.forget_slot(source, slot)
+        for slot in former | present:
+            catalogue.note_stream_slot(source, StreamSlot(stream, slot, slot in present))
+        if not contributing:
+            return
+        free = [name for name in shape.properties if name not in shape.columns]
+        what = explain(stream, [self._columns[slot] for slot in sorted(contributing)], free)
+        if not former & present and contributing >= set(gone) and len(gone) == len(former):
+            msg = (
+                f"{what} None of the columns is left that it was known by, so nothing is done. To start over with "
+                "these columns, give the stream another `source_name`; to remove those people first, `clear` their "
+                "lists."
+            )
+            raise ConfigurationError(msg)
+        if what not in shape.tally.warnings:
+            shape.tally.warnings.add(what)
+            self._logger.warning(
+                "%s Those people stay on the lists. To let them go, read the stream in full with `load_method: "
+                "overwrite` and call `pinterest-audience prune`.", what,
+            )  # fmt: skip
+
+    def _join_readers(self, source: SourceRun) -> None:
+        """Mark rows for all lists that the rows of a source were ever on, unless other loaders have them."""
+        self._relate(source, ())
+        for number, reader in self._ledger.catalogue.readers_of_lists(source.source).items():
+            if number not in source.strangers:
+                source.readers.add(reader)
+
+    def feed(self, source: SourceRun, numbers: Collection[int]) -> None:
         """Note that a source feeds lists."""
         with self._ledger.transaction():
-            for number in numbers:
-                self._ledger.catalogue.feed(source, number)
+            self._feed(source, numbers)
+
+    def _feed(self, source: SourceRun, numbers: Collection[int]) -> None:
+        catalogue = self._ledger.catalogue
+        known = catalogue.readers_of_lists(source.source)
+        source.readers.update(known[number] for number in numbers if number in known)
+        if not source.readers and numbers:
+            # Other settings mark the rows of their own lists.
+            source.readers.add(catalogue.new_reader() if known else 0)
+        is_new = not any(
+            each.source == source.source and each.configuration == self.configuration for each in catalogue.loaders()
+        )
+        for number in numbers:
+            catalogue.feed(source.source, number, min(source.readers))
+            catalogue.note_loader(source.source, number, self.configuration, self._run)
+        self._relate(source, numbers)
+        if is_new and numbers:
+            self._introduce(source)
+
+    def _relate(self, source: SourceRun, numbers: Collection[int]) -> None:
+        """Find out which lists of a source other loaders feed, or fed."""
+        catalogue = self._ledger.catalogue
+        found = relations(source.source, self.configuration, self._run, numbers, catalogue.loaders())
+        source.strangers.clear()
+        source.strangers.update(found.strangers)
+        source.acquaintances.clear()
+        for number in found.acquaintances:
+            kinship = catalogue.kinship(source.source, number, self.configuration)
+            source.acquaintances[number] = kinship
+            if kinship.is_stranger:
+                source.strangers.add(number)
+
+    def _introduce(self, source: SourceRun) -> None:
+        """Warn, before anything is removed, that other settings fed other lists from a source of this name."""
+        names = ", ".join(str(reference_to(self._ledger.catalogue.entry(each))) for each in source.acquaintances)
+        if names:
+            self._logger.warning(
+                "Source %s fed other lists under other settings: %s. If it is the same table, a deleted row leaves "
+                "them too. If it is another table of the same name, give it a `source_name` of its own.",
+                self._ledger.catalogue.source_name(source.source), names,
+            )  # fmt: skip
+
+    def lists_marked_for(self, source: SourceRun) -> list[int]:
+        """Return the lists whose rows a run marks, among those that a source has ever fed."""
+        readers = self._ledger.catalogue.readers_of_lists(source.source)
+        return sorted(
+            number for number, reader in readers.items() if number not in source.strangers and reader in source.readers
+        )
 
     def knows_source(self, name: str) -> bool:
         """Tell whether any run has read a source."""

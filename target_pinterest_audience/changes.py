@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from target_pinterest_audience.identities import IDENTITY_TYPES, HashRule
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import (
     NOBODY,
@@ -27,6 +28,7 @@ from target_pinterest_audience.membership import (
 )
 from target_pinterest_audience.packed import member_key, member_keys
 from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.source_run import SourceRun
 
 if TYPE_CHECKING:
     from target_pinterest_audience.tally import StreamTally
@@ -78,15 +80,21 @@ class NewRows:
         self._says = says
         self._changes = changes
 
-    def write(self, ledger: Ledger, run: int) -> Decisions | None:
+    def write(self, ledger: Ledger, sources: Mapping[int, SourceRun]) -> Decisions | None:
         """Write it, within a transaction of the caller.
+
+        Args:
+            ledger: the ledger.
+            sources: see `absorb`.
 
         Returns:
             What has to be sent for it; None if a row is known, so that nothing is written.
         """
-        (source,) = self._window.sources
-        if not ledger.insert_rows(source, run, self._says):
+        (number,) = self._window.sources
+        source = sources[number]
+        if not ledger.insert_rows(number, source.mark if 0 in source.readers else 0, self._says):
             return None
+        _mark(ledger, source, self._says)
         return self._changes.write(ledger, expect_new=True)
 
 
@@ -106,20 +114,15 @@ def suppose_new(window: Window, shorten: Callable[[bytes], bytes]) -> NewRows | 
 
 
 def absorb(
-    ledger: Ledger,
-    run: int,
-    shorten: Callable[[bytes], bytes],
-    window: Window,
-    overwriting: Collection[int] = (),
+    ledger: Ledger, sources: Mapping[int, SourceRun], shorten: Callable[[bytes], bytes], window: Window
 ) -> Absorbed:
     """Write what events change, within a transaction of the caller, and return what has to be sent for that.
 
     Args:
         ledger: the ledger.
-        run: the number of the run that sees the rows.
+        sources: the sources of the run that sees the rows, by their numbers; rows of others are not marked as seen.
         shorten: the keyed digest of an identity.
         window: the events.
-        overwriting: the sources whose unchanged rows are marked as seen, too.
     """
     changes = _Changes(window, shorten)
     says, others = window.split()
@@ -130,12 +133,41 @@ def absorb(
     new = [indices[0] for row, indices in events.items() if row not in others and not before[row]]
     changes.note_new(new)
     now = {window.rows[index]: says[window.rows[index]] for index in new}
-    for row, indices in events.items():
-        if row not in now:
-            now[row] = changes.follow(before.get(row, b""), indices)
+    rest = {row: indices for row, indices in events.items() if row not in now}
+    changes.compare(rest, before, sources)
+    refused = _refused_in_this_run(ledger, window, rest, before, sources)
+    for row, indices in rest.items():
+        now[row] = changes.follow(before.get(row, b""), indices, refused=row in refused)
     changed = {row: said for row, said in now.items() if said != before.get(row, b"")}
-    _write_rows(ledger, run, window, changed, overwriting)
+    _write_rows(ledger, sources, window, changed)
     return Absorbed(changes.write(ledger), all_new=len(new) == len(window))
+
+
+def _refused_in_this_run(
+    ledger: Ledger,
+    window: Window,
+    events: Mapping[bytes, list[int]],
+    before: Mapping[bytes, bytes],
+    sources: Mapping[int, SourceRun],
+) -> set[bytes]:
+    """Return the rows without a key that a record of this run has refused: no other may lift that in the same run.
+
+    Each of them was marked when it was refused; see `_write_rows`.
+    """
+    refused: set[bytes] = set()
+    for source in sources.values():
+        rows = [
+            row
+            for row, indices in events.items()
+            for plan in [window.origin(indices[0]).plan]
+            if plan.source == source.source
+            and not plan.keyed
+            and any(each.stance == Stance.REFUSES for each in statements(before.get(row, b"")))
+        ]
+        if rows:
+            marks = ledger.marks_of(rows, min(source.readers, default=0))
+            refused.update(row for row, mark in marks.items() if mark == source.mark)
+    return refused
 
 
 def _count_unchanged(window: Window, others: Collection[int]) -> None:
@@ -148,15 +180,30 @@ def _count_unchanged(window: Window, others: Collection[int]) -> None:
 
 
 def _write_rows(
-    ledger: Ledger, run: int, window: Window, changed: Mapping[bytes, bytes], overwriting: Collection[int]
+    ledger: Ledger, sources: Mapping[int, SourceRun], window: Window, changed: Mapping[bytes, bytes]
 ) -> None:
     """Write what rows say now, and mark the others as seen if their source is overwritten."""
-    for source in window.sources:
-        parts = (part for part in window.stretches() if part.origin.plan.source == source)
+    for number in window.sources:
+        source = sources.get(number) or SourceRun(number)
+        parts = [part for part in window.stretches() if part.origin.plan.source == number]
         rows = [row for part in parts for row in window.rows[part.start : part.stop]]
-        ledger.write_rows(source, run, {row: changed[row] for row in rows if row in changed})
-        if source in overwriting:
-            ledger.mark_seen(run, {row for row in rows if row not in changed})
+        changed_here = {row: changed[row] for row in rows if row in changed}
+        ledger.write_rows(number, source.mark if 0 in source.readers else 0, changed_here)
+        seen = set(changed_here)
+        if source.overwrites:
+            seen.update(rows)
+        for part in parts:
+            if part.origin.kind is Kind.REFUSED and not part.origin.plan.keyed:
+                seen.update(window.rows[part.start : part.stop])
+        if 0 in source.readers:
+            ledger.mark_seen(source.mark, seen - changed_here.keys())
+        _mark(ledger, source, seen)
+
+
+def _mark(ledger: Ledger, source: SourceRun, rows: Collection[bytes]) -> None:
+    """Mark rows as seen for those readers whose marks are not kept with what rows say."""
+    for reader in sorted(source.readers - {0}):
+        ledger.mark_seen(source.mark, rows, reader)
 
 
 @dataclass(slots=True)
@@ -180,6 +227,11 @@ class _Changes:
         """List → identity → the index of the one event that touches it, which is all that a new row says."""
         self._touched: dict[int, dict[bytes, _Touched]] = defaultdict(dict)
         """List → identity → what is done to it, if that is anything else."""
+        self._partial: set[int] = set()
+        """The lists that somebody refuses to be on of whom one digest is known only."""
+        self._sources: Mapping[int, SourceRun] = {}
+        self._compared: set[tuple[int, int]] = set()
+        """The sources and lists of which `compare` has learnt something."""
         self._named: list[tuple[StreamTally, int, bytes]] = []
         """The identities that rows contribute in the end, for the counts; those of arrivals left out."""
 
@@ -220,19 +272,49 @@ class _Changes:
         entry.line = min(entry.line, line)
         return entry
 
-    def follow(self, said: bytes, indices: Sequence[int]) -> bytes:
+    def compare(
+        self, events: Mapping[bytes, list[int]], before: Mapping[bytes, bytes], sources: Mapping[int, SourceRun]
+    ) -> None:
+        """Learn from rows that the ledger knows whether the lists of former settings are those of another table.
+
+        Args:
+            events: row → the indices of its events.
+            before: row → what it said before, encoded.
+            sources: the sources of the run.
+        """
+        curious = {number for number, source in sources.items() if source.acquaintances}
+        if curious.isdisjoint(self._window.sources):
+            return
+        for row, indices in events.items():
+            source = sources.get(self._window.origin(indices[0]).plan.source)
+            if source is not None and source.acquaintances and before.get(row):
+                found = source.compare(map(self._window.event, indices), decode_says(before[row]))
+                self._compared.update((source.source, number) for number in found)
+        self._sources = sources
+
+    def follow(self, said: bytes, indices: Sequence[int], *, refused: bool = False) -> bytes:
         """Apply the events of one row in their order, and note which identities they touch.
 
         Args:
             said: what the row said before, encoded.
             indices: of its events.
+            refused: whether the row has no key, and a record of this run has refused it.
 
         Returns:
             What it says now, encoded.
         """
         says = decode_says(said)
-        events = [self._window.event(index) for index in indices]
-        for event in events:
+        counted = []
+        for index in indices:
+            event, tally = self._window.event(index), self._window.tally(index)
+            if not event.plan.keyed and event.kind in {Kind.REFUSED, Kind.GRANTED}:
+                if refused and event.kind is Kind.GRANTED:
+                    # Of two rows without a key that name one person, the one that refuses counts.
+                    tally.refused += len(event.named)
+                    continue
+                refused = True if event.kind is Kind.REFUSED else refused
+            if event.kind is Kind.DELETED and not says and (event.plan.keyed or event.named):
+                tally.unmatched_deletes += 1
             after = event.apply(says, self._shorten)
             for statement in after ^ says:
                 if statement.stance != Stance.ASKED:
@@ -240,8 +322,9 @@ class _Changes:
             if event.kind is Kind.DELETED:
                 self._ask(event, says)
             says = after
-        for index, event in zip(indices, events, strict=True):
-            self._note_named(index, event, says if index != indices[-1] else None)
+            counted.append((index, event))
+        for index, event in counted:
+            self._note_named(index, event, says if index != counted[-1][0] else None)
         return encode_says(says)
 
     def _note_statement(self, event: Event, statement: Statement, sign: int) -> None:
@@ -254,7 +337,17 @@ class _Changes:
         refused = change.refusers * sign > 0
         if (leaves or refused) and event.cause is not None:
             entry.cause = max(entry.cause, event.cause)
-            entry.asked = entry.asked or refused
+            # Nobody asks for what else a refused person may be known as: it only must not be added.
+            entry.asked = entry.asked or (refused and statement.identity not in {each.identity for each in event.forms})
+        if refused and statement.list_number not in self._partial and self._is_partial(event, statement):
+            self._partial.add(statement.list_number)
+
+    def _is_partial(self, event: Event, statement: Statement) -> bool:
+        """Tell whether the identity of a refusal is known under one algorithm only."""
+        if IDENTITY_TYPES[event.plan.columns[statement.slot].type].hash_rule is not HashRule.HASH:
+            return False
+        has_forms = any(each.slot == statement.slot for each in event.forms)
+        return not has_forms or statement.identity not in {each.identity for each in (*event.named, *event.forms)}
 
     def _ask(self, event: Event, says: Says) -> None:
         """Note what a deleted row names besides what it contributed, unless that was asked before."""
@@ -318,7 +411,16 @@ class _Changes:
             if members:
                 ledger.catalogue.change_members(number, members)
         self._count_named(decisions, refused)
+        self._note_learnt(ledger)
         return decisions
+
+    def _note_learnt(self, ledger: Ledger) -> None:
+        """Write what the window showed of refusals and of the lists of former settings."""
+        for number in sorted(self._partial):
+            ledger.catalogue.note_partial_refusal(number)
+        for source, number in sorted(self._compared):
+            run = self._sources[source]
+            ledger.catalogue.set_kinship(source, number, run.configuration, run.acquaintances[number])
 
     def _decide_arrivals(
         self, arrivals: Mapping[bytes, int], before: Mapping[bytes, Count], decided: ListDecisions

@@ -31,6 +31,8 @@ Nothing for rows that are to be on no list."""
 class Reading:
     """What was read for one list from one source."""
 
+    mark: int
+    """What the rows were marked with."""
     overwrites: bool = True
     """Whether all of its streams do; rows of one that does not are not all marked, so that they would be missed."""
     rows: int = 0
@@ -55,7 +57,7 @@ class LedgerWriter:
         whole = len(row.present) == len(self.slots)
         present = self.plan.slots if whole else frozenset(self.slots[column] for column in row.present)
         targets = self.targets(row.list_name)
-        self._put(self.digest(row.record), row.kind, row.named, targets, present, row.line)
+        self._put(self.digest(row.record), row.kind, row.named, row.forms, targets, present, row.line)
         _count_rows(self.readings, not row.deleted)
 
     def write_block(self, rows: RowBlock) -> None:
@@ -71,8 +73,8 @@ class LedgerWriter:
                 return
         for place, digest in enumerate(digests):
             identities = {column: each[place] for column, each in rows.named.items()}
-            targets = self.targets(rows.list_name(place))
-            self._put(digest, rows.kind, identities, targets, self.plan.slots, rows.lines[place])
+            targets, forms = self.targets(rows.list_name(place)), rows.forms_of(place)
+            self._put(digest, rows.kind, identities, forms, targets, self.plan.slots, rows.lines[place])
 
     def row_digest(self, record: Mapping[str, Any]) -> bytes:
         """See `RowWriter.row_digest`."""
@@ -98,6 +100,7 @@ class LedgerWriter:
         digest: bytes,
         kind: Kind,
         identities: Mapping[str, bytes | None],
+        forms: Mapping[str, Sequence[bytes]],
         targets: Mapping[str, tuple[int, int]],
         present: frozenset[int],
         line: int,
@@ -108,7 +111,8 @@ class LedgerWriter:
             if each is not None and column in targets
         )
         routes = {slot: number for number, slot in targets.values()} if self.shape.routed else None
-        event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line, routes)
+        others = tuple(Named(*targets[column], form) for column in forms if column in targets for form in forms[column])
+        event = Event(kind, _meant(named, kind, self.shape), present, self.plan, line, routes, others)
         self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
 
 
@@ -128,20 +132,25 @@ class KeylessLedgerWriter:
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
         _count_rows(self.readings, not row.deleted)
-        self._put(row.kind, row.named, self.targets(row.list_name), row.line)
+        self._put(row.kind, row.named, row.forms, self.targets(row.list_name), row.line)
 
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
         _count_rows(self.readings, len(rows))
         for place, line in enumerate(rows.lines):
             identities = {column: each[place] for column, each in rows.named.items()}
-            self._put(rows.kind, identities, self.targets(rows.list_name(place)), line)
+            self._put(rows.kind, identities, rows.forms_of(place), self.targets(rows.list_name(place)), line)
 
     def row_digest(self, record: Mapping[str, Any]) -> None:
         """See `RowWriter.row_digest`: a bad value is no row of its own."""
 
     def _put(
-        self, kind: Kind, identities: Mapping[str, bytes | None], targets: Mapping[str, tuple[int, int]], line: int
+        self,
+        kind: Kind,
+        identities: Mapping[str, bytes | None],
+        forms: Mapping[str, Sequence[bytes]],
+        targets: Mapping[str, tuple[int, int]],
+        line: int,
     ) -> None:
         for column, identity in identities.items():
             if identity is None:
@@ -149,8 +158,14 @@ class KeylessLedgerWriter:
             plan = self.plans[column]
             (slot,) = plan.slots
             named = (Named(*targets[column], identity),) if column in targets else ()
-            event = Event(kind, _meant(named, kind, self.shape), plan.slots, plan, line)
-            self.reconciler.put(self.digest(plan.types[slot], identity), event, Origin(kind, plan, self.shape.tally))
+            others = tuple(Named(*targets[column], form) for form in forms.get(column, ()) if column in targets)
+            event = Event(kind, _meant(named, kind, self.shape), plan.slots, plan, line, forms=others)
+            origin, kind_of_row = Origin(kind, plan, self.shape.tally), plan.columns[slot].type
+            self.reconciler.put(self.digest(kind_of_row, identity), event, origin)
+            if kind is Kind.DELETED:
+                # The row may have been read when another algorithm was set.
+                for form in forms.get(column, ()):
+                    self.reconciler.put(self.digest(kind_of_row, form), event._replace(named=()), origin)
 
 
 def _count_rows(readings: Sequence[Reading], rows: int) -> None:

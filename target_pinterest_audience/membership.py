@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
@@ -162,7 +163,7 @@ class Kind(IntEnum):
     SEEN = 6
     """It is there, but too bad to be read."""
     ABSENT = 7
-    """A complete run did not name it."""
+    """A complete run did not name it, or lacked some of its columns."""
     WITHDRAWN = 8
     """A person takes back what was sent for it; what it refuses stays."""
     FORGOTTEN = 9
@@ -203,6 +204,13 @@ CAUSES: Final = {
 """Why identities leave that a row no longer contributes, or names for removal, by what happened to the row."""
 
 
+class Slot(NamedTuple):
+    """An identity column of one type: one that changes its type becomes another slot."""
+
+    column: str
+    type: str
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the ledger knows a stream's columns and lists by.
@@ -210,14 +218,19 @@ class Plan:
     Attributes:
         source: the source that its rows belong to.
         lists: the lists that its identities go to today; None if each row names its own, and leaves all others.
-        types: slot → type of identity, for every slot that the ledger has a number for.
+        columns: slot number → the slot, for every slot that the ledger has a number for.
         slots: the slots of today's identity columns.
+        keyed: whether a key tells the rows apart; else each identity is its own row.
+        strangers: the lists of other loaders: what rows with the same keys say of these is none of this stream's
+            business. They are looked at when an event is applied, since they may change during a run.
     """
 
     source: int
     lists: frozenset[int] | None
-    types: Mapping[int, str]
+    columns: Mapping[int, Slot]
     slots: frozenset[int]
+    keyed: bool = True
+    strangers: AbstractSet[int] = frozenset()
 
     def covers(self, list_number: int) -> bool:
         """Tell whether what a row says of a list is for the stream to change."""
@@ -227,16 +240,18 @@ class Plan:
         """Tell which statements of its row a record takes the place of.
 
         Those of today's lists, or of all lists if rows name theirs: from the columns that it has; and from columns that
-        are no longer looked at, if it has another of their type. A column that is not in the record at all leaves what
-        it said before.
+        are no longer looked at, if it has another of their type. In whichever list, what a column said while it held
+        another type. A column that is not in the record at all leaves what it said before.
         """
-        present_types = {self.types[slot] for slot in present}
+        present_types = {self.columns[slot].type for slot in present}
+        present_columns = {self.columns[slot].column for slot in present}
 
         def replaced(statement: Statement) -> bool:
-            if not self.covers(statement.list_number):
-                return False
             slot = statement.slot
-            return slot in present or (slot not in self.slots and self.types[slot] in present_types)
+            if slot in self.slots:
+                return slot in present and self.covers(statement.list_number)
+            column, kind = self.columns[slot]
+            return column in present_columns or (kind in present_types and self.covers(statement.list_number))
 
         return replaced
 
@@ -259,6 +274,8 @@ class Event(NamedTuple):
         plan: the stream's.
         line: the record's line in the stream.
         routes: slot → the list that the record names for it; None if the settings choose the lists.
+        forms: what the same people are under the other algorithms, if the record refuses them: they stay out in every
+            form.
     """
 
     kind: Kind
@@ -267,6 +284,7 @@ class Event(NamedTuple):
     plan: Plan
     line: int
     routes: Mapping[int, int] | None = None
+    forms: tuple[Named, ...] = ()
 
     def whole(self) -> bytes | None:
         """Return what the row says if it says nothing but what this record names; None if that cannot be told."""
@@ -288,12 +306,18 @@ class Event(NamedTuple):
         if self.kind is Kind.SEEN:
             return says
         if self.kind is Kind.ABSENT:
-            return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or not self.plan.covers(s.list_number))
+            return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or not self._concerns(s))
         if self.kind is Kind.WITHDRAWN:
             return frozenset(s for s in says if s.stance in REFUSALS or not self.plan.covers(s.list_number))
         if self.kind is Kind.FORGOTTEN:
             return self._without_named(says, shorten)
-        return self._kept(says) | self._said(says, shorten)
+        of_others = frozenset(s for s in says if s.list_number in self.plan.strangers)
+        own = says - of_others
+        return of_others | self._kept(own) | self._said(own, shorten)
+
+    def _concerns(self, statement: Statement) -> bool:
+        """Tell whether a row's absence ends a statement: in one column, if the columns are named, or in all."""
+        return self.plan.covers(statement.list_number) and (not self.present or statement.slot in self.present)
 
     def _without_named(self, says: Says, shorten: Callable[[bytes], bytes]) -> Says:
         named = {each.identity for each in self.named}
@@ -316,10 +340,10 @@ class Event(NamedTuple):
 
         What a column contributes that is not in the record goes along, or leaves if there is no list for it.
         """
-        types = self.plan.types
-        of_types = {types[slot]: number for slot, number in routes.items()}
+        columns = self.plan.columns
+        of_types = {columns[slot].type: number for slot, number in routes.items()}
         for statement in says:
-            number = of_types.get(types[statement.slot])
+            number = of_types.get(columns[statement.slot].type)
             if statement.stance != Stance.CONTRIBUTES:
                 yield statement
             elif number is not None:
@@ -331,7 +355,7 @@ class Event(NamedTuple):
         if self.kind is Kind.DELETED:
             return {Statement(n.list_number, n.slot, Stance.ASKED, shorten(n.identity)) for n in self.named}
         stance = {Kind.REFUSED: Stance.REFUSES, Kind.EXCLUDED: Stance.EXCLUDES}.get(self.kind, Stance.CONTRIBUTES)
-        said = {Statement(n.list_number, n.slot, stance, n.identity) for n in self.named}
+        said = {Statement(n.list_number, n.slot, stance, n.identity) for n in (*self.named, *self.forms)}
         if self.kind is Kind.REFUSED:
             said |= {s._replace(stance=Stance.REFUSES) for s in says if s.stance == Stance.CONTRIBUTES}
         return said

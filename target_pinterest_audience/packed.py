@@ -5,7 +5,8 @@ It takes half the room of the text that Pinterest gets, and is made and compared
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -16,6 +17,10 @@ _KEY_BYTES: Final = min(_DIGEST_BYTES)
 LONGEST_DIGEST: Final = max(_DIGEST_BYTES)
 """The size of a SHA-256 digest in bytes: that of nearly all identities."""
 _FILL: Final = b"\0"
+
+KEY_TAGS: Final[Mapping[int, bytes]] = MappingProxyType({20: b"\x01", 16: b"\x02"})
+"""Size of a digest in bytes → what its member key begins with: an MD5 digest that equals the first half of a SHA-256
+digest is another identity. Keys of SHA-256 digests, which are nearly all, have no tag and are one byte shorter."""
 
 
 def pack_identity(identity: str) -> bytes:
@@ -54,8 +59,14 @@ def size_in_records(packed: Collection[bytes]) -> int:
 
 
 def member_key(packed: bytes) -> bytes:
-    """Return what an identity is counted under: of a digest, as much as no two have in common by chance or design."""
-    return packed[:_KEY_BYTES] if len(packed) in _DIGEST_BYTES else packed
+    """Return the key that an identity is counted under: 16 bytes of a digest, behind a tag unless it is a SHA-256.
+
+    Keys of different algorithms differ, and so do those of a digest and of one that was cut short.
+    """
+    size = len(packed)
+    if size == LONGEST_DIGEST:
+        return packed[:_KEY_BYTES]
+    return KEY_TAGS[size] + packed[:_KEY_BYTES] if size in KEY_TAGS else packed
 
 
 def member_keys(packed: Collection[bytes]) -> list[bytes]:

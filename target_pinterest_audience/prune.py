@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,10 +12,12 @@ from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
 from target_pinterest_audience.ledger.history import PRUNE
+from target_pinterest_audience.lost_columns import contributes, lost_slots
 from target_pinterest_audience.membership import Event, Kind, Plan
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin, Window
+from target_pinterest_audience.withdrawal import pages
 
 if TYPE_CHECKING:
     from target_pinterest_audience.bookkeeping import Bookkeeper
@@ -52,28 +54,39 @@ class Absentees:
     Attributes:
         list_number: the list.
         source: the source.
-        before_run: rows leave that no run since this one saw.
+        before: rows leave that were not marked with this or more.
+        reader: who marks the rows that are read for the list.
+        lost_slots: the identity columns that the source does not have any more: what rows contribute by them leaves.
     """
 
     list_number: int
     source: int
-    before_run: int
+    before: int
+    reader: int
+    lost_slots: frozenset[int]
 
     def pages(self, ledger: Ledger) -> Iterator[Window]:
-        """Yield the rows that leave, each with the event that says so.
+        """Yield the rows that leave as a whole, then those that leave by a lost column, each with its event.
 
         What a page changes may be written before the next is asked for.
         """
         plan = Plan(self.source, frozenset({self.list_number}), {}, frozenset())
-        event = Event(Kind.ABSENT, (), frozenset(), plan, line=0)
-        origin = Origin(event.kind, plan, StreamTally(""))
         after = b""
-        while found := ledger.unseen_rows(self.source, self.before_run, after, PAGE_ROWS):
-            page = Window()
-            for row, _ in found:
-                page.put(row, event, origin)
-            yield page
+        while found := ledger.unseen_rows(self.source, self.before, after, PAGE_ROWS, self.reader):
+            yield _page([row for row, _ in found], Event(Kind.ABSENT, (), frozenset(), plan, line=0))
             after = found[-1][0]
+        if self.lost_slots:
+            event = Event(Kind.ABSENT, (), self.lost_slots, plan, line=0)
+            for page in pages(ledger, self.source):
+                yield _page([row for row, said in page if contributes(said, self.lost_slots)], event)
+
+
+def _page(rows: Iterable[bytes], event: Event) -> Window:
+    origin = Origin(event.kind, event.plan, StreamTally(""))
+    page = Window()
+    for row in rows:
+        page.put(row, event, origin)
+    return page
 
 
 def prune(
@@ -135,8 +148,8 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
         ceilings.open(ledger.catalogue.entry(number))
     for each in chosen:
         for page in each.pages(ledger):
-            # Run 0: rows that stay for the sake of another list have not been seen by this.
-            decisions, _ = absorb(ledger, 0, book.digester.shorten, page)
+            # Rows that stay for the sake of another list have not been seen by this.
+            decisions, _ = absorb(ledger, {}, book.digester.shorten, page)
             note_decisions(ledger, decisions)
             leaving.update(count_derived(decisions))
     for number, count in leaving.items():
@@ -206,7 +219,9 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
             waiting = True
             reason = f"it had {len(clean)} clean runs so far, and `--missing-runs` wants {options.missing_runs}."
         if reason is None:
-            chosen.append(Absentees(feed.list_number, feed.source, clean[-1]))
+            reader = ledger.catalogue.readers_of_lists(feed.source).get(feed.list_number, 0)
+            lost = lost_slots(ledger.catalogue.stream_slots(feed.source))
+            chosen.append(Absentees(feed.list_number, feed.source, min(clean), reader, lost))
         else:
             # Once for a source, however many lists it feeds.
             reasons[f"source {ledger.catalogue.source_name(feed.source)}: {reason}"] = None

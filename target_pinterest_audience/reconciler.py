@@ -14,6 +14,7 @@ from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Event
 from target_pinterest_audience.outbox import Outgoing, note_decisions
+from target_pinterest_audience.source_run import SourceRun
 from target_pinterest_audience.window import Origin, Window
 
 WINDOW_VALUES: Final = 150_000
@@ -49,7 +50,6 @@ class Reconciler:
 
     Attributes:
         ledger: what rows said before.
-        run: the number of this run, with which rows are marked as seen.
         shorten: the keyed digest of an identity.
         ceilings: how many may leave each list unasked.
         find_list: makes ready for a list of which the ledger has noted something.
@@ -57,19 +57,18 @@ class Reconciler:
             TargetError comes after a batch in the stream that waits for good.
         settle: forgets in the ledger what was accepted; called when the ledger is free.
         clock: seconds that only ever grow.
-        overwriting: the sources whose unchanged rows are marked as seen too, for `prune`.
+        sources: what the run knows of each source that it reads, by the ledger's number.
         expect_new: whether the rows to come are likely unknown to the ledger, so that it is tried without a look.
     """
 
     ledger: Ledger
-    run: int
     shorten: Callable[[bytes], bytes]
     ceilings: Ceilings
     find_list: Callable[[int], object]
     send: Callable[[Outgoing], None]
     settle: Callable[[], None]
     clock: Callable[[], float]
-    overwriting: set[int] = field(default_factory=set)
+    sources: dict[int, SourceRun] = field(default_factory=dict)
     expect_new: bool = False
     _window: Window = field(default_factory=Window)
     """What has come since."""
@@ -193,10 +192,10 @@ class Reconciler:
 
     def _work_off(self, window: Window, new: NewRows | None = None) -> _Worked:
         with self.ledger.transaction():
-            decisions = new.write(self.ledger, self.run) if new is not None else None
+            decisions = new.write(self.ledger, self.sources) if new is not None else None
             all_new = decisions is not None
             if decisions is None:
-                decisions, all_new = absorb(self.ledger, self.run, self.shorten, window, self.overwriting)
+                decisions, all_new = absorb(self.ledger, self.sources, self.shorten, window)
             for number, count in self.ceilings.check(decisions).items():
                 self.ledger.catalogue.add_derived(number, count)
             return _Worked(note_decisions(self.ledger, decisions), all_new)

@@ -43,6 +43,7 @@ class StreamReport(msgspec.Struct, frozen=True):
         stream: its name, after stream maps.
         rows: its rows.
         deleted_rows: those of them that the source has deleted.
+        unmatched_deletes: those of the deleted rows that the ledger does not know.
         received: values, good or bad; what is empty or opted out is none.
         added: identities that were to be added.
         unchanged: identities that were on the list already.
@@ -57,6 +58,7 @@ class StreamReport(msgspec.Struct, frozen=True):
     stream: str
     rows: int
     deleted_rows: int
+    unmatched_deletes: int
     received: int
     added: int
     unchanged: int

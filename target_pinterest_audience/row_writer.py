@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from target_pinterest_audience.membership import CAUSES, Kind
@@ -25,6 +26,7 @@ class StreamShape:
 
     Attributes:
         raw_stream: its name as the tap gives it, which is what STATE speaks of.
+        properties: all columns in its schema.
         source: the source that its rows belong to.
         key_properties: the columns that tell its rows apart; none if each identity is its own row.
         formats: column → the `format` in its JSON schema, where it has one.
@@ -38,6 +40,7 @@ class StreamShape:
     """
 
     raw_stream: str
+    properties: tuple[str, ...]
     source: str
     key_properties: tuple[str, ...]
     formats: Mapping[str, str]
@@ -61,6 +64,7 @@ class Row(NamedTuple):
         line: its line in the stream.
         deleted: whether it is deleted, whatever else it says.
         list_name: the list that it names, empty if none; None if the settings choose the list.
+        forms: what the people whom it refuses are under the other algorithms, in each column.
     """
 
     kind: Kind
@@ -70,6 +74,7 @@ class Row(NamedTuple):
     line: int
     deleted: bool
     list_name: str | None = None
+    forms: Mapping[str, Sequence[bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +86,26 @@ class RowBlock:
         records: the records, for their keys.
         named: identity column → its identities, packed, None where there is no good value.
         list_names: the list that each names; None if the settings choose the list.
+        forms: identity column → the same people under each of the other algorithms, if the rows refuse them.
     """
 
     kind: Kind
     records: RecordBlock
     named: Mapping[str, Sequence[bytes | None]]
     list_names: Sequence[str] | None = None
+    forms: Mapping[str, Sequence[Sequence[bytes | None]]] = field(default_factory=dict)
 
     @property
     def lines(self) -> Sequence[int]:
         """The line of each in the stream."""
         return self.records.lines
+
+    def forms_of(self, place: int) -> dict[str, list[bytes]]:
+        """Return what the people whom one of the rows refuses are under the other algorithms, in each column."""
+        return {
+            column: [each for form in forms for each in [form[place]] if each is not None]
+            for column, forms in self.forms.items()
+        }
 
     def list_name(self, place: int) -> str | None:
         """Return the list that one of the rows names; None if the settings choose the list."""

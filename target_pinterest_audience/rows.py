@@ -167,6 +167,31 @@ class RowReader:
                 self.tally.remark(column, remark, block.place(at), count)
         return identities
 
+    def forms(self, record: Mapping[str, Any]) -> dict[str, tuple[bytes, ...]]:
+        """Return column → what a plain value of a row is under the algorithms that are not used, packed."""
+        found = {}
+        for column, kind in self.columns.items():
+            own, *others = [
+                identify(record.get(column), kind, self.hashing, algorithm).identity for algorithm in self._algorithms
+            ]
+            forms = tuple(pack_identity(each) for each in others if each is not None and each != own)
+            if forms:
+                found[column] = forms
+        return found
+
+    def form_columns(self, column: str, block: RecordBlock) -> list[list[bytes | None]]:
+        """Return the values of a column under each of the algorithms that are not used, as `identity_column` does."""
+        values, kind = block.column(column), self.columns[column]
+        own, *others = [identify_column(values, kind, self.hashing, each)[0] for each in self._algorithms]
+        return [
+            [form if form != identity else None for form, identity in zip(forms, own, strict=True)] for forms in others
+        ]
+
+    @property
+    def _algorithms(self) -> list[HashAlgorithm]:
+        """All algorithms, the one that is used first."""
+        return [self.algorithm, *(each for each in HashAlgorithm if each is not self.algorithm)]
+
     def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, bytes]:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason.
 

@@ -100,6 +100,7 @@ class CustomerListSink(RecordSink):
         """List → the columns whose identities go there."""
         shape = StreamShape(
             raw_stream=raw_stream,
+            properties=tuple(properties),
             source=stream.source_name or stream_name,
             key_properties=tuple(self.key_properties),
             formats={name: each["format"] for name, each in properties.items() if isinstance(each.get("format"), str)},
@@ -195,7 +196,10 @@ class CustomerListSink(RecordSink):
             named = rows.reject_row(record, reason, place)
         else:
             named = rows.identities(record, place, are_meant=name != NO_LIST)
-        self._writer.write(Row(kind, record, named, present, place.line, deleted, name))
+        # Whoever refuses stays out in every form; a deleted row without a key is found in every form.
+        needs_forms = kind in {Kind.REFUSED, Kind.EXCLUDED} or (deleted and not self.key_properties)
+        forms = rows.forms(record) if needs_forms and reason is None else {}
+        self._writer.write(Row(kind, record, named, present, place.line, deleted, name, forms))
 
     @property
     def needed_columns(self) -> list[str]:
@@ -244,7 +248,10 @@ class CustomerListSink(RecordSink):
         named = {column: self._rows.identity_column(column, block) for column in self.columns}
         name_column = self._settings.list_name_column
         names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
-        self._writer.write_block(RowBlock(kind, block, named, names))
+        forms = {}
+        if kind is Kind.EXCLUDED:
+            forms = {column: self._rows.form_columns(column, block) for column in self.columns}
+        self._writer.write_block(RowBlock(kind, block, named, names, forms))
 
     def _reject(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
         """Tell of a rejected value; see `rows.Rejected`.

@@ -14,6 +14,9 @@ from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.report import ListReport, RemarkReport, StreamReport
 
+_MANY_DELETES: Final = 10
+"""From how many deletes on it is odd that none of them meets a row."""
+
 _MOST_LISTS_TOLD: Final = 20
 """How many lists are told of one by one."""
 
@@ -26,6 +29,8 @@ class StreamTally:
     rows: int = 0
     deleted_rows: int = 0
     """Rows that the source has deleted."""
+    unmatched_deletes: int = 0
+    """Deletes of rows that the ledger does not know."""
     received: int = 0
     """Values that were read, good or bad; what is empty or opted out is none."""
     rejected: int = 0
@@ -51,6 +56,7 @@ class StreamTally:
         self.duplicates += other.duplicates
         self.refused += other.refused
         self.named_for_removal += other.named_for_removal
+        self.unmatched_deletes += other.unmatched_deletes
 
     def remark(self, column: str, remark: Remark, place: Place, values: int = 1) -> None:
         """Count a remark about values of a column, and keep the place where it was first made."""
@@ -99,8 +105,19 @@ class StreamTally:
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the counts as sentences, each with its log level."""
         deleted = f", {self.deleted_rows:,} of them marked as deleted" if self.deleted_rows else ""
+        if self.unmatched_deletes:
+            deleted += f" ({self.unmatched_deletes:,} of rows that the ledger does not know)"
         outcomes = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items() if count)
         yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
+        if self.deleted_rows >= _MANY_DELETES and self.unmatched_deletes >= self.deleted_rows:
+            yield (
+                logging.WARNING,
+                (
+                    f"{self.stream}: not one of {self.deleted_rows:,} deletes met a row that the ledger knows. If "
+                    "that is new, the tap may write the key in another way than before, or `removal_column` marks the "
+                    "wrong rows."
+                ),
+            )
         for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
             for each in self._remarks(rejects=rejects):
                 first = Place(each.first_line, each.first_file_row)
@@ -110,7 +127,8 @@ class StreamTally:
     def report(self) -> StreamReport:
         """Return the counts for machines."""
         return StreamReport(
-            stream=self.stream, rows=self.rows, deleted_rows=self.deleted_rows, received=self.received,
+            stream=self.stream, rows=self.rows, deleted_rows=self.deleted_rows,
+            unmatched_deletes=self.unmatched_deletes, received=self.received,
             added=self.added, unchanged=self.unchanged, duplicate=self.duplicates, refused=self.refused,
             named_for_removal=self.named_for_removal, rejected=self.rejected,
             rejects=self._remarks(rejects=True), notes=self._remarks(rejects=False),

@@ -6,6 +6,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
@@ -59,7 +60,7 @@ class Upserts:
         self._run = self._book.begin_run()
         book = self._book
         self._reconciler = Reconciler(
-            ledger, self._run, book.digester.shorten, book.ceilings, book.reference, self._send, book.settle, clock
+            ledger, book.digester.shorten, book.ceilings, book.reference, self._send, book.settle, clock
         )
         self._readings: dict[tuple[int, int], Reading] = {}
         """List and source → what was read for the one from the other."""
@@ -91,12 +92,12 @@ class Upserts:
         keyed = bool(shape.key_properties)
         columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
         numbers = frozenset(lists.values()) if lists is not None else None
-        plan, of_columns = book.open_source(shape.source, list(shape.key_properties), columns, numbers)
+        plan, of_columns = book.open_source(shape, columns, numbers, self._reconciler.sources)
         slots = of_columns if keyed else {name: of_columns[f"({kind.name})"] for name, kind in shape.columns.items()}
         self._find_owed(plan.source)
+        source = self._reconciler.sources[plan.source]
+        source.overwrites = source.overwrites or shape.overwrites
         readings = self._find_readings(shape, plan)
-        if shape.overwrites:
-            self._reconciler.overwriting.add(plan.source)
         if lists is None:
             targets = self._targets_by_name(shape, plan.source, slots)
         else:
@@ -105,8 +106,8 @@ class Upserts:
             digest = book.digester.rows(shape.source, shape.key_properties, shape.formats)
             return LedgerWriter(shape, plan, slots, targets, digest, self._reconciler, readings)
         plans = {
-            column: Plan(
-                plan.source, frozenset({lists[column]}) if lists is not None else None, plan.types, frozenset({slot})
+            column: replace(
+                plan, lists=frozenset({lists[column]}) if lists is not None else None, slots=frozenset({slot})
             )
             for column, slot in slots.items()
         }
@@ -130,7 +131,7 @@ class Upserts:
             # What is worked off in the ledger meanwhile looks at the lists that are open.
             self._reconciler.wait()
             lists = self._open_lists(shape, list_name)
-            self._book.feed(source, set(lists.values()))
+            self._book.feed(self._reconciler.sources[source], set(lists.values()))
             self._find_owed(source)
             return {column: (number, slots[column]) for column, number in lists.items()}
 
@@ -145,10 +146,11 @@ class Upserts:
 
     def _find_readings(self, shape: StreamShape, plan: Plan) -> list[Reading]:
         """Return what counts the rows of a stream."""
+        mark = self._reconciler.sources[plan.source].mark
         if plan.lists is None:
-            readings = [self._routed.setdefault(plan.source, Reading())]
+            readings = [self._routed.setdefault(plan.source, Reading(mark))]
         else:
-            readings = [self._readings.setdefault((number, plan.source), Reading()) for number in plan.lists]
+            readings = [self._readings.setdefault((number, plan.source), Reading(mark)) for number in plan.lists]
         for each in readings:
             each.raw_streams.add(shape.raw_stream)
             each.overwrites = each.overwrites and shape.overwrites
@@ -231,10 +233,10 @@ class Upserts:
             incremental: the streams, by their raw names, that showed signs of an incremental read.
         """
         for source, reading in self._routed.items():
-            for number in self._book.lists_of_source(source):
+            for number in self._book.lists_marked_for(self._reconciler.sources[source]):
                 self._readings.setdefault((number, source), reading)
         feeds = [
-            Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites)
+            Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites, each.mark)
             for (number, source), each in self._readings.items()
         ]
         self._book.end_run(self._run, feeds)

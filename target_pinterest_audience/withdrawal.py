@@ -19,9 +19,6 @@ from target_pinterest_audience.window import Origin, Window
 PAGE_ROWS: Final = 50_000
 """How many rows are worked off together."""
 
-NO_RUN: Final = 0
-"""What is written as the run that sees a row, where no run does: whichever saw it last still counts."""
-
 Shorten = Callable[[bytes], bytes]
 """The keyed digest of an identity."""
 
@@ -42,7 +39,7 @@ def apply_to_rows(ledger: Ledger, rows: Iterable[bytes], event: Event, shorten: 
     window = Window()
     for row in rows:
         window.put(row, event, origin)
-    return absorb(ledger, NO_RUN, shorten, window).decisions if window else {}
+    return absorb(ledger, {}, shorten, window).decisions if window else {}
 
 
 def event_of(kind: Kind, source: int, lists: Iterable[int] = (), named: tuple[Named, ...] = ()) -> Event:

@@ -14,10 +14,11 @@ from target_pinterest_audience import reconciler
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.membership import Event, Kind, Named, Plan
+from target_pinterest_audience.membership import Event, Kind, Named, Plan, Slot
 from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.reconciler import Reconciler
+from target_pinterest_audience.source_run import SourceRun
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin
 from tests.messages import sha256
@@ -57,12 +58,13 @@ class Desk:
             self.list_number = self.ledger.catalogue.add_list("1", "customers").number
         self.ledger.slow = True
         self.sent: list[int] = []
-        self.plan = Plan(1, frozenset({self.list_number}), {SLOT: "EMAIL"}, frozenset({SLOT}))
+        self.plan = Plan(1, frozenset({self.list_number}), {SLOT: Slot("email", "EMAIL")}, frozenset({SLOT}))
         self.tally = StreamTally("customers")
         self.reconciler = Reconciler(
-            self.ledger, 1, lambda identity: identity, Ceilings(20, lambda _: ("", "")), lambda _: None, self._send,
+            self.ledger, lambda identity: identity, Ceilings(20, lambda _: ("", "")), lambda _: None, self._send,
             lambda: None, lambda: 0.0,
         )  # fmt: skip
+        self.reconciler.sources[1] = SourceRun(1, mark=1)
 
     def _send(self, outgoing: Outgoing) -> None:
         self.sent += [line for sending in outgoing.sendings for line in sending.lines]

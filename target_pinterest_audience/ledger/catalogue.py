@@ -60,6 +60,42 @@ class Feed(NamedTuple):
     """Whether the source showed signs of an incremental read."""
     overwrites: bool
     """Whether the rows that it saw were marked, so that the others can be pruned."""
+    mark: int
+    """What it marked them with."""
+
+
+class Loader(NamedTuple):
+    """Settings that feed a list from a source."""
+
+    source: int
+    list_number: int
+    configuration: str
+    """The digest of the settings."""
+    first_run: int
+    last_run: int
+
+
+class Kinship(NamedTuple):
+    """What the rows of a source that other settings read have in common with those of some settings, by their keys."""
+
+    same: int
+    """How many name one of the people that they put on a list."""
+    differing: int
+    """How many name somebody else."""
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the rows are another table's."""
+        return self.differing > self.same
+
+
+class StreamSlot(NamedTuple):
+    """An identity column that a stream of a source has, or had."""
+
+    stream: str
+    slot: int
+    present: bool
+    """Whether it was there when the stream was read last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +196,28 @@ class Catalogue:
         found = self._query("SELECT source, name, last_read FROM sources WHERE realm = ? ORDER BY source", self.realm)
         return [SourceEntry(*row) for row in found]
 
+    def next_mark(self, source: int) -> int:
+        """Return what a run that has the lock of a source marks its rows with: more than any run before."""
+        self._query("UPDATE sources SET mark = mark + 1 WHERE source = ?", source)
+        return int(self._query("SELECT mark FROM sources WHERE source = ?", source)[0][0])
+
+    def stream_slots(self, source: int) -> list[StreamSlot]:
+        """Return the identity columns that the streams of a source have, or had."""
+        found = self._query("SELECT stream, slot, present FROM stream_slots WHERE source = ?", source)
+        return [StreamSlot(stream, slot, bool(present)) for stream, slot, present in found]
+
+    def note_stream_slot(self, source: int, slot: StreamSlot) -> None:
+        """Note an identity column of a stream of a source."""
+        self._query(
+            "INSERT INTO stream_slots (source, stream, slot, present) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (source, stream, slot) DO UPDATE SET present = excluded.present",
+            source, slot.stream, slot.slot, int(slot.present),
+        )  # fmt: skip
+
+    def forget_slot(self, source: int, slot: int) -> None:
+        """Forget that a source had an identity column."""
+        self._query("DELETE FROM stream_slots WHERE source = ? AND slot = ?", source, slot)
+
     def slot(self, column: str, identity_type: str) -> int:
         """Return the number of a column that holds a type of identity."""
         return self._number("slots", "slot", {"column_name": column, "identity_type": identity_type})
@@ -168,10 +226,6 @@ class Catalogue:
         """Return the column and the type of every slot."""
         found = self._query("SELECT slot, column_name, identity_type FROM slots")
         return {slot: (column, kind) for slot, column, kind in found}
-
-    def slot_types(self) -> dict[int, str]:
-        """Return the type of every slot."""
-        return dict(self._query("SELECT slot, identity_type FROM slots"))
 
     # Lists
 
@@ -254,9 +308,81 @@ class Catalogue:
             self.realm, reference, number,
         )  # fmt: skip
 
-    def feed(self, source: int, number: int) -> None:
-        """Note that a source feeds a list."""
-        self._query("INSERT INTO feeds (source, list) VALUES (?, ?) ON CONFLICT DO NOTHING", source, number)
+    def feed(self, source: int, number: int, reader: int = 0) -> None:
+        """Note that a source feeds a list, and who marks the rows that are read for it, unless that is known."""
+        self._query(
+            "INSERT INTO feeds (source, list, reader) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", source, number, reader
+        )
+
+    def readers_of_lists(self, source: int) -> dict[int, int]:
+        """Return each list that a source has ever fed, and who marks the rows that are read for it."""
+        return dict(self._query("SELECT list, reader FROM feeds WHERE source = ?", source))
+
+    def readers(self, source: int) -> list[int]:
+        """Return the readers that mark a source's rows in a table of their own."""
+        found = self._query("SELECT DISTINCT reader FROM feeds WHERE source = ? AND reader > 0", source)
+        return [int(reader) for (reader,) in found]
+
+    def new_reader(self) -> int:
+        """Return the number of a reader that no source has."""
+        return int(self._query("SELECT COALESCE(MAX(reader), 0) + 1 FROM feeds")[0][0])
+
+    # Loaders: settings that feed a list from a source
+
+    def loaders(self) -> list[Loader]:
+        """Return all settings that have ever fed a list of the ad account from a source."""
+        found = self._query(
+            "SELECT source, list, configuration, first_run, last_run FROM loaders JOIN lists USING (list) "
+            "WHERE realm = ? ORDER BY source, list",
+            self.realm,
+        )
+        return [Loader(*row) for row in found]
+
+    def note_loader(self, source: int, number: int, configuration: str, run: int) -> None:
+        """Note that settings feed a list from a source in a run."""
+        self._query(
+            "INSERT INTO loaders (source, list, configuration, first_run, last_run) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (source, list, configuration) DO UPDATE SET last_run = excluded.last_run",
+            source, number, configuration, run, run,
+        )  # fmt: skip
+
+    def kinship(self, source: int, number: int, configuration: str) -> Kinship:
+        """Return how much the rows behind a list have in common with those that other settings read."""
+        found = self._query(
+            "SELECT same, differing FROM kinships WHERE source = ? AND list = ? AND configuration = ?",
+            source, number, configuration,
+        )  # fmt: skip
+        return Kinship(*found[0]) if found else Kinship(0, 0)
+
+    def set_kinship(self, source: int, number: int, configuration: str, kinship: Kinship) -> None:
+        """Note how much the rows behind a list have in common with those that other settings read."""
+        self._query(
+            "INSERT INTO kinships (source, list, configuration, same, differing) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (source, list, configuration) DO UPDATE SET same = excluded.same, "
+            "differing = excluded.differing",
+            source, number, configuration, *kinship,
+        )  # fmt: skip
+
+    # Refusals and algorithms
+
+    def algorithm_of(self, number: int) -> tuple[str | None, bool]:
+        """Return the algorithm of the run that fed a list last, None if that is not known.
+
+        And whether somebody refuses to be on it of whom one digest is known only, so that another algorithm would let
+        them back.
+        """
+        ((algorithm, partial),) = self._query(
+            "SELECT hash_algorithm, partial_refusals FROM lists WHERE list = ?", number
+        )
+        return algorithm, bool(partial)
+
+    def set_algorithm(self, number: int, algorithm: str) -> None:
+        """Note the algorithm of a run that feeds a list."""
+        self._query("UPDATE lists SET hash_algorithm = ? WHERE list = ?", algorithm, number)
+
+    def note_partial_refusal(self, number: int) -> None:
+        """Note that one digest only is known of somebody who refuses to be on a list."""
+        self._query("UPDATE lists SET partial_refusals = 1 WHERE list = ?", number)
 
     # Runs
 
@@ -283,9 +409,9 @@ class Catalogue:
         self._query("UPDATE runs SET outcome = ?, ended = ? WHERE run = ?", outcome, ended, run)
         for feed in feeds:
             self._query(
-                "INSERT INTO run_feeds (run, list, source, row_count, incremental, overwrites) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                run, feed.list_number, feed.source, feed.rows, int(feed.incremental), int(feed.overwrites),
+                "INSERT INTO run_feeds (run, list, source, row_count, incremental, overwrites, mark) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                run, feed.list_number, feed.source, feed.rows, int(feed.incremental), int(feed.overwrites), feed.mark,
             )  # fmt: skip
 
         for number in lists:
@@ -316,13 +442,18 @@ class Catalogue:
 
     def feeds_of_run(self, run: int) -> list[Feed]:
         """Return what a run read."""
-        found = self._query("SELECT list, source, row_count, incremental, overwrites FROM run_feeds WHERE run = ?", run)
-        return [Feed(number, source, rows, bool(incr), bool(over)) for number, source, rows, incr, over in found]
+        found = self._query(
+            "SELECT list, source, row_count, incremental, overwrites, mark FROM run_feeds WHERE run = ?", run
+        )
+        return [
+            Feed(number, source, rows, bool(incremental), bool(overwrites), mark)
+            for number, source, rows, incremental, overwrites, mark in found
+        ]
 
     def clean_overwrites(
         self, up_to: int, list_number: int, source: int, limit: int, *, incremental: bool = False
     ) -> list[int]:
-        """Return runs of one configuration that ended cleanly and marked a source's rows for a list, newest first.
+        """Return the marks of runs of one configuration that ended cleanly and read a source for a list, newest first.
 
         Args:
             up_to: the newest run that counts; its configuration is the one.
@@ -332,12 +463,12 @@ class Catalogue:
             incremental: whether those count, too, that showed signs of an incremental read.
         """
         found = self._query(
-            "SELECT run FROM run_feeds JOIN runs USING (run) WHERE list = ? AND source = ? AND outcome = ? "
+            "SELECT mark FROM run_feeds JOIN runs USING (run) WHERE list = ? AND source = ? AND outcome = ? "
             "AND overwrites = 1 AND row_count > 0 AND incremental <= ? AND run <= ? AND configuration = "
             "(SELECT configuration FROM runs WHERE run = ?) ORDER BY run DESC LIMIT ?",
             list_number, source, CLEAN, int(incremental), up_to, up_to, limit,
         )  # fmt: skip
-        return [int(run) for (run,) in found]
+        return [int(mark) for (mark,) in found]
 
     def forget_runs(self, before: float) -> int:
         """Forget runs, but for the newest of each configuration and the newest of those that ended cleanly.

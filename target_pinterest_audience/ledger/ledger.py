@@ -84,10 +84,16 @@ class Ledger(ABC):
         return {row: known.get(row, b"") for row, said in says.items() if known.get(row, b"") != said}
 
     @abstractmethod
-    def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
-        """Replace what rows say, and note that a run saw them if none since did; one that says nothing is forgotten."""
+    def write_rows(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
+        """Replace what rows say, and mark them as seen unless a later mark is there; one that says nothing is deleted.
 
-    def insert_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002 - declined
+        Args:
+            source: the source.
+            mark: what reader 0 marks the rows with, as `mark_seen` does; 0 if it did not see them.
+            says: row → what it says, encoded.
+        """
+
+    def insert_rows(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002 - declined
         """Write rows without looking them up before, where that is quicker; each says something.
 
         Returns:
@@ -96,22 +102,42 @@ class Ledger(ABC):
         return False
 
     @abstractmethod
-    def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
-        """Note that a run saw rows; those that the ledger does not know are passed over."""
+    def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
+        """Mark rows as seen by a reader. Marks only grow; rows that the ledger does not know are passed over."""
 
     @abstractmethod
-    def unseen_rows(self, source: int, before_run: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """Return some of a source's rows that no run since a given one saw.
+    def marks_of(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
+        """Return the marks that a reader left on rows; rows that it did not see are left out."""
+
+    def unseen_rows(
+        self, source: int, before: int, after: bytes, limit: int, reader: int = 0
+    ) -> list[tuple[bytes, bytes]]:
+        """Return some of a source's rows that a reader has not seen for some time.
 
         Args:
             source: the source.
-            before_run: rows are returned that were last seen before this run.
+            before: rows are returned whose mark is less than this one, or that have none.
             after: only rows whose digests are greater; `b""` to begin with.
             limit: how many at most.
+            reader: whose marks count.
 
         Returns:
             Pairs of digest and what the row says, ordered by digest.
         """
+        if reader:
+            found = self._query(
+                "SELECT row_says.row_key, says FROM row_says LEFT JOIN sightings ON sightings.reader = ? "
+                "AND sightings.row_key = row_says.row_key WHERE row_says.row_key > ? AND source = ? "
+                "AND COALESCE(mark, 0) < ? ORDER BY row_says.row_key LIMIT ?",
+                reader, after, source, before, limit,
+            )  # fmt: skip
+        else:
+            found = self._query(
+                "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? AND seen < ? ORDER BY row_key "
+                "LIMIT ?",
+                after, source, before, limit,
+            )  # fmt: skip
+        return [(bytes(row), bytes(said)) for row, said in found]
 
     def rows_of(self, source: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Return some of a source's rows, whichever run saw them; see `unseen_rows`."""

@@ -17,7 +17,8 @@ from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.holder import Holder, held_by
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema, table_exists
-from target_pinterest_audience.ledger.schema import VERSION, missing_steps
+from target_pinterest_audience.ledger.rekey import rekey
+from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
 from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
 
@@ -110,9 +111,12 @@ class PostgresLedger(Ledger):
             run("CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL)")
         # The search path passes over a schema that one may not use; the whole name tells that a right is missing.
         ((version,),) = run(f"SELECT version FROM {self._schema}.schema_version")  # noqa: S608 - our own name
-        for step in missing_steps(version, self.where):
+        steps = missing_steps(version, self.where)
+        for step in steps:
             for statement in step:
                 run(statement.format(**_TYPES))
+        if needs_rekeying(steps):
+            rekey(self, self._query)
         if version != VERSION:
             run("UPDATE schema_version SET version = %s", (VERSION,))
 
@@ -202,7 +206,7 @@ class PostgresLedger(Ledger):
         """See `Ledger.read_rows`."""
         return dict(self._bulk("SELECT row_key, says FROM row_says WHERE row_key = ANY(%b)", sorted(rows)))
 
-    def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
+    def write_rows(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Ledger.write_rows`."""
         saying = sorted((row, said) for row, said in says.items() if said)
         self._bulk(
@@ -211,25 +215,34 @@ class PostgresLedger(Ledger):
             "ON CONFLICT (row_key) "
             "DO UPDATE SET source = excluded.source, seen = GREATEST(row_says.seen, excluded.seen), "
             "says = excluded.says",
-            source, run, [row for row, _ in saying], [said for _, said in saying],
+            source, mark, [row for row, _ in saying], [said for _, said in saying],
         )  # fmt: skip
         silent = sorted(row for row, said in says.items() if not said)
         self._bulk("DELETE FROM row_says WHERE row_key = ANY(%b)", silent)
+        for reader in self.catalogue.readers(source) if silent else ():
+            self._bulk("DELETE FROM sightings WHERE reader = %s AND row_key = ANY(%b)", reader, silent)
 
-    def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
+    def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
         """See `Ledger.mark_seen`."""
-        self._bulk("UPDATE row_says SET seen = %s WHERE row_key = ANY(%b)", run, sorted(rows))
+        if reader:
+            self._bulk(
+                "INSERT INTO sightings (reader, row_key, mark) SELECT %s, row_key, %s FROM row_says "
+                "WHERE row_key = ANY(%b) "
+                "ON CONFLICT (reader, row_key) DO UPDATE SET mark = GREATEST(sightings.mark, excluded.mark)",
+                reader, mark, sorted(rows),
+            )  # fmt: skip
+        else:
+            self._bulk("UPDATE row_says SET seen = %s WHERE row_key = ANY(%b) AND seen < %s", mark, sorted(rows), mark)
 
-    def unseen_rows(self, source: int, before_run: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """See `Ledger.unseen_rows`."""
-        return [
-            (row, said)
-            for row, said in self._bulk(
-                "SELECT row_key, says FROM row_says WHERE row_key > %b AND source = %s AND seen < %s ORDER BY row_key "
-                "LIMIT %s",
-                after, source, before_run, limit,
+    def marks_of(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
+        """See `Ledger.marks_of`."""
+        if reader:
+            return dict(
+                self._bulk(
+                    "SELECT row_key, mark FROM sightings WHERE reader = %s AND row_key = ANY(%b)", reader, sorted(rows)
+                )
             )
-        ]  # fmt: skip
+        return dict(self._bulk("SELECT row_key, seen FROM row_says WHERE row_key = ANY(%b)", sorted(rows)))
 
     # Members
 

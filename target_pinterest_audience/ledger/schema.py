@@ -97,10 +97,58 @@ _ALERTS: Final = (
     ),
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS)
+LOADERS: Final = (
+    # Which settings fed which list from which source, and in which runs first and last.
+    (
+        "CREATE TABLE loaders (source INTEGER NOT NULL, list INTEGER NOT NULL, configuration TEXT NOT NULL, "
+        "first_run INTEGER NOT NULL, last_run INTEGER NOT NULL, PRIMARY KEY (source, list, configuration))"
+    ),
+    (
+        "INSERT INTO loaders (source, list, configuration, first_run, last_run) "
+        "SELECT source, list, configuration, MIN(run), MAX(run) FROM run_feeds JOIN runs USING (run) "
+        "GROUP BY source, list, configuration"
+    ),
+    # How many rows of other settings' lists name the same people as those with the same keys of these settings.
+    (
+        "CREATE TABLE kinships (source INTEGER NOT NULL, list INTEGER NOT NULL, configuration TEXT NOT NULL, "
+        "same BIGINT NOT NULL, differing BIGINT NOT NULL, PRIMARY KEY (source, list, configuration))"
+    ),
+    # Runs mark the rows that they see, one source at a time. Reader 0 marks in `row_says`, the others here.
+    "ALTER TABLE sources ADD COLUMN mark INTEGER NOT NULL DEFAULT 0",
+    "UPDATE sources SET mark = (SELECT COALESCE(MAX(run), 0) FROM runs)",
+    "ALTER TABLE feeds ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run_feeds ADD COLUMN mark INTEGER NOT NULL DEFAULT 0",
+    "UPDATE run_feeds SET mark = run",
+    (
+        "CREATE TABLE sightings (reader INTEGER NOT NULL, row_key {blob} NOT NULL, mark INTEGER NOT NULL, "
+        "PRIMARY KEY (reader, row_key)) {clustered}"
+    ),
+    # The identity columns that each stream of a source had, and whether it had them when it was read last.
+    (
+        "CREATE TABLE stream_slots (source INTEGER NOT NULL, stream TEXT NOT NULL, slot INTEGER NOT NULL, "
+        "present INTEGER NOT NULL, PRIMARY KEY (source, stream, slot))"
+    ),
+    # The algorithm of the last run; and whether some refusals are known under one algorithm only.
+    "ALTER TABLE lists ADD COLUMN hash_algorithm TEXT",
+    "ALTER TABLE lists ADD COLUMN partial_refusals INTEGER NOT NULL DEFAULT 0",
+    # Until here a refusal was noted as one digest. Those of `forget`, which count as one too, have all three.
+    (
+        "UPDATE lists SET partial_refusals = 1 WHERE EXISTS (SELECT 1 FROM members "
+        "WHERE members.list = lists.list AND refusers > 0 AND NOT EXISTS (SELECT 1 FROM suppressions "
+        "WHERE suppressions.realm = lists.realm AND suppressions.identity = members.identity))"
+    ),
+)
+"""What keeps loaders apart that read one table; with it come the member keys that `rekey` writes."""
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)
+
+
+def needs_rekeying(steps: tuple[tuple[str, ...], ...]) -> bool:
+    """Return whether a ledger that lacks some steps may hold members under the keys of an older version."""
+    return LOADERS in steps and _MEMBERSHIP not in steps
 
 
 def missing_steps(version: int, where: str) -> tuple[tuple[str, ...], ...]:

@@ -18,7 +18,8 @@ from target_pinterest_audience.ledger.file_locks import FileLocks
 from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.pieces import Group, for_all_places, for_all_places_sorted, groups
-from target_pinterest_audience.ledger.schema import VERSION, missing_steps
+from target_pinterest_audience.ledger.rekey import rekey
+from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
 from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
 
@@ -97,9 +98,12 @@ class SqliteLedger(Ledger):
         run(f"PRAGMA cache_size = -{_CACHE_KIB}")
         run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         with self.transaction():
-            for step in self._missing_steps(self._connection):
+            steps = self._missing_steps(self._connection)
+            for step in steps:
                 for statement in step:
                     run(statement.format(**_TYPES))
+            if needs_rekeying(steps):
+                rekey(self, self._query)
             run(f"PRAGMA user_version = {VERSION}")
 
     def _missing_steps(self, connection: sqlite3.Connection) -> tuple[tuple[str, ...], ...]:
@@ -181,43 +185,60 @@ class SqliteLedger(Ledger):
             for place, said in self._find("hex(COALESCE(says, x''))", source, group)
         }
 
-    def write_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> None:
+    def write_rows(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Ledger.write_rows`."""
         saying = {row: said for row, said in says.items() if said}
         for group in groups(list(saying), list(saying.values())):
             self._run(
-                "INSERT INTO row_says (row_key, source, seen, says) SELECT {key}, :source, :run, {value} FROM places "
+                "INSERT INTO row_says (row_key, source, seen, says) SELECT {key}, :source, :mark, {value} FROM places "
                 "WHERE TRUE ON CONFLICT (row_key) "
                 "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
-                group, source=source, run=run,
+                group, source=source, mark=mark,
             )  # fmt: skip
+        readers = self.catalogue.readers(source)
         for group in groups([row for row, said in says.items() if not said]):
             self._run("DELETE FROM row_says WHERE row_key IN (SELECT {key} FROM places)", group)
+            for reader in readers:
+                self._run(
+                    "DELETE FROM sightings WHERE reader = :reader AND row_key IN (SELECT {key} FROM places)",
+                    group, reader=reader,
+                )  # fmt: skip
 
-    def insert_rows(self, source: int, run: int, says: Mapping[bytes, bytes]) -> bool:
+    def insert_rows(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:
         """See `Ledger.insert_rows`."""
         return self._insert_new(
             groups(list(says), list(says.values())),
-            "row_says (row_key, source, seen, says) SELECT {key}, :source, :run, {value} FROM places",
+            "row_says (row_key, source, seen, says) SELECT {key}, :source, :mark, {value} FROM places",
             "row_says WHERE row_key IN (SELECT {key} FROM places)",
-            source=source, run=run,
+            source=source, mark=mark,
         )  # fmt: skip
 
-    def mark_seen(self, run: int, rows: Collection[bytes]) -> None:
+    def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
         """See `Ledger.mark_seen`."""
         for group in groups(list(rows)):
-            self._run("UPDATE row_says SET seen = :run WHERE row_key IN (SELECT {key} FROM places)", group, run=run)
+            if reader:
+                self._run(
+                    "INSERT INTO sightings (reader, row_key, mark) SELECT :reader, row_key, :mark FROM places "
+                    "JOIN row_says ON row_key = {key} WHERE TRUE "
+                    "ON CONFLICT (reader, row_key) DO UPDATE SET mark = MAX(mark, excluded.mark)",
+                    group, reader=reader, mark=mark,
+                )  # fmt: skip
+            else:
+                self._run(
+                    "UPDATE row_says SET seen = :mark WHERE row_key IN (SELECT {key} FROM places) AND seen < :mark",
+                    group, mark=mark,
+                )  # fmt: skip
 
-    def unseen_rows(self, source: int, before_run: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """See `Ledger.unseen_rows`."""
-        return [
-            (bytes(row), bytes(said))
-            for row, said in self._query(
-                "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? AND seen < ? ORDER BY row_key "
-                "LIMIT ?",
-                after, source, before_run, limit,
-            )
-        ]  # fmt: skip
+    def marks_of(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
+        """See `Ledger.marks_of`."""
+        what, source = "seen", "places JOIN row_says ON row_key = {key}"
+        if reader:
+            what, source = "mark", "places JOIN sightings ON reader = :reader AND row_key = {key}"
+        return {
+            group.keys[place]: int(mark)
+            for group in groups(list(rows), in_order=False)
+            for place, mark in self._find(what, source, group, **({"reader": reader} if reader else {}))
+        }
 
     # Members
 

@@ -330,7 +330,9 @@ class TestCatalogue:
             one = ledger.catalogue.slot("email", "EMAIL")
             other = ledger.catalogue.slot("email", "HASHED_EMAIL")
             assert ledger.catalogue.slot("email", "EMAIL") == one
-        assert ledger.catalogue.slot_types() == {one: "EMAIL", other: "HASHED_EMAIL"}
+        assert {slot: kind for slot, (_, kind) in ledger.catalogue.slots().items()} == {
+            one: "EMAIL", other: "HASHED_EMAIL"
+        }
 
     def test_lists(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
@@ -417,7 +419,10 @@ class TestRuns:
         assert catalogue.newest_run("main", before=first) is None
 
     def test_how_a_run_ended_and_what_it_read(self, ledger: Ledger) -> None:
-        feeds = [Feed(1, 1, 5_000_000_000, incremental=True, overwrites=False), Feed(2, 1, 0, False, True)]  # noqa: FBT003 - the order of the fields
+        feeds = [
+            Feed(1, 1, 5_000_000_000, incremental=True, overwrites=False, mark=7),
+            Feed(2, 1, 0, incremental=False, overwrites=True, mark=8),
+        ]
         with ledger.transaction():
             run = ledger.catalogue.begin_run("main", {}, 1.0)
             ledger.catalogue.end_run(run, "clean", 2.5, feeds)
@@ -433,10 +438,10 @@ class TestRuns:
 
         def run(outcome: str, feed: Feed, configuration: str = "main") -> int:
             number = catalogue.begin_run(configuration, {}, 1.0)
-            catalogue.end_run(number, outcome, 2.0, [feed])
+            catalogue.end_run(number, outcome, 2.0, [feed._replace(mark=100 + number)])
             return number
 
-        good = Feed(1, 1, 10, incremental=False, overwrites=True)
+        good = Feed(1, 1, 10, incremental=False, overwrites=True, mark=0)
         with ledger.transaction():
             clean = [run("clean", good) for _ in range(3)]
             run("failed", good)
@@ -450,8 +455,9 @@ class TestRuns:
             run("clean", good, "another")
             newest = run("clean", good)
             run("clean", good)
-        assert catalogue.clean_overwrites(newest, 1, 1, 10) == [newest, *clean[::-1]]
-        assert catalogue.clean_overwrites(newest, 1, 1, 2) == [newest, clean[-1]]
+        marks = [100 + number for number in (newest, *clean[::-1])]
+        assert catalogue.clean_overwrites(newest, 1, 1, 10) == marks
+        assert catalogue.clean_overwrites(newest, 1, 1, 2) == marks[:2]
         assert catalogue.clean_overwrites(newest, 3, 1, 2) == []
 
 

@@ -145,14 +145,14 @@ class TestTables:
             INSERT INTO schema_version VALUES (1);
             CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL);
             {steps};
-            INSERT INTO row_says VALUES ('\\x{KEY.hex()}', 1, 1, '\\xff');
+            INSERT INTO row_says VALUES ('\\x{KEY.hex()}', 1, 1, '\\x90');
         """)  # noqa: S608 - our own statements
         dry = opened(dry=True)
         assert dry.catalogue.newest_run("main") is None
         dry.close()
         assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == "1"
         ledger = opened()
-        assert ledger.read_rows([KEY]) == {KEY: b"\xff"}
+        assert ledger.read_rows([KEY]) == {KEY: b"\x90"}
         with ledger.transaction():
             ledger.catalogue.begin_run("main", {}, 1.0)
         assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == str(VERSION)
@@ -218,7 +218,7 @@ class TestSession:
             lambda ledger: ledger.transaction().__enter__(),
             lambda ledger: ledger.read_rows([KEY]),
             lambda ledger: ledger.lock(["customers"], 0),
-            lambda ledger: ledger.catalogue.slot_types(),
+            lambda ledger: ledger.catalogue.slots(),
         ],
     )
     def test_a_lost_connection_is_told_of(
@@ -333,9 +333,9 @@ class TestCredentials:
     def test_they_need_not_come_after_the_ledger(self, url: str, opened: Opened) -> None:
         LedgerCredentials(url).keep("second", "configured")
         dry = opened(dry=True)
-        assert dry.catalogue.slot_types() == {}
+        assert dry.catalogue.slots() == {}
         dry.close()
-        assert opened().catalogue.slot_types() == {}
+        assert opened().catalogue.slots() == {}
         assert LedgerCredentials(url).newest("configured") == "second"
 
     def test_both_make_the_schema_at_once(self, url: str, database: Database, opened: Opened) -> None:
@@ -350,7 +350,7 @@ class TestCredentials:
                     assert process.poll() is None
                 connection.execute("COMMIT")
                 assert process.wait(60) == 0
-        assert opened().catalogue.slot_types() == {}
+        assert opened().catalogue.slots() == {}
         assert LedgerCredentials(url).newest("configured") == "second"
 
     def test_no_connection_stays(self, url: str, database: Database) -> None:

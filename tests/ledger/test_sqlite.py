@@ -93,7 +93,7 @@ def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) ->
         path,
         *(statement.format(blob="BLOB", clustered="WITHOUT ROWID") for statement in MIGRATIONS[0]),
         "INSERT INTO meta VALUES ('secret', x'0102')",
-        f"INSERT INTO row_says VALUES (x'{KEY.hex()}', 1, 1, x'ff')",  # noqa: S608 - a key of ours
+        f"INSERT INTO row_says VALUES (x'{KEY.hex()}', 1, 1, x'90')",  # noqa: S608 - a key of ours
         "PRAGMA user_version = 1",
     )
     dry = opened(dry=True)
@@ -104,7 +104,7 @@ def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) ->
     ledger = opened()
     assert ledger.secret == b"\x01\x02"
     assert not ledger.places_rows
-    assert ledger.read_rows([KEY]) == {KEY: b"\xff"}
+    assert ledger.read_rows([KEY]) == {KEY: b"\x90"}
     with ledger.transaction():
         ledger.catalogue.begin_run("main", {}, 1.0)
     ledger.close()
