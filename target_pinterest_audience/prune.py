@@ -78,7 +78,9 @@ class Absentees:
         if self.lost_slots:
             event = Event(Kind.ABSENT, (), self.lost_slots, plan, line=0)
             for page in pages(ledger, self.source):
-                yield _page([row for row, said in page if contributes(said, self.lost_slots)], event)
+                rows = [row for row, said in page if contributes(said, self.lost_slots)]
+                if rows:
+                    yield _page(rows, event)
 
 
 def _page(rows: Iterable[bytes], event: Event) -> Window:

@@ -65,8 +65,9 @@ class Relations(NamedTuple):
     """The lists of a source that other settings feed, or fed.
 
     Attributes:
-        strangers: those whose loaders are in use beside this one.
-        acquaintances: those whose loaders have not run since this one ran first.
+        strangers: those whose loaders have run since this one, or one that shares a list with it, ran first: they are
+            in use beside it.
+        acquaintances: the others.
     """
 
     strangers: set[int]
@@ -95,7 +96,8 @@ def relations(
             break
         own |= more
     of_source = [each for each in loaders if each.source == source]
-    began = min((each.first_run for each in of_source if each.configuration == configuration), default=run)
+    family.add(configuration)
+    began = min((each.first_run for each in of_source if each.configuration in family), default=run)
     others = [each for each in of_source if each.list_number not in own]
     strangers = {each.list_number for each in others if each.last_run > began}
     return Relations(strangers, {each.list_number for each in others} - strangers)

@@ -98,17 +98,17 @@ class Pinterest:
         self.fate = Fate()
         self.members: dict[str, set[str]] = {}
         self.writes: list[tuple[str, frozenset[str]]] = []
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self._audiences: list[Audience] = []
 
     def place(self, name: str, identities: Iterable[str]) -> CustomerList:
         made = CustomerList(str(len(self.members) + 1), name)
         self.members[made.id] = set(identities)
-        self._names[made.id] = name
+        self.names[made.id] = name
         return made
 
     def everybody(self) -> set[Member]:
-        return {Member(self._names[number], who) for number, those in self.members.items() for who in those}
+        return {Member(self.names[number], who) for number, those in self.members.items() for who in those}
 
     def count_writes(self) -> int:
         return len(self.writes)
@@ -131,17 +131,17 @@ class Pinterest:
 
     def customer_lists(self) -> Iterator[CustomerList]:
         with self._request("look"):
-            return iter([CustomerList(number, name) for number, name in self._names.items()])
+            return iter([CustomerList(number, name) for number, name in self.names.items()])
 
     def customer_list(self, list_id: str) -> CustomerList:
-        if list_id not in self._names:
+        if list_id not in self.names:
             raise NotFoundError(list_id)
-        return CustomerList(list_id, self._names[list_id])
+        return CustomerList(list_id, self.names[list_id])
 
     def create_customer_list(self, name: str, _list_type: ListType, records: str) -> CustomerList:
         identities = records.split(",")
         with self._request("create"):
-            assert name not in self._names.values(), "a list was made twice"
+            assert name not in self.names.values(), "a list was made twice"
             self.writes.append(("ADD", frozenset(identities)))
             return self.place(name, identities)
 
