@@ -360,7 +360,6 @@ class Bookkeeper:
             self._check_key(number, shape)
             slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
             self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots().items()})
-            self._follow_columns(number, shape, set(slots.values()))
             source = sources.get(number)
             if source is None:
                 mark = catalogue.next_mark(number)
@@ -368,6 +367,7 @@ class Bookkeeper:
             if lists is None:
                 self._join_readers(source)
             self._feed(source, lists or ())
+            self._follow_columns(source, shape, set(slots.values()))
         return (
             Plan(
                 number, lists, self._columns, frozenset(slots.values()),
@@ -394,26 +394,33 @@ class Bookkeeper:
             )
             raise ConfigurationError(msg)
 
-    def _follow_columns(self, source: int, shape: StreamShape, present: set[int]) -> None:
+    def _follow_columns(self, source: SourceRun, shape: StreamShape, present: set[int]) -> None:
         """Note which identity columns a stream has, and warn if one is gone whose people would stay for good.
 
         Raises:
             ConfigurationError: none is left of those that put people on lists.
         """
-        catalogue = self._ledger.catalogue
-        stream = shape.tally.stream
-        former = {each.slot for each in catalogue.stream_slots(source) if each.stream == stream}
+        catalogue, stream = self._ledger.catalogue, shape.tally.stream
+        former = {
+            each.slot
+            for reader in source.readers
+            for each in catalogue.stream_slots(source.source, reader)
+            if each.stream == stream
+        }
         gone = stranded(former, present, self._columns)
-        contributing = still_contributing(self._ledger, source, gone) if gone else set()
-        for slot in set(gone) - contributing:
-            catalogue.forget_slot(source, slot)
-        for slot in former | present:
-            catalogue.note_stream_slot(source, StreamSlot(stream, slot, slot in present))
+        contributing = set[int]()
+        if gone:
+            contributing = still_contributing(self._ledger, source.source, gone, self.lists_marked_for(source))
+        for reader in sorted(source.readers):
+            for slot in sorted(set(gone) - contributing):
+                catalogue.forget_slot(source.source, reader, slot)
+            for slot in sorted((former | present) - (set(gone) - contributing)):
+                catalogue.note_stream_slot(source.source, reader, StreamSlot(stream, slot, slot in present))
         if not contributing:
             return
         free = [name for name in shape.properties if name not in shape.columns]
         what = explain(stream, [self._columns[slot] for slot in sorted(contributing)], free)
-        if not former & present and contributing >= set(gone) and len(gone) == len(former):
+        if contributing == former:
             msg = (
                 f"{what} None of the columns is left that it was known by, so nothing is done. To start over with "
                 "these columns, give the stream another `source_name`; to remove those people first, `clear` their "
@@ -433,6 +440,13 @@ class Bookkeeper:
         for number, reader in self._ledger.catalogue.readers_of_lists(source.source).items():
             if number not in source.strangers:
                 source.readers.add(reader)
+        if not source.readers:
+            self._choose_reader(source)
+
+    def _choose_reader(self, source: SourceRun) -> None:
+        """Mark rows apart from other settings, if others read them."""
+        catalogue = self._ledger.catalogue
+        source.readers.add(catalogue.new_reader() if catalogue.readers_of_lists(source.source) else 0)
 
     def feed(self, source: SourceRun, numbers: Collection[int]) -> None:
         """Note that a source feeds lists."""
@@ -443,9 +457,8 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         known = catalogue.readers_of_lists(source.source)
         source.readers.update(known[number] for number in numbers if number in known)
-        if not source.readers and numbers:
-            # Other settings mark the rows of their own lists.
-            source.readers.add(catalogue.new_reader() if known else 0)
+        if not source.readers:
+            self._choose_reader(source)
         is_new = not any(
             each.source == source.source and each.configuration == self.configuration for each in catalogue.loaders()
         )

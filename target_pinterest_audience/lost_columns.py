@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.membership import Stance, statements
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import StreamSlot
     from target_pinterest_audience.membership import Slot
 
+_PAGE_ROWS: Final = 50_000
+
 
 def lost_slots(known: Iterable[StreamSlot]) -> frozenset[int]:
-    """Return the slots of a source that none of its streams had when it was read last."""
+    """Return the slots that none of the streams of a source had when a reader read them last."""
     there: dict[int, bool] = {}
     for each in known:
         there[each.slot] = there.get(each.slot, False) or each.present
@@ -41,23 +43,22 @@ def stranded(former: Collection[int], present: Collection[int], columns: Mapping
     )
 
 
-def contributes(said: bytes, slots: Collection[int]) -> bool:
-    """Tell whether a row contributes anything by some slots.
+def slots_of(said: bytes, lists: Collection[int]) -> set[int]:
+    """Return the slots by which a row contributes to some lists.
 
     Args:
         said: what the row says, encoded.
-        slots: the slots.
+        lists: the lists.
     """
-    return any(each.slot in slots and each.stance == Stance.CONTRIBUTES for each in statements(said))
+    return {each.slot for each in statements(said) if each.stance == Stance.CONTRIBUTES and each.list_number in lists}
 
 
-def still_contributing(ledger: Ledger, source: int, slots: Collection[int], page_rows: int = 50_000) -> set[int]:
-    """Return those of some slots by which any row of a source contributes something."""
+def still_contributing(ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int]) -> set[int]:
+    """Return those of some slots by which any row of a source contributes to some lists."""
     missing, found, after = set(slots), set[int](), b""
-    while missing and (page := ledger.rows_of(source, after, page_rows)):
+    while missing and (page := ledger.rows_of(source, after, _PAGE_ROWS)):
         for _, said in page:
-            there = {each.slot for each in statements(said) if each.stance == Stance.CONTRIBUTES}
-            found |= there & missing
+            found |= slots_of(said, lists) & missing
         missing -= found
         after = page[-1][0]
     return found

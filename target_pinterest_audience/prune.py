@@ -12,7 +12,7 @@ from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
 from target_pinterest_audience.ledger.history import PRUNE
-from target_pinterest_audience.lost_columns import contributes, lost_slots
+from target_pinterest_audience.lost_columns import lost_slots, slots_of
 from target_pinterest_audience.membership import Event, Kind, Plan
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.tally import StreamTally
@@ -78,7 +78,7 @@ class Absentees:
         if self.lost_slots:
             event = Event(Kind.ABSENT, (), self.lost_slots, plan, line=0)
             for page in pages(ledger, self.source):
-                rows = [row for row, said in page if contributes(said, self.lost_slots)]
+                rows = [row for row, said in page if slots_of(said, {self.list_number}) & self.lost_slots]
                 if rows:
                     yield _page(rows, event)
 
@@ -222,7 +222,7 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
             reason = f"it had {len(clean)} clean runs so far, and `--missing-runs` wants {options.missing_runs}."
         if reason is None:
             reader = ledger.catalogue.readers_of_lists(feed.source).get(feed.list_number, 0)
-            lost = lost_slots(ledger.catalogue.stream_slots(feed.source))
+            lost = lost_slots(ledger.catalogue.stream_slots(feed.source, reader))
             chosen.append(Absentees(feed.list_number, feed.source, min(clean), reader, lost))
         else:
             # Once for a source, however many lists it feeds.

@@ -93,9 +93,7 @@ PEOPLE = schema("email", "_sdc_deleted_at")
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "md5"])
-def test_who_refuses_stays_out_under_another_algorithm(
-    emulator: Emulator, run_target: Target, algorithm: str
-) -> None:
+def test_who_refuses_stays_out_under_another_algorithm(emulator: Emulator, run_target: Target, algorithm: str) -> None:
     run_target([PEOPLE, *people([1, 2]), LEFT, *people([1], "left")], **REMOVES)
     run = run_target([PEOPLE, *people([1, 2])], **REMOVES, hash_algorithm=algorithm, max_removal_percent=100)
     assert run.code == 0, run.stderr

@@ -201,22 +201,24 @@ class Catalogue:
         self._query("UPDATE sources SET mark = mark + 1 WHERE source = ?", source)
         return int(self._query("SELECT mark FROM sources WHERE source = ?", source)[0][0])
 
-    def stream_slots(self, source: int) -> list[StreamSlot]:
-        """Return the identity columns that the streams of a source have, or had."""
-        found = self._query("SELECT stream, slot, present FROM stream_slots WHERE source = ?", source)
+    def stream_slots(self, source: int, reader: int) -> list[StreamSlot]:
+        """Return the identity columns by which the streams of a source feed, or fed, a reader's lists."""
+        found = self._query(
+            "SELECT stream, slot, present FROM stream_slots WHERE source = ? AND reader = ?", source, reader
+        )
         return [StreamSlot(stream, slot, bool(present)) for stream, slot, present in found]
 
-    def note_stream_slot(self, source: int, slot: StreamSlot) -> None:
-        """Note an identity column of a stream of a source."""
+    def note_stream_slot(self, source: int, reader: int, slot: StreamSlot) -> None:
+        """Note an identity column by which a stream of a source feeds, or fed, a reader's lists."""
         self._query(
-            "INSERT INTO stream_slots (source, stream, slot, present) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (source, stream, slot) DO UPDATE SET present = excluded.present",
-            source, slot.stream, slot.slot, int(slot.present),
+            "INSERT INTO stream_slots (source, reader, stream, slot, present) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (source, reader, stream, slot) DO UPDATE SET present = excluded.present",
+            source, reader, slot.stream, slot.slot, int(slot.present),
         )  # fmt: skip
 
-    def forget_slot(self, source: int, slot: int) -> None:
-        """Forget that a source had an identity column."""
-        self._query("DELETE FROM stream_slots WHERE source = ? AND slot = ?", source, slot)
+    def forget_slot(self, source: int, reader: int, slot: int) -> None:
+        """Forget that a source fed a reader's lists by an identity column."""
+        self._query("DELETE FROM stream_slots WHERE source = ? AND reader = ? AND slot = ?", source, reader, slot)
 
     def slot(self, column: str, identity_type: str) -> int:
         """Return the number of a column that holds a type of identity."""

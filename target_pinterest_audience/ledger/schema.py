@@ -123,10 +123,10 @@ LOADERS: Final = (
         "CREATE TABLE sightings (reader INTEGER NOT NULL, row_key {blob} NOT NULL, mark INTEGER NOT NULL, "
         "PRIMARY KEY (reader, row_key)) {clustered}"
     ),
-    # The identity columns that each stream of a source had, and whether it had them when it was read last.
+    # The identity columns by which a stream of a source fed a reader's lists, and whether it had them the last time.
     (
-        "CREATE TABLE stream_slots (source INTEGER NOT NULL, stream TEXT NOT NULL, slot INTEGER NOT NULL, "
-        "present INTEGER NOT NULL, PRIMARY KEY (source, stream, slot))"
+        "CREATE TABLE stream_slots (source INTEGER NOT NULL, reader INTEGER NOT NULL, stream TEXT NOT NULL, "
+        "slot INTEGER NOT NULL, present INTEGER NOT NULL, PRIMARY KEY (source, reader, stream, slot))"
     ),
     # The algorithm of the last run; and whether some refusals are known under one algorithm only.
     "ALTER TABLE lists ADD COLUMN hash_algorithm TEXT",

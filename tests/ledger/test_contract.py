@@ -331,7 +331,8 @@ class TestCatalogue:
             other = ledger.catalogue.slot("email", "HASHED_EMAIL")
             assert ledger.catalogue.slot("email", "EMAIL") == one
         assert {slot: kind for slot, (_, kind) in ledger.catalogue.slots().items()} == {
-            one: "EMAIL", other: "HASHED_EMAIL"
+            one: "EMAIL",
+            other: "HASHED_EMAIL",
         }
 
     def test_lists(self, ledger: Ledger) -> None:

@@ -61,10 +61,14 @@ class Loader:
         chosen = {"customer_list_id": numbers[0]} if self.by_id and numbers else {"customer_list_name": self.name}
         return {**chosen, "identity_columns": columns, "hash_algorithm": self.algorithm}
 
+    def reads(self, rows: dict[int, Row]) -> dict[int, Row]:
+        """The newsletter is for everybody; only some have bought."""
+        return {key: row for key, row in rows.items() if self.name == "newsletter" or row.person % 2}
+
     def identities(self, rows: dict[int, Row]) -> set[str]:
-        plain = {email(row.person) for row in rows.values()}
+        plain = {email(row.person) for row in self.reads(rows).values()}
         if self.reads_devices:
-            plain |= {idfa(row.device) for row in rows.values() if row.device is not None}
+            plain |= {idfa(row.device) for row in self.reads(rows).values() if row.device is not None}
         return {self.digest(each) for each in plain}
 
     def digest(self, plain: str) -> str:
@@ -95,14 +99,19 @@ class Table(RuleBasedStateMachine):
     def a_row_leaves_the_table(self, key: int) -> None:
         self.rows.pop(key, None)
 
-    @rule(name=st.sampled_from(LOADERS))
-    def a_loader_reads_the_table_and_prunes(self, name: str) -> None:
+    @rule(name=st.sampled_from(LOADERS), meanwhile=st.booleans())
+    def a_loader_reads_the_table_and_prunes(self, name: str, *, meanwhile: bool) -> None:
         loader = self.loaders[name]
         others = self._others(name)
-        if not self.rows:
+        if not loader.reads(self.rows):
             return
         self._run(loader)
         assert loader.identities(self.rows) <= self._members(name)
+        assert self._others(name) == others
+        if meanwhile:
+            (other,) = set(LOADERS) - {name}
+            self._run(self.loaders[other])
+        others = self._others(name)
         self._prune(loader)
         assert self._members(name) == loader.identities(self.rows)
         assert self._others(name) == others
@@ -164,10 +173,11 @@ class Table(RuleBasedStateMachine):
         if rows is None:
             rows = [
                 record(id=key, email=email(row.person), idfa=None if row.device is None else idfa(row.device))
-                for key, row in self.rows.items()
+                for key, row in loader.reads(self.rows).items()
             ]
         if not config:
-            self.said[loader.name] = {key: loader.identities({key: row}) for key, row in self.rows.items()}
+            read = {key: loader.identities({key: row}) for key, row in loader.reads(self.rows).items()}
+            self.said.setdefault(loader.name, {}).update(read)
         stream = [schema("email", "idfa", "_sdc_deleted_at"), *rows]
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self.pinterest.fate = Fate()
