@@ -155,7 +155,7 @@ def _refused_in_this_run(
     Each of them was marked when it was refused; see `_write_rows`.
     """
     refused: set[bytes] = set()
-    for source in sources.values():
+    for source in sources.values() if window.has_keyless_rows else ():
         rows = [
             row
             for row, indices in events.items()

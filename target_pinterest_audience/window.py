@@ -146,6 +146,11 @@ class Window:
         """The sources that its rows belong to."""
         return {origin.plan.source for origin in self._origins}
 
+    @property
+    def has_keyless_rows(self) -> bool:
+        """Whether some of its rows have no key, so that each identity is one."""
+        return any(not origin.plan.keyed for origin in self._origins)
+
     def all_whole(self) -> dict[bytes, bytes] | None:
         """Return what the rows say, in the order of their digests, if that is all that there is to the events.
 
