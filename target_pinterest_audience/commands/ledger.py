@@ -146,7 +146,8 @@ def find(
             msg = "Say which row: --source and --key, or --row."
             raise click.UsageError(msg)
         found = opened.read_rows(digests)
-        said = [each for encoded in found.values() for each in _says(opened, encoded)]
+        # Whoever refuses is known by several digests, which read alike here.
+        said = list(dict.fromkeys(each for encoded in found.values() for each in _says(opened, encoded)))
     if as_json:
         show_json({"known": bool(found), "says": [each._asdict() for each in said]})
     else:
