@@ -82,7 +82,8 @@ CASES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("maps", CASES, ids=str)
 @pytest.mark.parametrize("config", [{}, FLAT], ids=["plain", "flat"])
 def test_a_live_row_becomes_what_the_sdk_makes_of_it(maps: dict[str, Any], config: dict[str, Any]) -> None:
-    rows = [ANN, {"id": 2, "email": None, "spent": None}, {"id": 3, "email": "x", "spent": 2000, "is_deleted": "no"}]
+    rows: list[dict[str, Any]] = [ANN, {"id": 2, "email": None, "spent": None}]
+    rows.append({"id": 3, "email": "x", "spent": 2000, "is_deleted": "no"})
     for each in make(maps, **config):
         for raw in rows:
             expected = each.stream_map.transform(copy.deepcopy(raw))

@@ -114,6 +114,11 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(name: str) -> None:
         ({"notify_urls": {"s3cr3t": 1}}, "`notify_urls` must be a list"),
         ({"notify_urls": [5]}, "`notify_urls` must be a list of text"),
         ({"max_backoff_ms": 10**400}, "`max_backoff_ms` must be at most"),
+        ({"consent_values": "s3cr3t"}, "`consent_values` must be a list, or the JSON text of one: look at column 1"),
+        ({"consent_values": ["s3cr3t", True]}, "`consent_values` must be a list of text"),
+        ({"consent_values": ["s3cr3t", " "]}, "`consent_values` holds an empty text"),
+        ({"streams": {"a": {"consent_values": "s3cr3t"}}}, "`streams.a.consent_values` must be a list, or the JSON"),
+        ({"streams": {"a": {"consent_values": ["s3cr3t", {}]}}}, "`streams.a.consent_values` must be a list of text"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_named_and_the_value_is_not(values: dict[str, Any], words: str) -> None:
@@ -173,6 +178,38 @@ def test_names_with_dots_arrive_however_meltano_sends_them(values: dict[str, Any
 @pytest.mark.parametrize("nothing", [{"a.b": {}}, {"a.b": None}, {"a": {"b": {}}}, {"a.b.operation": None}])
 def test_a_stream_may_have_no_settings(nothing: dict[str, Any]) -> None:
     assert settle(streams=nothing).for_stream("a.b").operation is Mode.ADD
+
+
+@pytest.mark.parametrize("given", [[" Ja ", "OUI", 1], '["ja", "oui", "1"]'])
+@pytest.mark.parametrize("inside", [False, True])
+def test_words_for_consent_are_compared_without_case_and_blanks(given: object, *, inside: bool) -> None:
+    values: dict[str, Any] = {"consent_values": given}
+    settings = settle(**({"streams": {"crm.leads": values}} if inside else values))
+    assert settings.for_stream("crm.leads").consent_values == {"ja", "oui", "1"}
+    assert ("yes" in settings.for_stream("others").consent_values) == inside
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"streams": {"crm": {"leads": {"consent_values": ["ja"]}}}},
+        {"streams": {"crm.leads.consent_values": ["ja"]}},
+        {"streams.crm.leads.consent_values": '["ja"]'},
+    ],
+)
+def test_a_list_inside_a_stream_with_dots_arrives_however_meltano_sends_it(values: dict[str, Any]) -> None:
+    assert settle(**values).for_stream("crm.leads").consent_values == {"ja"}
+
+
+def test_the_usual_words_for_consent_are_no_changed_setting() -> None:
+    assert "consent_values" not in settle().effects
+    assert settle(consent_values=["ja"]).effects["consent_values"] == ["ja"]
+
+
+def test_a_removal_column_is_set_if_it_is_not_the_default() -> None:
+    settings = settle(removal_column="gone", streams={"a": {"removal_column": "_sdc_deleted_at"}, "b": {}})
+    assert [settings.for_stream(name).removal_column for name in "ab"] == [None, "gone"]
+    assert settle(removal_column="_sdc_deleted_at").default_stream.removal_column is None
 
 
 def test_a_key_that_meltano_has_dropped_is_missed() -> None:

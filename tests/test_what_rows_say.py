@@ -167,24 +167,22 @@ class TestNullParents:
         assert run.code == 0, run.stderr
         assert members(emulator) == digests([0, 2])
 
-    def test_whose_answer_is_gone_refuses_and_whose_segment_is_gone_leaves(
-        self, emulator: Emulator, run_target: Target
+    @pytest.mark.parametrize(
+        ("setting", "name"), [("consent_column", "customers"), ("list_name_column", "yes")], ids=["consent", "segment"]
+    )
+    def test_who_has_no_answer_or_no_segment_any_more_leaves(
+        self, emulator: Emulator, run_target: Target, setting: str, name: str
     ) -> None:
-        message = nested("email", "agrees")
-        columns = {"identity_columns": {"contact__home__email": "EMAIL", "contact__home__idfa": "IDFA"}, **FLAT}
+        message = nested("agrees")
         message["schema"]["properties"]["email"] = {"type": "string"}
-        columns["identity_columns"] = {"email": "EMAIL"}
-        for setting, yes in (("consent_column", "yes"), ("list_name_column", "yes")):
-            settings = {**columns, setting: "contact__home__agrees", "source_name": setting}
-            if setting == "consent_column":
-                settings["customer_list_name"] = "yes too"
-            name = settings.get("customer_list_name", "yes")
-            rows = [record(id=n, email=address(n), contact={"home": {"agrees": yes}}) for n in range(3)]
-            run_target([message, *rows], **settings)
-            assert members(emulator, name) == digests(range(3))
-            run = run_target([message, record(id=1, email=address(1), contact=None)], **settings)
-            assert run.code == 0, run.stderr
-            assert members(emulator, name) == digests([0, 2])
+        settings = {setting: "contact__home__agrees", **FLAT}
+        rows = [record(id=n, email=address(n), contact={"home": {"agrees": "yes"}}) for n in range(3)]
+        run_target([message, *rows], **settings)
+        assert members(emulator, name) == digests(range(3))
+        run = run_target([message, record(id=1, email=address(1), contact=None)], **settings)
+        assert run.code == 0, run.stderr
+        assert "rejected" not in run.stderr
+        assert members(emulator, name) == digests([0, 2])
 
 
 class TestConsent:
