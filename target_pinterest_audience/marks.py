@@ -26,7 +26,7 @@ def is_set(value: object) -> bool:
     if text is not None:
         # A bit that is not set is a NUL, where a tap hands over MySQL's bits as text.
         text = text.strip("\0")
-        return text not in _NOT_DELETED and not _zeros(text)
+        return text not in _NOT_DELETED and not (text[0] in "+-0" and _zeros(text))
     if value is None or value is UNSET:
         return False
     if isinstance(value, float):

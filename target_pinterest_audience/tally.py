@@ -167,7 +167,7 @@ class StreamTally:
         yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
         refused = self.nobody_consents
         if refused is not None:
-            yield logging.WARNING, f"{self.stream}: {refused.title}. {refused.text}"
+            yield logging.WARNING, f"{self.stream}: nobody consents. {refused.text}"
         for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
             for each in self._remarks(rejects=rejects):
                 first = Place(each.first_line, each.first_file_row)

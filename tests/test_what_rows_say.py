@@ -217,7 +217,7 @@ class TestConsent:
     ) -> None:
         run = self.ask(run_target, answers, load_method=method)
         assert run.code == 0, run.stderr
-        warning = "nobody consents in stream customers. Column consent (`consent_column`)"
+        warning = "customers: nobody consents. Column consent (`consent_column`)"
         assert (warning in run.stderr) == (words is not None)
         assert words is None or words in run.stderr
 
