@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.credentials import WARN_BEFORE_SECONDS
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.tally import NobodyConsents
 
 _HOUR_SECONDS: Final = 3_600.0
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
@@ -34,6 +37,7 @@ class Kind(str, Enum):
     FAILURE = "failure"
     REMOVAL_CEILING = "removal_ceiling"
     REJECTED = "rejected"
+    NOBODY_CONSENTS = "nobody_consents"
     SIGN_IN_ENDS = "sign_in_ends"
     SIZE_CHANGED = "size_changed"
     TOO_SMALL = "too_small"
@@ -134,6 +138,7 @@ class Ended:
         received: how many values came.
         rejected: how many of them were rejected.
         sign_in_seconds: for how long the sign-in at Pinterest holds; None if the run did not come to know.
+        nobody_consents: the streams in which nobody consents.
     """
 
     command: str
@@ -142,6 +147,7 @@ class Ended:
     received: int
     rejected: int
     sign_in_seconds: float | None
+    nobody_consents: tuple[NobodyConsents, ...] = ()
 
 
 def judge(ended: Ended, lists: Iterable[ListState], thresholds: Thresholds) -> list[Alert]:
@@ -156,6 +162,7 @@ def judge(ended: Ended, lists: Iterable[ListState], thresholds: Thresholds) -> l
     found = [
         _failure(ended),
         _rejected(ended, thresholds.rejected_percent),
+        *(_nobody_consents(ended.command, each) for each in ended.nobody_consents),
         _sign_in(ended),
         *(_size_changed(ended.command, each, thresholds.size_change_percent) for each in lists),
         *(_too_small(ended.command, each) for each in lists),
@@ -234,6 +241,11 @@ def _rejected(ended: Ended, percent: int) -> Alert | None:
         "which columns and why; `rejects_path` gets each row."
     )
     return Alert(ended.command, Kind.REJECTED, "", title, text)
+
+
+def _nobody_consents(command: str, found: NobodyConsents) -> Alert:
+    title = found.title[0].upper() + found.title[1:]
+    return Alert(command, Kind.NOBODY_CONSENTS, found.stream, title, found.text)
 
 
 def _sign_in(ended: Ended) -> Alert | None:

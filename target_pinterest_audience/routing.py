@@ -8,6 +8,7 @@ from enum import Enum
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType, ListType
+from target_pinterest_audience.marks import in_other_capitals
 from target_pinterest_audience.settings import Mode, StreamSettings
 
 _SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
@@ -111,6 +112,7 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
             f"({', '.join(settings.identity_columns)}). Correct the names, or set `streams.{stream}.identity_columns`, "
             "or deselect the stream in the tap."
         )
+        msg += "".join(in_other_capitals(name, properties) for name in settings.identity_columns)
         raise ConfigurationError(msg)
     return found
 

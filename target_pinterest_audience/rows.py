@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UnsetType
 
 from target_pinterest_audience.errors import MissingKeyPropertyError
 from target_pinterest_audience.file_column import FileColumn
 from target_pinterest_audience.identities import HashAlgorithm, Hashing, Identified, IdentityType, Remark, identify
 from target_pinterest_audience.identity_column import identify_column
 from target_pinterest_audience.list_names import list_name
+from target_pinterest_audience.marks import is_granted, is_set, places_where
 from target_pinterest_audience.packed import pack_identity
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.tally import StreamTally
@@ -20,26 +21,8 @@ from target_pinterest_audience.tally import StreamTally
 if TYPE_CHECKING:
     from target_pinterest_audience.record_blocks import RecordBlock
 
-_GRANTS: Final = frozenset({"true", "yes", "granted"})
-_UNSET_TEXTS: Final = frozenset({"", "false", "0"})
 _MISSING: Final[frozenset[type]] = frozenset({UnsetType})
 _GONE: Final[frozenset[type]] = frozenset({UnsetType, type(None)})
-
-
-def is_set(value: object) -> bool:
-    """Tell whether a removal column says that the row is deleted.
-
-    Null and false do not; nor do 0, empty text and the texts false and 0, which is how taps for databases without
-    booleans and for CSV files write them.
-    """
-    if isinstance(value, str):
-        return value.strip().lower() not in _UNSET_TEXTS
-    return value is not None and value != 0
-
-
-def is_granted(value: object) -> bool:
-    """Tell whether a consent column says yes: true, 1, or one of three words. Anything else is a no."""
-    return value == 1 or (isinstance(value, str) and value.strip().lower() in _GRANTS)
 
 
 def _places(values: Sequence[Any], types: frozenset[type]) -> list[int]:
@@ -67,7 +50,8 @@ class RowReader:
     Attributes:
         columns: the identity columns and their types.
         key_properties: the columns that tell rows apart.
-        removal_column: set in rows that the source has deleted.
+        removal_columns: each is set in rows that the source has deleted.
+        consent_words: the texts in a consent column that mean yes.
         hashing: whether plain values are hashed or refused.
         algorithm: the digest for values that are hashed here.
         tally: counts what is read.
@@ -76,22 +60,20 @@ class RowReader:
 
     columns: Mapping[str, IdentityType]
     key_properties: Sequence[str]
-    removal_column: str
+    removal_columns: Sequence[str]
+    consent_words: Collection[str]
     hashing: Hashing
     algorithm: HashAlgorithm
     tally: StreamTally
     rejected: Rejected | None = None
 
-    def is_deleted(self, record: Mapping[str, Any], raw: Mapping[str, Any]) -> bool:
-        """Tell whether the source has deleted a row.
+    def is_deleted(self, record: Mapping[str, Any]) -> bool:
+        """Return whether the source has deleted a row."""
+        return any(is_set(record.get(name)) for name in self.removal_columns)
 
-        Args:
-            record: the row after stream maps.
-            raw: the row as the tap sent it; it decides if a stream map dropped the removal column, so that a deleted
-                row is never added.
-        """
-        source = record if self.removal_column in record else raw
-        return is_set(source.get(self.removal_column))
+    def is_granted(self, value: object) -> bool:
+        """Return whether the value of a consent column is a yes."""
+        return is_granted(value, self.consent_words)
 
     def odd_rows(self, block: RecordBlock, consent_column: str | None, list_name_column: str | None) -> list[int]:
         """Return the places of the rows that have to be read one by one, in order.
@@ -104,12 +86,10 @@ class RowReader:
             odd.update(_places(block.column(name), _GONE))
         for name in self.columns:
             odd.update(_places(block.column(name), _MISSING))
-        removal = block.column(self.removal_column)
-        if not _GONE.issuperset(map(type, removal)):
-            odd.update(place for place, value in enumerate(removal) if value is not UNSET and is_set(value))
+        for name in self.removal_columns:
+            odd.update(places_where(is_set, block.column(name)))
         if consent_column is not None:
-            consent = block.column(consent_column)
-            odd.update(place for place, value in enumerate(consent) if value is UNSET or not is_granted(value))
+            odd.update(places_where(lambda value: not self.is_granted(value), block.column(consent_column)))
         if list_name_column is not None:
             names = block.column(list_name_column)
             odd.update(place for place, name in enumerate(names) if type(name) is not str or not list_name(name)[0])

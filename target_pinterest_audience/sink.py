@@ -10,13 +10,14 @@ from singer_sdk.sinks import RecordSink
 from target_pinterest_audience.errors import ConfigurationError, RejectedError
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.list_names import NO_LIST, list_name, named_list
+from target_pinterest_audience.marks import in_other_capitals, look_like_marks, mark_columns, named_in_any_case
 from target_pinterest_audience.membership import Kind
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.rejects import Reject
 from target_pinterest_audience.routing import find_columns, plan_lists
 from target_pinterest_audience.row_writer import Row, RowBlock, RowWriter, StreamShape
-from target_pinterest_audience.rows import RowReader, is_granted
+from target_pinterest_audience.rows import RowReader
 from target_pinterest_audience.settings import BadRecords, LoadMethod, Mode, StreamSettings
 from target_pinterest_audience.settings.declaration import DEFAULT_REMOVAL_COLUMN
 from target_pinterest_audience.tally import StreamTally
@@ -60,6 +61,8 @@ class CustomerListSink(RecordSink):
         key_properties: Sequence[str] | None,
         *,
         raw_stream: str,
+        raw_columns: Collection[str],
+        passed_columns: Collection[str],
     ) -> None:
         """Find the stream's identity columns and open the lists that they go to.
 
@@ -69,6 +72,8 @@ class CustomerListSink(RecordSink):
             schema: its JSON schema.
             key_properties: the columns that tell its rows apart.
             raw_stream: the stream's name as the tap gives it.
+            raw_columns: the columns of its rows as the tap sends them.
+            passed_columns: those of them that no stream map reads.
 
         Raises:
             ConfigurationError: the settings do not fit the stream.
@@ -82,6 +87,8 @@ class CustomerListSink(RecordSink):
         self._consent_column = stream.consent_column if stream.operation is Mode.ADD else None
         self.columns = find_columns(properties, stream_name, stream) if stream_name != MELTANO_TEST_STREAM else {}
         self._tally = target.run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
+        self._tally.consent_column = self._consent_column
+        self.raw_columns = set(raw_columns)
         self._introduce(stream)
         self._sync = target.sync
         self._rejects = target.run_log.rejects
@@ -89,7 +96,8 @@ class CustomerListSink(RecordSink):
         self._rows = RowReader(
             columns=self.columns,
             key_properties=self.key_properties,
-            removal_column=stream.removal_column,
+            removal_columns=self._marks(stream, passed_columns),
+            consent_words=stream.consent_values,
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,
             tally=self._tally,
@@ -142,12 +150,14 @@ class CustomerListSink(RecordSink):
                 f"Stream {self.stream_name} has no column {self._consent_column}, which `consent_column` names, so "
                 "that nobody's consent is known. Correct the name, or select the column in the tap."
             )
+            msg += in_other_capitals(self._consent_column, properties)
             raise ConfigurationError(msg)
         if stream.list_name_column is not None and stream.list_name_column not in properties:
             msg = (
                 f"Stream {self.stream_name} has no column {stream.list_name_column}, which `list_name_column` names, "
                 "so that nobody's list is known. Correct the name, or select the column in the tap."
             )
+            msg += in_other_capitals(stream.list_name_column, properties)
             raise ConfigurationError(msg)
         if stream.list_name_column in self.columns:
             msg = (
@@ -155,10 +165,43 @@ class CustomerListSink(RecordSink):
                 "`list_name_column` would make names of them. Name the column that says which audience a row is of."
             )
             raise ConfigurationError(msg)
-        if stream.removal_column not in {DEFAULT_REMOVAL_COLUMN, *properties}:
-            self._warn_once(
-                f"it has no column {stream.removal_column} (`removal_column`), so no row of it is taken for deleted."
+
+    def _marks(self, stream: StreamSettings, passed_columns: Collection[str]) -> tuple[str, ...]:
+        """Return the columns that mark deleted rows, and warn of those that look like it and are not used.
+
+        Raises:
+            ConfigurationError: the stream has identities and lacks the column that `removal_column` names.
+        """
+        # The SDK takes columns such as `_sdc_deleted_at` out of the schema that it was given.
+        columns = self.original_schema["properties"].keys()
+        marks = mark_columns(columns, stream.removal_column)
+        if not self.columns:
+            return marks
+        setting = stream.removal_column
+        if setting is not None and not named_in_any_case(setting, {*columns, *self.raw_columns}):
+            msg = (
+                f"Stream {self.stream_name} has no column {setting}, which `removal_column` names, so that its deleted "
+                "rows would stay on the list. Correct the name, or select the column in the tap. If the stream has no "
+                f"such column, set `streams.{self.stream_name}.removal_column` to `{DEFAULT_REMOVAL_COLUMN}`: at the "
+                "top level, `removal_column` is for every stream."
             )
+            raise ConfigurationError(msg)
+        used = {*marks, *mark_columns(self.raw_columns, setting), *self.columns, *self.key_properties}
+        used |= {str(stream.consent_column), str(stream.list_name_column)}
+        unused = sorted({*look_like_marks(columns), *look_like_marks(passed_columns)} - used)
+        if unused:
+            self._warn_once(
+                f"column {' and column '.join(unused)} may mark deleted rows, and is not used. If it does, name it in "
+                "`removal_column`: deleted people would stay on the list."
+            )
+        for name in stream.identity_columns.keys() - self.columns:
+            near = named_in_any_case(name, columns)
+            if near:
+                self._warn_once(
+                    f"it has no column {name}, which `identity_columns` names, and it has {near[0]}. The names of "
+                    "columns are compared exactly: correct the setting."
+                )
+        return marks
 
     def _warn_once(self, words: str) -> None:
         """Warn of the stream, unless that was said before: a tap may repeat its SCHEMA a thousand times."""
@@ -171,7 +214,7 @@ class CustomerListSink(RecordSink):
 
         Args:
             record: the row after stream maps.
-            context: `raw`, the row as the tap sent it, and `place`, where it stands.
+            context: `place`, where the row stands; and `deleted`, whether it was marked as deleted before stream maps.
 
         Raises:
             TargetError: the stream is broken, or a batch that this row filled could not be delivered.
@@ -179,9 +222,14 @@ class CustomerListSink(RecordSink):
         rows, place = self._rows, context["place"]
         self._sync.note_rows(place.line, 1, self)
         rows.tally.rows += 1
-        deleted = rows.is_deleted(record, context["raw"])
+        deleted = context["deleted"] or rows.is_deleted(record)
         rows.tally.deleted_rows += deleted
         if not rows.check_key(record, place):
+            if deleted and self.columns:
+                self._warn_once(
+                    "a deleted row has no value in a key property, so nobody knows which row was deleted. If its "
+                    "people are on the list, they stay there. Look at the key of the table, and of its stream map."
+                )
             rows.reject_row(record, Remark.KEY_IS_NULL, place)
             return
         if self._writer is None:
@@ -202,10 +250,15 @@ class CustomerListSink(RecordSink):
         self._writer.write(Row(kind, record, named, present, place.line, deleted, name, forms))
 
     @property
+    def known_by(self) -> Sequence[str]:
+        """The columns that tell which row it is: the key, or the identities where there is no key."""
+        return self.key_properties or list(self.columns)
+
+    @property
     def needed_columns(self) -> list[str]:
         """All columns of a record that anything depends on."""
         others = [self._consent_column, self._settings.list_name_column]
-        columns = [*self.key_properties, *self.columns, self._rows.removal_column]
+        columns = [*self.key_properties, *self.columns, *self._rows.removal_columns]
         return list(dict.fromkeys([*columns, *(name for name in others if name is not None)]))
 
     @property
@@ -231,7 +284,7 @@ class CustomerListSink(RecordSink):
         for at in odd:
             self._process_plain(block.part(start, at))
             record = block.record(at)
-            self.process_record(record, {"raw": record, "place": block.place(at)})
+            self.process_record(record, {"deleted": False, "place": block.place(at)})
             start = at + 1
         self._process_plain(block.part(start, len(block)) if start else block)
         self.record_counter_metric.increment(len(block))
@@ -245,6 +298,8 @@ class CustomerListSink(RecordSink):
             return
         present = Kind.GRANTED if self._consent_column is not None else Kind.ARRIVED
         kind = Kind.EXCLUDED if self._mode is Mode.REMOVE else present
+        if self._consent_column is not None:
+            self._tally.count_answers(len(block), len(block))
         named = {column: self._rows.identity_column(column, block) for column in self.columns}
         name_column = self._settings.list_name_column
         names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
@@ -296,7 +351,7 @@ class CustomerListSink(RecordSink):
         consent = record.get(self._consent_column) if self._consent_column is not None else None
         if deleted:
             # A delete that carries only the key fills the other columns with nulls, which is no refusal.
-            refuses = consent is not None and not is_granted(consent)
+            refuses = consent is not None and not self._rows.is_granted(consent)
             return (Kind.REFUSED if refuses else Kind.DELETED), None
         if not self._is_valid(record):
             return Kind.SEEN, Remark.BREAKS_SCHEMA
@@ -304,7 +359,9 @@ class CustomerListSink(RecordSink):
             return (Kind.EXCLUDED if self._mode is Mode.REMOVE else Kind.ARRIVED), None
         if self._consent_column not in record:
             return Kind.SEEN, Remark.CONSENT_IS_MISSING
-        return (Kind.GRANTED if is_granted(consent) else Kind.REFUSED), None
+        granted = self._rows.is_granted(consent)
+        self._tally.count_answers(1, int(granted), nulls=int(consent is None))
+        return (Kind.GRANTED if granted else Kind.REFUSED), None
 
     def _is_valid(self, record: dict[str, Any]) -> bool:
         if self._validator is None:

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from target_pinterest_audience.audit import told
 from target_pinterest_audience.identities import Remark
@@ -19,6 +19,44 @@ _MANY_DELETES: Final = 10
 
 _MOST_LISTS_TOLD: Final = 20
 """How many lists are told of one by one."""
+
+_FEW_ANSWERS: Final = 10
+"""So many people may refuse, and nobody consent, without a word."""
+
+
+class NobodyConsents(NamedTuple):
+    """A stream in which nobody consents.
+
+    Attributes:
+        stream: the stream.
+        column: the column that holds the answers.
+        rows: how many rows have one.
+        nulls: how many of these are null.
+    """
+
+    stream: str
+    column: str
+    rows: int
+    nulls: int
+
+    @property
+    def title(self) -> str:
+        """What happened, as one line."""
+        return f"nobody consents in stream {self.stream}"
+
+    @property
+    def text(self) -> str:
+        """What is in the column, and what to do."""
+        found = "is null in all" if self.nulls == self.rows else "holds no yes in any"
+        cause = (
+            "Check what fills the column."
+            if self.nulls == self.rows
+            else ("Check what fills the column, and whether `consent_values` has its word for yes.")
+        )
+        return (
+            f"Column {self.column} (`consent_column`) {found} of {self.rows:,} rows. Everybody whom these rows name is "
+            f"off the list, until their row says yes. {cause}"
+        )
 
 
 @dataclass(slots=True)
@@ -43,6 +81,13 @@ class StreamTally:
     refused: int = 0
     """Identities in rows that refuse them, or that another row refuses."""
     named_for_removal: int = 0
+    consent_column: str | None = None
+    answers: int = 0
+    """Rows that are not deleted and have a consent column."""
+    granted: int = 0
+    """How many of these consent."""
+    unanswered: int = 0
+    """In how many of these the column is null."""
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
     first_places: dict[tuple[str, Remark], Place] = field(default_factory=dict)
@@ -57,6 +102,25 @@ class StreamTally:
         self.refused += other.refused
         self.named_for_removal += other.named_for_removal
         self.unmatched_deletes += other.unmatched_deletes
+
+    def count_answers(self, rows: int, granted: int, nulls: int = 0) -> None:
+        """Count what rows say in the consent column.
+
+        Args:
+            rows: how many there are.
+            granted: how many of them consent.
+            nulls: in how many of them the column is null.
+        """
+        self.answers += rows
+        self.granted += granted
+        self.unanswered += nulls
+
+    @property
+    def nobody_consents(self) -> NobodyConsents | None:
+        """What there is to say if more than a few people were asked and none of them consents."""
+        if self.consent_column is None or self.granted or self.answers <= _FEW_ANSWERS:
+            return None
+        return NobodyConsents(self.stream, self.consent_column, self.answers, self.unanswered)
 
     def remark(self, column: str, remark: Remark, place: Place, values: int = 1) -> None:
         """Count a remark about values of a column, and keep the place where it was first made."""
@@ -118,6 +182,9 @@ class StreamTally:
                     "wrong rows."
                 ),
             )
+        refused = self.nobody_consents
+        if refused is not None:
+            yield logging.WARNING, f"{self.stream}: nobody consents. {refused.text}"
         for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
             for each in self._remarks(rejects=rejects):
                 first = Place(each.first_line, each.first_file_row)

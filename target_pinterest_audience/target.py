@@ -7,7 +7,7 @@ import copy
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -30,10 +30,10 @@ from target_pinterest_audience.errors import (
 )
 from target_pinterest_audience.notify import make_notifier
 from target_pinterest_audience.output import write_line
-from target_pinterest_audience.places import Place
 from target_pinterest_audience.progress import Progress, Snapshot, on_terminal, share_of_file
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.redaction import hide
+from target_pinterest_audience.row_maps import RowMap, row_maps
 from target_pinterest_audience.run_log import RunLog
 from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
 from target_pinterest_audience.sink import MELTANO_TEST_STREAM, CustomerListSink
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     import click
-    from singer_sdk.mapper import StreamMap
 
     from target_pinterest_audience.notify import Notifier
     from target_pinterest_audience.report import ListReport
@@ -109,6 +108,8 @@ class TargetPinterestAudience(Target):
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
+        self._row_maps: dict[str, Sequence[RowMap]] = {}
+        """Stream, as the tap calls it → what makes each of its outputs."""
         self._progress: Progress | None = None
         shield = self._termination.shield
         self.sync = connect(self.settings, self.user_agent(), self.logger, self._write_state_message, shield)
@@ -285,6 +286,7 @@ class TargetPinterestAudience(Target):
             received=sum(tally.received for tally in tallies),
             rejected=sum(tally.rejected for tally in tallies),
             sign_in_seconds=self.sync.sign_in_seconds,
+            nobody_consents=tuple(each for tally in tallies if (each := tally.nobody_consents) is not None),
         )
         send_alerts(self._notifier, self.settings, ended, lists, self.run_log.began, logger=self.logger)
 
@@ -322,9 +324,10 @@ class TargetPinterestAudience(Target):
         self.sync.note_stream(stream, incremental=bool(message_dict.get("bookmark_properties")))
         if stream == MELTANO_TEST_STREAM:
             self._check_readiness()
-        for stream_map in self.mapper.stream_maps[stream]:
-            if not isinstance(stream_map, RemoveRecordTransform):
-                self._open_sink(stream, stream_map)
+        self._row_maps[stream] = row_maps(self.mapper, stream, schema, self._row_maps.get(stream, ()))
+        for row_map in self._row_maps[stream]:
+            if not isinstance(row_map.stream_map, RemoveRecordTransform):
+                self._open_sink(stream, row_map)
         self._choose_way(stream)
 
     def _check_readiness(self) -> None:
@@ -353,21 +356,28 @@ class TargetPinterestAudience(Target):
         else:
             records.forget(stream)
 
-    def _open_sink(self, stream: str, stream_map: StreamMap) -> None:
+    def _open_sink(self, stream: str, row_map: RowMap) -> None:
         """Make a sink, unless there is one for just this schema and key.
 
         The SDK keeps one sink for each alias, so that of two streams mapped to one the rows of the first would be read
         by the columns of the second. Here each stream has its own under each alias; they hold no rows.
         """
-        alias, schema = stream_map.stream_alias, stream_map.transformed_schema
+        stream_map = row_map.stream_map
+        # A copy: the SDK's sinks take columns out of the schema that they are given.
+        alias, schema = stream_map.stream_alias, copy.deepcopy(stream_map.transformed_schema)
+        row_map.watch(self.settings.for_stream(alias).removal_column)
         key_properties = stream_map.transformed_key_properties or []
         known = self._stream_sinks.get((stream, alias))
         if known is not None:
-            if known.original_schema == schema and list(known.key_properties) == list(key_properties):
+            same_rows = known.original_schema == schema and known.raw_columns == row_map.raw_columns.keys()
+            if same_rows and list(known.key_properties) == list(key_properties):
                 return
             known.clean_up()
         try:
-            self._stream_sinks[stream, alias] = CustomerListSink(self, alias, schema, key_properties, raw_stream=stream)
+            self._stream_sinks[stream, alias] = CustomerListSink(
+                self, alias, schema, key_properties,
+                raw_stream=stream, raw_columns=row_map.raw_columns, passed_columns=row_map.passed_columns,
+            )  # fmt: skip
         except InvalidJSONSchema:
             msg = f"The SCHEMA of stream {stream} is not a JSON schema, so `validate_records` cannot be obeyed."
             raise StreamError(msg) from None
@@ -394,28 +404,14 @@ class TargetPinterestAudience(Target):
         if not isinstance(raw, dict):
             msg = f"The record on {place} is not an object. The tap is at fault."
             raise StreamError(msg)
-        for stream_map in self.mapper.stream_maps[stream]:
-            record = self._transform(stream_map, raw, place)
-            if record is None:
+        for row_map in self._row_maps[stream]:
+            sink = self._stream_sinks.get((stream, row_map.stream_map.stream_alias))
+            mapped = row_map.apply(raw, place, sink.known_by) if sink is not None else None
+            if sink is None or mapped is None:
                 continue
-            sink = self._stream_sinks[stream, stream_map.stream_alias]
-            sink.process_record(record, {"raw": raw, "place": place})
+            record, deleted = mapped
+            sink.process_record(record, {"deleted": deleted, "place": place})
             sink.record_counter_metric.increment()
-
-    def _transform(self, stream_map: StreamMap, raw: dict[str, Any], place: Place) -> dict[str, Any] | None:
-        """Apply a stream map to a row; None if it filters the row out.
-
-        Raises:
-            ConfigurationError: an expression fails for this row.
-        """
-        try:
-            return stream_map.transform(copy.copy(raw))
-        except Exception as error:  # noqa: BLE001 - an expression can raise anything, and its message holds values
-            msg = (
-                f"`stream_maps` fails for the record of stream {stream_map.stream_alias} on {place} "
-                f"({type(error).__name__}). Make the expression work for every row, nulls included."
-            )
-            raise ConfigurationError(msg) from None
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, or it would write it early."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from target_pinterest_audience.alerts import (
@@ -18,6 +20,7 @@ from target_pinterest_audience.alerts import (
     message,
     stale,
 )
+from target_pinterest_audience.tally import NobodyConsents
 
 THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26)
 GOOD = Ended("run", 0, None, received=100, rejected=0, sign_in_seconds=None)
@@ -49,6 +52,18 @@ def kinds(before: int | None, after: int | None, status: str | None = "READY") -
 )
 def test_sizes(before: int | None, after: int | None, found: list[Kind]) -> None:
     assert kinds(before, after) == found
+
+
+@pytest.mark.parametrize(
+    ("nulls", "words"), [(40, "is null in all of 40 rows"), (39, "holds no yes in any of 40 rows")]
+)
+def test_nobody_consents(nulls: int, words: str) -> None:
+    ended = replace(GOOD, nobody_consents=(NobodyConsents("readers", "agreed", 40, nulls),))
+    (alert,) = judge(ended, [], THRESHOLDS)
+    assert (alert.kind, alert.subject, alert.title) == (
+        Kind.NOBODY_CONSENTS, "readers", "Nobody consents in stream readers",
+    )  # fmt: skip
+    assert f"Column agreed (`consent_column`) {words}" in alert.text
 
 
 def test_a_list_that_pinterest_finds_too_small_waits_two_days() -> None:

@@ -102,6 +102,22 @@ class TestRuns:
         assert "6 of 100" in message["message"]
         assert "no address" not in message["message"]
 
+    def test_nobody_consenting_is_told_until_somebody_does(self, run_target: Target, receiver: Receiver) -> None:
+        def run(consent: object) -> None:
+            rows = [record(id=n, email=f"person{n}@example.com", consent=consent) for n in range(11)]
+            message = schema("email", "consent")
+            assert run_target([message, *rows], consent_column="consent", **UPSERT).code == 0
+
+        for consent in (True, None, None):
+            run(consent)
+        (message,) = receiver.messages
+        assert message["title"].startswith("Pinterest audience: Nobody consents in stream customers")
+        assert "is null in all of 11 rows" in message["message"]
+        run("yes")
+        run("no")
+        assert len(receiver.messages) == 2
+        assert "holds no yes in any of 11 rows" in receiver.messages[1]["message"]
+
     def test_all_alerts_of_a_run_are_one_message(self, run_target: Target, receiver: Receiver) -> None:
         bad = [record(id=n, email="no address") for n in range(5)]
         assert run_target([EMAIL, *people(range(10, 15)), *bad], max_rejected_percent=10, **UPSERT).code == 5

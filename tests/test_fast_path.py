@@ -216,7 +216,7 @@ columns_of_streams = st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_s
 @st.composite
 def schemas(draw: st.DrawFn, stream: str, *, consent: bool) -> bytes:
     key = draw(st.sampled_from([["id"], ["id"], ["id"], ["id", "part"], []]))
-    columns = [*draw(columns_of_streams), *(["ok"] if consent else []), "id", "part", "note", "segment"]
+    columns = [*draw(columns_of_streams), *(["ok"] if consent else []), "id", "part", "note", "segment", "Gone"]
     if draw(st.integers(0, 30)) == 0:
         columns.append('a "quoted" name')
     message = {
@@ -247,8 +247,10 @@ def records(draw: st.DrawFn, stream: str) -> bytes:
         )
     if not draw(rare):
         record["_sdc_deleted_at"] = draw(st.sampled_from([None, "2026-11-22", "false", 0, True]))
+    if draw(st.booleans()):
+        record["Gone"] = draw(st.sampled_from([None, "N", "N", 0.0, "0000-00-00", [], "Y", 1, {"at": 1}]))
     if draw(rare):
-        record["ok"] = draw(st.sampled_from([True, True, True, False, "yes", "no", None]))
+        record["ok"] = draw(st.sampled_from([True, True, True, False, "Y", "1", 1.0, "no", ["yes"], None]))
     if not draw(rare):
         del record[draw(st.sampled_from(sorted(record)))]
     message = {"type": "RECORD", "stream": stream, "record": record}
@@ -352,6 +354,7 @@ def blocks_of(lines: Sequence[bytes], sizes: Sequence[int]) -> Iterator[bytes]:
             "one_list_per_type": st.booleans(),
             "list_name_column": st.sampled_from([None, "segment"]),
             "batch_size_rows": st.sampled_from([1, 3, 20, 10_000]),
+            "removal_column": st.sampled_from([None, "gone"]),
         }
     ),
     consent=st.booleans(),

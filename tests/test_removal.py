@@ -153,8 +153,9 @@ def test_a_row_refuses_what_it_names_and_what_it_contributed(emulator: Emulator,
 
 
 def test_all_spellings_of_yes_and_nothing_else_grant(emulator: Emulator, run_target: Target) -> None:
-    grants: list[object] = [True, 1, 1.0, "true", "YES", " Granted ", "Yes", "TRUE"]
-    denials: list[object] = [False, 0, 2, None, "", "y", "1", "on", "no", "granted!", [], {"yes": True}, "null"]
+    grants: list[object] = [True, 1, 1.0, "true", "YES", " Granted ", "Yes", "TRUE", "1", "Y", "t", "on", "Subscribed"]
+    grants += ["opted_in", "OPT_IN"]
+    denials: list[object] = [False, 0, 2, None, "", "granted!", "no", "0", "ja", "n/a", [], {"yes": True}, "null"]
     rows = [person(n, consent) for n, consent in enumerate(grants + denials)]
     run = run_target([ASKED, *rows], **CONSENT)
     assert run.code == 0

@@ -32,11 +32,11 @@ def test_the_names_are_public() -> None:
         "ad_account_id", "access_token", "client_id", "client_secret", "refresh_token", "credentials_file", "api_url",
         "customer_list_id", "customer_list_name", "audience_id", "create_audience", "audience_name",
         "audience_description", "identity_columns", "one_list_per_type", "load_method", "operation", "removal_column",
-        "consent_column", "list_name_column", "source_name", "hashing", "hash_algorithm", "bad_records",
-        "max_rejected_percent", "rejects_path", "max_removal_percent", "missing_ledger", "batch_size_rows",
-        "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms", "connect_timeout_seconds",
-        "read_timeout_seconds", "streams", "ledger_url", "lock_wait_seconds", "report_path", "dry_run",
-        "validate_records", "notify_urls", "notify_rejected_percent", "notify_size_change_percent",
+        "consent_column", "consent_values", "list_name_column", "source_name", "hashing", "hash_algorithm",
+        "bad_records", "max_rejected_percent", "rejects_path", "max_removal_percent", "missing_ledger",
+        "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
+        "connect_timeout_seconds", "read_timeout_seconds", "streams", "ledger_url", "lock_wait_seconds", "report_path",
+        "dry_run", "validate_records", "notify_urls", "notify_rejected_percent", "notify_size_change_percent",
         "notify_stale_hours",
     ]  # fmt: skip
 
@@ -48,6 +48,9 @@ def test_the_defaults_are_public() -> None:
     assert defaults == {
         "api_url": "https://api.pinterest.com/v5", "create_audience": True, "one_list_per_type": False,
         "load_method": "upsert", "operation": "add", "removal_column": "_sdc_deleted_at", "hashing": "auto",
+        "consent_values": [
+            "1", "true", "t", "yes", "y", "on", "granted", "subscribed", "opted_in", "opt_in",
+        ],
         "hash_algorithm": "sha256", "bad_records": "skip", "max_rejected_percent": 100, "max_removal_percent": 20,
         "missing_ledger": "warn", "batch_size_rows": 10000, "max_request_bytes": 1000000, "max_retries": 8,
         "initial_backoff_ms": 500, "max_backoff_ms": 300000, "connect_timeout_seconds": 30,
@@ -109,8 +112,13 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(name: str) -> None:
         ({"api_url": "https://s3cr3t host/v5"}, "`api_url` must be an address"),
         ({"notify_urls": "s3cr3t"}, "`notify_urls` must be a list, or the JSON text of one: look at column 1"),
         ({"notify_urls": {"s3cr3t": 1}}, "`notify_urls` must be a list"),
-        ({"notify_urls": [5]}, "`notify_urls` must be text"),
+        ({"notify_urls": [5]}, "`notify_urls` must be a list of text"),
         ({"max_backoff_ms": 10**400}, "`max_backoff_ms` must be at most"),
+        ({"consent_values": "s3cr3t"}, "`consent_values` must be a list, or the JSON text of one: look at column 1"),
+        ({"consent_values": ["s3cr3t", True]}, "`consent_values` must be a list of text"),
+        ({"consent_values": ["s3cr3t", " "]}, "`consent_values` holds an empty text"),
+        ({"streams": {"a": {"consent_values": "s3cr3t"}}}, "`streams.a.consent_values` must be a list, or the JSON"),
+        ({"streams": {"a": {"consent_values": ["s3cr3t", {}]}}}, "`streams.a.consent_values` must be a list of text"),
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_named_and_the_value_is_not(values: dict[str, Any], words: str) -> None:
@@ -170,6 +178,38 @@ def test_names_with_dots_arrive_however_meltano_sends_them(values: dict[str, Any
 @pytest.mark.parametrize("nothing", [{"a.b": {}}, {"a.b": None}, {"a": {"b": {}}}, {"a.b.operation": None}])
 def test_a_stream_may_have_no_settings(nothing: dict[str, Any]) -> None:
     assert settle(streams=nothing).for_stream("a.b").operation is Mode.ADD
+
+
+@pytest.mark.parametrize("given", [[" Ja ", "OUI", 1], '["ja", "oui", "1"]'])
+@pytest.mark.parametrize("inside", [False, True])
+def test_words_for_consent_are_compared_without_case_and_blanks(given: object, *, inside: bool) -> None:
+    values: dict[str, Any] = {"consent_values": given}
+    settings = settle(**({"streams": {"crm.leads": values}} if inside else values))
+    assert settings.for_stream("crm.leads").consent_values == {"ja", "oui", "1"}
+    assert ("yes" in settings.for_stream("others").consent_values) == inside
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"streams": {"crm": {"leads": {"consent_values": ["ja"]}}}},
+        {"streams": {"crm.leads.consent_values": ["ja"]}},
+        {"streams.crm.leads.consent_values": '["ja"]'},
+    ],
+)
+def test_a_list_inside_a_stream_with_dots_arrives_however_meltano_sends_it(values: dict[str, Any]) -> None:
+    assert settle(**values).for_stream("crm.leads").consent_values == {"ja"}
+
+
+def test_the_usual_words_for_consent_are_no_changed_setting() -> None:
+    assert "consent_values" not in settle().effects
+    assert settle(consent_values=["ja"]).effects["consent_values"] == ["ja"]
+
+
+def test_a_removal_column_is_set_if_it_is_not_the_default() -> None:
+    settings = settle(removal_column="gone", streams={"a": {"removal_column": "_sdc_deleted_at"}, "b": {}})
+    assert [settings.for_stream(name).removal_column for name in "ab"] == [None, "gone"]
+    assert settle(removal_column="_sdc_deleted_at").default_stream.removal_column is None
 
 
 def test_a_key_that_meltano_has_dropped_is_missed() -> None:

@@ -11,11 +11,63 @@ from tests.conftest import Target, members
 from tests.messages import address, digests, people, record, schema, sha256, state
 
 
-def test_a_removal_column_that_the_stream_lacks_is_told(run_target: Target) -> None:
-    run = run_target([schema("email"), *people([1])], removal_column="gone")
+@pytest.mark.parametrize(
+    "settings", [{"removal_column": "gone"}, {"streams": {"customers": {"removal_column": "gone"}}}]
+)
+def test_a_removal_column_that_is_set_and_that_the_stream_lacks_ends_the_run_before_anything_is_sent(
+    emulator: Emulator, run_target: Target, settings: dict[str, Any]
+) -> None:
+    run = run_target([schema("email"), *people([1])], **settings)
+    assert run.code == 2
+    assert "Stream customers has no column gone, which `removal_column` names" in run.stderr
+    assert emulator.backend.calls == []
+
+
+def test_the_default_removal_column_may_be_missing(run_target: Target) -> None:
+    # Meltano hands over defaults as if they were set.
+    run = run_target([schema("email"), *people([1])], removal_column="_sdc_deleted_at")
     assert run.code == 0
-    assert "Stream customers: it has no column gone (`removal_column`)" in run.stderr
-    assert "removal_column" not in run_target([schema("email"), *people([1])]).stderr
+    assert "removal_column" not in run.stderr
+
+
+def test_each_stream_with_identities_needs_the_removal_column_of_the_top_level(
+    emulator: Emulator, run_target: Target
+) -> None:
+    others = [schema("email", stream="leads"), *people([2], "leads")]
+    stream = [schema("city", stream="orders"), schema("email", "gone"), *people([1]), *others]
+    both: dict[str, Any] = {"customers": {}, "leads": {}}
+    run = run_target(stream, removal_column="gone", streams=both)
+    assert run.code == 2
+    assert "Stream leads has no column gone" in run.stderr
+    assert "set `streams.leads.removal_column` to `_sdc_deleted_at`" in run.stderr
+    both["leads"] = {"removal_column": "_sdc_deleted_at"}
+    assert run_target(stream, removal_column="gone", streams=both).code == 0
+    assert (members(emulator), members(emulator, "leads")) == (digests([1]), digests([2]))
+
+
+def test_columns_that_look_like_marks_and_are_not_used_are_named_once(run_target: Target) -> None:
+    message = schema("email", "IS_DELETED", "_sdc_lsn_deleted_at", "_sdc_deleted_at", "deleted_at", "dated")
+    run = run_target([message, *people([1]), message], removal_column="deleted_at")
+    assert run.code == 0
+    assert run.stderr.count("may mark deleted rows") == 1
+    assert "column IS_DELETED and column _sdc_lsn_deleted_at may mark deleted rows, and is not used" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "hint"),
+    [
+        ({"identity_columns": {"mail": "EMAIL"}}, 2, "It has MAIL: the names of columns are compared exactly."),
+        ({"identity_columns": {"email": "EMAIL", "idfa": "IDFA"}}, 0, "has no column idfa, which `identity_columns`"),
+        ({"consent_column": "ok"}, 2, "It has Ok: the names of columns are compared exactly."),
+        ({"list_name_column": "segment"}, 2, "It has SEGMENT: the names of columns are compared exactly."),
+    ],
+)
+def test_a_column_whose_name_differs_in_capitals_only_is_named(
+    run_target: Target, settings: dict[str, Any], code: int, hint: str
+) -> None:
+    run = run_target([schema("email", "MAIL", "IDFA", "Ok", "SEGMENT"), *people([1])], **settings)
+    assert run.code == code
+    assert hint in run.stderr
 
 
 def test_settings_for_a_stream_that_never_came_are_told(run_target: Target) -> None:
@@ -26,8 +78,8 @@ def test_settings_for_a_stream_that_never_came_are_told(run_target: Target) -> N
 
 
 def test_what_is_said_of_a_stream_is_said_once_however_often_its_schema_changes(run_target: Target) -> None:
-    stream = [schema("email", f"column{n % 7}") for n in range(50)]
-    assert run_target(stream, removal_column="gone").stderr.count("no row of it is taken for deleted") == 1
+    stream = [schema("email", "deleted", f"column{n % 7}") for n in range(50)]
+    assert run_target(stream).stderr.count("may mark deleted rows") == 1
 
 
 @pytest.mark.parametrize(

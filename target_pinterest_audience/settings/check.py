@@ -77,7 +77,9 @@ def _broken_rule(value: object, rules: Mapping[str, Any]) -> str | None:
     limit: Any = error.validator_value
     if error.validator == "type":
         kinds = [limit] if isinstance(limit, str) else limit
-        return f"must be {' or '.join(_KINDS[kind] for kind in kinds if kind in _KINDS)}"
+        words = " or ".join(_KINDS[kind] for kind in kinds if kind in _KINDS)
+        is_of_a_list = error.path and "array" in rules["type"]
+        return f"must be a list of {words}" if is_of_a_list else f"must be {words}"
     if error.validator == "enum":
         return f"must be one of {', '.join(str(choice) for choice in limit if choice is not None)}"
     if error.validator == "pattern":

@@ -10,6 +10,18 @@ from target_pinterest_audience.identities import HashAlgorithm, Hashing
 
 DEFAULT_API_URL: Final = "https://api.pinterest.com/v5"
 DEFAULT_REMOVAL_COLUMN: Final = "_sdc_deleted_at"
+DEFAULT_CONSENT_VALUES: Final = (
+    "1",
+    "true",
+    "t",
+    "yes",
+    "y",
+    "on",
+    "granted",
+    "subscribed",
+    "opted_in",
+    "opt_in",
+)
 
 _ID_PATTERN: Final = r"^[0-9]{1,18}$"
 
@@ -150,15 +162,25 @@ _PER_STREAM = (
         default=DEFAULT_REMOVAL_COLUMN,
         title="Removal column",
         description="A row with a value in this column is deleted: its identities are never added, and are removed. "
-        "Null, false, 0, empty text and the texts `false` and `0` count as no value. Where `operation` is `remove`, a "
-        "deleted row asks for nothing.",
+        "`_sdc_deleted_at` always counts beside it. The names match in any case. If you set this, every stream with "
+        "identities must have the column. These count as no value: null, NaN, false, 0, empty text, zero dates "
+        "(`0000-00-00`), and in any case the texts `0`, `0.0`, `false`, `f`, `no`, `n`, `off`, `null`, `none`, `nan`, "
+        "`undefined` and `\\N`. Where `operation` is `remove`, a deleted row asks for nothing.",
     ),
     th.Property(
         "consent_column",
         th.StringType,
         title="Consent column",
-        description='A row whose value here is not true, 1, "true", "yes" or "granted" refuses to be on the list: no '
+        description="A row whose value here is not true, 1 or one of `consent_values` refuses to be on the list: no "
         "other row can put its identities there until the same row grants again.",
+    ),
+    th.Property(
+        "consent_values",
+        th.ArrayType(th.StringType),
+        default=list(DEFAULT_CONSENT_VALUES),
+        title="Words for consent",
+        description="The texts in `consent_column` that mean yes, in any case; true and the number 1 always do. In "
+        'YAML, put them in quotes: `["yes", "on"]`.',
     ),
     th.Property(
         "list_name_column",

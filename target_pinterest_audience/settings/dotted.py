@@ -17,7 +17,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
 
 _OWN_OBJECTS = ("identity_columns", "streams")
-_OWN_ARRAYS = ("notify_urls",)
+_OWN_ARRAYS = ("notify_urls", "consent_values")
 SDK_OBJECTS = ("stream_maps", "stream_map_config", "faker_config")
 """What the SDK does to rows before they get here."""
 
@@ -41,12 +41,12 @@ def gather(config: Mapping[str, Any]) -> dict[str, Any]:
         result["identity_columns"] = identity_columns
     if streams:
         result["streams"] = _by_stream(streams)
+        for stream, settings in result["streams"].items():
+            _parse_arrays(settings, f"streams.{stream}.")
     for name in SDK_OBJECTS:
         if result.get(name) is not None:
             result[name] = _as_object(name, result[name])
-    for name in _OWN_ARRAYS:
-        if isinstance(result.get(name), str):
-            result[name] = _as_array(name, result[name])
+    _parse_arrays(result)
     _refuse_nested_maps(result.get("stream_maps") or {})
     return result
 
@@ -124,6 +124,13 @@ def _as_object(name: str, value: object) -> Mapping[str, Any]:
         msg = f"`{name}` must be an object of names and values."
         raise ConfigurationError(msg)
     return value
+
+
+def _parse_arrays(settings: dict[str, Any], where: str = "") -> None:
+    """Replace each list that came as JSON text by the list; `where` stands before names in messages."""
+    for name in _OWN_ARRAYS:
+        if isinstance(settings.get(name), str):
+            settings[name] = _as_array(f"{where}{name}", settings[name])
 
 
 def _as_array(name: str, text: str) -> Any:  # noqa: ANN401 - any JSON value

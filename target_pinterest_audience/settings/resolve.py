@@ -14,6 +14,8 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
 from target_pinterest_audience.settings.check import check, refuse_unknown
 from target_pinterest_audience.settings.declaration import (
+    DEFAULT_CONSENT_VALUES,
+    DEFAULT_REMOVAL_COLUMN,
     OWN_SETTINGS,
     PER_STREAM_SETTINGS,
     config_jsonschema,
@@ -71,8 +73,11 @@ class StreamSettings:
     one_list_per_type: bool
     load_method: LoadMethod
     operation: Mode
-    removal_column: str
+    removal_column: str | None
+    """None: `_sdc_deleted_at` alone, which a stream need not have."""
     consent_column: str | None
+    consent_values: frozenset[str]
+    """The texts that mean yes, in lower case and without blanks around them."""
     list_name_column: str | None
     source_name: str | None
     """None: the stream's name."""
@@ -186,7 +191,7 @@ def resolve(
         notify_size_change_percent=config["notify_size_change_percent"],
         notify_stale_hours=config["notify_stale_hours"],
         choice_of_lists=_choice_of_lists(config),
-        effects={name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties},
+        effects=_effects(config, sdk_properties),
         ad_account_id=config["ad_account_id"],
         access_token=config.get("access_token"),
         client_id=config.get("client_id"),
@@ -209,6 +214,14 @@ def _choice_of_lists(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "streams": {stream: choice for stream, choice in streams.items() if choice != {"streams": {}}}}
 
 
+def _effects(config: Mapping[str, Any], sdk_properties: Mapping[str, Any]) -> dict[str, Any]:
+    effects = {name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties}
+    if effects["consent_values"] == list(DEFAULT_CONSENT_VALUES):
+        # Earlier versions did not have it: to them, its default is no change.
+        del effects["consent_values"]
+    return effects
+
+
 def _tidied(config: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     """Take values for what they are meant to be: `ad_account_id: 5497` is text, a token may end in a newline."""
     return {name: _tidy(value, properties.get(name, {})) for name, value in config.items()}
@@ -220,6 +233,9 @@ def _tidy(value: Any, rules: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JS
         return str(value)
     if (is_id or is_secret) and isinstance(value, str):
         return value.strip()
+    if "array" in rules.get("type", ()) and isinstance(value, list) and not is_secret:
+        # YAML takes 1 for a number. It may take yes and on for true, too: which one was meant is lost, and refused.
+        return [str(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in value]
     if "integer" in rules.get("type", ()) and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
@@ -270,8 +286,9 @@ def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettin
         one_list_per_type=config["one_list_per_type"],
         load_method=LoadMethod(config["load_method"]),
         operation=Mode(config["operation"]),
-        removal_column=config["removal_column"],
+        removal_column=config["removal_column"] if config["removal_column"] != DEFAULT_REMOVAL_COLUMN else None,
         consent_column=config.get("consent_column"),
+        consent_values=_consent_values(config["consent_values"], where),
         list_name_column=config.get("list_name_column"),
         source_name=config.get("source_name"),
     )
@@ -283,6 +300,14 @@ def _identity_columns(columns: Mapping[str, Any], where: str) -> dict[str, Ident
             msg = f"`{where}identity_columns`: the type of column {column} must be one of {', '.join(IDENTITY_TYPES)}."
             raise ConfigurationError(msg)
     return {column: IDENTITY_TYPES[name] for column, name in columns.items()}
+
+
+def _consent_values(values: list[str], where: str) -> frozenset[str]:
+    words = frozenset(value.strip().lower() for value in values)
+    if "" in words:
+        msg = f"`{where}consent_values` holds an empty text, so that who was never asked would consent. Take it out."
+        raise ConfigurationError(msg)
+    return words
 
 
 def _path(config: Mapping[str, Any], name: str) -> Path | None:

@@ -69,6 +69,28 @@ def keys_deleted(outcome: Outcome) -> list[int]:
 
 
 @pytest.mark.usefixtures("table")
+def test_a_delete_from_the_log_passes_the_filter_and_the_expressions_of_a_stream_map(
+    database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
+) -> None:
+    maps = {STREAM: {"__filter__": "id <= 60", "id": "str(id)", "email": "email.strip() if email else email"}}
+    pipeline = make_log_pipeline(load_method="upsert", stream_maps=maps)
+    pipeline.select("customers", method="LOG_BASED", replication_key="_sdc_lsn")
+    pipeline.run().check()
+    expected = identities_of(CUSTOMERS[:60])
+    assert members(emulator) == expected
+
+    gone = CUSTOMERS[29:40]
+    database.execute(f"""
+        DELETE FROM customers WHERE id BETWEEN {gone[0].id} AND {gone[-1].id};
+        DELETE FROM customers WHERE id = {CUSTOMERS[70].id};
+    """)  # noqa: S608 - numbers of ours
+    outcome = pipeline.run().check()
+
+    assert keys_deleted(outcome) == [*(customer.id for customer in gone), CUSTOMERS[70].id]
+    assert members(emulator) == expected - identities_of(gone)
+
+
+@pytest.mark.usefixtures("table")
 def test_the_log_keeps_the_list_in_step_and_a_replay_or_a_truncate_changes_nothing(
     database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
 ) -> None:
