@@ -35,7 +35,14 @@ from target_pinterest_audience.progress import Progress, Snapshot, on_terminal, 
 from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.redaction import hide
 from target_pinterest_audience.run_log import RunLog
-from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
+from target_pinterest_audience.settings import (
+    Settings,
+    config_jsonschema,
+    read_config_files,
+    read_environment,
+    resolve,
+    unread_variables,
+)
 from target_pinterest_audience.sink import MELTANO_TEST_STREAM, CustomerListSink
 from target_pinterest_audience.termination import Termination
 
@@ -171,10 +178,16 @@ class TargetPinterestAudience(Target):
             ConfigurationError: a file or a variable cannot be read.
         """
         config = read_config_files(tuple(path for path in value if path != "ENV"))
+        schema = config_jsonschema()
+        cls.append_builtin_config(schema)
         if "ENV" in value:
-            schema = config_jsonschema()
-            cls.append_builtin_config(schema)
-            config |= read_environment(schema, cls._env_var_prefix, Path.cwd())
+            return config | read_environment(schema, cls._env_var_prefix, Path.cwd())
+        unread = unread_variables(config, schema, cls._env_var_prefix, Path.cwd(), os.environ) if value else []
+        if unread:
+            cls.logger.warning(
+                "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
+                "them.", ", ".join(unread),
+            )  # fmt: skip
         return config
 
     @classmethod

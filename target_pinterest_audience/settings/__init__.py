@@ -12,7 +12,7 @@ from target_pinterest_audience.settings.resolve import (
     StreamSettings,
     resolve,
 )
-from target_pinterest_audience.settings.sources import read_config_files, read_environment
+from target_pinterest_audience.settings.sources import read_config_files, read_environment, unread_variables
 
 __all__ = [
     "BadRecords",
@@ -25,4 +25,5 @@ __all__ = [
     "read_config_files",
     "read_environment",
     "resolve",
+    "unread_variables",
 ]
