@@ -17,6 +17,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
+from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
 from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect, make_client
 from target_pinterest_audience.errors import (
@@ -43,7 +44,7 @@ from target_pinterest_audience.settings import (
     resolve,
     unread_variables,
 )
-from target_pinterest_audience.sink import MELTANO_TEST_STREAM, CustomerListSink
+from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.termination import Termination
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class TargetPinterestAudience(Target):
         )
         # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
+        self.arrivals = Arrivals(self.settings, self.config.get("stream_maps") or {})
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
@@ -239,7 +241,7 @@ class TargetPinterestAudience(Target):
         try:
             self.listen(file_input)
             found = {column for sink in self._stream_sinks.values() for column in sink.columns}
-            self.run_log.warn_of_unused(self.message_reader.line, found)
+            self.run_log.warn_of_unused(self.message_reader.line, found, self.arrivals.unused())
         except (StreamError, RejectedError) as broken:
             # What came before the broken line, or the bad row, is whole.
             try:
@@ -335,9 +337,10 @@ class TargetPinterestAudience(Target):
         self.sync.note_stream(stream, incremental=bool(message_dict.get("bookmark_properties")))
         if stream == MELTANO_TEST_STREAM:
             self._check_readiness()
-        for stream_map in self.mapper.stream_maps[stream]:
-            if not isinstance(stream_map, RemoveRecordTransform):
-                self._open_sink(stream, stream_map)
+        outputs = [each for each in self.mapper.stream_maps[stream] if not isinstance(each, RemoveRecordTransform)]
+        self.arrivals.arrive(stream, [each.stream_alias for each in outputs])
+        for stream_map in outputs:
+            self._open_sink(stream, stream_map)
         self._choose_way(stream)
 
     def _check_readiness(self) -> None:
@@ -453,8 +456,9 @@ class TargetPinterestAudience(Target):
         """Deliver what waits and see to the audiences; then let the sinks log their counts.
 
         Raises:
-            TargetError: something could not be delivered.
+            TargetError: something could not be delivered, or no stream had anything to deliver.
         """
+        self.arrivals.refuse_unmapped()
         self.sync.deliver()
         self.run_log.refuse_too_many_rejects()
         self.sync.finish()

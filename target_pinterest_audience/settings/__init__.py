@@ -10,6 +10,7 @@ from target_pinterest_audience.settings.resolve import (
     Mode,
     Settings,
     StreamSettings,
+    UnmappedStreams,
     resolve,
 )
 from target_pinterest_audience.settings.sources import read_config_files, read_environment, unread_variables
@@ -21,6 +22,7 @@ __all__ = [
     "Mode",
     "Settings",
     "StreamSettings",
+    "UnmappedStreams",
     "config_jsonschema",
     "read_config_files",
     "read_environment",
