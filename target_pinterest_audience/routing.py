@@ -117,8 +117,8 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
     if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
         msg = (
             f"Stream {stream} is to remove people (`operation` under `streams`), but has no identity column. It "
-            f"has the columns {', '.join(properties)}. Name the column in `streams.{stream}.identity_columns`, or deselect the "
-            "stream in the tap."
+            f"has the columns {', '.join(properties)}. Name the right one in `streams.{stream}.identity_columns`, or "
+            "deselect the stream in the tap."
         )
         raise ConfigurationError(msg)
     return found

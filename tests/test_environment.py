@@ -130,7 +130,7 @@ def test_what_meltano_writes_to_the_file_and_to_the_environment_needs_no_warning
     monkeypatch: pytest.MonkeyPatch, elsewhere: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MELTANO_LOADER_NAME", "target-pinterest-audience")
-    for name in ("AD_ACCOUNT_ID", "STREAMS", "STREAMS_A_OPERATION", "_LOAD_SCHEMA"):
+    for name in ("AD_ACCOUNT_ID", "STREAMS", "STREAMS_A_OPERATION", "_LOAD_SCHEMA", "_VIP_STREAMS", "VIP_STREAMS"):
         monkeypatch.setenv(PREFIX + name, "x")
     assert warnings(caplog, str(elsewhere)) == []
     monkeypatch.setenv(RIGHT, "not declared in meltano.yml")

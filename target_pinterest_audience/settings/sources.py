@@ -85,7 +85,7 @@ def unread_variables(
 ) -> list[str]:
     """Return the variables that are meant for this target, but are not read since only files were asked for.
 
-    Meltano sets a variable for each setting that it also writes to the file.
+    Meltano sets a variable for each setting that it also writes to the file, and others that name no setting.
 
     Args:
         config: the settings in the files.
@@ -95,16 +95,11 @@ def unread_variables(
         environ: the process's environment.
     """
     ours = sort_out({**dict.fromkeys(names_in_dotenv(directory / ".env")), **environ}, prefix, schema["properties"])
-    names = {**ours.settings, **ours.unknown, **dict.fromkeys(ours.misspelt, "")}
     if "MELTANO_LOADER_NAME" in environ or "MELTANO_UTILITY_NAME" in environ:
         given = {key.partition(".")[0] for key in config}
-        objects = tuple(f"{name}_" for name in given if name in _objects(schema))
-        names = {
-            variable: name
-            for variable, name in names.items()
-            if name not in given and not (variable in ours.unknown and name.startswith(objects))
-        }
-    return sorted(names)
+        missing = [variable for variable, name in ours.settings.items() if name not in given]
+        return sorted([*missing, *ours.misspelt])
+    return sorted([*ours.settings, *ours.unknown, *ours.misspelt])
 
 
 def _objects(schema: Mapping[str, Any]) -> list[str]:
