@@ -22,7 +22,7 @@ from target_pinterest_audience.pinterest import (
     TokenStore,
     Transport,
 )
-from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
@@ -62,7 +62,11 @@ def connect(
         make_delivery(settings, user_agent, logger, shield),
         find_ledger=functools.partial(find_ledger, settings),
         make_upserts=make_upserts,
-        gate=StateGate(_swallow if settings.dry_run else write_state, time.monotonic),
+        gate=StateGate(
+            _swallow if settings.dry_run else write_state,
+            time.monotonic,
+            closed=settings.unmapped_streams is UnmappedStreams.FAIL,
+        ),
         # Alerts tell when no run has succeeded for too long.
         keeps_record=bool(settings.notify_urls),
     )

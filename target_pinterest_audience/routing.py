@@ -97,22 +97,31 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
         settings: the stream's settings.
 
     Returns:
-        Column → type; empty if the columns are to be found by name and there are none.
+        Column → type; empty if there are none.
 
     Raises:
-        ConfigurationError: `identity_columns` is set, and the stream has none of them.
+        ConfigurationError: there are none, and `streams` says of the stream which columns there are, or that it removes
+            people.
     """
     properties = list(properties)
-    if not settings.identity_columns:
-        return {name: DEFAULT_COLUMNS[name.lower()] for name in properties if name.lower() in DEFAULT_COLUMNS}
-    found = {name: kind for name, kind in settings.identity_columns.items() if name in properties}
-    if not found:
+    if settings.identity_columns:
+        found = {name: kind for name, kind in settings.identity_columns.items() if name in properties}
+    else:
+        found = {name: DEFAULT_COLUMNS[name.lower()] for name in properties if name.lower() in DEFAULT_COLUMNS}
+    if not found and "identity_columns" in settings.own:
         msg = (
             f"Stream {stream} has none of the columns in `identity_columns` "
             f"({', '.join(settings.identity_columns)}). Correct the names, or set `streams.{stream}.identity_columns`, "
             "or deselect the stream in the tap."
         )
         msg += "".join(in_other_capitals(name, properties) for name in settings.identity_columns)
+        raise ConfigurationError(msg)
+    if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
+        msg = (
+            f"Stream {stream} is to remove people (`operation` under `streams`), but has no identity column. It "
+            f"has the columns {', '.join(properties)}. Name the right one in `streams.{stream}.identity_columns`, or "
+            "deselect the stream in the tap."
+        )
         raise ConfigurationError(msg)
     return found
 

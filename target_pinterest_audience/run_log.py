@@ -86,17 +86,18 @@ class RunLog:
                     "below. What was sent and removed is not affected.", self._program, tally.stream,
                 )  # fmt: skip
 
-    def warn_of_unused(self, lines: int, columns: Collection[str]) -> None:
+    def warn_of_unused(self, lines: int, columns: Collection[str], names: Iterable[tuple[str, str]]) -> None:
         """Warn, after a whole stream, of settings that met nothing in it: they are likely misspelt.
 
         Args:
             lines: how many lines the stream had.
             columns: the identity columns that were found.
+            names: settings, and the names of streams in them that met none.
         """
-        for stream in self._settings.streams.keys() - self.tallies.keys():
+        for setting, stream in names:
             self._logger.warning(
-                "`streams` has settings for %s, but no such stream came (%s did), so they were not used.",
-                stream, ", ".join(self.tallies) or "none",
+                "`%s` has settings for %s, but no such stream came (%s did), so they were not used.",
+                setting, stream, ", ".join(self.tallies) or "none",
             )  # fmt: skip
         if not lines:
             self._logger.warning("The stream was empty: the tap sent nothing.")

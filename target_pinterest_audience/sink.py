@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
 
+from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
 from target_pinterest_audience.errors import ConfigurationError, RejectedError
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.marks import in_other_capitals, look_like_marks, mark_columns, named_in_any_case
 from target_pinterest_audience.membership import Kind
+from target_pinterest_audience.near_names import nearest_column
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.rejects import Reject
@@ -34,15 +36,13 @@ if TYPE_CHECKING:
 _PLAIN_ROWS_FOR_AN_ODD_ONE: Final = 8
 """How many rows there must be for each odd one, for reading the others together to be worth it."""
 
-MELTANO_TEST_STREAM = "meltano_test_stream"
-"""What `meltano config test` sends; it has no identities and must pass whatever the settings name."""
-
 
 class SinkOwner(Protocol):
     """What a sink needs of its target."""
 
     settings: Settings
     sync: Sync
+    arrivals: Arrivals
     run_log: RunLog
 
 
@@ -89,6 +89,10 @@ class CustomerListSink(RecordSink):
         self._tally = target.run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         self._tally.consent_column = self._consent_column
         self.raw_columns = set(raw_columns)
+        if self.columns:
+            target.arrivals.admit(raw_stream, stream_name)
+        elif stream_name != MELTANO_TEST_STREAM:
+            self._pass_over(target, stream)
         self._introduce(stream)
         self._sync = target.sync
         self._rejects = target.run_log.rejects
@@ -131,6 +135,24 @@ class CustomerListSink(RecordSink):
             self._columns_of.setdefault(plans[kind].reference, []).append(column)
         return {column: plans[kind] for column, kind in self.columns.items()}
 
+    def _pass_over(self, target: SinkOwner, stream: StreamSettings) -> None:
+        """Warn that the stream has no identities, unless the ledger has some of it.
+
+        Raises:
+            ConfigurationError: the ledger has: its people would stay on their lists for ever.
+        """
+        source = stream.source_name or self.stream_name
+        is_its_own = stream.source_name is None or "source_name" in stream.own
+        if is_its_own and stream.load_method is not LoadMethod.APPEND_ONLY and target.sync.knows_source(source):
+            msg = (
+                f"Stream {self.stream_name} has no identity column any more, but former runs put people from it on "
+                f"lists, who would stay there whatever becomes of their rows. Its columns are "
+                f"{', '.join(self.schema['properties'])}: name the right one in `identity_columns`, or deselect the "
+                "stream in the tap."
+            )
+            raise ConfigurationError(msg)
+        self._warn_once(target.arrivals.pass_over(self.stream_name, self.schema["properties"]))
+
     def _introduce(self, stream: StreamSettings) -> None:
         """Warn of what the settings do not do for the stream.
 
@@ -139,11 +161,6 @@ class CustomerListSink(RecordSink):
         """
         properties = self.schema["properties"]
         if not self.columns:
-            self._warn_once(
-                "it is passed over, and its STATE goes on: none of its columns "
-                f"({', '.join(properties)}) is named like an identity. If one is, say so in `identity_columns`, and "
-                "read the rows again."
-            )
             return
         if self._consent_column is not None and self._consent_column not in properties:
             msg = (
@@ -165,6 +182,7 @@ class CustomerListSink(RecordSink):
                 "`list_name_column` would make names of them. Name the column that says which audience a row is of."
             )
             raise ConfigurationError(msg)
+        self._suggest_address(stream)
 
     def _marks(self, stream: StreamSettings, passed_columns: Collection[str]) -> tuple[str, ...]:
         """Return the columns that mark deleted rows, and warn of those that look like it and are not used.
@@ -202,6 +220,19 @@ class CustomerListSink(RecordSink):
                     "columns are compared exactly: correct the setting."
                 )
         return marks
+
+    def _suggest_address(self, stream: StreamSettings) -> None:
+        """Warn that columns were found by name, but none of addresses, while another looks like one."""
+        if stream.identity_columns or "EMAIL" in {kind.name for kind in self.columns.values()}:
+            return
+        others = (self._consent_column, stream.list_name_column, stream.removal_column)
+        candidate = nearest_column(self.schema["properties"], others, addresses_only=True)
+        if candidate is not None:
+            self._warn_once(
+                f"only {', '.join(self.columns)} {'is' if len(self.columns) == 1 else 'are'} read. Column "
+                f"`{candidate.column}` looks like e-mail addresses: if it is, set `identity_columns` to "
+                f"{candidate.mapping(self.columns)}."
+            )
 
     def _warn_once(self, words: str) -> None:
         """Warn of the stream, unless that was said before: a tap may repeat its SCHEMA a thousand times."""

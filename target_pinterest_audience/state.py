@@ -16,15 +16,17 @@ class _Waiting(NamedTuple):
 class StateGate:
     """Holds each STATE back until nothing from before it is left to deliver."""
 
-    def __init__(self, write: Callable[[Any], None], clock: Callable[[], float]) -> None:
+    def __init__(self, write: Callable[[Any], None], clock: Callable[[], float], *, closed: bool = False) -> None:
         """Keep the two edges of the process that the gate needs.
 
         Args:
             write: hands a STATE to whoever runs the target.
             clock: seconds that only ever grow, to tell how long a STATE has waited.
+            closed: whether nothing leaves before `open`.
         """
         self._write = write
         self._clock = clock
+        self._closed = closed
         self._waiting: deque[_Waiting] = deque()
 
     def arrived(self, state: Any, line: int, newest_line: int | None) -> None:  # noqa: ANN401 - any JSON value
@@ -43,6 +45,10 @@ class StateGate:
             since = self._waiting.pop().since
         self._waiting.append(_Waiting(state, line, since))
 
+    def open(self) -> None:
+        """Let STATE leave from now on."""
+        self._closed = False
+
     def release(self, oldest_line: int | None) -> None:
         """Write the newest STATE that is covered; it speaks for those before it.
 
@@ -50,6 +56,8 @@ class StateGate:
             oldest_line: the earliest line of the stream that is not delivered yet; None if everything is.
         """
         covered = None
+        if self._closed:
+            return
         while self._waiting and (oldest_line is None or self._waiting[0].line < oldest_line):
             covered = self._waiting.popleft()
         if covered is not None:
@@ -57,6 +65,6 @@ class StateGate:
 
     def overdue(self, patience_seconds: float) -> int | None:
         """Return the line of the oldest STATE if it has waited for so long, else None."""
-        if self._waiting and self._clock() - self._waiting[0].since >= patience_seconds:
+        if self._waiting and not self._closed and self._clock() - self._waiting[0].since >= patience_seconds:
             return self._waiting[0].line
         return None

@@ -76,7 +76,8 @@ class Sync:
             delivery: where identities go.
             find_ledger: opens the ledger.
             make_upserts: begins a run in the ledger.
-            gate: holds back each STATE until what it covers was accepted.
+            gate: holds back each STATE until what it covers was accepted. If it is closed, it opens when a stream with
+                identities comes, or at the end.
             keeps_record: whether the ledger is made, if there is none, only to note that the run ended cleanly.
         """
         self._delivery = delivery
@@ -116,6 +117,7 @@ class Sync:
         if not shape.routed:
             references(None)
         suppressed = ledger.catalogue.suppressions.all() if ledger is not None else frozenset()
+        self._gate.open()
         return AppendingWriter(shape, references, self._delivery, suppressed)
 
     def _open_past(self, ledger: Ledger | None, plan: ListPlan) -> None:
@@ -156,7 +158,18 @@ class Sync:
             ledger = self._open_ledger(create=True)
             assert ledger is not None  # noqa: S101 - it was to be made
             self._upserts = self._make_upserts(ledger, self._delivery)
-        return self._upserts.open(replace(shape, plan=plan))
+        writer = self._upserts.open(replace(shape, plan=plan))
+        self._gate.open()
+        return writer
+
+    def knows_source(self, source: str) -> bool:
+        """Tell whether a ledger has rows of a source, or had.
+
+        Raises:
+            LedgerError: the ledger cannot be opened.
+        """
+        ledger = self._open_ledger(create=False)
+        return ledger is not None and ledger.catalogue.find_source(source) is not None
 
     def note_stream(self, raw_stream: str, *, incremental: bool) -> None:
         """Note a stream of the run, and whether its SCHEMA shows signs of an incremental read."""
@@ -226,11 +239,12 @@ class Sync:
         self._release()
 
     def deliver(self) -> None:
-        """Send all that waits, and see to the audiences.
+        """Send all that waits, and see to the audiences, after a whole stream.
 
         Raises:
             TargetError: a batch could not be delivered, or an audience not be asked for.
         """
+        self._gate.open()
         self.flush()
         self._fail()
         self._delivery.finish()

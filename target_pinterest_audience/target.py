@@ -17,6 +17,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabiliti
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib.json import serialize_json
 
+from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
 from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.connect import connect, make_client
 from target_pinterest_audience.errors import (
@@ -35,8 +36,15 @@ from target_pinterest_audience.reader import MessageReader
 from target_pinterest_audience.redaction import hide
 from target_pinterest_audience.row_maps import RowMap, row_maps
 from target_pinterest_audience.run_log import RunLog
-from target_pinterest_audience.settings import Settings, config_jsonschema, read_config_files, read_environment, resolve
-from target_pinterest_audience.sink import MELTANO_TEST_STREAM, CustomerListSink
+from target_pinterest_audience.settings import (
+    Settings,
+    config_jsonschema,
+    read_config_files,
+    read_environment,
+    resolve,
+    unread_variables,
+)
+from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.termination import Termination
 
 if TYPE_CHECKING:
@@ -105,6 +113,7 @@ class TargetPinterestAudience(Target):
         )
         # drain_all would otherwise start threads; it finds no sinks, since ours are not the SDK's.
         self.max_parallelism = 1
+        self.arrivals = Arrivals(self.settings, self.config.get("stream_maps") or {})
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
@@ -172,10 +181,16 @@ class TargetPinterestAudience(Target):
             ConfigurationError: a file or a variable cannot be read.
         """
         config = read_config_files(tuple(path for path in value if path != "ENV"))
+        schema = config_jsonschema()
+        cls.append_builtin_config(schema)
         if "ENV" in value:
-            schema = config_jsonschema()
-            cls.append_builtin_config(schema)
-            config |= read_environment(schema, cls._env_var_prefix, Path.cwd())
+            return config | read_environment(schema, cls._env_var_prefix, Path.cwd())
+        unread = unread_variables(config, schema, cls._env_var_prefix, Path.cwd(), os.environ) if value else []
+        if unread:
+            cls.logger.warning(
+                "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
+                "them.", ", ".join(unread),
+            )  # fmt: skip
         return config
 
     @classmethod
@@ -227,7 +242,7 @@ class TargetPinterestAudience(Target):
         try:
             self.listen(file_input)
             found = {column for sink in self._stream_sinks.values() for column in sink.columns}
-            self.run_log.warn_of_unused(self.message_reader.line, found)
+            self.run_log.warn_of_unused(self.message_reader.line, found, self.arrivals.unused())
         except (StreamError, RejectedError) as broken:
             # What came before the broken line, or the bad row, is whole.
             try:
@@ -325,9 +340,10 @@ class TargetPinterestAudience(Target):
         if stream == MELTANO_TEST_STREAM:
             self._check_readiness()
         self._row_maps[stream] = row_maps(self.mapper, stream, schema, self._row_maps.get(stream, ()))
-        for row_map in self._row_maps[stream]:
-            if not isinstance(row_map.stream_map, RemoveRecordTransform):
-                self._open_sink(stream, row_map)
+        outputs = [each for each in self._row_maps[stream] if not isinstance(each.stream_map, RemoveRecordTransform)]
+        self.arrivals.arrive(stream, [each.stream_map.stream_alias for each in outputs])
+        for row_map in outputs:
+            self._open_sink(stream, row_map)
         self._choose_way(stream)
 
     def _check_readiness(self) -> None:
@@ -436,8 +452,9 @@ class TargetPinterestAudience(Target):
         """Deliver what waits and see to the audiences; then let the sinks log their counts.
 
         Raises:
-            TargetError: something could not be delivered.
+            TargetError: something could not be delivered, or no stream had anything to deliver.
         """
+        self.arrivals.refuse_unmapped()
         self.sync.deliver()
         self.run_log.refuse_too_many_rejects()
         self.sync.finish()

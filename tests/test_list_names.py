@@ -217,7 +217,7 @@ def test_a_stream_may_name_its_lists_where_others_do_not(emulator: Emulator, run
     settings = {
         "list_name_column": None,
         "customer_list_name": "all",
-        "streams": {"customers": {"list_name_column": "segment"}},
+        "streams": {"customers": {"list_name_column": "segment"}, "leads": {}},
     }
     assert run_target(stream, **settings).code == 0
     assert (members(emulator, "a"), members(emulator, "all")) == (digests([1]), digests([2]))

@@ -223,9 +223,10 @@ def test_prune_keeps_to_the_sources_and_lists_that_the_run_saw(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     leads = schema("email", stream="leads")
-    run_target([EMAIL, *people(range(12)), leads, *people(range(10, 20), "leads")], customer_list_name="L")
-    run_target([EMAIL, *people(range(9))], customer_list_name="L")
-    assert run_prune(customer_list_name="L").code == 0
+    settings = {"customer_list_name": "L", "streams": {"leads": {}}}
+    run_target([EMAIL, *people(range(12)), leads, *people(range(10, 20), "leads")], **settings)
+    run_target([EMAIL, *people(range(9))], **settings)
+    assert run_prune(**settings).code == 0
     assert members(emulator, "L") == digests([*range(9), *range(10, 20)])
 
 
@@ -350,7 +351,11 @@ def test_a_row_that_is_too_bad_to_read_was_seen(emulator: Emulator, run_target: 
 def test_of_two_streams_of_a_source_both_must_overwrite(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
-    settings = {"customer_list_name": "L", "source_name": "S", "streams": {"slow": {"load_method": "upsert"}}}
+    settings = {
+        "customer_list_name": "L",
+        "source_name": "S",
+        "streams": {"slow": {"load_method": "upsert"}, "fast": {}},
+    }
     schemas = [schema("email", stream=name) for name in ("slow", "fast")]
     run_target([*schemas, *people([1, 2], "slow"), *people([3, 4], "fast")], **settings)
     run_target([*schemas, *people([1], "slow"), *people([3], "fast")], **settings)

@@ -55,10 +55,10 @@ def test_a_delete_reaches_lists_that_todays_settings_do_not_name(
 
 def test_a_list_of_former_settings_may_be_another_streams_today(emulator: Emulator, run_target: Target) -> None:
     schemas = [schema("email", "_sdc_deleted_at", stream=name) for name in ("a", "b")]
-    run_target([*schemas, *people([1, 2], "a"), *people([3], "b")], customer_list_name="L")
+    run_target([*schemas, *people([1, 2], "a"), *people([3], "b")], customer_list_name="L", streams={"b": {}})
     emulator.backend.inject(Fault(method="PATCH", status=500))
     assert run_target([schemas[0], deleted(1, "a")], customer_list_name="L", max_retries=0).code == 4
-    settings = {"streams": {"a": {"customer_list_name": "M"}}, "customer_list_name": "L"}
+    settings = {"streams": {"a": {"customer_list_name": "M"}, "b": {}}, "customer_list_name": "L"}
     run = run_target([schemas[0], deleted(2, "a"), schemas[1], *people([4], "b")], **settings)
     assert run.code == 0, run.stderr
     assert members(emulator, "L") == digests([3, 4])

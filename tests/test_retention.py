@@ -173,7 +173,8 @@ class TestExpire:
         self, emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent, tmp_path: Path
     ) -> None:
         leads = schema("email", stream="leads")
-        run_target([EMAIL, *people(range(4)), leads, *people(range(3, 8), "leads")], customer_list_name=LIST)
+        rows = [EMAIL, *people(range(4)), leads, *people(range(3, 8), "leads")]
+        run_target(rows, customer_list_name=LIST, streams={"leads": {}})
         age(tmp_path, 101, "leads")
         sent()
         told = self.expire(run_companion, "--yes")

@@ -30,9 +30,24 @@ def test_columns_that_are_named_are_the_only_ones() -> None:
     assert list(found) == ["mail"]
 
 
-def test_a_stream_without_any_of_the_named_columns_is_a_mistake() -> None:
-    with pytest.raises(ConfigurationError, match=r"Stream orders has none of the columns .*mail"):
-        find_columns(["email"], "orders", settings(identity_columns={"mail": "EMAIL"}))
+def test_a_stream_without_any_of_the_columns_that_the_top_level_names_has_none() -> None:
+    assert find_columns(["email"], "orders", settings(identity_columns={"mail": "EMAIL"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "words"),
+    [
+        ("orders", {"identity_columns": {"mail": "EMAIL"}}, r"Stream orders has none of the columns .*mail"),
+        ("ord*", {"identity_columns": {"mail": "EMAIL"}}, r"Stream orders has none of the columns .*mail"),
+        ("orders", {"operation": "remove"}, "Stream orders is to remove people"),
+    ],
+)
+def test_a_stream_that_lacks_the_columns_that_it_was_given_is_a_mistake(
+    name: str, own: dict[str, Any], words: str
+) -> None:
+    resolved = resolve({"ad_account_id": "1", "access_token": "t", "streams": {name: own}}, {}, {})[0]
+    with pytest.raises(ConfigurationError, match=words):
+        find_columns(["mail_sent"], "orders", resolved.for_stream("orders"))
 
 
 def test_addresses_and_devices_share_a_list_and_the_others_have_their_own() -> None:

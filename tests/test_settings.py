@@ -35,7 +35,7 @@ def test_the_names_are_public() -> None:
         "consent_column", "consent_values", "list_name_column", "source_name", "hashing", "hash_algorithm",
         "bad_records", "max_rejected_percent", "rejects_path", "max_removal_percent", "missing_ledger",
         "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
-        "connect_timeout_seconds", "read_timeout_seconds", "streams", "ledger_url", "lock_wait_seconds", "report_path",
+        "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url", "lock_wait_seconds", "report_path",
         "dry_run", "validate_records", "notify_urls", "notify_rejected_percent", "notify_size_change_percent",
         "notify_stale_hours",
     ]  # fmt: skip
@@ -54,8 +54,9 @@ def test_the_defaults_are_public() -> None:
         "hash_algorithm": "sha256", "bad_records": "skip", "max_rejected_percent": 100, "max_removal_percent": 20,
         "missing_ledger": "warn", "batch_size_rows": 10000, "max_request_bytes": 1000000, "max_retries": 8,
         "initial_backoff_ms": 500, "max_backoff_ms": 300000, "connect_timeout_seconds": 30,
-        "read_timeout_seconds": 180, "lock_wait_seconds": 600, "dry_run": False, "validate_records": False,
-        "notify_rejected_percent": 5, "notify_size_change_percent": 30, "notify_stale_hours": 26,
+        "read_timeout_seconds": 180, "unmapped_streams": "fail", "lock_wait_seconds": 600, "dry_run": False,
+        "validate_records": False, "notify_rejected_percent": 5, "notify_size_change_percent": 30,
+        "notify_stale_hours": 26,
     }  # fmt: skip
 
 

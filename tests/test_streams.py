@@ -176,7 +176,7 @@ def test_one_stream_split_in_two_goes_to_two_lists(emulator: Emulator, run_targe
 
 def test_a_schema_that_loses_or_gains_its_identities_is_told(run_target: Target) -> None:
     lost = run_target([schema("email"), *people([1]), schema("mail"), record(id=2, mail=address(2))])
-    assert "it is passed over, and its STATE goes on" in lost.stderr
+    assert "Stream customers: it is skipped: none of its columns (mail, id) is named like an identity" in lost.stderr
     gained = run_target([schema("mail"), schema("email"), *people([1])])
     assert "1 values (1 to add)" in gained.stderr
 
@@ -231,20 +231,6 @@ def test_a_stream_map_that_does_not_work_is_a_mistake(run_target: Target, maps: 
     assert run.code == 2
     assert words in run.stderr
     assert address(1) not in run.stderr
-
-
-def test_a_stream_without_identities_is_passed_over_with_one_warning(emulator: Emulator, run_target: Target) -> None:
-    run = run_target([schema("city"), *[record(id=n, city="Rome") for n in range(5)], state(1)])
-    assert run.code == 0
-    assert run.stderr.count("it is passed over, and its STATE goes on") == 1
-    assert emulator.backend.calls == []
-    assert run.states == [state(1)["value"]]
-
-
-def test_a_stream_that_lacks_the_named_columns_is_a_mistake(run_target: Target) -> None:
-    run = run_target([schema("email"), *people([1])], identity_columns={"mail": "EMAIL"})
-    assert run.code == 2
-    assert "none of the columns in `identity_columns`" in run.stderr
 
 
 def test_activate_version_changes_nothing(emulator: Emulator, run_target: Target) -> None:

@@ -170,15 +170,16 @@ def test_what_a_row_says_outlives_a_change_of_schema_in_the_middle(emulator: Emu
 
 def test_two_streams_of_one_list_are_told_apart_by_their_names(emulator: Emulator, run_target: Target) -> None:
     schemas = [schema("email", stream=name) for name in ("customers", "leads")]
-    run_target([*schemas, *people([1]), record("leads", id=1, email=address(2))], customer_list_name="L")
+    settings = {"customer_list_name": "L", "streams": {"leads": {}}}
+    run_target([*schemas, *people([1]), record("leads", id=1, email=address(2))], **settings)
     assert members(emulator, "L") == digests([1, 2])
-    run_target([*schemas, record(id=1, email=address(3)), *people([1], "leads")], customer_list_name="L")
+    run_target([*schemas, record(id=1, email=address(3)), *people([1], "leads")], **settings)
     assert members(emulator, "L") == digests([1, 3])
 
 
 def test_streams_of_one_source_share_their_rows(emulator: Emulator, run_target: Target) -> None:
     schemas = [schema("email", stream=name) for name in ("customers", "leads")]
-    names = {"customer_list_name": "L", "source_name": "people"}
+    names = {"customer_list_name": "L", "source_name": "people", "streams": {"leads": {}}}
     run_target([*schemas, *people([1]), record("leads", id=1, email=address(2))], **names)
     assert members(emulator, "L") == digests([2])
 

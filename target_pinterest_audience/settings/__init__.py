@@ -10,9 +10,10 @@ from target_pinterest_audience.settings.resolve import (
     Mode,
     Settings,
     StreamSettings,
+    UnmappedStreams,
     resolve,
 )
-from target_pinterest_audience.settings.sources import read_config_files, read_environment
+from target_pinterest_audience.settings.sources import read_config_files, read_environment, unread_variables
 
 __all__ = [
     "BadRecords",
@@ -21,8 +22,10 @@ __all__ = [
     "Mode",
     "Settings",
     "StreamSettings",
+    "UnmappedStreams",
     "config_jsonschema",
     "read_config_files",
     "read_environment",
     "resolve",
+    "unread_variables",
 ]

@@ -319,7 +319,17 @@ _RUN = (
         "streams",
         th.ObjectType(additional_properties=True),
         title="Streams",
-        description="Settings for single streams, by stream name: any from `customer_list_id` to `source_name`.",
+        description="Settings for single streams, by stream name or glob pattern (`*` names all): any from "
+        "`customer_list_id` to `source_name`. A second stream with identities must be named here, if only with `{}`.",
+    ),
+    th.Property(
+        "unmapped_streams",
+        th.StringType,
+        default="fail",
+        allowed_values=["fail", "warn"],
+        title="Unmapped streams",
+        description="What a run does if none of its streams has an identity column: `fail` with exit code 2 and "
+        "without a STATE, or `warn`, for a loader that is fed every table.",
     ),
     th.Property(
         "ledger_url",

@@ -15,6 +15,7 @@ from typing import Any
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
+from target_pinterest_audience.settings.json_text import RepeatedNameError, read_json
 
 _OWN_OBJECTS = ("identity_columns", "streams")
 _OWN_ARRAYS = ("notify_urls", "consent_values")
@@ -116,9 +117,12 @@ def _as_object(name: str, value: object) -> Mapping[str, Any]:
     """Take an object, or the JSON text of one: that is how Meltano hands over a setting without a kind."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = read_json(value)
         except json.JSONDecodeError as error:
             msg = f"`{name}` must be an object, or the JSON text of one: look at column {error.colno}."
+            raise ConfigurationError(msg) from None
+        except RepeatedNameError as error:
+            msg = f"`{name}` has `{error.name}` twice in one object, and only one of them would be read. Keep one."
             raise ConfigurationError(msg) from None
     if not isinstance(value, Mapping):
         msg = f"`{name}` must be an object of names and values."

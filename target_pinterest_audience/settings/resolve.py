@@ -22,6 +22,7 @@ from target_pinterest_audience.settings.declaration import (
 )
 from target_pinterest_audience.settings.dotted import gather, refuse_dropped
 from target_pinterest_audience.settings.locations import credentials_path, ledger_url
+from target_pinterest_audience.settings.patterns import overrides_for
 
 _LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id", "list_name_column")
 _CHOICES = (*_LIST_CHOICES, "source_name", "one_list_per_type")
@@ -49,6 +50,13 @@ class MissingLedger(str, Enum):
 
     WARN = "warn"
     STOP = "stop"
+
+
+class UnmappedStreams(str, Enum):
+    """What a run does none of whose streams has an identity column."""
+
+    FAIL = "fail"
+    WARN = "warn"
 
 
 class BadRecords(str, Enum):
@@ -81,6 +89,8 @@ class StreamSettings:
     list_name_column: str | None
     source_name: str | None
     """None: the stream's name."""
+    own: frozenset[str] = frozenset()
+    """The settings that `streams` gives the stream; the others are the top level's, or defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,11 @@ class Settings:
     connect_timeout_seconds: int
     read_timeout_seconds: int
     default_stream: StreamSettings
-    streams: Mapping[str, StreamSettings]
+    stream_defaults: Mapping[str, Any]
+    """The settings of the top level that `streams` may override, defaults included."""
+    streams: Mapping[str, Mapping[str, Any]]
+    """Stream name, or glob pattern of names → the settings that it overrides."""
+    unmapped_streams: UnmappedStreams
     choice_of_lists: Mapping[str, Any]
     """The settings that say which rows go to which lists: what tells one configuration from another."""
     effects: Mapping[str, Any]
@@ -134,8 +148,13 @@ class Settings:
         return self.access_token, self.client_secret, self.refresh_token, in_ledger_url, *self.notify_urls
 
     def for_stream(self, stream: str) -> StreamSettings:
-        """Return the settings of a stream, by the name that it has after stream maps."""
-        return self.streams.get(stream, self.default_stream)
+        """Return the settings of a stream, by the name that it has after stream maps.
+
+        Raises:
+            ConfigurationError: patterns that match the name contradict each other.
+        """
+        given = overrides_for(stream, self.streams, _LIST_CHOICES)
+        return self.default_stream if given is None else _of_stream(self.stream_defaults, given, f"streams.{stream}.")
 
 
 def resolve(
@@ -164,7 +183,7 @@ def resolve(
     per_stream = {name: config[name] for name in PER_STREAM_SETTINGS if name in config}
     stream_schema = {"properties": {name: own["properties"][name] for name in PER_STREAM_SETTINGS}}
     streams = {
-        stream: _resolve_stream(stream, overrides, per_stream, stream_schema)
+        stream: _check_overrides(stream, overrides, per_stream, stream_schema)
         for stream, overrides in config.get("streams", {}).items()
     }
     _check_credentials(config)
@@ -172,7 +191,9 @@ def resolve(
     ledger = ledger_url(config.get("ledger_url"), environ)
     settings = Settings(
         default_stream=_stream_settings(per_stream),
+        stream_defaults=per_stream,
         streams=streams,
+        unmapped_streams=UnmappedStreams(config["unmapped_streams"]),
         hashing=Hashing(config["hashing"]),
         hash_algorithm=HashAlgorithm(config["hash_algorithm"]),
         api_url=config["api_url"].rstrip("/"),
@@ -246,9 +267,10 @@ def _with_defaults(config: Mapping[str, Any], properties: Mapping[str, Any]) -> 
     return {**defaults, **{name: value for name, value in config.items() if value is not None}}
 
 
-def _resolve_stream(
+def _check_overrides(
     stream: str, overrides: Mapping[str, Any], defaults: Mapping[str, Any], schema: Mapping[str, Any]
-) -> StreamSettings:
+) -> dict[str, Any]:
+    """Return the settings under one name in `streams`, checked."""
     where = f"streams.{stream}."
     for name in overrides:
         if name in OWN_SETTINGS and name not in PER_STREAM_SETTINGS:
@@ -258,13 +280,18 @@ def _resolve_stream(
     overrides = _tidied(overrides, schema["properties"])
     check(overrides, schema, where)
     given = {name: value for name, value in overrides.items() if value is not None}
+    _of_stream(defaults, given, where)
+    return given
+
+
+def _of_stream(defaults: Mapping[str, Any], given: Mapping[str, Any], where: str) -> StreamSettings:
     if any(name in given for name in _LIST_CHOICES):
         # A stream that names a list of its own does not inherit another way of choosing one.
         defaults = {name: value for name, value in defaults.items() if name not in _LIST_CHOICES}
-    return _stream_settings({**defaults, **given}, where)
+    return _stream_settings({**defaults, **given}, where, frozenset(given))
 
 
-def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettings:
+def _stream_settings(config: Mapping[str, Any], where: str = "", own: frozenset[str] = frozenset()) -> StreamSettings:
     chosen = [f"`{where}{name}`" for name in _LIST_CHOICES if config.get(name) is not None]
     if len(chosen) > 1:
         msg = f"{' and '.join(chosen)} are both set, and each chooses the list. Keep one of them."
@@ -291,6 +318,7 @@ def _stream_settings(config: Mapping[str, Any], where: str = "") -> StreamSettin
         consent_values=_consent_values(config["consent_values"], where),
         list_name_column=config.get("list_name_column"),
         source_name=config.get("source_name"),
+        own=own,
     )
 
 

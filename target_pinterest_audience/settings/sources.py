@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.check import refuse_unknown
+from target_pinterest_audience.settings.dotenv_file import names_in_dotenv, read_dotenv
+from target_pinterest_audience.settings.json_text import RepeatedNameError, read_json
+from target_pinterest_audience.settings.variables import sort_out
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}
@@ -26,7 +27,7 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for path in paths:
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            values = read_json(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
             msg = f"The configuration file {path} cannot be read: {error.strerror}. Check the path after `--config`."
             raise ConfigurationError(msg) from None
@@ -35,6 +36,12 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigurationError(msg) from None
         except UnicodeDecodeError:
             msg = f"The configuration file {path} is not UTF-8 text."
+            raise ConfigurationError(msg) from None
+        except RepeatedNameError as error:
+            msg = (
+                f"The configuration file {path} has `{error.name}` twice in one object, and only one of them would be "
+                "read. Keep one."
+            )
             raise ConfigurationError(msg) from None
         except (ValueError, RecursionError):
             msg = f"The configuration file {path} holds a number or a nesting beyond all bounds."
@@ -55,18 +62,16 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
         directory: where `.env` is looked for, and nowhere else.
 
     Raises:
-        ConfigurationError: a value does not have its setting's type, or a variable with the prefix names no setting.
+        ConfigurationError: a value does not have its setting's type, or a variable or a line of `.env` that is meant
+            for this target is not read.
     """
-    try:
-        variables = {**dotenv_values(directory / ".env"), **os.environ}
-    except (OSError, UnicodeDecodeError):
-        msg = f"{directory / '.env'} cannot be read, or is not UTF-8 text."
-        raise ConfigurationError(msg) from None
-    names = [name.removeprefix(prefix).lower() for name in variables if name.startswith(prefix)]
+    variables = {**read_dotenv(directory / ".env", prefix), **os.environ}
+    ours = sort_out(variables, prefix, schema["properties"])
+    ours.refuse_misspelt()
+    unknown: Iterable[str] = ours.unknown.values()
     if "MELTANO_UTILITY_NAME" in variables:
-        names = _without_splinters(names, schema)
-    # The SDK reads the log level by the same prefix; Meltano adds extras of its own that begin with an underscore.
-    refuse_unknown([name for name in names if name != "loglevel" and name[:1] != "_"], schema["properties"])
+        unknown = _without_splinters(unknown, ours.settings.values(), schema)
+    refuse_unknown(unknown, schema["properties"])
     config: dict[str, Any] = {}
     for name, rules in schema["properties"].items():
         text = variables.get(f"{prefix}{name.upper()}")
@@ -75,23 +80,52 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
     return config
 
 
-def _without_splinters(names: list[str], schema: Mapping[str, Any]) -> list[str]:
+def unread_variables(
+    config: Mapping[str, Any], schema: Mapping[str, Any], prefix: str, directory: Path, environ: Mapping[str, str]
+) -> list[str]:
+    """Return the variables that are meant for this target, but are not read since only files were asked for.
+
+    Meltano sets a variable for each setting that it also writes to the file, and others that name no setting.
+
+    Args:
+        config: the settings in the files.
+        schema: the JSON schema of all settings.
+        prefix: what the variables' names begin with.
+        directory: where a `.env` may be.
+        environ: the process's environment.
+    """
+    ours = sort_out({**dict.fromkeys(names_in_dotenv(directory / ".env")), **environ}, prefix, schema["properties"])
+    if "MELTANO_LOADER_NAME" in environ or "MELTANO_UTILITY_NAME" in environ:
+        given = {key.partition(".")[0] for key in config}
+        missing = [variable for variable, name in ours.settings.items() if name not in given]
+        return sorted([*missing, *ours.misspelt])
+    return sorted([*ours.settings, *ours.unknown, *ours.misspelt])
+
+
+def _objects(schema: Mapping[str, Any]) -> list[str]:
+    """Return the settings that are objects."""
+    return [name for name, rules in schema["properties"].items() if "object" in rules.get("type", ())]
+
+
+def _without_splinters(unknown: Iterable[str], known: Collection[str], schema: Mapping[str, Any]) -> list[str]:
     """Leave out the variables that Meltano makes of the single values inside an object setting in meltano.yml.
 
     A utility gets them whether or not it gets the whole object too; their names cannot be brought back to keys.
 
+    Args:
+        unknown: what variables name that is not a setting.
+        known: the settings that came.
+        schema: the JSON schema of all settings.
+
     Raises:
         ConfigurationError: the whole object did not come.
     """
-    objects = [name for name, rules in schema["properties"].items() if "object" in rules.get("type", ())]
     kept = []
-    for name in names:
-        whole = next(
-            (each for each in objects if name.startswith(f"{each}_") and name not in schema["properties"]), None
-        )
+    for name in unknown:
+        whole = next((each for each in _objects(schema) if name.startswith(f"{each}_")), None)
         if whole is None:
             kept.append(name)
-        elif whole not in names:
+        elif whole not in known:
             msg = (
                 f"Meltano has broken `{whole}` into single variables, which cannot be put together again. Declare the "
                 "setting with `kind: object` in the utility, as our meltano.yml does, or write it as JSON text."
@@ -103,9 +137,12 @@ def _without_splinters(names: list[str], schema: Mapping[str, Any]) -> list[str]
 def _parse(name: str, text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401 - any JSON value
     if "object" in kinds or "array" in kinds:
         try:
-            return json.loads(text)
+            return read_json(text)
         except json.JSONDecodeError as error:
             msg = f"`{name}` in the environment is not JSON: look at column {error.colno}."
+            raise ConfigurationError(msg) from None
+        except RepeatedNameError as error:
+            msg = f"`{name}` in the environment has `{error.name}` twice in one object. Keep one."
             raise ConfigurationError(msg) from None
         except RecursionError:
             msg = f"`{name}` in the environment is nested beyond all bounds."

@@ -37,6 +37,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
         "accounts": {"consent_column": CONSENT},
         "blocked": {"operation": "remove"},
         "segments": {"list_name_column": SEGMENT},
+        "*": {},
     },
 }
 

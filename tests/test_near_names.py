@@ -1,0 +1,101 @@
+"""Which names and columns were likely meant for another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.near_names import nearest_column, resembles
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        ("unsubscribes", "Unsubscribes"),
+        ("UNSUBSCRIBES", "unsubscribes"),
+        ("opt-outs", "opt_outs"),
+        ("opt_outs", "optOuts"),
+        ("crm.opt outs", "crm-opt_outs"),
+        ("unsubscribes", "public-unsubscribes"),
+        ("public-unsubscribes", "unsubscribes"),
+        ("unsubscribes", "crm.Unsubscribes"),
+        ("unsubscribes", "shop-public-unsubscribes"),
+        ("public-unsubscribes", "shop-public-unsubscribes"),
+        ("unsubscribes", "public_unsubscribes"),
+        ("dbo_Unsubscribes", "unsubscribes"),
+        ("unsub*", "Unsubscribes"),
+        ("unsub*", "public-unsubscribes"),
+        ("public-unsub*", "unsubscribes"),
+        ("Public-*", "public_unsubscribes"),
+    ],
+)
+def test_a_name_resembles_what_it_was_likely_meant_for(name: str, stream: str) -> None:
+    assert resembles(name, stream)
+
+
+@pytest.mark.parametrize(
+    ("name", "stream"),
+    [
+        ("unsubscribes", "subscribes"),
+        ("customers", "old_customers"),
+        ("shop-customers", "crm-customers"),
+        ("custmers", "customers"),
+        ("*_test", "latest"),
+        ("public-*", "publications"),
+        ("public-*", "users"),
+        ("public-*s", "users"),
+        ("*-*", "order_items"),
+        ("[ab]_x", "cx"),
+    ],
+)
+def test_a_name_does_not_resemble_another_stream(name: str, stream: str) -> None:
+    assert not resembles(name, stream)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("Email Address", "EMAIL"), ("E-mail", "EMAIL"), ("E-Mail", "EMAIL"), ("emailAddress", "EMAIL"),
+        ("customer_email", "EMAIL"), ("Email__c", "EMAIL"), ("contact__email", "EMAIL"), ("user_email", "EMAIL"),
+        ("mail", "EMAIL"), ("user_e_mail", "EMAIL"), ("PersonEmail", "EMAIL"), ("email1", "EMAIL"),
+        ("workemail", "EMAIL"), ("emailaddr", "EMAIL"), ("email_id", "EMAIL"), ("Hashed-Email", "EMAIL"),
+        ("device_idfa", "IDFA"), ("IDFA__c", "IDFA"), ("user.gaid", "GAID"), ("Ramp-ID", "LR_ID"),
+    ],
+)  # fmt: skip
+def test_a_column_that_looks_like_an_identity_is_found(column: str, kind: str) -> None:
+    found = nearest_column({"id": {"type": "integer"}, "city": {}, column: {"type": ["null", "string"]}})
+    assert found is not None
+    assert (found.column, found.kind.name) == (column, kind)
+    assert found.mapping() == f'{{"{column}": "{kind}"}}'
+
+
+@pytest.mark.parametrize(
+    ("column", "rules"),
+    [
+        ("email_sent_at", {}),
+        ("email_verified", {"type": ["string", "null"]}),
+        ("has_email", {}),
+        ("email_opt_in", {}),
+        ("last_email", {"type": "string", "format": "date-time"}),
+        ("marketing_email", {"type": ["null", "boolean"]}),
+        ("email_id", {"type": "integer"}),
+        ("mailing_city", {"type": "string"}),
+        ("voicemail", {"type": "string"}),
+        ("contact_email", {"anyOf": [{"type": "object"}, {"type": "null"}]}),
+    ],
+)
+def test_a_column_about_addresses_is_none_of_addresses(column: str, rules: dict[str, Any]) -> None:
+    assert nearest_column({column: rules}) is None
+
+
+def test_of_several_columns_the_nearest_is_found() -> None:
+    columns: dict[str, dict[str, Any]] = {"device_idfa": {}, "billing_email": {}, "contact": {"format": "email"}}
+    found = nearest_column(columns)
+    assert found is not None
+    assert found.column == "contact"
+    exact = nearest_column({**columns, "EmailAddress": {"anyOf": [{"type": "string"}, {"type": "null"}]}})
+    assert exact is not None
+    assert exact.column == "EmailAddress"
+    assert nearest_column({"device_idfa": {}}, addresses_only=True) is None
+    assert nearest_column({"billing_email": {}}, {"billing_email", None}) is None
