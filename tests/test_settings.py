@@ -35,9 +35,9 @@ def test_the_names_are_public() -> None:
         "consent_column", "consent_values", "list_name_column", "source_name", "hashing", "hash_algorithm",
         "bad_records", "max_rejected_percent", "rejects_path", "max_removal_percent", "missing_ledger",
         "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
-        "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url", "lock_wait_seconds", "report_path",
-        "dry_run", "validate_records", "notify_urls", "notify_rejected_percent", "notify_size_change_percent",
-        "notify_stale_hours",
+        "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url",
+        "lock_wait_seconds", "report_path", "dry_run", "validate_records", "notify_urls", "notify_rejected_percent",
+        "notify_size_change_percent", "notify_stale_hours",
     ]  # fmt: skip
 
 
