@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from target_pinterest_audience.errors import ConfigurationError, StreamError
 from target_pinterest_audience.file_column import values_of
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 JSONL: Final = "jsonl"
 PARQUET: Final = "parquet"
@@ -110,9 +113,11 @@ class BatchFiles:
             with self._open(number) as file:
                 opened = parquet.ParquetFile(file)
                 there = set(opened.schema_arrow.names)
+                uuids = _uuid_columns(opened.schema)
                 some = [name for name in columns if name in there] if columns is not None else None
                 for batch in opened.iter_batches(_PIECE_ROWS, columns=some):
-                    yield {name: values_of(batch.column(name)) for name in batch.schema.names}, batch.num_rows
+                    names = batch.schema.names
+                    yield {name: values_of(batch.column(name), is_uuid=name in uuids) for name in names}, batch.num_rows
 
     @contextmanager
     def _open(self, number: int) -> Iterator[IO[bytes]]:
@@ -144,6 +149,12 @@ class BatchFiles:
             f"read ({type(error).__name__}). It may be cut off or gone, or lie where this machine has no access; what "
             "came before is delivered."
         )
+
+
+def _uuid_columns(schema: pq.ParquetSchema) -> set[str]:
+    """Return the columns of a Parquet file that it says are UUIDs."""
+    columns = [schema.column(place) for place in range(len(schema))]
+    return {column.path for column in columns if column.logical_type.type == "UUID"}
 
 
 def _address(url: str) -> str:

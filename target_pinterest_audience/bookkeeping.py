@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities import IdentityType, ListType
+from target_pinterest_audience.key_forms import formats_of
+from target_pinterest_audience.key_kinds import PRECISE, ROUNDED, WORDS, clash
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, Feed, StreamSlot
 from target_pinterest_audience.ledger.history import RUN
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
+    from target_pinterest_audience.keys import RowDigester
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.ledger.catalogue import ListEntry
     from target_pinterest_audience.pinterest import CustomerList
@@ -69,6 +72,8 @@ class Bookkeeper:
         self._outbox = Outbox()
         self._to_settle: set[int] = set()
         """The lists of which something was accepted or handed over since notes were forgotten."""
+        self._former_kinds: dict[int, Mapping[str, frozenset[str]]] = {}
+        """Source → the kinds of values that its key properties came as in former runs."""
         self._identified: set[int] = set()
         """The lists whose ids the ledger has."""
         self._history = RunHistory(ledger, now)
@@ -448,6 +453,53 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         source.readers.add(catalogue.new_reader() if catalogue.readers_of_lists(source.source) else 0)
 
+    def rows_of_source(self, source: int, name: str, schemas: Mapping[str, Any]) -> RowDigester:
+        """Return what digests the keys of a source's rows, by the rules that it began with.
+
+        Args:
+            source: the source.
+            name: its name.
+            schemas: key property → its JSON schema.
+        """
+        catalogue = self._ledger.catalogue
+        rules, kinds = catalogue.key_rules(source), catalogue.key_kinds(source)
+        self._former_kinds.setdefault(source, kinds)
+        return self.digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds)
+
+    def check_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
+        """Make sure that no key property comes as other rows than before.
+
+        Args:
+            source: the source.
+            kinds: key property → the kinds of its values that are new.
+
+        Raises:
+            ConfigurationError: the values of a key property changed their type since former runs.
+        """
+        catalogue = self._ledger.catalogue
+        rules, known = catalogue.key_rules(source), catalogue.key_kinds(source)
+        for name, new in kinds.items():
+            former = self._former_kinds[source].get(name, frozenset())
+            kind = clash(former and former | known.get(name, frozenset()), new, rules)
+            if kind is not None:
+                raise _changed_type(name, catalogue.source_name(source), former, kind)
+
+    def note_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
+        """Note the kinds of values that key properties of a source come as, before the first row of them is written."""
+        catalogue = self._ledger.catalogue
+        known = catalogue.key_kinds(source)
+        new = {name: set(each) - known.get(name, frozenset()) for name, each in kinds.items()}
+        if any(new.values()):
+            with self._ledger.transaction():
+                catalogue.add_key_kinds(source, new)
+        for name in [name for name, each in new.items() if PRECISE in each]:
+            self._logger.warning(
+                "Source %s: the key property %s has numbers with more digits than a floating-point number holds. "
+                "A tap that rounds them, as tap-postgres does in LOG_BASED mode, changes the key: the target cannot "
+                "find the rows that it updates or deletes. Read this table with FULL_TABLE only, or cast the column "
+                "to text.", catalogue.source_name(source), name,
+            )  # fmt: skip
+
     def feed(self, source: SourceRun, numbers: Collection[int]) -> None:
         """Note that a source feeds lists."""
         with self._ledger.transaction():
@@ -506,3 +558,18 @@ class Bookkeeper:
     def lists_of_source(self, source: int) -> list[int]:
         """Return the numbers of the lists that a source has ever fed."""
         return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
+
+
+def _changed_type(name: str, source: str, former: Collection[str], kind: str) -> ConfigurationError:
+    if kind == ROUNDED:
+        # Numbers besides: the change is in their digits.
+        former = {PRECISE}
+    elif kind == PRECISE:
+        former = {ROUNDED}
+    before = " and ".join(WORDS[each] for each in sorted(former) if each not in {ROUNDED, PRECISE} or len(former) == 1)
+    return ConfigurationError(
+        f"The key property {name} of source {source} came as {before} in former runs and now comes as {WORDS[kind]}, "
+        "so that a row cannot be told from its former self. Nothing of these rows was sent. Restore the type of the "
+        "column, or the way in which the tap reads it; or, to start over, give the source another `source_name`: what "
+        "its rows said under the old one stays in force."
+    )

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_UUID_AS_BYTES: Final = "fixed_size_binary[16]"
 _TEXTS: Final = frozenset({"string", "large_string"})
 _INTEGERS: Final = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 
 
-def values_of(array: pa.Array) -> Sequence[Any]:
+class UuidBytes(bytes):
+    """The 16 bytes of a UUID, as older versions of Arrow return it."""
+
+    __slots__ = ()
+
+
+def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
     """Return the values of an array, None where there is none.
+
+    Args:
+        array: the array.
+        is_uuid: whether the file says that its values are UUIDs.
 
     Raises:
         ValueError: Python cannot have one of them: half a character, or a moment after the year 9999.
@@ -21,6 +32,8 @@ def values_of(array: pa.Array) -> Sequence[Any]:
     kind = str(array.type)
     if kind in _TEXTS:
         array.validate(full=True)
+    if is_uuid and kind == _UUID_AS_BYTES:
+        return [None if value is None else UuidBytes(value) for value in array.to_pylist()]
     return FileColumn(array) if kind in _TEXTS | _INTEGERS else array.to_pylist()
 
 

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timezone
-from decimal import Decimal
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from target_pinterest_audience.key_forms import FIRST_RULES, NEWEST_RULES, canonical, is_integer_text, lower_uuid
+from target_pinterest_audience.key_kinds import NUMBER, kinds_of, kinds_of_texts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.settings import Settings
 
-if sys.version_info < (3, 11):
-    from backports.datetime_fromisoformat import datetime_fromisoformat, time_fromisoformat
-else:
-    datetime_fromisoformat, time_fromisoformat = datetime.fromisoformat, time.fromisoformat
-
 ROW_BYTES: Final = 16
 """The size of a row's digest: too long for two rows to share one, by chance or by design."""
-
-_MOST_DIGITS: Final = 4300
-"""How long an integer Python turns into text."""
 
 _PLACE_BYTES: Final = 4
 """How much of a row's digest tells where it lies, if its key begins with an integer."""
@@ -38,79 +28,8 @@ _PLACE_DIGITS: Final = 4
 _MOST_PLACES: Final = 50_000
 """How many places are kept in mind, some 6 MB."""
 
-_FEW_DIGITS: Final = 24
-"""Fewer than that has every integer of 64 bits."""
-
-_FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}0*[1-9]").search
-"""Finds what a moment would lose, so that it would be another row's."""
-
-_READERS: Final[Mapping[str, Callable[[str], datetime | time]]] = {
-    "date-time": datetime_fromisoformat,
-    "date": datetime_fromisoformat,
-    "time": time_fromisoformat,
-}
-
-
-def canonical(value: object, text_format: str | None = None) -> bytes:
-    """Return one form for a key value, however it was encoded.
-
-    Numbers are equal if they have the same value (`1` in a RECORD, `1.0` as a decimal, `1` in a Parquet file), and
-    moments if they are the same moment, whether they come as text or not. A number and its digits as text differ.
-
-    Args:
-        value: what the record holds; any JSON value, or what a Parquet file holds.
-        text_format: the `format` of the column's JSON schema, which says whether text is a moment.
-    """
-    if type(value) is int:
-        return b"n%d" % value
-    if isinstance(value, str):
-        moment = _moment(value, text_format)
-        return b"s" + value.encode("utf-8", "surrogatepass") if moment is None else b"t" + moment.encode()
-    if isinstance(value, bool):
-        return b"b1" if value else b"b0"
-    if isinstance(value, (Decimal, float)):
-        return _canonical_number(value if isinstance(value, Decimal) else Decimal(repr(value)))
-    if isinstance(value, (date, time)):
-        return b"t" + _utc(value).encode()
-    if isinstance(value, bytes):
-        return b"s" + value
-    return b"j" + json.dumps(value, sort_keys=True, default=str).encode()
-
-
-def _canonical_number(value: Decimal) -> bytes:
-    if not value.is_finite():
-        return b"n" + str(value).encode()
-    if not value:
-        return b"n0"
-    if abs(value.adjusted()) < _MOST_DIGITS and value == value.to_integral_value():
-        return b"n%d" % int(value)
-    # Not `normalize`, which rounds: two long keys would become one.
-    sign, digits, exponent = value.as_tuple()
-    significant = "".join(map(str, digits)).rstrip("0")
-    return b"n" + f"{'-' * sign}{significant}e{int(exponent) + len(digits) - len(significant)}".encode()
-
-
-def _moment(text: str, text_format: str | None) -> str | None:
-    reader = _READERS.get(text_format or "")
-    if reader is None or _FINER_THAN_MICROSECONDS(text):
-        return None
-    try:
-        return _utc(reader(text))
-    except ValueError:
-        return None
-
-
-def _utc(value: date | time) -> str:
-    if isinstance(value, time):
-        return value.isoformat()
-    if not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=timezone.utc)
-    # A day at the very edge of the calendar has no equal in another time zone.
-    with contextlib.suppress(OverflowError):
-        value = value.astimezone(timezone.utc)
-    return value.isoformat()
+_SHORT: Final = 64
+"""Keys are mostly shorter than that, in bytes."""
 
 
 def realm_of(api_url: str, ad_account_id: str) -> str:
@@ -139,16 +58,28 @@ class Digester:
         realm = realm_of(settings.api_url, settings.ad_account_id)
         return cls(ledger.secret, realm, places_rows=ledger.places_rows)
 
-    def rows(self, source: str, key_properties: Sequence[str], formats: Mapping[str, str]) -> RowDigester:
+    def rows(
+        self,
+        source: str,
+        key_properties: Sequence[str],
+        formats: Mapping[str, str],
+        rules: int = NEWEST_RULES,
+        kinds: Mapping[str, Collection[str]] | None = None,
+    ) -> RowDigester:
         """Return what digests the keys of a source's rows.
 
         Args:
             source: the source's name.
             key_properties: the columns of the key, in any order.
-            formats: key property → the `format` in its JSON schema, where it has one.
+            formats: key property → what its schema says of its text; see `key_forms.formats_of`.
+            rules: the rules of the source; see `key_forms.NEWEST_RULES`.
+            kinds: key property → the kinds of values that are known; see `key_kinds`.
         """
         place = self._begin(b"place", source.encode()) if self._places_rows else None
-        return RowDigester(self._begin(b"row", source.encode()), place, key_properties, formats)
+        columns = [
+            _KeyColumn(name, formats.get(name), rules, (kinds or {}).get(name, ())) for name in sorted(key_properties)
+        ]
+        return RowDigester(self._begin(b"row", source.encode()), place, columns)
 
     def identities(self, source: str) -> Callable[[str, bytes], bytes]:
         """Return what digests the rows of a source without a key, where each identity, of its type, is its own row."""
@@ -174,6 +105,63 @@ class Digester:
         return begun
 
 
+class _KeyColumn:
+    """A key property: encodes its values, and collects the kinds that they have.
+
+    Attributes:
+        name: its name.
+        known: the kinds of its values that are known.
+        new: further kinds that have come.
+    """
+
+    __slots__ = ("_format", "_rules", "known", "name", "new")
+
+    def __init__(self, name: str, text_format: str | None, rules: int, known: Collection[str]) -> None:
+        """Begin with the kinds that are known."""
+        self.name = name
+        self.known = set(known)
+        self.new: set[str] = set()
+        self._format = text_format
+        self._rules = rules
+
+    def encode(self, values: Sequence[Any]) -> tuple[list[bytes], bool | None]:
+        """Return the canonical forms of values, framed, and whether all or none are integers; None: it differs."""
+        types = set(map(type, values))
+        if types == {int}:
+            self._note({NUMBER})
+            return _framed_integers(values), True
+        if types == {str} and self._format is None:
+            return self._encode_texts(values)
+        forms = [canonical(value, self._format, self._rules) for value in values]
+        self._note(kinds_of(values, forms, self._format, self.known, self._rules))
+        return list(map(_framed, forms)), None
+
+    def _encode_texts(self, values: Sequence[str]) -> tuple[list[bytes], bool | None]:
+        together = "\n".join(values).encode("utf-8", "surrogatepass")
+        texts = together.split(b"\n")
+        if len(texts) != len(values):
+            texts = [value.encode("utf-8", "surrogatepass") for value in values]
+        integers = None
+        if self._rules > FIRST_RULES:
+            if together != together.lower():
+                texts = list(map(lower_uuid, texts))
+            # Most columns of text have no integer at all, which is quick to see.
+            if any(map(bytes.isdigit, texts)) or together.startswith(b"-") or b"\n-" in together:
+                integers = [is_integer_text(text) is not None for text in texts]
+        self._note(kinds_of_texts(texts, integers, self.known, self._rules))
+        if integers is None or not any(integers):
+            return _framed_all(b"s", texts), False
+        if all(integers):
+            return _framed_all(b"n", texts), True
+        return [
+            _framed((b"n" if is_integer else b"s") + text) for text, is_integer in zip(texts, integers, strict=True)
+        ], None
+
+    def _note(self, kinds: set[str]) -> None:
+        if not kinds <= self.known:
+            self.new |= kinds - self.known
+
+
 class RowDigester:
     """Digests the keys of one source's rows.
 
@@ -182,26 +170,19 @@ class RowDigester:
     all keys nearby.
     """
 
-    def __init__(
-        self,
-        begun: hashlib.blake2b,
-        place: hashlib.blake2b | None,
-        key_properties: Sequence[str],
-        formats: Mapping[str, str],
-    ) -> None:
+    def __init__(self, begun: hashlib.blake2b, place: hashlib.blake2b | None, columns: Sequence[_KeyColumn]) -> None:
         """Take over digests that have begun with the source; see `Digester.rows`.
 
         Args:
             begun: for the rows.
             place: for where they lie; None if they are scattered.
-            key_properties: the columns of the key.
-            formats: key property → the `format` in its JSON schema, where it has one.
+            columns: the columns of the key, in the order of their names.
         """
-        self._columns = [(name, formats.get(name)) for name in sorted(key_properties)]
+        self._columns = columns
         self._begun = begun
         self._place = place
         self._places: dict[bytes, bytes] = {}
-        _update(begun, (name.encode() for name, _ in self._columns))
+        _update(begun, (each.name.encode() for each in columns))
 
     def __call__(self, record: Mapping[str, Any]) -> bytes:
         """Return the digest of a row, which has a value for every key property."""
@@ -214,25 +195,26 @@ class RowDigester:
         Args:
             column: returns the values of a key property, one for each row.
         """
-        columns, integers = [], []
-        for name, text_format in self._columns:
-            values = column(name)
-            integers.append(set(map(type, values)) == {int})
-            if integers[-1]:
-                columns.append(_framed_integers(values))
-            else:
-                columns.append([_framed(canonical(value, text_format)) for value in values])
-        first = columns[0]
-        rows = first if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
-        if self._place is None:
+        columns = [each.encode(column(each.name)) for each in self._columns]
+        first, are_integers = columns[0]
+        rows = first if len(columns) == 1 else list(map(b"".join, zip(*(forms for forms, _ in columns), strict=True)))
+        if self._place is None or are_integers is False:
             return list(self._scattered(rows))
-        if integers[0]:
+        if are_integers:
             return self._placed(first, rows)
         # The same row must not depend on how the others came.
         return [
             self._placed((key,), (row,))[0] if _is_integer(key) else next(self._scattered((row,)))
             for key, row in zip(first, rows, strict=True)
         ]
+
+    def take_new_kinds(self) -> dict[str, set[str]]:
+        """Return key property → the kinds of values that have come and were not known; they are known from now on."""
+        new = {each.name: each.new for each in self._columns if each.new}
+        for each in self._columns if new else ():
+            each.known |= each.new
+            each.new = set()
+        return new
 
     def _scattered(self, rows: Iterable[bytes]) -> Iterator[bytes]:
         begin = self._begun.copy
@@ -273,16 +255,28 @@ _is_integer = re.compile(rb"\d+:n-?\d+").fullmatch
 
 def _framed_integers(values: Sequence[int]) -> list[bytes]:
     """Return `_framed` of the canonical form of integers, in a third of the time."""
-    heads = [b"%d:n" % (1 + size) for size in range(_FEW_DIGITS)]
     try:
-        return [heads[len(digits)] + digits for digits in repr(list(values))[1:-1].encode().split(b", ")]
-    except (IndexError, ValueError):
+        return _framed_all(b"n", repr(list(values))[1:-1].encode().split(b", "))
+    except ValueError:
         return [_framed(canonical(value)) for value in values]
+
+
+def _framed_all(letter: bytes, texts: Sequence[bytes]) -> list[bytes]:
+    """Return `_framed` of texts behind a letter, quickly if all are short."""
+    heads = _HEADS[letter]
+    try:
+        return [heads[len(text)] + text for text in texts]
+    except IndexError:
+        return [_framed(letter + text) for text in texts]
 
 
 def _framed(part: bytes) -> bytes:
     """Return a part so that no two sequences of parts are fed alike."""
     return b"%d:%b" % (len(part), part)
+
+
+_HEADS: Final = {letter: [b"%d:%b" % (1 + size, letter) for size in range(_SHORT)] for letter in (b"n", b"s")}
+"""Letter of a canonical form → what `_framed` puts before the rest of it, by the length of that."""
 
 
 def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,20 +49,25 @@ class LedgerWriter:
     """Identity column → slot."""
     targets: Targets
     digest: RowDigester
+    admit: Callable[[Mapping[str, Collection[str]]], None]
+    """Takes note of kinds of key values that are new, or raises a ConfigurationError: they make rows twice."""
     reconciler: Reconciler
     readings: Sequence[Reading]
 
     def write(self, row: Row) -> None:
         """See `RowWriter.write`."""
+        digest = self.digest(row.record)
+        self._admit_kinds()
         whole = len(row.present) == len(self.slots)
         present = self.plan.slots if whole else frozenset(self.slots[column] for column in row.present)
         targets = self.targets(row.list_name)
-        self._put(self.digest(row.record), row.kind, row.named, row.forms, targets, present, row.line)
+        self._put(digest, row.kind, row.named, row.forms, targets, present, row.line)
         _count_rows(self.readings, not row.deleted)
 
     def write_block(self, rows: RowBlock) -> None:
         """See `RowWriter.write_block`."""
         digests = self.digest.many(rows.records.column)
+        self._admit_kinds()
         _count_rows(self.readings, len(rows))
         if rows.kind in CONTRIBUTING:
             wholes = self._wholes(rows)
@@ -79,6 +84,11 @@ class LedgerWriter:
     def row_digest(self, record: Mapping[str, Any]) -> bytes:
         """See `RowWriter.row_digest`."""
         return self.digest(record)
+
+    def _admit_kinds(self) -> None:
+        kinds = self.digest.take_new_kinds()
+        if kinds:
+            self.admit(kinds)
 
     def _wholes(self, rows: RowBlock) -> list[bytes]:
         """Return all that rows say, encoded, which do nothing but contribute."""

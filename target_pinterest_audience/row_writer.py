@@ -29,7 +29,7 @@ class StreamShape:
         properties: all columns in its schema.
         source: the source that its rows belong to.
         key_properties: the columns that tell its rows apart; none if each identity is its own row.
-        formats: column → the `format` in its JSON schema, where it has one.
+        key_schemas: key property → its JSON schema.
         columns: identity column → its type.
         plan: returns for each identity column the list that its identities go to, if their rows name it so; for None,
             if the settings choose it.
@@ -43,7 +43,7 @@ class StreamShape:
     properties: tuple[str, ...]
     source: str
     key_properties: tuple[str, ...]
-    formats: Mapping[str, str]
+    key_schemas: Mapping[str, Any]
     columns: Mapping[str, IdentityType]
     plan: Callable[[str | None], Mapping[str, ListPlan]]
     routed: bool

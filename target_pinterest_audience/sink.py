@@ -115,7 +115,7 @@ class CustomerListSink(RecordSink):
             properties=tuple(properties),
             source=stream.source_name or stream_name,
             key_properties=tuple(self.key_properties),
-            formats={name: each["format"] for name, each in properties.items() if isinstance(each.get("format"), str)},
+            key_schemas={name: properties.get(name) for name in self.key_properties},
             columns=self.columns,
             plan=self._plan,
             routed=stream.list_name_column is not None,

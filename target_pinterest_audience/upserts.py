@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -103,8 +103,9 @@ class Upserts:
         else:
             targets = functools.partial(_same, {column: (number, slots[column]) for column, number in lists.items()})
         if keyed:
-            digest = book.digester.rows(shape.source, shape.key_properties, shape.formats)
-            return LedgerWriter(shape, plan, slots, targets, digest, self._reconciler, readings)
+            digest = book.rows_of_source(plan.source, shape.source, shape.key_schemas)
+            admit = functools.partial(self._admit_kinds, plan.source)
+            return LedgerWriter(shape, plan, slots, targets, digest, admit, self._reconciler, readings)
         plans = {
             column: replace(
                 plan, lists=frozenset({lists[column]}) if lists is not None else None, slots=frozenset({slot})
@@ -113,6 +114,13 @@ class Upserts:
         }
         digest_of = book.digester.identities(shape.source)
         return KeylessLedgerWriter(shape, plans, targets, digest_of, self._reconciler, readings)
+
+    def _admit_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
+        """Note kinds of key values that are new; see `Bookkeeper.check_kinds`, which may refuse them."""
+        self._book.check_kinds(source, kinds)
+        # The thread that works a window off has the ledger for as long.
+        self._reconciler.wait()
+        self._book.note_kinds(source, kinds)
 
     def _open_lists(self, shape: StreamShape, list_name: str | None) -> dict[str, int]:
         """Return the lists that the identities in each column go to."""

@@ -133,7 +133,7 @@ class TestLedger:
         rows = [
             record(id=1, email=address(1), consent=True),
             record(id=2, email=address(2), consent=False),
-            record(id="1", email=address(3), consent=True),
+            record(id="one", email=address(3), consent=True),
         ]
         settings = {"load_method": "upsert", "consent_column": "consent"}
         run_target([schema("email", "consent"), *rows], **settings)
@@ -144,6 +144,7 @@ class TestLedger:
 
         assert found("--source", LIST, "--key", "id=1") == ["contributes"]
         assert found("--source", LIST, "--key", "id=2") == ["refuses (consent)"]
+        assert found("--source", LIST, "--key", "id=one") == ["contributes"]
         assert found("--source", LIST, "--key", 'id="1"') == ["contributes"]
         assert found("--source", LIST, "--key", "id=4") == []
         assert "contributes" in run_companion("ledger", "find", "--source", LIST, "--key", "id=1", **settings).stdout

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import click
@@ -22,6 +23,8 @@ from target_pinterest_audience.commands.common import (
 )
 from target_pinterest_audience.commands.retention import expire, reset
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.key_forms import NUMBER_FORMAT
+from target_pinterest_audience.key_kinds import BOOLEAN, NUMBER, OTHER
 from target_pinterest_audience.keys import ROW_BYTES, Digester
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.membership import Stance, statements
@@ -30,6 +33,12 @@ from target_pinterest_audience.settings import Settings
 _RUNS: Final = 5
 _FORMATS: Final = (None, "date-time", "time")
 """What the schema of a key may have said of it; the ledger does not keep that."""
+
+_NO_TEXTS: Final = frozenset({NUMBER, BOOLEAN, OTHER})
+"""The kinds of keys that are no text in JSON."""
+
+_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Decodes JSON as a run does, so that long numbers stay as they are."""
 
 _EXAMPLES = """
 \b
@@ -123,7 +132,7 @@ def show(config: tuple[str, ...], *, as_json: bool) -> None:
     "pairs",
     multiple=True,
     metavar="COLUMN=VALUE",
-    help='A column of the key and its value; text that looks like a number in quotes: id=\\"17\\".',
+    help='A column of the key and its value; where it has both numbers and text, quote text: code=\\"1.0\\".',
 )
 @click.option("--row", metavar="DIGEST", help="The digest of the row, from the file that `rejects_path` names.")
 @config_option
@@ -184,8 +193,8 @@ def _digest(row: str) -> bytes:
     raise click.UsageError(msg)
 
 
-def _pair(given: str) -> tuple[str, Any]:
-    """Return a column and its value, which is JSON if it can be read as such.
+def _pair(given: str) -> tuple[str, str]:
+    """Return a column and its value.
 
     Raises:
         UsageError: there is no `=`.
@@ -194,13 +203,26 @@ def _pair(given: str) -> tuple[str, Any]:
     if not equals:
         msg = "--key takes COLUMN=VALUE."
         raise click.UsageError(msg)
+    return column, value
+
+
+def _value(given: str, kinds: Collection[str]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a key property, which is JSON if it can be read as such.
+
+    Args:
+        given: what a person gave.
+        kinds: the kinds of values that the property came as; none if that is not known.
+    """
     try:
-        return column, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return column, value
+        value = _decode_json(given)
+    except (msgspec.DecodeError, ArithmeticError):
+        return given
+    if isinstance(value, str) or not kinds or not _NO_TEXTS.isdisjoint(kinds):
+        return value
+    return given
 
 
-def _digests(opened: Ledger, settings: Settings, source: str, key: Mapping[str, Any]) -> Iterator[bytes]:
+def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str, str]) -> Iterator[bytes]:
     """Yield every digest that a row may be known by.
 
     Raises:
@@ -212,15 +234,18 @@ def _digests(opened: Ledger, settings: Settings, source: str, key: Mapping[str, 
         msg = f"{opened.where} knows no source of that name. `lists show` and `ledger show` name them."
         raise ConfigurationError(msg)
     properties = catalogue.key_properties(number) or []
-    if sorted(key) != sorted(properties):
+    if sorted(given) != sorted(properties):
         msg = (
             f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
         )
         raise ConfigurationError(msg)
     digester = Digester.of(opened, settings)
-    for formats in itertools.product(_FORMATS, repeat=len(properties)):
-        given = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
-        yield digester.rows(source, properties, given)(key)
+    rules, kinds = catalogue.key_rules(number), catalogue.key_kinds(number)
+    key = {name: _value(value, kinds.get(name, ())) for name, value in given.items()}
+    possible = [(*_FORMATS, NUMBER_FORMAT) if NUMBER in kinds.get(name, {NUMBER}) else _FORMATS for name in properties]
+    for formats in itertools.product(*possible):
+        known = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
+        yield digester.rows(source, properties, known, rules)(key)
 
 
 def _says(opened: Ledger, encoded: bytes) -> Iterator[Said]:

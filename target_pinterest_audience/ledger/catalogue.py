@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from target_pinterest_audience.key_forms import NEWEST_RULES
 from target_pinterest_audience.ledger.query import Query
 from target_pinterest_audience.ledger.suppressions import Suppressions
 
@@ -161,7 +162,12 @@ class Catalogue:
 
     def source(self, name: str) -> int:
         """Return the number of a source, which is made if it is new."""
-        return self._number("sources", "source", {"realm": self.realm, "name": name})
+        known = self.find_source(name)
+        if known is not None:
+            return known
+        number = self._number("sources", "source", {"realm": self.realm, "name": name})
+        self._query("UPDATE sources SET key_rules = ? WHERE source = ?", NEWEST_RULES, number)
+        return number
 
     def find_source(self, name: str) -> int | None:
         """Return the number of a source; None if it is new."""
@@ -181,6 +187,22 @@ class Catalogue:
         """Note the key that a source's rows are known by."""
         encoded = msgspec.json.encode(sorted(names)).decode()
         self._query("UPDATE sources SET key_properties = ? WHERE source = ?", encoded, source)
+
+    def key_rules(self, source: int) -> int:
+        """Return the rules by which a source's keys have one form; see `key_forms.NEWEST_RULES`."""
+        return int(self._query("SELECT key_rules FROM sources WHERE source = ?", source)[0][0])
+
+    def key_kinds(self, source: int) -> dict[str, frozenset[str]]:
+        """Return key property → the kinds of values that it came as, as far as that is known; see `key_kinds`."""
+        (encoded,) = self._query("SELECT key_kinds FROM sources WHERE source = ?", source)[0]
+        return {} if encoded is None else msgspec.json.decode(encoded, type=dict[str, frozenset[str]])
+
+    def add_key_kinds(self, source: int, kinds: Mapping[str, Iterable[str]]) -> None:
+        """Note further kinds of values that the key properties of a source came as."""
+        known = self.key_kinds(source)
+        merged = {name: sorted({*known.get(name, ()), *kinds.get(name, ())}) for name in {**known, **kinds}}
+        encoded = msgspec.json.encode(merged, order="sorted").decode()
+        self._query("UPDATE sources SET key_kinds = ? WHERE source = ?", encoded, source)
 
     def note_read(self, source: int, now: float) -> None:
         """Note that a run reads a source.

@@ -140,7 +140,14 @@ LOADERS: Final = (
 )
 """What keeps loaders apart that read one table; with it come the member keys that `rekey` writes."""
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS)
+_KEY_FORMS: Final = (
+    # The rules that make one form of each key: the digests of rows that are here already cannot be made anew.
+    "ALTER TABLE sources ADD COLUMN key_rules INTEGER NOT NULL DEFAULT 1",
+    # Key property → the kinds of values that it came as, as JSON; NULL if that is not known.
+    "ALTER TABLE sources ADD COLUMN key_kinds TEXT",
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)

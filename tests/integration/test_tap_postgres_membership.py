@@ -185,6 +185,58 @@ def test_a_table_read_in_full_swaps_what_changed_and_leaves_what_is_not_there(
     assert written(emulator, seen) == {"ADD": {sha256("new@mail.example")}, "REMOVE": set(changed.addresses)}
 
 
+KEYS_SQL = """
+CREATE TABLE customers (
+    a numeric, b numeric(30, 0), c numeric(38, 20), d bigint, e uuid, f timestamptz, g timestamp, h date, i timetz,
+    j char(8), k varchar, l double precision, m boolean, n bytea, email text,
+    PRIMARY KEY (a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+);
+INSERT INTO customers SELECT
+    1.50, 12345678901234567890, number + 0.25, -9007199254740993, 'EA7583CD-B890-48BC-8F00-0123456789AB',
+    '2026-01-01 00:00:01.5+02', '2026-01-01', '2026-01-01', '12:30:00.5-05:30', 'ab', '007', 1.2345678901234567,
+    true, '\\xdeadbeef', 'customer-' || number || '@mail.example'
+FROM generate_series(1, 3) AS number
+"""
+
+
+def test_a_key_is_the_same_in_a_full_read_and_in_the_log(
+    database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
+) -> None:
+    database.execute(KEYS_SQL)
+    pipeline = make_log_pipeline(load_method="upsert")
+    pipeline.select("customers", method="FULL_TABLE")
+    pipeline.run().check()
+    assert len(members(emulator)) == 3
+    seen = len(emulator.backend.writes())
+
+    database.execute("DELETE FROM customers WHERE email = 'customer-2@mail.example'")
+    pipeline.select("customers", method="LOG_BASED", replication_key="_sdc_lsn")
+    outcome = pipeline.run().check()
+
+    # Three rows again, and the key of the one that is gone.
+    assert len(outcome.records) == 4
+    assert written(emulator, seen) == {"REMOVE": {sha256("customer-2@mail.example")}}
+
+
+def test_a_key_that_the_tap_rounds_in_the_log_ends_the_run(
+    database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
+) -> None:
+    database.execute("CREATE TABLE customers (id numeric PRIMARY KEY, email text)")
+    database.execute("INSERT INTO customers VALUES (12345678901234567890.123456789, 'long@mail.example')")
+    pipeline = make_log_pipeline(load_method="upsert")
+    pipeline.select("customers", method="FULL_TABLE")
+    outcome = pipeline.run().check()
+    assert "id has numbers with more digits than a floating-point number holds" in outcome.target_errors
+
+    database.execute("DELETE FROM customers")
+    pipeline.select("customers", method="LOG_BASED", replication_key="_sdc_lsn")
+    outcome = pipeline.run()
+
+    assert outcome.target_code == 2
+    assert "now comes as numbers rounded to what a floating-point number holds" in outcome.target_errors
+    assert members(emulator) == {sha256("long@mail.example")}
+
+
 RECIPE = "set -o pipefail; {tap} | {target} > states.jsonl && {prune}"
 
 

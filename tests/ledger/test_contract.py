@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.key_forms import NEWEST_RULES
 from target_pinterest_audience.ledger import Feed, Ledger
 from target_pinterest_audience.membership import NOBODY, Count
 from tests.ledger.conftest import API, Opened, another_process
@@ -324,6 +325,18 @@ class TestCatalogue:
         assert catalogue.source_name(other) == "Ünïcode ? %s 'quoted'"
         assert catalogue.key_properties(one) == ["country", "id"]
         assert catalogue.key_properties(other) is None
+
+    def test_the_rules_and_the_kinds_of_keys(self, ledger: Ledger) -> None:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            customers, leads = catalogue.source("customers"), catalogue.source("leads")
+            assert (catalogue.key_rules(customers), catalogue.key_kinds(customers)) == (NEWEST_RULES, {})
+            catalogue.add_key_kinds(customers, {"id": {"number"}, "part": {"text"}})
+            catalogue.add_key_kinds(customers, {"id": {"digits"}, "at": {"moment"}})
+            assert catalogue.source("customers") == customers
+        expected = {"id": {"number", "digits"}, "part": {"text"}, "at": {"moment"}}
+        assert catalogue.key_kinds(customers) == expected
+        assert catalogue.key_kinds(leads) == {}
 
     def test_slots(self, ledger: Ledger) -> None:
         with ledger.transaction():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
+from target_pinterest_audience.key_forms import FIRST_RULES, NEWEST_RULES
 from target_pinterest_audience.ledger import Ledger, open_ledger
 from target_pinterest_audience.ledger.postgres import PostgresLedger
 from target_pinterest_audience.ledger.postgres_connection import Place, begin, make_schema
@@ -146,6 +147,8 @@ class TestTables:
             CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL);
             {steps};
             INSERT INTO row_says VALUES ('\\x{KEY.hex()}', 1, 1, '\\x90');
+            INSERT INTO realms VALUES (1, '{API}', '{ACCOUNT}');
+            INSERT INTO sources VALUES (1, 1, 'customers', '["id"]');
         """)  # noqa: S608 - our own statements
         dry = opened(dry=True)
         assert dry.catalogue.newest_run("main") is None
@@ -155,6 +158,8 @@ class TestTables:
         assert ledger.read_rows([KEY]) == {KEY: b"\x90"}
         with ledger.transaction():
             ledger.catalogue.begin_run("main", {}, 1.0)
+            assert ledger.catalogue.key_rules(ledger.catalogue.source("customers")) == FIRST_RULES
+            assert ledger.catalogue.key_rules(ledger.catalogue.source("new")) == NEWEST_RULES
         assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == str(VERSION)
 
     def test_a_missing_right_is_named(self, database: Database) -> None:
