@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ MELTANO_TEST_STREAM: Final = "meltano_test_stream"
 
 _SOURCE: Final = "__source__"
 _ALIAS: Final = "__alias__"
-_MOST_COLUMNS: Final = 20
-"""How many columns a message lists at most."""
+_MOST_NAMES: Final = 20
+"""How many names a message lists at most."""
 
 
 class Arrivals:
@@ -177,7 +177,7 @@ class Arrivals:
         else:
             hint = "`stream_maps` drops them all."
         msg = (
-            f"No stream of the run ({', '.join(sorted(self._came))}) has an identity column, so nobody was sent and no "
+            f"No stream of the run ({_some(sorted(self._came))}) has an identity column, so nobody was sent and no "
             f"STATE was written. {hint} If such runs are fine, set `unmapped_streams: warn`."
         )
         raise ConfigurationError(msg)
@@ -204,9 +204,13 @@ def _speaks_of(source: str, stream: str) -> bool:
 
 def _no_identities(properties: Mapping[str, Any], chosen: Mapping[str, IdentityType]) -> str:
     """Say that none of a stream's columns holds identities."""
-    columns = list(properties)
-    more = f", and {len(columns) - _MOST_COLUMNS} more" if len(columns) > _MOST_COLUMNS else ""
-    shown = f"{', '.join(columns[:_MOST_COLUMNS])}{more}"
     if chosen:
-        return f"none of its columns ({shown}) is in `identity_columns`."
-    return f"none of its columns ({shown}) is named like an identity."
+        return f"none of its columns ({_some(properties)}) is in `identity_columns`."
+    return f"none of its columns ({_some(properties)}) is named like an identity."
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return names for a message, and how many more there are."""
+    names = list(names)
+    more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"{', '.join(names[:_MOST_NAMES])}{more}"

@@ -215,8 +215,11 @@ def test_inherited_loader(project: Project, database: Database, emulator: Emulat
             }
         )
 
-    project.run(HEIR)
+    printed = project.run(HEIR)
 
+    # Meltano sets a variable for each setting, besides the file, for the heir and its parent.
+    assert "identities to add" in printed
+    assert "are set but not read" not in printed
     # The e-mail addresses and nothing else: the loader's own settings count, and its parent's connection.
     assert members(emulator) == {"Newsletter": {address for customer in CUSTOMERS for address in customer.addresses}}
 
