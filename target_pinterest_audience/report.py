@@ -116,6 +116,7 @@ class RunReport(msgspec.Struct, frozen=True):
         limited_seconds: how long requests waited for Pinterest's rate limits, those of several lists added up.
         streams: what was read.
         lists: what was sent.
+        empty: whether neither a row nor a STATE came, so that the run is no success although its exit code is 0.
     """
 
     program: str
@@ -128,6 +129,7 @@ class RunReport(msgspec.Struct, frozen=True):
     limited_seconds: float = 0.0
     streams: list[StreamReport] = []
     lists: list[ListReport] = []
+    empty: bool = False
 
 
 class ReportFile:
@@ -155,6 +157,8 @@ class ReportFile:
         streams: Iterable[StreamReport],
         lists: Iterable[ListReport],
         now: float,
+        *,
+        empty: bool,
     ) -> None:
         """Write how the run ended.
 
@@ -165,6 +169,7 @@ class ReportFile:
             streams: what was read.
             lists: what was sent.
             now: seconds since 1970.
+            empty: whether neither a row nor a STATE came.
 
         Raises:
             OutputError: the file cannot be written any more.
@@ -172,6 +177,7 @@ class ReportFile:
         ended = msgspec.structs.replace(
             self._begun, finished_at=moment(now), exit_code=exit_code, error=error, calls=traffic.calls,
             limited_seconds=round(traffic.limited_seconds, 1), streams=list(streams), lists=list(lists),
+            empty=empty,
         )  # fmt: skip
         try:
             self._write(ended)
