@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import Catalogue
 
 ALWAYS_ALLOWED: Final = 10
-"""How many people may leave a list whatever the settings say; see `may_be_removed`."""
+"""How many people may leave a list whatever the settings say; see `may_always_be_removed`."""
+
+ONE_PERSON: Final = 3
+"""How many members of a list one person may be: an address and two device ids, for example."""
 
 _EVERYBODY: Final = 100
 _DAY_SECONDS: Final = 86_400.0
@@ -68,29 +71,25 @@ def movements(decisions: Decisions) -> dict[int, Movement]:
     return found
 
 
-def may_be_removed(members: int, percent: int) -> int:
-    """Return how many members may be removed because the ledger derived it.
+def may_always_be_removed(members: int, remaining: int) -> int:
+    """Return how many members may be removed because the ledger derived it, whatever the settings say.
 
-    Up to ten people may always leave, but never more than half of a small list; and one person may, so that the only
-    member of a list can change their address.
-
-    Args:
-        members: how many members there were.
-        percent: the share of them that may be removed.
-    """
-    return max(1, min(ALWAYS_ALLOWED, members // 2), members * percent // 100)
-
-
-def may_be_deleted(members: int, percent: int) -> int:
-    """Return how many members may be removed because their rows are marked as deleted.
-
-    A source marks rows on purpose, so ten of them may leave a list of any size.
+    Ten people may, as long as half of the members remain or others take their place; so a prune cannot empty a small
+    list. One person may in any case: the only one on a list can leave.
 
     Args:
         members: how many members there were.
-        percent: the share of them that may be removed.
+        remaining: how many there are now.
     """
-    return max(ALWAYS_ALLOWED, members * percent // 100)
+    return ALWAYS_ALLOWED if 2 * remaining >= members else max(ONE_PERSON, min(ALWAYS_ALLOWED, members // 2))
+
+
+def may_always_be_deleted(_members: int, _remaining: int) -> int:
+    """Return how many members may be removed because their rows are marked as deleted, whatever the settings say.
+
+    A source marks rows on purpose, so ten people may leave a list of any size.
+    """
+    return ALWAYS_ALLOWED
 
 
 @dataclass(slots=True)
@@ -114,13 +113,13 @@ class _Ceiling:
 
     Attributes:
         percent: the share of the members that may be removed.
-        allowed: returns for a number of members and a percentage how many may be removed.
+        always: returns how many may be removed all the same, from how many there were and how many there are now.
         run: the members at the start of this run, and who has been removed since.
         day: the most members at any start in the last 24 hours, and who has been removed in that time.
     """
 
     percent: int
-    allowed: Callable[[int, int], int]
+    always: Callable[[int, int], int]
     run: _Span
     day: _Span = field(default_factory=lambda: _Span(0))
 
@@ -136,11 +135,15 @@ class _Ceiling:
         """
         self.day.members = max(self.day.members, members)
         self.day.removed += use.removed
-        if use.removed and use.percent > self.percent and self._is_exceeded(self.day):
+        if use.removed and use.percent > self.percent and self._is_exceeded(self.day, 0):
             self.day = _Span(0)
 
-    def add(self, removed: int) -> str | None:
+    def add(self, removed: int, remaining: int) -> str | None:
         """Count removals.
+
+        Args:
+            removed: how many more members are removed.
+            remaining: how many members the list has then.
 
         Returns:
             How many have been removed of how many, and since when, if it is more than may be; else None.
@@ -148,12 +151,13 @@ class _Ceiling:
         for span, when in ((self.run, ""), (self.day, "Over the last 24 hours, ")):
             span.removed += removed
             # Whoever came in this very run can leave too, so that more can leave than were there at the start.
-            if removed and self.run.members and self.percent < _EVERYBODY and self._is_exceeded(span):
+            if removed and self.run.members and self.percent < _EVERYBODY and self._is_exceeded(span, remaining):
                 return f"{when}{span.removed:,} of the {span.members:,} members"
         return None
 
-    def _is_exceeded(self, span: _Span) -> bool:
-        return span.removed > self.allowed(span.members, self.percent)
+    def _is_exceeded(self, span: _Span, remaining: int) -> bool:
+        share = span.members * self.percent // 100
+        return span.removed > max(share, self.always(span.members, remaining))
 
 
 @dataclass(slots=True)
@@ -164,12 +168,14 @@ class _ListCount:
         members: how many members it had when this run began.
         derived: the ceiling for what the ledger derived.
         deleted: the ceiling for rows that were marked as deleted.
+        remaining: how many it has now.
         refused: how many members have left in this run by refusals.
     """
 
     members: int
     derived: _Ceiling
     deleted: _Ceiling
+    remaining: int
     refused: int = 0
 
 
@@ -217,12 +223,12 @@ class Ceilings:
         now = self.now()
         start = ListStart(entry.members, self.percent, self.deleted_percent)
         catalogue.add_start(number, start, now, now - _DAY_SECONDS)
-        derived = _Ceiling(self.percent, may_be_removed, _Span(entry.at_stake, entry.derived))
-        deleted = _Ceiling(self.deleted_percent, may_be_deleted, _Span(entry.members))
+        derived = _Ceiling(self.percent, may_always_be_removed, _Span(entry.at_stake, entry.derived))
+        deleted = _Ceiling(self.deleted_percent, may_always_be_deleted, _Span(entry.members))
         for each in catalogue.starts(number):
             derived.look_back(each.members, _Use(each.derived, each.removal_percent))
             deleted.look_back(each.members, _Use(each.deleted, each.deleted_percent))
-        self._lists[number] = _ListCount(entry.members, derived, deleted)
+        self._lists[number] = _ListCount(entry.members, derived, deleted, remaining=entry.members)
 
     def count(self, catalogue: Catalogue, moved: Mapping[int, Movement]) -> None:
         """Count removals, and note them in the ledger. Called within the transaction that writes their decisions.
@@ -236,14 +242,16 @@ class Ceilings:
         """
         for number, movement in moved.items():
             added, derived, deleted, refused = movement
+            joined = added - derived - deleted - refused
             if number not in self._lists:
                 # No stream of this run has named the list: its rows go elsewhere today. It has changed by now.
-                self.begin(catalogue, number, catalogue.entry(number).members - added + derived + deleted + refused)
+                self.begin(catalogue, number, catalogue.entry(number).members - joined)
             counts = self._lists[number]
-            exceeded = counts.derived.add(derived)
+            counts.remaining += joined
+            exceeded = counts.derived.add(derived, counts.remaining)
             if exceeded is not None:
                 raise RemovalCeilingError(self._too_many_derived(number, exceeded))
-            exceeded = counts.deleted.add(deleted)
+            exceeded = counts.deleted.add(deleted, counts.remaining)
             if exceeded is not None:
                 raise RemovalCeilingError(self._too_many_deleted(number, exceeded))
             counts.refused += refused

@@ -12,8 +12,6 @@ from target_pinterest_audience.ceiling import (
     Ceilings,
     MassRefusal,
     Movement,
-    may_be_deleted,
-    may_be_removed,
     movements,
 )
 from target_pinterest_audience.changes import Decisions, ListDecisions, Removal
@@ -90,13 +88,12 @@ def removals(*causes: Cause, were_members: bool = True) -> dict[bytes, Removal]:
     ("percent", "members", "allowed"),
     [
         (20, 100, 20), (20, 104, 20), (20, 105, 21), (33, 60, 19), (0, 100, 10), (1, 100_000, 1000), (99, 200, 198),
-        (20, 20, 10), (20, 19, 9), (20, 11, 5), (0, 2, 1), (20, 1, 1), (90, 11, 9),
+        (20, 20, 10), (20, 19, 9), (20, 11, 5), (20, 6, 3), (0, 3, 3), (0, 4, 3), (90, 11, 9),
     ],
 )  # fmt: skip
-def test_up_to_the_share_of_members_may_leave_and_ten_but_never_more_than_half(
+def test_up_to_the_share_of_members_may_leave_and_ten_but_never_more_than_half_of_the_list(
     book: Book, percent: int, members: int, allowed: int
 ) -> None:
-    assert may_be_removed(members, percent) == allowed
     book.fill(members)
     assert not book.run(percent, derived=allowed + 1)
     assert book.run(percent, derived=allowed)
@@ -109,10 +106,24 @@ def test_up_to_the_share_of_members_may_leave_and_ten_but_never_more_than_half(
 def test_up_to_the_share_of_members_may_be_deleted_and_always_ten(
     book: Book, percent: int, members: int, allowed: int
 ) -> None:
-    assert may_be_deleted(members, percent) == allowed
     book.fill(members)
     assert not book.run(deleted_percent=percent, deleted=allowed + 1)
     assert book.run(deleted_percent=percent, deleted=allowed)
+
+
+@pytest.mark.parametrize("members", [1, 3, 10])
+def test_ten_people_may_change_their_addresses_on_a_list_of_any_size(book: Book, members: int) -> None:
+    book.fill(members)
+    for _ in range(10 // members):
+        assert book.run(added=members, derived=members)
+    assert not book.run(added=members + 10, derived=members + 10)
+
+
+def test_ten_people_may_be_replaced_but_not_more(book: Book) -> None:
+    book.fill(12)
+    assert not book.run(added=12, derived=12)
+    assert not book.run(added=3, derived=10)
+    assert book.run(added=4, derived=10)
 
 
 def test_everybody_may_leave_if_all_are_allowed_to(book: Book) -> None:

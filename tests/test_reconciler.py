@@ -60,8 +60,8 @@ class Desk:
         self.plan = Plan(1, frozenset({self.list_number}), {SLOT: "EMAIL"}, frozenset({SLOT}))
         self.tally = StreamTally("customers")
         self.reconciler = Reconciler(
-            self.ledger, 1, lambda identity: identity, Ceilings(20, lambda _: ("", ""), lambda: 0.0), lambda _: None, self._send,
-            lambda: None, lambda: 0.0,
+            self.ledger, 1, lambda identity: identity, Ceilings(20, lambda _: ("", ""), lambda: 0.0), lambda _: None,
+            self._send, lambda: None, lambda: 0.0,
         )  # fmt: skip
 
     def _send(self, outgoing: Outgoing) -> None:
