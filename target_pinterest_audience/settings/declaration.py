@@ -225,8 +225,8 @@ _REJECTS_AND_REMOVALS = (
         default=20,
         title="Most removed, in percent",
         description="The share of a list's members that may be removed because their rows changed or were not named "
-        "any more, in one run and in 24 hours. Ten people may always be, but never more than half of the list. Above "
-        "it nobody more is removed, and the run exits 6. Refusals have no ceiling.",
+        "any more, in one run and in 24 hours. Ten people may always be, as long as half of the list remains. Above it "
+        "nobody more is removed, and the run exits 6. Refusals have no ceiling.",
     ),
     th.Property(
         "max_deleted_percent",
