@@ -101,10 +101,10 @@ def send_alerts(
         try:
             with opened_board(settings, create=True) as board:
                 alerts = [*judge(ended, board.states(reports, began), thresholds_of(settings))]
-                if ended.exit_code:
+                if not ended.succeeded:
                     # A success would have ended it, and before the first one the failure says enough.
                     alerts += board.stale(now()) if board.last_success() is not None else []
-                succeeded = None if ended.exit_code else ended.command
+                succeeded = ended.command if ended.succeeded else None
                 board.post(follow(board.read(), alerts, now(), succeeded=succeeded), notifier, logger, now)
         except LedgerError as error:
             logger.warning("What was told before cannot be read from the ledger, so alerts may repeat. %s", error)

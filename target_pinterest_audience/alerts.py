@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.credentials import WARN_BEFORE_SECONDS
+from target_pinterest_audience.tally import RefusedMembers
 
 if TYPE_CHECKING:
     from target_pinterest_audience.tally import NobodyConsents
@@ -41,6 +42,7 @@ class Kind(str, Enum):
     SIGN_IN_ENDS = "sign_in_ends"
     SIZE_CHANGED = "size_changed"
     TOO_SMALL = "too_small"
+    REFUSED = "refused"
     STALE = "stale"
 
 
@@ -139,6 +141,8 @@ class Ended:
         rejected: how many of them were rejected.
         sign_in_seconds: for how long the sign-in at Pinterest holds; None if the run did not come to know.
         nobody_consents: the streams in which nobody consents.
+        empty: whether neither a row nor a STATE came.
+        refused: the lists that most members left by refusals.
     """
 
     command: str
@@ -148,6 +152,13 @@ class Ended:
     rejected: int
     sign_in_seconds: float | None
     nobody_consents: tuple[NobodyConsents, ...] = ()
+    empty: bool = False
+    refused: tuple[RefusedMembers, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it counts as a success: a tap that died before its first row leaves an empty run without an error."""
+        return self.exit_code == 0 and not self.empty
 
 
 def judge(ended: Ended, lists: Iterable[ListState], thresholds: Thresholds) -> list[Alert]:
@@ -166,6 +177,7 @@ def judge(ended: Ended, lists: Iterable[ListState], thresholds: Thresholds) -> l
         _sign_in(ended),
         *(_size_changed(ended.command, each, thresholds.size_change_percent) for each in lists),
         *(_too_small(ended.command, each) for each in lists),
+        *(_refused(ended.command, each) for each in ended.refused),
     ]
     return [alert for alert in found if alert is not None]
 
@@ -181,7 +193,7 @@ def stale(last_success: float | None, now: float, hours: int) -> Alert | None:
     advice = "Look whether runs are still started, and at what the last one wrote to standard error."
     if last_success is None:
         title = "No run has succeeded yet"
-        return Alert("run", Kind.STALE, "", title, f"The ledger knows no run of these settings. {advice}")
+        return Alert("run", Kind.STALE, "", title, f"The ledger knows no successful run of these settings. {advice}")
     since = (now - last_success) / _HOUR_SECONDS
     if since <= hours:
         return None
@@ -246,6 +258,12 @@ def _rejected(ended: Ended, percent: int) -> Alert | None:
 def _nobody_consents(command: str, found: NobodyConsents) -> Alert:
     title = found.title[0].upper() + found.title[1:]
     return Alert(command, Kind.NOBODY_CONSENTS, found.stream, title, found.text)
+
+
+def _refused(command: str, members: RefusedMembers) -> Alert:
+    share = members.refused * 100 / members.members
+    title = f"{share:,.0f} % of the members left {members.label} by refusals"
+    return Alert(command, Kind.REFUSED, members.list_id, title, members.told())
 
 
 def _sign_in(ended: Ended) -> Alert | None:

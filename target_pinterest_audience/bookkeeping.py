@@ -13,7 +13,7 @@ from target_pinterest_audience.identities import IdentityType, ListType
 from target_pinterest_audience.key_forms import formats_of
 from target_pinterest_audience.key_kinds import PRECISE, ROUNDED, WORDS, clash
 from target_pinterest_audience.keys import Digester
-from target_pinterest_audience.ledger.catalogue import CLEAN, Feed, StreamSlot
+from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed, StreamSlot
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
 from target_pinterest_audience.lost_columns import explain, still_contributing, stranded
@@ -24,6 +24,7 @@ from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run_history import RunHistory, figures_of
 from target_pinterest_audience.settings import MissingLedger
 from target_pinterest_audience.source_run import SourceRun, relations
+from target_pinterest_audience.tally import RefusedMembers, name_list
 
 if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
@@ -59,7 +60,9 @@ class Bookkeeper:
         self._now = now
         self.locks = Locks(ledger, settings)
         self.digester = Digester.of(ledger, settings)
-        self.ceilings = Ceilings(settings.max_removal_percent, self.explain)
+        self.ceilings = Ceilings(
+            settings.max_removal_percent, self.explain, now, deleted_percent=settings.max_deleted_percent
+        )
         # Shared by all plans: a row can be in a column that another stream of its source brought in later.
         self._columns: dict[int, Slot] = {}
         self._references: dict[int, ListReference] = {}
@@ -119,22 +122,24 @@ class Bookkeeper:
         names = before.keys() | after.keys()
         self._changed_settings = sorted(name for name in names if before.get(name) != after.get(name))
 
-    def end_run(self, run: int, feeds: list[Feed]) -> None:
+    def end_run(self, run: int, feeds: list[Feed], *, empty: bool) -> None:
         """Note that a run ended cleanly; one that is not noted did not.
 
         Args:
             run: its number.
             feeds: what it read.
+            empty: whether neither a row nor a STATE came: such a run is no success, and ends no count of removals.
         """
+        outcome, lists = (EMPTY, ()) if empty else (CLEAN, self._references)
         with self._ledger.transaction():
-            self._ledger.catalogue.end_run(run, CLEAN, self._now(), feeds, self._references)
+            self._ledger.catalogue.end_run(run, outcome, self._now(), feeds, lists)
 
     def begin_history(self, kind: str) -> None:
         """Note that something has begun that is no run; see `HistoryEntry.kind`."""
         with self._ledger.transaction():
             self._history.begin(kind)
 
-    def end_history(self, exit_code: int, rejected: Mapping[int, Mapping[str, int]]) -> None:
+    def end_history(self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False) -> None:
         """Note for people how the run ended, cleanly or not; see `figures_of`.
 
         Raises:
@@ -143,11 +148,20 @@ class Bookkeeper:
         reports = {number: self._delivery.report(reference) for number, reference in self._references.items()}
         with self._ledger.transaction():
             lists = figures_of(self._ledger, reports, rejected)
-            self._history.end(exit_code, self._delivery.traffic, lists)
+            self._history.end(exit_code, self._delivery.traffic, lists, empty=empty)
 
     def members(self) -> dict[ListReference, int]:
         """Return how many identities belong on each list of the run."""
         return {reference: self._ledger.catalogue.entry(n).members for n, reference in self._references.items()}
+
+    def mass_refusals(self) -> list[RefusedMembers]:
+        """Return the lists of the run that so many members left by refusals that a person should look."""
+        return [
+            RefusedMembers(report.customer_list_id or "", name_list(report), each.members, each.refused)
+            for each in self.ceilings.mass_refusals()
+            if each.number in self._references
+            for report in [self._delivery.report(self._references[each.number])]
+        ]
 
     def explain(self, number: int) -> tuple[str, str]:
         """Name a list, and tell which settings changed since the last run if any did."""
@@ -174,7 +188,7 @@ class Bookkeeper:
             if pinned is not None and pinned.number in self._former:
                 with self._ledger.transaction():
                     self._check_algorithm(pinned.number, plan.reference)
-                    catalogue.begin_list(pinned.number)
+                    self.ceilings.begin(catalogue, pinned.number)
                 former = self._references[pinned.number]
                 self._remember(pinned, former)
                 self._numbers[plan.reference] = pinned.number
@@ -197,7 +211,7 @@ class Bookkeeper:
         with self._ledger.transaction():
             entry = self._enter(plan.reference, found, pinned)
             self._check_algorithm(entry.number, plan.reference)
-            catalogue.begin_list(entry.number)
+            self.ceilings.begin(catalogue, entry.number)
             catalogue.pin(str(plan.reference), entry.number)
         if found is not None:
             self._identified.add(entry.number)
@@ -222,7 +236,6 @@ class Bookkeeper:
         return entry
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
-        self.ceilings.open(self._ledger.catalogue.entry(entry.number))
         self._numbers[reference] = entry.number
         self._references[entry.number] = reference
 

@@ -44,6 +44,8 @@ class Removal(NamedTuple):
     cause: Cause
     line: int
     """The first line of the stream that it follows from."""
+    was_member: bool = True
+    """Whether the identity belonged on the list; a deleted row can name one that never did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +407,7 @@ class _Changes:
                 if operation is Operation.ADD:
                     decided.additions[identity] = entry.line
                 elif operation is Operation.REMOVE:
-                    decided.removals[identity] = Removal(entry.cause, entry.line)
+                    decided.removals[identity] = Removal(entry.cause, entry.line, was.on_list)
             if not inserted:
                 ledger.write_members(number, after)
             if members:

@@ -73,6 +73,7 @@ class RunView:
         calls: requests to Pinterest, each attempt counted; None likewise.
         limited_seconds: how long requests waited for Pinterest's rate limits; None likewise.
         lists: what it did to lists; those of which nothing was new are left out.
+        empty: whether neither a row nor a STATE came to a run, so that it is no success.
     """
 
     number: int
@@ -83,11 +84,12 @@ class RunView:
     calls: int | None
     limited_seconds: float | None
     lists: Sequence[Step]
+    empty: bool = False
 
     @property
     def outcome(self) -> str:
         """How it ended, in words."""
-        return outcome_in_words(self.exit_code)
+        return outcome_in_words(self.exit_code, empty=self.empty)
 
 
 class Removal(NamedTuple):
@@ -146,8 +148,15 @@ class HistoryView:
     removals: Sequence[Removal]
 
 
-def outcome_in_words(exit_code: int | None) -> str:
-    """Return how something ended; None stands for no end."""
+def outcome_in_words(exit_code: int | None, *, empty: bool = False) -> str:
+    """Return how something ended.
+
+    Args:
+        exit_code: the process's; None if it has not ended.
+        empty: whether neither a row nor a STATE came.
+    """
+    if exit_code == 0 and empty:
+        return "no rows: the tap sent neither a row nor a STATE"
     if exit_code is not None and exit_code > _SIGNALS:
         return f"stopped from outside: signal {exit_code - _SIGNALS}"
     return _EXIT_CODES.get(exit_code, f"failed: exit code {exit_code}")
@@ -211,8 +220,8 @@ def _view(
             if known is not None and entry.ending is not None:
                 known.steps.append((entry.ending.at, step))
         if everything or steps:
-            ended, code, calls, limited = entry.ending or (None,) * 4
-            runs.append(RunView(entry.number, entry.kind, entry.started, ended, code, calls, limited, steps))
+            ended, code, calls, limited, empty = entry.ending or (None, None, None, None, False)
+            runs.append(RunView(entry.number, entry.kind, entry.started, ended, code, calls, limited, steps, empty))
     shown = [
         Removal(
             each.entry,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.ceiling import Ceilings, count_derived
+from target_pinterest_audience.ceiling import Ceilings, Movement, movements
 from target_pinterest_audience.changes import absorb
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.ledger.catalogue import CLEAN
+from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.lost_columns import lost_slots, slots_of
 from target_pinterest_audience.membership import Event, Kind, Plan
@@ -129,7 +128,7 @@ def prune(
     chosen = absentees(ledger, run, options, tell)
     book.begin_history(PRUNE)
     with ledger.transaction():
-        _note(ledger, book, chosen, options.max_removal_percent)
+        _note(ledger, book, chosen, options.max_removal_percent, now)
     for number in sorted({each.list_number for each in chosen}):
         book.resend(number)
     delivery.flush()
@@ -138,25 +137,24 @@ def prune(
             ledger.catalogue.mark_pruned(run.number)
 
 
-def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: int) -> None:
+def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: int, now: float) -> None:
     """Write who leaves.
 
     Raises:
         RemovalCeilingError: they are too many, so that the transaction must be rolled back.
     """
-    leaving: Counter[int] = Counter()
-    ceilings = Ceilings(percent, book.explain, advice="allow it with `--allow-removal-percent`")
-    for number in {each.list_number for each in chosen}:
-        ceilings.open(ledger.catalogue.entry(number))
+    ceilings = Ceilings(percent, book.explain, lambda: now, advice="allow it with `--allow-removal-percent`")
+    leaving = dict.fromkeys((each.list_number for each in chosen), 0)
+    for number in leaving:
+        ceilings.resume(ledger.catalogue, number)
     for each in chosen:
         for page in each.pages(ledger):
             # Rows that stay for the sake of another list have not been seen by this.
             decisions, _ = absorb(ledger, {}, book.digester.shorten, page)
             note_decisions(ledger, decisions)
-            leaving.update(count_derived(decisions))
-    for number, count in leaving.items():
-        ceilings.count(number, count)
-        ledger.catalogue.add_derived(number, count)
+            for number, moved in movements(decisions).items():
+                leaving[number] += moved.derived
+    ceilings.count(ledger.catalogue, {number: Movement(0, count, 0, 0) for number, count in leaving.items()})
 
 
 def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, now: float) -> RunRecord:
@@ -176,6 +174,11 @@ def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, 
         reason = (
             "knows no run with these settings. Prune with the configuration of the run itself: the same `ledger_url`, "
             "ad account, `api_url`, and settings that choose the lists"
+        )
+    elif run.outcome == EMPTY:
+        reason = (
+            "says of the newest run that it was empty: neither a row nor a STATE came, as from a tap that died before "
+            "its first row. Check the tap's log, run it again, and prune after that"
         )
     elif run.outcome != CLEAN or run.ended is None:
         reason = (

@@ -70,6 +70,14 @@ class MessageReader(GenericSingerReader[bytes]):
         self.records = RecordDecoder()
         self._callbacks: Callbacks = {}
         self._counts: Counter[str] = Counter()
+        self._skipped_files = False
+
+    @property
+    def nothing_came(self) -> bool:
+        """Whether neither a row nor a STATE has come."""
+        return not (
+            self._counts[SingerMessageType.RECORD] or self._counts[SingerMessageType.STATE] or self._skipped_files
+        )
 
     @property
     def line(self) -> int:
@@ -128,6 +136,10 @@ class MessageReader(GenericSingerReader[bytes]):
         else:
             self._read_ahead(files.texts(), partial(self._read_rows, stream))
         self.place = message
+
+    def skip_files(self) -> None:
+        """Pass over the files of a BATCH message, which are taken to have rows."""
+        self._skipped_files = True
 
     def _read_ahead(self, items: Iterator[T], take: Callable[[T], None]) -> None:
         """Take items in, and have the next ones read meanwhile."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.background import Background
-from target_pinterest_audience.ceiling import Ceilings
+from target_pinterest_audience.ceiling import Ceilings, movements
 from target_pinterest_audience.changes import NewRows, absorb, suppose_new
 from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.ledger import Ledger
@@ -196,8 +196,7 @@ class Reconciler:
             all_new = decisions is not None
             if decisions is None:
                 decisions, all_new = absorb(self.ledger, self.sources, self.shorten, window)
-            for number, count in self.ceilings.check(decisions).items():
-                self.ledger.catalogue.add_derived(number, count)
+            self.ceilings.count(self.ledger.catalogue, movements(decisions))
             return _Worked(note_decisions(self.ledger, decisions), all_new)
 
     def _hand_over(self) -> None:

@@ -118,6 +118,7 @@ class RunReport(msgspec.Struct, frozen=True):
         limited_seconds: how long requests waited for Pinterest's rate limits, those of several lists added up.
         streams: what was read.
         lists: what was sent.
+        empty: whether neither a row nor a STATE came, so that the run is no success although its exit code is 0.
     """
 
     program: str
@@ -130,6 +131,7 @@ class RunReport(msgspec.Struct, frozen=True):
     limited_seconds: float = 0.0
     streams: list[StreamReport] = []
     lists: list[ListReport] = []
+    empty: bool = False
 
 
 class ReportFile:
@@ -157,6 +159,8 @@ class ReportFile:
         streams: Iterable[StreamReport],
         lists: Iterable[ListReport],
         now: float,
+        *,
+        empty: bool,
     ) -> None:
         """Write how the run ended.
 
@@ -167,6 +171,7 @@ class ReportFile:
             streams: what was read.
             lists: what was sent.
             now: seconds since 1970.
+            empty: whether neither a row nor a STATE came.
 
         Raises:
             OutputError: the file cannot be written any more.
@@ -174,6 +179,7 @@ class ReportFile:
         ended = msgspec.structs.replace(
             self._begun, finished_at=moment(now), exit_code=exit_code, error=error, calls=traffic.calls,
             limited_seconds=round(traffic.limited_seconds, 1), streams=list(streams), lists=list(lists),
+            empty=empty,
         )  # fmt: skip
         try:
             self._write(ended)

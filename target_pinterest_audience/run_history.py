@@ -63,6 +63,8 @@ class RunHistory:
         exit_code: int,
         traffic: Traffic,
         lists: Iterable[ListFigures],
+        *,
+        empty: bool = False,
     ) -> None:
         """Note how it ended, within a transaction of the caller; nothing if it was not begun.
 
@@ -70,11 +72,12 @@ class RunHistory:
             exit_code: the process's.
             traffic: how much was asked of Pinterest.
             lists: what was done to lists.
+            empty: whether it was a run to which neither a row nor a STATE came.
         """
         if self._entry is None:
             return
         self.write_removals()
-        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds)
+        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty)
         self._ledger.history.end(self._entry, ending, lists)
 
 

@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
-from target_pinterest_audience.errors import OutputError, RejectedError, outcome
+from target_pinterest_audience.errors import OutputError, RejectedError, StreamError, outcome
 from target_pinterest_audience.redaction import redact
 from target_pinterest_audience.rejects import RejectsFile
 from target_pinterest_audience.report import ListReport, ReportFile, RunReport, moment
-from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.tally import StreamTally, tell_lists
+from target_pinterest_audience.settings import EmptyStream, Settings
+from target_pinterest_audience.tally import RefusedMembers, StreamTally, tell_lists
 
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest import Traffic
@@ -24,6 +24,7 @@ class RunLog:
         tallies: stream → its counts.
         rejects: takes rejected rows, if there is to be such a file.
         began: when the run began, in seconds since 1970.
+        empty: whether the whole stream had neither a row nor a STATE.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RunLog:
         self._now = now
         self._report: ReportFile | None = None
         self.began = now()
+        self.empty = False
 
     def begin(self) -> None:
         """Begin the files.
@@ -77,6 +79,22 @@ class RunLog:
             )
             raise RejectedError(msg)
 
+    def note_empty(self) -> None:
+        """Warn, after a whole stream, that neither a row nor a STATE came.
+
+        Raises:
+            StreamError: `empty_stream` is `fail`.
+        """
+        self.empty = True
+        words = (
+            "No rows: the tap sent neither a row nor a STATE. A tap that died before its first row looks like this. "
+            "Check its log."
+        )
+        if self._settings.empty_stream is EmptyStream.FAIL:
+            msg = f"{words} If an empty stream is no mistake here, set `empty_stream: warn`."
+            raise StreamError(msg)
+        self._logger.warning("%s This run does not count as a success.", words)
+
     def check_balance(self) -> None:
         """Report a bug if something is not known to have become of every value."""
         for tally in self.tallies.values():
@@ -100,10 +118,18 @@ class RunLog:
                 setting, stream, ", ".join(self.tallies) or "none",
             )  # fmt: skip
         if not lines:
-            self._logger.warning("The stream was empty: the tap sent nothing.")
             return
         for column in self._settings.default_stream.identity_columns.keys() - columns:
             self._logger.warning("No stream had the column %s that `identity_columns` names.", column)
+
+    def warn_of_refused(self, lists: Iterable[RefusedMembers]) -> None:
+        """Warn of lists that most members left by refusals.
+
+        Args:
+            lists: the lists, and how many members left each.
+        """
+        for each in lists:
+            self._logger.warning("%s", each.told(dry=self._settings.dry_run))
 
     def tell_summary(self, lists: Iterable[ListReport], traffic: Traffic) -> None:
         """Tell what was read, rejected and sent.
@@ -148,6 +174,7 @@ class RunLog:
         code, words = self.outcome(ended_by)
         streams = [tally.report() for tally in self.tallies.values()]
         try:
-            self._report.end(code, redact(words) if words else None, traffic, streams, lists, self._now())
-        except OutputError as error:
-            self._logger.warning("%s", error)
+            error = redact(words) if words else None
+            self._report.end(code, error, traffic, streams, lists, self._now(), empty=self.empty)
+        except OutputError as failure:
+            self._logger.warning("%s", failure)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.report import ListReport
     from target_pinterest_audience.routing import ListPlan, ListReference
     from target_pinterest_audience.state import StateGate
-    from target_pinterest_audience.tally import StreamTally
+    from target_pinterest_audience.tally import RefusedMembers, StreamTally
     from target_pinterest_audience.upserts import Upserts
 
 STATE_PATIENCE_SECONDS: Final = 60.0
@@ -249,8 +249,11 @@ class Sync:
         self._fail()
         self._delivery.finish()
 
-    def finish(self) -> None:
+    def finish(self, *, empty: bool = False) -> None:
         """Note that the run ended cleanly, after `deliver`.
+
+        Args:
+            empty: whether neither a row nor a STATE came, so that it is no success.
 
         Raises:
             LedgerError: it cannot be noted.
@@ -263,7 +266,7 @@ class Sync:
             self._upserts = self._make_upserts(ledger, self._delivery)
         # A position under another name may be any stream's: some taps write ids that are not the streams' names.
         strange = self._incremental - self._streams
-        self._upserts.end(self._streams if strange else self._incremental)
+        self._upserts.end(self._streams if strange else self._incremental, empty=empty)
 
     def stop(self) -> None:
         """Send nothing more, and write the last STATE that is covered."""
@@ -285,12 +288,13 @@ class Sync:
             if self._ledger is not None:
                 self._ledger.close()
 
-    def end_history(self, exit_code: int, tallies: Iterable[StreamTally]) -> None:
+    def end_history(self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool = False) -> None:
         """Note in the ledger, for people, how the run ended; between `stop` and `close`.
 
         Args:
             exit_code: the process's.
             tallies: what was read of each stream.
+            empty: whether neither a row nor a STATE came.
 
         Raises:
             LedgerError: it cannot be noted, or not within a moment.
@@ -301,7 +305,7 @@ class Sync:
         deadline.daemon = True
         deadline.start()
         try:
-            self._upserts.end_history(exit_code, tallies)
+            self._upserts.end_history(exit_code, tallies, empty=empty)
         finally:
             deadline.cancel()
 
@@ -341,6 +345,10 @@ class Sync:
             with contextlib.suppress(LedgerError):
                 members = self._upserts.members()
         return self._delivery.lists(members)
+
+    def mass_refusals(self) -> list[RefusedMembers]:
+        """Return the lists that so many members left by refusals that a person should look."""
+        return self._upserts.mass_refusals() if self._upserts is not None else []
 
     def _open_ledger(self, *, create: bool) -> Ledger | None:
         self._ledger = self._ledger or self._find_ledger(create=create)

@@ -218,6 +218,35 @@ class StreamTally:
         return sorted(found, key=lambda each: (-each.count, each.first_line, each.column))
 
 
+class RefusedMembers(NamedTuple):
+    """A list that so many members left by refusals, in one run, that a person should look.
+
+    Attributes:
+        list_id: its id at Pinterest; empty if it is not created yet.
+        label: the list for people.
+        members: how many members it had when the run began.
+        refused: how many of them left by refusals.
+    """
+
+    list_id: str
+    label: str
+    members: int
+    refused: int
+
+    def told(self, *, dry: bool = False) -> str:
+        """Return what happened and what to do as sentences.
+
+        Args:
+            dry: whether it only would have happened.
+        """
+        return (
+            f"{self.refused:,} of the {self.members:,} members of {self.label} {'would leave' if dry else 'left'} in "
+            "this run because rows refuse them (`consent_column`, or a stream with `operation: remove`). Refusals have "
+            "no ceiling. Check that column and that stream. Somebody who was refused by mistake returns when the same "
+            "row consents again, or when their row in the stream with `operation: remove` is deleted."
+        )
+
+
 @dataclass(slots=True)
 class ListTally:
     """The counts of one list."""
@@ -254,6 +283,12 @@ def tell_lists(reports: Iterable[ListReport], *, dry: bool) -> list[str]:
     ]
 
 
+def name_list(report: ListReport) -> str:
+    """Return what people know a list by."""
+    known = report.customer_list_id is not None
+    return f'customer list "{report.name}" (id {report.customer_list_id})' if known else report.chosen_by
+
+
 def tell_list(report: ListReport, *, dry: bool) -> str:
     """Tell what became of a list as one sentence.
 
@@ -261,8 +296,7 @@ def tell_list(report: ListReport, *, dry: bool) -> str:
         report: what was sent.
         dry: whether it only would have been.
     """
-    known = report.customer_list_id is not None
-    name = f'customer list "{report.name}" (id {report.customer_list_id})' if known else report.chosen_by
+    name = name_list(report)
     why = f" ({told(report.removals)})" if report.removals else ""
     counts = f"{report.added:,} identities to add, {report.removed:,} to remove{why}"
     if report.refused:

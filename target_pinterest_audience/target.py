@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from target_pinterest_audience.notify import Notifier
     from target_pinterest_audience.report import ListReport
+    from target_pinterest_audience.tally import RefusedMembers
 
 _HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer list.
 
@@ -270,20 +271,25 @@ class TargetPinterestAudience(Target):
             ended_by: what ended the run before its end.
         """
         lists: list[ListReport] = []
+        refused: list[RefusedMembers] = []
         with contextlib.ExitStack() as last:
             # Each of these is done, the last first, also if a second signal ends another.
-            last.callback(lambda: self._send_alerts(ended_by, lists))
+            last.callback(lambda: self._send_alerts(ended_by, lists, refused))
             last.callback(self.sync.close)
             last.callback(lambda: self._end_history(ended_by))
             last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists(), self.sync.traffic))
             last.callback(lambda: lists.extend(self.sync.lists()))
             last.callback(self.run_log.close_rejects)
             last.callback(lambda: self.run_log.tell_summary(self.sync.lists(), self.sync.traffic))
+            last.callback(lambda: self.run_log.warn_of_refused(refused))
+            last.callback(lambda: refused.extend(self.sync.mass_refusals()))
             if self._progress is not None:
                 last.callback(self._progress.stop)
             self.sync.stop()
 
-    def _send_alerts(self, ended_by: BaseException | None, lists: list[ListReport]) -> None:
+    def _send_alerts(
+        self, ended_by: BaseException | None, lists: list[ListReport], refused: list[RefusedMembers]
+    ) -> None:
         """Tell people what is worth an alert; nothing after a signal, when there is no time for it."""
         if self._notifier is None or isinstance(ended_by, Terminated):
             return
@@ -302,6 +308,8 @@ class TargetPinterestAudience(Target):
             rejected=sum(tally.rejected for tally in tallies),
             sign_in_seconds=self.sync.sign_in_seconds,
             nobody_consents=tuple(each for tally in tallies if (each := tally.nobody_consents) is not None),
+            empty=self.run_log.empty,
+            refused=tuple(refused),
         )
         send_alerts(self._notifier, self.settings, ended, lists, self.run_log.began, logger=self.logger)
 
@@ -309,7 +317,7 @@ class TargetPinterestAudience(Target):
         """Note the run in the ledger for people; that it cannot be noted is a warning."""
         code, _ = self.run_log.outcome(ended_by)
         try:
-            self.sync.end_history(code, self.run_log.tallies.values())
+            self.sync.end_history(code, self.run_log.tallies.values(), empty=self.run_log.empty)
         except LedgerError as error:
             if not isinstance(ended_by, LedgerError):
                 self.logger.warning("The history of runs does not tell how this run ended. %s", error)
@@ -447,17 +455,22 @@ class TargetPinterestAudience(Target):
         files = BatchFiles.of(message_dict, place.line)
         if any(sink.columns for (raw_stream, _), sink in self._stream_sinks.items() if raw_stream == stream):
             self.message_reader.read_files(stream, files)
+        else:
+            self.message_reader.skip_files()
 
     def process_endofpipe(self) -> None:
         """Deliver what waits and see to the audiences; then let the sinks log their counts.
 
         Raises:
             TargetError: something could not be delivered, or no stream had anything to deliver.
+            StreamError: neither a row nor a STATE came, and `empty_stream` is `fail`.
         """
         self.arrivals.refuse_unmapped()
         self.sync.deliver()
         self.run_log.refuse_too_many_rejects()
-        self.sync.finish()
+        if self.message_reader.nothing_came:
+            self.run_log.note_empty()
+        self.sync.finish(empty=self.run_log.empty)
         self.run_log.check_balance()
         for sink in self._stream_sinks.values():
             sink.clean_up()

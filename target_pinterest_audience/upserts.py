@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.settings import Settings
-    from target_pinterest_audience.tally import StreamTally
+    from target_pinterest_audience.tally import RefusedMembers, StreamTally
 
 
 _GRACE_SECONDS: Final = 2.0
@@ -234,11 +234,12 @@ class Upserts:
         """Begin nothing more in the ledger, and give up what is under way there: the next run does it again."""
         self._reconciler.stop(_GRACE_SECONDS)
 
-    def end(self, incremental: set[str]) -> None:
+    def end(self, incremental: set[str], *, empty: bool) -> None:
         """Note that the run ended cleanly.
 
         Args:
             incremental: the streams, by their raw names, that showed signs of an incremental read.
+            empty: whether neither a row nor a STATE came.
         """
         for source, reading in self._routed.items():
             for number in self._book.lists_marked_for(self._reconciler.sources[source]):
@@ -247,7 +248,7 @@ class Upserts:
             Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites, each.mark)
             for (number, source), each in self._readings.items()
         ]
-        self._book.end_run(self._run, feeds)
+        self._book.end_run(self._run, feeds, empty=empty)
 
     def members(self) -> dict[ListReference, int]:
         """Return how many identities belong on each list, as far as the ledger knows; nothing if it hangs.
@@ -257,12 +258,17 @@ class Upserts:
         """
         return {} if self._reconciler.hangs else self._book.members()
 
-    def end_history(self, exit_code: int, tallies: Iterable[StreamTally]) -> None:
+    def mass_refusals(self) -> list[RefusedMembers]:
+        """Return the lists that so many members left by refusals that a person should look."""
+        return self._book.mass_refusals()
+
+    def end_history(self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool) -> None:
         """Note for people how the run ended, unless the ledger hangs.
 
         Args:
             exit_code: the process's.
             tallies: what was read of each stream.
+            empty: whether neither a row nor a STATE came.
 
         Raises:
             LedgerError: it cannot be noted.
@@ -275,7 +281,7 @@ class Upserts:
                 if numbers:
                     rejected.setdefault(number, Counter())[remark.name] += count
         if not self._reconciler.hangs:
-            self._book.end_history(exit_code, rejected)
+            self._book.end_history(exit_code, rejected, empty=empty)
 
 
 def _same(targets: Mapping[str, tuple[int, int]], _list_name: str | None) -> Mapping[str, tuple[int, int]]:

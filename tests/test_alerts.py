@@ -132,6 +132,42 @@ class TestRuns:
         assert "more people would have been removed than allowed" in message["title"]
         assert "`max_removal_percent`" in message["message"]
 
+    def test_refusals_by_most_members_are_told(self, run_target: Target, receiver: Receiver) -> None:
+        message, asks = schema("email", "consent"), {"consent_column": "consent", "notify_size_change_percent": 100}
+        run_target([message, *(record(id=n, email=f"p{n}@x.org", consent=1) for n in range(40))], **UPSERT, **asks)
+        for _ in range(2):
+            refusing = [record(id=n, email=f"p{n}@x.org", consent=None) for n in range(30)]
+            assert run_target([message, *refusing], **UPSERT, **asks).code == 0
+        (message_sent,) = receiver.messages
+        assert message_sent["title"].startswith(
+            'Pinterest audience: 75 % of the members left customer list "customers"'
+        )
+        assert "30 of the 40 members" in message_sent["message"]
+        assert "Refusals have no ceiling" in message_sent["message"]
+
+    @pytest.mark.parametrize("stream", [b"", lines([EMAIL])], ids=["nothing", "SCHEMA"])
+    @pytest.mark.parametrize("method", ["upsert", "append-only"])
+    def test_an_empty_run_ends_no_alert_and_is_no_success(
+        self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path, stream: bytes,
+        method: str,
+    ) -> None:  # fmt: skip
+        settings = {"load_method": method}
+        run_target([EMAIL, *people([1])], **settings)
+        assert run_target(lines([EMAIL]) + b"{", **settings).code == 8
+        let_pass(tmp_path, 22)
+        assert run_target(stream, **settings).code == 0
+        assert run_target(lines([EMAIL]) + b"{", **settings).code == 8
+        assert receiver.titles == ["Pinterest audience: A run failed (exit code 8)"]
+        let_pass(tmp_path, 10)
+        receiver.messages.clear()
+        for _ in range(2):
+            assert run_target(stream, **settings).code == 0
+        (message,) = receiver.messages
+        assert message["title"] == "Pinterest audience: A run failed (exit code 8) (and 1 more)"
+        assert "No run has succeeded for 32 hours" in message["message"]
+        rows = json.loads(run_companion("alerts", "--dry-run", "--json", **settings).stdout)
+        assert {row["kind"] for row in rows} == {"stale", "failure"}
+
     @pytest.mark.parametrize(
         ("method", "then", "title"),
         [

@@ -84,7 +84,7 @@ def test_a_request_is_told_with_each_cause_and_with_pinterests_id(
 def test_each_request_has_a_line_of_its_own(
     emulator: Emulator, run_target: Target, tmp_path: Path, request_ids: list[str]
 ) -> None:
-    run_target([CONSENTING, *agreeing(range(30))], **SETTINGS)
+    run_target([CONSENTING, *agreeing(range(60))], **SETTINGS)
     run = run_target([CONSENTING, *[deleted(n) for n in range(25)]], batch_size_rows=10, **SETTINGS)
     told = audit(emulator, tmp_path)
     assert [each.causes for each in told] == [{"delete": 10}, {"delete": 10}, {"delete": 5}]

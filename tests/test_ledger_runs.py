@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.conftest import Prune, Sent, Target, Write, command, environment, members
+from tests.conftest import Companion, Prune, Sent, Target, Write, command, environment, members
 from tests.messages import address, deleted, digests, people, record, schema, sha256, state
 from tests.test_process import feed, lines, running, wait_until
 
@@ -75,7 +75,136 @@ def test_runs_that_fail_do_not_wear_the_ceiling_down(emulator: Emulator, run_tar
     assert run_target(moved(range(9, 18))).code == 6
     assert members(emulator) == digests([*range(100, 109), *range(9, 60)])
     assert run_target(moved(range(9, 12))).code == 0
-    assert run_target(moved(range(12, 21))).code == 0
+
+
+def test_many_clean_runs_do_not_wear_the_ceiling_down_until_a_person_allows_it(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    overwrite = {"load_method": "overwrite"}
+    run_target([EMAIL, *people(range(100))], **overwrite)
+    for left in (85, 72):
+        assert run_target([EMAIL, *people(range(left))], **overwrite).code == 0
+        pruned = run_prune(**overwrite)
+    assert pruned.code == 6
+    assert 'Over the last 24 hours, 28 of the 100 members of customer list "customers"' in pruned.stderr
+    assert members(emulator) == digests(range(85))
+    changed = [record(id=n, email=address(200 + n)) for n in range(10)]
+    assert run_target([EMAIL, *changed], **overwrite).code == 6
+    assert run_target([EMAIL, *people(range(72))], **overwrite).code == 0
+    assert run_prune("--allow-removal-percent", "28", **overwrite).code == 0
+    assert members(emulator) == digests(range(72))
+    assert run_target([EMAIL, *people(range(60))], **overwrite).code == 0
+    assert run_prune(**overwrite).code == 0
+    assert members(emulator) == digests(range(60))
+
+
+@pytest.mark.parametrize(("left", "code"), [(1, 6), (5, 6), (6, 0)])
+def test_a_small_list_keeps_half_of_its_members(
+    emulator: Emulator, run_target: Target, run_prune: Prune, left: int, code: int
+) -> None:
+    overwrite = {"load_method": "overwrite"}
+    run_target([EMAIL, *people(range(11))], **overwrite)
+    run_target([EMAIL, *people(range(left))], **overwrite)
+    assert run_prune(**overwrite).code == code
+    assert members(emulator) == digests(range(11 if code else left))
+
+
+def test_a_list_that_no_row_names_any_more_has_its_ceiling(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "segment")
+    rows = [record(id=n, email=address(n), segment="vip") for n in range(40)]
+    routed = {"list_name_column": "segment"}
+    run_target([message, *rows], **routed)
+    renamed = [record(**{**row["record"], "segment": "VIP"}) for row in rows]
+    run = run_target([message, *renamed], **routed)
+    assert run.code == 6
+    assert '40 of the 40 members of customer list "vip"' in run.stderr
+    assert members(emulator, "vip") == digests(range(40))
+
+
+TURNED = schema("email", "is_deleted")
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_mark_that_turned_over_deletes_nobody(
+    emulator: Emulator, run_target: Target, sent: Sent, *, dry: bool
+) -> None:
+    settings = {"removal_column": "is_deleted"}
+    run_target([TURNED, *people(range(60))], **settings)
+    sent()
+    turned = [record(id=n, email=address(n), is_deleted=True) for n in range(60)]
+    run = run_target([TURNED, *turned, state(1)], **settings, dry_run=dry, max_removal_percent=100)
+    assert (run.code, run.states, sent()) == (6, [], [])
+    for words in ('60 of the 60 members of customer list "customers"', "`max_deleted_percent`", "the removal column"):
+        assert words in run.stderr
+    assert members(emulator) == digests(range(60))
+    if not dry:
+        assert run_target([TURNED, *turned, state(1)], **settings, max_deleted_percent=100).code == 0
+        assert members(emulator) == frozenset()
+
+
+def test_a_setting_that_changed_is_named_when_everybody_would_be_deleted(run_target: Target) -> None:
+    rows = [record(id=n, email=address(n), seen="yes") for n in range(60)]
+    run_target([schema("email", "seen"), *rows])
+    run = run_target([schema("email", "seen"), *rows], removal_column="seen")
+    assert run.code == 6
+    assert "Since the last run `removal_column` changed" in run.stderr
+
+
+def test_deletes_of_many_small_runs_and_of_dead_ones_add_up(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "_sdc_deleted_at")
+    run_target([message, *people(range(60))])
+    assert run_target([message, *map(deleted, range(12))]).code == 0
+    # The same rows once more count once.
+    assert run_target(lines([message, *map(deleted, range(24))]) + b'{"half a').code == 8
+    assert run_target([message, *map(deleted, range(30))]).code == 0
+    stopped = run_target([message, *map(deleted, range(31))])
+    assert stopped.code == 6
+    assert "Over the last 24 hours, 31 of the 60 members" in stopped.stderr
+    assert members(emulator) == digests(range(30, 60))
+
+
+def test_deleted_rows_that_name_strangers_take_nobody_off(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "_sdc_deleted_at")
+    run_target([message, *people(range(20))])
+    strangers = [deleted(n, email=address(n)) for n in range(100, 200)]
+    assert run_target([message, *strangers, state(1)], max_deleted_percent=0).code == 0
+    assert members(emulator) == digests(range(20))
+
+
+def test_who_comes_and_goes_in_the_first_run_meets_no_ceiling(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "_sdc_deleted_at")
+    stream = [message, *people(range(60)), *map(deleted, range(50))]
+    assert run_target(stream, batch_size_rows=10).code == 0
+    assert members(emulator) == digests(range(50, 60))
+
+
+def test_after_a_clear_the_day_begins_anew(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:
+    message = schema("email", "_sdc_deleted_at")
+    run_target([message, *people(range(60))])
+    assert run_target([message, *map(deleted, range(30))]).code == 0
+    assert run_companion("clear", "--list", "customers", "--yes").code == 0
+    run_target([message, *people(range(60))])
+    assert run_target([message, *map(deleted, range(30))]).code == 0
+    assert members(emulator) == digests(range(30, 60))
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_refusals_by_most_members_are_no_error_and_a_warning(
+    emulator: Emulator, run_target: Target, *, dry: bool
+) -> None:
+    message, asks = schema("email", "consent"), {"consent_column": "consent"}
+    run_target([message, *(record(id=n, email=address(n), consent="yes") for n in range(40))], **asks)
+    strangers = [record(id=n, email=address(n), consent=None) for n in range(100, 150)]
+    few = run_target([message, *strangers, *(record(id=n, email=address(n), consent=None) for n in range(20))], **asks)
+    assert "rows refuse them" not in few.stderr
+    run_target([message, *(record(id=n, email=address(n), consent="yes") for n in range(20))], **asks)
+    run = run_target([message, *(record(id=n, email=address(n), consent=None) for n in range(30))], **asks, dry_run=dry)
+    assert run.code == 0
+    verb = "would leave" if dry else "left"
+    assert f'30 of the 40 members of customer list "customers" (id {emulator.backend.customer_lists()[0].id})' in (
+        run.stderr
+    )
+    assert f"{verb} in this run because rows refuse them" in run.stderr
 
 
 # Locks

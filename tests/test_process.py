@@ -137,7 +137,7 @@ def test_no_configuration_is_told_as_such(tmp_path: Path) -> None:
 
 def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
     run = run_target(b"")
-    assert "The stream was empty" in run.stderr
+    assert "No rows: the tap sent neither a row nor a STATE" in run.stderr
     assert (run.code, run.stdout) == (0, "")
     assert emulator.backend.calls == []
 

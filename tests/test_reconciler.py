@@ -61,8 +61,8 @@ class Desk:
         self.plan = Plan(1, frozenset({self.list_number}), {SLOT: Slot("email", "EMAIL")}, frozenset({SLOT}))
         self.tally = StreamTally("customers")
         self.reconciler = Reconciler(
-            self.ledger, lambda identity: identity, Ceilings(20, lambda _: ("", "")), lambda _: None, self._send,
-            lambda: None, lambda: 0.0,
+            self.ledger, lambda identity: identity, Ceilings(20, lambda _: ("", ""), lambda: 0.0), lambda _: None,
+            self._send, lambda: None, lambda: 0.0,
         )  # fmt: skip
         self.reconciler.sources[1] = SourceRun(1, mark=1)
 

@@ -96,7 +96,9 @@ def test_a_delete_removes_whom_it_names_though_the_ledger_does_not_know_them_and
     assert members(emulator) == digests([1, 8, 9])
 
 
-def test_deletes_and_refusals_have_no_ceiling(emulator: Emulator, run_target: Target) -> None:
+def test_deletes_are_held_against_a_ceiling_of_their_own_and_refusals_against_none(
+    emulator: Emulator, run_target: Target
+) -> None:
     run_target([ASKED, *[person(n, 1) for n in range(100)]], **CONSENT)
     rows = [deleted(n) for n in range(50)] + [person(n, 0) for n in range(50, 99)]
     run = run_target([ASKED, *rows], max_removal_percent=0, **CONSENT)

@@ -39,7 +39,7 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
         "first_file_row": None,
     }
     assert report == {
-        "dry_run": False, "exit_code": 0, "error": None, "calls": 4, "limited_seconds": 0.0,
+        "dry_run": False, "empty": False, "exit_code": 0, "error": None, "calls": 4, "limited_seconds": 0.0,
         "streams": [
             {
                 "stream": "customers", "rows": 27, "deleted_rows": 0, **counts, "rejected": 1, "rejects": [reason],

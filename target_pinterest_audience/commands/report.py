@@ -182,6 +182,7 @@ def _for_machines(view: HistoryView) -> Mapping[str, object]:
                 "ended": when(run.ended),
                 "exit_code": run.exit_code,
                 "outcome": run.outcome,
+                "empty": run.empty,
                 "calls": run.calls,
                 "limited_seconds": run.limited_seconds,
                 "lists": [step._asdict() for step in run.lists],

@@ -17,6 +17,8 @@ _LIST_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_mem
 
 OPEN: Final = "open"
 CLEAN: Final = "clean"
+EMPTY: Final = "empty"
+"""Neither a row nor a STATE came, as from a tap that died before its first row: no success, and no failure either."""
 
 _SECRET_BYTES: Final = 32
 _PLACED: Final = b"placed"
@@ -40,6 +42,24 @@ class ListEntry(NamedTuple):
     def at_stake(self) -> int:
         """What a ceiling is a share of: if nobody was there at first, what a run that was cut short has left."""
         return self.base_members or self.members
+
+
+class ListStart(NamedTuple):
+    """What one run found on a list when it began, and how many people it removed.
+
+    Attributes:
+        members: how many identities belonged on the list at the start.
+        removal_percent: the `max_removal_percent` of the run.
+        deleted_percent: its `max_deleted_percent`.
+        derived: how many identities it removed because the ledger derived it.
+        deleted: how many it removed because their rows were marked as deleted.
+    """
+
+    members: int
+    removal_percent: int
+    deleted_percent: int
+    derived: int = 0
+    deleted: int = 0
 
 
 class SourceEntry(NamedTuple):
@@ -310,19 +330,71 @@ class Catalogue:
         """Change how many identities belong on a list."""
         self._query("UPDATE lists SET members = members + ? WHERE list = ?", difference, number)
 
-    def begin_list(self, number: int) -> None:
-        """Count removals from a list anew, unless the run before did not end cleanly: its removals still count."""
+    def begin_list(self, number: int, members: int | None = None) -> None:
+        """Count removals from a list anew, unless the run before did not end cleanly: its removals still count.
+
+        Args:
+            number: the list.
+            members: how many identities belonged on it at the start; None: as many as belong on it now.
+        """
         self._query(
-            "UPDATE lists SET base_members = members, derived = 0, closed = 0 WHERE list = ? AND closed = 1", number
-        )
+            "UPDATE lists SET base_members = COALESCE(?, members), derived = 0, closed = 0 "
+            "WHERE list = ? AND closed = 1",
+            members, number,
+        )  # fmt: skip
 
     def restart_list(self, number: int) -> None:
         """Count removals from a list anew in the next run, however the run before ended: who was there is not known."""
         self._query("UPDATE lists SET base_members = members, derived = 0, closed = 1 WHERE list = ?", number)
+        self._query("DELETE FROM list_starts WHERE list = ?", number)
 
-    def add_derived(self, number: int, count: int) -> None:
-        """Count removals from a list that the ledger derived."""
-        self._query("UPDATE lists SET derived = derived + ? WHERE list = ?", count, number)
+    def add_start(self, number: int, start: ListStart, now: float, since: float) -> None:
+        """Note what a run finds on a list, and delete the starts that do not matter any more.
+
+        Args:
+            number: the list.
+            start: what it finds; it has not removed anybody yet.
+            now: Unix time.
+            since: starts whose last removal is older than this are deleted, as Unix time.
+        """
+        # After a clock that was fast has been set right, such a start counts as one of now.
+        self._query("UPDATE list_starts SET moment = ? WHERE list = ? AND moment > ?", now, number, now)
+        # A start without removals adds nothing to a newer one that had as many members.
+        self._query(
+            "DELETE FROM list_starts WHERE list = ? AND (moment < ? OR (derived = 0 AND deleted = 0 AND members <= ?))",
+            number, since, start.members,
+        )  # fmt: skip
+        ((top,),) = self._query("SELECT COALESCE(MAX(start), 0) FROM list_starts WHERE list = ?", number)
+        self._query(
+            "INSERT INTO list_starts (list, start, moment, members, removal_percent, deleted_percent, derived, "
+            "deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            number, top + 1, now, *start,
+        )  # fmt: skip
+
+    def starts(self, number: int) -> list[ListStart]:
+        """Return the starts on a list that `add_start` has kept, the oldest first."""
+        found = self._query(
+            "SELECT members, removal_percent, deleted_percent, derived, deleted FROM list_starts WHERE list = ? "
+            "ORDER BY start",
+            number,
+        )  # fmt: skip
+        return [ListStart(*row) for row in found]
+
+    def add_removals(self, number: int, derived: int, deleted: int, now: float) -> None:
+        """Count removals from a list, also for the start that was noted last.
+
+        Args:
+            number: the list.
+            derived: how many the ledger derived.
+            deleted: how many follow from rows that were marked as deleted.
+            now: Unix time.
+        """
+        self._query("UPDATE lists SET derived = derived + ? WHERE list = ?", derived, number)
+        self._query(
+            "UPDATE list_starts SET derived = derived + ?, deleted = deleted + ?, moment = ? WHERE list = ? "
+            "AND start = (SELECT MAX(start) FROM list_starts WHERE list = ?)",
+            derived, deleted, now, number, number,
+        )  # fmt: skip
 
     def pin(self, reference: str, number: int) -> None:
         """Note which list a way of choosing one leads to."""

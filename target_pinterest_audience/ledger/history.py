@@ -53,12 +53,14 @@ class Ending(NamedTuple):
         exit_code: the process's.
         calls: requests to Pinterest, each attempt counted.
         limited_seconds: how long requests waited for Pinterest's rate limits, those of several lists added up.
+        empty: whether neither a row nor a STATE came to a run, so that it is no success.
     """
 
     at: float
     exit_code: int
     calls: int
     limited_seconds: float
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ class History:
     def end(self, entry: int, ending: Ending, lists: Iterable[ListFigures]) -> None:
         """Note how something ended, and what it did; lists of which all is as it was noted last are left out."""
         self._query(
-            "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ? WHERE entry = ?",
-            *ending, entry,
+            "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ?, empty = ? WHERE entry = ?",
+            *ending[:-1], int(ending.empty), entry,
         )  # fmt: skip
         for each in lists:
             if self._is_news(each):
@@ -153,7 +155,7 @@ class History:
     def entries(self, limit: int) -> list[HistoryEntry]:
         """Return the newest entries, the newest first."""
         found = self._query(
-            "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds FROM history WHERE realm = ? "
+            "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds, empty FROM history WHERE realm = ? "
             "ORDER BY entry DESC LIMIT ?",
             self._realm, limit,
         )  # fmt: skip
@@ -167,9 +169,13 @@ class History:
             figures.setdefault(entry, []).append(ListFigures._make([*counts, _decode(rejected)]))
         return [
             HistoryEntry(
-                entry, kind, started, None if ending[0] is None else Ending(*ending), tuple(figures.get(entry, ()))
+                entry,
+                kind,
+                started,
+                None if at is None else Ending(at, exit_code, calls, limited, bool(empty)),
+                tuple(figures.get(entry, ())),
             )
-            for entry, kind, started, *ending in found
+            for entry, kind, started, at, exit_code, calls, limited, empty in found
         ]
 
     def sizes_before(self, started: float) -> dict[int, int]:

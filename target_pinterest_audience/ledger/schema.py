@@ -147,7 +147,21 @@ _KEY_FORMS: Final = (
     "ALTER TABLE sources ADD COLUMN key_kinds TEXT",
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS)
+_CEILINGS: Final = (
+    # What each run of the last day met on a list and took from it, so that many small runs do not empty it.
+    (
+        "CREATE TABLE list_starts (list INTEGER NOT NULL, start INTEGER NOT NULL, moment DOUBLE PRECISION NOT NULL, "
+        "members BIGINT NOT NULL, removal_percent INTEGER NOT NULL, deleted_percent INTEGER NOT NULL, "
+        "derived BIGINT NOT NULL, deleted BIGINT NOT NULL, PRIMARY KEY (list, start))"
+    ),
+)
+
+_EMPTY_RUNS: Final = (
+    # Whether the run read neither a row nor a STATE.
+    "ALTER TABLE history ADD COLUMN empty INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from target_pinterest_audience.settings.declaration import config_jsonschema
 from target_pinterest_audience.settings.resolve import (
     BadRecords,
+    EmptyStream,
     LoadMethod,
     MissingLedger,
     Mode,
@@ -17,6 +18,7 @@ from target_pinterest_audience.settings.sources import read_config_files, read_e
 
 __all__ = [
     "BadRecords",
+    "EmptyStream",
     "LoadMethod",
     "MissingLedger",
     "Mode",

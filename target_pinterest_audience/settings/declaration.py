@@ -247,8 +247,17 @@ _REJECTS_AND_REMOVALS = (
         default=20,
         title="Most removed, in percent",
         description="The share of a list's members that may be removed because their rows changed or were not named "
-        "any more; ten people may always. Above it nobody more is removed, and the run exits 6. Deletes and refusals "
-        "have no ceiling.",
+        "any more, in one run and in 24 hours. Ten people may always be, as long as half of the list remains. Above it "
+        "nobody more is removed, and the run exits 6. Refusals have no ceiling.",
+    ),
+    th.Property(
+        "max_deleted_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=50,
+        title="Most deleted, in percent",
+        description="The share of a list's members that may be removed because `removal_column` marks their rows as "
+        "deleted, in one run and in 24 hours. Ten people may always be. Above it nobody more is removed, and the run "
+        "exits 6. 100 switches this ceiling off.",
     ),
     th.Property(
         "missing_ledger",
@@ -258,6 +267,15 @@ _REJECTS_AND_REMOVALS = (
         title="Missing ledger",
         description="What to do when the list exists and the ledger knows nothing of it: `warn` and send everybody "
         "anew, or `stop` with exit code 7, for containers that could lose their ledger.",
+    ),
+    th.Property(
+        "empty_stream",
+        th.StringType,
+        default="warn",
+        allowed_values=["warn", "fail"],
+        title="Empty stream",
+        description="What to do when neither a row nor a STATE comes, as from a tap that died before its first row: "
+        "`warn` and exit 0, or `fail` with exit code 8. Either way the run does not count as a success.",
     ),
 )
 

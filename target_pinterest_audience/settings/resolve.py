@@ -59,6 +59,13 @@ class UnmappedStreams(str, Enum):
     WARN = "warn"
 
 
+class EmptyStream(str, Enum):
+    """What to do when neither a row nor a STATE comes."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
 class BadRecords(str, Enum):
     """What a bad row does."""
 
@@ -109,6 +116,8 @@ class Settings:
     lock_wait_seconds: int
     missing_ledger: MissingLedger
     max_removal_percent: int
+    max_deleted_percent: int
+    empty_stream: EmptyStream
     bad_records: BadRecords
     max_rejected_percent: int
     rejects_path: Path | None
@@ -202,6 +211,8 @@ def resolve(
         lock_wait_seconds=config["lock_wait_seconds"],
         missing_ledger=MissingLedger(config["missing_ledger"]),
         max_removal_percent=config["max_removal_percent"],
+        max_deleted_percent=config["max_deleted_percent"],
+        empty_stream=EmptyStream(config["empty_stream"]),
         bad_records=BadRecords(config["bad_records"]),
         max_rejected_percent=config["max_rejected_percent"],
         rejects_path=_path(config, "rejects_path"),

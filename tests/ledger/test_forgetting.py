@@ -202,7 +202,7 @@ class TestWithdrawing:
             number = catalogue.add_list(None, "cut short").number
             catalogue.change_members(number, 50)
             catalogue.begin_list(number)
-            catalogue.add_derived(number, 10)
+            catalogue.add_removals(number, 10, 0, 0.0)
             catalogue.change_members(number, -50)
             catalogue.restart_list(number)
             catalogue.change_members(number, 7)

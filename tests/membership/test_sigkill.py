@@ -178,7 +178,12 @@ def run_to_the_end(config: dict[str, Any], folder: Path, messages: list[dict[str
 def test_a_process_that_is_killed_at_any_moment_leaves_nobody_behind(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path, seed: int
 ) -> None:
-    config |= {"load_method": "upsert", "batch_size_rows": BATCH, "max_removal_percent": 100}
+    config |= {
+        "load_method": "upsert",
+        "batch_size_rows": BATCH,
+        "max_removal_percent": 100,
+        "max_deleted_percent": 100,
+    }
     chance, source, covered = random.Random(seed), Source(seed), 0
     source.grow(EVENTS)
     phases = ["sending", "begun"]

@@ -33,6 +33,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "access_token": "x",
     "customer_list_name": LIST,
     "max_removal_percent": 100,
+    "max_deleted_percent": 100,
     "streams": {
         "accounts": {"consent_column": CONSENT},
         "blocked": {"operation": "remove"},
