@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
-from target_pinterest_audience.identities import IdentityType, ListType
-from target_pinterest_audience.key_forms import formats_of
-from target_pinterest_audience.key_kinds import PRECISE, ROUNDED, WORDS, clash
+from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.keys import Digester
-from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed, StreamSlot
+from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
-from target_pinterest_audience.lost_columns import explain, still_contributing, stranded
-from target_pinterest_audience.membership import Plan, Slot
 from target_pinterest_audience.outbox import Outbox, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run_history import RunHistory, figures_of
 from target_pinterest_audience.settings import MissingLedger
-from target_pinterest_audience.source_run import SourceRun, relations
 from target_pinterest_audience.tally import RefusedMembers, name_list
 
 if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
     from target_pinterest_audience.delivery import Delivery
-    from target_pinterest_audience.keys import RowDigester
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.ledger.catalogue import ListEntry
     from target_pinterest_audience.pinterest import CustomerList
-    from target_pinterest_audience.row_writer import StreamShape
     from target_pinterest_audience.settings import Settings
 
 
@@ -63,20 +56,15 @@ class Bookkeeper:
         self.ceilings = Ceilings(
             settings.max_removal_percent, self.explain, now, deleted_percent=settings.max_deleted_percent
         )
-        # Shared by all plans: a row can be in a column that another stream of its source brought in later.
-        self._columns: dict[int, Slot] = {}
         self._references: dict[int, ListReference] = {}
         self._numbers: dict[ListReference, int] = {}
         self._former: set[int] = set()
         """The lists that were opened because of what the ledger knows, before any stream of this run named them."""
         self.configuration = self.digester.configuration(settings)
-        self._run = 0
         self._changed_settings: list[str] = []
         self._outbox = Outbox()
         self._to_settle: set[int] = set()
         """The lists of which something was accepted or handed over since notes were forgotten."""
-        self._former_kinds: dict[int, Mapping[str, frozenset[str]]] = {}
-        """Source → the kinds of values that its key properties came as in former runs."""
         self._identified: set[int] = set()
         """The lists whose ids the ledger has."""
         self._history = RunHistory(ledger, now)
@@ -91,7 +79,7 @@ class Bookkeeper:
         digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
         with self._ledger.transaction():
             before = catalogue.newest_run(self.configuration, clean=True)
-            run = self._run = catalogue.begin_run(self.configuration, digests, self._now())
+            run = catalogue.begin_run(self.configuration, digests, self._now())
             self._history.begin(RUN)
             if before is not None:
                 # A row that goes to several lists was read once.
@@ -346,243 +334,3 @@ class Bookkeeper:
                 for operation, identity, cause in sendings:
                     self._delivery.put(self.reference(number), operation, identity, 0, cause)
                 self.handed_over(number, note, last_line=0)
-
-    # Sources
-
-    def open_source(
-        self,
-        shape: StreamShape,
-        columns: Mapping[str, IdentityType],
-        lists: frozenset[int] | None,
-        sources: dict[int, SourceRun],
-    ) -> tuple[Plan, dict[str, int]]:
-        """Enter a source whose lock is held, and return what its events refer to.
-
-        Args:
-            shape: the stream that belongs to the source.
-            columns: its identity columns and their types, by the names that the ledger knows them by.
-            lists: the lists that its identities go to; None if each row names its own.
-            sources: the sources of the run, which this one is added to.
-
-        Returns:
-            The plan, and column → slot.
-
-        Raises:
-            ConfigurationError: its rows were known by another key in former runs, or none of the columns is left that
-                put people on lists.
-        """
-        catalogue = self._ledger.catalogue
-        with self._ledger.transaction():
-            number = catalogue.source(shape.source)
-            catalogue.note_read(number, self._now())
-            self._check_key(number, shape)
-            slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
-            self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots().items()})
-            source = sources.get(number)
-            if source is None:
-                mark = catalogue.next_mark(number)
-                source = sources[number] = SourceRun(number, self.configuration, mark, readers=set())
-            if lists is None:
-                self._join_readers(source)
-            self._feed(source, lists or ())
-            self._follow_columns(source, shape, set(slots.values()))
-        return (
-            Plan(
-                number, lists, self._columns, frozenset(slots.values()),
-                keyed=bool(shape.key_properties), strangers=source.strangers,
-            ),
-            slots,
-        )  # fmt: skip
-
-    def _check_key(self, source: int, shape: StreamShape) -> None:
-        """Note the key of a source.
-
-        Raises:
-            ConfigurationError: its rows were known by another one in former runs.
-        """
-        former = self._ledger.catalogue.key_properties(source)
-        if former is None:
-            self._ledger.catalogue.set_key_properties(source, shape.key_properties)
-        elif former != sorted(shape.key_properties):
-            msg = (
-                f"The rows of source {shape.source} were known by the key ({', '.join(former) or 'none'}) and now come "
-                f"with ({', '.join(shape.key_properties) or 'none'}), so that a row cannot be told from its former "
-                "self. Restore the key; or, to start over, give the source another `source_name`: what its rows "
-                "said under the old one stays in force."
-            )
-            raise ConfigurationError(msg)
-
-    def _follow_columns(self, source: SourceRun, shape: StreamShape, present: set[int]) -> None:
-        """Note which identity columns a stream has, and warn if one is gone whose people would stay for good.
-
-        Raises:
-            ConfigurationError: none is left of those that put people on lists.
-        """
-        catalogue, stream = self._ledger.catalogue, shape.tally.stream
-        former = {
-            each.slot
-            for reader in source.readers
-            for each in catalogue.stream_slots(source.source, reader)
-            if each.stream == stream
-        }
-        gone = stranded(former, present, self._columns)
-        contributing = set[int]()
-        if gone:
-            contributing = still_contributing(self._ledger, source.source, gone, self.lists_marked_for(source))
-        for reader in sorted(source.readers):
-            for slot in sorted(set(gone) - contributing):
-                catalogue.forget_slot(source.source, reader, slot)
-            for slot in sorted((former | present) - (set(gone) - contributing)):
-                catalogue.note_stream_slot(source.source, reader, StreamSlot(stream, slot, slot in present))
-        if not contributing:
-            return
-        free = [name for name in shape.properties if name not in shape.columns]
-        what = explain(stream, [self._columns[slot] for slot in sorted(contributing)], free)
-        if contributing == former:
-            msg = (
-                f"{what} None of the columns is left that it was known by, so nothing is done. To start over with "
-                "these columns, give the stream another `source_name`; to remove those people first, `clear` their "
-                "lists."
-            )
-            raise ConfigurationError(msg)
-        if what not in shape.tally.warnings:
-            shape.tally.warnings.add(what)
-            self._logger.warning(
-                "%s Those people stay on the lists. To let them go, read the stream in full with `load_method: "
-                "overwrite` and call `pinterest-audience prune`.", what,
-            )  # fmt: skip
-
-    def _join_readers(self, source: SourceRun) -> None:
-        """Mark rows for all lists that the rows of a source were ever on, unless other loaders have them."""
-        self._relate(source, ())
-        for number, reader in self._ledger.catalogue.readers_of_lists(source.source).items():
-            if number not in source.strangers:
-                source.readers.add(reader)
-        if not source.readers:
-            self._choose_reader(source)
-
-    def _choose_reader(self, source: SourceRun) -> None:
-        """Mark rows apart from other settings, if others read them."""
-        catalogue = self._ledger.catalogue
-        source.readers.add(catalogue.new_reader() if catalogue.readers_of_lists(source.source) else 0)
-
-    def rows_of_source(self, source: int, name: str, schemas: Mapping[str, Any]) -> RowDigester:
-        """Return what digests the keys of a source's rows, by the rules that it began with.
-
-        Args:
-            source: the source.
-            name: its name.
-            schemas: key property → its JSON schema.
-        """
-        catalogue = self._ledger.catalogue
-        rules, kinds = catalogue.key_rules(source), catalogue.key_kinds(source)
-        self._former_kinds.setdefault(source, kinds)
-        return self.digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds)
-
-    def check_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
-        """Make sure that no key property comes as other rows than before.
-
-        Args:
-            source: the source.
-            kinds: key property → the kinds of its values that are new.
-
-        Raises:
-            ConfigurationError: the values of a key property changed their type since former runs.
-        """
-        catalogue = self._ledger.catalogue
-        rules, known = catalogue.key_rules(source), catalogue.key_kinds(source)
-        for name, new in kinds.items():
-            former = self._former_kinds[source].get(name, frozenset())
-            kind = clash(former and former | known.get(name, frozenset()), new, rules)
-            if kind is not None:
-                raise _changed_type(name, catalogue.source_name(source), former, kind)
-
-    def note_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
-        """Note the kinds of values that key properties of a source come as, before the first row of them is written."""
-        catalogue = self._ledger.catalogue
-        known = catalogue.key_kinds(source)
-        new = {name: set(each) - known.get(name, frozenset()) for name, each in kinds.items()}
-        if any(new.values()):
-            with self._ledger.transaction():
-                catalogue.add_key_kinds(source, new)
-        for name in [name for name, each in new.items() if PRECISE in each]:
-            self._logger.warning(
-                "Source %s: the key property %s has numbers with more digits than a floating-point number holds. "
-                "A tap that rounds them, as tap-postgres does in LOG_BASED mode, changes the key: the target cannot "
-                "find the rows that it updates or deletes. Read this table with FULL_TABLE only, or cast the column "
-                "to text.", catalogue.source_name(source), name,
-            )  # fmt: skip
-
-    def feed(self, source: SourceRun, numbers: Collection[int]) -> None:
-        """Note that a source feeds lists."""
-        with self._ledger.transaction():
-            self._feed(source, numbers)
-
-    def _feed(self, source: SourceRun, numbers: Collection[int]) -> None:
-        catalogue = self._ledger.catalogue
-        known = catalogue.readers_of_lists(source.source)
-        source.readers.update(known[number] for number in numbers if number in known)
-        if not source.readers:
-            self._choose_reader(source)
-        is_new = not any(
-            each.source == source.source and each.configuration == self.configuration for each in catalogue.loaders()
-        )
-        for number in numbers:
-            catalogue.feed(source.source, number, min(source.readers))
-            catalogue.note_loader(source.source, number, self.configuration, self._run)
-        self._relate(source, numbers)
-        if is_new and numbers:
-            self._introduce(source)
-
-    def _relate(self, source: SourceRun, numbers: Collection[int]) -> None:
-        """Find out which lists of a source other loaders feed, or fed."""
-        catalogue = self._ledger.catalogue
-        found = relations(source.source, self.configuration, self._run, numbers, catalogue.loaders())
-        source.strangers.clear()
-        source.strangers.update(found.strangers)
-        source.acquaintances.clear()
-        for number in found.acquaintances:
-            kinship = catalogue.kinship(source.source, number, self.configuration)
-            source.acquaintances[number] = kinship
-            if kinship.is_stranger:
-                source.strangers.add(number)
-
-    def _introduce(self, source: SourceRun) -> None:
-        """Warn, before anything is removed, that other settings fed other lists from a source of this name."""
-        names = ", ".join(str(reference_to(self._ledger.catalogue.entry(each))) for each in source.acquaintances)
-        if names:
-            self._logger.warning(
-                "Source %s fed other lists under other settings: %s. If it is the same table, a deleted row leaves "
-                "them too. If it is another table of the same name, give it a `source_name` of its own.",
-                self._ledger.catalogue.source_name(source.source), names,
-            )  # fmt: skip
-
-    def lists_marked_for(self, source: SourceRun) -> list[int]:
-        """Return the lists whose rows a run marks, among those that a source has ever fed."""
-        readers = self._ledger.catalogue.readers_of_lists(source.source)
-        return sorted(
-            number for number, reader in readers.items() if number not in source.strangers and reader in source.readers
-        )
-
-    def knows_source(self, name: str) -> bool:
-        """Tell whether any run has read a source."""
-        return self._ledger.catalogue.find_source(name) is not None
-
-    def lists_of_source(self, source: int) -> list[int]:
-        """Return the numbers of the lists that a source has ever fed."""
-        return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
-
-
-def _changed_type(name: str, source: str, former: Collection[str], kind: str) -> ConfigurationError:
-    if kind == ROUNDED:
-        # Numbers besides: the change is in their digits.
-        former = {PRECISE}
-    elif kind == PRECISE:
-        former = {ROUNDED}
-    before = " and ".join(WORDS[each] for each in sorted(former) if each not in {ROUNDED, PRECISE} or len(former) == 1)
-    return ConfigurationError(
-        f"The key property {name} of source {source} came as {before} in former runs and now comes as {WORDS[kind]}, "
-        "so that a row cannot be told from its former self. Nothing of these rows was sent. Restore the type of the "
-        "column, or the way in which the tap reads it; or, to start over, give the source another `source_name`: what "
-        "its rows said under the old one stays in force."
-    )

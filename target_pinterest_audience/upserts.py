@@ -18,6 +18,7 @@ from target_pinterest_audience.membership import Cause, Plan
 from target_pinterest_audience.outbox import Outgoing
 from target_pinterest_audience.reconciler import WINDOW_SECONDS, Reconciler
 from target_pinterest_audience.row_writer import StreamShape
+from target_pinterest_audience.source_book import SourceBook
 
 if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
@@ -59,9 +60,11 @@ class Upserts:
         self._book = Bookkeeper(ledger, settings, delivery, logger, now)
         self._run = self._book.begin_run()
         book = self._book
+        self._sources = SourceBook(ledger, book.digester, book.configuration, self._run, logger, now)
         self._reconciler = Reconciler(
-            ledger, book.digester.shorten, book.ceilings, book.reference, self._send, book.settle, clock
-        )
+            ledger, book.digester.shorten, book.ceilings, book.reference, self._send, book.settle, clock,
+            self._sources.runs,
+        )  # fmt: skip
         self._readings: dict[tuple[int, int], Reading] = {}
         """List and source → what was read for the one from the other."""
         self._routed: dict[int, Reading] = {}
@@ -86,16 +89,16 @@ class Upserts:
         self._reconciler.wait()
         book = self._book
         book.locks.take_source(shape.source)
-        if not book.knows_source(shape.source):
+        if not self._sources.knows(shape.source):
             self._reconciler.expect_new = True
         lists = None if shape.routed else self._open_lists(shape, None)
         keyed = bool(shape.key_properties)
         columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
         numbers = frozenset(lists.values()) if lists is not None else None
-        plan, of_columns = book.open_source(shape, columns, numbers, self._reconciler.sources)
+        plan, of_columns = self._sources.open(shape, columns, numbers)
         slots = of_columns if keyed else {name: of_columns[f"({kind.name})"] for name, kind in shape.columns.items()}
         self._find_owed(plan.source)
-        source = self._reconciler.sources[plan.source]
+        source = self._sources.runs[plan.source]
         source.overwrites = source.overwrites or shape.overwrites
         readings = self._find_readings(shape, plan)
         if lists is None:
@@ -103,7 +106,7 @@ class Upserts:
         else:
             targets = functools.partial(_same, {column: (number, slots[column]) for column, number in lists.items()})
         if keyed:
-            digest = book.rows_of_source(plan.source, shape.source, shape.key_schemas)
+            digest = self._sources.digester_of(plan.source, shape.source, shape.key_schemas)
             admit = functools.partial(self._admit_kinds, plan.source)
             return LedgerWriter(shape, plan, slots, targets, digest, admit, self._reconciler, readings)
         plans = {
@@ -116,11 +119,11 @@ class Upserts:
         return KeylessLedgerWriter(shape, plans, targets, digest_of, self._reconciler, readings)
 
     def _admit_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
-        """Note kinds of key values that are new; see `Bookkeeper.check_kinds`, which may refuse them."""
-        self._book.check_kinds(source, kinds)
+        """Note kinds of key values that are new; see `SourceBook.check_kinds`, which may refuse them."""
+        self._sources.check_kinds(source, kinds)
         # The thread that works a window off has the ledger for as long.
         self._reconciler.wait()
-        self._book.note_kinds(source, kinds)
+        self._sources.note_kinds(source, kinds)
 
     def _open_lists(self, shape: StreamShape, list_name: str | None) -> dict[str, int]:
         """Return the lists that the identities in each column go to."""
@@ -139,7 +142,7 @@ class Upserts:
             # What is worked off in the ledger meanwhile looks at the lists that are open.
             self._reconciler.wait()
             lists = self._open_lists(shape, list_name)
-            self._book.feed(self._reconciler.sources[source], set(lists.values()))
+            self._sources.feed(self._sources.runs[source], set(lists.values()))
             self._find_owed(source)
             return {column: (number, slots[column]) for column, number in lists.items()}
 
@@ -149,12 +152,12 @@ class Upserts:
         """Keep in mind to which lists of a source former runs may have left something to be sent."""
         if not self._owed:
             self._owed_since = self._clock()
-        for number in set(self._book.lists_of_source(source)) - self._paid - self._owed:
+        for number in set(self._sources.lists_of(source)) - self._paid - self._owed:
             (self._owed if self._book.owes(number) else self._paid).add(number)
 
     def _find_readings(self, shape: StreamShape, plan: Plan) -> list[Reading]:
         """Return what counts the rows of a stream."""
-        mark = self._reconciler.sources[plan.source].mark
+        mark = self._sources.runs[plan.source].mark
         if plan.lists is None:
             readings = [self._routed.setdefault(plan.source, Reading(mark))]
         else:
@@ -242,7 +245,7 @@ class Upserts:
             empty: whether neither a row nor a STATE came.
         """
         for source, reading in self._routed.items():
-            for number in self._book.lists_marked_for(self._reconciler.sources[source]):
+            for number in self._sources.lists_marked_for(self._sources.runs[source]):
                 self._readings.setdefault((number, source), reading)
         feeds = [
             Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites, each.mark)
