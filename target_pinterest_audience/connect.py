@@ -5,7 +5,6 @@ The ledger, and what works with it, is imported when it is opened: a run without
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
+from target_pinterest_audience.tenure import Tenure
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
@@ -52,6 +52,13 @@ def connect(
         write_state: hands a STATE to whoever runs the target.
         shield: lets signals wait while a token is exchanged and kept.
     """
+    tenure = Tenure()
+
+    def open_ledger(*, create: bool) -> Ledger | None:
+        ledger = find_ledger(settings, create=create)
+        if ledger is not None:
+            tenure.begin(ledger)
+        return ledger
 
     def make_upserts(ledger: Ledger, delivery: Delivery) -> Upserts:
         from target_pinterest_audience.upserts import Upserts  # noqa: PLC0415 - only for who has a ledger
@@ -59,8 +66,8 @@ def connect(
         return Upserts(ledger, settings, delivery, logger, time.monotonic, time.time)
 
     return Sync(
-        make_delivery(settings, user_agent, logger, shield),
-        find_ledger=functools.partial(find_ledger, settings),
+        make_delivery(settings, user_agent, logger, shield, tenure),
+        find_ledger=open_ledger,
         make_upserts=make_upserts,
         gate=StateGate(
             _swallow if settings.dry_run else write_state,
@@ -77,10 +84,14 @@ def make_delivery(
     user_agent: str,
     logger: logging.Logger,
     shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+    tenure: Tenure | None = None,
 ) -> Delivery:
-    """Put a delivery together; nothing is asked of Pinterest yet. The arguments are those of `connect`."""
+    """Put a delivery together; nothing is asked of Pinterest yet.
+
+    The arguments are those of `connect` and, with `tenure`, what is asked before each request that writes.
+    """
     return Delivery(
-        make_client(settings, user_agent, logger, shield),
+        make_client(settings, user_agent, logger, shield, tenure),
         patience_of(settings),
         logger,
         max_identities=settings.batch_size_rows,
@@ -106,9 +117,10 @@ def make_client(
     user_agent: str,
     logger: logging.Logger,
     shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+    tenure: Tenure | None = None,
 ) -> PinterestClient:
-    """Put the client of the ad account together; nothing is asked of it yet. The arguments are those of `connect`."""
-    transport = make_transport(settings, user_agent, logger)
+    """Put the client of the ad account together; nothing is asked of it yet. See `make_delivery`."""
+    transport = make_transport(settings, user_agent, logger, tenure)
     credentials = Credentials(
         transport,
         token_store_of(settings),
@@ -120,9 +132,11 @@ def make_client(
     return PinterestClient(transport, credentials, settings.ad_account_id)
 
 
-def make_transport(settings: Settings, user_agent: str, logger: logging.Logger) -> Transport:
-    """Put together what sends requests; nothing is sent yet. The arguments are those of `connect`."""
-    return Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger)
+def make_transport(
+    settings: Settings, user_agent: str, logger: logging.Logger, tenure: Tenure | None = None
+) -> Transport:
+    """Put together what sends requests; nothing is sent yet. See `make_delivery`."""
+    return Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
 
 
 def token_store_of(settings: Settings) -> TokenStore:

@@ -32,6 +32,7 @@ from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.tenure import Tenure
 from target_pinterest_audience.termination import Termination
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,9 +111,15 @@ def obey_signals() -> Termination:
 
 
 @contextmanager
-def ad_account(settings: Settings) -> Iterator[PinterestClient]:
-    """Yield the ad account of the settings; nothing is asked of it yet."""
-    client = make_client(settings, TargetPinterestAudience.user_agent(), logger, obey_signals().shield)
+def ad_account(settings: Settings, ledger: Ledger | None = None) -> Iterator[PinterestClient]:
+    """Yield the ad account of the settings; nothing is asked of it yet.
+
+    Args:
+        settings: the settings.
+        ledger: under whose locks it is written to; None if none are needed.
+    """
+    shield, tenure = obey_signals().shield, Tenure(ledger)
+    client = make_client(settings, TargetPinterestAudience.user_agent(), logger, shield, tenure)
     try:
         yield client
     finally:
@@ -138,7 +145,8 @@ def opened_ledger(settings: Settings) -> Iterator[Ledger]:
 @contextmanager
 def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, Delivery]]:
     """Yield what removals that a ledger notes are sent with, and note what was accepted, whatever happens."""
-    delivery = make_delivery(settings, TargetPinterestAudience.user_agent(), logger, obey_signals().shield)
+    shield, tenure = obey_signals().shield, Tenure(ledger)
+    delivery = make_delivery(settings, TargetPinterestAudience.user_agent(), logger, shield, tenure)
     book = Bookkeeper(ledger, settings, delivery, logger, time.time)
     delivery.refused = book.refused
     delivery.accepted = book.accepted

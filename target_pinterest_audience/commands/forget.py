@@ -104,7 +104,7 @@ def forget(
             stack.enter_context(closing(ledger))
             before = ledger.catalogue.lists()
             _strike(ledger, settings, identities, suppress=not no_suppress)
-        account = stack.enter_context(ad_account(settings))
+        account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))
         erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info)

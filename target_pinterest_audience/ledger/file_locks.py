@@ -26,11 +26,14 @@ class FileLocks:
     """The locks that one process holds.
 
     The names are digested: a file system may not take them, and they can hold the name of a list.
+
+    Attributes:
+        folder: where the files are.
     """
 
     def __init__(self, folder: Path) -> None:
         """Name the folder; it is made with the first lock."""
-        self._folder = folder
+        self.folder = folder
         self._held: dict[str, FileLock] = {}
 
     def acquire(self, names: Iterable[str], wait_seconds: float) -> None:
@@ -39,11 +42,11 @@ class FileLocks:
         for name in names:
             if name in self._held:
                 continue
-            path = self._folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+            path = self.folder / hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
             note = path.with_suffix(".holder")
             with self._told():
                 _allow_files(len(self._held) + _OTHER_FILES)
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
                 try:
                     lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_POLL_SECONDS)
@@ -54,6 +57,11 @@ class FileLocks:
                     raise held_by(holder, wait_seconds) from None
                 self._held[name] = lock
                 self._write(note, Holder.this_process().encode())
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the locks that are held."""
+        return set(self._held)
 
     def release(self) -> None:
         """Let go of all locks."""
@@ -76,7 +84,7 @@ class FileLocks:
         except (OSError, NotImplementedError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             msg = (
-                f"The locks of the ledger, in {self._folder}, cannot be used ({reason}). Make sure that the "
+                f"The locks of the ledger, in {self.folder}, cannot be used ({reason}). Make sure that the "
                 "folder can be written to; a network file system may not have locks at all."
             )
             raise LedgerError(msg) from None

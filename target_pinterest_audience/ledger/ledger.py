@@ -42,7 +42,8 @@ class Ledger(ABC):
     def transaction(self) -> AbstractContextManager[None]:
         """Commit what is written in the block, durably; roll it back if the block raises.
 
-        In a dry run nothing is ever committed: later blocks see what earlier ones wrote, and `close` forgets it.
+        It begins only if this process still holds all its locks; else it raises as `ensure_locks` does. In a dry run
+        nothing is ever committed: later blocks see what earlier ones wrote, and `close` forgets it.
         """
 
     @abstractmethod
@@ -55,6 +56,16 @@ class Ledger(ABC):
 
         Raises:
             LedgerError: another process has one. The message names its host, process and start.
+        """
+
+    @abstractmethod
+    def ensure_locks(self) -> None:
+        """Make sure that this process still holds all the locks that it took; it costs nothing if it took none.
+
+        May be called from any thread, and does not wait for a transaction of another one.
+
+        Raises:
+            LedgerError: it lost one, or that cannot be checked.
         """
 
     @abstractmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -13,10 +12,19 @@ import psycopg
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
+from target_pinterest_audience.ledger.fence import COUNT, lock_key, lost, new_number
 from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.holder import Holder, held_by
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema, table_exists
+from target_pinterest_audience.ledger.postgres_connection import (
+    SCHEMA,
+    Connection,
+    Place,
+    begin,
+    keep_idle,
+    make_schema,
+    table_exists,
+)
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
 from target_pinterest_audience.ledger.standing import StandingAlerts
@@ -32,15 +40,28 @@ _WRITER: Final = 0x7069_6E5F_7772_6974
 """The advisory lock of who writes: the bytes "pin_writ"."""
 _TYPES: Final = {"blob": "BYTEA", "clustered": ""}
 
-_HOLDS: Final = """
-    SELECT pg_backend_pid() = ? AND current_setting('search_path') = ? AND cardinality(?::bigint[]) = (
-        SELECT count(*) FROM pg_catalog.pg_locks JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database
-        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = pg_backend_pid()
-        AND datname = current_database() AND ((classid::bigint << 32) | objid::bigint) = ANY(?::bigint[])
-    )
-"""
+_LOCKS: Final = f"""
+    SELECT count(*) FROM pg_catalog.pg_locks JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = ? AND datname = current_database()
+    AND ((classid::bigint << 32) | objid::bigint) <> {_WRITER}
+"""  # noqa: S608 - a number of ours
+"""Counts the locks that a session has, but for that of who writes. A session of ours has no others."""
+_STANDS: Final = COUNT.replace("fences", f"{SCHEMA}.fences")
+_HOLDS: Final = f"SELECT pg_backend_pid() = ? AND current_setting('search_path') = ?, ({_LOCKS})"
+_HOLDS_AND_STANDS: Final = f"{_HOLDS}, ({_STANDS})"
+_WATCH: Final = f"SELECT ({_LOCKS}), ({_STANDS})".replace("?", "%s")
 # A session that is not ours must not get a lock that nobody would let go of.
 _TRY_LOCK: Final = "SELECT CASE WHEN pg_backend_pid() = ? THEN pg_try_advisory_lock(?) END"
+# In turn with the windows of others: a process that has lost the lock sees the new number, or has committed before.
+_FENCE: Final = f"""
+    WITH holder AS (
+        INSERT INTO lock_holders (name_digest, holder) VALUES (?, ?)
+        ON CONFLICT (name_digest) DO UPDATE SET holder = excluded.holder
+    )
+    INSERT INTO fences (name_digest, number)
+    SELECT ?, ? FROM (SELECT pg_advisory_xact_lock({_WRITER})) AS turn
+    ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number
+"""  # noqa: S608 - a number of ours
 
 
 class PostgresLedger(Ledger):
@@ -63,6 +84,10 @@ class PostgresLedger(Ledger):
         self.where = f"The ledger in {self._place}"
         self._dry = dry
         self._held: set[int] = set()
+        self._fence = new_number()
+        self._watch: Connection | None = None
+        """A second connection, for `ensure_locks`: a transaction occupies the first."""
+        self._watch_turn = threading.Lock()
         self._turn = threading.RLock()
         with self._told():
             self._connection = self._place.connect()
@@ -93,6 +118,7 @@ class PostgresLedger(Ledger):
         if self._connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
             self._set("synchronous_commit", "on")
         self._set("idle_in_transaction_session_timeout", "0" if self._dry else _IDLE_LIMIT)
+        keep_idle(self._connection)
         if self._dry:
             self._set("lock_timeout", _DRY_PATIENCE)
             begin(self._connection)
@@ -147,7 +173,7 @@ class PostgresLedger(Ledger):
             return
         deadline = time.monotonic() + wait_seconds
         for name in names:
-            key = _lock_key(name)
+            key = lock_key(name)
             if key in self._held:
                 continue
             while not self._try_lock(key):
@@ -156,37 +182,88 @@ class PostgresLedger(Ledger):
                     found = self._query("SELECT holder FROM lock_holders WHERE name_digest = ?", key)
                     raise held_by(Holder.read(found[0][0]) if found else None, wait_seconds)
                 time.sleep(min(_POLL_SECONDS, remaining))
+            self._ensure_held(new=1)
+            self._query(_FENCE, key, Holder.this_process().encode(), key, self._fence)
+            # Last: `ensure_locks` may look at any time.
             self._held.add(key)
-            self._ensure_held()
-            self._query(
-                "INSERT INTO lock_holders (name_digest, holder) VALUES (?, ?) "
-                "ON CONFLICT (name_digest) DO UPDATE SET holder = excluded.holder",
-                key, Holder.this_process().encode(),
-            )  # fmt: skip
 
     def _try_lock(self, key: int) -> bool:
         ((taken,),) = self._query(_TRY_LOCK, self._backend, key)
         if taken is None:
-            raise self._not_direct()
+            self._refuse_loss(len(self._held), 0, same=False)
         return bool(taken)
 
-    def _ensure_held(self) -> None:
-        """Make sure that this is the session which has the settings and the locks.
+    def _ensure_held(self, new: int = 0) -> None:
+        """Make sure that this is the session which has the settings and the locks, and that nobody took them over.
+
+        Args:
+            new: how many locks it must have besides, which have no fencing number yet.
 
         Raises:
-            LedgerError: a pooler gave the connection another session, or somebody let go of its locks.
+            LedgerError: it is not so.
         """
-        keys = list(self._held)
-        ((held,),) = self._query(_HOLDS, self._backend, self._schema, keys, keys)
-        if not held:
-            raise self._not_direct()
+        held = len(self._held)
+        session = (self._backend, self._schema, self._backend)
+        if held:
+            ((same, locks, standing),) = self._query(_HOLDS_AND_STANDS, *session, self._fence)
+        else:
+            ((same, locks),), standing = self._query(_HOLDS, *session), 0
+        self._refuse_loss(held, standing, same=same and locks >= held + new)
 
-    def _not_direct(self) -> LedgerError:
-        return LedgerError(
-            f"{self.where} lost its session, and with it the locks on customer lists: the connection is not a direct "
-            "one or was lost. Give `ledger_url` a direct connection, not one through a transaction-pooling PgBouncer. "
-            "Nothing more was written."
-        )
+    def ensure_locks(self) -> None:
+        """See `Ledger.ensure_locks`."""
+        # First: the main thread may take another lock meanwhile.
+        held = len(self._held)
+        if not held:
+            return
+        try:
+            with self._watch_turn:
+                locks, standing = self._look()
+        except psycopg.Error as error:
+            reason = f"Whether it still has them cannot be checked {self._place.explain(error)}"
+            raise lost(self.where, reason, "Run again when the server is there.") from None
+        self._refuse_loss(held, standing, same=locks >= held)
+
+    def _look(self) -> tuple[int, int]:
+        """Return how many locks the session has, and at how many the fencing number stands.
+
+        Raises:
+            psycopg.Error: the server cannot be asked.
+        """
+        if self._watch is not None:
+            # It may have been idle for so long that somebody on the way gave it up; the locks are not its own.
+            with contextlib.suppress(psycopg.OperationalError):
+                return self._ask(self._watch)
+            self._watch.close()
+        self._watch = self._place.connect()
+        keep_idle(self._watch)
+        return self._ask(self._watch)
+
+    def _ask(self, watch: Connection) -> tuple[int, int]:
+        ((locks, standing),) = watch.execute(_WATCH, (self._backend, self._fence)).fetchall()
+        return locks, standing
+
+    def _refuse_loss(self, held: int, standing: int, *, same: bool) -> None:
+        """Raise unless the locks are those of this process.
+
+        Args:
+            held: how many it took.
+            standing: at how many its fencing number stands.
+            same: whether the session is still the one that took them, and has them.
+
+        Raises:
+            LedgerError: they are lost.
+        """
+        if not same:
+            reason = "Its session with the server ended, or the connection leads to another session."
+            advice = (
+                "Give `ledger_url` a direct connection, not one through a transaction-pooling PgBouncer; if it is one, "
+                "the log of the server says why the session ended."
+            )
+            raise lost(self.where, reason, advice)
+        if standing < held:
+            reason = "Its session with the server ended or let go of them, and another process took them."
+            raise lost(self.where, reason, "Run again; the log of the server may say why.")
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
@@ -199,6 +276,11 @@ class PostgresLedger(Ledger):
         if self._turn.acquire(blocking=False):
             self._connection.close()
             self._turn.release()
+        if self._watch_turn.acquire(blocking=False):
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+            self._watch_turn.release()
 
     # Rows
 
@@ -288,13 +370,11 @@ class PostgresLedger(Ledger):
             with self._turn:
                 yield
         except psycopg.Error as error:
+            if self._held and self._connection.closed:
+                reason = f"Its session with the server ended {self._place.explain(error)}"
+                raise lost(self.where, reason, "Then run again.") from None
             msg = (
                 f"{self.where} cannot be used {self._place.explain(error)} No STATE leaves that the ledger does not "
                 "cover."
             )
             raise LedgerError(msg) from None
-
-
-def _lock_key(name: str) -> int:
-    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"pinterest lists")
-    return int.from_bytes(digest.digest(), "big", signed=True)

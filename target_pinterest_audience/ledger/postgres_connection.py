@@ -20,6 +20,9 @@ _CONNECT_SECONDS: Final = 10
 _SET_UP: Final = 0x7069_6E5F_7365_7475
 """The advisory lock of those who make the schema: the bytes "pin_setu"."""
 
+_KNOWS_IDLE_SESSIONS: Final = 140_000
+"""The first version of PostgreSQL that has `idle_session_timeout`."""
+
 _TELLING: Final = frozenset({"08", "25", "28", "3D", "3F", "42", "40", "53", "54", "55", "57", "58"})
 """The classes of errors whose messages name things and never quote values."""
 
@@ -121,6 +124,12 @@ def _code(error: psycopg.Error) -> str:
 def begin(connection: Connection) -> None:
     """Begin a transaction each of whose statements sees what others committed before it, whatever the default is."""
     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+
+
+def keep_idle(connection: Connection) -> None:
+    """Keep the server from ending a session because its tap is slow: the locks would end with it."""
+    if connection.info.server_version >= _KNOWS_IDLE_SESSIONS:
+        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
 
 
 def table_exists(connection: Connection, name: str) -> bool:

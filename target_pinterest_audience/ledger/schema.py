@@ -161,7 +161,15 @@ _EMPTY_RUNS: Final = (
     "ALTER TABLE history ADD COLUMN empty INTEGER NOT NULL DEFAULT 0",
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS)
+_FENCES: Final = (
+    # The fencing number of whoever took each lock last.
+    "CREATE TABLE fences (name_digest BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
+    "CREATE INDEX fences_by_number ON fences (number)",
+)
+
+MIGRATIONS: Final = (
+    _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES,
+)  # fmt: skip
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -8,12 +8,13 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
+from target_pinterest_audience.ledger.fence import COUNT, lock_key, lost, new_number
 from target_pinterest_audience.ledger.file_locks import FileLocks
 from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.ledger import Ledger
@@ -50,13 +51,21 @@ class SqliteLedger(Ledger):
         self._turn = threading.RLock()
         self._interrupted = False
         self._wait_seconds = wait_seconds
-        self._locks = FileLocks(path.with_name(f"{path.name}.locks"))
+        # Two paths that lead to one file must lead to the same locks.
+        self._path = path.resolve()
+        self._locks = FileLocks(self._path.with_name(f"{self._path.name}.locks"))
+        self._fence = new_number()
+        self._fenced: set[str] = set()
+        """The names of the locks at which the fencing number of this process was written."""
+        self._watch: sqlite3.Connection | None = None
+        """A second connection, for `ensure_locks`: a transaction occupies the first."""
+        self._watch_turn = threading.Lock()
         with self._told():
             if dry:
                 # The empty name is a database that only this connection sees, in a file that nobody can open.
                 self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
             else:
-                _create(path)
+                self._file = _create(path)
                 self._connection = sqlite3.connect(
                     path,
                     timeout=min(_BUSY_SECONDS, wait_seconds),
@@ -123,6 +132,7 @@ class SqliteLedger(Ledger):
         with self._told():
             self._begin()
             try:
+                self._ensure_held(lambda: self._connection)
                 yield
                 run("COMMIT")
             except BaseException:
@@ -149,8 +159,66 @@ class SqliteLedger(Ledger):
 
     def lock(self, names: Iterable[str], wait_seconds: float) -> None:
         """See `Ledger.lock`."""
-        if not self._dry:
-            self._locks.acquire(names, wait_seconds)
+        if self._dry:
+            return
+        self._locks.acquire(names, wait_seconds)
+        new = self._locks.names - self._fenced
+        if new:
+            with self.transaction():
+                for name in new:
+                    self._query(
+                        "INSERT INTO fences (name_digest, number) VALUES (?, ?) "
+                        "ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number",
+                        lock_key(name), self._fence,
+                    )  # fmt: skip
+            self._fenced |= new
+
+    def ensure_locks(self) -> None:
+        """See `Ledger.ensure_locks`."""
+        try:
+            with self._watch_turn:
+                self._ensure_held(self._open_watch)
+        except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from None
+
+    def _open_watch(self) -> sqlite3.Connection:
+        if self._watch is None:
+            self._watch = sqlite3.connect(
+                f"{self._path.as_uri()}?mode=ro",
+                uri=True,
+                timeout=min(_BUSY_SECONDS, self._wait_seconds),
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        return self._watch
+
+    def _ensure_held(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        """Make sure that no other process took a lock of this one, and that the file is still the ledger.
+
+        Args:
+            connect: returns the connection to ask.
+
+        Raises:
+            LedgerError: it is not so.
+        """
+        # First: the main thread may take another lock meanwhile.
+        held = len(self._fenced)
+        if not held:
+            return
+        if not self._file_is_there():
+            reason = "The file of the ledger was moved, deleted or replaced while the run was at work."
+            raise lost(self.where, reason, "Put it back if you can, and run again.")
+        ((standing,),) = connect().execute(COUNT, (self._fence,)).fetchall()
+        if standing < held:
+            reason = f"Another process took them: somebody deleted files in {self._locks.folder}."
+            raise lost(self.where, reason, "Leave that folder alone, and run again.")
+
+    def _file_is_there(self) -> bool:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._file
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
@@ -164,6 +232,11 @@ class SqliteLedger(Ledger):
             self._connection.close()
             self._locks.release()
             self._turn.release()
+        if self._watch_turn.acquire(blocking=False):
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+            self._watch_turn.release()
 
     # Rows
 
@@ -350,16 +423,24 @@ class SqliteLedger(Ledger):
         )
 
 
-def _create(path: Path) -> None:
+def _create(path: Path) -> tuple[int, int]:
     """Make the file before SQLite does, so that nobody else can read it at any time.
 
     SQLite gives its companion files (-wal, -shm) the same mode.
+
+    Returns:
+        The numbers of its device and of the file on it, by which it is told from a file that takes its place.
 
     Raises:
         OSError: the folder or the file cannot be made.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        made = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return made.st_dev, made.st_ino
 
 
 def _close_to_others(path: Path) -> None:

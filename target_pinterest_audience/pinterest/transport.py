@@ -24,6 +24,7 @@ from target_pinterest_audience.pinterest.errors import ClosedError, RateLimitedE
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.tenure import Tenure
 
 T = TypeVar("T")
 
@@ -102,6 +103,7 @@ class Transport:
         logger: logging.Logger,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        tenure: Tenure | None = None,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -112,10 +114,12 @@ class Transport:
             logger: told of waits and retries.
             clock: the current Unix time in seconds, to read headers by.
             sleep: waits for seconds until Pinterest's limits let a request pass.
+            tenure: asked right before each request that writes; None if writing needs no locks.
         """
         self._api_url = api_url
         self._patience = patience
         self._user_agent = user_agent
+        self._tenure = tenure or Tenure()
         self._logger = logger
         self._clock = clock
         self._local = threading.local()
@@ -146,6 +150,7 @@ class Transport:
 
         Raises:
             PinterestError: the subclass says what can be done.
+            LedgerError: it writes, and the locks under which it was prepared are lost.
         """
         return self._send_patiently(request, auth, answer)
 
@@ -192,6 +197,9 @@ class Transport:
         if self._closed.is_set():
             msg = f"The run is over, so {request} is not sent."
             raise ClosedError(msg)
+        if request.kind == "write":
+            # After all waits: the locks may have been lost meanwhile.
+            self._tenure.ensure()
         if request.creates:
             # On a connection of its own: one that was kept may be closed by now, and the outcome would be unclear.
             self._drop_session()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import threading
 import time
+from collections.abc import Callable
+from concurrent import futures
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +106,88 @@ def test_a_process_can_have_more_locks_than_files_are_open_by_default(url: str, 
         for number in (0, 299, 599):
             with pytest.raises(LedgerError, match=f"process {process.pid} "):
                 ledger.lock([f"list {number}"], 0)
+
+
+Lose = Callable[[Ledger], None]
+
+
+@pytest.fixture
+def lose(request: pytest.FixtureRequest, url: str) -> Lose:
+    """Let a ledger lose its locks without noticing."""
+    if url.startswith("sqlite"):
+        folder = Path(url.removeprefix("sqlite:///")).with_name("ledger.db.locks")
+        return lambda _: shutil.rmtree(folder)
+
+    def end_session(ledger: Ledger) -> None:
+        pid = ledger._connection.info.backend_pid  # type: ignore[attr-defined]
+        request.getfixturevalue("database").execute(f"SELECT pg_terminate_backend({pid}, 10000)")
+
+    return end_session
+
+
+def test_a_ledger_without_locks_has_none_to_lose(ledger: Ledger, lose: Lose) -> None:
+    ledger.ensure_locks()
+    ledger.lock(["customers"], 0)
+    ledger.ensure_locks()
+    lose(ledger)
+
+
+def test_a_process_whose_lock_another_one_took_neither_writes_nor_sends(opened: Opened, lose: Lose) -> None:
+    first, second = opened(), opened()
+    first.lock(["customers", "others"], 0)
+    lose(first)
+    second.lock(["others"], 10)
+    for use in (first.ensure_locks, lambda: first.transaction().__enter__(), lambda: first.lock(["more"], 0)):
+        for _ in range(2):
+            with pytest.raises(LedgerError, match=r"lost its locks.*Nothing more is sent or written") as raised:
+                use()
+            assert raised.value.exit_code == 7
+    second.ensure_locks()
+    with second.transaction():
+        assert second.catalogue.find_source("customers") is None
+
+
+def test_who_lost_a_lock_and_took_it_anew_lost_it_all_the_same(opened: Opened, lose: Lose) -> None:
+    first, second, third = opened(), opened(), opened()
+    first.lock(["customers"], 0)
+    lose(first)
+    second.lock(["customers"], 10)
+    second.close()
+    third.lock(["customers"], 10)
+    with pytest.raises(LedgerError, match="lost its locks"):
+        first.ensure_locks()
+    third.ensure_locks()
+
+
+def test_a_look_at_the_locks_does_not_wait_for_a_transaction(ledger: Ledger) -> None:
+    ledger.lock(["customers"], 0)
+    with ledger.transaction(), futures.ThreadPoolExecutor() as threads:
+        ledger.catalogue.source("customers")
+        for look in [threads.submit(ledger.ensure_locks) for _ in range(8)]:
+            look.result(timeout=5)
+
+
+def test_a_look_from_another_thread_does_not_miss_a_lock_that_is_just_taken(ledger: Ledger) -> None:
+    ledger.lock(["customers"], 0)
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            ledger.ensure_locks()
+
+    with futures.ThreadPoolExecutor() as threads:
+        looks = [threads.submit(look) for _ in range(2)]
+        for number in range(50):
+            ledger.lock([f"list {number}"], 0)
+        done.set()
+        for each in looks:
+            each.result()
+
+
+def test_a_look_at_a_thousand_locks_is_one_short_statement(ledger: Ledger) -> None:
+    ledger.lock([f"list {number}" for number in range(1000)], 0)
+    ledger.ensure_locks()
+    began = time.monotonic()
+    for _ in range(20):
+        ledger.ensure_locks()
+    assert time.monotonic() - began < 2

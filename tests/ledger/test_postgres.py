@@ -234,6 +234,55 @@ class TestSession:
             with pytest.raises(LedgerError, match="server runs"):
                 use(ledger)
 
+    def test_a_session_may_idle_while_the_tap_is_slow_whatever_the_server_says(
+        self, database: Database, opened: Opened
+    ) -> None:
+        database.execute(f"ALTER DATABASE {database.name} SET idle_session_timeout TO '300ms'")
+        ledger = opened()
+        ledger.lock(["customers"], 0)
+        ledger.ensure_locks()
+        time.sleep(1)
+        ledger.ensure_locks()
+        with ledger.transaction():
+            ledger.catalogue.source("customers")
+
+    def test_only_the_loss_of_the_session_with_the_locks_counts(self, database: Database, ledger: Ledger) -> None:
+        others = (
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "  # noqa: S608 - a number
+            f"AND pid NOT IN (pg_backend_pid(), {backend(ledger)})"
+        )
+        ledger.lock(["customers"], 0)
+        ledger.ensure_locks()
+        assert database.execute(others) == "t"
+        ledger.ensure_locks()
+        database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)")
+        with pytest.raises(LedgerError, match=r"lost its locks.* session with the server ended"):
+            ledger.ensure_locks()
+
+    def test_a_lock_that_is_let_go_of_is_lost_though_nobody_took_it(self, ledger: Ledger) -> None:
+        ledger.lock(["customers"], 0)
+        session_of(ledger).execute("SELECT pg_advisory_unlock_all()")
+        with pytest.raises(LedgerError, match="lost its locks"):
+            ledger.ensure_locks()
+
+    def test_who_takes_a_lock_waits_for_the_window_of_who_lost_it(self, opened: Opened) -> None:
+        first, second = opened(), opened()
+        first.lock(["customers"], 0)
+        taken = threading.Event()
+
+        def take() -> None:
+            second.lock(["customers"], 10)
+            taken.set()
+
+        taker = threading.Thread(target=take)
+        with first.transaction():
+            session_of(first).execute("SELECT pg_advisory_unlock_all()")
+            taker.start()
+            first.write_rows(1, 1, {KEY: b"first"})
+            assert not taken.wait(0.5)
+        taker.join()
+        assert second.read_rows([KEY]) == {KEY: b"first"}
+
     def test_a_connection_lost_while_it_writes_commits_nothing(self, database: Database, opened: Opened) -> None:
         ledger = opened()
 

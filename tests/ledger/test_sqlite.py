@@ -192,3 +192,35 @@ def test_a_dry_run_leaves_a_file_as_it_is(path: Path, opened: Opened) -> None:
         dry.catalogue.begin_run("main", {}, 1.0)
     dry.close()
     assert path.read_bytes() == before
+
+
+def test_two_paths_to_one_file_share_its_locks(path: Path, opened: Opened) -> None:
+    ledger = opened()
+    link = path.parent.parent / "link.db"
+    link.symlink_to(path)
+    ledger.lock(["customers"], 0)
+    other = open_ledger(f"sqlite:///{link}", API, ACCOUNT, wait_seconds=1)
+    with closing(other), pytest.raises(LedgerError, match="Another run works on the same customer list"):
+        other.lock(["customers"], 0)
+    ledger.ensure_locks()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_ledger_whose_file_is_gone_is_used_no_more(path: Path, opened: Opened, *, replaced: bool) -> None:
+    ledger = opened()
+    ledger.lock(["customers"], 0)
+    path.rename(path.with_name("backup.db"))
+    if replaced:
+        opened()
+    for use in (ledger.ensure_locks, lambda: ledger.transaction().__enter__()):
+        with pytest.raises(LedgerError, match="moved, deleted or replaced"):
+            use()
+
+
+def test_a_ledger_that_cannot_be_asked_lets_nothing_be_sent(path: Path, opened: Opened) -> None:
+    ledger = opened()
+    ledger.lock(["customers"], 0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE fences")
+    with pytest.raises(LedgerError, match="cannot be used"):
+        ledger.ensure_locks()
