@@ -262,7 +262,7 @@ class Ceilings:
         """Return the lists that more than half of the members, and more than ten, have left in this run by refusals."""
         return [
             MassRefusal(number, counts.members, counts.refused)
-            for number, counts in self._lists.items()
+            for number, counts in list(self._lists.items())
             if counts.members and counts.refused > max(ALWAYS_ALLOWED, counts.members * _REFUSED_PERCENT // 100)
         ]
 

@@ -262,8 +262,8 @@ class Upserts:
         return {} if self._reconciler.hangs else self._book.members()
 
     def mass_refusals(self) -> list[RefusedMembers]:
-        """Return the lists that so many members left by refusals that a person should look."""
-        return self._book.mass_refusals()
+        """Return the lists that most members left by refusals; none if the ledger hangs."""
+        return [] if self._reconciler.hangs else self._book.mass_refusals()
 
     def end_history(self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool) -> None:
         """Note for people how the run ended, unless the ledger hangs.

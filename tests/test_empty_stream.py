@@ -20,8 +20,8 @@ VERSION = {"type": "ACTIVATE_VERSION", "stream": "customers", "version": 1}
 
 EMPTY = pytest.mark.parametrize(
     "stream",
-    [b"", b"\n\n", lines([EMAIL]), lines([EMAIL, VERSION]), lines([NAMES])],
-    ids=["nothing", "blank lines", "SCHEMA", "ACTIVATE_VERSION", "SCHEMA without identities"],
+    [b"", b"\n\n", lines([EMAIL]), lines([EMAIL, VERSION]), lines([EMAIL, NAMES])],
+    ids=["nothing", "blank lines", "SCHEMA", "ACTIVATE_VERSION", "two SCHEMAs"],
 )
 METHODS = pytest.mark.parametrize("load_method", ["upsert", "append-only"])
 
@@ -71,7 +71,7 @@ def test_files_without_rows_bring_nothing(run_target: Target, tmp_path: Path, ki
     [
         [EMAIL, *people([1])],
         [EMAIL, record(id=1, email="no address")],
-        [NAMES, record("names", id=1, name="x")],
+        [EMAIL, NAMES, record("names", id=1, name="x")],
         [EMAIL, state(1)],
         [state(1)],
     ],
@@ -85,12 +85,12 @@ def test_a_row_or_a_state_is_enough(run_target: Target, stream: list[dict[str, A
 
 def test_a_file_that_is_passed_over_is_taken_to_have_rows(run_target: Target, tmp_path: Path) -> None:
     names = batch("jsonl", str(tmp_path / "is not looked at"), stream="names")
-    assert run_target([NAMES, names], load_method="upsert", empty_stream="fail").code == 0
+    assert run_target([EMAIL, NAMES, names], load_method="upsert", empty_stream="fail").code == 0
 
 
 def test_rows_that_a_stream_map_drops_are_rows(run_target: Target) -> None:
-    maps = {"customers": None}
-    assert run_target([EMAIL, *people([1])], load_method="upsert", empty_stream="fail", stream_maps=maps).code == 0
+    stream = [EMAIL, schema("email", stream="leads"), *people([1], "leads")]
+    assert run_target(stream, load_method="upsert", empty_stream="fail", stream_maps={"leads": None}).code == 0
 
 
 @pytest.fixture
