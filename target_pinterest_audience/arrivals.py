@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IdentityType
+from target_pinterest_audience.marks import in_other_capitals
 from target_pinterest_audience.near_names import Candidate, nearest_column, resembles
 from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.patterns import names_for
@@ -205,7 +206,8 @@ def _speaks_of(source: str, stream: str) -> bool:
 def _no_identities(properties: Mapping[str, Any], chosen: Mapping[str, IdentityType]) -> str:
     """Say that none of a stream's columns holds identities."""
     if chosen:
-        return f"none of its columns ({_some(properties)}) is in `identity_columns`."
+        hints = "".join(in_other_capitals(name, properties) for name in chosen)
+        return f"none of its columns ({_some(properties)}) is in `identity_columns`.{hints}"
     return f"none of its columns ({_some(properties)}) is named like an identity."
 
 
