@@ -103,6 +103,8 @@ _BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + ""
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 _HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
+_ZERO_DIGITS: Final = _ZERO_UUID.replace("-", "")
+"""How some platforms write that a person opted out, in a column of device ids."""
 _MD5_DIGITS: Final = 32
 _DIGEST_DIGITS: Final = frozenset({_MD5_DIGITS, 40, 64})
 MAX_EMAIL: Final = 254
@@ -260,7 +262,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
     value = trim(value)
     if not value:
         return _EMPTY
-    if value == _ZERO_UUID:
+    if value == _ZERO_UUID or (kind.md5_is_ambiguous and value.strip("{}").replace("-", "") == _ZERO_DIGITS):
         return Identified(None, Remark.OPTED_OUT)
     if kind.hash_rule is not HashRule.OPAQUE and is_digest(value):
         return _identify_digest(value.lower(), kind, hashing)

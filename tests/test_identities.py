@@ -75,6 +75,13 @@ def test_who_opted_out_is_absent(kind: str) -> None:
     assert not Remark.OPTED_OUT.rejects
 
 
+@pytest.mark.parametrize("form", [ZERO.replace("-", ""), f"{{{ZERO}}}", f" {{{ZERO.replace('-', '')}}} "])
+@pytest.mark.parametrize("kind", ["IDFA", "GAID", "MAID"])
+def test_who_opted_out_is_absent_without_dashes_and_in_braces_too(kind: str, form: str) -> None:
+    assert verdict(kind, form) == (None, Remark.OPTED_OUT)
+    assert verdict("EMAIL", ZERO.replace("-", "")) != (None, Remark.OPTED_OUT)
+
+
 @pytest.mark.parametrize("kind", list(IDENTITY_TYPES))
 @pytest.mark.parametrize("value", [True, 1.5, ["bob@example.com"], {"email": "bob@example.com"}])
 def test_what_is_not_text_is_rejected(kind: str, value: object) -> None:
