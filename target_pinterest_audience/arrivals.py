@@ -151,8 +151,8 @@ class Arrivals:
         """
         candidate = self._candidates[output] = nearest_column(properties)
         return f"it is skipped: {_no_identities(properties, self._settings.default_stream.identity_columns)} " + (
-            f"The nearest is `{candidate.column}`: if it holds identities, set `identity_columns` to "
-            f"{candidate.mapping()}, and read the stream in full once more."
+            f"The nearest is `{candidate.column}`: if it holds identities, set `identity_columns` for the stream, "
+            f"{candidate.setting(output)}, and read it in full once more."
             if candidate is not None
             else "If one holds identities, map it with `identity_columns`, and read the stream in full once more."
         )
@@ -170,7 +170,7 @@ class Arrivals:
             output, candidate = near
             hint = (
                 f"The nearest is `{candidate.column}` of stream {output}: if it holds identities, set "
-                f"`identity_columns` to {candidate.mapping()}."
+                f"`identity_columns` to {candidate.mapping(self._settings.default_stream.identity_columns)}."
             )
         elif self._candidates:
             hint = "Map a column with `identity_columns`, or select another stream in the tap."
