@@ -142,14 +142,20 @@ class Arrivals:
             return True
         return output != stream and isinstance(renamed, Mapping) and _ALIAS in renamed and output not in self._maps
 
-    def pass_over(self, output: str, properties: Mapping[str, Mapping[str, Any]]) -> str:
-        """Take note of an output that has no identities; return what to tell of it.
+    def pass_over(self, output: str, properties: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Take note of an output that has no identities.
 
         Args:
             output: its name after stream maps.
             properties: the columns in its schema.
+
+        Returns:
+            What to tell of it; None if it was told of another schema of the output.
         """
-        candidate = self._candidates[output] = nearest_column(properties)
+        candidate = nearest_column(properties)
+        if output in self._candidates and candidate in (None, self._candidates[output]):
+            return None
+        self._candidates[output] = candidate
         return f"it is skipped: {_no_identities(properties, self._settings.default_stream.identity_columns)} " + (
             f"The nearest is `{candidate.column}`: if it holds identities, set `identity_columns` for the stream, "
             f"{candidate.setting(output)}, and read it in full once more."

@@ -142,7 +142,9 @@ class CustomerListSink(RecordSink):
                 "stream in the tap."
             )
             raise ConfigurationError(msg)
-        self._warn_once(target.arrivals.pass_over(self.stream_name, self.schema["properties"]))
+        words = target.arrivals.pass_over(self.stream_name, self.schema["properties"])
+        if words is not None:
+            self._warn_once(words)
 
     def _introduce(self, stream: StreamSettings) -> None:
         """Warn of what the settings do not do for the stream.

@@ -170,7 +170,8 @@ def test_states_wait_for_the_first_stream_with_identities(run_target: Target) ->
 
 def test_a_stream_without_identities_beside_one_with_them_is_skipped(emulator: Emulator, run_target: Target) -> None:
     people_of = schema("Email Address", stream="staff")
-    run = run_target([people_of, people_of, record("staff", id=1), *CUSTOMERS, state(1)])
+    changed = [schema("Email Address", f"column{n}", stream="staff") for n in range(5)]
+    run = run_target([people_of, people_of, record("staff", id=1), *changed, *CUSTOMERS, state(1)])
     assert (run.code, run.states) == (0, [state(1)["value"]])
     assert run.stderr.count("Stream staff: it is skipped") == 1
     assert '"streams": {"staff": {"identity_columns": {"Email Address": "EMAIL"}}}' in run.stderr
