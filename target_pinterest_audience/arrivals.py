@@ -143,17 +143,23 @@ class Arrivals:
             return True
         return output != stream and isinstance(renamed, Mapping) and _ALIAS in renamed and output not in self._maps
 
-    def pass_over(self, output: str, properties: Mapping[str, Mapping[str, Any]]) -> str:
-        """Take note of an output that has no identities; return what to tell of it.
+    def pass_over(self, output: str, properties: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Take note of an output that has no identities.
 
         Args:
             output: its name after stream maps.
             properties: the columns in its schema.
+
+        Returns:
+            What to tell of it; None if it was told of another schema of the output.
         """
-        candidate = self._candidates[output] = nearest_column(properties)
+        candidate = nearest_column(properties)
+        if output in self._candidates and candidate in (None, self._candidates[output]):
+            return None
+        self._candidates[output] = candidate
         return f"it is skipped: {_no_identities(properties, self._settings.default_stream.identity_columns)} " + (
-            f"The nearest is `{candidate.column}`: if it holds identities, set `identity_columns` to "
-            f"{candidate.mapping()}, and read the stream in full once more."
+            f"The nearest is `{candidate.column}`: if it holds identities, set `identity_columns` for the stream, "
+            f"{candidate.setting(output)}, and read it in full once more."
             if candidate is not None
             else "If one holds identities, map it with `identity_columns`, and read the stream in full once more."
         )
@@ -171,7 +177,7 @@ class Arrivals:
             output, candidate = near
             hint = (
                 f"The nearest is `{candidate.column}` of stream {output}: if it holds identities, set "
-                f"`identity_columns` to {candidate.mapping()}."
+                f"`identity_columns` to {candidate.mapping(self._settings.default_stream.identity_columns)}."
             )
         elif self._candidates:
             hint = "Map a column with `identity_columns`, or select another stream in the tap."

@@ -80,6 +80,10 @@ class Candidate(NamedTuple):
         pairs = [*(columns or {}).items(), (self.column, self.kind)]
         return "{" + ", ".join(f'"{column}": "{kind.name}"' for column, kind in pairs) + "}"
 
+    def setting(self, stream: str, columns: Mapping[str, IdentityType] | None = None) -> str:
+        """Return the setting that makes a stream use this column too, without a change for other streams."""
+        return f'"streams": {{"{stream}": {{"identity_columns": {self.mapping(columns)}}}}}'
+
 
 def nearest_column(
     properties: Mapping[str, Mapping[str, Any]], others: Collection[str | None] = (), *, addresses_only: bool = False

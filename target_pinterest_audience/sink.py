@@ -151,7 +151,9 @@ class CustomerListSink(RecordSink):
                 "stream in the tap."
             )
             raise ConfigurationError(msg)
-        self._warn_once(target.arrivals.pass_over(self.stream_name, self.schema["properties"]))
+        words = target.arrivals.pass_over(self.stream_name, self.schema["properties"])
+        if words is not None:
+            self._warn_once(words)
 
     def _introduce(self, stream: StreamSettings) -> None:
         """Warn of what the settings do not do for the stream.
@@ -230,8 +232,8 @@ class CustomerListSink(RecordSink):
         if candidate is not None:
             self._warn_once(
                 f"only {', '.join(self.columns)} {'is' if len(self.columns) == 1 else 'are'} read. Column "
-                f"`{candidate.column}` looks like e-mail addresses: if it is, set `identity_columns` to "
-                f"{candidate.mapping(self.columns)}."
+                f"`{candidate.column}` looks like e-mail addresses: if it is, set `identity_columns` for "
+                f"the stream, {candidate.setting(self.stream_name, self.columns)}."
             )
 
     def _warn_once(self, words: str) -> None:

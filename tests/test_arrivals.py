@@ -170,10 +170,11 @@ def test_states_wait_for_the_first_stream_with_identities(run_target: Target) ->
 
 def test_a_stream_without_identities_beside_one_with_them_is_skipped(emulator: Emulator, run_target: Target) -> None:
     people_of = schema("Email Address", stream="staff")
-    run = run_target([people_of, people_of, record("staff", id=1), *CUSTOMERS, state(1)])
+    changed = [schema("Email Address", f"column{n}", stream="staff") for n in range(5)]
+    run = run_target([people_of, people_of, record("staff", id=1), *changed, *CUSTOMERS, state(1)])
     assert (run.code, run.states) == (0, [state(1)["value"]])
     assert run.stderr.count("Stream staff: it is skipped") == 1
-    assert '`identity_columns` to {"Email Address": "EMAIL"}' in run.stderr
+    assert '"streams": {"staff": {"identity_columns": {"Email Address": "EMAIL"}}}' in run.stderr
     assert members(emulator) == digests([1, 2])
 
 
@@ -237,7 +238,7 @@ def test_a_column_of_addresses_beside_device_ids_is_told_once(run_target: Target
     run = run_target([message, schema("city", column, "idfa"), message])
     assert run.code == 0
     assert run.stderr.count(f"Column `{column}` looks like e-mail addresses") == 1
-    assert f'{{"idfa": "IDFA", "{column}": "EMAIL"}}' in run.stderr
+    assert f'{{"customers": {{"identity_columns": {{"idfa": "IDFA", "{column}": "EMAIL"}}}}}}' in run.stderr
 
 
 def test_a_column_of_addresses_is_not_told_where_nobody_needs_it(run_target: Target) -> None:

@@ -215,6 +215,48 @@ def test_a_removal_column_is_set_if_it_is_not_the_default() -> None:
     assert settle(removal_column="_sdc_deleted_at").default_stream.removal_column is None
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"streams": {"crm.*": {"operation": "remove", "identity_columns": {"e.mail": "EMAIL"}}, "*": {}}},
+        {"streams": {"crm": {"*": {"operation": "remove", "identity_columns": {"e": {"mail": "EMAIL"}}}}, "*": {}}},
+        {"streams": {"crm.*.operation": "remove", "crm.*.identity_columns.e.mail": "EMAIL", "*": {}}},
+        {"streams.crm.*.operation": "remove", "streams.crm.*.identity_columns": {"e.mail": "EMAIL"}},
+    ],
+)
+def test_patterns_with_dots_arrive_however_meltano_sends_them(values: dict[str, Any]) -> None:
+    settings = settle(**values)
+    for stream in ("crm.leads", "crm.old.leads"):
+        assert settings.for_stream(stream).operation is Mode.REMOVE
+        assert list(settings.for_stream(stream).identity_columns) == ["e.mail"]
+    assert settings.for_stream("CRM.leads").operation is Mode.ADD
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_stream_gets_the_settings_of_all_its_patterns_in_whatever_order(*, backwards: bool) -> None:
+    entries: dict[str, Any] = {
+        "*": {"consent_column": "ok", "customer_list_name": "all"},
+        "pub*": {"consent_column": "ok", "source_name": "shop"},
+        "public-leads": {"audience_id": "7", "source_name": "crm"},
+        "a[b]c": {"source_name": "brackets"},
+    }
+    settings = settle(streams=dict(reversed(entries.items())) if backwards else entries, customer_list_id="1")
+    public, leads = settings.for_stream("public-users"), settings.for_stream("public-leads")
+    assert (public.consent_column, public.source_name) == ("ok", "shop")
+    assert (public.customer_list_name, public.customer_list_id) == ("all", None)
+    assert public.own == {"consent_column", "customer_list_name", "source_name"}
+    assert (leads.consent_column, leads.source_name) == ("ok", "crm")
+    assert (leads.audience_id, leads.customer_list_name) == ("7", None)
+    assert settings.for_stream("a[b]c").source_name == settings.for_stream("abc").source_name == "brackets"
+
+
+def test_patterns_that_disagree_are_refused_only_where_the_streams_own_name_does_not_decide() -> None:
+    settings = settle(streams={"a*": {"operation": "remove"}, "*b": {"operation": "add"}, "a-b": {"operation": "add"}})
+    assert settings.for_stream("a-b").operation is Mode.ADD
+    with pytest.raises(ConfigurationError, match=r"`streams.a\*.operation` and `streams.\*b.operation` disagree"):
+        settings.for_stream("ab")
+
+
 def test_a_key_that_meltano_has_dropped_is_missed() -> None:
     environ = {
         "MELTANO_LOADER_NAME": "target-vip",

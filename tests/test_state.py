@@ -60,3 +60,15 @@ def test_a_state_is_overdue_by_its_own_age(gate: StateGate, clock: Clock) -> Non
     assert gate.overdue(60) is None
     clock.now = 90
     assert gate.overdue(60) == 20
+
+
+def test_a_closed_gate_lets_the_newest_state_go_when_it_opens(written: list[Any], clock: Clock) -> None:
+    closed = StateGate(written.append, clock, closed=True)
+    for line in (1, 2):
+        closed.arrived(line, line, None)
+        closed.release(None)
+    clock.now += 100
+    assert (written, closed.overdue(60)) == ([], None)
+    closed.open()
+    closed.release(None)
+    assert written == [2]
