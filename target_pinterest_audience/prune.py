@@ -13,7 +13,6 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue import CLEAN
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.membership import Event, Kind, Plan
-from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin, Window
 
@@ -137,7 +136,7 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
         for page in each.pages(ledger):
             # Run 0: rows that stay for the sake of another list have not been seen by this.
             decisions, _ = absorb(ledger, 0, book.digester.shorten, page)
-            note_decisions(ledger, decisions)
+            book.note(decisions)
             leaving.update(count_derived(decisions))
     for number, count in leaving.items():
         ceilings.count(number, count)

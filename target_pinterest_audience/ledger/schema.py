@@ -103,7 +103,14 @@ _FENCES: Final = (
     "CREATE INDEX fences_by_number ON fences (number)",
 )
 
-MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, _FENCES)
+_HEALING: Final = (
+    # When a note is sent; NULL: by the next run.
+    "ALTER TABLE unsettled ADD COLUMN due DOUBLE PRECISION",
+    # What the unanswered request asked for; NULL: perhaps both.
+    "ALTER TABLE unsettled ADD COLUMN sent TEXT",
+)
+
+MIGRATIONS: Final = (_MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, _FENCES, _HEALING)
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)
