@@ -15,6 +15,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "clear": "cleared",
     "forget": "forgotten",
     "unfinished": "left by a run that was cut short",
+    "repeated": "removed once more",
 }
 
 

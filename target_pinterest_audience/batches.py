@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.packed import size_in_records
@@ -27,6 +27,7 @@ class Batch:
         lines: the line of the stream that asks for each.
         first_line: the line of the stream from which no STATE may go out before this batch was accepted.
         causes: why each is removed; empty if they are added.
+        unanswered: whether Pinterest has accepted it, and may still carry out an earlier request with it.
     """
 
     operation: Operation
@@ -34,6 +35,7 @@ class Batch:
     lines: tuple[int, ...]
     first_line: int
     causes: tuple[Cause, ...] = ()
+    unanswered: bool = False
 
     def part(self, start: int, stop: int) -> Batch:
         """Return some of it."""
@@ -207,6 +209,18 @@ class PendingIdentities:
         self.in_flight.append(line)
         self._heaps[operation] = rest
         return batch
+
+
+class Written(NamedTuple):
+    """What came of a batch that Pinterest accepted.
+
+    Attributes:
+        refused: the places of the identities that it refuses one by one; the others are accepted.
+        unanswered: whether an attempt before the accepted one got no answer, so that it may still be carried out.
+    """
+
+    refused: list[int]
+    unanswered: bool = False
 
 
 def cut(operation: Operation, identities: Sequence[bytes], max_identities: int, max_bytes: int) -> Iterator[Batch]:

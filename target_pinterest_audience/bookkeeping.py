@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
+from target_pinterest_audience.healing import AT_ONCE, is_due, safe_seconds
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.locks import Locks, reference_to
-from target_pinterest_audience.outbox import Outbox, owed, owes_additions
+from target_pinterest_audience.membership import Cause
+from target_pinterest_audience.outbox import Outbox, claim_due, note_decisions, note_unanswered, owed, owes_additions
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run_history import RunHistory, figures_of
@@ -24,6 +26,7 @@ from target_pinterest_audience.tally import RefusedMembers, name_list
 if TYPE_CHECKING:
     from target_pinterest_audience.audit import AcceptedRemoval
     from target_pinterest_audience.batches import Batch
+    from target_pinterest_audience.changes import Decisions
     from target_pinterest_audience.delivery import Delivery
     from target_pinterest_audience.ledger import Ledger
     from target_pinterest_audience.ledger.catalogue import ListEntry
@@ -63,6 +66,9 @@ class Bookkeeper:
         self.configuration = self.digester.configuration(settings)
         self._changed_settings: list[str] = []
         self._outbox = Outbox()
+        self._safe = safe_seconds(settings.read_timeout_seconds)
+        self._unanswered: dict[int, list[Batch]] = {}
+        """List → batches that it accepted, an earlier request for which may still be carried out."""
         self._to_settle: set[int] = set()
         """The lists of which something was accepted or handed over since notes were forgotten."""
         self._identified: set[int] = set()
@@ -284,6 +290,9 @@ class Bookkeeper:
                 with self._ledger.transaction():
                     catalogue.set_list_id(number, customer_list_id)
             self._identified.add(number)
+        if batch.unanswered:
+            # Before their notes are forgotten, in `settle`.
+            self._unanswered.setdefault(number, []).append(batch)
         self._to_settle.add(number)
 
     def removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
@@ -299,38 +308,93 @@ class Bookkeeper:
             with self._ledger.transaction():
                 refused = [batch.identities[place] for place in places]
                 causes = bytes(batch.causes[place] for place in places if batch.causes)
-                self._outbox.leave(number, self._ledger.note_unsettled(number, refused, causes))
+                self._outbox.leave(number, self._ledger.note_unsettled(number, refused, causes, due=AT_ONCE))
 
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""
         self._outbox.add(number, note, last_line)
         self._to_settle.add(number)
 
+    def note(self, decisions: Decisions) -> None:
+        """Note who is about to be sent, within a transaction of the caller; `resend` hands it over."""
+        for outgoing in note_decisions(self._ledger, decisions):
+            self._outbox.expect(outgoing.list_number, outgoing.note)
+
     def settle(self) -> None:
-        """Forget the notes that nothing is left of, and write for people why whoever was removed was."""
+        """Forget the notes that nothing is left of, and write for people why whoever was removed was.
+
+        What an unanswered request was about is kept until it can be sent once more: what former runs left, and what
+        was accepted after an attempt without an answer.
+        """
         settled = {
             number: self._outbox.settle(number, self._delivery.oldest_line(self._references[number]))
             for number in self._to_settle - self._not_there
         }
         self._to_settle.clear()
-        if any(settled.values()) or self._history.has_removals:
+        if any(map(any, settled.values())) or self._unanswered or self._history.has_removals:
+            due = self._now() + self._safe
             with self._ledger.transaction():
+                for number, batches in self._unanswered.items():
+                    note_unanswered(self._ledger, number, batches, due)
                 for number, notes in settled.items():
-                    self._ledger.settle(number, notes)
+                    self._ledger.settle(number, notes.done)
+                    self._ledger.postpone(number, notes.leftover, due)
                 self._history.write_removals()
+            self._unanswered.clear()
 
     def owes(self, number: int) -> bool:
-        """Tell whether something is noted for a list that may not have arrived."""
-        return next(iter(self._ledger.unsettled(number)), None) is not None
+        """Tell whether something is noted for a list that may not have arrived, or that is to be sent once more now."""
+        due_times = self._ledger.due_times(number).values()
+        return any(is_due(due, self._now(), self._safe) for due in due_times)
 
     def resend(self, number: int) -> None:
         """Let wait for a request what was noted for a list and may not have arrived; what waits already is not doubled.
 
+        After that, what was accepted long enough ago and may have been undone by an older request: see `healing`.
+
         Raises:
             TargetError: a batch that it filled could not be delivered.
         """
-        for note, sendings in owed(self._ledger, number):
-            if not self._outbox.has(number, note):
-                for operation, identity, cause in sendings:
-                    self._delivery.put(self.reference(number), operation, identity, 0, cause)
-                self.handed_over(number, note, last_line=0)
+        with self._ledger.transaction():
+            once_more, new = claim_due(self._ledger, number, self._now(), self._safe)
+        for note in new:
+            self._outbox.expect(number, note)
+        handed_over: set[bytes] = set()
+        for note, operations in owed(self._ledger, number):
+            if note not in once_more and not self._outbox.has(number, note):
+                self._hand_over(number, operations)
+                handed_over.update(identity for _, identity, _ in operations)
+                self._outbox.add_leftover(number, note)
+        if once_more:
+            self._send_once_more(number, once_more, handed_over)
+
+    def _send_once_more(self, number: int, once_more: Mapping[int, Operation | None], handed_over: set[bytes]) -> None:
+        """Let wait for a request whom an old request may have put where they do not belong, each once.
+
+        Args:
+            number: the list.
+            once_more: note → what the old request asked for; None if that may be several things.
+            handed_over: who waits already, and needs no second request.
+        """
+        before = len(handed_over)
+        for note, operations in owed(self._ledger, number):
+            if note in once_more:
+                some = [
+                    (operation, identity, cause or Cause.REPEATED)
+                    for operation, identity, cause in operations
+                    if identity not in handed_over and operation is not once_more[note]
+                ]
+                self._hand_over(number, some)
+                handed_over.update(identity for _, identity, _ in some)
+                self._outbox.add(number, note, last_line=0)
+        count = len(handed_over) - before
+        if count:
+            self._logger.info(
+                "%s: %s sent once more, since Pinterest may have carried out an earlier, unanswered request late.",
+                self.reference(number), f"{count:,} identities are" if count > 1 else "1 identity is",
+            )  # fmt: skip
+
+    def _hand_over(self, number: int, operations: Iterable[tuple[Operation, bytes, Cause]]) -> None:
+        for operation, identity, cause in operations:
+            self._delivery.put(self.reference(number), operation, identity, 0, cause)
+        self._to_settle.add(number)

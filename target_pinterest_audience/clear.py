@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.history import CLEAR
-from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.withdrawal import withdraw
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def clear(ledger: Ledger, book: Bookkeeper, delivery: Delivery, number: int) -> 
     book.begin_history(CLEAR)
     with ledger.transaction():
         for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):
-            note_decisions(ledger, decisions)
+            book.note(decisions)
         catalogue.restart_list(number)
     book.resend(number)
     delivery.flush()

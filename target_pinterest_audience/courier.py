@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.batches import Batch
+    from target_pinterest_audience.batches import Batch, Written
 
 _POLL_SECONDS: Final = 0.5
 """How long a wait lasts at a time, so that a signal ends it on every platform."""
@@ -26,8 +26,8 @@ _AHEAD_OF_ALL: Final = 9
 class _Answer(NamedTuple):
     courier: Courier
     batch: Batch
-    refused: list[int] | BaseException
-    """The places of the identities that Pinterest refuses; or whatever the write raised."""
+    outcome: Written | BaseException
+    """What came of the batch; or whatever the write raised."""
 
 
 class Crew:
@@ -74,9 +74,9 @@ class Crew:
         """Let the next batch of a list be written."""
         self._ready.put(courier)
 
-    def tell(self, courier: Courier, batch: Batch, refused: list[int] | BaseException) -> None:
+    def tell(self, courier: Courier, batch: Batch, outcome: Written | BaseException) -> None:
         """Let whoever hears know what came of a batch; called on the crew's threads."""
-        self._answers.put(_Answer(courier, batch, refused))
+        self._answers.put(_Answer(courier, batch, outcome))
 
     def hear(self) -> None:
         """Pass on what was accepted by now.
@@ -100,12 +100,12 @@ class Crew:
             answer = self._answers.get(timeout=seconds) if seconds else self._answers.get_nowait()
         except queue.Empty:
             return False
-        if isinstance(answer.refused, BaseException):
-            self._failure = answer.refused
+        if isinstance(answer.outcome, BaseException):
+            self._failure = answer.outcome
             raise self._failure
         self._batches -= 1
         self._identities -= len(answer.batch.identities)
-        answer.courier.heard(answer.batch, answer.refused)
+        answer.courier.heard(answer.batch, answer.outcome)
         return True
 
     def stop(self, seconds: float) -> None:
@@ -138,15 +138,14 @@ class Courier:
     """
 
     def __init__(
-        self, crew: Crew, write: Callable[[Batch], list[int]], accepted: Callable[[Batch, list[int]], None]
+        self, crew: Crew, write: Callable[[Batch], Written], accepted: Callable[[Batch, Written], None]
     ) -> None:
         """Prepare.
 
         Args:
             crew: does the writing.
-            write: has Pinterest accept a batch, or raises; returns the places of the identities that Pinterest
-                refuses. Called on the crew's threads.
-            accepted: told of each batch that was accepted, in order, and of those places; called on the thread that
+            write: has Pinterest accept a batch, or raises; returns what came of it. Called on the crew's threads.
+            accepted: told of each batch that was accepted, in order, and of what came of it; called on the thread that
                 hears.
         """
         self._crew = crew
@@ -176,22 +175,22 @@ class Courier:
             self._under_way = True
         self._crew.is_ready(self)
 
-    def heard(self, batch: Batch, refused: list[int]) -> None:
+    def heard(self, batch: Batch, written: Written) -> None:
         """Pass on that a batch was accepted."""
         self._identities -= len(batch.identities)
-        self._accepted(batch, refused)
+        self._accepted(batch, written)
 
     def write_next(self) -> None:
         """Write the batch that has waited longest, and see to it that the next one follows."""
         with self._turn:
             batch = self._tasks.popleft()
         try:
-            refused = self._write(batch)
+            written = self._write(batch)
         except BaseException as failure:  # noqa: BLE001 - it is raised where the run can end
             self._crew.tell(self, batch, failure)
             return
         # Before the next one is written, so that one is heard of after the other.
-        self._crew.tell(self, batch, refused)
+        self._crew.tell(self, batch, written)
         with self._turn:
             self._under_way = bool(self._tasks)
         if self._under_way:

@@ -6,14 +6,14 @@ import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
 
 from target_pinterest_audience.audit import AcceptedRemoval
-from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, PendingIdentities
+from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, PendingIdentities, Written
 from target_pinterest_audience.courier import Courier, Crew
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
@@ -295,9 +295,9 @@ class Delivery:
         writer = destination.writer
         if writer.customer_list is None:
             # What comes next depends on whether there is a list then.
-            refused = writer.write(batch)
+            written = writer.write(batch)
             self._refuse_second_way(destination)
-            self._note_accepted(destination, batch, refused)
+            self._note_accepted(destination, batch, written)
             return
         if destination.courier is None:
             note = functools.partial(self._note_accepted, destination)
@@ -313,10 +313,12 @@ class Delivery:
                 self.removed(destination.writer.plan.reference, removals[0])
             removals.popleft()
 
-    def _note_accepted(self, destination: _Destination, batch: Batch, refused: list[int]) -> None:
+    def _note_accepted(self, destination: _Destination, batch: Batch, written: Written) -> None:
         self._pass_on_removals(destination)
-        if refused and self.refused is not None:
-            self.refused(destination.writer.plan.reference, batch, refused)
+        if written.refused and self.refused is not None:
+            self.refused(destination.writer.plan.reference, batch, written.refused)
+        if written.unanswered:
+            batch = replace(batch, unanswered=True)
         destination.pending.in_flight.remove(batch.first_line)
         if self.accepted is not None:
             writer = destination.writer

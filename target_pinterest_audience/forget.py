@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.audit import AcceptedRemoval, tell_removal
 from target_pinterest_audience.batches import ENVELOPE_BYTES, Batch, cut
 from target_pinterest_audience.halving import Halving
+from target_pinterest_audience.healing import is_healing, safe_seconds
 from target_pinterest_audience.membership import Cause, Kind, Named, statements
 from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.packed import as_records, member_key
 from target_pinterest_audience.pinterest import Operation
-from target_pinterest_audience.pinterest.errors import NotFoundError, RefusedError
+from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestError, RefusedError
 from target_pinterest_audience.withdrawal import apply_to_rows, event_of, pages
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Receipt(NamedTuple):
 
 def strike_from_ledger(
     ledger: Ledger, locks: Locks, shorten: Shorten, identities: Collection[bytes], *, suppress: bool, now: float
-) -> None:
+) -> frozenset[tuple[int, int]]:
     """Take somebody out of what rows contribute, and note the removals that follow, at one stroke.
 
     What rows refuse stays: it keeps the same person off the lists.
@@ -68,6 +69,9 @@ def strike_from_ledger(
         suppress: whether no run may add them again, to any list.
         now: seconds since 1970.
 
+    Returns:
+        List and number of each note of these removals.
+
     Raises:
         LedgerError: the ledger cannot be written, or another process is at work.
     """
@@ -75,16 +79,19 @@ def strike_from_ledger(
     known = {*identities, *map(shorten, identities)}
     named = tuple(Named(0, 0, each) for each in sorted(identities))
     catalogue = ledger.catalogue
+    noted: set[tuple[int, int]] = set()
     with ledger.transaction():
         locks.refuse_newcomers()
         for source in catalogue.sources():
             event = event_of(Kind.FORGOTTEN, source.number, named=named)
             for page in pages(ledger, source.number):
                 rows = [row for row, said in page if any(each.identity in known for each in statements(said))]
-                note_decisions(ledger, apply_to_rows(ledger, rows, event, shorten))
+                decisions = apply_to_rows(ledger, rows, event, shorten)
+                noted.update((each.list_number, each.note) for each in note_decisions(ledger, decisions))
         if suppress:
             for key in sorted(set(map(member_key, identities))):
                 catalogue.suppressions.add(key, now)
+    return frozenset(noted)
 
 
 def _tell_nobody(_sentence: str) -> None:
@@ -102,6 +109,7 @@ class Erasure:
         identities: all forms in which a list may hold the person, packed.
         now: returns the seconds since 1970.
         history: notes what was removed, for people.
+        noted: what `strike_from_ledger` returned.
         tell: told of each request that Pinterest accepted, for the log.
     """
 
@@ -112,6 +120,7 @@ class Erasure:
     now: Callable[[], float]
     history: RunHistory | None = None
     tell: Callable[[str], None] = _tell_nobody
+    noted: Collection[tuple[int, int]] = frozenset()
 
     def targets(self) -> list[Target]:
         """Return all customer lists of the account: those that Pinterest lists, and others that the ledger knows.
@@ -138,9 +147,16 @@ class Erasure:
         if self.settings.dry_run:
             return Receipt(target.id, target.name, WOULD_BE_REMOVED, None, ())
         accepted: list[AcceptedRemoval] = []
+        unanswered = False
 
         def send(batch: Batch) -> None:
-            answer = self.account.update_customer_list(target.id, batch.operation, as_records(batch.identities))
+            nonlocal unanswered
+            try:
+                answer = self.account.update_customer_list(target.id, batch.operation, as_records(batch.identities))
+            except PinterestError as error:
+                unanswered = unanswered or error.unanswered
+                raise
+            unanswered = unanswered or answer.unanswered
             causes = {Cause.FORGET: len(batch.identities)}
             accepted.append(AcceptedRemoval(answer.received, causes, answer.request_id))
             self.tell(tell_removal(accepted[-1], target.name, target.id))
@@ -152,7 +168,7 @@ class Erasure:
             outcome = NOT_FOUND if target.listed else GONE
         self._note(target, accepted)
         if outcome == REMOVED:
-            self._settle(target)
+            self._settle(target, unanswered=unanswered)
         request_ids = tuple(each.request_id for each in accepted if each.request_id is not None)
         return Receipt(target.id, target.name, outcome, self.now(), request_ids)
 
@@ -177,12 +193,25 @@ class Erasure:
                 refused = True
         return REFUSED if refused else REMOVED
 
-    def _settle(self, target: Target) -> None:
-        """Strike out what was noted for the list and names nobody else."""
+    def _settle(self, target: Target, *, unanswered: bool) -> None:
+        """Strike out what was noted for the list and names nobody else.
+
+        A request of a run that was cut short may still bring the person back, so what that run left is sent once more
+        by a later run.
+        """
         entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
         if self.ledger is None or entry is None:
             return
         removed = set(self.identities)
+        due = self.now() + safe_seconds(self.settings.read_timeout_seconds)
         with self.ledger.transaction():
-            notes = [note for note, named in self.ledger.unsettled(entry.number) if removed.issuperset(named)]
-            self.ledger.settle(entry.number, notes)
+            for note in list(self.ledger.notes(entry.number)):
+                if not removed.issuperset(note.identities) or is_healing(note.due):
+                    continue
+                if (entry.number, note.number) in self.noted or note.due is not None:
+                    self.ledger.settle(entry.number, [note.number])
+                else:
+                    self.ledger.postpone(entry.number, [note.number], due)
+            if unanswered:
+                causes = bytes([Cause.FORGET]) * len(self.identities)
+                self.ledger.note_unsettled(entry.number, self.identities, causes, due=due, sent=Operation.REMOVE)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from target_pinterest_audience.audit import AcceptedRemoval, by_name, tell_removal
-from target_pinterest_audience.batches import Batch
+from target_pinterest_audience.batches import Batch, Written
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
 from target_pinterest_audience.packed import as_records
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience
 from target_pinterest_audience.pinterest.client import without_exceptions
-from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, RefusedError
+from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, PinterestError, RefusedError
 from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import IfMissing, ListPlan
 from target_pinterest_audience.tally import ListTally
@@ -72,6 +72,8 @@ class CustomerListWriter:
         self._created_at: float | None = None
         self._pinned_id: str | None = None
         self._halving = Halving(self._send)
+        self._unanswered = False
+        """Whether a request with the batch that is written, or with a part of it, got no clear answer."""
         self.customer_list: CustomerList | None = None
         """The list, as far as it is known to exist."""
 
@@ -111,11 +113,8 @@ class CustomerListWriter:
         """The list's id, as far as it is known."""
         return self.customer_list.id if self.customer_list is not None else None
 
-    def write(self, batch: Batch) -> list[int]:
-        """Have Pinterest accept a batch, after `look_up`.
-
-        Returns:
-            The places of the identities that Pinterest refuses one by one; the others are accepted.
+    def write(self, batch: Batch) -> Written:
+        """Have Pinterest accept a batch, after `look_up`, and return what came of it.
 
         Raises:
             PinterestError: the batch was not accepted; the subclass says what can be done.
@@ -126,7 +125,8 @@ class CustomerListWriter:
         if self.customer_list is None and not (adds and self.plan.if_missing is IfMissing.CREATE):
             # Nobody is on a list that does not exist.
             self.tally.needless += len(batch.identities)
-            return []
+            return Written([])
+        self._unanswered = False
         refused = self._deliver(batch)
         self.tally.refused += len(refused)
         if adds:
@@ -134,7 +134,7 @@ class CustomerListWriter:
         else:
             self.tally.removed += len(batch.identities) - len(refused)
             self.tally.causes += batch.count_causes(refused)
-        return refused
+        return Written(refused, self._unanswered)
 
     def _deliver(self, batch: Batch) -> list[int]:
         fitted = self._halving.fits
@@ -163,10 +163,19 @@ class CustomerListWriter:
     def _send(self, batch: Batch) -> None:
         if self._dry:
             self.tally.requests += 1
-        elif self.customer_list is not None:
-            self._update(self.customer_list, batch)
-        else:
-            self._create_with(batch)
+            return
+        try:
+            if self.customer_list is not None:
+                self._update(self.customer_list, batch)
+            else:
+                self._create_with(batch)
+        except PinterestError as error:
+            # A part of the batch may be tried again.
+            self._note_unanswered(unanswered=error.unanswered)
+            raise
+
+    def _note_unanswered(self, *, unanswered: bool) -> None:
+        self._unanswered = self._unanswered or unanswered
 
     def ensure_audience(self) -> None:
         """Make the audience that lets the list be targeted, unless there is one or none is wanted.
@@ -300,6 +309,7 @@ class CustomerListWriter:
                 "Choose another list, or another name; nobody can be removed from this one."
             )
             raise ConfigurationError(msg) from missing
+        self._note_unanswered(unanswered=answer.unanswered)
         self.tally.requests += 1
         if batch.operation is Operation.REMOVE:
             removal = AcceptedRemoval(answer.received, batch.count_causes(), answer.request_id)
@@ -316,9 +326,10 @@ class CustomerListWriter:
         for wait in self._waits_for_a_new_list():
             try:
                 return ask()
-            except NotFoundError:  # noqa: PERF203 - one round is a request
+            except NotFoundError as error:  # noqa: PERF203 - one round is a request
                 if wait is None:
                     raise
+                self._note_unanswered(unanswered=error.unanswered)
                 self._logger.info("%s was just created and cannot be found yet.", self.plan.reference)
                 self._sleep(wait)
         raise AssertionError  # pragma: no cover - the waits end with None
@@ -362,6 +373,7 @@ class CustomerListWriter:
             try:
                 return create()
             except OutcomeUnclearError as unclear:  # noqa: PERF203 - one round is a request
+                self._note_unanswered(unanswered=True)
                 self._logger.warning("%s Looking whether it was carried out.", unclear)
                 found = self._look_for(find)
                 if found is not None:

@@ -184,6 +184,8 @@ class Cause(IntEnum):
     REFUSAL = 4
     CLEAR = 5
     FORGET = 6
+    REPEATED = 7
+    """They were removed before, or should have been, and are again: an older request may have brought them back."""
 
     @property
     def explicit(self) -> bool:

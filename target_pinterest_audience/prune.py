@@ -13,7 +13,6 @@ from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.lost_columns import lost_slots, slots_of
 from target_pinterest_audience.membership import Event, Kind, Plan
-from target_pinterest_audience.outbox import note_decisions
 from target_pinterest_audience.tally import StreamTally
 from target_pinterest_audience.window import Origin, Window
 from target_pinterest_audience.withdrawal import pages
@@ -151,7 +150,7 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
         for page in each.pages(ledger):
             # Rows that stay for the sake of another list have not been seen by this.
             decisions, _ = absorb(ledger, {}, book.digester.shorten, page)
-            note_decisions(ledger, decisions)
+            book.note(decisions)
             for number, moved in movements(decisions).items():
                 leaving[number] += moved.derived
     ceilings.count(ledger.catalogue, {number: Movement(0, count, 0, 0) for number, count in leaving.items()})

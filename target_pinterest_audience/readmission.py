@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from target_pinterest_audience.healing import AT_ONCE
 from target_pinterest_audience.packed import member_key
 
 if TYPE_CHECKING:
@@ -39,6 +40,6 @@ def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
             for number in lists or ():
                 back[number].append(packed)
         for number, some in sorted(back.items()):
-            ledger.note_unsettled(number, some, b"")
+            ledger.note_unsettled(number, some, due=AT_ONCE)
             catalogue.change_members(number, len(some))
     return lifted

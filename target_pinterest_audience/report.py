@@ -83,8 +83,8 @@ class ListReport(msgspec.Struct, frozen=True):
             was told.
         added: identities that Pinterest was told to add.
         removed: identities that Pinterest was told to remove.
-        removals: why, and how many for each cause: `delete`, `change`, `refusal`, `prune`, or `unfinished` if a run
-            that was cut short was about to remove them.
+        removals: why, and how many for each cause: `delete`, `change`, `refusal`, `prune`, `unfinished` if a run
+            that was cut short was about to remove them, or `repeated` if they were removed before.
         refused: identities that Pinterest refused one by one.
         left_out: identities for a list that does not exist and is not to be made.
         requests: requests that Pinterest accepted.

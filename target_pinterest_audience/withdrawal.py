@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from target_pinterest_audience.changes import Decisions, absorb
 from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.ledger.ledger import Note
 from target_pinterest_audience.membership import NOBODY, REFUSALS, Event, Kind, Named, Plan, statements
 from target_pinterest_audience.packed import member_key
 from target_pinterest_audience.tally import StreamTally
@@ -101,31 +102,29 @@ def withdraw_silently(
     for decisions in withdraw(ledger, sources, lists, shorten):
         for number, decided in decisions.items():
             gone[number] += len(decided.removals)
-    for note in noted:
-        still = _members(ledger, note.list_number, note.identities)
-        kept = [each for each in note.identities if each in still or each not in note.members]
+    for number, note, members in noted:
+        still = _members(ledger, number, note.identities)
+        kept = [place for place, each in enumerate(note.identities) if each in still or each not in members]
         if len(kept) < len(note.identities):
-            ledger.settle(note.list_number, [note.number])
+            ledger.settle(number, [note.number])
             if kept:
-                ledger.note_unsettled(note.list_number, kept)
+                identities = [note.identities[place] for place in kept]
+                causes = bytes(note.causes[place] for place in kept if note.causes)
+                ledger.note_unsettled(number, identities, causes, due=note.due, sent=note.sent)
     return dict(gone)
 
 
-class _Note(NamedTuple):
-    """What is noted for a list and not accepted yet."""
+class _Noted(NamedTuple):
+    """What is noted for a list: not accepted yet, or to be sent once more."""
 
     list_number: int
-    number: int
-    identities: list[bytes]
+    note: Note
     members: set[bytes]
-    """Those of them that belong on the list."""
+    """Those of its identities that belong on the list."""
 
 
-def _notes(ledger: Ledger, number: int) -> list[_Note]:
-    return [
-        _Note(number, note, identities, _members(ledger, number, identities))
-        for note, identities in ledger.unsettled(number)
-    ]
+def _notes(ledger: Ledger, number: int) -> list[_Noted]:
+    return [_Noted(number, note, _members(ledger, number, note.identities)) for note in ledger.notes(number)]
 
 
 def _members(ledger: Ledger, number: int, identities: Collection[bytes]) -> set[bytes]:

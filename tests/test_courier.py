@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from target_pinterest_audience.batches import Batch
+from target_pinterest_audience.batches import Batch, Written
 from target_pinterest_audience.courier import Courier, Crew
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.identities import ListType
@@ -35,11 +35,11 @@ class Door:
         self.ended: list[Batch] = []
         self._open = threading.Semaphore(0)
 
-    def __call__(self, written: Batch) -> list[int]:
+    def __call__(self, written: Batch) -> Written:
         self.begun.append(written)
         assert self._open.acquire(timeout=10)
         self.ended.append(written)
-        return []
+        return Written([])
 
     def let_through(self, count: int = 1) -> None:
         self._open.release(count)
@@ -78,17 +78,17 @@ def test_one_is_written_at_a_time() -> None:
 
 
 def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> None:
-    accepted: list[tuple[Batch, list[int]]] = []
+    accepted: list[tuple[Batch, Written]] = []
     written: list[Batch] = []
 
-    def write(each: Batch) -> list[int]:
+    def write(each: Batch) -> Written:
         written.append(each)
         if len(written) == 2:
             raise ZeroDivisionError
-        return [1]
+        return Written([1])
 
     crew = Crew(ahead=100)
-    courier = Courier(crew, write, lambda each, refused: accepted.append((each, refused)))
+    courier = Courier(crew, write, lambda each, came: accepted.append((each, came)))
     for n in range(2):
         courier.hand_over(batch(n))
     with pytest.raises(ZeroDivisionError):
@@ -98,7 +98,7 @@ def test_after_a_failure_nothing_is_written_and_everybody_who_asks_is_told() -> 
         with pytest.raises(ZeroDivisionError):
             call()
     crew.stop(1)
-    assert accepted == [(batch(0), [1])]
+    assert accepted == [(batch(0), Written([1]))]
     assert len(written) == 2
 
 
@@ -132,7 +132,7 @@ def test_lists_are_written_to_side_by_side() -> None:
     together = threading.Barrier(2, timeout=10)
     client = Mock()
     client.customer_lists.side_effect = lambda: iter([CustomerList("1", "a"), CustomerList("2", "b")])
-    client.update_customer_list.side_effect = lambda *_: together.wait()
+    client.update_customer_list.side_effect = lambda *_: Mock(number=together.wait(), unanswered=False)
     delivery = Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=1, max_bytes=10_000, ahead=10)
     for name in "ab":
         plan = ListPlan(ListReference(customer_list_name=name), ListType.EMAIL, IfMissing.CREATE, audience=None)
@@ -148,14 +148,14 @@ def test_many_lists_are_written_to_by_a_few_threads_each_in_its_own_order() -> N
     accepted: list[tuple[int, int]] = []
     turns = [threading.Lock() for _ in range(40)]
 
-    def write(each: Batch) -> list[int]:
+    def write(each: Batch) -> Written:
         threads.add(threading.get_ident())
         number = int(each.identities[0])
         assert turns[number].acquire(blocking=False), "two requests for one list at once"
         time.sleep(0.001)
         written.append((number, each.first_line))
         turns[number].release()
-        return []
+        return Written([])
 
     crew = Crew(ahead=10)
     couriers = [

@@ -50,6 +50,10 @@ Examples:
 """
 
 
+Notes = frozenset[tuple[int, int]]
+"""Notes of the ledger: list and number of each."""
+
+
 class ShownReceipt(NamedTuple):
     """What was done about one list, as it is shown."""
 
@@ -98,16 +102,17 @@ def forget(
         question = f"Remove {len(given):,} identities from every customer list of ad account {settings.ad_account_id}"
         confirm_given(f"{question}{for_good}?", given, yes=yes)
     before: Sequence[ListEntry] = ()
+    noted: Notes = frozenset()
     with ExitStack() as stack:
         ledger = find_ledger(settings, create=not no_suppress)
         if ledger is not None:
             stack.enter_context(closing(ledger))
             before = ledger.catalogue.lists()
-            _strike(ledger, settings, identities, suppress=not no_suppress)
+            noted = _strike(ledger, settings, identities, suppress=not no_suppress)
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))
-        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info)
+        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info, noted)
         targets = erasure.targets()
         try:
             for target in targets:
@@ -155,9 +160,9 @@ def _in_history(
             history.end(exit_code, account.traffic, figures)
 
 
-def _strike(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> None:
+def _strike(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:
     digester = Digester.of(ledger, settings)
-    strike_from_ledger(
+    return strike_from_ledger(
         ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()
     )
 

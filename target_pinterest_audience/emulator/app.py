@@ -156,9 +156,12 @@ class _Visit:
             fault = self._backend.take_fault(self._attempt(body))
             self.call = replace(self.call, fault=fault)
             self._sleep(self._backend.settings.latency_ms / 1000)
-            if fault is not None and fault.when == "before" and (answer := self._go_wrong(fault, None)):
+            arguments = Arguments(ids, self.call.query, body, self._client())
+            if fault is not None and fault.when == "late":
+                self._backend.postpone(operation, arguments, fault.late_writes)
+            if fault is not None and fault.when != "after" and (answer := self._go_wrong(fault, None)):
                 return answer
-            result = self._backend.perform(operation, Arguments(ids, self.call.query, body, self._client()))
+            result = self._backend.perform(operation, arguments)
             self.call = replace(self.call, applied=True)
             if operation.name == "customer_lists/create":
                 self.call = replace(self.call, list_id=str(result["id"]))

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +59,16 @@ class Arguments:
         return self.body
 
 
+@dataclass(slots=True)
+class _Postponed:
+    """An operation whose caller has its answer, or has given up, and that is yet to be carried out."""
+
+    operation: Operation
+    given: Arguments
+    writes: int
+    """After how many further ones it is its turn."""
+
+
 class _State:
     """Everything that a reset forgets."""
 
@@ -76,6 +86,7 @@ class _State:
         self.faults: Final = FaultPlan()
         self.calls: Final[deque[Call]] = deque(maxlen=settings.max_calls)
         self.in_flight: Final[set[str]] = set()
+        self.postponed: Final[list[_Postponed]] = []
 
 
 class Backend:
@@ -178,6 +189,11 @@ class Backend:
         with self._lock:
             self._state.faults.clear()
 
+    def carry_out_late(self) -> None:
+        """Carry out now what `late` faults have postponed; what is refused then changes nothing."""
+        with self._lock:
+            self._carry_out(list(self._state.postponed))
+
     def expire_access_tokens(self) -> None:
         """Make every access token so far worthless, as if its time was over; refresh tokens go on working."""
         with self._lock:
@@ -252,9 +268,23 @@ class Backend:
             ApiError: it is refused, and nothing was changed.
         """
         with self._lock:
-            if "ad_account_id" in given.ids:
-                self._check_account(given.ids["ad_account_id"])
-            return self._operations[operation.name](given)
+            result = self._perform(operation, given)
+            if operation.method != "GET" and operation.name != TOKEN_OPERATION:
+                for each in self._state.postponed:
+                    each.writes -= 1
+                self._carry_out([each for each in self._state.postponed if each.writes <= 0])
+            return result
+
+    def postpone(self, operation: Operation, given: Arguments, writes: int) -> None:
+        """Carry out an operation later.
+
+        Args:
+            operation: what is called.
+            given: what it is called with.
+            writes: after how many further calls that change something.
+        """
+        with self._lock:
+            self._state.postponed.append(_Postponed(operation, given, writes))
 
     def headers(self, category: RateCategory) -> dict[str, str]:
         """Return the headers that every answer has: the request's id and the rate limit."""
@@ -266,6 +296,17 @@ class Backend:
         """Remember a call."""
         with self._lock:
             self._state.calls.append(call)
+
+    def _carry_out(self, postponed: Iterable[_Postponed]) -> None:
+        for each in postponed:
+            self._state.postponed.remove(each)
+            with suppress(ApiError):
+                self._perform(each.operation, each.given)
+
+    def _perform(self, operation: Operation, given: Arguments) -> JsonObject:
+        if "ad_account_id" in given.ids:
+            self._check_account(given.ids["ad_account_id"])
+        return self._operations[operation.name](given)
 
     # The operations that are not a list's or an audience's. The lock is held.
 

@@ -29,6 +29,7 @@ class ControlPlane:
         handlers: tuple[tuple[str, str, _Handler], ...] = (
             ("POST", "/faults", self._inject),
             ("DELETE", "/faults", self._clear_faults),
+            ("POST", "/late", self._carry_out_late),
             ("POST", "/reset", self._reset),
             ("GET", "/calls", self._calls),
             ("GET", "/lists", self._lists),
@@ -71,6 +72,11 @@ class ControlPlane:
     def _clear_faults(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
         """Forget the faults that have not happened yet."""
         self._backend.clear_faults()
+        return 200, {}
+
+    def _carry_out_late(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
+        """Carry out what was postponed."""
+        self._backend.carry_out_late()
         return 200, {}
 
     def _reset(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:

@@ -22,6 +22,7 @@ _JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "skip": (int,),
     "times": (int, type(None)),
     "when": (str,),
+    "late_writes": (int,),
     "status": (int,),
     "headers": (dict,),
     "body": (dict, list, str),
@@ -63,8 +64,10 @@ class Fault:
         record_pattern: only batches with a record that contains this regular expression.
         skip: so many calls pass before the first is met.
         times: so many calls are met; None for all from then on.
-        when: `before` the change is applied, which then never is, or `after`. A delay lets the change through in
-            either case.
+        when: `before` the change is applied, which then never is, or `after`; or `late`: it is applied after the
+            answer, as a request that was given up and was still on its way. A delay lets the change through in any
+            case.
+        late_writes: after how many further changes a `late` one is applied; `Backend.carry_out_late` does not wait.
         status: answer with this HTTP status.
         headers: with these headers; the usual rate-limit headers are left out, since a gateway has none.
         body: and this body: a string is sent as it is, anything else as JSON. Left out, it is an error body of the
@@ -84,7 +87,8 @@ class Fault:
     record_pattern: str | None = None
     skip: int = 0
     times: int | None = 1
-    when: Literal["before", "after"] = "before"
+    when: Literal["before", "after", "late"] = "before"
+    late_writes: int = 1
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
@@ -107,8 +111,14 @@ class Fault:
         if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004 - final answers of HTTP
             message = "status must be from 200 to 599"
             raise ValueError(message)
-        if self.when not in {"before", "after"}:
-            message = "when must be before or after"
+        if self.when not in {"before", "after", "late"}:
+            message = "when must be before, after or late"
+            raise ValueError(message)
+        if self.late_writes < 1 or (self.late_writes != 1 and self.when != "late"):
+            message = "late_writes must be at least 1, and goes with late"
+            raise ValueError(message)
+        if self.when == "late" and self.delay_ms > 0:
+            message = "late goes with status, reset or half_body"
             raise ValueError(message)
         if self.skip < 0 or (self.times is not None and self.times < 1):
             message = "skip must be at least 0, and times at least 1 or null"

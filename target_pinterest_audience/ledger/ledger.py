@@ -5,15 +5,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+
+from target_pinterest_audience.healing import is_healing
+from target_pinterest_audience.pinterest import Operation
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import Catalogue
     from target_pinterest_audience.ledger.history import History
     from target_pinterest_audience.ledger.standing import StandingAlerts
     from target_pinterest_audience.membership import Count
+
+
+class Note(NamedTuple):
+    """Identities of a list that something is sent for, or was sent for without an answer.
+
+    Attributes:
+        number: the number of the note.
+        identities: the identities.
+        causes: why they are removed, a byte for each; nothing if that is not known, or none are.
+        due: when they are to be sent, in seconds since 1970; None: at once. See `healing`.
+        sent: what the unanswered request asked for; None if there may have been several.
+    """
+
+    number: int
+    identities: list[bytes]
+    causes: bytes
+    due: float | None
+    sent: Operation | None
 
 
 class Ledger(ABC):
@@ -174,21 +195,31 @@ class Ledger(ABC):
 
     # What Pinterest has not accepted yet
 
-    def note_unsettled(self, list_number: int, identities: Collection[bytes], causes: bytes = b"") -> int:
-        """Note that something is about to be sent for identities.
+    def note_unsettled(
+        self,
+        list_number: int,
+        identities: Collection[bytes],
+        causes: bytes = b"",
+        *,
+        due: float | None = None,
+        sent: Operation | None = None,
+    ) -> int:
+        """Note that something is about to be sent for identities, or is to be sent once more.
 
         Args:
             list_number: the list.
             identities: the identities.
             causes: why they are removed, a byte for each; nothing if none are.
+            due: when they are to be sent, in seconds since 1970; None: they are about to be.
+            sent: what the unanswered request asked for that is the reason, if there was just one.
 
         Returns:
             The number of the note.
         """
         ((note,),) = self._query("SELECT COALESCE(MAX(note), 0) + 1 FROM unsettled WHERE list = ?", list_number)
         self._query(
-            "INSERT INTO unsettled (list, note, identities, causes) VALUES (?, ?, ?, ?)",
-            list_number, note, msgspec.msgpack.encode(list(identities)), causes or None,
+            "INSERT INTO unsettled (list, note, identities, causes, due, sent) VALUES (?, ?, ?, ?, ?, ?)",
+            list_number, note, msgspec.msgpack.encode(list(identities)), causes or None, due, sent and sent.value,
         )  # fmt: skip
         return int(note)
 
@@ -197,21 +228,34 @@ class Ledger(ABC):
         for note in notes:
             self._query("DELETE FROM unsettled WHERE list = ? AND note = ?", list_number, note)
 
-    def unsettled(self, list_number: int) -> Iterator[tuple[int, list[bytes]]]:
-        """Yield the number of each note of a list and the identities that it names, the oldest first."""
-        for (note,) in self._query("SELECT note FROM unsettled WHERE list = ? ORDER BY note", list_number):
-            for (identities,) in self._query(
-                "SELECT identities FROM unsettled WHERE list = ? AND note = ?", list_number, note
-            ):
-                yield int(note), msgspec.msgpack.decode(bytes(identities), type=list[bytes])
+    def postpone(self, list_number: int, notes: Collection[int], due: float | None) -> None:
+        """Change when notes are to be sent; see `note_unsettled`. What was sent for them may then be anything."""
+        for note in notes:
+            self._query("UPDATE unsettled SET due = ?, sent = NULL WHERE list = ? AND note = ?", due, list_number, note)
 
-    def removal_causes(self, list_number: int, note: int) -> bytes:
-        """Return why the identities of a note are removed, a byte for each; nothing if that was not noted."""
-        found = self._query("SELECT causes FROM unsettled WHERE list = ? AND note = ?", list_number, note)
-        return bytes(found[0][0] or b"") if found else b""
+    def notes(self, list_number: int) -> Iterator[Note]:
+        """Yield all notes of a list, the oldest first."""
+        for (number,) in self._query("SELECT note FROM unsettled WHERE list = ? ORDER BY note", list_number):
+            for identities, causes, due, sent in self._query(
+                "SELECT identities, causes, due, sent FROM unsettled WHERE list = ? AND note = ?", list_number, number
+            ):
+                named = msgspec.msgpack.decode(bytes(identities), type=list[bytes])
+                operation = Operation(sent) if sent is not None else None
+                yield Note(int(number), named, bytes(causes or b""), due, operation)
+
+    def due_times(self, list_number: int) -> dict[int, float | None]:
+        """Return when each note of a list is to be sent; None: at once."""
+        return dict(self._query("SELECT note, due FROM unsettled WHERE list = ? ORDER BY note", list_number))
+
+    def unsettled(self, list_number: int) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield the number of each note of a list and the identities that it names, the oldest first.
+
+        Those are left out that are only to be sent once more.
+        """
+        return ((note.number, note.identities) for note in self.notes(list_number) if not is_healing(note.due))
 
     def count_unsettled(self, list_number: int) -> int:
-        """Return how many identities the notes of a list name."""
+        """Return how many identities those notes of a list name."""
         return sum(len(identities) for _, identities in self.unsettled(list_number))
 
     @abstractmethod

@@ -167,8 +167,15 @@ _FENCES: Final = (
     "CREATE INDEX fences_by_number ON fences (number)",
 )
 
+_HEALING: Final = (
+    # When a note is sent; NULL: by the next run.
+    "ALTER TABLE unsettled ADD COLUMN due DOUBLE PRECISION",
+    # What the unanswered request asked for; NULL: perhaps both.
+    "ALTER TABLE unsettled ADD COLUMN sent TEXT",
+)
+
 MIGRATIONS: Final = (
-    _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES,
+    _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
 )  # fmt: skip
 """The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
 

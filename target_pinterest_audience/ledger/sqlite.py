@@ -228,15 +228,17 @@ class SqliteLedger(Ledger):
     def close(self) -> None:
         """See `Ledger.close`."""
         # With a thread that cannot be stopped, the process ends, and its locks with it; SQLite would crash here.
+        if not self._watch_turn.acquire(blocking=False):
+            return
         if self._turn.acquire(blocking=False):
-            self._connection.close()
-            self._locks.release()
-            self._turn.release()
-        if self._watch_turn.acquire(blocking=False):
+            # The last one to close empties the log beside the file, which this one may not: it only reads.
             if self._watch is not None:
                 self._watch.close()
                 self._watch = None
-            self._watch_turn.release()
+            self._connection.close()
+            self._locks.release()
+            self._turn.release()
+        self._watch_turn.release()
 
     # Rows
 

@@ -13,6 +13,7 @@ CAUSES: Final[Mapping[str, tuple[str, str]]] = {
     "prune": ("No longer there", "A complete reading of the table did not find their row any more (prune)."),
     "clear": ("Cleared", "Somebody took everyone off the list (clear)."),
     "forget": ("Forgotten", "They asked to be forgotten (forget)."),
+    "repeated": ("Removed once more", "An old request may have brought them back, so they were removed once more."),
     "unfinished": ("Left over", "A run that was cut short was about to remove them, and did not leave its reason."),
 }
 """Cause → its name, and what it means."""

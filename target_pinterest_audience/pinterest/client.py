@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import msgspec
 
 from target_pinterest_audience.pinterest.answers import UNREADABLE
-from target_pinterest_audience.pinterest.errors import RefusedError, TokenExpiredError, UnavailableError
+from target_pinterest_audience.pinterest.errors import (
+    PinterestError,
+    RefusedError,
+    TokenExpiredError,
+    UnavailableError,
+)
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation, Page
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.transport import Answer, Bearer, Traffic, Transport
@@ -100,7 +105,11 @@ class PinterestClient:
         body = {"operation_type": operation.value, "records": records}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
         answer = self._ask(request, CustomerList)
-        without_exceptions(answer.body)
+        try:
+            without_exceptions(answer.body)
+        except RefusedError as refused:
+            refused.unanswered = answer.unanswered
+            raise
         return answer
 
     def audiences(self) -> Iterator[Audience]:
@@ -165,7 +174,13 @@ class PinterestClient:
             return self._transport.send(request, Bearer(token), answer)
         except TokenExpiredError as refused:
             token = self._tokens.renew(token, refused)
-        return self._transport.send(request, Bearer(token), answer)
+            unanswered = refused.unanswered
+        try:
+            received = self._transport.send(request, Bearer(token), answer)
+        except PinterestError as error:
+            error.unanswered = error.unanswered or unanswered
+            raise
+        return replace(received, unanswered=received.unanswered or unanswered)
 
     def _pages(self, path: str, kind: type[T]) -> Iterator[T]:
         request = Request("GET", path, params={"page_size": _PAGE_SIZE, "order": "ASCENDING"})

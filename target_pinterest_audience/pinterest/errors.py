@@ -11,9 +11,11 @@ class PinterestError(TargetError):
     Attributes:
         status: the HTTP status; None if there was no answer.
         code: Pinterest's own code from the body, as far as there is one.
+        unanswered: whether an attempt of the request got no clear answer, so that it may still be carried out.
     """
 
     exit_code = 4
+    unanswered = False
 
     def __init__(self, message: str, *, status: int | None = None, code: int | None = None) -> None:
         """Note what is known of the answer."""

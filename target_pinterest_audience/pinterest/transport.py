@@ -20,7 +20,13 @@ from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
 from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success, request_id
-from target_pinterest_audience.pinterest.errors import ClosedError, RateLimitedError, UnavailableError, UntrustedError
+from target_pinterest_audience.pinterest.errors import (
+    ClosedError,
+    PinterestError,
+    RateLimitedError,
+    UnavailableError,
+    UntrustedError,
+)
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
@@ -37,11 +43,24 @@ class Answer(Generic[T]):
         body: the answer's body.
         request_id: Pinterest's id of the request, which its support asks for; None if the answer has none.
         received: when it came, in seconds since 1970.
+        unanswered: whether an attempt before it got no clear answer, so that it may still be carried out.
     """
 
     body: T
     request_id: str | None
     received: float
+    unanswered: bool = False
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """The attempts of one request.
+
+    Attributes:
+        unanswered: whether one of them got no clear answer.
+    """
+
+    unanswered: bool = False
 
 
 @dataclass(slots=True)
@@ -152,7 +171,12 @@ class Transport:
             PinterestError: the subclass says what can be done.
             LedgerError: it writes, and the locks under which it was prepared are lost.
         """
-        return self._send_patiently(request, auth, answer)
+        attempts = _Attempts()
+        try:
+            return self._send_patiently(request, auth, answer, attempts)
+        except PinterestError as error:
+            error.unanswered = attempts.unanswered
+            raise
 
     def clock_difference(self, now: float) -> float | None:
         """Return how many seconds a clock is ahead of the server's; None if no answer told the time.
@@ -190,7 +214,7 @@ class Transport:
             session.trust_env = False
         return session
 
-    def _send_once(self, request: Request, auth: AuthBase, answer: type[T]) -> Answer[T]:
+    def _send_once(self, request: Request, auth: AuthBase, answer: type[T], attempts: _Attempts) -> Answer[T]:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         content = msgspec.json.encode(request.body) if request.body is not None else request.form
         self._pace.keep(request)
@@ -227,6 +251,7 @@ class Transport:
                 raise UntrustedError(msg) from None
             surely_not_sent = isinstance(error, requests.ConnectTimeout) or _has_reason(error, NewConnectionError)
             kind = UnavailableError if surely_not_sent else no_success(request)
+            attempts.unanswered = attempts.unanswered or not surely_not_sent
             msg = (
                 f"No answer from {urlsplit(self._api_url).netloc} to {request} ({type(error).__name__}). If `api_url` "
                 "is right, the network, a proxy or Pinterest is at fault; try again later."
@@ -238,13 +263,16 @@ class Transport:
         self._pace.note(request, response.headers)
         self._note_time(response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
-            raise failure(request, response, self._clock())
+            problem = failure(request, response, self._clock())
+            attempts.unanswered = attempts.unanswered or isinstance(problem, UnavailableError)
+            raise problem
         try:
             body = msgspec.json.decode(response.content, type=answer)
         except UNREADABLE:
+            attempts.unanswered = True
             msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
             raise no_success(request)(msg, status=response.status_code) from None
-        return Answer(body, request_id(response.headers), self._clock())
+        return Answer(body, request_id(response.headers), self._clock(), attempts.unanswered)
 
     def _wait_for_limit(self, seconds: float) -> None:
         self.traffic.wait(seconds)

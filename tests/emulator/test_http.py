@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -291,6 +292,35 @@ def test_half_a_body_is_less_than_was_promised(
     assert promised > 2
     assert members(emulator) == expected
     assert api("PATCH", list_path, ADD).status_code == 200
+
+
+@pytest.mark.parametrize("how", [{"status": 504}, {"reset": True}, {"half_body": True}])
+def test_a_late_change_is_applied_after_later_ones(
+    emulator: Emulator, api: Api, list_path: str, how: dict[str, Any]
+) -> None:
+    emulator.backend.inject(Fault(method="PATCH", when="late", late_writes=2, **how))
+    with contextlib.suppress(requests.RequestException):
+        assert api("PATCH", list_path, ADD).status_code == how.get("status", 200)
+    assert not emulator.backend.calls[-1].applied
+    remove = {"operation_type": "REMOVE", "records": "c,d"}
+    api("PATCH", list_path, remove)
+    api("GET", list_path)
+    assert members(emulator) == {"a", "b"}
+    api("PATCH", list_path, remove)
+    assert members(emulator) == {"a", "b", "c", "d"}
+    api("PATCH", list_path, remove)
+    assert members(emulator) == {"a", "b"}
+
+
+def test_a_late_change_is_applied_when_a_test_says_so(emulator: Emulator, api: Api, list_path: str) -> None:
+    emulator.backend.inject(Fault(method="PATCH", when="late", late_writes=9, status=504))
+    api("PATCH", list_path, ADD)
+    emulator.backend.clear_faults()
+    control = emulator.url.replace("/v5", "/_emulator/late")
+    for _ in range(2):
+        assert requests.post(control, timeout=10).status_code == 200
+        assert members(emulator) == {"a", "b", "c", "d"}
+        api("PATCH", list_path, {"operation_type": "ADD", "records": "a"})
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

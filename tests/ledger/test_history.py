@@ -10,6 +10,7 @@ import pytest
 
 from target_pinterest_audience.ledger import Ending, Ledger, ListFigures, RemovalEntry, open_ledger
 from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS
+from target_pinterest_audience.ledger.ledger import Note
 from target_pinterest_audience.ledger.schema import MIGRATIONS
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened
@@ -107,10 +108,8 @@ class TestCausesOfNotes:
         with ledger.transaction():
             removing = ledger.note_unsettled(1, [b"a", b"b"], bytes([2, 0]))
             adding = ledger.note_unsettled(1, [b"c"])
-        assert ledger.removal_causes(1, removing) == bytes([2, 0])
-        assert ledger.removal_causes(1, adding) == b""
-        assert ledger.removal_causes(2, removing) == b""
-        assert [identities for _, identities in ledger.unsettled(1)] == [[b"a", b"b"], [b"c"]]
+        found = [(note.number, note.identities, note.causes) for note in ledger.notes(1)]
+        assert found == [(removing, [b"a", b"b"], bytes([2, 0])), (adding, [b"c"], b"")]
 
 
 @pytest.fixture
@@ -126,8 +125,7 @@ def test_a_ledger_from_before_there_was_a_history_keeps_its_notes(path: Path) ->
         connection.execute("PRAGMA user_version = 2")
         connection.commit()
     with closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
-        assert list(ledger.unsettled(1)) == [(1, [b"a"])]
-        assert ledger.removal_causes(1, 1) == b""
+        assert list(ledger.notes(1)) == [Note(1, [b"a"], b"", None, None)]
         assert ledger.history.entries(10) == []
 
 

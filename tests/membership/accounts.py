@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.healing import SAFE_SECONDS
 from target_pinterest_audience.identities import ListType
 from target_pinterest_audience.pinterest import Answer, Audience, CustomerList, Operation, Patience, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
 from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.tenure import Tenure
 from tests.membership.model import Member
 
 _PATIENCE: Final = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
@@ -54,6 +57,25 @@ class Fate:
         self.passed.append(name)
 
 
+@dataclass(slots=True)
+class Ghost:
+    """A request that got no answer, and is carried out later.
+
+    Attributes:
+        list_id: the list.
+        operation: what it does.
+        identities: with whom.
+        requests: before how many further requests it is carried out; at its end at the latest.
+        end: until when it can be, in seconds.
+    """
+
+    list_id: str
+    operation: Operation
+    identities: frozenset[str]
+    requests: int
+    end: float
+
+
 class Account(Protocol):
     """An ad account, as the world has to do with it.
 
@@ -62,12 +84,17 @@ class Account(Protocol):
         settings: what the target is told of it.
         failures: how a run may end before its end.
         refused: the identities that it takes from nobody, for now.
+        tenure: asked before each request that changes a list.
+        late: for each request that changes a list, before how many further ones an attempt without an answer is carried
+            out; 0: there is none.
     """
 
     fate: Fate
     settings: Mapping[str, Any]
     failures: tuple[type[BaseException], ...]
     refused: frozenset[str]
+    tenure: Tenure
+    late: Iterator[int]
 
     def place(self, name: str, identities: Iterable[str]) -> object:
         """Make a list that is there before any run."""
@@ -85,6 +112,14 @@ class Account(Protocol):
         """Return the way of a run to the lists."""
         ...
 
+    def haunted(self) -> set[Member]:
+        """Return whom requests are about that got no answer since this was called last."""
+        ...
+
+    def pass_time(self, now: float) -> None:
+        """Let it be so late; what can be carried out no longer than that is carried out before."""
+        ...
+
 
 class Pinterest:
     """An ad account of plain dicts."""
@@ -98,6 +133,11 @@ class Pinterest:
         self.fate = Fate()
         self.members: dict[str, set[str]] = {}
         self.writes: list[tuple[str, frozenset[str]]] = []
+        self.tenure = Tenure()
+        self.late: Iterator[int] = itertools.repeat(0)
+        self.ghosts: list[Ghost] = []
+        self._now = 0.0
+        self._haunted: set[Member] = set()
         self.names: dict[str, str] = {}
         self._audiences: list[Audience] = []
 
@@ -117,8 +157,37 @@ class Pinterest:
         client = cast("PinterestClient", self)
         return Delivery(client, _PATIENCE, logger, max_identities=settings.batch_size_rows, max_bytes=100_000)
 
+    def haunted(self) -> set[Member]:
+        found, self._haunted = self._haunted, set()
+        return found
+
+    def pass_time(self, now: float) -> None:
+        self._carry_out([each for each in self.ghosts if each.end <= now])
+        self._now = now
+
+    def _haunt(self, list_id: str, operation: Operation, identities: Iterable[str], requests: int) -> None:
+        """Let a request go unanswered, to be carried out before so many further ones; not at all if they are 0."""
+        if requests:
+            ghost = Ghost(list_id, operation, frozenset(identities), requests, self._now + SAFE_SECONDS)
+            self.ghosts.append(ghost)
+            self._haunted |= {Member(self.names[list_id], each) for each in ghost.identities}
+
+    def _carry_out(self, due: Iterable[Ghost]) -> None:
+        for ghost in due:
+            self.ghosts.remove(ghost)
+            self._change(ghost.list_id, ghost.operation, ghost.identities)
+
+    def _change(self, list_id: str, operation: Operation, identities: Iterable[str]) -> None:
+        members = self.members[list_id]
+        (members.update if operation is Operation.ADD else members.difference_update)(identities)
+
     @contextlib.contextmanager
     def _request(self, name: str) -> Iterator[None]:
+        if name != "look":
+            self.tenure.ensure()
+        for ghost in self.ghosts:
+            ghost.requests -= 1
+        self._carry_out([each for each in self.ghosts if each.requests <= 0])
         self.fate.instant(f"before {name}")
         yield
         self.fate.instant(f"after {name}")
@@ -146,12 +215,19 @@ class Pinterest:
             return self.place(name, identities)
 
     def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        identities = records.split(",")
-        with self._request("update"):
-            self.writes.append((operation.value, frozenset(identities)))
-            members = self.members[list_id]
-            (members.update if operation is Operation.ADD else members.difference_update)(identities)
-        return Answer(self.customer_list(list_id), None, 0.0)
+        identities, late = records.split(","), next(self.late)
+        answered = False
+        try:
+            with self._request("update"):
+                answered = True
+                self.writes.append((operation.value, frozenset(identities)))
+                self._change(list_id, operation, identities)
+        except Killed:
+            if not answered:
+                self._haunt(list_id, operation, identities, late)
+            raise
+        self._haunt(list_id, operation, identities, late)
+        return Answer(self.customer_list(list_id), None, 0.0, unanswered=late > 0)
 
     def audiences(self) -> Iterator[Audience]:
         return iter(self._audiences)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable
 from typing import cast
@@ -24,26 +25,28 @@ from tests.packing import packed
 class AttendedWorld(World):
     """A world with somebody who forgets people and clears lists."""
 
-    def forget(self, identity: str, *deaths: int) -> None:
+    def forget(self, identity: str, *deaths: int, late: tuple[int, ...] = (0,)) -> None:
         """Forget somebody, after dying a few times on the way.
 
         Args:
             identity: as Pinterest gets it.
             deaths: after how many instants each attempt before the last dies.
+            late: see `Way.late`.
         """
 
         def attempt(ledger: Ledger, settings: Settings) -> None:
             shorten = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id)).shorten
-            strike_from_ledger(ledger, Locks(ledger, settings), shorten, packed(identity), suppress=True, now=0)
-            erasure = Erasure(cast("PinterestClient", self.pinterest), ledger, settings, packed(identity), lambda: 0)
+            locks, account = Locks(ledger, settings), cast("PinterestClient", self.pinterest)
+            noted = strike_from_ledger(ledger, locks, shorten, packed(identity), suppress=True, now=0)
+            erasure = Erasure(account, ledger, settings, packed(identity), self.clock, noted=noted)
             for target in erasure.targets():
                 erasure.remove_from(target)
 
-        self._attempt(attempt, deaths)
+        self._attempt(attempt, deaths, late)
         self._model.forget(identity)
         # Whatever rows said or will say.
         self._said = [forgotten(said, identity) for said in self._said]
-        assert all(each.identity != identity for each in self.pinterest.everybody())
+        assert all(each.identity != identity for each in self.pinterest.everybody() - self._haunted.keys())
 
     def clear(self, name: str, way: Way, *deaths: int) -> None:
         """Clear a list that is in step, likewise; the source begins a new log after that."""
@@ -54,23 +57,30 @@ class AttendedWorld(World):
                 return
             logger = logging.getLogger("test")
             delivery = self._account.delivery(settings, logger)
-            book = Bookkeeper(ledger, settings, delivery, logger, lambda: 0)
+            book = Bookkeeper(ledger, settings, delivery, logger, self.clock)
             delivery.accepted, delivery.refused = book.accepted, book.refused
             clear(ledger, book, delivery, entry.number)
             book.settle()
 
         assert self.run(way)
         strangers = {each for each in self.pinterest.everybody() if each in self._model.strangers}
-        self._attempt(attempt, deaths)
+        self._attempt(attempt, deaths, way.late)
         self._model.clear(name)
         self.begin_log()
         left = {each for each in self.pinterest.everybody() if each.list_name == name}
-        assert left == {each for each in strangers if each.list_name == name}
+        assert left - self._haunted.keys() == {
+            each for each in strangers - self._haunted.keys() if each.list_name == name
+        }
 
-    def _attempt(self, attempt: Callable[[Ledger, Settings], None], deaths: tuple[int, ...]) -> None:
+    def _attempt(
+        self, attempt: Callable[[Ledger, Settings], None], deaths: tuple[int, ...], late: tuple[int, ...]
+    ) -> None:
         settings = self._target(Way(), Fate(), lambda: 0).settings
+        self._account.late = itertools.cycle(late)
         for instants in (*deaths, None):
             self._account.fate = fate = Fate(instants, reads_rows=True)
             with contextlib.suppress(Killed), contextlib.closing(self._ledger(fate)) as ledger:
                 attempt(ledger, settings)
+            # It may have begun to send something once more.
+            self._note_haunted(self.clock.now, survived=False)
         assert fate.left is None

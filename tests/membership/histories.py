@@ -67,12 +67,15 @@ def rows(draw: st.DrawFn) -> Change:
     return change(stream, key, deleted=deleted, **present)
 
 
+lates = st.lists(st.sampled_from([0, 0, 0, 1, 2, 5, 1000]), min_size=1, max_size=4).map(tuple)
+"""See `Way.late`."""
 ways = st.builds(
     Way,
     batch=st.sampled_from([1, 2, 3, 100]),
     window=st.sampled_from([1, 2, 3, 5, 100]),
     pauses=st.lists(st.sampled_from([0, 0, 3, 61]), min_size=1, max_size=5).map(tuple),
     blocks=st.lists(st.sampled_from([1, 2, 3, 10, 50]), min_size=1, max_size=3).map(tuple),
+    late=lates,
 )
 
 

@@ -191,7 +191,7 @@ class Model:
 def forgotten(statements: frozenset[Statement], identity: str) -> frozenset[Statement]:
     """Return statements together with what follows when somebody is forgotten."""
     kept = {each for each in statements if each.stance != "stranger" or each.member.identity != identity}
-    return frozenset(kept | {Statement(None, "refuses", Member(name, identity)) for name in LISTS.values()})
+    return frozenset(kept | {Statement(None, "refuses", Member(name, identity)) for name in ALL_LISTS})
 
 
 def members_of(statements: Iterable[Statement]) -> set[Member]:

@@ -5,6 +5,7 @@ The target is the real one, with its threads, its retries and its credentials, o
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import tempfile
@@ -21,6 +22,7 @@ from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.tenure import Tenure
 from tests.emulator.contract import assert_contract
 from tests.membership.accounts import Fate, Killed
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, histories, ways
@@ -48,6 +50,8 @@ class Live:
         self.fate = Fate()
         self.failures: tuple[type[BaseException], ...] = (Killed,)
         self.refused: frozenset[str] = frozenset()
+        self.tenure = Tenure()
+        self.late: Iterator[int] = itertools.repeat(0)
         self.settings: Mapping[str, Any] = {
             "api_url": emulator.url, "access_token": None, "client_id": "emulator-app",
             "client_secret": "emulator-secret", "refresh_token": "emulator-refresh", "max_retries": 2,
@@ -64,8 +68,14 @@ class Live:
     def count_writes(self) -> int:
         return len(self._emulator.backend.writes())
 
+    def haunted(self) -> set[Member]:
+        return set()
+
+    def pass_time(self, _now: float) -> None:
+        """An emulator carries out at once what it carries out at all."""
+
     def delivery(self, settings: Settings, logger: logging.Logger) -> Delivery:
-        return make_delivery(settings, "chaos", logger)
+        return make_delivery(settings, "chaos", logger, tenure=self.tenure)
 
     def suffer(self, faults: Iterable[Fault]) -> None:
         """Let things go wrong from now on."""

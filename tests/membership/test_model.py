@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from target_pinterest_audience.healing import SAFE_SECONDS
 from target_pinterest_audience.membership import (
     Stance,
     Statement,
@@ -19,7 +20,7 @@ from target_pinterest_audience.membership import (
 )
 from target_pinterest_audience.packed import pack_identity
 from tests.membership.commands import AttendedWorld
-from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, ways
+from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, lates, ways
 from tests.membership.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
 from tests.membership.world import Change, Columns, Entry, Mark, Way, World, change
 from tests.messages import sha256
@@ -53,11 +54,21 @@ class RandomHistory(RuleBasedStateMachine):
         self.world.run(way)
         self.world.repeat(again)
 
-    @rule(who=st.sampled_from([0, 0, 1, OTHER]), column=st.sampled_from(sorted(TYPES)), deaths=deaths)
-    def somebody_is_forgotten(self, who: int, column: str, deaths: list[int]) -> None:
+    @rule(entries=histories, way=ways, blocks=st.integers(1, 6), more=histories, by=ways)
+    def a_run_loses_its_locks(self, entries: list[Entry], way: Way, blocks: int, more: list[Entry], by: Way) -> None:
+        self.world.happen(*entries)
+        self.world.run_overtaken(way, blocks, more, by)
+        self.world.run()
+
+    @rule(seconds=st.sampled_from([1, 300, 600, 899, 901]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.wait(seconds)
+
+    @rule(who=st.sampled_from([0, 0, 1, OTHER]), column=st.sampled_from(sorted(TYPES)), deaths=deaths, late=lates)
+    def somebody_is_forgotten(self, who: int, column: str, deaths: list[int], late: tuple[int, ...]) -> None:
         found = member(column, value(column, who))
         assert found is not None
-        self.world.forget(found.identity, *deaths)
+        self.world.forget(found.identity, *deaths, late=late)
 
     @rule(name=st.sampled_from(sorted(set(LISTS.values()))), way=ways, deaths=deaths)
     def a_list_is_cleared(self, name: str, way: Way, deaths: list[int]) -> None:
@@ -243,6 +254,53 @@ def test_a_death_at_any_instant_of_forgetting_or_clearing_is_mended_by_the_next_
         world.forget(on("email", 1).identity, instants)
         world.clear("customers", Way(), instants)
         assert after(world, change("customers", 3, email=email(1), idfa=idfa(3))) == {on("lr_id", 1), on("idfa", 3)}
+
+
+# Lost locks and late requests
+
+
+def test_a_run_that_lost_its_locks_sends_nothing_of_what_it_holds(tmp_path: Path) -> None:
+    for blocks in range(1, 20):
+        world = make_world(tmp_path / str(blocks))
+        world.happen(*[change("customers", key, email=email(key)) for key in (1, 2, 3, 4)], Mark())
+        meanwhile = [change("customers", 1, deleted=True), change("customers", 2, email=email(5))]
+        if not world.run_overtaken(Way(batch=3, window=2), blocks, meanwhile, Way(batch=2)):
+            break
+        assert world.run()
+        world.repeat()
+        assert world.pinterest.everybody() == {on("email", number) for number in (3, 4, 5)}
+    assert 5 < blocks < 19
+
+
+@pytest.mark.parametrize("late", [1, 2, 3, 1000])
+def test_a_request_that_a_dead_run_left_is_put_right_however_late_it_is_carried_out(tmp_path: Path, late: int) -> None:
+    for deaths in range(100):
+        world = make_world(tmp_path / str(deaths))
+        world.happen(change("customers", 1, email=email(1)), change("customers", 2, email=email(2)))
+        assert world.run()
+        world.happen(change("customers", 1, deleted=True), change("customers", 3, email=email(3)), Mark())
+        if world.run(Way(batch=1, late=(late,)), deaths):
+            break
+        world.happen(change("customers", 1, email=email(1)), change("customers", 3, deleted=True))
+        assert world.run()
+        assert world.run()
+        world.repeat()
+        assert world.pinterest.everybody() == {on("email", 1), on("email", 2)}
+    assert 5 < deaths < 99
+
+
+def test_an_attempt_that_is_carried_out_after_the_one_that_was_answered_is_put_right(world: AttendedWorld) -> None:
+    world.happen(change("customers", 1, email=email(1)))
+    assert world.run(Way(late=(1000,)))
+    assert world.run(Way(late=(1000,)))
+    world.happen(change("customers", 1, email=email(2)))
+    assert world.run(Way(late=(1000,)))
+    world.repeat()
+    assert world.pinterest.everybody() == {on("email", 2)}
+    sent = len(world.pinterest.writes)
+    world.wait(SAFE_SECONDS)
+    assert world.run()
+    assert len(world.pinterest.writes) == sent
 
 
 # What a random history found hard to come by

@@ -163,7 +163,7 @@ def everybody(emulator: Emulator) -> set[Member]:
 
 def unsettled(folder: Path) -> int:
     with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as connection:
-        return int(connection.execute("SELECT COUNT(*) FROM unsettled").fetchone()[0])
+        return int(connection.execute("SELECT COUNT(*) FROM unsettled WHERE due IS NULL").fetchone()[0])
 
 
 def run_to_the_end(config: dict[str, Any], folder: Path, messages: list[dict[str, Any]]) -> list[Any]:

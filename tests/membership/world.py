@@ -6,17 +6,23 @@ import contextlib
 import itertools
 import json
 import logging
+import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 from unittest.mock import patch
 
 from target_pinterest_audience import reconciler
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.healing import SAFE_SECONDS
+from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.tenure import Tenure
 from target_pinterest_audience.upserts import Upserts
 from tests.conftest import Clock
 from tests.membership.accounts import Account, Fate, Killed, Pinterest
@@ -48,7 +54,7 @@ class MortalLedger(SqliteLedger):
 
     def __init__(self, path: Path, fate: Fate, api_url: str) -> None:
         self._fate = fate
-        super().__init__(path, api_url, ACCOUNT, wait_seconds=0)
+        super().__init__(path, api_url, ACCOUNT, wait_seconds=10)
         self._connection.execute("PRAGMA synchronous = OFF")
 
     @contextlib.contextmanager
@@ -89,6 +95,8 @@ class Way(NamedTuple):
     """The seconds that pass after each block of messages, over and over."""
     blocks: tuple[int, ...] = (1,)
     """How many messages come at once, over and over."""
+    late: tuple[int, ...] = (0,)
+    """Before how many further requests an unanswered attempt of each is carried out, over and over; 0: none is."""
 
 
 def change(stream: str, key: object = None, *, deleted: bool = False, **values: Any) -> Change:
@@ -132,6 +140,12 @@ class World:
         """What rows say after so many entries of the log."""
         self._known = 0
         """How much of the log the target has ever read."""
+        self.clock = Clock()
+        self.clock.now = 1e9
+        self._haunted: dict[Member, float | None] = {}
+        """Whom a late request may put anywhere → from when on a run puts that right; None: another run comes before."""
+        self._may_owe = False
+        """Whether something may be there to be sent once more."""
         self._start = dict(columns)
         for stream, names in columns.items():
             self._model.set_columns(stream, names)
@@ -181,15 +195,86 @@ class World:
         """
         fate = Fate(last=dies) if isinstance(dies, str) else Fate(dies)
         fate.reads_rows = early
+        began = self.clock.now
         survived = self._read(self._messages(fate), way, fate)
+        self._note_haunted(began, survived=survived)
         if survived:
             assert self.covered == len(self.log), "the last STATE was not written"
             if not self._account.refused:
                 self._check()
         return survived
 
+    def run_overtaken(self, way: Way, blocks: int, entries: Iterable[Entry], by: Way) -> bool:
+        """Let another run take the locks of one that is at work; what that one still holds is out of date then.
+
+        Args:
+            way: how the first goes about it.
+            blocks: after how many blocks of messages it happens.
+            entries: what has happened at the source by then.
+            by: how the second goes about it.
+
+        Returns:
+            Whether it came to that before the first ended.
+        """
+
+        def overtake() -> None:
+            first = self._account.fate, self._account.late, self._account.tenure
+            shutil.rmtree(self._folder / "ledger.db.locks")
+            self.happen(*entries)
+            assert self.run(by)
+            written.append(self._account.count_writes())
+            self._account.fate, self._account.late, self._account.tenure = first
+
+        written: list[int] = []
+        began, fate = self.clock.now, Fate()
+        survived = self._read(self._messages(fate), way, fate, {blocks: overtake})
+        self._note_haunted(began, survived=survived)
+        assert survived == (not written)
+        assert written in ([], [self._account.count_writes()]), "it sent something after it had lost its locks"
+        return not survived
+
+    def heal(self) -> None:
+        """Let so much time pass that no request is carried out any more, and put right what late ones did."""
+        if self._may_owe:
+            assert self.run()
+            self.wait(SAFE_SECONDS + 1)
+            assert self.run()
+            assert not self._haunted
+            self._may_owe = False
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+        self._account.pass_time(self.clock.now)
+
+    def _note_haunted(self, began: float, *, survived: bool) -> None:
+        """Keep in mind whom late requests may put anywhere, after a run.
+
+        Args:
+            began: when it began.
+            survived: whether it came to its end.
+        """
+        self._take_haunted()
+        self._may_owe = self._may_owe or not survived
+        healed = {each for each, due in self._haunted.items() if due is not None and due <= began}
+        for each in healed:
+            if survived:
+                del self._haunted[each]
+            else:
+                # Perhaps it was being sent once more.
+                self._haunted[each] = None
+        if survived:
+            due = self.clock.now + SAFE_SECONDS
+            self._haunted.update({each: due for each, known in self._haunted.items() if known is None})
+
+    def _take_haunted(self) -> None:
+        new = self._account.haunted()
+        self._haunted.update(dict.fromkeys(new))
+        self._may_owe = self._may_owe or bool(new)
+
     def repeat(self, way: Way = Way()) -> None:  # noqa: B008 - immutable
         """Read the last event of each row once more: nothing is new, so nothing is sent."""
+        self.heal()
         last: dict[tuple[object, ...], list[str]] = {}
         columns = dict(self._start)
         for entry in self.log:
@@ -205,12 +290,12 @@ class World:
         begin = [self._schema(stream, self._start) for stream in self._start]
         messages = itertools.chain(begin, *last.values())
         before = self._account.count_writes()
-        assert self._read(messages, way, Fate())
+        assert self._read(messages, way._replace(late=(0,)), Fate())
         assert self._account.count_writes() == before
         self._check()
 
     def _messages(self, fate: Fate) -> Iterator[str]:
-        columns = dict(self._start)
+        columns, end = dict(self._start), len(self.log)
         for entry in self.log[: self.covered]:
             if isinstance(entry, Columns):
                 columns[entry.stream] = entry.columns
@@ -224,7 +309,7 @@ class World:
                 yield json.dumps(record(entry.stream, **entry.record))
             else:
                 yield json.dumps({"type": "STATE", "value": number})
-        yield json.dumps({"type": "STATE", "value": len(self.log)})
+        yield json.dumps({"type": "STATE", "value": end})
 
     @staticmethod
     def _schema(stream: str, columns: Mapping[str, Sequence[str]]) -> str:
@@ -232,25 +317,47 @@ class World:
         key = () if stream == "visitors" else ("id",)
         return json.dumps(schema(*columns[stream], DELETED, *extra, stream=stream, key=key))
 
-    def _read(self, messages: Iterator[str], way: Way, fate: Fate) -> bool:
+    def _read(
+        self,
+        messages: Iterator[str],
+        way: Way,
+        fate: Fate,
+        meanwhile: Mapping[int, Callable[[], None]] = MappingProxyType({}),
+    ) -> bool:
+        """Let the target read messages; return whether it survived.
+
+        Args:
+            messages: the stream.
+            way: how the run goes about it.
+            fate: when it dies.
+            meanwhile: after how many blocks of messages → what happens then.
+        """
         self.runs.append(fate)
         self._account.fate = fate
-        clock = Clock()
+        self._account.late = itertools.cycle(way.late)
+        clock = self.clock
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         target = self._target(way, fate, clock)
 
         def paced() -> Iterator[str]:
-            for size, pause in zip(itertools.cycle(way.blocks), itertools.cycle(way.pauses), strict=False):
+            sizes = zip(itertools.cycle(way.blocks), itertools.cycle(way.pauses), strict=False)
+            for number, (size, pause) in enumerate(sizes):
                 block = "".join(line + "\n" for line in itertools.islice(messages, size))
                 if not block:
                     return
+                meanwhile.get(number, int)()
                 yield block
-                clock.now += pause
+                self.wait(pause)
 
         try:
             with patch.object(reconciler, "WINDOW_VALUES", way.window):
                 target.listen(cast("Any", paced()))
         except self._account.failures:
+            return False
+        except LedgerError as error:
+            if not meanwhile:
+                raise
+            assert "lost its locks" in str(error)  # noqa: PT017 - it may not come
             return False
         finally:
             # The dead write nothing.
@@ -278,9 +385,17 @@ class World:
             self._state_written(number)
             fate.instant("after STATE")
 
+        tenure = self._account.tenure = Tenure()
+
+        def find_ledger(*, create: bool) -> Ledger | None:
+            ledger = self._ledger(fate) if create or path.exists() else None
+            if ledger is not None:
+                tenure.begin(ledger)
+            return ledger
+
         target.sync = Sync(
             self._account.delivery(settings, logger),
-            lambda *, create: self._ledger(fate) if create or path.exists() else None,
+            find_ledger,
             lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
             StateGate(write_state, clock),
         )
@@ -297,12 +412,15 @@ class World:
         since = self._said[number : max(self._known, number) + 1]
         touched = {each.member for each in frozenset().union(*since) - frozenset.intersection(*since)}
         touched |= {Member(name, identity) for name in ALL_LISTS for identity in self._account.refused}
+        self._take_haunted()
+        touched |= self._haunted.keys()
         due = members_of(self._said[number]) - touched
         assert self._account.everybody() - touched == due, "a STATE was written ahead of what it covers"
 
     def _check(self) -> None:
         said = self._said[-1]
-        assert self._account.everybody() == members_of(said)
+        haunted = set(self._haunted)
+        assert self._account.everybody() - haunted == members_of(said) - haunted
         with contextlib.closing(self._ledger(Fate())) as ledger:
             for name in {LIST, *(each.list_name for each in belonging(said))}:
                 entry = ledger.catalogue.pinned(f'customer list "{name}"')
