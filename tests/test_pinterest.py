@@ -18,6 +18,7 @@ from target_pinterest_audience.pinterest.errors import (
     NotFoundError,
     NotPermittedError,
     OutcomeUnclearError,
+    PinterestError,
     RateLimitedError,
     RefusedError,
     TokenExpiredError,
@@ -142,6 +143,70 @@ def test_what_a_refused_batch_was_refused_for_is_not_repeated(emulator: Emulator
         client.update_customer_list(made.id, Operation.ADD, "b" * 64)
     assert "bob" not in str(refused.value)
     assert refused.value.code == 1
+
+
+UNANSWERED = [
+    {"reset": True},
+    {"reset": True, "when": "after"},
+    {"half_body": True},
+    {"status": 500},
+    {"status": 502, "body": "<html>"},
+    {"status": 503},
+    {"status": 504, "when": "after"},
+    {"status": 200, "body": "OK"},
+    {"delay_ms": 1500},
+]
+ANSWERED = [
+    {"status": 429, "headers": {"Retry-After": "0"}},
+    {"status": 401, "body": {"code": 2, "message": "Authentication failed."}},
+]
+
+
+@pytest.mark.parametrize(("fault", "unanswered"), [(f, True) for f in UNANSWERED] + [(f, False) for f in ANSWERED])
+def test_an_answer_tells_whether_an_attempt_before_it_may_still_be_carried_out(
+    emulator: Emulator, tmp_path: Path, fault: dict[str, Any], *, unanswered: bool
+) -> None:
+    client = PinterestClient(transport(emulator, read_seconds=1), credentials(emulator, tmp_path, **OAUTH), ACCOUNT)
+    made = client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
+    assert not client.update_customer_list(made.id, Operation.ADD, "b" * 64).unanswered
+    emulator.backend.inject(Fault(method="PATCH", **fault))
+    assert client.update_customer_list(made.id, Operation.ADD, "b" * 64).unanswered is unanswered
+
+
+@pytest.mark.parametrize("fault", UNANSWERED)
+def test_an_error_tells_whether_an_attempt_may_still_be_carried_out(
+    emulator: Emulator, tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    client = PinterestClient(transport(emulator, read_seconds=1), credentials(emulator, tmp_path, **OAUTH), ACCOUNT)
+    made = client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
+    exceptions = {"id": made.id, "name": "VIP", "exceptions": {"code": 1}}
+    for answer in ({"status": 400}, {"status": 404}, {"status": 200, "body": exceptions}):
+        for attempt in (fault, answer):
+            emulator.backend.inject(Fault(method="PATCH", **attempt))
+        with pytest.raises(PinterestError) as raised:
+            client.update_customer_list(made.id, Operation.ADD, "b" * 64)
+        assert raised.value.unanswered
+        emulator.backend.clear_faults()
+        emulator.backend.inject(Fault(method="PATCH", **answer))
+        with pytest.raises(PinterestError) as raised:
+            client.update_customer_list(made.id, Operation.ADD, "b" * 64)
+        assert not raised.value.unanswered
+
+
+def test_an_attempt_counts_that_an_expired_token_came_after(emulator: Emulator, tmp_path: Path) -> None:
+    client = PinterestClient(transport(emulator), credentials(emulator, tmp_path, **OAUTH), ACCOUNT)
+    made = client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
+    for fault in ({"status": 504}, {"status": 401, "body": {"code": 2, "message": "Authentication failed."}}):
+        emulator.backend.inject(Fault(method="PATCH", **fault))
+    assert client.update_customer_list(made.id, Operation.ADD, "b" * 64).unanswered
+
+
+def test_a_request_that_never_left_cannot_be_carried_out(emulator: Emulator, tmp_path: Path) -> None:
+    client = PinterestClient(transport(emulator), credentials(emulator, tmp_path), ACCOUNT)
+    emulator.stop()
+    with pytest.raises(UnavailableError) as raised:
+        client.update_customer_list("1", Operation.ADD, "b" * 64)
+    assert not raised.value.unanswered
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -9,9 +9,12 @@ from contextlib import ExitStack
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.healing import AT_ONCE
 from target_pinterest_audience.key_forms import NEWEST_RULES
 from target_pinterest_audience.ledger import Feed, Ledger
+from target_pinterest_audience.ledger.ledger import Note
 from target_pinterest_audience.membership import NOBODY, Count
+from target_pinterest_audience.pinterest import Operation
 from tests.ledger.conftest import API, Opened, another_process
 
 MANY = 50_000
@@ -200,6 +203,29 @@ class TestUnsettled:
         with ledger.transaction():
             note = ledger.note_unsettled(1, identities)
         assert list(ledger.unsettled(1)) == [(note, identities)]
+
+    def test_what_is_only_to_be_sent_once_more_is_not_unsettled(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            left = ledger.note_unsettled(1, [key(1)], bytes([2]))
+            new = ledger.note_unsettled(1, [key(2)], due=AT_ONCE)
+            ledger.note_unsettled(1, [key(3), key(4)], due=1900.5, sent=Operation.ADD)
+        assert [named for _, named in ledger.unsettled(1)] == [[key(1)], [key(2)]]
+        assert ledger.count_unsettled(1) == 2
+        with ledger.transaction():
+            ledger.postpone(1, [left], 2000.25)
+            ledger.postpone(1, [new], None)
+        assert list(ledger.notes(1)) == [
+            Note(1, [key(1)], bytes([2]), 2000.25, None),
+            Note(2, [key(2)], b"", None, None),
+            Note(3, [key(3), key(4)], b"", 1900.5, Operation.ADD),
+        ]
+        assert ledger.due_times(1) == {1: 2000.25, 2: None, 3: 1900.5}
+
+    def test_what_was_sent_is_not_known_any_more_once_it_is_sent_again(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            note = ledger.note_unsettled(1, [key(1)], due=1900.0, sent=Operation.REMOVE)
+            ledger.postpone(1, [note], None)
+        assert list(ledger.notes(1)) == [Note(note, [key(1)], b"", None, None)]
 
 
 class TestTransactions:

@@ -22,6 +22,7 @@ from target_pinterest_audience.membership import (
     statements,
 )
 from target_pinterest_audience.packed import member_key, pack_identity
+from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.withdrawal import apply_to_rows, event_of, withdraw_silently
@@ -217,6 +218,16 @@ class TestWithdrawing:
             filled.note_unsettled(1, [identity(1)])
             withdraw_silently(filled, [1], [1], DIGESTER.shorten)
         assert sorted(named for _, named in filled.unsettled(1)) == [[identity(1)], [identity(1), identity(3)]]
+
+    def test_what_a_note_says_besides_stays(self, filled: Ledger) -> None:
+        with filled.transaction():
+            filled.note_unsettled(1, [identity(1), identity(2), identity(3)], bytes([1, 2, 3]), due=9.5)
+            filled.note_unsettled(1, [identity(3), identity(2)], due=9.0, sent=Operation.ADD)
+            withdraw_silently(filled, [1], [1], DIGESTER.shorten)
+        assert [each[1:] for each in filled.notes(1)] == [
+            ([identity(1), identity(3)], bytes([1, 3]), 9.5, None),
+            ([identity(3)], b"", 9.0, Operation.ADD),
+        ]
 
 
 class TestRuns:
