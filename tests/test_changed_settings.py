@@ -9,14 +9,21 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from tests.conftest import Prune, Target, members
+from tests.integration.conftest import database, postgres_server
+from tests.ledger.conftest import address as address_of
 from tests.messages import address, deleted, digests, people, record, schema, sha256
+
+__all__ = ["database", "postgres_server"]
 
 IDFA = "EA7583CD-B890-48BC-8F00-{:012d}"
 BOTH = schema("email", "idfa", "_sdc_deleted_at")
 
 
-@pytest.fixture
-def config(config: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(request: pytest.FixtureRequest, config: dict[str, Any]) -> dict[str, Any]:
+    """Settings for each kind of ledger."""
+    if request.param == "postgres":
+        config["ledger_url"] = address_of(request.getfixturevalue("database"))
     return {name: value for name, value in config.items() if name != "load_method"}
 
 

@@ -11,15 +11,22 @@ from target_pinterest_audience.ledger.catalogue import Kinship, Loader
 from target_pinterest_audience.membership import Event, Kind, Named, Plan, Stance, Statement
 from target_pinterest_audience.source_run import SourceRun, relations
 from tests.conftest import Prune, Target, members
+from tests.integration.conftest import database, postgres_server
+from tests.ledger.conftest import address as address_of
 from tests.messages import deleted, digests, people, record, schema
+
+__all__ = ["database", "postgres_server"]
 
 GONE = schema("email", "consent", "_sdc_deleted_at")
 HERE = {"customer_list_name": "here"}
 THERE = {"customer_list_name": "there"}
 
 
-@pytest.fixture
-def config(config: dict[str, Any]) -> dict[str, Any]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(request: pytest.FixtureRequest, config: dict[str, Any]) -> dict[str, Any]:
+    """Settings for each kind of ledger."""
+    if request.param == "postgres":
+        config["ledger_url"] = address_of(request.getfixturevalue("database"))
     return {name: value for name, value in config.items() if name != "load_method"}
 
 
