@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.healing import AT_ONCE, is_due, safe_seconds
-from target_pinterest_audience.identities import ListType
+from target_pinterest_audience.identities import HashAlgorithm, ListType
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed
 from target_pinterest_audience.ledger.history import RUN
@@ -64,6 +64,7 @@ class Bookkeeper:
         self._former: set[int] = set()
         """The lists that were opened because of what the ledger knows, before any stream of this run named them."""
         self.configuration = self.digester.configuration(settings)
+        self._run = 0
         self._changed_settings: list[str] = []
         self._outbox = Outbox()
         self._safe = safe_seconds(settings.read_timeout_seconds)
@@ -85,7 +86,7 @@ class Bookkeeper:
         digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
         with self._ledger.transaction():
             before = catalogue.newest_run(self.configuration, clean=True)
-            run = catalogue.begin_run(self.configuration, digests, self._now())
+            run = self._run = catalogue.begin_run(self.configuration, digests, self._now())
             self._history.begin(RUN)
             if before is not None:
                 # A row that goes to several lists was read once.
@@ -102,6 +103,8 @@ class Bookkeeper:
         """
         catalogue, algorithm = self._ledger.catalogue, self._settings.hash_algorithm.value
         former, partial = catalogue.algorithm_of(number)
+        if former is None and partial:
+            former = self._last_algorithm()
         if former not in {None, algorithm} and partial:
             msg = (
                 f"`hash_algorithm` was {former} when {reference} was fed last. Some people refuse to be on it of whom "
@@ -110,6 +113,18 @@ class Bookkeeper:
             )
             raise ConfigurationError(msg)
         catalogue.set_algorithm(number, algorithm)
+
+    def _last_algorithm(self) -> str | None:
+        """Return the algorithm of the last run before this one, which knew no lists' algorithms; None if there is none.
+
+        Runs keep no settings, but the digests of their values.
+        """
+        name = "hash_algorithm"
+        digests = {self.digester.setting(name, each.value): each.value for each in HashAlgorithm}
+        found = (
+            each.settings.get(name, "") for each in self._ledger.catalogue.newest_runs(2) if each.number != self._run
+        )
+        return next((digests[each] for each in found if each in digests), None)
 
     def note_changes(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Keep in mind which settings changed from one run to another, by their digests."""

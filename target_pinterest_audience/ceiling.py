@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
@@ -169,6 +169,7 @@ class _ListCount:
         derived: the ceiling for what the ledger derived.
         deleted: the ceiling for rows that were marked as deleted.
         remaining: how many it has now.
+        began: when this count began, as Unix time.
         refused: how many members have left in this run by refusals.
     """
 
@@ -176,6 +177,7 @@ class _ListCount:
     derived: _Ceiling
     deleted: _Ceiling
     remaining: int
+    began: float
     refused: int = 0
 
 
@@ -228,7 +230,7 @@ class Ceilings:
         for each in catalogue.starts(number):
             derived.look_back(each.members, _Use(each.derived, each.removal_percent))
             deleted.look_back(each.members, _Use(each.deleted, each.deleted_percent))
-        self._lists[number] = _ListCount(entry.members, derived, deleted, remaining=entry.members)
+        self._lists[number] = _ListCount(entry.members, derived, deleted, entry.members, now)
 
     def count(self, catalogue: Catalogue, moved: Mapping[int, Movement]) -> None:
         """Count removals, and note them in the ledger. Called within the transaction that writes their decisions.
@@ -247,6 +249,11 @@ class Ceilings:
                 # No stream of this run has named the list: its rows go elsewhere today. It has changed by now.
                 self.begin(catalogue, number, catalogue.entry(number).members - joined)
             counts = self._lists[number]
+            if self.now() - counts.began >= _DAY_SECONDS:
+                # A run that goes on for weeks removes more than any day would allow.
+                catalogue.count_anew(number, counts.remaining)
+                self.resume(catalogue, number, counts.remaining)
+                counts = self._lists[number] = replace(self._lists[number], refused=counts.refused)
             counts.remaining += joined
             exceeded = counts.derived.add(derived, counts.remaining)
             if exceeded is not None:

@@ -167,8 +167,10 @@ def _refused_in_this_run(
             and any(each.stance == Stance.REFUSES for each in statements(before.get(row, b"")))
         ]
         if rows:
-            marks = ledger.marks_of(rows, min(source.readers, default=0))
-            refused.update(row for row, mark in marks.items() if mark == source.mark)
+            # Which readers there are may have changed since it was marked.
+            for reader in sorted({0} | source.readers):
+                marks = ledger.marks_of(rows, reader)
+                refused.update(row for row, mark in marks.items() if mark == source.mark)
     return refused
 
 

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 _PAGE_ROWS: Final = 50_000
 
 
-def lost_slots(known: Iterable[StreamSlot]) -> frozenset[int]:
-    """Return the slots that none of the streams of a source had when a reader read them last."""
-    there: dict[int, bool] = {}
+def lost_slots(known: Iterable[StreamSlot], before: int) -> frozenset[int]:
+    """Return the slots of a source that no stream has had for some time.
+
+    Args:
+        known: the slots by which its streams fed a reader's lists.
+        before: the mark of the first run of that time.
+    """
+    newest: dict[int, int] = {}
     for each in known:
-        there[each.slot] = there.get(each.slot, False) or each.present
-    return frozenset(slot for slot, present in there.items() if not present)
+        newest[each.slot] = max(each.mark, newest.get(each.slot, 0))
+    return frozenset(slot for slot, mark in newest.items() if mark < before)
 
 
 def stranded(former: Collection[int], present: Collection[int], columns: Mapping[int, Slot]) -> list[int]:

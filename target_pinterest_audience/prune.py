@@ -224,7 +224,7 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
             reason = f"it had {len(clean)} clean runs so far, and `--missing-runs` wants {options.missing_runs}."
         if reason is None:
             reader = ledger.catalogue.readers_of_lists(feed.source).get(feed.list_number, 0)
-            lost = lost_slots(ledger.catalogue.stream_slots(feed.source, reader))
+            lost = lost_slots(ledger.catalogue.stream_slots(feed.source, reader), min(clean))
             chosen.append(Absentees(feed.list_number, feed.source, min(clean), reader, lost))
         else:
             # Once for a source, however many lists it feeds.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.key_forms import formats_of
 from target_pinterest_audience.key_kinds import PRECISE, ROUNDED, WORDS, clash
-from target_pinterest_audience.ledger.catalogue import StreamSlot
+from target_pinterest_audience.ledger.catalogue import Kinship, Loader, StreamSlot
 from target_pinterest_audience.locks import reference_to
 from target_pinterest_audience.lost_columns import explain, still_contributing, stranded
 from target_pinterest_audience.membership import Plan, Slot
-from target_pinterest_audience.source_run import SourceRun, relations
+from target_pinterest_audience.source_run import Relations, SourceRun, relations
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities import IdentityType
@@ -59,6 +59,15 @@ class SourceBook:
         self._columns: dict[int, Slot] = {}
         self._former_kinds: dict[int, Mapping[str, frozenset[str]]] = {}
         """Source → the kinds of values that its key properties came as in former runs."""
+        self._loaders: list[Loader] | None = None
+        """All loaders of the ad account, as they were before the run."""
+        self._loaded: set[int] = set()
+        """Their lists."""
+        self._readers: dict[int, dict[int, int]] = {}
+        """Source → list → who marks the rows that are read for it."""
+        self._related: dict[int, set[int]] = {}
+        """Source → the lists of this run by which it was held against other loaders."""
+        self._introduced: set[tuple[int, str]] = set()
 
     def open(
         self,
@@ -140,9 +149,9 @@ class SourceBook:
             contributing = still_contributing(self._ledger, source.source, gone, self.lists_marked_for(source))
         for reader in sorted(source.readers):
             for slot in sorted(set(gone) - contributing):
-                catalogue.forget_slot(source.source, reader, slot)
-            for slot in sorted((former | present) - (set(gone) - contributing)):
-                catalogue.note_stream_slot(source.source, reader, StreamSlot(stream, slot, slot in present))
+                catalogue.forget_stream_slot(source.source, reader, StreamSlot(stream, slot, source.mark))
+            for slot in sorted(present):
+                catalogue.note_stream_slot(source.source, reader, StreamSlot(stream, slot, source.mark))
         if not contributing:
             return
         free = [name for name in shape.properties if name not in shape.columns]
@@ -164,7 +173,7 @@ class SourceBook:
     def _join_readers(self, source: SourceRun) -> None:
         """Mark rows for all lists that the rows of a source were ever on, unless other loaders have them."""
         self._relate(source, ())
-        for number, reader in self._ledger.catalogue.readers_of_lists(source.source).items():
+        for number, reader in self._readers_of(source).items():
             if number not in source.strangers:
                 source.readers.add(reader)
         if not source.readers:
@@ -173,7 +182,7 @@ class SourceBook:
     def _choose_reader(self, source: SourceRun) -> None:
         """Mark rows apart from other settings, if others read them."""
         catalogue = self._ledger.catalogue
-        source.readers.add(catalogue.new_reader() if catalogue.readers_of_lists(source.source) else 0)
+        source.readers.add(catalogue.new_reader() if self._readers_of(source) else 0)
 
     def digester_of(self, source: int, name: str, schemas: Mapping[str, Any]) -> RowDigester:
         """Return what digests the keys of a source's rows, by the rules that it began with.
@@ -229,46 +238,76 @@ class SourceBook:
 
     def _feed(self, source: SourceRun, numbers: Collection[int]) -> None:
         catalogue = self._ledger.catalogue
-        known = catalogue.readers_of_lists(source.source)
+        known = self._readers_of(source)
         source.readers.update(known[number] for number in numbers if number in known)
         if not source.readers:
             self._choose_reader(source)
-        is_new = not any(
-            each.source == source.source and each.configuration == self._configuration for each in catalogue.loaders()
-        )
+        self._relate(source, numbers)
         for number in numbers:
+            known.setdefault(number, min(source.readers))
             catalogue.feed(source.source, number, min(source.readers))
             catalogue.note_loader(source.source, number, self._configuration, self._run)
-        self._relate(source, numbers)
-        if is_new and numbers:
-            self._introduce(source)
+
+    def _readers_of(self, source: SourceRun) -> dict[int, int]:
+        """Return the lists that a source has ever fed, and who marks the rows that are read for each."""
+        if source.source not in self._readers:
+            self._readers[source.source] = self._ledger.catalogue.readers_of_lists(source.source)
+        return self._readers[source.source]
 
     def _relate(self, source: SourceRun, numbers: Collection[int]) -> None:
         """Find out which lists of a source other loaders feed, or fed."""
-        catalogue = self._ledger.catalogue
-        found = relations(source.source, self._configuration, self._run, numbers, catalogue.loaders())
+        if self._loaders is None:
+            self._loaders = self._ledger.catalogue.loaders()
+            self._loaded = {each.list_number for each in self._loaders}
+        if source.source in self._related and self._loaded.isdisjoint(numbers):
+            # Rows can name thousands of lists; one that no loader has fed before changes nothing.
+            return
+        lists = self._related.setdefault(source.source, set())
+        lists.update(numbers)
+        found = relations(source.source, self._configuration, self._run, lists, self._loaders)
         source.strangers.clear()
         source.strangers.update(found.strangers)
         source.acquaintances.clear()
         for number in found.acquaintances:
-            kinship = catalogue.kinship(source.source, number, self._configuration)
+            kinship = self._kinship(source.source, number, found.family)
             source.acquaintances[number] = kinship
             if kinship.is_stranger:
                 source.strangers.add(number)
+        self._introduce(source, found)
 
-    def _introduce(self, source: SourceRun) -> None:
-        """Warn, before anything is removed, that other settings fed other lists from a source of this name."""
-        names = ", ".join(str(reference_to(self._ledger.catalogue.entry(each))) for each in source.acquaintances)
-        if names:
-            self._logger.warning(
-                "Source %s fed other lists under other settings: %s. If it is the same table, a deleted row leaves "
-                "them too. If it is another table of the same name, give it a `source_name` of its own.",
-                self._ledger.catalogue.source_name(source.source), names,
-            )  # fmt: skip
+    def _kinship(self, source: int, number: int, family: Collection[str]) -> Kinship:
+        """Return what is known of the rows behind a list: settings that changed since have learnt it, perhaps."""
+        known = [self._ledger.catalogue.kinship(source, number, each) for each in family]
+        return max(known, key=sum, default=Kinship(0, 0))
+
+    def _introduce(self, source: SourceRun, found: Relations) -> None:
+        """Warn, before anything is removed, of lists that other settings fed and that may be nobody's now."""
+        unknown = [number for number in found.acquaintances if not any(source.acquaintances[number])]
+        self._warn_of(
+            source.source,
+            unknown,
+            "If it is the same table, a deleted row leaves them too. If it is another table of the same name, give it "
+            "a `source_name` of its own.",
+        )
+        self._warn_of(
+            source.source,
+            found.idle,
+            "They are left to those settings, and a deleted row stays on them. If those settings are not used any "
+            "more, `clear` these lists.",
+        )
+
+    def _warn_of(self, source: int, numbers: Collection[int], words: str) -> None:
+        """Warn of lists that other settings fed, once in a run."""
+        catalogue = self._ledger.catalogue
+        names = ", ".join(str(reference_to(catalogue.entry(each))) for each in sorted(numbers))
+        if names and (source, words) not in self._introduced:
+            self._introduced.add((source, words))
+            name = catalogue.source_name(source)
+            self._logger.warning("Source %s fed other lists under other settings: %s. %s", name, names, words)
 
     def lists_marked_for(self, source: SourceRun) -> list[int]:
         """Return the lists whose rows a run marks, among those that a source has ever fed."""
-        readers = self._ledger.catalogue.readers_of_lists(source.source)
+        readers = self._readers_of(source)
         return sorted(
             number for number, reader in readers.items() if number not in source.strangers and reader in source.readers
         )

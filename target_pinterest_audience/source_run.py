@@ -65,12 +65,15 @@ class Relations(NamedTuple):
     """The lists of a source that other settings feed, or fed.
 
     Attributes:
-        strangers: those whose loaders have run since this one, or one that shares a list with it, ran first: they are
-            in use beside it.
-        acquaintances: the others.
+        family: the settings that share a list with those in use, and with each other, by their digests.
+        strangers: the lists whose loaders have run since the family ran first: they are in use beside it.
+        idle: those of the strangers whose loaders have not run since the family ran last.
+        acquaintances: the other lists.
     """
 
+    family: set[str]
     strangers: set[int]
+    idle: set[int]
     acquaintances: set[int]
 
 
@@ -86,18 +89,20 @@ def relations(
         configuration: the digest of the settings in use.
         run: the number of the run.
         lists: the lists that the settings feed in this run, as far as they are known.
-        loaders: all loaders of the ad account.
+        loaders: all loaders of the ad account, as they were before the run.
     """
     own = {*lists, *(each.list_number for each in loaders if each.configuration == configuration)}
     while True:
-        family = {each.configuration for each in loaders if each.list_number in own}
+        family = {configuration, *(each.configuration for each in loaders if each.list_number in own)}
         more = {each.list_number for each in loaders if each.configuration in family} - own
         if not more:
             break
         own |= more
     of_source = [each for each in loaders if each.source == source]
-    family.add(configuration)
-    began = min((each.first_run for each in of_source if each.configuration in family), default=run)
+    of_family = [each for each in of_source if each.configuration in family]
+    began = min((each.first_run for each in of_family), default=run)
+    last = max((each.last_run for each in of_family), default=0)
     others = [each for each in of_source if each.list_number not in own]
     strangers = {each.list_number for each in others if each.last_run > began}
-    return Relations(strangers, {each.list_number for each in others} - strangers)
+    in_use = {each.list_number for each in others if each.last_run > last}
+    return Relations(family, strangers, strangers - in_use, {each.list_number for each in others} - strangers)

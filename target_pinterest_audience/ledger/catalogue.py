@@ -115,8 +115,8 @@ class StreamSlot(NamedTuple):
 
     stream: str
     slot: int
-    present: bool
-    """Whether it was there when the stream was read last."""
+    mark: int
+    """What the run marked rows with that had it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,21 +246,24 @@ class Catalogue:
     def stream_slots(self, source: int, reader: int) -> list[StreamSlot]:
         """Return the identity columns by which the streams of a source feed, or fed, a reader's lists."""
         found = self._query(
-            "SELECT stream, slot, present FROM stream_slots WHERE source = ? AND reader = ?", source, reader
+            "SELECT stream, slot, mark FROM stream_slots WHERE source = ? AND reader = ?", source, reader
         )
-        return [StreamSlot(stream, slot, bool(present)) for stream, slot, present in found]
+        return [StreamSlot(*row) for row in found]
 
     def note_stream_slot(self, source: int, reader: int, slot: StreamSlot) -> None:
         """Note an identity column by which a stream of a source feeds, or fed, a reader's lists."""
         self._query(
-            "INSERT INTO stream_slots (source, reader, stream, slot, present) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (source, reader, stream, slot) DO UPDATE SET present = excluded.present",
-            source, reader, slot.stream, slot.slot, int(slot.present),
+            "INSERT INTO stream_slots (source, reader, stream, slot, mark) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (source, reader, stream, slot) DO UPDATE SET mark = excluded.mark",
+            source, reader, *slot,
         )  # fmt: skip
 
-    def forget_slot(self, source: int, reader: int, slot: int) -> None:
-        """Forget that a source fed a reader's lists by an identity column."""
-        self._query("DELETE FROM stream_slots WHERE source = ? AND reader = ? AND slot = ?", source, reader, slot)
+    def forget_stream_slot(self, source: int, reader: int, slot: StreamSlot) -> None:
+        """Forget that a stream of a source fed a reader's lists by an identity column."""
+        self._query(
+            "DELETE FROM stream_slots WHERE source = ? AND reader = ? AND stream = ? AND slot = ?",
+            source, reader, slot.stream, slot.slot,
+        )  # fmt: skip
 
     def slot(self, column: str, identity_type: str) -> int:
         """Return the number of a column that holds a type of identity."""
@@ -342,6 +345,10 @@ class Catalogue:
             "WHERE list = ? AND closed = 1",
             members, number,
         )  # fmt: skip
+
+    def count_anew(self, number: int, members: int) -> None:
+        """Count the removals from a list anew within a run, from as many members as it has by then."""
+        self._query("UPDATE lists SET base_members = ?, derived = 0 WHERE list = ?", members, number)
 
     def restart_list(self, number: int) -> None:
         """Count removals from a list anew in the next run, however the run before ended: who was there is not known."""

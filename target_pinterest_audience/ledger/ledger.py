@@ -26,7 +26,7 @@ class Note(NamedTuple):
         number: the number of the note.
         identities: the identities.
         causes: why they are removed, a byte for each; nothing if that is not known, or none are.
-        due: when they are to be sent, in seconds since 1970; None: at once. See `healing`.
+        due: when they are to be sent, in seconds since 1970; None: a request with them may be under way. See `healing`.
         sent: what the unanswered request asked for; None if there may have been several.
     """
 
@@ -210,7 +210,7 @@ class Ledger(ABC):
             list_number: the list.
             identities: the identities.
             causes: why they are removed, a byte for each; nothing if none are.
-            due: when they are to be sent, in seconds since 1970; None: they are about to be.
+            due: when they are to be sent, in seconds since 1970; None: a request with them may be under way.
             sent: what the unanswered request asked for that is the reason, if there was just one.
 
         Returns:

@@ -6,12 +6,12 @@ member. What rows say holds the whole digests, so the counts can be told apart a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.membership import Stance, Statement, change_of, statements
-from target_pinterest_audience.packed import KEY_TAGS, LONGEST_DIGEST, member_key
+from target_pinterest_audience.membership import NOBODY, Count, Stance, Statement, change_of, statements
+from target_pinterest_audience.packed import KEY_TAGS, member_key
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
@@ -33,55 +33,62 @@ def rekey(ledger: Ledger, query: Query) -> None:
         ledger: the ledger, whose tables are those of this version.
         query: runs statements in it.
     """
-    contributors: Counter[_Member] = Counter()
-    refusers: Counter[_Member] = Counter()
-    for statement in _statements(query):
-        if len(statement.identity) in KEY_TAGS:
-            member, change = _Member(statement.list_number, statement.identity), change_of(statement)
-            contributors[member] += change.contributors
-            refusers[member] += change.refusers
-    shared = [member for member in sorted(contributors) if _move(query, member, contributors[member], refusers[member])]
+    for page in _pages(query):
+        changes: defaultdict[_Member, Count] = defaultdict(lambda: NOBODY)
+        for statement in page:
+            if len(statement.identity) in KEY_TAGS:
+                member, change = _Member(statement.list_number, statement.identity), change_of(statement)
+                before = changes[member]
+                changes[member] = Count(before.contributors + change.contributors, before.refusers + change.refusers)
+        for member, count in changes.items():
+            _move(query, member, count)
     query("DELETE FROM members WHERE contributors = 0 AND refusers = 0")
-    _resend(ledger, query, shared)
+    _resend(ledger, query)
     _tag_suppressions(query)
 
 
-def _statements(query: Query) -> Iterator[Statement]:
-    """Yield all that rows say of identities as they are sent."""
+def _pages(query: Query) -> Iterator[list[Statement]]:
+    """Yield all that rows say of identities as they are sent, page by page."""
     after = b""
     while found := query(
         "SELECT row_key, says FROM row_says WHERE row_key > ? ORDER BY row_key LIMIT ?", after, _PAGE_ROWS
     ):
-        for _, said in found:
-            yield from (each for each in statements(bytes(said)) if each.stance != Stance.ASKED)
+        yield [each for _, said in found for each in statements(bytes(said)) if each.stance != Stance.ASKED]
         after = bytes(found[-1][0])
 
 
-def _move(query: Query, member: _Member, contributors: int, refusers: int) -> bool:
-    """Count a member under its new key; return whether somebody else was counted under its old one."""
+def _move(query: Query, member: _Member, count: Count) -> None:
+    """Count statements about a member under its new key, and no longer under its old one."""
     number, identity = member
-    old = identity[:_OLD_KEY_BYTES]
     query(
         "UPDATE members SET contributors = contributors - ?, refusers = refusers - ? WHERE list = ? AND identity = ?",
-        contributors, refusers, number, old,
+        *count, number, identity[:_OLD_KEY_BYTES],
     )  # fmt: skip
     query(
-        "INSERT INTO members (list, identity, contributors, refusers) VALUES (?, ?, ?, ?)",
-        number, member_key(identity), contributors, refusers,
+        "INSERT INTO members (list, identity, contributors, refusers) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (list, identity) DO UPDATE SET contributors = members.contributors + excluded.contributors, "
+        "refusers = members.refusers + excluded.refusers",
+        number, member_key(identity), *count,
     )  # fmt: skip
-    return bool(query("SELECT 1 FROM members WHERE list = ? AND identity = ? AND contributors > 0", number, old))
 
 
-def _resend(ledger: Ledger, query: Query, shared: list[_Member]) -> None:
+def _resend(ledger: Ledger, query: Query) -> None:
     """Have those sent again who were counted as one with somebody else: only one of them was."""
-    if not shared:
-        return
-    old = {_Member(number, identity[:_OLD_KEY_BYTES]) for number, identity in shared}
-    both = set(shared)
-    for statement in _statements(query):
-        number, identity = statement.list_number, statement.identity
-        if len(identity) == LONGEST_DIGEST and (number, identity[:_OLD_KEY_BYTES]) in old:
-            both.add(_Member(number, identity))
+    found = query(
+        "SELECT tagged.list, tagged.identity FROM members AS tagged JOIN members AS plain ON plain.list = tagged.list "
+        "AND plain.identity = substr(tagged.identity, 2) "
+        "WHERE length(tagged.identity) = ? AND tagged.contributors > 0 AND plain.contributors > 0",
+        _OLD_KEY_BYTES + 1,
+    )
+    keys = {(number, bytes(key)) for number, key in found}
+    keys |= {(number, key[1:]) for number, key in keys}
+    both: set[_Member] = set()
+    for page in _pages(query) if keys else ():
+        both.update(
+            _Member(each.list_number, each.identity)
+            for each in page
+            if (each.list_number, member_key(each.identity)) in keys
+        )
     for number in sorted({each.list_number for each in both}):
         ledger.note_unsettled(number, sorted(each.identity for each in both if each.list_number == number))
 

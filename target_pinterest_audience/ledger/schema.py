@@ -123,10 +123,10 @@ LOADERS: Final = (
         "CREATE TABLE sightings (reader INTEGER NOT NULL, row_key {blob} NOT NULL, mark INTEGER NOT NULL, "
         "PRIMARY KEY (reader, row_key)) {clustered}"
     ),
-    # The identity columns by which a stream of a source fed a reader's lists, and whether it had them the last time.
+    # The identity columns by which a stream of a source fed a reader's lists; the mark of the run that had them last.
     (
         "CREATE TABLE stream_slots (source INTEGER NOT NULL, reader INTEGER NOT NULL, stream TEXT NOT NULL, "
-        "slot INTEGER NOT NULL, present INTEGER NOT NULL, PRIMARY KEY (source, reader, stream, slot))"
+        "slot INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (source, reader, stream, slot))"
     ),
     # The algorithm of the last run; and whether some refusals are known under one algorithm only.
     "ALTER TABLE lists ADD COLUMN hash_algorithm TEXT",

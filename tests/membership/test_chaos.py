@@ -139,7 +139,9 @@ def faults(draw: st.DrawFn) -> Fault:
     if answer.get("status") == 404:
         # A list that is new is waited for, for two minutes.
         times = times or 9
-    return Fault(method=draw(METHODS), path=PLACE, skip=skip, times=times, when=draw(WHEN), **answer)
+    # Whoever is turned away for their token has had nothing carried out.
+    when = "before" if answer.get("status") == 401 else draw(WHEN)
+    return Fault(method=draw(METHODS), path=PLACE, skip=skip, times=times, when=when, **answer)
 
 
 class Step(NamedTuple):
