@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import ListEntry
     from target_pinterest_audience.pinterest import CustomerList
     from target_pinterest_audience.settings import Settings
+
+_RUNS_BACK: Final = 1_000
+"""How many runs are looked at for one that ended cleanly."""
 
 
 class Bookkeeper:
@@ -115,16 +118,17 @@ class Bookkeeper:
         catalogue.set_algorithm(number, algorithm)
 
     def _last_algorithm(self) -> str | None:
-        """Return the algorithm of the last run before this one, which knew no lists' algorithms; None if there is none.
+        """Return the algorithm of the last clean run, for lists whose algorithm is not known; None if there is none.
 
-        Runs keep no settings, but the digests of their values.
+        Runs keep no settings, but the digests of their values. One that did not end cleanly may have been refused for
+        its algorithm.
         """
         name = "hash_algorithm"
         digests = {self.digester.setting(name, each.value): each.value for each in HashAlgorithm}
-        found = (
-            each.settings.get(name, "") for each in self._ledger.catalogue.newest_runs(2) if each.number != self._run
-        )
-        return next((digests[each] for each in found if each in digests), None)
+        runs = [each for each in self._ledger.catalogue.newest_runs(_RUNS_BACK) if each.number != self._run]
+        clean = [each for each in runs if each.outcome == CLEAN]
+        last = clean[:1] or runs[-1:]
+        return digests.get(last[0].settings.get(name, "")) if last else None
 
     def note_changes(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Keep in mind which settings changed from one run to another, by their digests."""

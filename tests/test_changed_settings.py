@@ -80,6 +80,18 @@ def test_prune_lets_those_go_whom_a_lost_column_put_on_the_list(
     assert "no identity columns now" not in run_target([BOTH, *both(range(40))], **narrow).stderr
 
 
+def test_a_column_that_one_run_lacked_is_not_lost_for_a_prune_after_several(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    settings = {"load_method": "overwrite", "max_removal_percent": 100}
+    narrow = {**settings, "identity_columns": {"email": "EMAIL"}}
+    run_target([BOTH, *both(range(5))], **settings)
+    for missing in (1, 2):
+        run_target([BOTH, *both(range(5))], **narrow)
+        assert run_prune("--missing-runs", "2", **narrow).code == 0
+        assert members(emulator) == digests(range(5)) | (devices(range(5)) if missing == 1 else frozenset())
+
+
 def test_a_column_whose_type_changes_takes_back_what_it_said(emulator: Emulator, run_target: Target) -> None:
     message = schema("device", "lr", "email")
     row = record(id=1, device="aaaaaaaa-b890-48bc-8f00-0123456789ab", lr="X1", email=address(1))

@@ -74,6 +74,18 @@ def test_a_deleted_row_leaves_the_list_that_the_settings_named_before_though_its
     assert members(emulator, "here") == members(emulator, "there") == digests([0, 2, 3, 4])
 
 
+def test_lists_that_are_left_to_settings_which_run_no_more_are_told_in_each_run(
+    emulator: Emulator, run_target: Target
+) -> None:
+    for each in (HERE, THERE, HERE):
+        run_target([GONE, *people(range(5))], **each)
+    told = run_target([GONE, *people(range(5))], **HERE)
+    assert 'customer list "there"' not in told.stderr.replace("(id", "")
+    assert "If those settings are not used any more, `clear` these lists" in told.stderr
+    run_target([GONE, deleted(1)], **HERE)
+    assert members(emulator, "there") == digests(range(5))
+
+
 def test_each_loader_of_a_table_prunes_its_own_list(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
     here, there = ({**each, "load_method": "overwrite"} for each in (HERE, THERE))
     for each in (here, there, here, there):

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import logging
 import sqlite3
 from contextlib import closing
 from typing import Final
 
 import pytest
 
+from target_pinterest_audience.bookkeeping import Bookkeeper
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities import ListType
+from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
 from target_pinterest_audience.membership import Count, Stance, Statement, encode_says
 from target_pinterest_audience.packed import member_key, pack_identity
+from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.target import TargetPinterestAudience
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened
+from tests.membership.accounts import Pinterest
 from tests.messages import address, sha256
 
 BEFORE: Final = MIGRATIONS[: MIGRATIONS.index(LOADERS)]
@@ -137,6 +147,34 @@ def test_a_dry_run_takes_over_a_copy_and_leaves_the_ledger_as_it_is(opened: Open
     assert dry.read_members(1, [member_key(digest("sha1", 2))])
     dry.close()
     assert opened().read_members(1, [member_key(digest("sha1", 2))])
+
+
+@pytest.mark.usefixtures("old_ledger")
+def test_the_algorithm_of_the_last_run_tells_what_old_refusals_are(opened: Opened, url: str) -> None:
+    def settings(algorithm: str) -> Settings:
+        config = {
+            "ad_account_id": ACCOUNT, "access_token": "x", "api_url": API, "ledger_url": url,
+            "customer_list_name": "customers", "hash_algorithm": algorithm,
+        }  # fmt: skip
+        return TargetPinterestAudience(config=config).settings
+
+    ledger = opened()
+    former = settings("md5")
+    digester = Digester.of(ledger, former)
+    with ledger.transaction():
+        digest = digester.setting("hash_algorithm", "md5")
+        run = ledger.catalogue.begin_run(digester.configuration(former), {"hash_algorithm": digest}, 1.0)
+        ledger.catalogue.end_run(run, "clean", 1.5, [])
+    account = Pinterest()
+    account.names["77"], account.members["77"] = "customers", set()
+    plan = ListPlan(ListReference(customer_list_name="customers"), ListType.EMAIL, IfMissing.CREATE, audience=None)
+    for algorithm, allowed in (("sha1", False), ("sha1", False), ("md5", True), ("sha1", False)):
+        given = settings(algorithm)
+        logger = logging.getLogger("test")
+        book = Bookkeeper(ledger, given, account.delivery(given, logger), logger, lambda: 2.0)
+        book.begin_run()
+        with contextlib.nullcontext() if allowed else pytest.raises(ConfigurationError, match="was md5"):
+            book.open_list(plan)
 
 
 def test_the_addresses_of_the_rows_are_what_they_seem() -> None:

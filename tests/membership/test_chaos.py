@@ -140,7 +140,7 @@ def faults(draw: st.DrawFn) -> Fault:
         # A list that is new is waited for, for two minutes.
         times = times or 9
     # Whoever is turned away for their token has had nothing carried out.
-    when = "before" if answer.get("status") == 401 else draw(WHEN)
+    when: Any = "before" if answer.get("status") == 401 else draw(WHEN)
     return Fault(method=draw(METHODS), path=PLACE, skip=skip, times=times, when=when, **answer)
 
 
