@@ -136,8 +136,8 @@ class TestRuns:
         message, asks = schema("email", "consent"), {"consent_column": "consent", "notify_size_change_percent": 100}
         run_target([message, *(record(id=n, email=f"p{n}@x.org", consent=1) for n in range(40))], **UPSERT, **asks)
         for _ in range(2):
-            refusing = [record(id=n, email=f"p{n}@x.org", consent=None) for n in range(30)]
-            assert run_target([message, *refusing], **UPSERT, **asks).code == 0
+            answers = [record(id=n, email=f"p{n}@x.org", consent=1 if n == 30 else None) for n in range(31)]
+            assert run_target([message, *answers], **UPSERT, **asks).code == 0
         (message_sent,) = receiver.messages
         assert message_sent["title"].startswith(
             'Pinterest audience: 75 % of the members left customer list "customers"'
