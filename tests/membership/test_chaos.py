@@ -139,7 +139,11 @@ def faults(draw: st.DrawFn) -> Fault:
     if answer.get("status") == 404:
         # A list that is new is waited for, for two minutes.
         times = times or 9
-    return Fault(method=draw(METHODS), path=PLACE, skip=skip, times=times, when=draw(WHEN), **answer)
+    method, when = draw(METHODS), draw(WHEN)
+    if answer.get("status") == 401 and method in {None, "POST"}:
+        # Who is not let in has made nothing.
+        when = "before"
+    return Fault(method=method, path=PLACE, skip=skip, times=times, when=when, **answer)
 
 
 class Step(NamedTuple):
