@@ -75,8 +75,9 @@ ways = st.builds(
     window=st.sampled_from([1, 2, 3, 5, 100]),
     pauses=st.lists(st.sampled_from([0, 0, 3, 61]), min_size=1, max_size=5).map(tuple),
     blocks=st.lists(st.sampled_from([1, 2, 3, 10, 50]), min_size=1, max_size=3).map(tuple),
-    late=lates,
 )
+late_ways = st.builds(Way._replace, ways, late=lates)
+"""The same, with requests that are carried out late."""
 
 
 schemas = st.sampled_from([Columns(stream, names) for stream, many in COLUMNS.items() for names in many])

@@ -139,9 +139,11 @@ def faults(draw: st.DrawFn) -> Fault:
     if answer.get("status") == 404:
         # A list that is new is waited for, for two minutes.
         times = times or 9
-    # Whoever is turned away for their token has had nothing carried out.
-    when: Any = "before" if answer.get("status") == 401 else draw(WHEN)
-    return Fault(method=draw(METHODS), path=PLACE, skip=skip, times=times, when=when, **answer)
+    method, when = draw(METHODS), draw(WHEN)
+    if answer.get("status") == 401 and method in {None, "POST"}:
+        # Who is not let in has made nothing.
+        when = "before"
+    return Fault(method=method, path=PLACE, skip=skip, times=times, when=when, **answer)
 
 
 class Step(NamedTuple):

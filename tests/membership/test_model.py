@@ -20,7 +20,7 @@ from target_pinterest_audience.membership import (
 )
 from target_pinterest_audience.packed import pack_identity
 from tests.membership.commands import AttendedWorld
-from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, lates, ways
+from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, late_ways, lates
 from tests.membership.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
 from tests.membership.world import Change, Columns, Entry, Mark, Way, World, change
 from tests.messages import sha256
@@ -38,23 +38,23 @@ class RandomHistory(RuleBasedStateMachine):
         columns = {stream: choices[0] for stream, choices in COLUMNS.items()}
         self.world = AttendedWorld(Path(self._folder.name), columns, [each for each in there if each is not None])
 
-    @rule(entries=histories, way=ways, dies=st.integers(0, 20))
+    @rule(entries=histories, way=late_ways, dies=st.integers(0, 20))
     def a_run_is_killed(self, entries: list[Entry], way: Way, dies: int) -> None:
         self.world.happen(*entries)
         self.world.run(way, dies)
 
-    @rule(entries=histories, way=ways, dies=st.integers(0, 40))
+    @rule(entries=histories, way=late_ways, dies=st.integers(0, 40))
     def a_run_is_killed_before_it_reads_rows_or_soon_after(self, entries: list[Entry], way: Way, dies: int) -> None:
         self.world.happen(*entries)
         self.world.run(way, dies, early=True)
 
-    @rule(entries=histories, way=ways, again=ways)
+    @rule(entries=histories, way=late_ways, again=late_ways)
     def a_run_is_left_alone(self, entries: list[Entry], way: Way, again: Way) -> None:
         self.world.happen(*entries)
         self.world.run(way)
         self.world.repeat(again)
 
-    @rule(entries=histories, way=ways, blocks=st.integers(1, 6), more=histories, by=ways)
+    @rule(entries=histories, way=late_ways, blocks=st.integers(1, 6), more=histories, by=late_ways)
     def a_run_loses_its_locks(self, entries: list[Entry], way: Way, blocks: int, more: list[Entry], by: Way) -> None:
         self.world.happen(*entries)
         self.world.run_overtaken(way, blocks, more, by)
@@ -70,7 +70,7 @@ class RandomHistory(RuleBasedStateMachine):
         assert found is not None
         self.world.forget(found.identity, *deaths, late=late)
 
-    @rule(name=st.sampled_from(sorted(set(LISTS.values()))), way=ways, deaths=deaths)
+    @rule(name=st.sampled_from(sorted(set(LISTS.values()))), way=late_ways, deaths=deaths)
     def a_list_is_cleared(self, name: str, way: Way, deaths: list[int]) -> None:
         self.world.clear(name, way, *deaths)
 
