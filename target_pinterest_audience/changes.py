@@ -126,7 +126,7 @@ def absorb(
         shorten: the keyed digest of an identity.
         window: the events.
     """
-    changes = _Changes(window, shorten)
+    changes = _Changes(window, shorten, {number for number, source in sources.items() if source.is_first})
     says, others = window.split()
     differing = ledger.differing_rows(says)
     before = differing | ledger.read_rows(others)
@@ -224,9 +224,13 @@ class _Touched:
 class _Changes:
     """What the events of a window do to the identities that they name."""
 
-    def __init__(self, window: Window, shorten: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, window: Window, shorten: Callable[[bytes], bytes], first_read: Collection[int] = frozenset()
+    ) -> None:
         self._window = window
         self._shorten = shorten
+        self._first_read = first_read
+        """The sources that no run has read before, whose deletes meet no rows."""
         self._arrivals: dict[int, dict[bytes, int]] = defaultdict(dict)
         """List → identity → the index of the one event that touches it, which is all that a new row says."""
         self._touched: dict[int, dict[bytes, _Touched]] = defaultdict(dict)
@@ -317,8 +321,8 @@ class _Changes:
                     tally.refused += len(event.named)
                     continue
                 refused = True if event.kind is Kind.REFUSED else refused
-            if event.kind is Kind.DELETED and not says and (event.plan.keyed or event.named):
-                tally.unmatched_deletes += 1
+            if event.kind is Kind.DELETED and not says:
+                tally.unmatched_deletes += self._should_have_met(event)
             after = event.apply(says, self._shorten)
             for statement in after ^ says:
                 if statement.stance != Stance.ASKED:
@@ -330,6 +334,10 @@ class _Changes:
         for index, event in counted:
             self._note_named(index, event, says if index != counted[-1][0] else None)
         return encode_says(says)
+
+    def _should_have_met(self, event: Event) -> bool:
+        """Tell whether a delete is worth counting that met no row."""
+        return event.plan.source not in self._first_read and (event.plan.keyed or bool(event.named))
 
     def _note_statement(self, event: Event, statement: Statement, sign: int) -> None:
         """Note that a statement came (1) or went (-1)."""

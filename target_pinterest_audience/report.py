@@ -43,7 +43,7 @@ class StreamReport(msgspec.Struct, frozen=True):
         stream: its name, after stream maps.
         rows: its rows.
         deleted_rows: those of them that the source has deleted.
-        unmatched_deletes: those of the deleted rows that the ledger does not know.
+        unmatched_deletes: those of the deleted rows that the ledger does not know, in a source that it knows.
         received: values, good or bad; what is empty or opted out is none.
         added: identities that were to be added.
         unchanged: identities that were on the list already.

@@ -35,6 +35,11 @@ class SourceRun:
     strangers: set[int] = field(default_factory=set)
     acquaintances: dict[int, Kinship] = field(default_factory=dict)
 
+    @property
+    def is_first(self) -> bool:
+        """Whether no run has read the source before."""
+        return self.mark == 1
+
     def compare(self, events: Iterable[Event], says: Says) -> set[int]:
         """Hold what a row says of acquaintances' lists against what a record of the same key names.
 
