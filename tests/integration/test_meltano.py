@@ -153,6 +153,24 @@ def test_streams_with_dots(place: str, project: Project, emulator: Emulator) -> 
     assert members(emulator) == {"Leads": LEAD_IDENTITIES}
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["in-a-stream", "at-the-top"])
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_words_for_consent(
+    place: str, project: Project, database: Database, emulator: Emulator, *, inside: bool
+) -> None:
+    database.execute('CREATE TABLE "crm.readers" (id bigint PRIMARY KEY, email text, agrees text)')
+    rows = [{"id": n, "email": f"lead.{n}@crm.example", "agrees": "Ja" if n <= 40 else "yes"} for n in range(1, 61)]
+    database.insert('"crm.readers"', rows)
+    project.read_table("crm.readers", replication_method="FULL_TABLE")
+    words = {"consent_column": "agrees", "consent_values": ["ja"]}
+    for name, value in ({"streams": {"public-crm.readers": words}} if inside else words).items():
+        configure(project, place, name, value)
+
+    project.run()
+
+    assert members(emulator) == {"public-crm.readers": LEAD_IDENTITIES}
+
+
 @pytest.mark.usefixtures("leads")
 @pytest.mark.parametrize("place", ["file", "environment"])
 def test_identity_columns_with_dots(place: str, project: Project, emulator: Emulator) -> None:
