@@ -19,7 +19,7 @@ from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.file_column import UuidBytes
 from target_pinterest_audience.key_forms import FIRST_RULES
 from target_pinterest_audience.keys import Digester, realm_of
-from target_pinterest_audience.ledger.schema import MIGRATIONS
+from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
 from tests.conftest import ACCOUNT, Companion, Sent, Target, Write, members
 from tests.messages import address, deleted, digests, people, record, schema, state
 
@@ -174,7 +174,7 @@ def test_streams_of_one_source_may_have_their_keys_in_two_types(emulator: Emulat
         schema("email", stream="leads"),
         record("leads", id="x", email=address(2)),
     ]
-    names = {"customer_list_name": "L", "source_name": "people"}
+    names = {"customer_list_name": "L", "source_name": "people", "streams": {"leads": {}}}
     assert run_target(streams, **names).code == 0
     assert run_target(streams, **names).code == 0
     assert members(emulator, "L") == digests([1, 2])
@@ -264,7 +264,8 @@ def test_numbers_that_a_float_holds_are_one_row_with_any_scale(run_target: Targe
 
 # Ledgers of former versions
 
-KEY_FORMS = next(place for place, step in enumerate(MIGRATIONS) if "key_rules" in " ".join(step))
+FORMER = MIGRATIONS.index(LOADERS)
+"""The version before keys had rules."""
 
 
 @pytest.fixture
@@ -272,10 +273,10 @@ def old_ledger(emulator: Emulator, tmp_path: Path) -> Path:
     """A ledger from before keys had rules, which knows the source `customers`."""
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as connection, connection:
-        for step in MIGRATIONS[:KEY_FORMS]:
+        for step in MIGRATIONS[:FORMER]:
             for statement in step:
                 connection.execute(statement.format(blob="BLOB", clustered="WITHOUT ROWID"))
-        connection.execute(f"PRAGMA user_version = {KEY_FORMS}")
+        connection.execute(f"PRAGMA user_version = {FORMER}")
         connection.execute("INSERT INTO meta VALUES ('secret', ?), ('rows', 'placed')", (b"s" * 32,))
         connection.execute("UPDATE meta SET value = CAST(value AS BLOB)")
         connection.execute("INSERT INTO realms VALUES (1, ?, ?)", (emulator.url, ACCOUNT))
