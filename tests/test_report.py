@@ -42,7 +42,8 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
         "dry_run": False, "empty": False, "exit_code": 0, "error": None, "calls": 4, "limited_seconds": 0.0,
         "streams": [
             {
-                "stream": "customers", "rows": 27, "deleted_rows": 0, "unmatched_deletes": 0, **counts, "rejected": 1, "rejects": [reason],
+                "stream": "customers", "rows": 27, "deleted_rows": 0, "unmatched_deletes": 0,
+                **counts, "rejected": 1, "rejects": [reason],
                 "notes": [],
             }
         ],
