@@ -147,30 +147,40 @@ class RowReader:
                 self.tally.remark(column, remark, block.place(at), count)
         return identities
 
-    def forms(self, record: Mapping[str, Any]) -> dict[str, tuple[bytes, ...]]:
-        """Return column → what a plain value of a row is under the algorithms that are not used, packed."""
+    def forms(self, record: Mapping[str, Any], named: Mapping[str, bytes]) -> dict[str, tuple[bytes, ...]]:
+        """Return column → what a plain value of a row is under the algorithms that are not used, packed.
+
+        Args:
+            record: the row.
+            named: the identities in it, as `identities` returned them.
+        """
         found = {}
-        for column, kind in self.columns.items():
-            own, *others = [
-                identify(record.get(column), kind, self.hashing, algorithm).identity for algorithm in self._algorithms
-            ]
-            forms = tuple(pack_identity(each) for each in others if each is not None and each != own)
+        for column, own in named.items():
+            others = (
+                identify(record.get(column), self.columns[column], self.hashing, each).identity
+                for each in self._other_algorithms
+            )
+            packed = (pack_identity(each) for each in others if each is not None)
+            forms = tuple(each for each in packed if each != own)
             if forms:
                 found[column] = forms
         return found
 
-    def form_columns(self, column: str, block: RecordBlock) -> list[list[bytes | None]]:
-        """Return the values of a column under each of the algorithms that are not used, as `identity_column` does."""
+    def form_columns(self, column: str, block: RecordBlock, named: Sequence[bytes | None]) -> list[list[bytes | None]]:
+        """Return the values of a column under each of the algorithms that are not used, None where it is no other.
+
+        Args:
+            column: the column.
+            block: the rows.
+            named: the identities in the column, as `identity_column` returned them.
+        """
         values, kind = block.column(column), self.columns[column]
-        own, *others = [identify_column(values, kind, self.hashing, each)[0] for each in self._algorithms]
-        return [
-            [form if form != identity else None for form, identity in zip(forms, own, strict=True)] for forms in others
-        ]
+        others = [identify_column(values, kind, self.hashing, each)[0] for each in self._other_algorithms]
+        return [[form if form != own else None for form, own in zip(forms, named, strict=True)] for forms in others]
 
     @property
-    def _algorithms(self) -> list[HashAlgorithm]:
-        """All algorithms, the one that is used first."""
-        return [self.algorithm, *(each for each in HashAlgorithm if each is not self.algorithm)]
+    def _other_algorithms(self) -> list[HashAlgorithm]:
+        return [each for each in HashAlgorithm if each is not self.algorithm]
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, bytes]:
         """Set a whole row aside: every identity that it could have had is rejected for the same reason.

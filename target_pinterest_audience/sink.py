@@ -279,7 +279,7 @@ class CustomerListSink(RecordSink):
             named = rows.identities(record, place, are_meant=name != NO_LIST)
         # Whoever refuses stays out in every form; a deleted row without a key is found in every form.
         needs_forms = kind in {Kind.REFUSED, Kind.EXCLUDED} or (deleted and not self.key_properties)
-        forms = rows.forms(record) if needs_forms and reason is None else {}
+        forms = rows.forms(record, named) if needs_forms and reason is None else {}
         self._writer.write(Row(kind, record, named, present, place.line, deleted, name, forms))
 
     @property
@@ -338,7 +338,7 @@ class CustomerListSink(RecordSink):
         names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
         forms = {}
         if kind is Kind.EXCLUDED:
-            forms = {column: self._rows.form_columns(column, block) for column in self.columns}
+            forms = {column: self._rows.form_columns(column, block, named[column]) for column in self.columns}
         self._writer.write_block(RowBlock(kind, block, named, names, forms))
 
     def _reject(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
