@@ -184,8 +184,8 @@ class Arrivals:
         else:
             hint = "`stream_maps` drops them all."
         msg = (
-            f"No stream of the run ({_some(sorted(self._came))}) has an identity column, so nobody was sent and no "
-            f"STATE was written. {hint} If such runs are fine, set `unmapped_streams: warn`."
+            f"No stream of the run ({some_names(sorted(self._came))}) has an identity column, so nobody was sent and "
+            f"no STATE was written. {hint} If such runs are fine, set `unmapped_streams: warn`."
         )
         raise ConfigurationError(msg)
 
@@ -213,11 +213,11 @@ def _no_identities(properties: Mapping[str, Any], chosen: Mapping[str, IdentityT
     """Say that none of a stream's columns holds identities."""
     if chosen:
         hints = "".join(in_other_capitals(name, properties) for name in chosen)
-        return f"none of its columns ({_some(properties)}) is in `identity_columns`.{hints}"
-    return f"none of its columns ({_some(properties)}) is named like an identity."
+        return f"none of its columns ({some_names(properties)}) is in `identity_columns`.{hints}"
+    return f"none of its columns ({some_names(properties)}) is named like an identity."
 
 
-def _some(names: Iterable[str]) -> str:
+def some_names(names: Iterable[str]) -> str:
     """Return names for a message, and how many more there are."""
     names = list(names)
     more = f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""

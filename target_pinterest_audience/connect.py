@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,7 @@ from target_pinterest_audience.tenure import Tenure
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.routing import FormerLists, ListReference
     from target_pinterest_audience.upserts import Upserts
 
 _AHEAD: Final = 20_000
@@ -65,10 +66,17 @@ def connect(
 
         return Upserts(ledger, settings, delivery, logger, time.monotonic, time.time)
 
+    def find_former(ledger: Ledger, source: str, references: Collection[ListReference]) -> FormerLists:
+        from target_pinterest_audience.keys import Digester  # noqa: PLC0415 - only for who has a ledger
+        from target_pinterest_audience.source_book import former_lists  # noqa: PLC0415 - likewise
+
+        return former_lists(ledger, source, references, Digester.of(ledger, settings).configuration(settings))
+
     return Sync(
         make_delivery(settings, user_agent, logger, shield, tenure),
         find_ledger=open_ledger,
         make_upserts=make_upserts,
+        find_former=find_former,
         gate=StateGate(
             _swallow if settings.dry_run else write_state,
             time.monotonic,

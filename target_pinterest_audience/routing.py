@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType, ListType
@@ -135,6 +136,32 @@ def chosen_list(settings: StreamSettings) -> ListReference | None:
     if settings.customer_list_name:
         return ListReference(customer_list_name=settings.customer_list_name)
     return None
+
+
+class FormerLists(NamedTuple):
+    """The lists that a source has fed, by what people call them.
+
+    Attributes:
+        own: those that the settings in use feed, or fed, or that nobody else is known to feed.
+        others: those that only other settings fed.
+    """
+
+    own: list[str]
+    others: list[str]
+
+
+def possible_lists(stream: str, settings: StreamSettings) -> set[ListReference]:
+    """Return the lists that a stream can feed, whatever its identity columns are; not those that its rows name.
+
+    Args:
+        stream: the stream's name.
+        settings: its settings.
+    """
+    chosen = chosen_list(settings) or ListReference(customer_list_name=stream)
+    if chosen.customer_list_name is None:
+        return {chosen}
+    types = {kind.list_type.value for kind in IDENTITY_TYPES.values()}
+    return {chosen, *(ListReference(customer_list_name=f"{chosen.customer_list_name} - {each}") for each in types)}
 
 
 def plan_lists(

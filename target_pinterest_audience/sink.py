@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from singer_sdk.sinks import RecordSink
 
-from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
+from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals, some_names
 from target_pinterest_audience.errors import ConfigurationError, RejectedError
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.list_names import NO_LIST, list_name, named_list
@@ -17,7 +17,7 @@ from target_pinterest_audience.near_names import nearest_column
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.rejects import Reject
-from target_pinterest_audience.routing import find_columns, plan_lists
+from target_pinterest_audience.routing import FormerLists, find_columns, plan_lists, possible_lists
 from target_pinterest_audience.row_writer import Row, RowBlock, RowWriter, StreamShape
 from target_pinterest_audience.rows import RowReader
 from target_pinterest_audience.settings import BadRecords, LoadMethod, Mode, StreamSettings
@@ -136,14 +136,17 @@ class CustomerListSink(RecordSink):
         return {column: plans[kind] for column, kind in self.columns.items()}
 
     def _pass_over(self, target: SinkOwner, stream: StreamSettings) -> None:
-        """Warn that the stream has no identities, unless the ledger has some of it.
+        """Warn that the stream has no identities, unless it had some under these settings.
 
         Raises:
-            ConfigurationError: the ledger has: its people would stay on their lists for ever.
+            ConfigurationError: it had: its people would stay on their lists for ever.
         """
         source = stream.source_name or self.stream_name
         is_its_own = stream.source_name is None or "source_name" in stream.own
-        if is_its_own and stream.load_method is not LoadMethod.APPEND_ONLY and target.sync.knows_source(source):
+        former = FormerLists([], [])
+        if is_its_own and stream.load_method is not LoadMethod.APPEND_ONLY:
+            former = target.sync.former_lists(source, possible_lists(self.stream_name, stream))
+        if former.own:
             msg = (
                 f"Stream {self.stream_name} has no identity column any more, but former runs put people from it on "
                 f"lists, who would stay there whatever becomes of their rows. Its columns are "
@@ -154,6 +157,12 @@ class CustomerListSink(RecordSink):
         words = target.arrivals.pass_over(self.stream_name, self.schema["properties"])
         if words is not None:
             self._warn_once(words)
+            if former.others:
+                self._warn_once(
+                    "other settings put people from a source of this name on other lists: "
+                    f"{some_names(former.others)}. If it is the same table, those people stay there: map their "
+                    "column with `identity_columns`. If it is another table, nothing has to be done."
+                )
 
     def _introduce(self, stream: StreamSettings) -> None:
         """Warn of what the settings do not do for the stream.

@@ -13,12 +13,14 @@ from target_pinterest_audience.ledger.catalogue import Kinship, Loader, StreamSl
 from target_pinterest_audience.locks import reference_to
 from target_pinterest_audience.lost_columns import explain, still_contributing, stranded
 from target_pinterest_audience.membership import Plan, Slot
+from target_pinterest_audience.routing import FormerLists
 from target_pinterest_audience.source_run import Relations, SourceRun, relations
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities import IdentityType
     from target_pinterest_audience.keys import Digester, RowDigester
     from target_pinterest_audience.ledger import Ledger
+    from target_pinterest_audience.routing import ListReference
     from target_pinterest_audience.row_writer import StreamShape
 
 
@@ -319,6 +321,30 @@ class SourceBook:
     def lists_of(self, source: int) -> list[int]:
         """Return the numbers of the lists that a source has ever fed."""
         return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
+
+
+def former_lists(ledger: Ledger, source: str, references: Collection[ListReference], configuration: str) -> FormerLists:
+    """Return the lists that a source has fed.
+
+    Args:
+        ledger: the ledger.
+        source: the source's name.
+        references: the lists that the settings in use can choose for it.
+        configuration: the digest of the settings in use.
+    """
+    catalogue = ledger.catalogue
+    former = FormerLists([], [])
+    number = catalogue.find_source(source)
+    if number is None:
+        return former
+    chosen = {entry.number for entry in map(catalogue.pinned, map(str, references)) if entry is not None}
+    loaders = catalogue.loaders()
+    family = relations(number, configuration, 0, chosen, loaders).family
+    ours = {each.list_number for each in loaders if each.source == number and each.configuration in family}
+    theirs = {each.list_number for each in loaders if each.source == number} - ours
+    for entry in catalogue.lists_of_source(number):
+        (former.others if entry.number in theirs else former.own).append(str(reference_to(entry)))
+    return former
 
 
 def _changed_type(name: str, source: str, former: Collection[str], kind: str) -> ConfigurationError:

@@ -15,6 +15,7 @@ from target_pinterest_audience.incremental import incremental_streams
 from target_pinterest_audience.list_names import NO_LIST
 from target_pinterest_audience.progress import Snapshot
 from target_pinterest_audience.provenance import Provenance
+from target_pinterest_audience.routing import FormerLists
 from target_pinterest_audience.row_writer import AppendingWriter, RowWriter, StreamShape
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Sync:
         delivery: Delivery,
         find_ledger: FindLedger,
         make_upserts: Callable[[Ledger, Delivery], Upserts],
+        find_former: Callable[[Ledger, str, Collection[ListReference]], FormerLists],
         gate: StateGate,
         *,
         keeps_record: bool = False,
@@ -76,6 +78,7 @@ class Sync:
             delivery: where identities go.
             find_ledger: opens the ledger.
             make_upserts: begins a run in the ledger.
+            find_former: returns the lists that a source has fed; see `former_lists`.
             gate: holds back each STATE until what it covers was accepted. If it is closed, it opens when a stream with
                 identities comes, or at the end.
             keeps_record: whether the ledger is made, if there is none, only to note that the run ended cleanly.
@@ -87,6 +90,7 @@ class Sync:
         delivery.removed = self._removed
         self._find_ledger = find_ledger
         self._make_upserts = make_upserts
+        self._find_former = find_former
         self._gate = gate
         self._ledger: Ledger | None = None
         self._upserts: Upserts | None = None
@@ -162,14 +166,18 @@ class Sync:
         self._gate.open()
         return writer
 
-    def knows_source(self, source: str) -> bool:
-        """Tell whether a ledger has rows of a source, or had.
+    def former_lists(self, source: str, references: Collection[ListReference]) -> FormerLists:
+        """Return the lists that a source has fed.
+
+        Args:
+            source: its name.
+            references: the lists that the settings in use can choose for it.
 
         Raises:
             LedgerError: the ledger cannot be opened.
         """
         ledger = self._open_ledger(create=False)
-        return ledger is not None and ledger.catalogue.find_source(source) is not None
+        return FormerLists([], []) if ledger is None else self._find_former(ledger, source, references)
 
     def note_stream(self, raw_stream: str, *, incremental: bool) -> None:
         """Note a stream of the run, and whether its SCHEMA shows signs of an incremental read."""

@@ -32,7 +32,7 @@ class World:
         client.customer_lists.side_effect = lambda: iter([CustomerList("1", "a"), CustomerList("2", "b")])
 
         self.delivery = Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
-        self.sync = Sync(self.delivery, Mock(), Mock(), StateGate(written.append, clock))
+        self.sync = Sync(self.delivery, Mock(), Mock(), Mock(), StateGate(written.append, clock))
 
     def open(self, name: str) -> ListReference:
         self.delivery.open(plan(name))

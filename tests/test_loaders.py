@@ -13,7 +13,7 @@ from target_pinterest_audience.source_run import SourceRun, relations
 from tests.conftest import Prune, Target, members
 from tests.integration.conftest import database, postgres_server
 from tests.ledger.conftest import address as address_of
-from tests.messages import deleted, digests, people, record, schema
+from tests.messages import deleted, digests, people, record, schema, state
 
 __all__ = ["database", "postgres_server"]
 
@@ -47,6 +47,21 @@ def test_a_delete_in_the_run_that_shows_the_other_table_first_is_none_either(
     others = [record(id=n, email=f"other{n}@example.com") for n in range(5)]
     run_target([GONE, *others, deleted(3)], **THERE)
     assert members(emulator, "here") == digests(range(5))
+
+
+def test_a_table_without_identities_is_not_held_to_another_of_the_same_name(
+    emulator: Emulator, run_target: Target
+) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    bare = [schema("city"), record(id=1, city="Ghent"), state(1)]
+    leads = [schema("email", stream="leads"), record("leads", id=1, email="person9@example.com")]
+    other = {"streams": {"leads": {"customer_list_name": "there"}}}
+    told = run_target([*leads, *bare], **other)
+    assert (told.code, told.states) == (0, [state(1)["value"]]), told.stderr
+    assert "other settings put people from a source of this name on other lists" in told.stderr
+    assert members(emulator, "here") == digests(range(5))
+    own = run_target([*leads, *bare], **other, **HERE)
+    assert (own.code, own.states) == (2, []), "the same list: it is the table that fed it"
 
 
 def test_a_refusal_that_one_loader_reads_is_none_for_the_list_of_another(

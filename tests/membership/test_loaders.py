@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
 from target_pinterest_audience.prune import PruneOptions, prune
+from target_pinterest_audience.routing import FormerLists
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.target import TargetPinterestAudience
@@ -168,6 +169,7 @@ class Table(RuleBasedStateMachine):
             self.pinterest.delivery(target.settings, logger),
             lambda *, create: SqliteLedger(self._path, "https://127.0.0.1", "1", wait_seconds=0),  # noqa: ARG005
             lambda ledger, delivery: Upserts(ledger, target.settings, delivery, logger, time.monotonic, time.time),
+            lambda *_: FormerLists([], []),
             StateGate(lambda _: None, time.monotonic),
         )
         if rows is None:

@@ -19,6 +19,7 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.healing import SAFE_SECONDS
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.ledger.sqlite import SqliteLedger
+from target_pinterest_audience.routing import FormerLists
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.target import TargetPinterestAudience
@@ -397,6 +398,7 @@ class World:
             self._account.delivery(settings, logger),
             find_ledger,
             lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
+            lambda *_: FormerLists([], []),
             StateGate(write_state, clock),
         )
         return target
