@@ -18,6 +18,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.browser import Browser, find_browser, run_browser
 from tests.emulator.contract import assert_contract
+from tests.support.zygote import Zygote
 
 ACCOUNT = "549755885175"
 TOKEN = "emulator-token"
@@ -66,6 +67,14 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """What forks the processes of a test run."""
+    running = Zygote()
+    yield running
+    running.close()
+
+
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     """A fresh Pinterest whose every answer, and every request to it, is held against the contract at the end."""
@@ -96,7 +105,7 @@ def command(config: dict[str, Any], folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def run_target(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
+def run_target(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
     """Run the target as a process, over a stream given as messages, as text or as bytes."""
 
     def run(stream: list[dict[str, Any]] | str | bytes, *, log_level: str = "INFO", **settings: Any) -> Run:
@@ -105,11 +114,9 @@ def run_target(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
         if isinstance(stream, str):
             stream = stream.encode()
         merged = {name: value for name, value in {**config, **settings}.items() if value is not None}
-        done = subprocess.run(
-            command(merged, tmp_path), input=stream, capture_output=True, check=False, timeout=120,
-            env=environment(LOGLEVEL=log_level),
-        )  # fmt: skip
-        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        arguments = command(merged, tmp_path)[3:]
+        code, out, err = zygote.run("target-pinterest-audience", arguments, stream, environment(LOGLEVEL=log_level))
+        return Run(code, out.decode(), err.decode())
 
     return run
 
@@ -127,13 +134,13 @@ def companion_command(config: dict[str, Any], folder: Path, *arguments: str) -> 
 
 
 @pytest.fixture
-def run_companion(config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
+def run_companion(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
     """Run a command of `pinterest-audience` that needs settings, as a process."""
 
     def run(*arguments: str, stdin: bytes = b"", **settings: Any) -> Run:
         argv = companion_command({**config, **settings}, tmp_path, *arguments)
-        done = subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=120, env=environment())
-        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        code, out, err = zygote.run("pinterest-audience", argv[3:], stdin, environment())
+        return Run(code, out.decode(), err.decode())
 
     return run
 

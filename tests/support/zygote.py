@@ -1,0 +1,257 @@
+"""Processes of the target and of its companion that need no time to import anything.
+
+Most of a run over ten rows is the interpreter's start. A zygote is a process that has imported both programs and has
+run neither. For each run it forks: the child gets descriptors, arguments, environment and folder as a new process
+would, and begins at the same `main`. `tests/test_zygote.py` compares such runs with real ones. A test of how a process
+starts must start one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, NoReturn
+
+PROGRAMS: Final[Mapping[str, str]] = {
+    "target-pinterest-audience": "target_pinterest_audience.main",
+    "pinterest-audience": "target_pinterest_audience.companion",
+}
+"""Program → the module whose function `main` it is."""
+
+_LATER: Final = (
+    "target_pinterest_audience.command",
+    "target_pinterest_audience.ledger.sqlite",
+    "target_pinterest_audience.upserts",
+    "target_pinterest_audience.commands.common",
+)
+"""What the programs import only when they need it, and nearly every run does."""
+
+_START: Final = "from tests.support.zygote import serve; serve()"
+"""A program of no module: click names a program after the module that is run."""
+
+_MOST_BYTES: Final = 1 << 20
+
+
+class Process:
+    """A run of a program that a zygote has forked."""
+
+    def __init__(self, pid: int, ended: socket.socket) -> None:
+        """Take over a child.
+
+        Args:
+            pid: its number.
+            ended: where the zygote writes the child's exit code.
+        """
+        self.pid = pid
+        self._ended = ended
+        self._code: int | None = None
+
+    def wait(self, timeout: float) -> int:
+        """Return the exit code, negative after a signal; as `subprocess.Popen.wait` does.
+
+        Raises:
+            TimeoutExpired: it did not end in time.
+        """
+        if self._code is None:
+            self._ended.settimeout(timeout)
+            try:
+                self._code = int(self._ended.recv(16))
+            except (TimeoutError, BlockingIOError):
+                name = f"process {self.pid}"
+                raise subprocess.TimeoutExpired(name, timeout) from None
+            self._ended.close()
+        return self._code
+
+    def poll(self) -> int | None:
+        """Return the exit code; None as long as the process runs."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """Kill the process, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+class Zygote:
+    """Forks processes of the two programs. It ends with the process that started it."""
+
+    def __init__(self) -> None:
+        """Start it; the first run waits until it has imported everything."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        self._control = ours
+        self._asking = threading.Lock()
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End it."""
+        self._control.close()
+        self._process.wait()
+
+    def start(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        descriptors: tuple[int, int, int],
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+    ) -> Process:
+        """Fork a process.
+
+        Args:
+            program: one of `PROGRAMS`.
+            arguments: its command line, without its name.
+            descriptors: its standard input, output and error.
+            env: its environment.
+            cwd: its working directory, if not ours.
+        """
+        ended, theirs = socket.socketpair()
+        request = json.dumps([program, list(arguments), dict(env), str(cwd or Path.cwd())]).encode()
+        assert len(request) < _MOST_BYTES
+        with theirs, self._asking:
+            socket.send_fds(self._control, [request], [*descriptors, theirs.fileno()])
+            pid = int(self._control.recv(16))
+        return Process(pid, ended)
+
+    def run(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        stdin: bytes,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        timeout: float = 120,
+    ) -> tuple[int, bytes, bytes]:
+        """Run a program to its end, with standard input from a pipe.
+
+        Returns:
+            Its exit code, its standard output and its standard error.
+        """
+        reading, writing = os.pipe()
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            try:
+                process = self.start(program, arguments, (reading, out.fileno(), err.fileno()), env, cwd)
+            finally:
+                os.close(reading)
+            feeder = threading.Thread(target=_feed, args=(writing, stdin))
+            feeder.start()
+            try:
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+                feeder.join()
+            return code, _all_of(out), _all_of(err)
+
+
+def _feed(descriptor: int, text: bytes) -> None:
+    """Write to a pipe, as far as somebody reads it."""
+    with os.fdopen(descriptor, "wb", buffering=0) as pipe:
+        try:
+            rest = memoryview(text)
+            while rest:
+                rest = rest[pipe.write(rest) :]
+        except BrokenPipeError:
+            pass
+
+
+def _all_of(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def serve() -> None:
+    """Import the programs, and serve whoever has the other end of the socket that the command line names."""
+    for module in (*PROGRAMS.values(), *_LATER):
+        importlib.import_module(module)
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        _serve(control)
+
+
+def _serve(control: socket.socket) -> None:
+    """Fork whenever that is asked for, and report how each child ended, until nobody asks any more."""
+    running: dict[int, socket.socket] = {}
+    woken, waking = socket.socketpair()
+    woken.settimeout(0)
+    waking.settimeout(0)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waking.fileno())
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is woken:
+                    woken.recv(4096)
+                    _reap(running)
+                    continue
+                request, descriptors, _, _ = socket.recv_fds(control, _MOST_BYTES, 4)
+                if not request:
+                    return
+                pid = os.fork()
+                if pid == 0:
+                    for each in (control, woken, waking, *running.values()):
+                        each.close()
+                    program, arguments, env, cwd = json.loads(request)
+                    _begin(program, arguments, env, cwd, descriptors)
+                for descriptor in descriptors[:3]:
+                    os.close(descriptor)
+                running[pid] = socket.socket(fileno=descriptors[3])
+                control.send(str(pid).encode())
+
+
+def _reap(running: dict[int, socket.socket]) -> None:
+    """Report the exit codes of the children that have ended."""
+    for pid in list(running):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            with running.pop(pid) as asker:
+                asker.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _begin(program: str, arguments: list[str], env: dict[str, str], cwd: str, descriptors: list[int]) -> NoReturn:
+    """Be the program, from its first line to its end."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for place, each in enumerate(descriptors[:3]):
+            os.dup2(each, place)
+        for each in descriptors:
+            os.close(each)
+        for name, mode, descriptor in (("stdin", "r", 0), ("stdout", "w", 1), ("stderr", "w", 2)):
+            errors, buffering = ("backslashreplace", 1) if name == "stderr" else ("strict", -1)
+            setattr(sys, name, open(descriptor, mode, buffering, "utf-8", errors, closefd=False))  # noqa: SIM115
+        os.environ.clear()
+        os.environ.update(env)
+        os.chdir(cwd)
+        sys.argv = [program, *arguments]
+        main: Callable[[], Any] = importlib.import_module(PROGRAMS[program]).main
+        main()
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter does with what nobody catches
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
