@@ -1,9 +1,11 @@
 # Everything here works from a fresh clone on a machine with Python 3.10 or newer and make.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --compile-bytecode --constraint requirements.lock --python
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade
 
-.PHONY: demo test lint format benchmark docs docs-refresh clean
+.PHONY: demo test lint format benchmark docs docs-refresh lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo-ready
@@ -25,39 +27,38 @@ format: .venv/lint-ready
 	@echo "Making .venv ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
 	@$(PYTHON) -m venv .venv
-	@$(PIP) install --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install "uv>=0.9"
 
-.venv/demo-ready: .venv/bin/python pyproject.toml
+.venv/demo-ready: .venv/bin/python pyproject.toml requirements.lock
 	@echo "Installing into .venv; this takes half a minute ..."
-	@$(PIP) install --editable ".[emulator]"
+	@$(INSTALL) .venv --editable ".[emulator]"
 	@$(BIN)/python -m compileall -q target_pinterest_audience # as pip does with what it copies
 	@touch $@
 
 .venv/test-ready: .venv/demo-ready
 	@echo "Installing what the tests need ..."
-	@$(PIP) install --group test
+	@$(INSTALL) .venv --group test
 	@touch $@
 
-.venv-plot/ready:
+.venv-plot/ready: .venv/bin/python
 	@echo "Installing what draws the plot ..."
 	@$(PYTHON) -m venv .venv-plot
-	@.venv-plot/bin/python -m pip --disable-pip-version-check --quiet install "matplotlib>=3.9"
+	@$(UV) pip install --quiet --python .venv-plot "matplotlib>=3.9"
 	@touch $@
 
 .venv/lint-ready: .venv/test-ready
 	@echo "Installing the linters ..."
-	@$(PIP) install --group lint
+	@$(INSTALL) .venv --group lint
 	@touch $@
 
 benchmark: .venv/test-ready .venv-plot/ready
 	@$(BIN)/python -m benchmarks --curves .venv-plot/curves.json
 	@.venv-plot/bin/python benchmarks/plot.py .venv-plot/curves.json docs/benchmarks.svg
 
-.venv-docs/ready: pyproject.toml
+.venv-docs/ready: .venv/bin/python pyproject.toml requirements-docs.lock
 	@echo "Installing what builds the documentation ..."
 	@$(PYTHON) -m venv .venv-docs
-	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install --upgrade "pip>=25.1"
-	@.venv-docs/bin/python -m pip --disable-pip-version-check --quiet install --group docs
+	@$(UV) pip install --quiet --python .venv-docs --constraint requirements-docs.lock --group docs
 	@touch $@
 
 docs: .venv-docs/ready
@@ -65,6 +66,10 @@ docs: .venv-docs/ready
 
 docs-refresh: .venv/test-ready
 	@$(BIN)/python -m docgen
+
+lock: .venv/bin/python
+	@$(COMPILE) pyproject.toml --python-version 3.10 --all-extras --group test --group lint --output-file requirements.lock
+	@$(COMPILE) --python-version 3.11 --group docs --output-file requirements-docs.lock
 
 clean:
 	rm -rf .venv .venv-docs .venv-plot .ci-tools .cache site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
