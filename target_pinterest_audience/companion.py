@@ -13,6 +13,7 @@ from target_pinterest_audience.demo.command import demo
 from target_pinterest_audience.emulator.command import emulator
 from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
+from target_pinterest_audience.safe_text import one_line
 
 _LAZY: Final = (
     "alerts",
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cli(arguments)
     except TargetError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
     except Terminated as terminated:
         click.echo("Stopped by a signal. What Pinterest had accepted stays; call again for the rest.", err=True)

@@ -17,6 +17,7 @@ from target_pinterest_audience.commands.common import (
     number,
     read_settings,
     refuse_early_options,
+    show,
     show_json,
     show_rows,
     text,
@@ -190,4 +191,4 @@ def _tell(what: str, audience: Audience, *, as_json: bool) -> None:
     if as_json:
         show_json(row._asdict())
     else:
-        click.echo(f'{what} audience {row.id} "{row.name}".')
+        show(f'{what} audience {row.id} "{row.name}".')

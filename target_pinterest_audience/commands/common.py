@@ -28,6 +28,7 @@ from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.report import ListReport, moment
 from target_pinterest_audience.routing import ListReference, chosen_list
+from target_pinterest_audience.safe_text import one_line, safe_json
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.settings.locations import sqlite_path
@@ -78,6 +79,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
+    question = one_line(question)
     if not sys.stdin.isatty():
         msg = f"{question} Nobody can be asked here: say so with --yes."
         raise click.UsageError(msg)
@@ -258,7 +260,12 @@ def show_rows(kind: type[R], rows: Sequence[R], *, as_json: bool, empty: str) ->
 
 def show_json(value: object) -> None:
     """Print a result for scripts."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+    click.echo(safe_json(msgspec.json.format(msgspec.json.encode(value))).decode())
+
+
+def show(text: str) -> None:
+    """Print a line for people, whatever the names in it hold."""
+    click.echo(one_line(text))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -287,7 +294,7 @@ def _cell(value: object) -> Text:
         return Text("-")
     if isinstance(value, bool):
         return Text("yes" if value else "no")
-    return Text(f"{value:,}" if isinstance(value, int) else str(value))
+    return Text(f"{value:,}" if isinstance(value, int) else one_line(str(value)))
 
 
 # Pinterest's answers are not trusted to have the form that its API describes.
