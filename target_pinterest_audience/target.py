@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
 from target_pinterest_audience.batch_files import BatchFiles
-from target_pinterest_audience.connect import connect, make_client
+from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import (
     ConfigurationError,
     LedgerError,
@@ -360,15 +361,15 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: something is not in order.
         """
-        from target_pinterest_audience.readiness import look  # noqa: PLC0415 - only for who asks
+        from target_pinterest_audience import readiness  # noqa: PLC0415 - only for who asks
 
-        shield = self._termination.shield
-        account = make_client(self.settings, self.user_agent(), self.logger, shield)
+        account = readiness.connect(self.settings, self.user_agent(), self.logger, self._termination.shield)
         with contextlib.closing(account):
-            for result in look(self.settings, account, self.logger):
+            for result in readiness.look(self.settings, account):
                 if result.error is not None:
                     raise result.error
-                self.logger.info("%s: %s", result.check, result.detail)
+                level = logging.WARNING if result.warning else logging.INFO
+                self.logger.log(level, "%s: %s", result.check, result.detail)
 
     def _choose_way(self, stream: str) -> None:
         """Let a stream's records be decoded in blocks, unless something looks at them whole or changes them."""
