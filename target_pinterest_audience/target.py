@@ -240,6 +240,11 @@ class TargetPinterestAudience(Target):
         """
         self._notifier = make_notifier(self.settings.notify_urls)
         self.run_log.begin()
+        if file_input is None and sys.stdin is not None and sys.stdin.isatty():
+            self.logger.warning(
+                "Standard input is a terminal: waiting for Singer messages. Pipe a tap into the target, or name a file "
+                "with `--input`. Ctrl-D ends the input."
+            )
         self._show_progress(file_input)
         try:
             self.listen(file_input)
