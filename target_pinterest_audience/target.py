@@ -61,9 +61,9 @@ _HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer l
 
 Example: tap-postgres --config tap.json | target-pinterest-audience --config target.json
 
-`--about --format markdown` shows all settings. Exit codes: 0 done, 1 a bug, 2 configuration, 3 authorisation,
-4 Pinterest unavailable, 5 a batch refused, 6 more removals than allowed, 7 the ledger, 8 a broken stream,
-128 + n signal n.
+`--about --format markdown` shows all settings. Exit codes: 0 done, 1 output that nobody takes, a full disk, or a bug,
+2 configuration, 3 authorisation, 4 Pinterest unavailable, 5 too many rejected rows, or a batch refused, 6 more removals
+than allowed, 7 the ledger, 8 a broken stream, 128 + n signal n.
 """
 
 

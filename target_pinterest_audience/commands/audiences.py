@@ -124,7 +124,7 @@ def create(list_id: str, name: str, description: str | None, config: tuple[str, 
     type=click.IntRange(1, _LARGEST_PERCENTAGE),
     help="How many of that country's people, from the most alike on.",
 )
-@click.option("--name", help='By default, "Like" and the seed\'s id.')
+@click.option("--name", help='By default "Like", the seed\'s id, the country and the percentage.')
 @click.option("--description")
 @config_option
 @json_option

@@ -13,7 +13,6 @@ from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
     logger,
-    obey_signals,
     read_settings,
     show,
     show_json,
@@ -21,6 +20,7 @@ from target_pinterest_audience.commands.common import (
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.readiness import Result, connect, look
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.termination import obey_signals
 
 _MARKS: Final = {"ok": "✓", "warning": "!", "failed": "✗"}
 

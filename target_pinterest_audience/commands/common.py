@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +33,7 @@ from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.tenure import Tenure
-from target_pinterest_audience.termination import Termination
+from target_pinterest_audience.termination import obey_signals
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R", bound=NamedTuple)
@@ -104,14 +103,6 @@ def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings
     return replace(settings, dry_run=True) if dry_run else settings
 
 
-def obey_signals() -> Termination:
-    """Let SIGTERM and SIGINT end the process in good order from now on."""
-    termination = Termination()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: termination.arrived(signum))
-    return termination
-
-
 @contextmanager
 def ad_account(settings: Settings, ledger: Ledger | None = None) -> Iterator[PinterestClient]:
     """Yield the ad account of the settings; nothing is asked of it yet.
@@ -153,17 +144,25 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
     delivery.refused = book.refused
     delivery.accepted = book.accepted
     delivery.removed = book.removed
-    exit_code = 0
+    ended_by: BaseException | None = None
     try:
         yield book, delivery
     except BaseException as error:
-        exit_code, _ = outcome(error, "pinterest-audience")
+        ended_by = error
         raise
     finally:
         # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
         delivery.close()
-        book.settle()
-        _end_history(book, exit_code)
+        try:
+            book.settle()
+        except LedgerError as error:
+            if ended_by is None:
+                ended_by = error
+                raise
+            logger.warning("What Pinterest accepted last is not noted, so a later run sends it again. %s", error)
+        finally:
+            exit_code = 0 if ended_by is None else outcome(ended_by, "pinterest-audience")[0]
+            _end_history(book, exit_code)
 
 
 def refuse_half(reports: Iterable[ListReport]) -> None:

@@ -15,7 +15,6 @@ from target_pinterest_audience.commands.common import (
     json_option,
     logger,
     number,
-    obey_signals,
     read_settings,
     show_json,
 )
@@ -31,6 +30,7 @@ from target_pinterest_audience.pinterest.authorization import (
 from target_pinterest_audience.redirection import can_listen, listening, pasted
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.termination import obey_signals
 
 _REDIRECT_URI: Final = "http://localhost:8085/"
 """That of Pinterest's own quickstart, so that many apps have it among their redirect links."""
