@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -103,7 +103,8 @@ def look(settings: Settings, account: PinterestClient) -> Iterator[Result]:
     Yields:
         What came of each; without a sign-in, or without the ad account, the rest is left out.
     """
-    yield _result("ledger", lambda: _look_at_ledger(settings))
+    ledger = _result("ledger", lambda: _look_at_ledger(settings))
+    yield ledger
     if settings.notify_urls:
         yield _result("alerts", lambda: _look_at_alerts(settings))
     signed_in = _result("sign-in", lambda: _look_at_sign_in(account))
@@ -115,7 +116,10 @@ def look(settings: Settings, account: PinterestClient) -> Iterator[Result]:
     yield found
     if not isinstance(found.error, PinterestError) or found.error.status is None:
         for reference, chosen in _lists_of(settings):
-            yield _result("customer list", partial(_look_at_list, settings, reference, chosen, account))
+            # What cannot be opened may know every list.
+            asks = ledger.error is None and chosen.load_method is not LoadMethod.APPEND_ONLY
+            see = partial(_look_at_list, settings, reference, chosen, account, asks_ledger=asks)
+            yield _result("customer list", see)
 
 
 def _result(name: str, see: Look) -> Result:
@@ -202,15 +206,24 @@ def _lists_of(settings: Settings) -> list[tuple[ListReference | None, StreamSett
 
 
 def _look_at_list(
-    settings: Settings, reference: ListReference | None, chosen: StreamSettings, account: PinterestClient
+    settings: Settings,
+    reference: ListReference | None,
+    chosen: StreamSettings,
+    account: PinterestClient,
+    *,
+    asks_ledger: bool,
 ) -> Found:
     directory = Directory(account, time.monotonic)
-    with _ledger_for(settings, chosen) as ledger:
+    with ExitStack() as stack:
+        ledger = find_ledger(settings, create=False) if asks_ledger else None
+        if ledger is not None:
+            stack.enter_context(closing(ledger))
         if reference is None:
             where = "each stream goes to the list of its name, which is created with its first rows"
             if chosen.list_name_column is not None:
                 where = f"each row goes to the list that its column {chosen.list_name_column} names"
-            return _look_at_all_lists(settings, chosen, where, directory, ledger)
+            knows_some = not asks_ledger or (ledger is not None and bool(ledger.catalogue.lists()))
+            return _look_at_all_lists(settings, where, directory, knows_some=knows_some)
         adds = chosen.operation is Mode.ADD
         plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE if adds else IfMissing.REFUSE, audience=None)
         warnings = _Warnings()
@@ -222,7 +235,7 @@ def _look_at_list(
         if found is None:
             told = f"{reference} does not exist yet; the first run creates it with its first rows."
             return Found(" ".join(warnings.words) or told, warning=bool(warnings.words))
-        if not _is_known(found, pinned, ledger) and _reads_ledger(chosen):
+        if asks_ledger and not _is_known(found, pinned, ledger):
             named = f'"{found.name}" (id {found.id})' if found.name else found.id
             warnings.words.append(_unknown(settings, f"customer list {named} exists, and"))
     audience = directory.audience_of(found.id)
@@ -234,13 +247,10 @@ def _look_at_list(
     return Found(" ".join(words), warning=bool(warnings.words))
 
 
-def _look_at_all_lists(
-    settings: Settings, chosen: StreamSettings, where: str, directory: Directory, ledger: Ledger | None
-) -> Found:
+def _look_at_all_lists(settings: Settings, where: str, directory: Directory, *, knows_some: bool) -> Found:
     """Look at the lists of the ad account if only the stream will say which of them it feeds."""
     count = len(directory.customer_lists())
-    knows_some = ledger is not None and bool(ledger.catalogue.lists())
-    if not count or knows_some or not _reads_ledger(chosen):
+    if not count or knows_some:
         return Found(f"{where}.")
     lists = "1 customer list" if count == 1 else f"{count:,} customer lists"
     return Found(
@@ -269,24 +279,6 @@ def _unknown(settings: Settings, what: str) -> str:
         )
         raise LedgerError(msg)
     return f"{follows} The next run sends everybody again, and cannot remove who left since the former runs."
-
-
-def _reads_ledger(chosen: StreamSettings) -> bool:
-    return chosen.load_method is not LoadMethod.APPEND_ONLY
-
-
-@contextmanager
-def _ledger_for(settings: Settings, chosen: StreamSettings) -> Iterator[Ledger | None]:
-    """Yield the ledger; None if there is none, or if it cannot be opened, which is another look's to say."""
-    ledger = None
-    if _reads_ledger(chosen):
-        with suppress(TargetError):
-            ledger = find_ledger(settings, create=False)
-    if ledger is None:
-        yield None
-        return
-    with closing(ledger):
-        yield ledger
 
 
 def _is_known(found: CustomerList, pinned: ListEntry | None, ledger: Ledger | None) -> bool:

@@ -147,6 +147,14 @@ class TestCheck:
         checked = run_companion("check", **settings)
         assert (checked.code, checked.stdout.count("!")) == (0, 0), checked.stdout
 
+    def test_a_ledger_that_cannot_be_opened_is_not_said_to_know_nothing(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.create_list(LIST)
+        settings = {"load_method": "upsert", "customer_list_name": LIST, "missing_ledger": "stop"}
+        checked = run_companion("check", ledger_url="sqlite:////dev/null/ledger.db", **settings)
+        assert (checked.code, checked.stdout.count("✗"), checked.stdout.count("!")) == (7, 1, 0), checked.stdout
+
     def test_a_host_that_cannot_be_reached_is_told_within_seconds(self, run_companion: Companion) -> None:
         with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as deaf, ExitStack() as stack:
             # Once its queue is full, whoever connects waits.
