@@ -22,7 +22,7 @@ from target_pinterest_audience.alerts import (
     stale,
 )
 from target_pinterest_audience.connect import find_ledger
-from target_pinterest_audience.errors import LedgerError, Terminated, outcome, told_as_bug
+from target_pinterest_audience.errors import LedgerError, outcome, told_as_bug
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
 from target_pinterest_audience.redaction import redact
@@ -54,20 +54,20 @@ def alerting(settings: Settings, command: str, logger: logging.Logger) -> Iterat
     notifier = make_notifier(settings.notify_urls)
     began = time.time()
     lists: list[ListReport] = []
-    exit_code, words = 0, None
-    try:
-        yield lists
-    except Terminated:
-        # There is no time to tell anybody.
-        notifier = None
-        raise
-    except Exception as error:
-        exit_code, words = outcome(error, f"pinterest-audience {command}")
-        raise
-    finally:
+
+    def tell_ending(exit_code: int, words: str | None) -> None:
         if notifier is not None:
             ended = Ended(command, exit_code, words, received=0, rejected=0, sign_in_seconds=None)
             send_alerts(notifier, settings, ended, lists, began, logger=logger)
+
+    # After a signal, or Ctrl-C, there is no time to tell anybody; and it is no success either.
+    try:
+        yield lists
+    except Exception as error:
+        tell_ending(*outcome(error, f"pinterest-audience {command}"))
+        raise
+    else:
+        tell_ending(0, None)
 
 
 def send_alerts(

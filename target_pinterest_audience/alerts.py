@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.credentials import WARN_BEFORE_SECONDS
+from target_pinterest_audience.safe_text import one_line
 from target_pinterest_audience.tally import RefusedMembers
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ def follow(
 
 def message(alerts: Iterable[Alert], ad_account_id: str) -> tuple[str, str]:
     """Return the title and the text of the one message that tells alerts; there is at least one."""
-    told = list(alerts)
+    # Titles and texts name lists, whatever their names hold.
+    told = [replace(each, title=one_line(each.title), text=one_line(each.text)) for each in alerts]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     parts = [f"{each.title}\n{each.text}" for each in told]
     parts.append(f"target-pinterest-audience, ad account {ad_account_id}. Told again once a day while it lasts.")

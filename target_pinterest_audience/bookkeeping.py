@@ -90,7 +90,7 @@ class Bookkeeper:
         with self._ledger.transaction():
             before = catalogue.newest_run(self.configuration, clean=True)
             run = self._run = catalogue.begin_run(self.configuration, digests, self._now())
-            self._history.begin(RUN)
+            self._history.begin(RUN, run)
             if before is not None:
                 # A row that goes to several lists was read once.
                 feeds = sorted((feed.source, feed.rows) for feed in catalogue.feeds_of_run(before.number))

@@ -13,6 +13,8 @@ from target_pinterest_audience.demo.command import demo
 from target_pinterest_audience.emulator.command import emulator
 from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
+from target_pinterest_audience.safe_text import one_line
+from target_pinterest_audience.termination import obey_signals
 
 _LAZY: Final = (
     "alerts",
@@ -58,10 +60,12 @@ cli.add_command(emulator)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line (by default the process's); an error ends it with one line and its class's exit code."""
     guard_exceptions("pinterest-audience")
+    # Commands that must not be interrupted at certain points set up more.
+    obey_signals()
     try:
         cli(arguments)
     except TargetError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
     except Terminated as terminated:
         click.echo("Stopped by a signal. What Pinterest had accepted stays; call again for the rest.", err=True)

@@ -126,11 +126,16 @@ def make_client(
     logger: logging.Logger,
     shield: Callable[[], AbstractContextManager[None]] = nullcontext,
     tenure: Tenure | None = None,
+    *,
+    sign_in_by: Settings | None = None,
 ) -> PinterestClient:
-    """Put the client of the ad account together; nothing is asked of it yet. See `make_delivery`."""
+    """Put the client of the ad account together; nothing is asked of it yet. See `make_delivery`.
+
+    `sign_in_by` are settings with other waits, for tokens alone.
+    """
     transport = make_transport(settings, user_agent, logger, tenure)
     credentials = Credentials(
-        transport,
+        transport if sign_in_by is None else make_transport(sign_in_by, user_agent, logger),
         token_store_of(settings),
         access_token=settings.access_token,
         sign_in=SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from target_pinterest_audience.list_names import likeness
+
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest import Audience, CustomerList, PinterestClient
 
@@ -30,6 +32,10 @@ class Directory:
         self._clock = clock
         self._lists: list[CustomerList] = []
         self._lists_as_of: float | None = None
+        self._alike: dict[str, list[CustomerList]] | None = None
+        """The likeness of a name → the lists that have such a name; None until it is asked for."""
+        self._wanted: dict[str, set[str]] = {}
+        """The likeness of a name → such names that this run looked for and did not find, so that it may create them."""
         self._audiences: dict[str, Audience] = {}
         """Customer list id → the oldest audience that stands for it, as far as the listing was read."""
         self._more_audiences: Iterator[Audience] = iter(())
@@ -47,7 +53,30 @@ class Directory:
         if anew or not self._is_good(self._lists_as_of):
             self._lists = list(self.client.customer_lists())
             self._lists_as_of = self._clock()
+            self._alike = None
         return self._lists
+
+    def namesakes(self, name: str) -> list[tuple[str, str | None]]:
+        """Return the names, with the ids of their lists, that are easily taken for a name that no list has.
+
+        A name without an id is one that this run has asked for before.
+
+        Raises:
+            PinterestError: the lists cannot be asked for.
+        """
+        listed, like = self.customer_lists(), likeness(name)
+        if self._alike is None:
+            self._alike = {}
+            for each in listed:
+                if each.name:
+                    self._alike.setdefault(likeness(each.name), []).append(each)
+        found: list[tuple[str, str | None]] = [
+            (each.name or "", each.id) for each in self._alike.get(like, ()) if each.name != name
+        ]
+        wanted = self._wanted.setdefault(like, set())
+        found += [(other, None) for other in sorted(wanted - {name, *(listed_name for listed_name, _ in found)})]
+        wanted.add(name)
+        return found
 
     def customer_list(self, list_id: str) -> CustomerList:
         """Return a list by its id: from a listing if one was asked for, else by itself.

@@ -17,7 +17,7 @@ _MOST_REMOVALS: Final = 1_000_000
 _EXIT_CODES: Final[Mapping[int | None, str]] = {
     None: "killed, or still running",
     0: "done",
-    1: "failed by a bug",
+    1: "failed: nobody took its output, the disk was full, or a bug",
     2: "failed: settings",
     3: "failed: Pinterest does not permit it",
     4: "failed: Pinterest not available",

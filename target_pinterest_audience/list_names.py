@@ -1,10 +1,11 @@
-"""The lists that rows name themselves (`list_name_column`)."""
+"""The names of lists: those that rows give (`list_name_column`), and which are easily taken for each other. Pure."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify, trim
@@ -57,3 +58,29 @@ def list_name(value: str) -> tuple[str, Remark | None]:
     if any(identify(word, IDENTITY_TYPES["EMAIL"], *_RULES).identity is not None for word in _words(name)):
         return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
     return name, None
+
+
+@functools.lru_cache(maxsize=100_000)
+def likeness(name: str) -> str:
+    """Return what a name has in common with all that people take for the same one.
+
+    That is without case, blanks, characters that cannot be seen, and forms of the same character (NFC or NFD, width).
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(each for each in folded if not each.isspace() and unicodedata.category(each) != "Cf")
+
+
+def difference(name: str, other: str) -> str:
+    """Return in what two different names of the same likeness differ, in words."""
+    for words, form in _DIFFERENCES:
+        if form(name) == form(other):
+            return words
+    return "in case, blanks or forms of the same characters"
+
+
+_DIFFERENCES: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
+    ("in how its accents are encoded (Unicode NFC or NFD)", functools.partial(unicodedata.normalize, "NFC")),
+    ("in case", str.casefold),
+    ("in blanks", lambda name: "".join(name.split())),
+    ("in width or other forms of the same characters", functools.partial(unicodedata.normalize, "NFKC")),
+)

@@ -14,6 +14,7 @@ from target_pinterest_audience.batches import Batch, Written
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.halving import Halving
+from target_pinterest_audience.list_names import difference
 from target_pinterest_audience.packed import as_records
 from target_pinterest_audience.pinterest import Audience, CustomerList, Operation, Patience
 from target_pinterest_audience.pinterest.client import without_exceptions
@@ -76,6 +77,8 @@ class CustomerListWriter:
         """Whether a request with the batch that is written, or with a part of it, got no clear answer."""
         self.customer_list: CustomerList | None = None
         """The list, as far as it is known to exist."""
+        self.namesakes: list[tuple[str, str | None]] = []
+        """Names, and ids of lists, that are easily taken for that of the list if it does not exist."""
 
     def look_up(self, pinned_id: str | None = None, *, may_be_new: bool = False) -> None:
         """Look whether the list exists.
@@ -94,6 +97,29 @@ class CustomerListWriter:
             self._logger.info("A former run may have created %s. Looking for it again.", self.plan.reference)
             self.customer_list = self._look_for(lambda: self._find(anew=True))
             self._created_at = self._clock() if self.customer_list is not None else None
+        name = self.plan.reference.customer_list_name
+        if self.customer_list is None and name is not None:
+            self.namesakes = self._directory.namesakes(name)
+            if self.namesakes and self.plan.if_missing is not IfMissing.REFUSE:
+                creates = self.plan.if_missing is IfMissing.CREATE
+                self._logger.warning(
+                    "There is no %s. %s %s", self.plan.reference, self.question,
+                    "Else a second list is created, which can be neither renamed nor deleted."
+                    if creates else "Else there is nobody to remove.",
+                )  # fmt: skip
+
+    @property
+    def question(self) -> str:
+        """Whether another list is meant than this one, which does not exist; empty if no other resembles it."""
+        if not self.namesakes:
+            return ""
+        name = str(self.plan.reference.customer_list_name)
+        others = " or ".join(
+            f'"{other}" ({f"id {list_id}" if list_id is not None else "named in this run too"}), which differs only '
+            f"{difference(name, other)}"
+            for other, list_id in self.namesakes
+        )
+        return f"Is {others}, meant? If so, use that exact name, or the id as `customer_list_id`."
 
     def refuse_if_missing(self) -> None:
         """Refuse to go on without a list that the plan does not allow to be missing.
@@ -104,7 +130,7 @@ class CustomerListWriter:
         if self.customer_list is None and self.plan.if_missing is IfMissing.REFUSE:
             msg = (
                 f"There is no {self.plan.reference} to remove anybody from, and `operation: remove` creates none. "
-                "Check the name."
+                f"{self.question or 'Check the name.'}"
             )
             raise ConfigurationError(msg)
 

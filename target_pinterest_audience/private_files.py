@@ -7,14 +7,17 @@ import os
 import tempfile
 from pathlib import Path
 
+from target_pinterest_audience.own_links import place_of
+
 
 def replace(path: Path, content: bytes) -> None:
     """Put a file in a path's place at one stroke; at the end of a symbolic link, which stays.
 
     Raises:
-        OSError: it cannot be written there, or something is there that is no file.
+        OSError: it cannot be written there, something is there that is no file, or another user's symbolic link leads
+            there.
     """
-    place = path.resolve()
+    place = place_of(path)
     if place.exists() and not place.is_file():
         raise OSError(errno.EINVAL, "there is something else than a file")
     write_beside(place, content).replace(place)

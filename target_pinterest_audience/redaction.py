@@ -1,6 +1,7 @@
-"""Nobody and no secret in a log: what looks like either is taken out of every line, whoever writes it.
+"""Nobody, no secret and no forged line in a log: each is taken out of every line, whoever writes it.
 
-Our own messages hold neither. This is for those of libraries, and for mistakes.
+Our own messages hold nobody and no secret: that is for those of libraries, and for mistakes. But they quote names from
+Pinterest and from taps, which may hold line breaks and what steers a terminal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Final
 
 from target_pinterest_audience.errors import told_as_bug
+from target_pinterest_audience.safe_text import lines, one_line
 
 _SHORTEST_SECRET: Final = 6
 """Shorter ones would take ordinary words out."""
@@ -45,7 +47,7 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redacts what another formatter makes of a record, its traceback included."""
+    """Redacts what another formatter makes of a record, its traceback included, and keeps its message on one line."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         """Wrap a formatter."""
@@ -54,7 +56,11 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the redacted line."""
-        return redact(self._inner.format(record))
+        # A copy: other handlers may want the record as it is.
+        copied = logging.makeLogRecord(record.__dict__)
+        copied.msg, copied.args = one_line(record.getMessage()), None
+        # What follows is a traceback; its lines must not look like those of the log.
+        return lines(redact(self._inner.format(copied))).replace("\n", "\n    ")
 
 
 def redact_handlers() -> None:

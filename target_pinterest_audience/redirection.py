@@ -41,12 +41,20 @@ _PAGE: Final = b"""<!doctype html>
 </html>
 """
 
+_FOREIGN_PAGE: Final = _PAGE.replace(
+    b"Pinterest's answer has arrived. Close this page: the terminal tells how the sign-in ended.",
+    b"This answer does not belong to the sign-in under way and was not used. Open the address that the terminal shows.",
+)
+
 Wait = Callable[[float], str]
 """Waits for so many seconds at most, and returns the address that the browser was sent to.
 
 Raises:
     NotPermittedError: it did not come in time.
 """
+
+Belongs = Callable[[str], bool]
+"""Tells whether the query of an address answers this very sign-in."""
 
 
 def can_listen(redirect_uri: str) -> bool:
@@ -56,26 +64,37 @@ def can_listen(redirect_uri: str) -> bool:
 
 
 @contextlib.contextmanager
-def listening(redirect_uri: str) -> Iterator[Wait]:
+def listening(redirect_uri: str, belongs: Belongs) -> Iterator[Wait]:
     """Listen at a redirect address of which `can_listen` is true.
+
+    Args:
+        redirect_uri: the address.
+        belongs: tells the answer that is waited for from what any other page can have a browser send.
 
     Raises:
         ConfigurationError: the port cannot be had.
     """
     parts = urlsplit(redirect_uri)
     host = parts.hostname or ""
-    arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
+    inbox = _Inbox(parts, belongs)
 
     def wait(seconds: float) -> str:
         try:
-            return arrived.get(timeout=seconds)
+            return inbox.arrived.get(timeout=seconds)
         except queue.Empty:
-            msg = f"{_too_late(redirect_uri, seconds)} If the browser is on another machine, use --no-browser."
+            foreign = (
+                " What came did not belong to this sign-in (its state differs), so it was not used: it was the answer "
+                "to an earlier call, or somebody tried to sign you in elsewhere."
+            )
+            msg = (
+                f"{_too_late(redirect_uri, seconds)} If the browser is on another machine, use --no-browser."
+                f"{foreign if inbox.refused.is_set() else ''}"
+            )
             raise NotPermittedError(msg) from None
 
     with contextlib.ExitStack() as stack:
         for number, address in enumerate(_LOCALHOST if host == "localhost" else (host,)):
-            server = _server(address, parts, arrived, optional=number > 0)
+            server = _server(address, inbox, optional=number > 0)
             if server is not None:
                 stack.enter_context(server)
                 threading.Thread(target=server.serve_forever, args=(_POLL_SECONDS,), daemon=True).start()
@@ -124,6 +143,15 @@ def _is_answer(address: str, redirect_uri: str) -> bool:
     return place == (expected.scheme, expected.netloc.lower(), expected.path or "/") and _answers(given.query)
 
 
+def _comes_here(host: str | None, origin: str | None) -> bool:
+    """Tell whether a browser was sent here by name, and not by a page that gave its own name this address."""
+    try:
+        named = [urlsplit(address) for address in (f"//{host}" if host is not None else None, origin) if address]
+        return all(map(is_loopback, named))
+    except ValueError:
+        return False
+
+
 def _answers(query: str) -> bool:
     return not {"code", "error"}.isdisjoint(parse_qs(query))
 
@@ -150,7 +178,24 @@ def _lines(descriptor: int, deadline: float) -> Iterator[str]:
             return
 
 
-def _server(host: str, expected: SplitResult, arrived: queue.SimpleQueue[str], *, optional: bool) -> _Server | None:
+class _Inbox:
+    """Where answers arrive.
+
+    Attributes:
+        expected: the redirect address.
+        belongs: see `listening`.
+        arrived: the addresses that a browser was sent to with the answer that is waited for.
+        refused: whether another sign-in's answer came.
+    """
+
+    def __init__(self, expected: SplitResult, belongs: Belongs) -> None:
+        self.expected = expected
+        self.belongs = belongs
+        self.arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.refused = threading.Event()
+
+
+def _server(host: str, inbox: _Inbox, *, optional: bool) -> _Server | None:
     """Listen on one address of the loopback interface.
 
     Returns:
@@ -159,9 +204,9 @@ def _server(host: str, expected: SplitResult, arrived: queue.SimpleQueue[str], *
     Raises:
         ConfigurationError: the port cannot be had.
     """
-    port = expected.port or _HTTP_PORT
+    port = inbox.expected.port or _HTTP_PORT
     try:
-        return _Server(host, port, expected, arrived)
+        return _Server(host, port, inbox)
     except OSError as error:
         if optional and error.errno in _NO_SUCH_ADDRESS:
             return None
@@ -181,15 +226,14 @@ class _Server(socketserver.ThreadingTCPServer):
     # A connection that was closed a moment ago would keep the port.
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, expected: SplitResult, arrived: queue.SimpleQueue[str]) -> None:
+    def __init__(self, host: str, port: int, inbox: _Inbox) -> None:
         """Listen.
 
         Raises:
             OSError: the address cannot be listened on.
         """
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.expected = expected
-        self.arrived = arrived
+        self.inbox = inbox
         super().__init__((host, port), _Handler)
 
     @override
@@ -204,23 +248,32 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Take the answer, and nothing else: browsers ask for icons, too."""
-        expected, asked = self.server.expected, urlsplit(self.path)
+        """Take the answer, and nothing else: browsers ask for icons, too, and for whatever any page tells them to."""
+        inbox, asked = self.server.inbox, urlsplit(self.path)
+        expected = inbox.expected
+        if not _comes_here(self.headers.get("Host"), self.headers.get("Origin")):
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
         if asked.path != (expected.path or "/") or not _answers(asked.query):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        self.send_response(HTTPStatus.OK)
+        belongs = inbox.belongs(asked.query)
+        page = _PAGE if belongs else _FOREIGN_PAGE
+        self.send_response(HTTPStatus.OK if belongs else HTTPStatus.BAD_REQUEST)
         for name, value in (
             ("Content-Type", "text/html; charset=utf-8"),
-            ("Content-Length", str(len(_PAGE))),
+            ("Content-Length", str(len(page))),
             # The address has the code in it.
             ("Cache-Control", "no-store"),
             ("Referrer-Policy", "no-referrer"),
         ):
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(_PAGE)
-        self.server.arrived.put(expected._replace(query=asked.query).geturl())
+        self.wfile.write(page)
+        if belongs:
+            inbox.arrived.put(expected._replace(query=asked.query).geturl())
+        else:
+            inbox.refused.set()
 
     @override
     def log_message(self, format: str, *args: Any) -> None:

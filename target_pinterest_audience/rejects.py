@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError
-
-_MODE: Final = 0o600
+from target_pinterest_audience.own_links import open_anew
+from target_pinterest_audience.safe_text import safe_json
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -47,8 +46,7 @@ class RejectsFile:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, _MODE)
-            path.chmod(_MODE)
+            self._descriptor = open_anew(path)
         except OSError as error:
             msg = f"The file that `rejects_path` names cannot be written ({error.strerror})."
             raise ConfigurationError(msg) from None
@@ -60,7 +58,7 @@ class RejectsFile:
             OutputError: the disk is full, for example.
         """
         try:
-            os.write(self._descriptor, msgspec.json.encode(reject) + b"\n")
+            os.write(self._descriptor, safe_json(msgspec.json.encode(reject)) + b"\n")
         except OSError as error:
             msg = f"The file that `rejects_path` names takes no more ({error.strerror}). Make room, and run again."
             raise OutputError(msg) from None

@@ -11,6 +11,7 @@ import msgspec
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.private_files import replace
+from target_pinterest_audience.safe_text import safe_json
 
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest import Traffic
@@ -188,7 +189,7 @@ class ReportFile:
             raise OutputError(msg) from None
 
     def _write(self, report: RunReport) -> None:
-        content = msgspec.json.format(msgspec.json.encode(report), indent=2)
+        content = safe_json(msgspec.json.format(msgspec.json.encode(report), indent=2))
         replace(self._path, content + b"\n")
 
 

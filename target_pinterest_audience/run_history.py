@@ -29,13 +29,14 @@ class RunHistory:
         self._entry: int | None = None
         self._removals: list[tuple[int, AcceptedRemoval]] = []
 
-    def begin(self, kind: str) -> None:
+    def begin(self, kind: str, run: int | None = None) -> None:
         """Note that it has begun, within a transaction of the caller.
 
         Args:
             kind: what it is; see `HistoryEntry.kind`.
+            run: the number of the run, if it is one.
         """
-        self._entry = self._ledger.history.begin(kind, self._now())
+        self._entry = self._ledger.history.begin(kind, self._now(), run)
 
     def removed(self, number: int, removal: AcceptedRemoval) -> None:
         """Keep a removal in mind until `write_removals`.

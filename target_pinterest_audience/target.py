@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
 from target_pinterest_audience.batch_files import BatchFiles
-from target_pinterest_audience.connect import connect, make_client
+from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import (
     ConfigurationError,
     LedgerError,
@@ -60,9 +61,9 @@ _HELP = """Send the people in a Singer stream, hashed, to a Pinterest customer l
 
 Example: tap-postgres --config tap.json | target-pinterest-audience --config target.json
 
-`--about --format markdown` shows all settings. Exit codes: 0 done, 1 a bug, 2 configuration, 3 authorisation,
-4 Pinterest unavailable, 5 a batch refused, 6 more removals than allowed, 7 the ledger, 8 a broken stream,
-128 + n signal n.
+`--about --format markdown` shows all settings. Exit codes: 0 done, 1 output that nobody takes, a full disk, or a bug,
+2 configuration, 3 authorisation, 4 Pinterest unavailable, 5 too many rejected rows, or a batch refused, 6 more removals
+than allowed, 7 the ledger, 8 a broken stream, 128 + n signal n.
 """
 
 
@@ -239,6 +240,11 @@ class TargetPinterestAudience(Target):
         """
         self._notifier = make_notifier(self.settings.notify_urls)
         self.run_log.begin()
+        if file_input is None and sys.stdin is not None and sys.stdin.isatty():
+            self.logger.warning(
+                "Standard input is a terminal: waiting for Singer messages. Pipe a tap into the target, or name a file "
+                "with `--input`. Ctrl-D ends the input."
+            )
         self._show_progress(file_input)
         try:
             self.listen(file_input)
@@ -360,15 +366,15 @@ class TargetPinterestAudience(Target):
         Raises:
             TargetError: something is not in order.
         """
-        from target_pinterest_audience.readiness import look  # noqa: PLC0415 - only for who asks
+        from target_pinterest_audience import readiness  # noqa: PLC0415 - only for who asks
 
-        shield = self._termination.shield
-        account = make_client(self.settings, self.user_agent(), self.logger, shield)
+        account = readiness.connect(self.settings, self.user_agent(), self.logger, self._termination.shield)
         with contextlib.closing(account):
-            for result in look(self.settings, account, self.logger):
+            for result in readiness.look(self.settings, account):
                 if result.error is not None:
                     raise result.error
-                self.logger.info("%s: %s", result.check, result.detail)
+                level = logging.WARNING if result.warning else logging.INFO
+                self.logger.log(level, "%s: %s", result.check, result.detail)
 
     def _choose_way(self, stream: str) -> None:
         """Let a stream's records be decoded in blocks, unless something looks at them whole or changes them."""

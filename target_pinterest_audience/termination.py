@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -29,13 +30,17 @@ class Termination:
         self._shields = 0
         self._counting = threading.Lock()
         self._signum: int | None = None
+        self._arrived = False
 
     def arrived(self, signum: int) -> None:
-        """Handle a signal.
+        """Handle a signal; after the first, others change nothing: schedulers send SIGINT and SIGTERM in a row.
 
         Raises:
             Terminated: at once, or at the end of the block that is shielded.
         """
+        if self._arrived:
+            return
+        self._arrived = True
         last_resort = threading.Timer(_GRACE_SECONDS, _give_up, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
@@ -67,6 +72,14 @@ class Termination:
             raise Terminated(signum)
 
 
+def obey_signals() -> Termination:
+    """Let SIGTERM and SIGINT end the process in good order from now on."""
+    termination = Termination()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, _frame: termination.arrived(signum))
+    return termination
+
+
 def _give_up(exit_code: int) -> None:
     """End the process, whatever its other threads wait for."""
     words = f"Stopped by a signal, and something took longer than {_GRACE_SECONDS:.0f} s to end: given up.\n"
@@ -82,6 +95,8 @@ def leave(exit_code: int) -> NoReturn:
     Args:
         exit_code: the process's; 1 in place of 0 if standard output does not take the last words.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     logging.shutdown()
     # Either may be closed, and then it is None, or whoever read it may be gone.
     with contextlib.suppress(OSError, ValueError, AttributeError):

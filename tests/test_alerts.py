@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.conftest import ACCOUNT, TOKEN, Companion, Prune, Target, environment
+from tests.conftest import ACCOUNT, TOKEN, Companion, Prune, Target, companion_command, environment
 from tests.messages import people, record, schema
 from tests.receivers import Receiver, listening
 from tests.test_pinterest import OAUTH
@@ -407,6 +407,35 @@ class TestPrune:
         assert [title.rpartition(" (")[0] for title in receiver.titles] == [
             'Pinterest audience: List "customers" shrank by 40 %'
         ]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_one_that_is_interrupted_is_no_success(
+        self,
+        run_target: Target,
+        run_prune: Prune,
+        run_companion: Companion,
+        receiver: Receiver,
+        config: dict[str, Any],
+        tmp_path: Path,
+        number: signal.Signals,
+    ) -> None:
+        run_target([EMAIL, *people(range(60))], **OVERWRITE)
+        run_target([EMAIL, *people(range(40))], **OVERWRITE)
+        assert run_prune(**OVERWRITE).code == 6
+        assert len(receiver.messages) == 1
+        path = config["ledger_url"].removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            argv = companion_command({**config, **OVERWRITE}, tmp_path, "prune")
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as prune:
+                time.sleep(3)
+                prune.send_signal(number)
+                _, stderr = prune.communicate(timeout=20)
+            other.execute("ROLLBACK")
+        assert prune.returncode == 128 + number, stderr
+        assert b"Stopped by a signal" in stderr
+        (standing,) = json.loads(run_companion("alerts", "--json", "--dry-run", **OVERWRITE).stdout)
+        assert standing["kind"] == "removal_ceiling"
 
     def test_a_dry_run_tells_nobody(self, run_prune: Prune, receiver: Receiver) -> None:
         assert run_prune(dry_run=True, **OVERWRITE).code == 2

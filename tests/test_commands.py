@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from target_pinterest_audience.companion import cli
-from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.emulator import Emulator, Fault
 from tests.conftest import ACCOUNT, TOKEN, Companion, Target
 from tests.messages import address, people, record, schema
 
@@ -31,7 +34,8 @@ class TestCheck:
         settings = {"customer_list_name": LIST, "load_method": "upsert"}
         before = run_companion("check", **settings)
         assert (before.code, before.stdout.count("✓"), before.stdout.count("✗")) == (0, 6, 0), before.stdout
-        assert "the first run makes it" in before.stdout
+        assert "✓ ledger: not created yet; the first run creates it at " in before.stdout
+        assert f'✓ customer list: customer list "{LIST}" does not exist yet' in before.stdout
         run_target([schema("email"), *people(range(3))], **settings)
         after = run_companion("check", **settings)
         assert (after.code, after.stdout.count("✓"), after.stdout.count("✗")) == (0, 6, 0), after.stdout
@@ -48,6 +52,7 @@ class TestCheck:
         ("settings", "failed", "code"),
         [
             ({"access_token": "wrong"}, "sign-in", 3),
+            ({"ad_account_id": "1"}, "ad account", 2),
             ({"customer_list_id": "1"}, "customer list", 2),
             ({"batch_size_row": 1}, "settings", 2),
             ({"api_url": "http://127.0.0.1:9/v5", "max_retries": 0}, "sign-in", 4),
@@ -75,6 +80,101 @@ class TestCheck:
             checked = run_companion("check", api_url=account.url)
         assert checked.code == 3
         assert "the role ANALYST" in checked.stdout
+
+    def test_a_wrong_ad_account_is_named_with_those_that_may_be_used(self, run_companion: Companion) -> None:
+        checked = run_companion("check", ad_account_id="1")
+        assert "✓ sign-in: Pinterest accepts the token." in checked.stdout
+        assert f"It can use {ACCOUNT} (Emulated ad account): check `ad_account_id`" in checked.stdout
+        with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, forbidden_ad_account_ids=("7",)) as account:
+            checked = run_companion("check", ad_account_id="7", api_url=account.url)
+        assert (checked.code, checked.stdout.count("✗")) == (3, 1)
+        assert "✗ ad account: Pinterest does not permit" in checked.stdout
+
+    def test_a_token_without_the_right_scopes_is_a_matter_of_the_sign_in(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.inject(Fault(method="GET", times=None, status=403, body={"code": 3, "message": "scopes"}))
+        checked = run_companion("check")
+        assert (checked.code, "✗ sign-in: " in checked.stdout) == (3, True)
+
+    @pytest.mark.parametrize("named", [{"customer_list_name": LIST}, {}])
+    def test_a_lost_ledger_at_which_a_run_would_stop_is_not_in_order(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path, named: dict[str, str]
+    ) -> None:
+        settings = {"load_method": "upsert", "missing_ledger": "stop", **named}
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+        assert run_companion("check", **settings).code == 0
+        (tmp_path / "ledger.db").unlink()
+        checked = run_companion("check", **settings)
+        assert checked.code == 7
+        assert "✗ customer list: " in checked.stdout
+        assert "A run stops there (`missing_ledger: stop`, exit code 7)" in checked.stdout
+        assert run_target([schema("email"), *people([1])], **settings).code == 7
+
+    def test_a_list_of_a_stream_that_the_settings_name_is_looked_at(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        streams: dict[str, Any] = {"customers": {"customer_list_name": "Customers"}, "b*": {"customer_list_name": "B"}}
+        settings: dict[str, Any] = {"load_method": "upsert", "missing_ledger": "stop", "streams": streams}
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+        (tmp_path / "ledger.db").unlink()
+        checked = run_companion("check", **settings)
+        assert (checked.code, checked.stdout.count("customer list: ")) == (7, 1)
+        assert 'Customer list "Customers" (id ' in checked.stdout
+
+    def test_a_lost_ledger_with_which_a_run_would_send_everybody_again_is_a_warning(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        settings = {"load_method": "upsert", "customer_list_name": LIST}
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+        (tmp_path / "ledger.db").unlink()
+        checked = run_companion("check", **settings)
+        assert checked.code == 0
+        assert "! customer list: " in checked.stdout
+        assert "The next run sends everybody again, and cannot remove who left since the former runs." in checked.stdout
+        states = {
+            each["check"]: each["state"] for each in json.loads(run_companion("check", "--json", **settings).stdout)
+        }
+        assert (states["customer list"], states["ledger"]) == ("warning", "ok")
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+
+    @pytest.mark.parametrize("change", [{"load_method": "append-only"}, {"customer_list_name": "another"}])
+    def test_a_ledger_that_nothing_depends_on_may_be_missing(
+        self, run_companion: Companion, run_target: Target, change: dict[str, str]
+    ) -> None:
+        run_target([schema("email"), *people([1])])
+        settings = {"load_method": "upsert", "customer_list_name": LIST, "missing_ledger": "stop", **change}
+        checked = run_companion("check", **settings)
+        assert (checked.code, checked.stdout.count("!")) == (0, 0), checked.stdout
+
+    def test_a_ledger_that_cannot_be_opened_is_not_said_to_know_nothing(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.create_list(LIST)
+        settings = {"load_method": "upsert", "customer_list_name": LIST, "missing_ledger": "stop"}
+        checked = run_companion("check", ledger_url="sqlite:////dev/null/ledger.db", **settings)
+        assert (checked.code, checked.stdout.count("✗"), checked.stdout.count("!")) == (7, 1, 0), checked.stdout
+
+    def test_a_host_that_cannot_be_reached_is_told_within_seconds(self, run_companion: Companion) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as deaf, ExitStack() as stack:
+            # Once its queue is full, whoever connects waits.
+            for _ in range(4):
+                waiting = stack.enter_context(closing(socket.socket()))
+                waiting.settimeout(0)
+                waiting.connect_ex(deaf.getsockname())
+            began = time.monotonic()
+            checked = run_companion("check", api_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v5", max_retries=8)
+        assert time.monotonic() - began < 15
+        assert (checked.code, "✗ sign-in: No answer from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
+
+    def test_a_host_that_never_answers_is_told_within_seconds(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.inject(Fault(method="GET", delay_ms=40_000))
+        began = time.monotonic()
+        checked = run_companion("check", max_retries=8)
+        assert time.monotonic() - began < 15
+        assert (checked.code, "✗ sign-in: No answer from " in checked.stdout) == (4, True), checked.stdout
 
 
 class TestLists:

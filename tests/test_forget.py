@@ -323,6 +323,29 @@ class TestInterruptions:
         assert members(emulator) == digests(range(4))
 
 
+class TestAnEndThatTheLedgerCannotNote:
+    @pytest.fixture(autouse=True)
+    def _noting_fails(self, run_target: Target, tmp_path: Path) -> None:
+        run_target([EMAIL, *people(range(4))])
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+            other.execute(
+                "CREATE TRIGGER refuse BEFORE UPDATE OF ended ON history BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+            other.commit()
+
+    def test_does_not_hide_what_ended_it(self, emulator: Emulator, run_companion: Companion) -> None:
+        emulator.backend.inject(Fault(method="PATCH", status=403, body={"code": 29, "message": "no"}))
+        refused = run_companion(*FORGET)
+        assert refused.code == 3
+        assert "does not permit" in refused.stderr.splitlines()[-1]
+        assert "The history of runs does not tell how this ended." in refused.stderr
+
+    def test_does_not_make_a_failure_of_what_was_done(self, emulator: Emulator, run_companion: Companion) -> None:
+        done = run_companion(*FORGET)
+        assert (done.code, holding(emulator)) == (0, [])
+        assert "The history of runs does not tell how this ended." in done.stderr
+
+
 class TestAppendOnly:
     @pytest.fixture
     def config(self, config: dict[str, Any]) -> dict[str, Any]:

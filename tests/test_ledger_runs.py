@@ -222,6 +222,10 @@ def test_a_second_process_waits_and_then_names_who_has_the_list(
             assert (second.code, second.states) == (7, [])
             assert f"process {first.pid} on {socket.gethostname()}" in second.stderr
             assert "`lock_wait_seconds`" in second.stderr
+            told = [line for line in second.stderr.splitlines() if "Waiting at most 1 s (`lock_wait_seconds`)" in line]
+            assert len(told) == 1
+            what = "source a" if name == "a" else 'customer list "a"'
+            assert f"Another run has {what}: process {first.pid} on {socket.gethostname()}" in told[0]
         other = run_target([schema("email", stream="b"), *people([1], "b")], lock_wait_seconds=0)
         assert other.code == 0, other.stderr
         appended = run_target([schema("email", stream="a"), *people([9], "a")], load_method="append-only")

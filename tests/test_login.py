@@ -216,15 +216,29 @@ class TestInABrowser:
 
 
 class TestTheCallback:
+    def test_what_any_page_can_have_a_browser_open_ends_no_sign_in(
+        self, start_login: StartLogin, redirect_uri: str
+    ) -> None:
+        login = start_login()
+        right = decide(login.address)
+        for query in ("error=access_denied", "code=x", "error=access_denied&state=", "code=x&state=y&state=z"):
+            answer = requests.get(f"{redirect_uri}?{query}", timeout=SECONDS)
+            assert (answer.status_code, "does not belong to the sign-in" in answer.text) == (400, True)
+        for headers in ({"Host": "example.com"}, {"Origin": "https://example.com"}, {"Origin": "null"}):
+            assert requests.get(right, headers=headers, timeout=SECONDS).status_code == 403
+        assert requests.get(right, timeout=SECONDS).status_code == 200
+        ended = login.end()
+        assert (ended.code, ended.stdout.count("Signed in")) == (0, 1), ended.stderr
+
     def test_another_sign_ins_answer_is_not_used(
         self, emulator: Emulator, start_login: StartLogin, tmp_path: Path
     ) -> None:
-        login = start_login()
+        login = start_login("--wait-seconds", "4")
         foreign = changed(decide(login.address), state="of-an-attacker")
         requests.get(foreign, timeout=SECONDS)
         ended = login.end()
         assert ended.code == 3
-        assert "does not belong to this sign-in" in ended.stderr
+        assert "did not belong to this sign-in" in ended.stderr
         assert emulator.backend.calls == []
         assert not (tmp_path / "credentials.json").exists()
 

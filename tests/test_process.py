@@ -231,6 +231,59 @@ def test_a_signal_ends_the_run_with_what_was_accepted(
     assert emulator.backend.members(made.id) == digests(range(10))
 
 
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
+@pytest.mark.parametrize("pause", [0, 0.01, 0.3])
+@pytest.mark.parametrize("load_method", ["append-only", "upsert"])
+def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
+    emulator: Emulator,
+    config: dict[str, Any],
+    run_target: Target,
+    tmp_path: Path,
+    load_method: str,
+    pause: float,
+    numbers: tuple[signal.Signals, signal.Signals],
+) -> None:
+    emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(method="PATCH", skip=1, delay_ms=6000))
+    stream = [schema("email"), *people(range(10)), state(1), *people(range(10, 25)), state(2)]
+    settings = {"batch_size_rows": 10, "load_method": load_method, "report_path": str(tmp_path / "report.json")}
+    with running(config, tmp_path, **settings) as process:
+        feed(process, stream)
+        assert process.stdout is not None
+        # An upsert sends what a window brings, which a silent pipe ends.
+        first = json.loads(process.stdout.readline())
+        for number in numbers:
+            process.send_signal(number)
+            time.sleep(pause)
+        stdout, stderr = process.communicate(timeout=10)
+    assert process.returncode == 128 + numbers[0], stderr
+    assert (first, stdout) == (state(1)["value"], b"")
+    assert stderr.count(b"stopped. What Pinterest had accepted stays") == 1
+    assert b"bug" not in stderr
+    assert json.loads((tmp_path / "report.json").read_text())["exit_code"] == 128 + numbers[0]
+    emulator.backend.clear_faults()
+    again = run_target(stream, **settings)
+    assert (again.code, again.states[-1]) == (0, state(2)["value"]), again.stderr
+    (made,) = emulator.backend.customer_lists()
+    assert emulator.backend.members(made.id) == digests(range(25))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_obeyed_from_the_start_on(config: dict[str, Any], tmp_path: Path, number: signal.Signals) -> None:
+    ended = set()
+    for tenths in range(0, 12, 2):
+        with running(config, tmp_path) as process:
+            time.sleep(tenths / 10)
+            process.send_signal(number)
+            _, stderr = process.communicate(timeout=15)
+        assert b"Traceback" not in stderr
+        assert b"bug" not in stderr
+        ended.add(process.returncode)
+    # Before the interpreter runs any line of ours, the signal ends it in its own way.
+    assert ended <= {128 + number, -number}
+    assert 128 + number in ended
+
+
 def test_a_signal_is_obeyed_while_pinterest_hangs(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
     emulator.backend.inject(Fault(method="POST", delay_ms=8000))
     with running(config, tmp_path, batch_size_rows=10) as process:

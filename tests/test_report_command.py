@@ -40,6 +40,15 @@ class TestReport:
             ["customers", "17", "0", "2", "2", "pruned", "0"],
         ]
 
+    def test_a_run_has_one_number_wherever_it_is_shown(self, run_target: Target, run_companion: Companion) -> None:
+        run_target([MESSAGE, *people(range(20))], **OVERWRITE)
+        reported = json.loads(run_companion("report", "--json").stdout)["runs"]
+        shown = json.loads(run_companion("ledger", "show", "--json").stdout)["runs"]
+        assert [each["kind"] for each in reported] == ["run", "run", "run", "prune", "run"]
+        assert len({each["run"] for each in reported}) == 5
+        of_runs = {each["run"]: each["started"] for each in reported if each["kind"] == "run"}
+        assert {each["run"]: each["started"] for each in shown} == of_runs
+
     def test_scripts_are_told_all(self, emulator: Emulator, run_companion: Companion) -> None:
         told = json.loads(run_companion("report", "--json").stdout)
         (made,) = emulator.backend.customer_lists()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger import HistoryEntry, open_ledger
-from tests.conftest import ACCOUNT, Companion, Prune, Target
-from tests.messages import address, deleted, people, record, schema
+from tests.conftest import ACCOUNT, Companion, Prune, Target, command, environment
+from tests.messages import address, deleted, people, record, schema, state
 from tests.test_process import feed, lines, running, wait_until
 
 EMAIL = schema("email")
@@ -164,3 +168,36 @@ def test_what_is_old_is_forgotten_with_its_runs(
         ledger.commit()
     assert run_companion("ledger", "expire", "--older-than", "400", "--yes", **UPSERT).code == 0
     assert [changes(each) for each in history(emulator, tmp_path)] == [[(2, 1, 0)]]
+
+
+@pytest.mark.parametrize("setting", ["rejects_path", "stdout"])
+def test_an_output_that_takes_no_more_is_not_called_a_bug(
+    run_target: Target, run_companion: Companion, config: dict[str, Any], tmp_path: Path, setting: str
+) -> None:
+    stream = [EMAIL, *people([1]), record(id=2, email="no address"), state(1)]
+    if setting == "rejects_path":
+        assert run_target(stream, rejects_path="/dev/full", **UPSERT).code == 1
+    else:
+        with Path("/dev/full").open("wb") as full:
+            argv = command({**config, **UPSERT}, tmp_path)
+            done = subprocess.run(
+                argv, input=lines(stream), stdout=full, stderr=subprocess.PIPE, check=False, env=environment()
+            )
+        assert done.returncode == 1
+    (run,) = json.loads(run_companion("report", "--json").stdout)["runs"]
+    assert run["outcome"] == "failed: nobody took its output, the disk was full, or a bug"
+
+
+def test_a_note_that_fails_does_not_hide_what_ended_a_prune(
+    emulator: Emulator, run_target: Target, run_prune: Prune, tmp_path: Path
+) -> None:
+    for count in (10, 5):
+        run_target([EMAIL, *people(range(count))], **OVERWRITE)
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+        other.execute("CREATE TRIGGER refuse BEFORE INSERT ON removals BEGIN SELECT RAISE(ABORT, 'refused'); END")
+        other.commit()
+    emulator.backend.inject(Fault(method="PATCH", skip=1, status=403, body={"code": 29, "message": "no"}))
+    pruned = run_prune("--allow-removal-percent", "100", batch_size_rows=2, **OVERWRITE)
+    assert pruned.code == 3, pruned.stderr
+    assert "What Pinterest accepted last is not noted" in pruned.stderr
+    assert "does not permit" in pruned.stderr.splitlines()[-1]

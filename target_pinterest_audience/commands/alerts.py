@@ -13,13 +13,13 @@ from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
     logger,
-    obey_signals,
     read_settings,
     show_rows,
     when,
 )
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
+from target_pinterest_audience.termination import obey_signals
 
 _TEST_TITLE = "Pinterest audience: a test"
 _TEST_TEXT = "`pinterest-audience alerts --test` sent this. Alerts of target-pinterest-audience arrive here."

@@ -17,6 +17,7 @@ from target_pinterest_audience.commands.common import (
     number,
     read_settings,
     refuse_early_options,
+    show,
     show_json,
     show_rows,
     text,
@@ -123,7 +124,7 @@ def create(list_id: str, name: str, description: str | None, config: tuple[str, 
     type=click.IntRange(1, _LARGEST_PERCENTAGE),
     help="How many of that country's people, from the most alike on.",
 )
-@click.option("--name", help='By default, "Like" and the seed\'s id.')
+@click.option("--name", help='By default "Like", the seed\'s id, the country and the percentage.')
 @click.option("--description")
 @config_option
 @json_option
@@ -190,4 +191,4 @@ def _tell(what: str, audience: Audience, *, as_json: bool) -> None:
     if as_json:
         show_json(row._asdict())
     else:
-        click.echo(f'{what} audience {row.id} "{row.name}".')
+        show(f'{what} audience {row.id} "{row.name}".')

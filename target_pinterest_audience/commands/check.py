@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
 
 import click
 
 from target_pinterest_audience.commands.common import (
-    ad_account,
     config_option,
     json_option,
     logger,
     read_settings,
+    show,
     show_json,
 )
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.readiness import Result, look
+from target_pinterest_audience.readiness import Result, connect, look
+from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.termination import obey_signals
+
+_MARKS: Final = {"ok": "✓", "warning": "!", "failed": "✗"}
 
 
 @click.command("check")
 @config_option
 @json_option
 def check(config: tuple[str, ...], *, as_json: bool) -> None:
-    """Tell whether everything is ready for a run: settings, sign-in, ad account, list, audience, ledger, clock.
+    """Check whether everything is ready for a run: settings, sign-in, ad account, list, audience, ledger, clock.
 
-    Nothing is changed at Pinterest; only a sign-in by OAuth renews its token, as each run does. The exit code is that
-    of the first thing that is not in order.
+    A line with ✗ is what would end a run; the exit code is that of the first one. A line with ! is what you should
+    know before a run; it does not change the exit code.
+
+    Nothing is changed at Pinterest; only a sign-in by OAuth renews its token, as each run does.
 
     Example: pinterest-audience check --config target.json
     """
@@ -34,9 +42,14 @@ def check(config: tuple[str, ...], *, as_json: bool) -> None:
     for result in _results(config):
         results.append(result)
         if not as_json:
-            click.echo(f"{'✓' if result.error is None else '✗'} {result.check}: {result.detail}")
+            show(f"{_MARKS[_state(result)]} {result.check}: {result.detail}")
     if as_json:
-        show_json([{"check": each.check, "ok": each.error is None, "detail": each.detail} for each in results])
+        show_json(
+            [
+                {"check": each.check, "ok": each.error is None, "state": _state(each), "detail": each.detail}
+                for each in results
+            ]
+        )
     sys.exit(next((each.error.exit_code for each in results if each.error is not None), 0))
 
 
@@ -47,5 +60,12 @@ def _results(config: tuple[str, ...]) -> Iterator[Result]:
         yield Result("settings", str(error), error)
         return
     yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}")
-    with ad_account(settings) as account:
-        yield from look(settings, account, logger)
+    account = connect(settings, TargetPinterestAudience.user_agent(), logger, obey_signals().shield)
+    with closing(account):
+        yield from look(settings, account)
+
+
+def _state(result: Result) -> str:
+    if result.error is not None:
+        return "failed"
+    return "warning" if result.warning else "ok"

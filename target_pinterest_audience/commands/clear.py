@@ -15,6 +15,7 @@ from target_pinterest_audience.commands.common import (
     read_settings,
     refuse_half,
     removing,
+    show,
     show_json,
     yes_option,
 )
@@ -63,5 +64,6 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
                 )
             else:
                 lines = tell_lists(reports, dry=settings.dry_run)
-                click.echo("\n".join(lines) if lines else f"Nobody has to be removed from {named}.")
+                for line in lines or [f"Nobody has to be removed from {named}."]:
+                    show(line)
             refuse_half(reports)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,12 +27,13 @@ from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.report import ListReport, moment
 from target_pinterest_audience.routing import ListReference, chosen_list
+from target_pinterest_audience.safe_text import one_line, safe_json
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.tenure import Tenure
-from target_pinterest_audience.termination import Termination
+from target_pinterest_audience.termination import obey_signals
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R", bound=NamedTuple)
@@ -78,6 +78,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
+    question = one_line(question)
     if not sys.stdin.isatty():
         msg = f"{question} Nobody can be asked here: say so with --yes."
         raise click.UsageError(msg)
@@ -100,14 +101,6 @@ def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings
     # No row is read here, and to a utility Meltano hands these with their keys flattened.
     settings, _ = TargetPinterestAudience.resolve_settings({k: v for k, v in raw.items() if k not in SDK_OBJECTS})
     return replace(settings, dry_run=True) if dry_run else settings
-
-
-def obey_signals() -> Termination:
-    """Let SIGTERM and SIGINT end the process in good order from now on."""
-    termination = Termination()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: termination.arrived(signum))
-    return termination
 
 
 @contextmanager
@@ -151,17 +144,25 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
     delivery.refused = book.refused
     delivery.accepted = book.accepted
     delivery.removed = book.removed
-    exit_code = 0
+    ended_by: BaseException | None = None
     try:
         yield book, delivery
     except BaseException as error:
-        exit_code, _ = outcome(error, "pinterest-audience")
+        ended_by = error
         raise
     finally:
         # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
         delivery.close()
-        book.settle()
-        _end_history(book, exit_code)
+        try:
+            book.settle()
+        except LedgerError as error:
+            if ended_by is None:
+                ended_by = error
+                raise
+            logger.warning("What Pinterest accepted last is not noted, so a later run sends it again. %s", error)
+        finally:
+            exit_code = 0 if ended_by is None else outcome(ended_by, "pinterest-audience")[0]
+            _end_history(book, exit_code)
 
 
 def refuse_half(reports: Iterable[ListReport]) -> None:
@@ -258,7 +259,12 @@ def show_rows(kind: type[R], rows: Sequence[R], *, as_json: bool, empty: str) ->
 
 def show_json(value: object) -> None:
     """Print a result for scripts."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+    click.echo(safe_json(msgspec.json.format(msgspec.json.encode(value))).decode())
+
+
+def show(text: str) -> None:
+    """Print a line for people, whatever the names in it hold."""
+    click.echo(one_line(text))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -287,7 +293,7 @@ def _cell(value: object) -> Text:
         return Text("-")
     if isinstance(value, bool):
         return Text("yes" if value else "no")
-    return Text(f"{value:,}" if isinstance(value, int) else str(value))
+    return Text(f"{value:,}" if isinstance(value, int) else one_line(str(value)))
 
 
 # Pinterest's answers are not trusted to have the form that its API describes.

@@ -29,7 +29,7 @@ from target_pinterest_audience.commands.given import (
     identity_options,
 )
 from target_pinterest_audience.connect import find_ledger
-from target_pinterest_audience.errors import outcome
+from target_pinterest_audience.errors import LedgerError, outcome
 from target_pinterest_audience.forget import NOT_DONE, NOT_FOUND, REFUSED, Erasure, Receipt, strike_from_ledger
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger import Ledger, ListFigures
@@ -148,16 +148,32 @@ def _in_history(
         exit_code, _ = outcome(error, "pinterest-audience")
         raise
     finally:
-        done = {each.list for each in receipts if each.request_ids}
-        now = {entry.number: entry.members for entry in ledger.catalogue.lists()}
-        # Requests name each person under several digests; how many were members only the ledger knows.
-        figures = [
-            ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})
-            for each in before
-            if now[each.number] != each.members and each.customer_list_id in done
-        ]
-        with ledger.transaction():
-            history.end(exit_code, account.traffic, figures)
+        try:
+            _end_history(ledger, history, before, account, receipts, exit_code)
+        except LedgerError as error:
+            # It must not take the place of what ended the command; and the receipt is printed by now.
+            logger.warning("The history of runs does not tell how this ended. %s", error)
+
+
+def _end_history(
+    ledger: Ledger,
+    history: RunHistory,
+    before: Sequence[ListEntry],
+    account: PinterestClient,
+    receipts: Sequence[Receipt],
+    exit_code: int,
+) -> None:
+    """Note in the ledger how it ended; see `_in_history`."""
+    done = {each.list for each in receipts if each.request_ids}
+    now = {entry.number: entry.members for entry in ledger.catalogue.lists()}
+    # Requests name each person under several digests; how many were members only the ledger knows.
+    figures = [
+        ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})
+        for each in before
+        if now[each.number] != each.members and each.customer_list_id in done
+    ]
+    with ledger.transaction():
+        history.end(exit_code, account.traffic, figures)
 
 
 def _strike(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:

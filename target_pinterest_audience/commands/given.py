@@ -70,6 +70,8 @@ def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...
         raise click.UsageError(msg)
     given = [GivenIdentity(option, value, None) for option, each in values.items() for value in each if value != _STDIN]
     if from_stdin:
+        if sys.stdin.isatty():
+            click.echo("Standard input is a terminal: give the values, one per line. Ctrl-D ends them.", err=True)
         try:
             lines = sys.stdin.buffer.read().decode().splitlines()
         except UnicodeDecodeError:

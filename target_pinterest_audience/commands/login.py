@@ -15,7 +15,6 @@ from target_pinterest_audience.commands.common import (
     json_option,
     logger,
     number,
-    obey_signals,
     read_settings,
     show_json,
 )
@@ -31,6 +30,7 @@ from target_pinterest_audience.pinterest.authorization import (
 from target_pinterest_audience.redirection import can_listen, listening, pasted
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.termination import obey_signals
 
 _REDIRECT_URI: Final = "http://localhost:8085/"
 """That of Pinterest's own quickstart, so that many apps have it among their redirect links."""
@@ -88,7 +88,7 @@ def login(
     termination = obey_signals()
     page = consent_page(settings.api_url)
     authorization = Authorization(page, app.client_id, redirect_uri, secrets.token_urlsafe(_STATE_BYTES))
-    code = authorization.code(_ask(authorization.address, redirect_uri, wait_seconds, no_browser=no_browser))
+    code = authorization.code(_ask(authorization, redirect_uri, wait_seconds, no_browser=no_browser))
     transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     if prints:
         with termination.shield():
@@ -129,13 +129,14 @@ def _app(settings: Settings) -> SignIn:
     return app
 
 
-def _ask(address: str, redirect_uri: str, wait_seconds: int, *, no_browser: bool) -> str:
+def _ask(authorization: Authorization, redirect_uri: str, wait_seconds: int, *, no_browser: bool) -> str:
     """Ask the person, and return the address that their browser was sent to.
 
     Raises:
         ConfigurationError: the browser cannot be received here.
         NotPermittedError: the person did not answer.
     """
+    address = authorization.address
     if no_browser or not can_listen(redirect_uri):
         _tell(
             f"Open this address in a browser, and allow the access:\n\n{address}\n\nIn the end the browser shows an "
@@ -144,7 +145,7 @@ def _ask(address: str, redirect_uri: str, wait_seconds: int, *, no_browser: bool
         if not no_browser:
             _open(address)
         return pasted(redirect_uri, sys.stdin.fileno(), _tell, wait_seconds)
-    with listening(redirect_uri) as wait:
+    with listening(redirect_uri, authorization.is_answered_by) as wait:
         _tell(f"Allow the access in the browser that opens. If none does, open this address:\n\n{address}\n")
         _open(address)
         return wait(wait_seconds)

@@ -15,6 +15,7 @@ from target_pinterest_audience.commands.common import (
     read_settings,
     refuse_half,
     removing,
+    show,
     show_json,
 )
 from target_pinterest_audience.connect import find_ledger
@@ -91,5 +92,6 @@ def prune(
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:
-                click.echo("\n".join(tell_lists(lists, dry=settings.dry_run)) or "Nobody had to be removed.")
+                for line in tell_lists(lists, dry=settings.dry_run) or ["Nobody had to be removed."]:
+                    show(line)
             refuse_half(lists)

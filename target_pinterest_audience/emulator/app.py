@@ -27,6 +27,7 @@ from target_pinterest_audience.emulator.errors import (
 from target_pinterest_audience.emulator.faults import Attempt, Fault
 from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.operations import OPERATIONS, TOKEN_OPERATION, Operation, RateCategory
+from target_pinterest_audience.emulator.origins import refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -80,6 +81,9 @@ class Application:
         """Answer one request."""
         request = Request(environ)
         beside = next((each for each in self._beside if each.owns(request)), None)
+        refused = refusal(request, is_page=isinstance(beside, ConsentPage) and request.method == "GET")
+        if refused is not None:
+            return _http(_Answer(403, {"code": 403, "message": refused}, {}))(environ, start_response)
         response = beside.answer(request) if beside is not None else self._answer(request)
         return response(environ, start_response)
 

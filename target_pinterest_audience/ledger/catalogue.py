@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from target_pinterest_audience.key_forms import NEWEST_RULES
-from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.query import Query, next_number
 from target_pinterest_audience.ledger.suppressions import Suppressions
 
 _LIST_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_members", "derived")
@@ -491,13 +491,13 @@ class Catalogue:
 
     def begin_run(self, configuration: str, settings: Mapping[str, str], started: float) -> int:
         """Enter a run that has begun, and return its number."""
-        (top,) = self._query("SELECT COALESCE(MAX(run), 0) FROM runs")[0]
+        number = next_number(self._query)
         self._query(
             "INSERT INTO runs (run, realm, configuration, started, outcome, pruned, settings) "
             "VALUES (?, ?, ?, ?, ?, 0, ?)",
-            top + 1, self.realm, configuration, started, OPEN, msgspec.json.encode(settings).decode(),
+            number, self.realm, configuration, started, OPEN, msgspec.json.encode(settings).decode(),
         )  # fmt: skip
-        return int(top) + 1
+        return number
 
     def end_run(self, run: int, outcome: str, ended: float, feeds: Iterable[Feed], lists: Iterable[int] = ()) -> None:
         """Note how a run ended, and what it read.

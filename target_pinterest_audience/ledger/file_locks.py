@@ -8,13 +8,14 @@ import os
 import resource
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.holder import Holder, held_by
+from target_pinterest_audience.ledger.holder import Holder, held_by, wait_for
 
 _POLL_SECONDS: Final = 0.2
 
@@ -48,13 +49,18 @@ class FileLocks:
                 _allow_files(len(self._held) + _OTHER_FILES)
                 self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
-                try:
-                    lock.acquire(timeout=max(0.0, deadline - time.monotonic()), poll_interval=_POLL_SECONDS)
-                except Timeout:
-                    holder = None
-                    with contextlib.suppress(OSError):
-                        holder = Holder.read(note.read_bytes())
-                    raise held_by(holder, wait_seconds) from None
+                wait = wait_for(name, wait_seconds)
+                while True:
+                    try:
+                        lock.acquire(timeout=0)
+                    except Timeout:  # noqa: PERF203 - one round is a fifth of a second
+                        left = deadline - time.monotonic()
+                        if left <= 0:
+                            raise held_by(_read(note), wait_seconds) from None
+                        wait.say(partial(_read, note))
+                        time.sleep(min(_POLL_SECONDS, left))
+                    else:
+                        break
                 self._held[name] = lock
                 self._write(note, Holder.this_process().encode())
 
@@ -88,6 +94,13 @@ class FileLocks:
                 "folder can be written to; a network file system may not have locks at all."
             )
             raise LedgerError(msg) from None
+
+
+def _read(note: Path) -> Holder | None:
+    """Return who has a lock, as its note says; None if it does not."""
+    with contextlib.suppress(OSError):
+        return Holder.read(note.read_bytes())
+    return None
 
 
 def _allow_files(count: int) -> None:

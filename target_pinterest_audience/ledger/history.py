@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from target_pinterest_audience.ledger.query import next_number
+
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.query import Query
 
@@ -113,13 +115,22 @@ class History:
         self._query = query
         self._realm = realm
 
-    def begin(self, kind: str, started: float) -> int:
-        """Enter something that has begun, and return its number."""
-        (top,) = self._query("SELECT COALESCE(MAX(entry), 0) FROM history")[0]
+    def begin(self, kind: str, started: float, run: int | None = None) -> int:
+        """Enter something that has begun.
+
+        Args:
+            kind: what it is; see `HistoryEntry.kind`.
+            started: when, in seconds since 1970.
+            run: the number of the run, which is the entry's too; None for what is no run.
+
+        Returns:
+            The number of the entry.
+        """
+        number = next_number(self._query) if run is None else run
         self._query(
-            "INSERT INTO history (entry, realm, kind, started) VALUES (?, ?, ?, ?)", top + 1, self._realm, kind, started
+            "INSERT INTO history (entry, realm, kind, started) VALUES (?, ?, ?, ?)", number, self._realm, kind, started
         )
-        return int(top) + 1
+        return number
 
     def end(self, entry: int, ending: Ending, lists: Iterable[ListFigures]) -> None:
         """Note how something ended, and what it did; lists of which all is as it was noted last are left out."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.waits import Wait
 
 _BEGAN = datetime.now(timezone.utc)
 
@@ -36,6 +37,11 @@ class Holder(msgspec.Struct, frozen=True):
         except msgspec.DecodeError:
             return None
 
+    def __str__(self) -> str:
+        """Name the process, for people."""
+        started = self.started.isoformat(sep=" ", timespec="seconds")
+        return f"process {self.process} on {self.host} ({self.program}, started {started})"
+
     def encode(self) -> bytes:
         """Return a form to store."""
         return msgspec.json.encode(self)
@@ -43,11 +49,20 @@ class Holder(msgspec.Struct, frozen=True):
 
 def held_by(holder: Holder | None, wait_seconds: float) -> LedgerError:
     """Return the error that names who has what this process waited for."""
-    who = "another process"
-    if holder is not None:
-        started = holder.started.isoformat(sep=" ", timespec="seconds")
-        who = f"process {holder.process} on {holder.host} ({holder.program}, started {started})"
+    who = str(holder or "another process")
     return LedgerError(
         f"Another run works on the same customer list: {who}. It was waited for, {wait_seconds:.0f} s "
         "(`lock_wait_seconds`). Let it finish, and schedule runs so that they do not overlap."
     )
+
+
+def wait_for(name: str, wait_seconds: float) -> Wait:
+    """Return what says for whom this process waits.
+
+    Args:
+        name: the lock's: a realm, and what it locks there.
+        wait_seconds: how long at most.
+    """
+    # A realm has two lines; what is behind it may have more.
+    what = name.split("\n", 2)[-1]
+    return Wait(f"another run has {what}", wait_seconds, setting="lock_wait_seconds")

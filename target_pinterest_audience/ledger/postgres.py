@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -14,7 +15,7 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
 from target_pinterest_audience.ledger.fence import COUNT, lock_key, lost, new_number
 from target_pinterest_audience.ledger.history import History
-from target_pinterest_audience.ledger.holder import Holder, held_by
+from target_pinterest_audience.ledger.holder import Holder, held_by, wait_for
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.postgres_connection import (
     SCHEMA,
@@ -29,8 +30,11 @@ from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
 from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
+from target_pinterest_audience.waits import waiting
 
 _POLL_SECONDS: Final = 0.2
+_WORD_AFTER_SECONDS: Final = 5.0
+"""After how long waiting for another process's window is worth a word."""
 _IDLE_LIMIT: Final = "5min"
 """How long a process that is cut off or suspended within a transaction keeps the others from writing."""
 _DRY_PATIENCE: Final = "900ms"
@@ -157,7 +161,8 @@ class PostgresLedger(Ledger):
                 begin(self._connection)
             try:
                 if not self._dry:
-                    run("SELECT pg_advisory_xact_lock(%s)", (_WRITER,))
+                    with waiting(f"another process writes to {self._place}", None, after_seconds=_WORD_AFTER_SECONDS):
+                        run("SELECT pg_advisory_xact_lock(%s)", (_WRITER,))
                 self._ensure_held()
                 yield
                 run("RELEASE block" if self._dry else "COMMIT")
@@ -176,16 +181,22 @@ class PostgresLedger(Ledger):
             key = lock_key(name)
             if key in self._held:
                 continue
+            wait = wait_for(name, wait_seconds)
             while not self._try_lock(key):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    found = self._query("SELECT holder FROM lock_holders WHERE name_digest = ?", key)
-                    raise held_by(Holder.read(found[0][0]) if found else None, wait_seconds)
+                    raise held_by(self._holder(key), wait_seconds)
+                wait.say(partial(self._holder, key))
                 time.sleep(min(_POLL_SECONDS, remaining))
             self._ensure_held(new=1)
             self._query(_FENCE, key, Holder.this_process().encode(), key, self._fence)
             # Last: `ensure_locks` may look at any time.
             self._held.add(key)
+
+    def _holder(self, key: int) -> Holder | None:
+        """Return who has a lock; None if that is not known."""
+        found = self._query("SELECT holder FROM lock_holders WHERE name_digest = ?", key)
+        return Holder.read(found[0][0]) if found else None
 
     def _try_lock(self, key: int) -> bool:
         ((taken,),) = self._query(_TRY_LOCK, self._backend, key)

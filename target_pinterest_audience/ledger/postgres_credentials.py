@@ -22,6 +22,7 @@ from target_pinterest_audience.ledger.postgres_connection import (
     table_exists,
 )
 from target_pinterest_audience.pinterest.token_store import digest_of
+from target_pinterest_audience.waits import waiting
 
 _TABLE: Final = f"{SCHEMA}.credentials"
 
@@ -90,7 +91,8 @@ class LedgerCredentials:
             # Within a transaction, so that it is let go of behind a pooler, too.
             begin(connection)
             connection.execute("SET LOCAL lock_timeout TO '300s'")
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_TABLE,))
+            with waiting(f"another process renews the sign-in in {self._place}", 300, after_seconds=2):
+                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_TABLE,))
             yield
             connection.execute("COMMIT")
 

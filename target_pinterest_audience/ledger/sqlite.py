@@ -23,8 +23,11 @@ from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
 from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
+from target_pinterest_audience.waits import Wait
 
 _BUSY_SECONDS: Final = 1.0
+_WORD_AFTER_SECONDS: Final = 5.0
+"""After how long waiting for another process's window is worth a word."""
 _CACHE_KIB: Final = 8_192
 _CHECKPOINT_PAGES: Final = 100_000
 _TYPES: Final = {"blob": "BLOB", "clustered": "WITHOUT ROWID"}
@@ -147,6 +150,10 @@ class SqliteLedger(Ledger):
         SQLite waits by itself, but not even a signal can end that; so it waits a little, and again.
         """
         deadline = time.monotonic() + self._wait_seconds
+        wait = Wait(
+            f"another process writes to {self._path}", self._wait_seconds,
+            setting="lock_wait_seconds", after_seconds=_WORD_AFTER_SECONDS,
+        )  # fmt: skip
         self._interrupted = False
         while True:
             try:
@@ -154,6 +161,7 @@ class SqliteLedger(Ledger):
             except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
                 if "locked" not in str(error) or self._interrupted or time.monotonic() >= deadline:
                     raise
+                wait.say()
             else:
                 return
 

@@ -8,7 +8,10 @@ from xml.etree.ElementTree import Element, tostring
 
 Child = Element | str | None
 
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_CONTROLS: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+"""Control characters, what turns the direction of writing around, and what is no character."""
 
 
 def el(tag: str, *children: Child, **attributes: str | float) -> Element:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from oauthlib.oauth2 import AccessDeniedError, MismatchingStateError, OAuth2Error, WebApplicationClient
 from requests.auth import HTTPBasicAuth
@@ -90,6 +90,10 @@ class Authorization:
         # With commas (fact of Pinterest's documentation), where RFC 6749 has blanks.
         asked = self._client.prepare_request_uri(secure, self._redirect_uri, ",".join(SCOPES), self._state)
         return urlsplit(asked)._replace(scheme=urlsplit(self._page).scheme).geturl()
+
+    def is_answered_by(self, query: str) -> bool:
+        """Tell whether the query of an address is an answer to this attempt: any page can have a browser open one."""
+        return [self._state] == parse_qs(query).get("state")
 
     def code(self, redirected: str) -> str:
         """Return the code that was given to a person who allowed what was asked.

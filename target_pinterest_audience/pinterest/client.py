@@ -76,6 +76,10 @@ class PinterestClient:
         """Let no token be half-exchanged when the process ends."""
         self._tokens.close()
 
+    def ad_accounts(self) -> Iterator[AdAccount]:
+        """Yield the ad accounts that whoever signed in can use, page by page."""
+        return self._pages("/ad_accounts", AdAccount, in_order=False)
+
     def ad_account(self) -> AdAccount:
         """Return the ad account."""
         return self._call(Request("GET", self._account), AdAccount)
@@ -182,8 +186,9 @@ class PinterestClient:
             raise
         return replace(received, unanswered=received.unanswered or unanswered)
 
-    def _pages(self, path: str, kind: type[T]) -> Iterator[T]:
-        request = Request("GET", path, params={"page_size": _PAGE_SIZE, "order": "ASCENDING"})
+    def _pages(self, path: str, kind: type[T], *, in_order: bool = True) -> Iterator[T]:
+        order = {"order": "ASCENDING"} if in_order else {}
+        request = Request("GET", path, params={"page_size": _PAGE_SIZE, **order})
         seen: set[str] = set()
         while True:
             page = self._call(request, Page)

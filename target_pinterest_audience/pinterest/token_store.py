@@ -14,6 +14,7 @@ import msgspec
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.answers import UNREADABLE
 from target_pinterest_audience.private_files import write_beside
+from target_pinterest_audience.waits import waiting
 
 _LOCK_SECONDS: Final = 300.0
 
@@ -96,7 +97,8 @@ class CredentialsFile:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(path, mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
-            lock.acquire(poll_interval=0.2)
+            with waiting(f"another process renews the sign-in in {self._path}", _LOCK_SECONDS, after_seconds=2):
+                lock.acquire(poll_interval=0.2)
         # NotImplementedError is how filelock says that a file system has no locks.
         except (OSError, NotImplementedError) as error:
             reason = "another process keeps it locked" if isinstance(error, Timeout) else type(error).__name__

@@ -183,7 +183,7 @@ def test_25000_records_in_one_body(emulator: Emulator, api: Api, list_path: str,
 def test_a_head_has_no_body(emulator: Emulator) -> None:
     host, port = urlsplit(emulator.url).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(b"HEAD /v5/ad_accounts HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"HEAD /v5/ad_accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = connection.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert answer.endswith(b"\r\n\r\n")
@@ -406,7 +406,9 @@ def test_it_stops_at_once_and_leaves_nothing_behind() -> None:
         emulator = Emulator(latency_ms=60_000).start()
         host, port = urlsplit(emulator.url).netloc.split(":")
         with socket.create_connection((host, int(port))) as idle, socket.create_connection((host, int(port))) as busy:
-            busy.sendall(b"GET /v5/ad_accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer emulator-token\r\n\r\n")
+            busy.sendall(
+                b"GET /v5/ad_accounts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer emulator-token\r\n\r\n"
+            )
             deadline = time.monotonic() + 5
             while emulator.backend.headers("ads_read")["x-ratelimit-remaining"] == "1000":
                 assert time.monotonic() < deadline
@@ -435,6 +437,59 @@ def test_it_can_be_started_again_with_its_state() -> None:
 # The command.
 
 Run = Callable[..., "subprocess.Popen[str]"]
+
+
+# Web pages that a browser on this machine has open.
+
+
+@pytest.mark.parametrize(
+    "host", ["pinterest.example", "localhost.example:8080", "127.0.0.1.example", "192.0.2.1", "", "["]
+)
+@pytest.mark.parametrize("path", ["/v5/ad_accounts", "/_emulator/calls", "/oauth/"])
+def test_a_page_that_gave_its_name_this_address_is_not_answered(emulator: Emulator, host: str, path: str) -> None:
+    url = emulator.url.removesuffix("/v5") + path
+    answer = requests.get(url, headers={"Host": host, **AUTHORIZED}, timeout=10)
+    assert answer.status_code in {400, 403}
+    assert emulator.backend.calls == []
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080", None])
+def test_every_name_of_the_loopback_is_answered(emulator: Emulator, host: str | None) -> None:
+    answer = requests.get(f"{emulator.url}/ad_accounts", headers={"Host": host, **AUTHORIZED}, timeout=10)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://example.com", "http://localhost.example", "null", "file://", ""])
+def test_no_page_of_another_site_changes_anything(emulator: Emulator, origin: str) -> None:
+    emulator.backend.create_list("customers", ["a"])
+    headers = {"Origin": origin, "Content-Type": "text/plain"}
+    for method, path in (("POST", "/reset"), ("POST", "/faults"), ("DELETE", "/faults"), ("GET", "/lists")):
+        assert control(emulator, method, path, headers=headers, data=b'{"status": 503}').status_code == 403
+    form = {"grant_type": "refresh_token", "refresh_token": "emulator-refresh"}
+    refused = requests.post(f"{emulator.url}/oauth/token", data=form, headers={"Origin": origin}, timeout=10)
+    assert (refused.status_code, emulator.backend.calls) == (403, [])
+    assert members(emulator) == {"a"}
+
+
+def test_no_page_of_another_site_allows_an_application(emulator: Emulator) -> None:
+    own = emulator.url.removesuffix("/v5")
+    asked = {"client_id": "emulator-app", "redirect_uri": "http://localhost:1/", "response_type": "code", "scope": "a"}
+
+    def decide(method: str, headers: dict[str, str]) -> int:
+        return requests.request(
+            method, f"{own}/oauth/", params=asked, data={"decision": "allow"}, headers=headers, allow_redirects=False,
+            timeout=10,
+        ).status_code  # fmt: skip
+
+    for headers in ({"Origin": "https://example.com"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert decide("POST", headers) == 403
+    assert decide("POST", {"Origin": own}) == 303
+    assert decide("GET", {"Sec-Fetch-Site": "cross-site"}) == 200
+
+
+def test_what_a_page_of_another_site_only_includes_is_not_shown(emulator: Emulator) -> None:
+    assert control(emulator, "GET", "/calls", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert control(emulator, "GET", "/calls", headers={"Sec-Fetch-Site": "none"}).status_code == 200
 
 
 @pytest.fixture

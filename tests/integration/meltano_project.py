@@ -38,6 +38,14 @@ class Project:
             stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds,
         )  # fmt: skip
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command of Meltano, with all that it starts as a process group of its own."""
+        return subprocess.Popen(
+            [self.program, *arguments],
+            cwd=self.root, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+
     def run(self, loader: str = LOADER) -> str:
         """Run the pipeline, which must succeed; return what was printed."""
         done = self.meltano("run", "tap-postgres", loader)

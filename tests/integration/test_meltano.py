@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterable
 
 import pytest
 
-from target_pinterest_audience.emulator import Call, Emulator
+from target_pinterest_audience.emulator import Call, Emulator, Fault
 from tests.integration.meltano_project import LOADER, Project
 from tests.integration.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
 from tests.integration.postgres import Database
@@ -99,6 +102,40 @@ def test_log_based(project: Project, database: Database, replication_slot: str, 
     assert sorted(str(write.request["records"]).split(",")) == sorted(identities_of(gone))
     assert members(emulator) == {"public-customers": identities_of(CUSTOMERS) - identities_of(gone)}
     assert_no_plain_values(printed)
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGTERM)])
+def test_a_run_that_is_interrupted_twice_is_made_good_by_the_next(
+    project: Project, database: Database, emulator: Emulator, numbers: tuple[signal.Signals, signal.Signals]
+) -> None:
+    create_table(database)
+    project.read_table("customers", replication_method="INCREMENTAL", replication_key="id")
+    project.set("batch_size_rows", 10)
+    made = emulator.backend.create_list("public-customers")
+    emulator.backend.inject(Fault(method="PATCH", skip=2, delay_ms=8000))
+
+    with project.start("run", "tap-postgres", LOADER) as meltano:
+        deadline = time.monotonic() + 120
+        while len([call for call in emulator.backend.calls if call.method == "PATCH"]) < 2:
+            assert time.monotonic() < deadline
+            assert meltano.poll() is None
+            time.sleep(0.1)
+        time.sleep(1)
+        for number in numbers:
+            # As a terminal or a scheduler does: to Meltano, the tap and the target.
+            os.killpg(meltano.pid, number)
+            time.sleep(0.2)
+        printed, _ = meltano.communicate(timeout=20)
+
+    assert meltano.returncode != 0, printed
+    assert "bug" not in printed
+    assert "Traceback" not in printed.partition("target-pinterest-audience")[2]
+    assert_no_plain_values(printed)
+    delivered = emulator.backend.members(made.id)
+    assert delivered < identities_of(CUSTOMERS)
+    emulator.backend.clear_faults()
+    project.run()
+    assert members(emulator) == {"public-customers": identities_of(CUSTOMERS)}
 
 
 def test_config_test(project: Project, emulator: Emulator) -> None:

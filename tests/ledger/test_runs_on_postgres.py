@@ -53,7 +53,8 @@ def test_a_killed_run_is_made_good_and_its_lock_is_free(
         wait_until(lambda: len(emulator.backend.writes()) == 1)
         blocked = run_target([EMAIL, *people([9])], lock_wait_seconds=1)
         assert blocked.code == 7
-        assert f"process {first.pid} on " in blocked.stderr
+        assert blocked.stderr.count(f"process {first.pid} on ") == 2
+        assert "Another run has source customers: process" in blocked.stderr
         os.kill(first.pid, signal.SIGKILL)
         first.wait()
     # The source has changed meanwhile: 6 has another address.
