@@ -13,7 +13,7 @@ from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.marks import in_other_capitals, look_like_marks, mark_columns, named_in_any_case
 from target_pinterest_audience.membership import Kind
-from target_pinterest_audience.near_names import nearest_column
+from target_pinterest_audience.near_names import nearest_column, told_columns
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.rejects import Reject
@@ -146,9 +146,8 @@ class CustomerListSink(RecordSink):
         if is_its_own and stream.load_method is not LoadMethod.APPEND_ONLY and target.sync.knows_source(source):
             msg = (
                 f"Stream {self.stream_name} has no identity column any more, but former runs put people from it on "
-                f"lists, who would stay there whatever becomes of their rows. Its columns are "
-                f"{', '.join(self.schema['properties'])}: name the right one in `identity_columns`, or deselect the "
-                "stream in the tap."
+                f"lists, who would stay there whatever becomes of their rows. {told_columns(self.schema['properties'])} "
+                "Name the right one in `identity_columns`, or deselect the stream in the tap."
             )
             raise ConfigurationError(msg)
         words = target.arrivals.pass_over(self.stream_name, self.schema["properties"])
