@@ -217,6 +217,9 @@ class _Batch(_Other, tag="BATCH"):
     pass
 
 
+Decode = Callable[[bytes], Any]
+
+_MOST_DECODERS: Final = 16
 _PIECE_BYTES: Final = 1 << 16
 """How much is looked at at once, to see whether it is UTF-8."""
 
@@ -239,6 +242,10 @@ class Need(NamedTuple):
     take: TakeBlock
     others: Mapping[str, Sequence[str]] = MappingProxyType({})
 
+    def decodes_like(self, other: Need) -> bool:
+        """Return whether decoded records hold the same for another need."""
+        return self.attributes == other.attributes and self.others == other.others
+
 
 class RecordDecoder:
     """Decodes the records of those streams whose needed columns are known.
@@ -253,8 +260,10 @@ class RecordDecoder:
         self._attributes: dict[str, str] = {}
         self._needs: dict[str, Need | None] = {}
         """Stream → what it needs of its records; None if they are to be read whole."""
-        self._decode: Callable[[bytes], Any] | None = None
-        self._decode_row: Callable[[bytes], Any] | None = None
+        self._decode: Decode | None = None
+        self._decode_row: Decode | None = None
+        self._decoders: dict[Any, tuple[Decode | None, Decode | None]] = {}
+        """What decodes messages and records, for the needs that came lately, since a tap may alternate between them."""
 
     def need(
         self,
@@ -289,26 +298,39 @@ class RecordDecoder:
     def _set(self, stream: str, need: Need | None) -> None:
         if stream in self._needs and self._needs[stream] == need:
             return
+        before = self._needs.get(stream)
         self._needs[stream] = need
+        if before is not None and need is not None and before.decodes_like(need):
+            # Only who takes the records is another.
+            return
         self.version += 1
-        self._decode = self._decode_row = None
-        if any(self._needs.values()):
-            # A column with a quote or a backslash in its name, or half a character in any name: all is read whole.
-            with contextlib.suppress(ValueError):
-                self._make_decoders()
+        key = tuple((name, each is not None) for name, each in self._needs.items()), len(self._attributes)
+        if key not in self._decoders:
+            while len(self._decoders) >= _MOST_DECODERS:
+                del self._decoders[next(iter(self._decoders))]
+            self._decoders[key] = self._make_decoders()
+        self._decode, self._decode_row = self._decoders[key]
 
-    def _make_decoders(self) -> None:
+    def _make_decoders(self) -> tuple[Decode | None, Decode | None]:
+        """Return what decodes messages and records; None where all is read whole."""
+        if not any(self._needs.values()):
+            return None, None
         fields = [(attribute, Any, UNSET) for attribute in self._attributes.values()]
         rename = {attribute: name for name, attribute in self._attributes.items()}
-        row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
-        # One object for each name, not one for each record.
-        stream = Literal[tuple(self._needs)]  # type: ignore[valid-type]
-        record = msgspec.defstruct(
-            "Record", [("stream", stream), ("record", row)], tag_field="type", tag="RECORD", gc=False
-        )
-        message = record | _Other | _State | _ActivateVersion | _Batch
-        self._decode_row = msgspec.json.Decoder(row, float_hook=Decimal).decode
-        self._decode = msgspec.json.Decoder(message, float_hook=Decimal).decode
+        # A column with a quote or a backslash in its name, or half a character in any name: all is read whole.
+        with contextlib.suppress(ValueError):
+            row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
+            # One object for each name, not one for each record.
+            stream = Literal[tuple(self._needs)]  # type: ignore[valid-type]
+            record = msgspec.defstruct(
+                "Record", [("stream", stream), ("record", row)], tag_field="type", tag="RECORD", gc=False
+            )
+            message = record | _Other | _State | _ActivateVersion | _Batch
+            return (
+                msgspec.json.Decoder(message, float_hook=Decimal).decode,
+                msgspec.json.Decoder(row, float_hook=Decimal).decode,
+            )
+        return None, None
 
     def runs(self, text: bytes, first: Place) -> Iterator[Run]:
         """Divide lines into records that are decoded and lines that have to be read whole.

@@ -221,8 +221,8 @@ class RowMap:
                 not there: that the stream does not say something removes nobody.
         """
         absent = completed.keys() - raw.keys()
-        incomplete = {name for name in raw if completed[name] is not raw[name]}
-        as_sent = {id(completed[name]): raw[name] for name in incomplete}
+        as_sent = {id(completed[name]): raw[name] for name in raw if completed[name] is not raw[name]}
+        incomplete = absent.union(name for name in raw if completed[name] is not raw[name])
         keys = self.stream_map.transformed_key_properties or ()
         found = {}
         for name, value in record.items():
@@ -230,20 +230,28 @@ class RowMap:
             if reads is None:
                 if name in raw:
                     found[name] = raw[name]
-            elif reads.isdisjoint(absent) and reads.isdisjoint(incomplete):
+            elif reads.isdisjoint(incomplete):
                 found[name] = value
             elif name in keys:
                 found[name] = None if self._depends(name, value, raw, declared) else value
-            elif name not in self._renames and name not in identities:
-                found[name] = as_sent.get(id(value), value)
-            elif not self._depends(name, value, raw, declared):
-                if name in self._renames or reads.isdisjoint(absent) or not _is_nothing(value):
-                    found[name] = value
-            elif name not in self._renames and not reads <= absent and not _is_nothing(value):
-                found[name] = value
             elif id(value) in as_sent:
                 found[name] = as_sent[id(value)]
+            elif (name not in self._renames and name not in identities) or self._is_known(
+                name, value, raw, declared, absent
+            ):
+                found[name] = value
         return found
+
+    def _is_known(
+        self, name: str, value: object, raw: Mapping[str, Any], declared: Tree, absent: Collection[str]
+    ) -> bool:
+        """Return whether a computed value comes from a row, and not from what the row lacks."""
+        depends, reads = self._depends(name, value, raw, declared), self._reads[name]
+        if name in self._renames:
+            return not depends
+        if depends and reads.issubset(absent):
+            return False
+        return not _is_nothing(value) or (not depends and reads.isdisjoint(absent))
 
     def _depends(self, name: str, value: object, raw: Mapping[str, Any], declared: Tree) -> bool:
         """Return whether an expression would make something else of a row if the columns that it lacks had a value."""
@@ -360,7 +368,7 @@ def _columns_in(expression: str, name: str, columns: Collection[str]) -> frozens
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     found = {name if each == "self" else each for each in names}
     if not names.isdisjoint({"_", "record"}):
-        # record["column"], record.get("column"), record.column
+        # By subscript, by `get` or as an attribute.
         found |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         found |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     return frozenset(found.intersection(columns))
@@ -371,7 +379,6 @@ def _is_reference(expression: str) -> bool:
     body = ast.parse(expression.strip()).body
     tree = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
     if isinstance(tree, ast.Call):
-        # record.get("column")
         return isinstance(tree.func, ast.Attribute) and tree.func.attr == "get" and len(tree.args) == 1
     return isinstance(tree, (ast.Name, ast.Attribute, ast.Subscript))
 

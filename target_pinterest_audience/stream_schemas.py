@@ -26,7 +26,7 @@ def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool
 
     Args:
         schema: what the tap sent.
-        key_properties: the key, which stands for the columns of a schema that declares none.
+        key_properties: the key, whose columns every record has, declared or not.
         flattens: whether the SDK is to flatten it, which it does not manage for every column without a type.
     """
     whole = _as_object(schema)
@@ -34,7 +34,10 @@ def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool
         return None
     whole = _cut(whole, _DEEPEST)
     columns = {name: _column(each) for name, each in _columns(whole, whole, _DEEPEST)}
-    columns = plain_columns(columns) or {name: {} for name in key_properties}
+    columns = plain_columns(columns)
+    if not flattens or not columns:
+        # Flattening makes columns of its own, of which a key may be one.
+        columns = {**columns, **{name: {} for name in key_properties if name not in columns}}
     if flattens:
         columns = {name: _flattenable(each) for name, each in columns.items()}
     required = whole.get("required")

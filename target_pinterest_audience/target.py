@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import os
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -73,6 +75,9 @@ Example: tap-postgres --config tap.json | target-pinterest-audience --config tar
 128 + n signal n.
 """
 
+_MOST_FORMER_SINKS = 8
+"""How many schemas of a stream are kept in mind besides the one in use."""
+
 
 class TargetPinterestAudience(Target):
     """Keeps Pinterest customer lists in step with the rows of a Singer stream."""
@@ -126,9 +131,11 @@ class TargetPinterestAudience(Target):
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
+        self._former_sinks: dict[tuple[str, str], list[CustomerListSink]] = {}
+        """The sinks of other schemas that a stream had lately, which may come again."""
         self._row_maps: dict[str, Sequence[RowMap]] = {}
         """Stream, as the tap calls it → what makes each of its outputs."""
-        self._declared: dict[str, Set[str]] = {}
+        self._declared: dict[str, AbstractSet[str]] = {}
         """Stream → the columns that its SCHEMA declares."""
         self._written: dict[str, Mapping[str, Collection[str]]] = {}
         """Stream → column → the other names that its SCHEMA gives it."""
@@ -401,7 +408,7 @@ class TargetPinterestAudience(Target):
             records.forget(stream)
 
     def _open_sink(self, stream: str, row_map: RowMap) -> None:
-        """Make a sink, unless there is one for just this schema and key.
+        """Make a sink, unless there is one for just this schema and key, or was a moment ago.
 
         The SDK keeps one sink for each alias, so that of two streams mapped to one the rows of the first would be read
         by the columns of the second. Here each stream has its own under each alias; they hold no rows.
@@ -412,11 +419,19 @@ class TargetPinterestAudience(Target):
         row_map.watch(self.settings.for_stream(alias).removal_column)
         key_properties = stream_map.transformed_key_properties or []
         known = self._stream_sinks.get((stream, alias))
+        if known is not None and known.reads(schema, key_properties, row_map.raw_columns):
+            return
+        # Some taps alternate between SCHEMAs, once for each record.
+        former = self._former_sinks.setdefault((stream, alias), [])
+        again = next((each for each in former if each.reads(schema, key_properties, row_map.raw_columns)), None)
         if known is not None:
-            same_rows = known.original_schema == schema and known.raw_columns == row_map.raw_columns.keys()
-            if same_rows and list(known.key_properties) == list(key_properties):
-                return
-            known.clean_up()
+            former.append(known)
+        if again is not None:
+            former.remove(again)
+            self._stream_sinks[stream, alias] = again
+            return
+        while len(former) > _MOST_FORMER_SINKS:
+            former.pop(0).retire()
         try:
             self._stream_sinks[stream, alias] = CustomerListSink(
                 self, alias, schema, key_properties,
@@ -494,7 +509,7 @@ class TargetPinterestAudience(Target):
             self.run_log.note_empty()
         self.sync.finish(empty=self.run_log.empty)
         self.run_log.check_balance()
-        for sink in self._stream_sinks.values():
+        for sink in [*self._stream_sinks.values(), *itertools.chain.from_iterable(self._former_sinks.values())]:
             sink.clean_up()
         super().process_endofpipe()
 

@@ -9,7 +9,8 @@ import logging
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
@@ -152,7 +153,13 @@ def test_what_is_no_utf8_is_told_wherever_it_is_cut(before: int, end: str, cut: 
 
 
 class _NoFastPath(RecordDecoder):
-    def need(self, stream: str, columns: Sequence[str], take: TakeBlock) -> None:
+    def need(
+        self,
+        stream: str,
+        columns: Sequence[str],
+        take: TakeBlock,
+        written: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Leave every record to be read whole."""
 
 
