@@ -211,6 +211,8 @@ def _speaks_of(source: str, stream: str) -> bool:
 
 def _no_identities(properties: Mapping[str, Any], chosen: Mapping[str, IdentityType]) -> str:
     """Say that none of a stream's columns holds identities."""
+    if not properties:
+        return "its SCHEMA declares no columns."
     if chosen:
         hints = "".join(in_other_capitals(name, properties) for name in chosen)
         return f"none of its columns ({some_names(properties)}) is in `identity_columns`.{hints}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from target_pinterest_audience.column_names import plain_columns
 from target_pinterest_audience.errors import ConfigurationError, StreamError
 from target_pinterest_audience.file_column import values_of
 
@@ -112,12 +113,13 @@ class BatchFiles:
         for number in range(len(self.urls)):
             with self._open(number) as file:
                 opened = parquet.ParquetFile(file)
-                there = set(opened.schema_arrow.names)
+                there = plain_columns({name: name for name in opened.schema_arrow.names})
                 uuids = _uuid_columns(opened.schema)
-                some = [name for name in columns if name in there] if columns is not None else None
+                some = [there[name] for name in columns if name in there] if columns is not None else None
                 for batch in opened.iter_batches(_PIECE_ROWS, columns=some):
                     names = batch.schema.names
-                    yield {name: values_of(batch.column(name), is_uuid=name in uuids) for name in names}, batch.num_rows
+                    found = {name: values_of(batch.column(name), is_uuid=name in uuids) for name in names}
+                    yield plain_columns(found), batch.num_rows
 
     @contextmanager
     def _open(self, number: int) -> Iterator[IO[bytes]]:

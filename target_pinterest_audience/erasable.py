@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,6 +20,9 @@ from target_pinterest_audience.identities import (
     trim,
 )
 
+_is_near_an_email: Final = re.compile(r"[^@\s,]+@[^@\s,]+\.[^@\s,.]+\.?").fullmatch
+"""Matches what a person may have meant for an address, with odd dots, quotes or anything but a blank in it."""
+
 _OF_DEVICES: Final = tuple(kind for kind in IDENTITY_TYPES.values() if kind.list_type in {ListType.IDFA, ListType.MAID})
 
 
@@ -26,7 +30,8 @@ def forms_of(value: str, kind: IdentityType) -> frozenset[str] | Remark:
     """Return all that a list may hold for a value, whatever the settings were when it was sent.
 
     Args:
-        value: as a person writes it; a digest too, if the type is one that is hashed.
+        value: as a person writes it; a digest too, if the type is one that is hashed. An address that is malformed by
+            today's rules is taken as it is.
         kind: its type. A device id is taken for one of either platform.
 
     Returns:
@@ -34,6 +39,9 @@ def forms_of(value: str, kind: IdentityType) -> frozenset[str] | Remark:
         identity.
     """
     given = identify(value, kind, Hashing.AUTO, HashAlgorithm.SHA256)
+    if given.remark is Remark.NOT_AN_EMAIL and _is_near_an_email(trim(value)):
+        # Others may have hashed it before it came here, or a former version of these rules took it.
+        return frozenset(_digests(kind.normalise(trim(value))))
     if given.identity is None:
         return given.remark or Remark.EMPTY
     if kind.hash_rule is not HashRule.HASH or is_digest(trim(value)):

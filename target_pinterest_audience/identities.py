@@ -78,7 +78,11 @@ class Remark(Enum):
     LIST_NAME_IS_AN_IDENTITY = "in a row whose `list_name_column` holds an identity, which must not become a name"
     BREAKS_SCHEMA = "in a row that does not fit its stream's JSON schema (`validate_records`)"
     REFUSED_BY_PINTEREST = "refused by Pinterest, although it looks as it should"
-    DIGEST_OF_NOTHING = "the digest of an empty value, of the word null or of an all-zero id"
+    DIGEST_OF_NOTHING = "the digest of an empty value, of a word such as null or None, or of zeros; or zeros alone"
+    CANNOT_MATCH = (
+        "an address that cannot exist. It was sent as it is and matches nobody: look for full-width letters, a dotted "
+        "capital I, and hyphens or underscores in odd places of the domain"
+    )
 
     @property
     def rejects(self) -> bool:
@@ -86,7 +90,9 @@ class Remark(Enum):
         return self not in _HARMLESS
 
 
-_HARMLESS: Final = frozenset({Remark.EMPTY, Remark.OPTED_OUT, Remark.WAS_DIGEST, Remark.LOOKS_LIKE_IDFA})
+_HARMLESS: Final = frozenset(
+    {Remark.EMPTY, Remark.OPTED_OUT, Remark.WAS_DIGEST, Remark.LOOKS_LIKE_IDFA, Remark.CANNOT_MATCH}
+)
 
 
 class Identified(NamedTuple):
@@ -110,11 +116,40 @@ _DIGEST_DIGITS: Final = frozenset({_MD5_DIGITS, 40, 64})
 MAX_EMAIL: Final = 254
 """How long an address may be, in characters."""
 
-ASCII_EMAIL: Final = (
-    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[a-z0-9_-]+\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
-)
+_ATOM: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+ASCII_EMAIL: Final = rf"{_ATOM}(?:\.{_ATOM})*@(?:[a-z0-9_-]+\.)+[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
 """The pattern of all of a lower-case address in ASCII."""
 _is_ascii_email: Final = re.compile(ASCII_EMAIL).fullmatch
+
+_LABEL: Final = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+PLAIN_EMAIL: Final = rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?"
+"""The pattern of all of a lower-case address in ASCII about which there is nothing to say, if it is not long."""
+PLAIN_EMAIL_BYTES: Final = 66
+"""The longest address that cannot have a label of more than 63 characters in its domain."""
+
+JAPANESE_CARRIERS: Final = (
+    "au.com",
+    "disney.ne.jp",
+    "docomo.ne.jp",
+    "emnet.ne.jp",
+    "ezweb.ne.jp",
+    "i.softbank.jp",
+    "pdx.ne.jp",
+    "softbank.ne.jp",
+    "uqmobile.jp",
+    "vodafone.ne.jp",
+    "willcom.com",
+    "ymobile.ne.jp",
+)
+"""Domains of Japanese mobile carriers, which gave out addresses with consecutive dots and a dot before the @."""
+_is_carrier_email: Final = re.compile(
+    rf"{_ATOM}(?:\.+{_ATOM})*\.*@(?:{_LABEL}\.)*(?:{'|'.join(map(re.escape, JAPANESE_CARRIERS))})"
+).fullmatch
+
+_LONGEST_LABEL: Final = 63
+_SHORT_LABEL: Final = _LABEL.replace("*", f"{{0,{_LONGEST_LABEL - 2}}}")
+_is_host: Final = re.compile(rf"(?:{_SHORT_LABEL}\.)+{_SHORT_LABEL}").fullmatch
+_non_ascii: Final = re.compile(r"[^\0-\x7f]")
 
 
 @functools.cache
@@ -126,11 +161,25 @@ def _any_email() -> re.Pattern[str]:
     )
 
 
-DIGESTS_OF_NOTHING: Final = frozenset(
-    hashlib.new(algorithm.value, text.encode(), usedforsecurity=False).hexdigest()
-    for algorithm in HashAlgorithm
-    for text in ("", "null", _ZERO_UUID)
-)
+_WORDS_FOR_NOTHING: Final = ("null", "nil", "none", "nan", "undefined", "na", "n/a", "nat", "<na>", "unknown", "empty")
+_SIGNS_FOR_NOTHING: Final = ("", " ", "\n", "\0", r"\N", "-", "0", "0.0", "false", "False", "[]", "{}", '""', "''")
+_NAMES_FOR_NOTHING: Final = ("NaN", "NaT")
+
+
+def _digests_of_nothing() -> frozenset[str]:
+    """Return the digests of what systems write in place of a value, under each algorithm, and digests of zeros only."""
+    words = {form for word in _WORDS_FOR_NOTHING for form in (word, word.upper(), word.capitalize())}
+    zeros = (_ZERO_UUID, _ZERO_DIGITS, f"{{{_ZERO_UUID}}}", f"{{{_ZERO_DIGITS}}}")
+    digests = {
+        hashlib.new(algorithm.value, text.encode(), usedforsecurity=False).hexdigest()
+        for algorithm in HashAlgorithm
+        for text in (*words, *_SIGNS_FOR_NOTHING, *_NAMES_FOR_NOTHING, *zeros)
+    }
+    return frozenset(digests | {"0" * digits for digits in _DIGEST_DIGITS})
+
+
+DIGESTS_OF_NOTHING: Final = _digests_of_nothing()
+"""Digests that are nobody's."""
 
 
 def trim(value: str) -> str:
@@ -151,10 +200,32 @@ def _refuse_email(value: str) -> Remark | None:
     if len(value) > MAX_EMAIL:
         return Remark.NOT_AN_EMAIL
     if value.isascii():
-        return None if _is_ascii_email(value) else Remark.NOT_AN_EMAIL
+        return None if _is_ascii_email(value) or _is_carrier_email(value) else Remark.NOT_AN_EMAIL
     if not _any_email().fullmatch(value) or any(unicodedata.category(c)[0] in "CZ" for c in value):
         return Remark.NOT_AN_EMAIL
     return None
+
+
+def _note_email(value: str) -> Remark | None:
+    """Note an address that cannot exist. Its digest stays what it is: others may hash it by the same mistake."""
+    host = value.rpartition("@")[2]
+    if value.isascii():
+        return None if _is_host(host) else Remark.CANNOT_MATCH
+    # A letter that is only another form of others is folded by whoever registers an address. The dot above stays behind
+    # when a Turkish capital I is lowered.
+    if unicodedata.normalize("NFKC", value) != value or "i\u0307" in value:
+        return Remark.CANNOT_MATCH
+    are_short = all(len(_in_dns(label)) <= _LONGEST_LABEL for label in host.split("."))
+    return None if are_short and _is_host(_non_ascii.sub("a", host)) else Remark.CANNOT_MATCH
+
+
+def _in_dns(label: str) -> str:
+    """Return a label of a domain as it is looked up."""
+    return label if label.isascii() else "xn--" + label.encode("punycode").decode()
+
+
+def _note_mobile_id(value: str) -> Remark | None:
+    return Remark.LOOKS_LIKE_IDFA if value.isupper() else None
 
 
 def _refuse_device_id(value: str) -> Remark | None:
@@ -178,6 +249,10 @@ def is_digest(value: str) -> bool:
     return len(value) in _DIGEST_DIGITS and _HEX(value) is not None
 
 
+def _nothing_to_note(value: str) -> Remark | None:  # noqa: ARG001 - the others look at it
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityType:
     """One row of the table: how values of this type are found, normalised, checked and hashed."""
@@ -193,8 +268,8 @@ class IdentityType:
     md5_is_ambiguous: bool = False
     """Whether 32 hex digits could be a plain value of this type, so that only `hashing: prehashed` settles it."""
     takes_integers: bool = False
-    either_platform: bool = False
-    """Whether an upper-case value could be an IDFA under the wrong name, which is worth counting."""
+    note: Callable[[str], Remark | None] = _nothing_to_note
+    """What is worth counting about a normalised value that is hashed here."""
 
 
 def _unchanged(value: str) -> str:
@@ -204,7 +279,7 @@ def _unchanged(value: str) -> str:
 _ROWS: Final = (
     IdentityType(
         "EMAIL", ListType.EMAIL, ("email", "email_address", "hashed_email", "email_hash", "email_sha256"),
-        _lower_email, _refuse_email, HashRule.HASH,
+        _lower_email, _refuse_email, HashRule.HASH, note=_note_email,
     ),
     # Pinterest's help pages: IDFAs must be upper-case, Android ids lower-case, before they are hashed.
     IdentityType(
@@ -217,7 +292,7 @@ _ROWS: Final = (
     ),
     IdentityType(
         "MAID", ListType.MAID, ("maid", "mobile_ad_id"),
-        _lower_unless_all_upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True, either_platform=True,
+        _lower_unless_all_upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True, note=_note_mobile_id,
     ),
     IdentityType(
         "LR_ID", ListType.LR_ID, ("lr_id", "liveramp_id", "ramp_id"),
@@ -275,7 +350,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
     if hashing is Hashing.PREHASHED:
         return _rejected(Remark.PLAIN_BUT_PREHASHED)
     digest = hashlib.new(algorithm.value, value.encode(), usedforsecurity=False).hexdigest()
-    return Identified(digest, Remark.LOOKS_LIKE_IDFA if kind.either_platform and value.isupper() else None)
+    return Identified(digest, kind.note(value))
 
 
 def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identified:

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple, Protocol, cast
 
 from target_pinterest_audience.file_column import FileColumn
 from target_pinterest_audience.identities import (
-    ASCII_EMAIL,
     DIGESTS_OF_NOTHING,
-    MAX_EMAIL,
+    PLAIN_EMAIL,
+    PLAIN_EMAIL_BYTES,
     HashAlgorithm,
     Hashing,
     HashRule,
@@ -59,13 +59,13 @@ def _uuids(digits: str) -> str:
 
 
 _PLAIN: Final[Mapping[str, _Plain]] = {
-    # What `identities` takes for an address, as long as no two dots follow each other: those are made what none may
-    # hold. The bounds keep it shorter than the longest that is taken there, and are for nobody's address: what is
-    # longer is judged by itself.
+    # What `identities` takes for an address and has nothing to say about, as long as no two dots follow each other and
+    # no hyphen is beside a dot: those are made what none may hold. The bounds keep it shorter than the longest that is
+    # taken there, and its labels shorter than the longest there are: what is longer is judged by itself.
     "EMAIL": _plain(
         r"[a-z0-9!#$%&'*+/=?^_`{|}~-][a-z0-9!#$%&'*+/=?^_`{|}~.-]{0,99}(?<!\.)@"
-        r"[a-z0-9_-][a-z0-9_.-]{0,99}\.[a-z_-][a-z0-9_-]{0,40}",
-        lambda text: text.lower().replace(b"..", b"\0\0"),
+        r"[a-z0-9][a-z0-9.-]{0,61}\.[a-z][a-z0-9-]{0,40}(?<!-)",
+        lambda text: text.lower().replace(b"..", b"\0\0").replace(b"-.", b"\0\0").replace(b".-", b"\0\0"),
     ),
     "IDFA": _plain(_uuids("0-9A-F"), bytes.upper),
     "GAID": _plain(_uuids("0-9a-f"), bytes.lower),
@@ -195,7 +195,7 @@ class _Judge:
         """Judge all values of a column, if nearly all are plain addresses; return whether that was so."""
         if self._plain is not _PLAIN["EMAIL"] or not texts.is_text:
             return False
-        found = texts.matching(ASCII_EMAIL, MAX_EMAIL)
+        found = texts.matching(PLAIN_EMAIL, PLAIN_EMAIL_BYTES)
         if (found.count(None) - texts.gaps) * _MANY > len(found):
             return False
         new = self._new

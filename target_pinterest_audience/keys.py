@@ -65,6 +65,7 @@ class Digester:
         formats: Mapping[str, str],
         rules: int = NEWEST_RULES,
         kinds: Mapping[str, Collection[str]] | None = None,
+        known_as: Mapping[str, str] | None = None,
     ) -> RowDigester:
         """Return what digests the keys of a source's rows.
 
@@ -74,12 +75,15 @@ class Digester:
             formats: key property → what its schema says of its text; see `key_forms.formats_of`.
             rules: the rules of the source; see `key_forms.NEWEST_RULES`.
             kinds: key property → the kinds of values that are known; see `key_kinds`.
+            known_as: key property → its name in the digests, where that is another.
         """
+        names = {name: (known_as or {}).get(name, name) for name in key_properties}
         place = self._begin(b"place", source.encode()) if self._places_rows else None
         columns = [
-            _KeyColumn(name, formats.get(name), rules, (kinds or {}).get(name, ())) for name in sorted(key_properties)
+            _KeyColumn(name, formats.get(name), rules, (kinds or {}).get(name, ()))
+            for name in sorted(key_properties, key=names.__getitem__)
         ]
-        return RowDigester(self._begin(b"row", source.encode()), place, columns)
+        return RowDigester(self._begin(b"row", source.encode()), place, columns, names)
 
     def identities(self, source: str) -> Callable[[str, bytes], bytes]:
         """Return what digests the rows of a source without a key, where each identity, of its type, is its own row."""
@@ -170,19 +174,26 @@ class RowDigester:
     all keys nearby.
     """
 
-    def __init__(self, begun: hashlib.blake2b, place: hashlib.blake2b | None, columns: Sequence[_KeyColumn]) -> None:
+    def __init__(
+        self,
+        begun: hashlib.blake2b,
+        place: hashlib.blake2b | None,
+        columns: Sequence[_KeyColumn],
+        names: Mapping[str, str],
+    ) -> None:
         """Take over digests that have begun with the source; see `Digester.rows`.
 
         Args:
             begun: for the rows.
             place: for where they lie; None if they are scattered.
-            columns: the columns of the key, in the order of their names.
+            columns: the columns of the key, in the order of their names in the digests.
+            names: column → its name in the digests.
         """
         self._columns = columns
         self._begun = begun
         self._place = place
         self._places: dict[bytes, bytes] = {}
-        _update(begun, (each.name.encode() for each in columns))
+        _update(begun, (names[each.name].encode() for each in columns))
 
     def __call__(self, record: Mapping[str, Any]) -> bytes:
         """Return the digest of a row, which has a value for every key property."""

@@ -69,6 +69,11 @@ def _without_schema(name: str) -> Iterator[str]:
             yield name[len(schema) :]
 
 
+def told_columns(columns: Collection[str]) -> str:
+    """Return a sentence that names the columns of a stream."""
+    return f"It has the columns {', '.join(columns)}." if columns else "Its SCHEMA declares no columns."
+
+
 class Candidate(NamedTuple):
     """A column that looks as if it held identities, though it is not named so exactly."""
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType, ListType
 from target_pinterest_audience.marks import in_other_capitals
+from target_pinterest_audience.near_names import told_columns
 from target_pinterest_audience.settings import Mode, StreamSettings
 
 _SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
@@ -119,9 +120,9 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
         raise ConfigurationError(msg)
     if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
         msg = (
-            f"Stream {stream} is to remove people (`operation` under `streams`), but has no identity column. It "
-            f"has the columns {', '.join(properties)}. Name the right one in `streams.{stream}.identity_columns`, or "
-            "deselect the stream in the tap."
+            f"Stream {stream} is to remove people (`operation` under `streams`), but has no identity column. "
+            f"{told_columns(properties)} Name the right one in `streams.{stream}.identity_columns`, or deselect the "
+            "stream in the tap."
         )
         raise ConfigurationError(msg)
     return found

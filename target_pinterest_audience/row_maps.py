@@ -1,12 +1,15 @@
 """Applies stream maps and flattening to rows, so that a deleted row passes and an empty parent reaches its children.
 
 The SDK's own maps do the work. What is different: a row that is marked as deleted passes filters, and what cannot be
-computed from it is left out, since the delete of a row often holds only its key. And where an object is null or empty,
-the columns that flattening would make of it are null, not missing.
+computed from it is left out, since the delete of a row often holds only its key. Where an object is null or empty, the
+columns that flattening would make of it are null, not missing. And expressions can read every column that the SCHEMA
+declares: one that a record lacks is null to them. That does not make it null for anybody else, since a person whose
+address is not in a record keeps the address that is known.
 """
 
 from __future__ import annotations
 
+import ast
 import copy
 import fnmatch
 from collections.abc import Collection, Mapping, Sequence
@@ -41,6 +44,12 @@ _OPTIONS: Final = frozenset(
 """What a stream map may hold besides columns."""
 
 _DROPPED: Final = (None, NULL_STRING)
+
+_DEEPEST: Final = 100
+"""How many levels of objects expressions can read of."""
+
+_ANYTHING: Final = "\0anything"
+"""Takes the place of a value that is not known, to see whether something depends on it."""
 
 Path = tuple[str, ...]
 """The names that lead to a value inside a record."""
@@ -92,6 +101,18 @@ class RowMap:
         self._keeps_others = MAPPER_ELSE_OPTION not in rules
         self._changes: dict[str, str | None] = {name: each for name, each in rules.items() if name not in _OPTIONS}
         self._computes: dict[str, CustomStreamMap] = {}
+        objects = _objects(schema, _DEEPEST)
+        self._shallow: Tree = dict.fromkeys(schema["properties"])
+        """What expressions can read."""
+        self._deep: Tree = {**self._shallow, **objects} if objects else {}
+        """The same with the columns of objects; empty if there are none."""
+        self._reads = {
+            name: _columns_in(str(each), name, self._shallow)
+            for name, each in self._changes.items()
+            if each not in _DROPPED
+        }
+        self._renames = {name for name in self._reads if _is_reference(str(self._changes[name]))}
+        """The columns that are only other names of columns."""
         self._whole = stream_map
         options = stream_map.flattening_options
         depth = options.max_level if options is not None and stream_map.flattening_enabled else 0
@@ -128,7 +149,7 @@ class RowMap:
         self._computed_marks = [name for name in mapped if name in computed]
 
     def apply(
-        self, raw: Mapping[str, Any], place: Place, known_by: Collection[str]
+        self, raw: Mapping[str, Any], place: Place, known_by: Collection[str], identities: Collection[str] = ()
     ) -> tuple[dict[str, Any], bool] | None:
         """Return a row as the stream map makes it, and whether the tap has marked it; None if the map leaves it out.
 
@@ -136,6 +157,7 @@ class RowMap:
             raw: the row as the tap sends it.
             place: where it stands.
             known_by: the columns without which nobody knows which row it is.
+            identities: the columns that hold identities.
 
         Raises:
             ConfigurationError: an expression fails for the row; or it is deleted, and a column that tells which row it
@@ -146,7 +168,7 @@ class RowMap:
         if any(is_set(_value_at(raw, path)) for path in self._marks):
             return self._deleted(raw, place, known_by), True
         try:
-            record = self._transform(raw)
+            record = self._transform(raw, identities)
         except Exception as error:  # noqa: BLE001 - an expression can raise anything, and its message holds values
             if self._computes_a_mark(raw):
                 return self._deleted(raw, place, known_by), True
@@ -159,16 +181,91 @@ class RowMap:
             return self._flat(record), False
         return (self._deleted(raw, place, known_by), True) if self._computes_a_mark(raw) else None
 
-    def _transform(self, raw: Mapping[str, Any]) -> dict[str, Any] | None:
-        if isinstance(self._whole, CustomStreamMap):
-            return self._whole.transform(dict(raw))
-        return dict(raw)
+    def _transform(self, raw: Mapping[str, Any], identities: Collection[str]) -> dict[str, Any] | None:
+        """Return what the map makes of a row; None if it leaves it out. Raises whatever an expression does."""
+        if not isinstance(self._whole, CustomStreamMap):
+            return dict(raw)
+        try:
+            return self._transform_completed(raw, self._shallow, identities)
+        except Exception:
+            if not self._deep:
+                raise
+            # An expression sees objects as the tap sent them, unless it needs what they lack.
+            return self._transform_completed(raw, self._deep, identities)
+
+    def _transform_completed(
+        self, raw: Mapping[str, Any], declared: Tree, identities: Collection[str]
+    ) -> dict[str, Any] | None:
+        completed = _completed(raw, declared)
+        record = self._whole.transform(dict(completed))
+        if record is None or completed is raw:
+            return record
+        return self._known(record, raw, completed, declared, identities)
+
+    def _known(
+        self,
+        record: Mapping[str, Any],
+        raw: Mapping[str, Any],
+        completed: Mapping[str, Any],
+        declared: Tree,
+        identities: Collection[str],
+    ) -> dict[str, Any]:
+        """Return a row without what was only made of columns that are not in the record.
+
+        Args:
+            record: what the SDK's map made of the completed row.
+            raw: the row as the tap sends it.
+            completed: the same with null for each column that it lacks.
+            declared: the columns that it was completed by.
+            identities: the columns that hold identities. They are left out, too, if nothing came of a column that is
+                not there: that the stream does not say something removes nobody.
+        """
+        absent = completed.keys() - raw.keys()
+        as_sent = {id(completed[name]): raw[name] for name in raw if completed[name] is not raw[name]}
+        incomplete = absent.union(name for name in raw if completed[name] is not raw[name])
+        keys = self.stream_map.transformed_key_properties or ()
+        found = {}
+        for name, value in record.items():
+            reads = self._reads.get(name)
+            if reads is None:
+                if name in raw:
+                    found[name] = raw[name]
+            elif reads.isdisjoint(incomplete):
+                found[name] = value
+            elif name in keys:
+                found[name] = None if self._depends(name, value, raw, declared) else value
+            elif id(value) in as_sent:
+                found[name] = as_sent[id(value)]
+            elif (name not in self._renames and name not in identities) or self._is_known(
+                name, value, raw, declared, absent
+            ):
+                found[name] = value
+        return found
+
+    def _is_known(
+        self, name: str, value: object, raw: Mapping[str, Any], declared: Tree, absent: Collection[str]
+    ) -> bool:
+        """Return whether a computed value comes from a row, and not from what the row lacks."""
+        depends, reads = self._depends(name, value, raw, declared), self._reads[name]
+        if name in self._renames:
+            return not depends
+        if depends and reads.issubset(absent):
+            return False
+        return not _is_nothing(value) or (not depends and reads.isdisjoint(absent))
+
+    def _depends(self, name: str, value: object, raw: Mapping[str, Any], declared: Tree) -> bool:
+        """Return whether an expression would make something else of a row if the columns that it lacks had a value."""
+        try:
+            return self._computed(name, _completed(raw, declared, _ANYTHING)) != value
+        except Exception:  # noqa: BLE001 - an expression can raise anything
+            return True
 
     def _computes_a_mark(self, raw: Mapping[str, Any]) -> bool:
         """Return whether a mark that the map computes is set, by itself."""
+        completed = _completed(raw, self._shallow)
         for name in self._computed_marks:
             try:
-                value = self._computed(name, raw)
+                value = self._computed(name, completed)
             except Exception:  # noqa: BLE001 - an expression can raise anything
                 value = raw.get(name)
             if is_set(value):
@@ -257,6 +354,54 @@ def row_maps(mapper: PluginMapper, stream: str, schema: Mapping[str, Any], known
     schema = copy.deepcopy(dict(schema))
     pairs = zip(maps, definitions(mapper.stream_maps_dict, stream), strict=True)
     return [RowMap(mapper, stream, stream_map, definition, schema) for stream_map, definition in pairs]
+
+
+def _columns_in(expression: str, name: str, columns: Collection[str]) -> frozenset[str]:
+    """Return the columns that an expression reads.
+
+    Args:
+        expression: the expression.
+        name: the column that it computes, which it calls `self`.
+        columns: all columns.
+    """
+    nodes = list(ast.walk(ast.parse(expression.strip())))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    found = {name if each == "self" else each for each in names}
+    if not names.isdisjoint({"_", "record"}):
+        # By subscript, by `get` or as an attribute.
+        found |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        found |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return frozenset(found.intersection(columns))
+
+
+def _is_reference(expression: str) -> bool:
+    """Return whether an expression does nothing but name a column."""
+    body = ast.parse(expression.strip()).body
+    tree = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
+    if isinstance(tree, ast.Call):
+        return isinstance(tree.func, ast.Attribute) and tree.func.attr == "get" and len(tree.args) == 1
+    return isinstance(tree, (ast.Name, ast.Attribute, ast.Subscript))
+
+
+def _is_nothing(value: object) -> bool:
+    """Return whether a value is what is made of null."""
+    return value is None or str(value).strip().lower() in {"", "none", "null"}
+
+
+def _completed(record: Mapping[str, Any], declared: Tree, filling: str | None = None) -> Mapping[str, Any]:
+    """Return a record with a value for each column that it lacks, inside its objects too; itself if it lacks none."""
+    changed: dict[str, Any] = {
+        name: filling if inner is None else _completed({}, inner, filling)
+        for name, inner in declared.items()
+        if name not in record
+    }
+    for name, inner in declared.items():
+        value = record.get(name) if inner is not None else None
+        if inner is not None and isinstance(value, dict):
+            whole = _completed(value, inner, filling)
+            if whole is not value:
+                changed[name] = whole
+    return {**record, **changed} if changed else record
 
 
 def _objects(schema: Mapping[str, Any], depth: int) -> Tree:

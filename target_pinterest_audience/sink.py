@@ -13,7 +13,7 @@ from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.marks import in_other_capitals, look_like_marks, mark_columns, named_in_any_case
 from target_pinterest_audience.membership import Kind
-from target_pinterest_audience.near_names import nearest_column
+from target_pinterest_audience.near_names import nearest_column, told_columns
 from target_pinterest_audience.pinterest import Operation
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.rejects import Reject
@@ -128,6 +128,20 @@ class CustomerListSink(RecordSink):
         if self.columns:
             self._writer = target.sync.append(shape) if appends else target.sync.upsert(shape)
 
+    def reads(self, schema: Mapping[str, Any], key_properties: Sequence[str], raw_columns: Collection[str]) -> bool:
+        """Return whether it was made for a schema and key, and for rows with such columns."""
+        same_rows = self.original_schema == schema and self.raw_columns == set(raw_columns)
+        return same_rows and list(self.key_properties) == list(key_properties)
+
+    def retire(self) -> None:
+        """Let go of what reads rows. It is still told of rows of its own that Pinterest refuses."""
+        self.clean_up()
+        self._writer = None
+        self._validator = None
+        self.schema = self.original_schema = {}
+        self.raw_columns = set()
+        self._config = {}
+
     def _plan(self, list_name: str | None) -> dict[str, ListPlan]:
         """See `StreamShape.plan`."""
         plans = plan_lists(self.columns, self.stream_name, self._settings, list_name)
@@ -149,8 +163,8 @@ class CustomerListSink(RecordSink):
         if former.own:
             msg = (
                 f"Stream {self.stream_name} has no identity column any more, but former runs put people from it on "
-                f"lists, who would stay there whatever becomes of their rows. Its columns are "
-                f"{', '.join(self.schema['properties'])}: name the right one in `identity_columns`, or deselect the "
+                "lists, who would stay there whatever becomes of their rows. "
+                f"{told_columns(self.schema['properties'])} Name the right one in `identity_columns`, or deselect the "
                 "stream in the tap."
             )
             raise ConfigurationError(msg)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from target_pinterest_audience.column_names import plain_name, plain_names
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.key_forms import formats_of
 from target_pinterest_audience.key_kinds import PRECISE, ROUNDED, WORDS, clash
@@ -96,7 +97,12 @@ class SourceBook:
             number = catalogue.source(shape.source)
             catalogue.note_read(number, self._now())
             self._check_key(number, shape)
-            slots = {column: catalogue.slot(column, kind.name) for column, kind in columns.items()}
+            known_as = {(plain_name(name), kind): name for name, kind in catalogue.slots().values()}
+            known_as.update(((name, kind), name) for name, kind in catalogue.slots().values())
+            slots = {
+                column: catalogue.slot(known_as.get((column, kind.name), column), kind.name)
+                for column, kind in columns.items()
+            }
             self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots().items()})
             source = self.runs.get(number)
             if source is None:
@@ -123,7 +129,7 @@ class SourceBook:
         former = self._ledger.catalogue.key_properties(source)
         if former is None:
             self._ledger.catalogue.set_key_properties(source, shape.key_properties)
-        elif former != sorted(shape.key_properties):
+        elif sorted(plain_names(former)) != sorted(shape.key_properties):
             msg = (
                 f"The rows of source {shape.source} were known by the key ({', '.join(former) or 'none'}) and now come "
                 f"with ({', '.join(shape.key_properties) or 'none'}), so that a row cannot be told from its former "
@@ -197,7 +203,9 @@ class SourceBook:
         catalogue = self._ledger.catalogue
         rules, kinds = catalogue.key_rules(source), catalogue.key_kinds(source)
         self._former_kinds.setdefault(source, kinds)
-        return self._digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds)
+        # Earlier versions took a byte order mark for a part of the name.
+        known_as = {plain_name(each): each for each in catalogue.key_properties(source) or ()}
+        return self._digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds, known_as)
 
     def check_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
         """Make sure that no key property comes as other rows than before.

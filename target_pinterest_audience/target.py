@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +22,13 @@ from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.arrivals import MELTANO_TEST_STREAM, Arrivals
 from target_pinterest_audience.batch_files import BatchFiles
+from target_pinterest_audience.column_names import (
+    has_marks,
+    marked_names,
+    plain_columns,
+    plain_expressions,
+    plain_names,
+)
 from target_pinterest_audience.connect import connect
 from target_pinterest_audience.errors import (
     ConfigurationError,
@@ -46,6 +55,7 @@ from target_pinterest_audience.settings import (
     unread_variables,
 )
 from target_pinterest_audience.sink import CustomerListSink
+from target_pinterest_audience.stream_schemas import read_schema, without_bare_types, written_names
 from target_pinterest_audience.termination import Termination
 
 if TYPE_CHECKING:
@@ -65,6 +75,9 @@ Example: tap-postgres --config tap.json | target-pinterest-audience --config tar
 2 configuration, 3 authorisation, 4 Pinterest unavailable, 5 too many rejected rows, or a batch refused, 6 more removals
 than allowed, 7 the ledger, 8 a broken stream, 128 + n signal n.
 """
+
+_MOST_FORMER_SINKS = 8
+"""How many schemas of a stream are kept in mind besides the one in use."""
 
 
 class TargetPinterestAudience(Target):
@@ -119,8 +132,14 @@ class TargetPinterestAudience(Target):
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self._notifier: Notifier | None = None
         self._stream_sinks: dict[tuple[str, str], CustomerListSink] = {}
+        self._former_sinks: dict[tuple[str, str], list[CustomerListSink]] = {}
+        """The sinks of other schemas that a stream had lately, which may come again."""
         self._row_maps: dict[str, Sequence[RowMap]] = {}
         """Stream, as the tap calls it → what makes each of its outputs."""
+        self._declared: dict[str, AbstractSet[str]] = {}
+        """Stream → the columns that its SCHEMA declares."""
+        self._written: dict[str, Mapping[str, Collection[str]]] = {}
+        """Stream → column → the other names that its SCHEMA gives it."""
         self._progress: Progress | None = None
         shield = self._termination.shield
         self.sync = connect(self.settings, self.user_agent(), self.logger, self._write_state_message, shield)
@@ -163,6 +182,8 @@ class TargetPinterestAudience(Target):
         cls.append_builtin_config(sdk_settings)
         settings, config = resolve(raw, sdk_settings["properties"], os.environ)
         hide(settings.secrets)
+        if config.get("stream_maps"):
+            config["stream_maps"] = plain_expressions(config["stream_maps"])
         return settings, config
 
     @classmethod
@@ -333,17 +354,21 @@ class TargetPinterestAudience(Target):
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         """Make the sinks of a stream ready for a schema."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
-        stream, schema = self._stream_of(message_dict), message_dict["schema"]
-        properties = schema.get("properties") if isinstance(schema, dict) else None
-        if not isinstance(properties, dict) or not all(isinstance(each, dict) for each in properties.values()):
-            msg = f"The SCHEMA of stream {stream} has no properties, or one that is no object. The tap is at fault."
-            raise StreamError(msg)
-        keys = message_dict.get("key_properties") or []
+        stream, keys = self._stream_of(message_dict), message_dict.get("key_properties") or []
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             msg = f"The SCHEMA of stream {stream} has `key_properties` that are no list of names. The tap is at fault."
             raise StreamError(msg)
+        message_keys, keys = keys, plain_names(keys)
+        options = self.mapper.flattening_options
+        schema = read_schema(message_dict["schema"], keys, flattens=options.enabled and options.max_level > 0)
+        if schema is None:
+            msg = (
+                f"The SCHEMA of stream {stream} holds no JSON schema, or declares a column by something else than a "
+                "schema. The tap is at fault: check its log."
+            )
+            raise StreamError(msg)
         try:
-            self.mapper.register_raw_stream_schema(stream, schema, message_dict.get("key_properties"))
+            self.mapper.register_raw_stream_schema(stream, schema, keys)
         except Exception as error:  # noqa: BLE001 - the SDK raises whatever an expression does, with its text
             msg = (
                 f"`stream_maps` cannot be used for stream {stream} ({type(error).__name__}). Look for an expression "
@@ -354,6 +379,8 @@ class TargetPinterestAudience(Target):
         if stream == MELTANO_TEST_STREAM:
             self._check_readiness()
         self._row_maps[stream] = row_maps(self.mapper, stream, schema, self._row_maps.get(stream, ()))
+        self._declared[stream] = schema["properties"].keys()
+        self._written[stream] = marked_names([*written_names(message_dict["schema"]), *message_keys])
         outputs = [each for each in self._row_maps[stream] if not isinstance(each.stream_map, RemoveRecordTransform)]
         self.arrivals.arrive(stream, [each.stream_map.stream_alias for each in outputs])
         for row_map in outputs:
@@ -382,27 +409,35 @@ class TargetPinterestAudience(Target):
         sink = self._stream_sinks.get((stream, maps[0].stream_alias))
         unchanged = len(maps) == 1 and isinstance(maps[0], SameRecordTransform) and not maps[0].flattening_enabled
         if sink is not None and unchanged and not sink.reads_row_by_row:
-            records.need(stream, sink.needed_columns, sink.process_block)
+            records.need(stream, sink.needed_columns, sink.process_block, self._written[stream])
         else:
             records.forget(stream)
 
     def _open_sink(self, stream: str, row_map: RowMap) -> None:
-        """Make a sink, unless there is one for just this schema and key.
+        """Make a sink, unless there is one for just this schema and key, or was a moment ago.
 
         The SDK keeps one sink for each alias, so that of two streams mapped to one the rows of the first would be read
         by the columns of the second. Here each stream has its own under each alias; they hold no rows.
         """
         stream_map = row_map.stream_map
         # A copy: the SDK's sinks take columns out of the schema that they are given.
-        alias, schema = stream_map.stream_alias, copy.deepcopy(stream_map.transformed_schema)
+        alias, schema = stream_map.stream_alias, without_bare_types(copy.deepcopy(stream_map.transformed_schema))
         row_map.watch(self.settings.for_stream(alias).removal_column)
         key_properties = stream_map.transformed_key_properties or []
         known = self._stream_sinks.get((stream, alias))
+        if known is not None and known.reads(schema, key_properties, row_map.raw_columns):
+            return
+        # Some taps alternate between SCHEMAs, once for each record.
+        former = self._former_sinks.setdefault((stream, alias), [])
+        again = next((each for each in former if each.reads(schema, key_properties, row_map.raw_columns)), None)
         if known is not None:
-            same_rows = known.original_schema == schema and known.raw_columns == row_map.raw_columns.keys()
-            if same_rows and list(known.key_properties) == list(key_properties):
-                return
-            known.clean_up()
+            former.append(known)
+        if again is not None:
+            former.remove(again)
+            self._stream_sinks[stream, alias] = again
+            return
+        while len(former) > _MOST_FORMER_SINKS:
+            former.pop(0).retire()
         try:
             self._stream_sinks[stream, alias] = CustomerListSink(
                 self, alias, schema, key_properties,
@@ -434,9 +469,11 @@ class TargetPinterestAudience(Target):
         if not isinstance(raw, dict):
             msg = f"The record on {place} is not an object. The tap is at fault."
             raise StreamError(msg)
+        if self._written[stream] or not self._declared[stream] <= raw.keys():
+            raw = plain_columns(raw) if has_marks(raw) else raw
         for row_map in self._row_maps[stream]:
             sink = self._stream_sinks.get((stream, row_map.stream_map.stream_alias))
-            mapped = row_map.apply(raw, place, sink.known_by) if sink is not None else None
+            mapped = row_map.apply(raw, place, sink.known_by, sink.columns) if sink is not None else None
             if sink is None or mapped is None:
                 continue
             record, deleted = mapped
@@ -478,7 +515,7 @@ class TargetPinterestAudience(Target):
             self.run_log.note_empty()
         self.sync.finish(empty=self.run_log.empty)
         self.run_log.check_balance()
-        for sink in self._stream_sinks.values():
+        for sink in [*self._stream_sinks.values(), *itertools.chain.from_iterable(self._former_sinks.values())]:
             sink.clean_up()
         super().process_endofpipe()
 

@@ -205,7 +205,7 @@ def test_a_known_stream_that_lost_its_columns_is_refused(run_target: Target) -> 
     run = run_target([*first, schema("email", stream="leads"), state(1)], **settings)
     assert (run.code, run.states) == (2, [])
     assert "Stream leads has no identity column any more" in run.stderr
-    assert "Its columns are email, id" in run.stderr
+    assert "It has the columns email, id." in run.stderr
 
 
 def test_a_source_that_all_streams_share_does_not_make_each_of_them_known(run_target: Target) -> None:

@@ -12,6 +12,7 @@ from docgen.__main__ import references
 from docgen.about import PAGES, REPOSITORY, about
 from docgen.commands_page import contexts
 from target_pinterest_audience.companion import cli
+from target_pinterest_audience.identities import JAPANESE_CARRIERS
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
 from target_pinterest_audience.target import TargetPinterestAudience
 
@@ -63,3 +64,9 @@ def test_every_command_helps_with_an_example_and_serves_scripts() -> None:
             assert path in examples, path
         if path not in {"pinterest-audience demo", "pinterest-audience emulator", "pinterest-audience ledger"}:
             assert {"--config", "--json"} <= options, path
+
+
+def test_the_page_on_identities_lists_the_carriers_whose_addresses_may_have_odd_dots() -> None:
+    page = (PAGES / "identities.md").read_text(encoding="utf-8")
+    assert ", ".join(f"`{domain}`" for domain in JAPANESE_CARRIERS[:-1]) in " ".join(page.split())
+    assert f"`{JAPANESE_CARRIERS[-1]}` and their subdomains" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 
 import pytest
 
@@ -25,6 +26,22 @@ def digests(*texts: str) -> frozenset[str]:
 def test_an_address_leaves_under_all_three_algorithms_however_it_is_written() -> None:
     for value in ("ada@example.com", " Ada@Example.COM\t", "\ufeffADA@example.com"):
         assert forms_of(value, IDENTITY_TYPES["EMAIL"]) == digests("ada@example.com")
+
+
+@pytest.mark.parametrize(
+    "value", ["a..da@example.com", "ada.@example.com", ".ada@example.com", '"ada"@example.com', "ada@192.168.0.1",
+              "ada@example..com", "ada@example.com.", f"{'a' * 300}@example.com", "İda.@example.com"]
+)  # fmt: skip
+def test_an_address_leaves_even_if_it_would_be_rejected_today(value: str) -> None:
+    lowered = unicodedata.normalize("NFC", value.lower())
+    assert forms_of(f" {value}\t", IDENTITY_TYPES["EMAIL"]) == digests(lowered)
+
+
+@pytest.mark.parametrize(
+    "value", ["ada@example", "ada", "@example.com", "ada@.com", "a b@example.com", "a@b.com,c@d.com"]
+)
+def test_what_nobody_could_mean_by_an_address_does_not(value: str) -> None:
+    assert forms_of(value, IDENTITY_TYPES["EMAIL"]) is Remark.NOT_AN_EMAIL
 
 
 @pytest.mark.parametrize("kind", ["IDFA", "GAID", "MAID"])

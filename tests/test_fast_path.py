@@ -9,7 +9,8 @@ import logging
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
@@ -39,8 +40,12 @@ EMAILS: list[Any] = [
     "1" * 260, 7, 1.5, True, ["person1@example.com"], {"x": 1}, "person1@example.com,person2@example.com",
     "\u200bperson4@example.com", "person5@example.com\r", "\x00", "person6@example.com\x85",
     "\u212aelvin@example.com", "per..son@example.com", "person.@example.com",
+    "per..son@docomo.ne.jp", "person.@ezweb.ne.jp", "per-.-son@example.com", "person@-example.com",
+    "person@example-.com", "person@example.com-", "person@ex_ample.com", f"person@{'a' * 64}.com",
+    f"person@{'a' * 63}.com", "İ@example.com", "\uff50@example.com", "0" * 64, "0" * 40, "0" * 32, sha256("None"),
 ]  # fmt: skip
 DEVICES: list[Any] = [UUID, UUID.upper(), f" {UUID}", ZERO, None, "", UUID.replace("-", ""), "x", 5, UUID + "\n"]
+DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefined")]
 OPAQUE: list[Any] = ["XY1234", 17, None, "", "a b", UUID, 1.0]
 emails, devices, opaque = map(st.sampled_from, (EMAILS, DEVICES, OPAQUE))
 VALUES = {"email": emails, "email_address": emails, "gaid": devices, "idfa": devices, "maid": devices, "lr_id": opaque}
@@ -63,7 +68,12 @@ def test_a_column_is_judged_like_its_values(
     assert_judged_alike(values, kind, hashing, algorithm)
 
 
-@pytest.mark.parametrize("usual", ["person@example.com", UUID, UUID.upper(), sha256("person@example.com"), "\ud800"])
+MD5 = hashlib.md5(b"person@example.com", usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "usual", ["person@example.com", UUID, UUID.upper(), sha256("person@example.com"), MD5, "\ud800"]
+)
 @pytest.mark.parametrize("hashing", Hashing)
 @pytest.mark.parametrize("kind", sorted(IDENTITY_TYPES))
 def test_all_that_is_odd_is_judged_alike_among_what_is_usual(kind: str, hashing: Hashing, usual: str) -> None:
@@ -143,7 +153,13 @@ def test_what_is_no_utf8_is_told_wherever_it_is_cut(before: int, end: str, cut: 
 
 
 class _NoFastPath(RecordDecoder):
-    def need(self, stream: str, columns: Sequence[str], take: TakeBlock) -> None:
+    def need(
+        self,
+        stream: str,
+        columns: Sequence[str],
+        take: TakeBlock,
+        written: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Leave every record to be read whole."""
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from target_pinterest_audience.identities import (
     DEFAULT_COLUMNS,
     IDENTITY_TYPES,
+    JAPANESE_CARRIERS,
     HashAlgorithm,
     Hashing,
     Identified,
@@ -149,6 +150,68 @@ def test_a_plain_value_is_bad_where_only_digests_come(kind: str) -> None:
 def test_the_digest_of_nothing_is_nobody(kind: str, text: str, algorithm: str) -> None:
     digest = hashlib.new(algorithm, text.encode()).hexdigest()
     assert verdict(kind, digest.upper()) == (None, Remark.DIGEST_OF_NOTHING)
+
+
+@pytest.mark.parametrize("text", ["None", "nan", "NaN", "NULL", "undefined", " ", r"\N", "N/A", ZERO.replace("-", "")])
+@pytest.mark.parametrize("algorithm", list(HashAlgorithm))
+@pytest.mark.parametrize("hashing", list(Hashing))
+def test_the_digest_of_a_word_for_nothing_is_nobody(text: str, algorithm: HashAlgorithm, hashing: Hashing) -> None:
+    digest = hashlib.new(algorithm.value, text.encode()).hexdigest()
+    for value in (digest, digest.upper(), f" {digest}"):
+        assert verdict("EMAIL", value, hashing) == (None, Remark.DIGEST_OF_NOTHING)
+        assert verdict("HASHED_PINNER_ID", value, hashing) == (None, Remark.DIGEST_OF_NOTHING)
+        assert verdict("MAID", value, Hashing.PREHASHED) == (None, Remark.DIGEST_OF_NOTHING)
+
+
+@pytest.mark.parametrize("kind", ["EMAIL", "IDFA", "GAID", "MAID", "HASHED_PINNER_ID"])
+@pytest.mark.parametrize("hashing", list(Hashing))
+def test_zeros_are_nobody(kind: str, hashing: Hashing) -> None:
+    for digits in (40, 64):
+        assert verdict(kind, "0" * digits, hashing) == (None, Remark.DIGEST_OF_NOTHING)
+    is_device = kind in {"IDFA", "GAID", "MAID"}
+    assert verdict(kind, "0" * 32, hashing) == (None, Remark.OPTED_OUT if is_device else Remark.DIGEST_OF_NOTHING)
+    assert Remark.DIGEST_OF_NOTHING.rejects
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "İBRAHİM@example.com", "bob@İstanbul.example", "\uff42ob@example.com", "BOB@\uff25XAMPLE.com",
+        "ﬁona@example.com",
+        "bob@-example.com", "bob@example-.com", "bob@sub.-example.com", "bob@example.com-", "bob@ex_ample.com",
+        "bob@_dmarc.example.com", f"bob@{'a' * 64}.com", f"bob@{'ü' * 64}.com", "bob@-bücher.example",
+        "bob@bücher_.example",
+    ],
+)  # fmt: skip
+def test_an_address_that_cannot_exist_is_hashed_as_before_and_noted(value: str) -> None:
+    lowered = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
+    assert verdict("EMAIL", value) == (sha256(lowered), Remark.CANNOT_MATCH)
+    assert not Remark.CANNOT_MATCH.rejects
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "bob@ex-ample.com", "bob@xn--bcher-kva.example", "bob@3com.com", f"bob@{'a' * 63}.com", "_bob_@example.com",
+        "-bob-@example.com", "bob-.-x@example.com", "straße@example.com", "bob@bücher.example", "ibrahim@example.com",
+        "\u212aelvin@example.com", "山田@例え.jp", "bob@example.c0m",
+    ],
+)  # fmt: skip
+def test_nothing_is_noted_of_an_address_that_may_exist(value: str) -> None:
+    assert verdict("EMAIL", value) == (sha256(unicodedata.normalize("NFC", value.lower())), None)
+
+
+@pytest.mark.parametrize("domain", [*JAPANESE_CARRIERS, "t.vodafone.ne.jp", "DOCOMO.ne.jp"])
+def test_dots_may_stand_anywhere_but_first_in_addresses_of_japanese_carriers(domain: str) -> None:
+    for local in ("taro..y", "taro.", "taro...y..", "Taro", "a.b"):
+        assert verdict("EMAIL", f"{local}@{domain}") == (sha256(f"{local}@{domain}".lower()), None)
+    for local in (".taro", "", ".", "ta ro"):
+        assert verdict("EMAIL", f"{local}@{domain}") == (None, Remark.NOT_AN_EMAIL)
+
+
+@pytest.mark.parametrize("domain", ["mydocomo.ne.jp", "docomo.ne.jp.example.com", "docomo..ne.jp", "ne.jp"])
+def test_dots_may_not_in_others(domain: str) -> None:
+    assert verdict("EMAIL", f"taro..y@{domain}") == (None, Remark.NOT_AN_EMAIL)
 
 
 @pytest.mark.parametrize("algorithm", list(HashAlgorithm))

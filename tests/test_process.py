@@ -70,7 +70,7 @@ def feed(process: subprocess.Popen[bytes], stream: list[dict[str, Any]]) -> None
         (b'{"type": "RECORD", "stream": "customers", "record": "person1@example.com"}\n', "is not an object"),
         (b'{"type": "RECORD", "stream": "b", "record": {"email": "person1@example.com"}}\n', "came before its SCHEMA"),
         (b'{"type": "RECORD", "stream": "customers", "record": {"email": "person1@example.com"}}\n', "key property id"),
-        (b'{"type": "SCHEMA", "stream": "b", "schema": {}}\n', "has no properties"),
+        (b'{"type": "SCHEMA", "stream": "b", "schema": []}\n', "holds no JSON schema"),
         (b'{"type": "STATE", "email": "person1@example.com"}\n', "lacks value"),
         (
             b'{"type": "RECORD", "stream": "customers", "record": {"id": 9, "email": "person1\xff"}}\n',

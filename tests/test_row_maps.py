@@ -257,6 +257,110 @@ def test_an_expression_sees_the_object_as_the_tap_sent_it() -> None:
     assert found[0]["contact__email"] is None
 
 
+EVENTS = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer"}, "email": TEXT, "work": TEXT, "status": TEXT, "tags": {"type": "array"},
+        "contact": {"type": ["null", "object"], "properties": {"email": TEXT, "city": TEXT}},
+    },
+}  # fmt: skip
+
+
+def apply_to_event(rules: dict[str, Any], raw: dict[str, Any], **config: Any) -> dict[str, Any]:
+    (made,) = make({"customers": rules}, EVENTS, **config)
+    found = made.apply(raw, PLACE, ["id"], ["email", "mail", "contact__email"])
+    assert found is not None
+    assert not found[1]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("rules", "computed"),
+    [
+        ({"gone": "status == 'deleted'"}, {"gone": False}),
+        ({"ok": "status is None"}, {"ok": True}),
+        ({"x": "str(status or '') + 'x'"}, {"x": "x"}),
+        ({"x": "record['status'] or 1"}, {"x": 1}),
+        ({"x": "_['status'] or record.get('status') or 2"}, {"x": 2}),
+        ({"status": "(self or 'none').upper()"}, {"status": "NONE"}),
+        ({"x": "tags or []"}, {"x": []}),
+        ({"x": "contact is None"}, {"x": True}),
+        ({"__filter__": "status != 'deleted'"}, {}),
+    ],
+)
+def test_a_declared_column_that_a_record_lacks_is_null_to_expressions(
+    rules: dict[str, Any], computed: dict[str, Any]
+) -> None:
+    assert apply_to_event(rules, {"id": 1, "email": "a"}) == {"id": 1, "email": "a", **computed}
+    (made,) = make({"customers": {"x": "phone"}}, EVENTS)
+    with pytest.raises(ConfigurationError):
+        apply(made, {"id": 1})
+
+
+@pytest.mark.parametrize(
+    ("rules", "raw", "columns"),
+    [
+        # Other names of a column that is not there, and what was only made of such columns.
+        ({"email": "email"}, {}, {}),
+        ({"email": "self"}, {}, {}),
+        ({"mail": "record['email']"}, {}, {}),
+        ({"consent": "status"}, {}, {}),
+        ({"email": "_.get('email')"}, {}, {}),
+        ({"email": "(email or '').strip().lower()"}, {}, {}),
+        ({"email": "str(email).lower()"}, {}, {}),
+        ({"email": "email or work"}, {}, {}),
+        ({"email": "email or work"}, {"work": None}, {"work": None}),
+        ({"email": "email if status == 'active' else None"}, {"email": "a"}, {}),
+        ({"email": "contact['email']"}, {}, {}),
+        ({"email": "contact.email"}, {"contact": {"city": "Rome"}}, {"contact": {"city": "Rome"}}),
+        ({"email": "contact['email'] or work"}, {"work": None}, {"work": None}),
+        # What the record does say.
+        ({"email": "email"}, {"email": None}, {"email": None}),
+        ({"email": "(email or '').lower()"}, {"email": None}, {"email": ""}),
+        ({"email": "email or work"}, {"work": "b"}, {"work": "b", "email": "b"}),
+        ({"email": "work or email"}, {"email": "a"}, {"email": "a"}),
+        ({"email": "contact.email"}, {"contact": {"email": None}}, {"contact": {"email": None}, "email": None}),
+        ({"email": "contact['city'] or work"}, {"contact": {"city": "c"}}, {"contact": {"city": "c"}, "email": "c"}),
+        ({"email": "email if status == 'active' else None"}, {"email": "a", "status": "x"},
+         {"status": "x", "email": None}),
+        ({"email": "'a@b.example'"}, {}, {"email": "a@b.example"}),
+    ],
+)  # fmt: skip
+def test_an_identity_that_the_record_says_nothing_of_is_left_out_and_not_null(
+    rules: dict[str, Any], raw: dict[str, Any], columns: dict[str, Any]
+) -> None:
+    assert apply_to_event(rules, {"id": 1, **raw}) == {"id": 1, **columns}
+
+
+def test_a_column_that_no_rule_names_is_neither_null_nor_completed() -> None:
+    raw = {"id": 1, "contact": {"city": "Rome"}}
+    assert apply_to_event({"x": "contact['email'] or work or 1"}, raw) == {**raw, "x": 1}
+    flat = {"id": 1, "contact__city": "Rome"}
+    assert apply_to_event({"x": "contact['email'] or 1"}, raw, **FLAT) == {**flat, "x": 1}
+    assert apply_to_event({"contact": "contact"}, raw, **FLAT) == flat
+
+
+@pytest.mark.parametrize(
+    ("expression", "raw", "key"),
+    [
+        ("str(id) + str(work)", {}, None),
+        ("str(id) + str(work)", {"work": "w"}, "1w"),
+        ("str(id) + str(work)", {"work": None}, "1None"),
+        ("work or id", {}, None),
+        ("id or work", {}, 1),
+        ("id", {}, 1),
+    ],
+)
+def test_a_key_that_depends_on_what_a_record_lacks_is_null(expression: str, raw: dict[str, Any], key: object) -> None:
+    assert apply_to_event({"id": expression}, {"id": 1, **raw}) == {"id": key, **raw}
+
+
+def test_a_mark_that_is_computed_counts_although_a_filter_or_another_column_needs_more() -> None:
+    (made,) = make({"customers": {"gone": "status == 'x' or work == 'x'", "__filter__": "email"}}, EVENTS, "gone")
+    assert apply(made, {"id": 1, "status": "x"}) == ({"id": 1, "status": "x", "gone": True}, True)
+    assert apply(made, {"id": 1, "status": "y"}) is None
+
+
 def test_maps_and_what_the_settings_say_of_them_are_paired_as_the_sdk_does() -> None:
     maps = {"a": {"x": "1"}, "b": {"__source__": "a"}, "*": {"y": "2"}, "c": {"__source__": "?"}, "d": None}
     assert definitions(maps, "a") == [{"y": "2"}, {"__source__": "a"}, {"__source__": "?"}]

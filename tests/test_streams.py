@@ -238,3 +238,26 @@ def test_activate_version_changes_nothing(emulator: Emulator, run_target: Target
     run = run_target([schema("email"), version, *people([1]), version])
     assert run.code == 0
     assert members(emulator) == digests([1])
+
+
+def test_a_stream_map_reads_columns_that_only_some_records_have(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "event", "backup")
+    maps = {"customers": {"gone": "event == 'deleted'", "email": "(email or backup or '').lower()"}}
+    settings = {"stream_maps": maps, "removal_column": "gone", "load_method": "upsert"}
+    first = [record(id=n, email=address(n).upper()) for n in range(4)]
+    assert run_target([message, *first], **settings).code == 0
+    assert members(emulator) == digests(range(4))
+    # Nothing is said of the first one's address, the second has none any more, and the third is gone.
+    second = [record(id=0, event="seen"), record(id=1, email=None, backup=None), record(id=2, event="deleted")]
+    run = run_target([message, *second, state(1)], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([0, 3])
+
+
+def test_an_address_that_cannot_exist_is_noted_and_a_digest_of_nothing_rejected(run_target: Target) -> None:
+    rows = [record(id=1, email="bob@-example.com"), record(id=2, email=sha256("None")), *people([3])]
+    run = run_target([schema("email"), *rows])
+    assert run.code == 0
+    assert "note: 1 in column email: an address that cannot exist" in run.stderr
+    assert "rejected: 1 in column email: the digest of an empty value, of a word such as null" in run.stderr
+    assert "-example" not in run.stderr

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from target_pinterest_audience.addresses import is_safe, parse_address
+from target_pinterest_audience.column_names import plain_columns, plain_name
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
 from target_pinterest_audience.settings.check import check, refuse_unknown
@@ -313,6 +314,7 @@ def _stream_settings(config: Mapping[str, Any], where: str = "", own: frozenset[
             "each audience then has the name of its list."
         )
         raise ConfigurationError(msg)
+    removal_column = _column(config["removal_column"])
     return StreamSettings(
         customer_list_id=config.get("customer_list_id"),
         customer_list_name=config.get("customer_list_name"),
@@ -324,10 +326,10 @@ def _stream_settings(config: Mapping[str, Any], where: str = "", own: frozenset[
         one_list_per_type=config["one_list_per_type"],
         load_method=LoadMethod(config["load_method"]),
         operation=Mode(config["operation"]),
-        removal_column=config["removal_column"] if config["removal_column"] != DEFAULT_REMOVAL_COLUMN else None,
-        consent_column=config.get("consent_column"),
+        removal_column=removal_column if removal_column != DEFAULT_REMOVAL_COLUMN else None,
+        consent_column=_column(config.get("consent_column")),
         consent_values=_consent_values(config["consent_values"], where),
-        list_name_column=config.get("list_name_column"),
+        list_name_column=_column(config.get("list_name_column")),
         source_name=config.get("source_name"),
         own=own,
     )
@@ -338,7 +340,11 @@ def _identity_columns(columns: Mapping[str, Any], where: str) -> dict[str, Ident
         if not isinstance(name, str) or name not in IDENTITY_TYPES:
             msg = f"`{where}identity_columns`: the type of column {column} must be one of {', '.join(IDENTITY_TYPES)}."
             raise ConfigurationError(msg)
-    return {column: IDENTITY_TYPES[name] for column, name in columns.items()}
+    return {column: IDENTITY_TYPES[name] for column, name in plain_columns(columns).items()}
+
+
+def _column(name: str | None) -> str | None:
+    return plain_name(name) if name is not None else None
 
 
 def _consent_values(values: list[str], where: str) -> frozenset[str]:
