@@ -62,6 +62,7 @@ class Remark(Enum):
     WAS_DIGEST = "a digest already, sent as it came"
     LOOKS_LIKE_IDFA = "an upper-case mobile ad id: it looks like an IDFA and was kept upper-case"
     NOT_TEXT = "neither text nor empty"
+    NOT_UTF8 = "bytes that are not text in UTF-8"
     NOT_AN_EMAIL = "not an e-mail address"
     NOT_A_UUID = "not a device id of the form 8-4-4-4-12 hex digits"
     UUID_WITHOUT_DASHES = (
@@ -257,7 +258,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return _EMPTY
     if not isinstance(value, str):
         if not kind.takes_integers or not isinstance(value, int) or isinstance(value, bool):
-            return _rejected(Remark.NOT_TEXT)
+            return _rejected(Remark.NOT_UTF8 if isinstance(value, bytes) else Remark.NOT_TEXT)
         value = str(value)
     value = trim(value)
     if not value:
