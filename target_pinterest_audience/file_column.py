@@ -94,7 +94,7 @@ def text_of(value: bytes | None) -> str | bytes | None:
         return value
 
 
-def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401 - any value that a file holds
+def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401, PLR0911 - any value that a file holds, kind by kind
     """Return a single value, in a form that loses nothing where Python's type for it could not hold it."""
     import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no value
     from pyarrow import types  # noqa: PLC0415 - likewise
@@ -115,6 +115,8 @@ def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401 - any value that a file
     if str(kind) == "time64[ns]" and scalar.value % 1000:
         return MomentText(_clock(scalar.value // 10**9, scalar.value % 10**9, _DIGITS["ns"]))
     if types.is_duration(kind):
+        with contextlib.suppress(pa.ArrowInvalid, OverflowError):
+            return scalar.cast(pa.duration("us")).as_py()
         return f"{scalar.value} {kind.unit}"
     return text_of(scalar.as_buffer().to_pybytes()) if isinstance(scalar, pa.BinaryScalar) else scalar.as_py()
 
@@ -200,6 +202,13 @@ class FileColumn(Sequence[Any]):
         """How many there are not."""
         gaps: int = self._array.null_count
         return gaps
+
+    @property
+    def longest(self) -> int:
+        """How long the longest text is, in bytes."""
+        from pyarrow import compute  # noqa: PLC0415 - imported already, or there would be no column
+
+        return compute.max(compute.binary_length(self._array)).as_py() or 0
 
     def matching(self, pattern: str, most: int) -> list[bytes | None]:
         """Return each text in lower case and trimmed of blanks, None where it is not as it should be then.

@@ -102,6 +102,8 @@ _INVISIBLE: Final = (0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *ra
 """Zero-width characters, marks of writing direction, and the byte order mark."""
 _BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + "".join(map(chr, _INVISIBLE))
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_MOST_CHARACTERS: Final = 4096
+"""What is longer cannot become short enough by being normalised, and may be very long."""
 _HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
 _ZERO_DIGITS: Final = _ZERO_UUID.replace("-", "")
@@ -267,7 +269,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return Identified(None, Remark.OPTED_OUT)
     if kind.hash_rule is not HashRule.OPAQUE and is_digest(value):
         return _identify_digest(value.lower(), kind, hashing)
-    value = kind.normalise(value)
+    value = _normalise(value, kind)
     remark = kind.refuse(value)
     if remark is not None:
         return _rejected(remark)
@@ -277,6 +279,10 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return _rejected(Remark.PLAIN_BUT_PREHASHED)
     digest = hashlib.new(algorithm.value, value.encode(), usedforsecurity=False).hexdigest()
     return Identified(digest, Remark.LOOKS_LIKE_IDFA if kind.either_platform and value.isupper() else None)
+
+
+def _normalise(value: str, kind: IdentityType) -> str:
+    return kind.normalise(value) if len(value) <= _MOST_CHARACTERS else value
 
 
 def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identified:

@@ -1,4 +1,4 @@
-"""How long a line of JSON may be: a small compressed file, or a broken tap, can make one that fills the memory. Pure."""
+"""How long a line of JSON may be: a small compressed file, or a broken tap, can make one that fills memory. Pure."""
 
 from __future__ import annotations
 

@@ -6,11 +6,20 @@ zeros. So the headers of the needed pages are read first. They tell how many row
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
+from target_pinterest_audience.compact_thrift import ThriftError, read_struct
 from target_pinterest_audience.file_column import values_of
-from target_pinterest_audience.parquet_pages import DELTA_BYTE_ARRAY, MOST_PAGE_BYTES, Page, PageError, pages
+from target_pinterest_audience.parquet_pages import (
+    DELTA_BYTE_ARRAY,
+    MOST_PAGE_BYTES,
+    Page,
+    PageError,
+    longest_text,
+    pages,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +29,7 @@ Table = tuple[Mapping[str, Sequence[Any]], int]
 """Column → values, and how many rows there are."""
 
 _PIECE_ROWS: Final = 10_000
-_PIECE_BYTES: Final = 1 << 25
+_PIECE_BYTES: Final = 1 << 23
 """How much the rows of a piece take, about, if a page does not take more."""
 _GROUP_BYTES: Final = 1 << 23
 """Row groups that follow each other are read together, up to so many bytes."""
@@ -28,15 +37,31 @@ _HELD_BYTES: Final = 1 << 28
 """Row groups with larger needed columns are read bit by bit instead of whole."""
 _MOST_PAGES_BYTES: Final = 1 << 29
 """How much one page of each needed column may take together."""
+_SMALL_DICTIONARY: Final = _PIECE_BYTES // _PIECE_ROWS
+"""A dictionary of so few bytes may as well be a single entry."""
 _MOST_FOOTER_BYTES: Final = 1 << 25
 _MOST_LISTS_BYTES: Final = 1 << 28
 _MOST_RATIO: Final = 64
 """Lists of a row group may take so many times its bytes, if they take more than `_MOST_LISTS_BYTES`."""
+_DIVISIBLE: Final = frozenset({"string", "large_string", "binary", "large_binary"})
+"""The types of columns that can be read as references to a dictionary."""
+_REFERENCE_BYTES: Final = 4
+_UNCOMPRESSED: Final = 0
+_CODECS: Final = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
 _STREAM_BUFFER: Final = 1 << 20
 _NUMBER_BYTES: Final = 16
 """How much a value of a type of fixed length takes at most, unless the file says how long it is."""
 _FOOTER_TAIL: Final = 8
 """The length of the footer, and the letters PAR1 or PARE."""
+
+_ROW_GROUPS, _COLUMNS, _ROWS, _METADATA, _CODEC, _SIZE, _DATA_START, _DICTIONARY_START = 4, 1, 3, 3, 4, 7, 9, 11
+"""The numbers of fields in the footer."""
+_WANTED: Final = {
+    _ROW_GROUPS: {
+        _COLUMNS: {_METADATA: dict.fromkeys((_CODEC, _SIZE, _DATA_START, _DICTIONARY_START))},
+        _ROWS: None,
+    }
+}
 
 
 def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Table]:
@@ -53,17 +78,17 @@ def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Tabl
     from pyarrow import parquet  # noqa: PLC0415 - heavy, and only for those with such files
 
     held = _HeldFile(file)
-    _check_footer(held)
+    claimed = _row_groups(held)
     metadata = parquet.read_metadata(held)
     leaves = _leaves(metadata.schema, columns)
-    groups = [_group(metadata, number, leaves, held.size) for number in range(metadata.num_row_groups)]
+    groups = [_group(number, each, leaves, held.size) for number, each in enumerate(claimed) if each.get(_ROWS)]
     is_large = any(group.size > _HELD_BYTES for group in groups)
-    opened = parquet.ParquetFile(
-        held, metadata=metadata, coerce_int96_timestamp_unit="us", buffer_size=_STREAM_BUFFER if is_large else 0
-    )
+    options = {"coerce_int96_timestamp_unit": "us", "buffer_size": _STREAM_BUFFER if is_large else 0}
+    opened = parquet.ParquetFile(held, metadata=metadata, **options)
     uuids = {leaf.path for leaf in leaves if leaf.is_uuid}
-    names = [name for name in opened.schema_arrow.names if columns is None or name in columns]
-    probe = _Probe(held, metadata)
+    kinds = {field.name: str(field.type) for field in opened.schema_arrow if columns is None or field.name in columns}
+    names = list(kinds)
+    readers = {frozenset[str](): opened}
     for together in _together(groups):
         if not names:
             # Arrow would make the pieces of all rows at once.
@@ -73,11 +98,15 @@ def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Tabl
             continue
         if not is_large:
             held.hold([chunk for group in together for chunk in group.chunks])
-        rows = _rows_at_once([_need(held, together, place, leaf, probe) for place, leaf in enumerate(leaves)])
-        batches = opened.iter_batches(rows, [group.number for group in together], names)
-        for batch in batches if rows == _PIECE_ROWS else _gathered(batches):
-            found = zip(batch.schema.names, batch.columns, strict=True)
-            yield {name: values_of(array, is_uuid=name in uuids) for name, array in found}, batch.num_rows
+        needs = [_need(held, together, place, leaf, kinds) for place, leaf in enumerate(leaves)]
+        rows = _rows_at_once(needs)
+        compact = frozenset(need.leaf.path for need in needs if need.is_compact)
+        if compact not in readers:
+            readers[compact] = parquet.ParquetFile(held, metadata=metadata, read_dictionary=compact, **options)
+        batches = readers[compact].iter_batches(rows, [group.number for group in together], names)
+        for batch in _divided(batches if rows == _PIECE_ROWS else _gathered(batches)):
+            arrays = zip(batch.schema.names, batch.columns, strict=True)
+            yield {name: values_of(array, is_uuid=name in uuids) for name, array in arrays}, batch.num_rows
 
 
 class _Leaf(NamedTuple):
@@ -100,30 +129,44 @@ class _Leaf(NamedTuple):
     is_uuid: bool
 
 
+class _Chunk(NamedTuple):
+    """Where a leaf is in a row group.
+
+    Attributes:
+        start: where it begins.
+        size: how many bytes it has.
+        codec: how it is compressed.
+    """
+
+    start: int
+    size: int
+    codec: int
+
+
 class _Group(NamedTuple):
     """A row group.
 
     Attributes:
         number: its number.
         rows: how many rows it claims.
-        chunks: where each of the needed leaves begins, and how many bytes it has.
+        chunks: where each of the needed leaves is.
     """
 
     number: int
     rows: int
-    chunks: Sequence[tuple[int, int]]
+    chunks: Sequence[_Chunk]
 
     @property
     def size(self) -> int:
         """How many bytes are needed of it."""
-        return sum(size for _, size in self.chunks)
+        return sum(chunk.size for chunk in self.chunks)
 
 
-def _check_footer(file: _HeldFile) -> None:
-    """Check how long the footer is before it is read, since it is read whole.
+def _row_groups(file: _HeldFile) -> Sequence[Mapping[int, Any]]:
+    """Return what the footer says of row groups.
 
     Raises:
-        PageError: it is too long, or the file is too short to have one.
+        PageError: it is too long, or the file has none.
     """
     if file.size <= _FOOTER_TAIL:
         msg = "it is cut off"
@@ -132,6 +175,17 @@ def _check_footer(file: _HeldFile) -> None:
     if length > _MOST_FOOTER_BYTES:
         msg = f"its footer claims {length >> 20:,} MB; write fewer row groups or columns, if it is not damaged"
         raise PageError(msg)
+    footer = file.read_at(max(0, file.size - _FOOTER_TAIL - length), length)
+    try:
+        found, _ = read_struct(footer, 0, _WANTED)
+    except IndexError:
+        msg = "its footer is cut off, or damaged"
+        raise PageError(msg) from None
+    except ThriftError as error:
+        msg = f"its footer {error}"
+        raise PageError(msg) from None
+    groups: Sequence[Mapping[int, Any]] = found.get(_ROW_GROUPS) or []
+    return groups
 
 
 def _leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None) -> list[_Leaf]:
@@ -154,33 +208,35 @@ def _leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None) -> list[_Le
     return found
 
 
-def _group(metadata: pq.FileMetaData, number: int, leaves: Sequence[_Leaf], file_size: int) -> _Group:
+def _group(number: int, claimed: Mapping[int, Any], leaves: Sequence[_Leaf], file_size: int) -> _Group:
     """Return where the needed leaves of a row group are.
 
     Raises:
-        PageError: it claims to lie beyond the file.
+        PageError: it does not say, or claims to lie beyond the file.
     """
-    group = metadata.row_group(number)
     chunks = []
+    columns = claimed.get(_COLUMNS) or []
     for leaf in leaves:
-        column = group.column(leaf.place)
-        start, size = column.data_page_offset, column.total_compressed_size
-        if column.has_dictionary_page and 0 < column.dictionary_page_offset < start:
-            start = column.dictionary_page_offset
-        if start < 0 or size < 0 or start + size > file_size:
+        column = (columns[leaf.place] if leaf.place < len(columns) else {}).get(_METADATA, {})
+        start, dictionary, size = (column.get(field, -1) for field in (_DATA_START, _DICTIONARY_START, _SIZE))
+        if 0 < dictionary < start:
+            start = dictionary
+        if claimed[_ROWS] < 0 or start < 0 or size < 0 or start + size > file_size:
             msg = "it is cut off, or damaged"
             raise PageError(msg)
-        chunks.append((start, size))
-    return _Group(number, group.num_rows, chunks)
+        chunks.append(_Chunk(start, size, column.get(_CODEC, -1)))
+    return _Group(number, claimed[_ROWS], chunks)
 
 
 def _together(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
     """Yield row groups that are read together: many small ones would be many small pieces."""
     together: list[_Group] = []
+    size = 0
     for group in groups:
-        if together and sum(each.size for each in together) + group.size > _GROUP_BYTES:
+        size += group.size
+        if together and size > _GROUP_BYTES:
             yield together
-            together = []
+            together, size = [], group.size
         together.append(group)
     if together:
         yield together
@@ -195,6 +251,7 @@ class _Need(NamedTuple):
         rows: how many rows each of these has; about, if the leaf is in a list.
         dictionary: how large the largest of its dictionaries is.
         entry: how long an entry of its dictionaries may be.
+        is_compact: whether its values are read as references to dictionaries, which is all that they are.
     """
 
     leaf: _Leaf
@@ -202,6 +259,7 @@ class _Need(NamedTuple):
     rows: Sequence[float]
     dictionary: int
     entry: int
+    is_compact: bool
 
     @property
     def page(self) -> int:
@@ -243,30 +301,37 @@ class _Need(NamedTuple):
         return most + rows * self.each
 
 
-def _need(file: _HeldFile, groups: Sequence[_Group], place: int, leaf: _Leaf, probe: _Probe) -> _Need:
+def _need(file: _HeldFile, groups: Sequence[_Group], place: int, leaf: _Leaf, kinds: Mapping[str, str]) -> _Need:
     """Return how much memory a leaf takes in some row groups.
+
+    Args:
+        file: the file.
+        groups: the row groups.
+        place: the place of the leaf among those that are needed.
+        leaf: the leaf.
+        kinds: column → its type.
 
     Raises:
         PageError: a page is too big, or the lists of a row group are.
     """
     data: list[Page] = []
     rows: list[float] = []
-    dictionary = entry = size = 0
+    dictionaries: list[tuple[Page, int]] = []
+    size = 0
     for group in groups:
-        found = list(pages(file.read_at, *group.chunks[place]))
-        dictionaries = [page for page in found if page.is_dictionary]
+        found = list(pages(file.read_at, group.chunks[place].start, group.chunks[place].size))
+        dictionaries += [(page, group.chunks[place].codec) for page in found if page.is_dictionary]
         own = [page for page in found if not page.is_dictionary]
         values = sum(page.values for page in own)
         data += own
         rows += [page.values * group.rows / values if leaf.repeats and values else page.values for page in own]
-        size += group.chunks[place][1]
-        for page in dictionaries:
-            dictionary = max(dictionary, page.size)
-            longest = page.size
-            if leaf.is_text and longest * _PIECE_ROWS > _PIECE_BYTES and own and own[0].uses_dictionary:
-                longest = probe.largest_entry(leaf, group.number) or longest
-            entry = max(entry, longest)
-    need = _Need(leaf, data, rows, dictionary, entry)
+        size += group.chunks[place].size
+    largest = max((page.size for page, _ in dictionaries), default=0)
+    is_compact = kinds.get(leaf.path) in _DIVISIBLE and all(page.uses_dictionary for page in data)
+    entry = _REFERENCE_BYTES if is_compact else largest
+    if leaf.is_text and entry > _SMALL_DICTIONARY:
+        entry = max(_longest_entry(file, page, codec) for page, codec in dictionaries)
+    need = _Need(leaf, data, rows, largest, entry, is_compact)
     if leaf.repeats and need.whole > max(_MOST_LISTS_BYTES, size * _MOST_RATIO):
         msg = f"its lists unpack to {need.whole >> 20:,} MB; write smaller row groups, if it is not damaged"
         raise PageError(msg)
@@ -293,29 +358,36 @@ def _rows_at_once(needs: Sequence[_Need]) -> int:
     return rows
 
 
-class _Probe:
-    """Looks how long the entries of dictionaries are: their page tells only how long all of them are together."""
+def _longest_entry(file: _HeldFile, page: Page, codec: int) -> int:
+    """Return how long the longest entry of a dictionary may be, in bytes.
 
-    def __init__(self, file: _HeldFile, metadata: pq.FileMetaData) -> None:
-        """Take over an open file."""
-        self._file = file
-        self._metadata = metadata
+    Raises:
+        PageError: it is damaged.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no file
 
-    def largest_entry(self, leaf: _Leaf, group: int) -> int | None:
-        """Return how long the longest entry of a dictionary is, in bytes; None if Arrow does not tell."""
-        import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no file
-        from pyarrow import compute, parquet  # noqa: PLC0415 - likewise
+    data = file.read_at(page.at, page.packed)
+    if codec != _UNCOMPRESSED:
+        name = _CODECS.get(codec)
+        if name is None:
+            return page.size
+        data = pa.decompress(data, page.size, name, asbytes=True)
+    return longest_text(data, page.values)
 
-        opened = parquet.ParquetFile(self._file, metadata=self._metadata, read_dictionary=[leaf.path])
-        if leaf.path not in opened.schema_arrow.names:
-            return None
-        row = next(opened.iter_batches(1, [group], [leaf.path]), None)
-        # With the first row comes the whole dictionary, whatever the row holds.
-        array = row.column(0) if row is not None else None
-        if not isinstance(array, pa.DictionaryArray) or not len(array.dictionary):
-            return None
-        longest: int | None = compute.max(compute.binary_length(array.dictionary)).as_py()
-        return longest
+
+def _divided(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of so few rows that the texts fit into memory to which their dictionaries refer."""
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no batch
+    from pyarrow import compute  # noqa: PLC0415 - likewise
+
+    for batch in batches:
+        each = 0
+        for array in batch.columns:
+            if isinstance(array, pa.DictionaryArray) and str(array.dictionary.type) in _DIVISIBLE:
+                each += compute.max(compute.binary_length(array.dictionary)).as_py() or 0
+        rows = max(1, min(batch.num_rows, _PIECE_BYTES // max(1, each)))
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
 
 
 def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -350,21 +422,21 @@ class _HeldFile:
         self.size = file.seek(0, 2)
         self._at = 0
         self._held: dict[int, bytes] = {}
+        self._starts: list[int] = []
 
-    def hold(self, chunks: Sequence[tuple[int, int]]) -> None:
-        """Keep pieces in memory, in place of those that were kept before.
-
-        Args:
-            chunks: where each begins, and how many bytes it has.
-        """
-        self._held = {}
-        for start, size in chunks:
-            self._held[start] = self.read_at(start, size)
+    def hold(self, chunks: Sequence[_Chunk]) -> None:
+        """Keep pieces in memory, in place of those that were kept before."""
+        self._held, self._starts = {}, []
+        self._held = {chunk.start: self.read_at(chunk.start, chunk.size) for chunk in chunks}
+        self._starts = sorted(self._held)
 
     def read_at(self, start: int, size: int) -> bytes:
         """Return the bytes from a position on, fewer at the end of the file."""
-        for begin, data in self._held.items():
-            if begin <= start and start + size <= begin + len(data):
+        place = bisect_right(self._starts, start) - 1
+        if place >= 0:
+            begin = self._starts[place]
+            data = self._held[begin]
+            if start + size <= begin + len(data):
                 return data[start - begin : start - begin + size]
         self._file.seek(start)
         return self._file.read(min(size, max(0, self.size - start)))

@@ -1,13 +1,15 @@
 """How much memory the pages of a Parquet file take, from their headers: the file's metadata may claim anything. Pure.
 
-Arrow decodes what pages say. A page header is a Thrift struct in the compact protocol, a few dozen bytes long; of it,
-only the sizes, the number of values and the encoding matter here.
+Arrow decodes what pages say. Of their headers, only the sizes, the number of values and the encoding matter here.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
+
+from target_pinterest_audience.compact_thrift import ThriftError, read_struct
 
 MOST_PAGE_BYTES: Final = 64 << 20
 """How much a page may unpack to. Writers make pages of a megabyte, some of a few dozen."""
@@ -15,13 +17,17 @@ MOST_PAGE_BYTES: Final = 64 << 20
 _HEADER_BYTES: Final = 1 << 12
 _MOST_HEADER_BYTES: Final = 1 << 24
 """Headers hold the least and the greatest value of their page, of any length."""
-_MOST_DEPTH: Final = 8
 
-_TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 12
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
-_DATA_HEADER, _DICTIONARY_HEADER, _DATA_V2_HEADER = 5, 7, 8
-_FIELD_OF_HEADER: Final = {_DATA: _DATA_HEADER, _DICTIONARY: _DICTIONARY_HEADER, _DATA_V2: _DATA_V2_HEADER}
+"""The types of pages that hold values."""
+_TYPE, _UNPACKED, _PACKED = 1, 2, 3
+_FIELD_OF_HEADER: Final = {_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}
+_VALUES: Final = 1
 _ENCODING_FIELD: Final = {_DATA: 2, _DICTIONARY: 2, _DATA_V2: 4}
+_DETAILS: Final = {field: {_VALUES: None, _ENCODING_FIELD[kind]: None} for kind, field in _FIELD_OF_HEADER.items()}
+_WANTED: Final = {_TYPE: None, _UNPACKED: None, _PACKED: None} | _DETAILS
+
+_LENGTH: Final = struct.Struct("<I")
 
 PLAIN_DICTIONARY, DELTA_BYTE_ARRAY, RLE_DICTIONARY = 2, 7, 8
 
@@ -41,12 +47,16 @@ class Page(NamedTuple):
         size: how much it unpacks to, in bytes.
         values: how many values it has, or gaps.
         encoding: how its values are encoded.
+        at: where what is behind the header begins.
+        packed: how long that is.
     """
 
     is_dictionary: bool
     size: int
     values: int
     encoding: int
+    at: int
+    packed: int
 
     @property
     def uses_dictionary(self) -> bool:
@@ -68,7 +78,7 @@ def pages(read: ReadAt, start: int, size: int) -> Iterator[Page]:
     at, end = start, start + size
     while at < end:
         header, length = _header(read, at, end)
-        kind, unpacked, packed = header.get(1), header.get(2), header.get(3)
+        kind, unpacked, packed = header.get(_TYPE), header.get(_UNPACKED), header.get(_PACKED)
         if not isinstance(unpacked, int) or not isinstance(packed, int) or unpacked < 0 or packed < 0:
             msg = "it has a page without a size"
             raise PageError(msg)
@@ -83,12 +93,34 @@ def pages(read: ReadAt, start: int, size: int) -> Iterator[Page]:
             # An index, which readers skip.
             continue
         details = header.get(_FIELD_OF_HEADER[kind])
-        values = details.get(1) if isinstance(details, dict) else None
+        values = details.get(_VALUES) if isinstance(details, dict) else None
         encoding = details.get(_ENCODING_FIELD[kind]) if isinstance(details, dict) else None
         if not isinstance(values, int) or not isinstance(encoding, int) or values < 0:
             msg = "it has a page without a number of values"
             raise PageError(msg)
-        yield Page(kind == _DICTIONARY, unpacked, values, encoding)
+        yield Page(kind == _DICTIONARY, unpacked, values, encoding, at - packed, packed)
+
+
+def longest_text(data: bytes, values: int) -> int:
+    """Return how long the longest of some texts is, each of which follows its length.
+
+    Raises:
+        PageError: they are longer than what is there.
+    """
+    length_at, end = _LENGTH.unpack_from, len(data)
+    longest = at = 0
+    try:
+        for _ in range(values):
+            (length,) = length_at(data, at)
+            at += 4 + length
+            if length > longest:  # noqa: PLR1730 - a call for each would take half as long again
+                longest = length
+    except struct.error:
+        at = end + 1
+    if at > end:
+        msg = "it has a dictionary that is damaged"
+        raise PageError(msg)
+    return longest
 
 
 def _header(read: ReadAt, at: int, end: int) -> tuple[dict[int, Any], int]:
@@ -97,57 +129,12 @@ def _header(read: ReadAt, at: int, end: int) -> tuple[dict[int, Any], int]:
     while True:
         data = read(at, min(size, end - at))
         try:
-            return _struct(data, 0)
+            return read_struct(data, 0, _WANTED)
+        except ThriftError as error:
+            msg = f"the header of a page {error}"
+            raise PageError(msg) from None
         except IndexError:
             if len(data) < size or size >= _MOST_HEADER_BYTES:
                 msg = "it is cut off, or damaged"
                 raise PageError(msg) from None
             size *= 16
-
-
-def _struct(data: bytes, at: int, depth: int = 0) -> tuple[dict[int, Any], int]:
-    """Return the fields of a struct, and where it ends. Raises IndexError if the data ends before it."""
-    fields: dict[int, Any] = {}
-    number = 0
-    while head := data[at]:
-        at += 1
-        kind = head & 15
-        if head >> 4:
-            number += head >> 4
-        else:
-            number, at = _integer(data, at)
-        if kind in {_TRUE, _FALSE}:
-            fields[number] = kind == _TRUE
-        elif kind in {_I16, _I32, _I64}:
-            fields[number], at = _integer(data, at)
-        elif kind == _STRUCT and depth < _MOST_DEPTH:
-            fields[number], at = _struct(data, at, depth + 1)
-        elif kind == _BINARY:
-            length, at = _varint(data, at)
-            at += length
-            data[at - 1]
-        elif kind in {_BYTE, _DOUBLE}:
-            at += 1 if kind == _BYTE else 8
-        else:
-            msg = "it has a page with a header that cannot be read"
-            raise PageError(msg)
-    return fields, at + 1
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:  # noqa: PLR2004 - the highest bit says that more follows
-            return value, at
-        shift += 7
-        if shift > 63:  # noqa: PLR2004 - no integer is longer
-            msg = "it has a page with a header that cannot be read"
-            raise PageError(msg)
-
-
-def _integer(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
-    return (value >> 1) ^ -(value & 1), at

@@ -41,7 +41,9 @@ _BLOCK_BYTES: Final = 1 << 19
 _PIPE_BYTES: Final = 1 << 20
 """How much a pipe is asked to hold."""
 _AHEAD: Final = 4
-"""How many blocks, or pieces of files, wait at most."""
+"""How many blocks wait at most."""
+_PIECES_AHEAD: Final = 2
+"""How many pieces of files wait at most. In a piece there may be a single value of many megabytes."""
 _TICK_SECONDS: Final = 0.5
 _CHANGES_IN_A_BLOCK: Final = 8
 """How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
@@ -142,11 +144,12 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _read_ahead(self, items: Iterator[T], take: Callable[[T], None]) -> None:
         """Take items in, and have the next ones read meanwhile."""
-        with ReadAhead(items, _AHEAD, "file-reader") as ahead:
+        with ReadAhead(items, _PIECES_AHEAD, "file-reader") as ahead:
             while not ahead.ended:
                 item = ahead.get(_TICK_SECONDS)
                 if item is not None:
                     take(item)
+                    item = None
                 self._tick()
 
     def _read_piece(self, stream: str, need: Need | None, piece: bytes | Table) -> None:
