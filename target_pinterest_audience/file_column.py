@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -10,7 +12,13 @@ if TYPE_CHECKING:
 
 _UUID_AS_BYTES: Final = "fixed_size_binary[16]"
 _TEXTS: Final = frozenset({"string", "large_string"})
-_INTEGERS: Final = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
+_TEXTS_AS_BYTES: Final = frozenset({"binary", "large_binary", "string_view", "binary_view"})
+
+_DIGITS: Final = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+"""Unit → how many digits of a second it has."""
+_MICROSECONDS: Final = 6
+_DAY_SECONDS: Final = 86_400
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class UuidBytes(bytes):
@@ -19,22 +27,134 @@ class UuidBytes(bytes):
     __slots__ = ()
 
 
+class MomentText(str):
+    """A moment that Python's types cannot hold, as ISO 8601 text: of nanoseconds, or after the year 9999."""
+
+    __slots__ = ()
+
+
 def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
     """Return the values of an array, None where there is none.
+
+    A value that Python's type cannot hold costs nothing but itself: text that is not UTF-8 stays bytes, and a moment
+    becomes a `MomentText`. Each value has the same form, whatever the others are.
 
     Args:
         array: the array.
         is_uuid: whether the file says that its values are UUIDs.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no array
+    from pyarrow import types  # noqa: PLC0415 - likewise
+
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if types.is_integer(kind):
+        return FileColumn(array)
+    if types.is_fixed_size_binary(kind):
+        is_uuid = is_uuid and str(kind) == _UUID_AS_BYTES
+        return [UuidBytes(each) if is_uuid and each is not None else text_of(each) for each in array.to_pylist()]
+    try:
+        texts = _texts(array)
+        if texts is not None:
+            return texts
+        # These casts refuse what they would cut off. Arrow's own conversion cuts some off, and others depend on pandas.
+        if types.is_timestamp(kind):
+            array = array.cast(pa.timestamp("us", kind.tz))
+        elif str(kind) == "time64[ns]":
+            array = array.cast(pa.time64("us"))
+        elif types.is_duration(kind):
+            array = array.cast(pa.duration("us"))
+        values: list[Any] = array.to_pylist()
+    except Exception:  # noqa: BLE001 - for a single value, Arrow and Python raise errors of many kinds
+        return list(map(_value_of, array))
+    return values
+
+
+def _texts(array: pa.Array) -> FileColumn | None:
+    """Return the texts of an array; None if it has another type.
 
     Raises:
-        ValueError: Python cannot have one of them: half a character, or a moment after the year 9999.
+        pyarrow.ArrowInvalid: one of them is not UTF-8.
     """
-    kind = str(array.type)
-    if kind in _TEXTS:
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no array
+
+    if str(array.type) in _TEXTS:
         array.validate(full=True)
-    if is_uuid and kind == _UUID_AS_BYTES:
-        return [None if value is None else UuidBytes(value) for value in array.to_pylist()]
-    return FileColumn(array) if kind in _TEXTS | _INTEGERS else array.to_pylist()
+        return FileColumn(array)
+    # Many writers store text as bytes.
+    return FileColumn(array.cast(pa.large_string())) if str(array.type) in _TEXTS_AS_BYTES else None
+
+
+def text_of(value: bytes | None) -> str | bytes | None:
+    """Return bytes as the text that they are; as they are if that is none."""
+    try:
+        return value.decode() if value is not None else None
+    except UnicodeDecodeError:
+        return value
+
+
+def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401, PLR0911 - any value that a file holds, kind by kind
+    """Return a single value, in a form that loses nothing where Python's type for it could not hold it."""
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no value
+    from pyarrow import types  # noqa: PLC0415 - likewise
+
+    kind = scalar.type
+    if not scalar.is_valid:
+        return None
+    if types.is_struct(kind):
+        return {kind.field(place).name: _value_of(scalar[place]) for place in range(kind.num_fields)}
+    if types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
+        return _value_of(scalar.value)
+    if types.is_nested(kind):
+        return list(map(_value_of, scalar.values))
+    if types.is_timestamp(kind):
+        return _moment_of(scalar.value, _DIGITS[kind.unit], is_aware=kind.tz is not None)
+    if types.is_date(kind):
+        return _date_of(scalar.value if types.is_date32(kind) else scalar.value // (_DAY_SECONDS * 1000))
+    if str(kind) == "time64[ns]" and scalar.value % 1000:
+        return MomentText(_clock(scalar.value // 10**9, scalar.value % 10**9, _DIGITS["ns"]))
+    if types.is_duration(kind):
+        with contextlib.suppress(pa.ArrowInvalid, OverflowError):
+            return scalar.cast(pa.duration("us")).as_py()
+        return f"{scalar.value} {kind.unit}"
+    return text_of(scalar.as_buffer().to_pybytes()) if isinstance(scalar, pa.BinaryScalar) else scalar.as_py()
+
+
+def _moment_of(value: int, digits: int, *, is_aware: bool) -> datetime | MomentText:
+    """Return the moment so many units after the beginning of 1970, each a second divided by a power of ten."""
+    seconds, rest = divmod(value, 10**digits)
+    microseconds, finer = divmod(rest * 10**_MICROSECONDS, 10**digits)
+    if not finer:
+        with contextlib.suppress(OverflowError):
+            moment = _EPOCH + timedelta(seconds=seconds, microseconds=microseconds)
+            return moment if is_aware else moment.replace(tzinfo=None)
+    days, seconds = divmod(seconds, _DAY_SECONDS)
+    clock = _clock(seconds, rest, digits) if finer else _clock(seconds, microseconds, _MICROSECONDS)
+    return MomentText(f"{_day(days)}T{clock}{'+00:00' if is_aware else ''}")
+
+
+def _date_of(days: int) -> date | MomentText:
+    """Return the day so many days after the first of 1970."""
+    with contextlib.suppress(OverflowError):
+        return _EPOCH.date() + timedelta(days)
+    return MomentText(_day(days))
+
+
+def _day(days: int) -> str:
+    """Return a day of the Gregorian calendar in any year, as text."""
+    # The calendar repeats itself every 400 years, which are 146,097 days.
+    eras, left = divmod(days, 146_097)
+    day = _EPOCH.date() + timedelta(left)
+    year = day.year + 400 * eras
+    return f"{'-' * (year < 0)}{abs(year):04d}-{day.month:02d}-{day.day:02d}"
+
+
+def _clock(seconds: int, rest: int, digits: int) -> str:
+    """Return a time of day as text; the rest is a fraction of a second of so many digits."""
+    hours, minutes = divmod(seconds // 60, 60)
+    fraction = f".{rest:0{digits}d}" if rest else ""
+    return f"{hours:02d}:{minutes:02d}:{seconds % 60:02d}{fraction}"
 
 
 class FileColumn(Sequence[Any]):
@@ -82,6 +202,13 @@ class FileColumn(Sequence[Any]):
         """How many there are not."""
         gaps: int = self._array.null_count
         return gaps
+
+    @property
+    def longest(self) -> int:
+        """How long the longest text is, in bytes."""
+        from pyarrow import compute  # noqa: PLC0415 - imported already, or there would be no column
+
+        return compute.max(compute.binary_length(self._array)).as_py() or 0
 
     def matching(self, pattern: str, most: int) -> list[bytes | None]:
         """Return each text in lower case and trimmed of blanks, None where it is not as it should be then.

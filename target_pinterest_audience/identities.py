@@ -62,6 +62,7 @@ class Remark(Enum):
     WAS_DIGEST = "a digest already, sent as it came"
     LOOKS_LIKE_IDFA = "an upper-case mobile ad id: it looks like an IDFA and was kept upper-case"
     NOT_TEXT = "neither text nor empty"
+    NOT_UTF8 = "bytes that are not text in UTF-8"
     NOT_AN_EMAIL = "not an e-mail address"
     NOT_A_UUID = "not a device id of the form 8-4-4-4-12 hex digits"
     UUID_WITHOUT_DASHES = (
@@ -107,6 +108,8 @@ _INVISIBLE: Final = (0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *ra
 """Zero-width characters, marks of writing direction, and the byte order mark."""
 _BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + "".join(map(chr, _INVISIBLE))
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_MOST_CHARACTERS: Final = 4096
+"""What is longer cannot become short enough by being normalised, and may be very long."""
 _HEX: Final = re.compile(r"[0-9a-fA-F]+").fullmatch
 _ZERO_UUID: Final = "00000000-0000-0000-0000-000000000000"
 _ZERO_DIGITS: Final = _ZERO_UUID.replace("-", "")
@@ -332,7 +335,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return _EMPTY
     if not isinstance(value, str):
         if not kind.takes_integers or not isinstance(value, int) or isinstance(value, bool):
-            return _rejected(Remark.NOT_TEXT)
+            return _rejected(Remark.NOT_UTF8 if isinstance(value, bytes) else Remark.NOT_TEXT)
         value = str(value)
     value = trim(value)
     if not value:
@@ -341,7 +344,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return Identified(None, Remark.OPTED_OUT)
     if kind.hash_rule is not HashRule.OPAQUE and is_digest(value):
         return _identify_digest(value.lower(), kind, hashing)
-    value = kind.normalise(value)
+    value = _normalise(value, kind)
     remark = kind.refuse(value)
     if remark is not None:
         return _rejected(remark)
@@ -351,6 +354,10 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return _rejected(Remark.PLAIN_BUT_PREHASHED)
     digest = hashlib.new(algorithm.value, value.encode(), usedforsecurity=False).hexdigest()
     return Identified(digest, kind.note(value))
+
+
+def _normalise(value: str, kind: IdentityType) -> str:
+    return kind.normalise(value) if len(value) <= _MOST_CHARACTERS else value
 
 
 def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identified:

@@ -31,6 +31,11 @@ from target_pinterest_audience.packed import pack_identity
 _TOGETHER: Final = 1024
 """How many values are judged together: their text stays in the processor's caches."""
 
+_LONG_TEXT: Final = 1 << 16
+"""No identity is so long, in bytes, also with blanks around it."""
+_LONG_LINES: Final = 1 << 20
+"""So much text of some values, in bytes, is too long to be judged together."""
+
 _MANY: Final = 8
 """One value in so many may be odd for Arrow to be worth its while."""
 
@@ -155,7 +160,13 @@ class _Judge:
             for value in values:
                 self._judge_one(value)
             return
-        text = plain.fold(_as_lines(values))
+        lines = _as_lines(values)
+        if len(lines) > _LONG_LINES:
+            # What follows makes several copies.
+            for value in values:
+                self._judge_one(value)
+            return
+        text = plain.fold(lines)
         judged = at = 0
         while judged < len(values):
             end = plain.match(text, at).end()
@@ -192,8 +203,15 @@ class _Judge:
         self.identities.append(pack_identity(identity) if identity is not None else None)
 
     def takes_column(self, texts: FileColumn) -> bool:
-        """Judge all values of a column, if nearly all are plain addresses; return whether that was so."""
-        if self._plain is not _PLAIN["EMAIL"] or not texts.is_text:
+        """Judge all values of a column, if nearly all are plain addresses or one is very long; return whether."""
+        if not texts.is_text:
+            return False
+        if texts.longest > _LONG_TEXT:
+            # Whatever judges many together makes several copies of them.
+            for text in texts:
+                self._judge_one(text)
+            return True
+        if self._plain is not _PLAIN["EMAIL"]:
             return False
         found = texts.matching(PLAIN_EMAIL, PLAIN_EMAIL_BYTES)
         if (found.count(None) - texts.gaps) * _MANY > len(found):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from target_pinterest_audience.file_column import UuidBytes
+from target_pinterest_audience.file_column import MomentText, UuidBytes
 from target_pinterest_audience.key_forms import FIRST_RULES, NUMBER_FORMAT, is_number_text, is_uuid_text
 
 NUMBER: Final = "number"
@@ -64,8 +64,8 @@ _NEVER_FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Kind → the former kinds that it may not come after, whichever other ones there were."""
 
-_is_like_a_moment = re.compile(rb"-?infinity|\d{4,}-\d\d-\d\d.*", re.IGNORECASE | re.DOTALL).fullmatch
-"""Matches what a column of moments holds beside them: zero dates, years after 9999, more than microseconds."""
+_is_like_a_moment = re.compile(rb"-?infinity|-?\d{4,}-\d\d-\d\d.*", re.IGNORECASE | re.DOTALL).fullmatch
+"""Matches what a column of moments holds beside them: zero dates, years Python cannot have, more than microseconds."""
 
 
 def clash(former: Collection[str], new: Iterable[str], rules: int) -> str | None:
@@ -148,6 +148,8 @@ def kinds_of(
             kinds.add(BOOLEAN)
         elif issubclass(of_type, (UUID, UuidBytes)):
             kinds.add(UUID_VALUE)
+        elif issubclass(of_type, MomentText):
+            kinds.add(MOMENT)
         elif issubclass(of_type, (str, bytes)):
             are_texts = True
         elif letter == b"n":
@@ -167,7 +169,8 @@ def _kinds_of_some_texts(
     """Return the kinds of those values that are texts and no moments; see `kinds_of`."""
     texts, are_integers, numbers = [], [], []
     for value, form in zip(values, forms, strict=True):
-        if isinstance(value, (str, bytes)) and not isinstance(value, UuidBytes) and form[:1] != b"t":
+        is_text = isinstance(value, (str, bytes)) and not isinstance(value, (UuidBytes, MomentText))
+        if is_text and form[:1] != b"t":
             text = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
             is_integer = form == b"n" + text
             if form[:1] == b"n" and not is_integer:

@@ -19,8 +19,10 @@ from typing import IO, Any, Final, NoReturn, TypeVar
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 
-from target_pinterest_audience.batch_files import PARQUET, BatchFiles, Table
+from target_pinterest_audience.batch_files import BatchFiles
 from target_pinterest_audience.errors import StreamError
+from target_pinterest_audience.long_lines import LONG_LINE_BYTES, LineError, check_length, check_values
+from target_pinterest_audience.parquet_file import Table
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.read_ahead import ReadAhead
 from target_pinterest_audience.record_blocks import (
@@ -39,7 +41,9 @@ _BLOCK_BYTES: Final = 1 << 19
 _PIPE_BYTES: Final = 1 << 20
 """How much a pipe is asked to hold."""
 _AHEAD: Final = 4
-"""How many blocks, or pieces of files, wait at most."""
+"""How many blocks wait at most."""
+_PIECES_AHEAD: Final = 2
+"""How many pieces of files wait at most. In a piece there may be a single value of many megabytes."""
 _TICK_SECONDS: Final = 0.5
 _CHANGES_IN_A_BLOCK: Final = 8
 """How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
@@ -129,12 +133,9 @@ class MessageReader(GenericSingerReader[bytes]):
         """
         message = self.place
         self.place = Place(message.line, 0)
-        if files.format == PARQUET:
-            need = self.records.needed(stream)
-            tables = files.tables(list(need.attributes) if need is not None else None)
-            self._read_ahead(tables, partial(self._read_table, stream, need))
-        else:
-            self._read_ahead(files.texts(), partial(self._read_rows, stream))
+        need = self.records.needed(stream)
+        pieces = files.pieces(list(need.attributes) if need is not None else None)
+        self._read_ahead(pieces, partial(self._read_piece, stream, need))
         self.place = message
 
     def skip_files(self) -> None:
@@ -143,12 +144,19 @@ class MessageReader(GenericSingerReader[bytes]):
 
     def _read_ahead(self, items: Iterator[T], take: Callable[[T], None]) -> None:
         """Take items in, and have the next ones read meanwhile."""
-        with ReadAhead(items, _AHEAD, "file-reader") as ahead:
+        with ReadAhead(items, _PIECES_AHEAD, "file-reader") as ahead:
             while not ahead.ended:
                 item = ahead.get(_TICK_SECONDS)
                 if item is not None:
                     take(item)
+                    item = None
                 self._tick()
+
+    def _read_piece(self, stream: str, need: Need | None, piece: bytes | Table) -> None:
+        if isinstance(piece, bytes):
+            self._read_rows(stream, piece)
+        else:
+            self._read_table(stream, need, piece)
 
     def _read_rows(self, stream: str, text: bytes) -> None:
         for run in self.records.rows(stream, text, self.place.after(1)):
@@ -262,21 +270,34 @@ class MessageReader(GenericSingerReader[bytes]):
         raise StreamError(msg) from None
 
     def _blocks(self, source: IO[Any]) -> Iterator[bytes | None]:
-        """Yield whole lines, many at a time, and None as a sign of life while the source is silent."""
+        """Yield whole lines, many at a time, and None as a sign of life while the source is silent.
+
+        Raises:
+            StreamError: the source cannot be read, or the next line is too long.
+        """
         try:
-            descriptor = source.fileno()
-        except (AttributeError, io.UnsupportedOperation):
-            for block in source:
-                yield block.encode() if isinstance(block, str) else block
-            return
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            # The system reads ahead in it by itself; a thread would take turns with this one at every block.
-            yield from _read_lines(descriptor)
-            return
-        _widen(descriptor)
-        with ReadAhead(_read_lines(descriptor), _AHEAD, "stream-reader") as ahead:
-            while not ahead.ended:
-                yield _what_has_come(ahead)
+            yield from _blocks_of(source)
+        except LineError as error:
+            self.place = self.place.after(1)
+            self._fail(str(error))
+
+
+def _blocks_of(source: IO[Any]) -> Iterator[bytes | None]:
+    """Yield whole lines, many at a time, and None while the source is silent."""
+    try:
+        descriptor = source.fileno()
+    except (AttributeError, io.UnsupportedOperation):
+        for block in source:
+            yield block.encode() if isinstance(block, str) else block
+        return
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        # The system reads ahead in it by itself; a thread would take turns with this one at every block.
+        yield from _read_lines(descriptor)
+        return
+    _widen(descriptor)
+    with ReadAhead(_read_lines(descriptor), _AHEAD, "stream-reader") as ahead:
+        while not ahead.ended:
+            yield _what_has_come(ahead)
 
 
 def _read_lines(descriptor: int) -> Iterator[bytes]:
@@ -293,7 +314,8 @@ def _read_lines(descriptor: int) -> Iterator[bytes]:
     while True:
         buffer.extend(bytes(max(0, filled + _BLOCK_BYTES - len(buffer))))
         try:
-            with memoryview(buffer)[filled:] as room:
+            # No more than a block, also where a long line has left much room.
+            with memoryview(buffer)[filled : filled + _BLOCK_BYTES] as room:
                 count = os.readv(descriptor, [room])
         except OSError as error:
             msg = f"The stream cannot be read: {error.strerror}."
@@ -301,12 +323,16 @@ def _read_lines(descriptor: int) -> Iterator[bytes]:
         if not count:
             break
         end = buffer.rfind(b"\n", filled, filled + count) + 1
+        if filled > LONG_LINE_BYTES and end:
+            check_values(buffer, buffer.index(b"\n", filled))
         filled += count
         if end:
             yield bytes(memoryview(buffer)[:end])
             buffer[: filled - end] = buffer[end:filled]
             filled -= end
+        check_length(filled)
     if filled:
+        check_values(buffer, filled)
         yield bytes(buffer[:filled])
 
 

@@ -114,9 +114,7 @@ class DecodedRecords(RecordBlock):
 
     def part(self, start: int, stop: int) -> DecodedRecords:
         """See `RecordBlock.part`."""
-        return DecodedRecords(
-            self._rows[start:stop], self._need, self.place(start), self._lines, self._start + start
-        )
+        return DecodedRecords(self._rows[start:stop], self._need, self.place(start), self._lines, self._start + start)
 
 
 def _given(value: Any, other: Any) -> Any:  # noqa: ANN401 - any JSON values

@@ -123,10 +123,12 @@ class RowReader:
         for column, (identity, remark) in self._verdicts(record):
             if identity is not None:
                 self.tally.received += are_meant
+                self.tally.usable.add(column)
                 if remark is not None:
                     self.tally.remark(column, remark, place)
                 found[column] = pack_identity(identity)
             elif remark is not None and remark.rejects:
+                self.tally.note_shape(column, record.get(column))
                 self._reject(column, remark, place, record)
             elif remark is Remark.OPTED_OUT:
                 self.tally.remark(column, remark, place)
@@ -139,10 +141,15 @@ class RowReader:
         """
         values = block.column(column)
         identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
-        self.tally.received += len(identities) - identities.count(None)
+        good = len(identities) - identities.count(None)
+        self.tally.received += good
+        if good:
+            self.tally.usable.add(column)
         for at, remark, count in remarks:
             if remark.rejects:
-                self._reject(column, remark, block.place(at), block.record(at))
+                self.tally.note_shape(column, values[at])
+                record = block.record(at) if self.rejected is not None else {}
+                self._reject(column, remark, block.place(at), record)
             else:
                 self.tally.remark(column, remark, block.place(at), count)
         return identities

@@ -13,12 +13,19 @@ from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.places import Place
 from target_pinterest_audience.report import ListReport, RemarkReport, StreamReport
+from target_pinterest_audience.shapes import shape_of
 
 _MANY_DELETES: Final = 10
 """From how many deletes on it is odd that none of them meets a row."""
 
 _MOST_LISTS_TOLD: Final = 20
 """How many lists are told of one by one."""
+
+_FEW_REJECTS: Final = 10
+"""So many values of a column may be rejected, and none be good, with no more said than why."""
+
+_LOOKED_AT: Final = 1000
+"""The shapes of so many rejected values of a column are counted."""
 
 _FEW_ANSWERS: Final = 10
 """So many people may refuse, and nobody consent, without a word."""
@@ -88,6 +95,10 @@ class StreamTally:
     """How many of these consent."""
     unanswered: int = 0
     """In how many of these the column is null."""
+    usable: set[str] = field(default_factory=set)
+    """The columns that had a good value."""
+    shapes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Column that had none → what the first rejected values look like."""
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
     """How often something was said of a column: why it was rejected, or what is worth knowing."""
     first_places: dict[tuple[str, Remark], Place] = field(default_factory=dict)
@@ -182,6 +193,7 @@ class StreamTally:
                     "wrong rows."
                 ),
             )
+        yield from ((logging.WARNING, words) for words in self._useless_columns())
         refused = self.nobody_consents
         if refused is not None:
             yield logging.WARNING, f"{self.stream}: nobody consents. {refused.text}"
@@ -190,6 +202,34 @@ class StreamTally:
                 first = Place(each.first_line, each.first_file_row)
                 what = f"{each.count:,} in column {each.column}: {each.reason}"
                 yield level, f"{self.stream}: {verdict}: {what} (first on {first})"
+
+    def note_shape(self, column: str, value: object) -> None:
+        """Note the shape of a value that is rejected for itself, unless its column had good ones or enough was seen."""
+        if column not in self.usable:
+            seen = self.shapes.setdefault(column, Counter())
+            if sum(seen.values()) < _LOOKED_AT:
+                seen[shape_of(value)] += 1
+
+    def _useless_columns(self) -> Iterator[str]:
+        """Yield a sentence for each column of which more than a few values came, and all were rejected."""
+        rejected: Counter[str] = Counter()
+        for column, _, count in self.rejects:
+            rejected[column] += count
+        for column, count in rejected.items():
+            if column in self.usable or count <= _FEW_REJECTS:
+                continue
+            shapes = self.shapes.get(column, Counter())
+            seen_in_all = sum(shapes.values())
+            told = ", ".join(
+                f"{shape} ({seen:,})" if len(shapes) > 1 else shape for shape, seen in shapes.most_common()
+            )
+            first = f"The first {seen_in_all:,} are" if seen_in_all < count else "They are"
+            what = (
+                f"{first} {told}. Check what the tap writes into the column, and the columns in `identity_columns`."
+                if told
+                else "The lines about rejected values say why."
+            )
+            yield f"{self.stream}: all {count:,} values in column {column} were rejected. {what}"
 
     def report(self) -> StreamReport:
         """Return the counts for machines."""

@@ -213,6 +213,6 @@ def test_decoders_are_made_once_for_each_need(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(msgspec, "defstruct", lambda *args, **kwargs: made.append(args) or make(*args, **kwargs))
     records = RecordDecoder()
     for number in range(50):
-        records.need("customers", ["id", "email"] if number % 2 else ["id", "mail"], lambda block: None)
-        records.need("orders", ["id"], lambda block: None)
+        records.need("customers", ["id", "email"] if number % 2 else ["id", "mail"], lambda _: None)
+        records.need("orders", ["id"], lambda _: None)
     assert len(made) <= 8

@@ -1,0 +1,40 @@
+"""What rejected values look like, for people: their type and shape, never a value. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Final
+
+_LOOKED_AT: Final = 4096
+"""How much of a text is looked at."""
+
+_FORMS: Final = (
+    ("text that holds JSON", re.compile(r"\s*[\[{].*", re.DOTALL)),
+    ("text with an @", re.compile(r".*@.*", re.DOTALL)),
+    ("UUIDs", re.compile(r"\s*\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?\s*")),
+    ("text of digits", re.compile(r"[\s\d]*\d[\s\d]*")),
+    ("text of hex digits", re.compile(r"\s*(?:0x)?[0-9a-fA-F]+\s*")),
+)
+
+
+def shape_of(value: object) -> str:
+    """Return what a value looks like, in the plural and without an article."""
+    if isinstance(value, str):
+        text = value[:_LOOKED_AT]
+        return next((name for name, pattern in _FORMS if pattern.fullmatch(text)), "text without an @")
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float, Decimal)):
+        return "numbers"
+    if isinstance(value, dict):
+        return "objects"
+    if isinstance(value, (bytes, bytearray)):
+        return "bytes that are not text in UTF-8"
+    if isinstance(value, Collection):
+        return "arrays"
+    if isinstance(value, (date, time, timedelta)):
+        return "dates or times"
+    return "values of another type"
