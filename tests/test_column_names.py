@@ -96,7 +96,8 @@ def test_it_makes_no_difference_wherever_it_stands(
 
 def test_a_quoted_header_behind_it_is_read(emulator: Emulator, run_target: Target) -> None:
     name = f'{MARK}"email"'
-    stream: list[dict[str, Any]] = [schema(name), record(**{"id": 1, name: address(1)}), record(id=2, email=address(2))]
+    named: dict[str, Any] = {"id": 1, name: address(1)}
+    stream = [schema(name), record(**named), record(id=2, email=address(2))]
     assert run_target(stream).code == 0
     assert members(emulator) == digests([1, 2])
 

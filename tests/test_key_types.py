@@ -214,9 +214,13 @@ def test_the_uuids_of_a_parquet_file_and_their_texts_are_one_row(
 
 def test_what_an_older_arrow_returns_for_a_uuid_is_told_from_other_bytes(tmp_path: Path, monkeypatch: Any) -> None:
     as_new = parquet.ParquetFile
-    monkeypatch.setattr(parquet, "ParquetFile", lambda *arguments: as_new(*arguments, arrow_extensions_enabled=False))
+    monkeypatch.setattr(
+        parquet, "ParquetFile", lambda *given, **more: as_new(*given, **more, arrow_extensions_enabled=False)
+    )
     message = parquet_batch(tmp_path / "f", id=uuids(UUID), raw=pa.array([uuid.UUID(UUID).bytes], pa.binary(16)))
-    ((columns, _),) = batch_files.BatchFiles.of(message, 1).tables(None)
+    (piece,) = batch_files.BatchFiles.of(message, 1).pieces(None)
+    assert isinstance(piece, tuple)
+    columns, _ = piece
     assert list(map(type, columns["id"])) == [UuidBytes]
     assert list(map(type, columns["raw"])) == [bytes]
 

@@ -75,7 +75,7 @@ def test_the_sdk_can_map_and_flatten_whatever_is_valid(column: Any, maps: Any, f
 def test_flattening_keeps_a_column_whose_type_is_a_choice(column: Any) -> None:
     read = read_schema({"properties": {"email": column}}, [], flattens=True)
     assert read is not None
-    config = {"flattening_enabled": True, "flattening_max_depth": 1}
+    config: dict[str, Any] = {"flattening_enabled": True, "flattening_max_depth": 1}
     mapper = PluginMapper({"stream_maps": {}, **config}, logging.getLogger("test"))
     mapper.register_raw_stream_schema("s", read, None)
     (flat,) = mapper.stream_maps["s"]
@@ -210,7 +210,12 @@ def test_schemas_that_never_come_again_are_let_go(run_target: Target, emulator: 
 def test_decoders_are_made_once_for_each_need(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     make = msgspec.defstruct
-    monkeypatch.setattr(msgspec, "defstruct", lambda *args, **kwargs: made.append(args) or make(*args, **kwargs))
+
+    def noted(*arguments: Any, **more: Any) -> Any:
+        made.append(arguments)
+        return make(*arguments, **more)
+
+    monkeypatch.setattr(msgspec, "defstruct", noted)
     records = RecordDecoder()
     for number in range(50):
         records.need("customers", ["id", "email"] if number % 2 else ["id", "mail"], lambda _: None)
