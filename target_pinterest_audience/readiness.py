@@ -13,6 +13,7 @@ from target_pinterest_audience.connect import find_ledger, patience_of
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
+from target_pinterest_audience.ledger import place_of
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.notify import make_notifier
 from target_pinterest_audience.pinterest import PinterestClient
@@ -72,11 +73,12 @@ def _result(name: str, see: Look) -> Result:
 
 def _look_at_ledger(settings: Settings) -> str:
     path = sqlite_path(settings.ledger_url)
-    ledger = find_ledger(settings, create=False)
+    ledger = find_ledger(settings, create=False, read_only=True)
     if ledger is not None:
         with closing(ledger):
-            return f"{ledger.where} is there."
-    assert path is not None  # noqa: S101 - one in PostgreSQL is found
+            return " ".join(filter(None, [f"{ledger.where} is there.", ledger.caveat]))
+    if path is None:
+        return f"There is none {place_of(settings.ledger_url)} yet; the first run makes it."
     folder = next(each for each in path.parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         msg = f"There is no ledger at {path} yet, and the folder {folder} cannot be written to. Correct `ledger_url`."

@@ -190,7 +190,8 @@ class SqliteLedger(Ledger):
                     run(statement.format(**_TYPES))
             if needs_rekeying(steps):
                 rekey(self, self._query)
-            run(f"PRAGMA user_version = {VERSION}")
+            if steps:
+                run(f"PRAGMA user_version = {VERSION}")
         if not self._dry:
             self._log = identity_of(log_of(self._path))
 

@@ -19,6 +19,7 @@ RESTORE: Final = (
     "again, and cannot remove whoever left since."
 )
 
+_MOUNTS: Final = Path("/proc/self/mountinfo")
 _APPLICATION: Final = 0x7069_6E61
 """Tells tools such as `file` whose database it is: the bytes "pina"."""
 
@@ -210,7 +211,7 @@ def caveat(path: Path) -> str | None:
 def _is_mounted_alone(path: Path) -> bool:
     if path.stat().st_dev != path.parent.stat().st_dev:
         return True
-    with contextlib.suppress(OSError, IndexError), Path("/proc/self/mountinfo").open("rb") as mounts:
+    with contextlib.suppress(OSError, IndexError), _MOUNTS.open("rb") as mounts:
         # Blanks and the like are written as octal numbers.
         places = {re.sub(rb"\\(\d{3})", lambda found: bytes([int(found[1], 8)]), line.split()[4]) for line in mounts}
         return os.fsencode(path) in places

@@ -396,7 +396,9 @@ class World:
         target.sync = Sync(
             self._account.delivery(settings, logger),
             find_ledger,
-            lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
+            lambda ledger, delivery, *, in_history: Upserts(
+                ledger, settings, delivery, logger, clock, clock, in_history=in_history
+            ),
             StateGate(write_state, clock),
         )
         return target
