@@ -14,8 +14,8 @@ from typing import Final
 from target_pinterest_audience.ledger.schema import MIGRATIONS
 
 RESTORE: Final = (
-    "Stop all runs, restore the newest backup in its place, and run the tap once with a full refresh. Without a "
-    "backup, move the file and those beside it (-wal, -shm) away: the next run begins a new ledger, sends everybody "
+    "Stop all runs, move the file and those beside it (-wal, -shm) away, and restore the newest backup in its place; "
+    "then run the tap once with a full refresh. Without a backup, the next run begins a new ledger: it sends everybody "
     "again, and cannot remove whoever left since."
 )
 
