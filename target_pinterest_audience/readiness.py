@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.connect import find_ledger, patience_of
@@ -76,6 +77,7 @@ def _look_at_ledger(settings: Settings) -> str:
     ledger = find_ledger(settings, create=False, read_only=True)
     if ledger is not None:
         with closing(ledger):
+            _ensure_writable(ledger.where, path, settings)
             return " ".join(filter(None, [f"{ledger.where} is there.", ledger.caveat]))
     if path is None:
         return f"There is none {place_of(settings.ledger_url)} yet; the first run makes it."
@@ -84,6 +86,23 @@ def _look_at_ledger(settings: Settings) -> str:
         msg = f"There is no ledger at {path} yet, and the folder {folder} cannot be written to. Correct `ledger_url`."
         raise LedgerError(msg)
     return f"There is none at {path} yet; the first run makes it."
+
+
+def _ensure_writable(where: str, path: Path | None, settings: Settings) -> None:
+    """Make sure that a run can write to a ledger that can be read.
+
+    Raises:
+        LedgerError: it cannot.
+    """
+    if path is None or settings.dry_run:
+        return
+    for place, rights in ((path, os.W_OK), (path.parent, os.W_OK | os.X_OK)):
+        if not os.access(place, rights):
+            msg = (
+                f"{where} can be read, which does for reports and dry runs, but a run needs to write to it: {place} "
+                "is read-only for this user."
+            )
+            raise LedgerError(msg)
 
 
 def _look_at_alerts(settings: Settings) -> str:

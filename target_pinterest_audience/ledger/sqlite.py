@@ -29,6 +29,7 @@ from target_pinterest_audience.ledger.sqlite_file import (
     create,
     damage,
     identity_of,
+    is_mounted_alone,
     is_ours,
     log_of,
     missing_tables,
@@ -155,8 +156,9 @@ class SqliteLedger(Ledger):
         ).fetchone() == (1,)
 
     def _refuse_empty(self) -> None:
-        # SQLite would make a new database of it, as if nobody had ever been sent.
-        if not self._path.stat().st_size:
+        # SQLite would make a new database of it, as if nobody had ever been sent. But a file must be made before it can
+        # be mounted.
+        if not self._path.stat().st_size and not is_mounted_alone(self._path):
             msg = f"{self.where} is an empty file, which no ledger is: a copy or a restore did not finish. {RESTORE}"
             raise LedgerError(msg)
 

@@ -194,7 +194,7 @@ def caveat(path: Path) -> str | None:
     Args:
         path: its path, without symbolic links.
     """
-    if _is_mounted_alone(path):
+    if is_mounted_alone(path):
         return (
             f"The file {path} is mounted by itself. The newest part of the ledger is in {path.name}-wal beside it, "
             "which is lost with the container if a run is killed. Mount the folder instead of the file."
@@ -203,12 +203,13 @@ def caveat(path: Path) -> str | None:
         return (
             f"The file {path} has another name (a hard link). The newest part of the ledger is in {path.name}-wal "
             "beside the one name, and is missing beside the other. Use one name for all runs, and make backups with "
-            "`sqlite3 ledger.db .backup`."
+            "`VACUUM INTO`, not as links."
         )
     return None
 
 
-def _is_mounted_alone(path: Path) -> bool:
+def is_mounted_alone(path: Path) -> bool:
+    """Return whether a file is a mount of its own, as of a container that was given the file and not its folder."""
     if path.stat().st_dev != path.parent.stat().st_dev:
         return True
     with contextlib.suppress(OSError, IndexError), _MOUNTS.open("rb") as mounts:

@@ -174,6 +174,8 @@ class TestMountedAlone:
             f"50 1 8:1 / / rw - ext4 /dev/x rw\n60 50 8:1 /x/l.db {named}/ledger.db rw - ext4 /dev/x rw\n"
         )
         monkeypatch.setattr(sqlite_file, "_MOUNTS", mounts)
+        # It had to be made before it was mounted.
+        (folder / "ledger.db").touch()
         for name, warned in (("ledger.db", True), ("other.db", False)):
             with closing(open_ledger(f"sqlite:///{folder}/{name}", API, ACCOUNT, wait_seconds=1)) as ledger:
                 assert ("Mount the folder instead of the file" in str(ledger.caveat)) == warned
