@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.alerts import (
+    CLOCK_SLACK_SECONDS,
     Alert,
     Ended,
     Kind,
@@ -21,7 +22,7 @@ from target_pinterest_audience.alerts import (
     message,
     stale,
 )
-from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.connect import find_ledger, no_ledger
 from target_pinterest_audience.errors import LedgerError, outcome, told_as_bug
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
@@ -103,7 +104,7 @@ def send_alerts(
                 alerts = [*judge(ended, board.states(reports, began), thresholds_of(settings))]
                 if not ended.succeeded:
                     # A success would have ended it, and before the first one the failure says enough.
-                    alerts += board.stale(now()) if board.last_success() is not None else []
+                    alerts += board.stale(now()) if board.last_success(now()) is not None else []
                 succeeded = ended.command if ended.succeeded else None
                 board.post(follow(board.read(), alerts, now(), succeeded=succeeded), notifier, logger, now)
         except LedgerError as error:
@@ -163,9 +164,14 @@ class Board:
         """Return what stands."""
         return self._ledger.alerts.read(self._configuration)
 
-    def last_success(self) -> float | None:
-        """Return when the newest run ended that succeeded, in seconds since 1970; None if none ever did."""
-        run = self._ledger.catalogue.newest_run(self._configuration, clean=True)
+    def last_success(self, now: float) -> float | None:
+        """Return when the newest run ended that succeeded, in seconds since 1970; None if none ever did.
+
+        Args:
+            now: likewise. A run that ended after it, by a clock that was wrong, may have ended at any time.
+        """
+        ended_by = now + CLOCK_SLACK_SECONDS
+        run = self._ledger.catalogue.newest_run(self._configuration, clean=True, ended_by=ended_by)
         return run.ended if run is not None else None
 
     def stale(self, now: float) -> list[Alert]:
@@ -174,7 +180,7 @@ class Board:
         Args:
             now: seconds since 1970.
         """
-        alert = stale(self.last_success(), now, self._settings.notify_stale_hours)
+        alert = stale(self.last_success(now), now, self._settings.notify_stale_hours)
         return [alert] if alert is not None else []
 
     def current(self, now: float) -> list[Standing]:
@@ -226,15 +232,15 @@ def opened_board(settings: Settings, *, create: bool) -> Iterator[Board]:
 
     Args:
         settings: the settings.
-        create: whether the ledger is made if there is none.
+        create: whether the ledger is made if there is none; if not, it is only read.
 
     Raises:
-        LedgerError: it cannot be opened, or there is none.
+        LedgerError: it cannot be opened.
+        ConfigurationError: there is none.
     """
-    ledger = find_ledger(replace(settings, lock_wait_seconds=_LEDGER_SECONDS), create=create)
+    ledger = find_ledger(replace(settings, lock_wait_seconds=_LEDGER_SECONDS), create=create, read_only=not create)
     if ledger is None:
-        msg = "There is no ledger yet. The first run makes it; check `ledger_url`."
-        raise LedgerError(msg)
+        raise no_ledger(settings)
     with contextlib.closing(ledger):
         yield Board(ledger, settings)
 

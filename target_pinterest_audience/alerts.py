@@ -27,6 +27,9 @@ MATCHING_SECONDS: Final = 2 * _DAY_SECONDS
 USABLE_MEMBERS: Final = 100
 """What Pinterest wants on a list before it can be targeted (Pinterest's help pages)."""
 
+CLOCK_SLACK_SECONDS: Final = 120.0
+"""By how much the clocks of two machines may differ. A time that is further ahead is one of a clock that was wrong."""
+
 _FEW: Final = 10
 """A list may change by as many people without a word, however small it is."""
 
@@ -214,6 +217,7 @@ def follow(
         succeeded: the command that has just succeeded, if one has: what it did not find is over. A failed one may not
             have come to look.
     """
+    known = [_believable(each, now) for each in known]
     standing = {each.alert.name: each for each in known if each.alert.command != succeeded}
     before = {each.alert.name: each for each in known}
     for alert in found:
@@ -221,6 +225,12 @@ def follow(
         since, told = (now, None) if earlier is None else (earlier.since, earlier.told)
         standing[alert.name] = Standing(alert, since, told)
     return list(standing.values())
+
+
+def _believable(standing: Standing, now: float) -> Standing:
+    """Return an alert without times in the future: by a clock that was years ahead it would be silent for years."""
+    told = standing.told if standing.told is not None and standing.told <= now + CLOCK_SLACK_SECONDS else None
+    return replace(standing, since=min(standing.since, now), told=told)
 
 
 def message(alerts: Iterable[Alert], ad_account_id: str) -> tuple[str, str]:

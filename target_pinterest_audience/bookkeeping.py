@@ -83,14 +83,19 @@ class Bookkeeper:
         self._not_there: set[int] = set()
         """The lists that people were to be added to and that do not exist."""
 
-    def begin_run(self) -> int:
-        """Note that a run has begun, and return its number."""
+    def begin_run(self, *, in_history: bool = True) -> int:
+        """Note that a run has begun, and return its number.
+
+        Args:
+            in_history: whether the history for people has it.
+        """
         catalogue = self._ledger.catalogue
         digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
         with self._ledger.transaction():
             before = catalogue.newest_run(self.configuration, clean=True)
             run = self._run = catalogue.begin_run(self.configuration, digests, self._now())
-            self._history.begin(RUN, run)
+            if in_history:
+                self._history.begin(RUN, run)
             if before is not None:
                 # A row that goes to several lists was read once.
                 feeds = sorted((feed.source, feed.rows) for feed in catalogue.feeds_of_run(before.number))

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest import (
     Credentials,
     CredentialsFile,
@@ -58,13 +59,15 @@ def connect(
     def open_ledger(*, create: bool) -> Ledger | None:
         ledger = find_ledger(settings, create=create)
         if ledger is not None:
+            if ledger.caveat is not None:
+                logger.warning(ledger.caveat)
             tenure.begin(ledger)
         return ledger
 
-    def make_upserts(ledger: Ledger, delivery: Delivery) -> Upserts:
+    def make_upserts(ledger: Ledger, delivery: Delivery, *, in_history: bool) -> Upserts:
         from target_pinterest_audience.upserts import Upserts  # noqa: PLC0415 - only for who has a ledger
 
-        return Upserts(ledger, settings, delivery, logger, time.monotonic, time.time)
+        return Upserts(ledger, settings, delivery, logger, time.monotonic, time.time, in_history=in_history)
 
     def find_former(ledger: Ledger, source: str, references: Collection[ListReference]) -> FormerLists:
         from target_pinterest_audience.keys import Digester  # noqa: PLC0415 - only for who has a ledger
@@ -165,12 +168,13 @@ def token_store_of(settings: Settings) -> TokenStore:
     return token_store(settings.ledger_url)
 
 
-def find_ledger(settings: Settings, *, create: bool) -> Ledger | None:
+def find_ledger(settings: Settings, *, create: bool, read_only: bool = False) -> Ledger | None:
     """Open the ledger.
 
     Args:
         settings: the settings.
         create: whether to create one if there is none; in a dry run it is never kept.
+        read_only: whether it is only read, for which the right to read is enough.
 
     Returns:
         The ledger; None if there is none and none is to be created.
@@ -182,14 +186,26 @@ def find_ledger(settings: Settings, *, create: bool) -> Ledger | None:
     path = sqlite_path(settings.ledger_url)
     if not create and path is not None and not path.exists():
         return None
-    from target_pinterest_audience.ledger import open_ledger  # noqa: PLC0415 - only for who has a ledger
+    from target_pinterest_audience.ledger import ledger_exists, open_ledger  # noqa: PLC0415 - only for who has a ledger
 
+    if not create and not ledger_exists(settings.ledger_url):
+        return None
     return open_ledger(
         settings.ledger_url,
         settings.api_url,
         settings.ad_account_id,
         wait_seconds=settings.lock_wait_seconds,
         dry=settings.dry_run,
+        read_only=read_only,
+    )
+
+
+def no_ledger(settings: Settings) -> ConfigurationError:
+    """Return the error of a command for which there must be a ledger, and is none."""
+    from target_pinterest_audience.ledger import place_of  # noqa: PLC0415 - only for who wants a ledger
+
+    return ConfigurationError(
+        f"There is no ledger {place_of(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
     )
 
 

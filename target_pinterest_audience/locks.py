@@ -40,8 +40,7 @@ class Locks:
 
     def take_lists(self, entries: Iterable[ListEntry]) -> None:
         """Take lists that the ledger knows. Raises a LedgerError if another process has one."""
-        for entry in sorted(entries):
-            self.take_list(reference_to(entry))
+        self._take(*(str(reference_to(entry)) for entry in sorted(entries)))
 
     def take_all(self) -> None:
         """Take every source and list that the ledger knows. Raises a LedgerError if another process has one."""
@@ -69,8 +68,8 @@ class Locks:
         catalogue = self._ledger.catalogue
         return [each.number for each in catalogue.sources()], [each.number for each in catalogue.lists()]
 
-    def _take(self, name: str) -> None:
-        self._ledger.lock([f"{self._realm}\n{name}"], self._wait_seconds)
+    def _take(self, *names: str) -> None:
+        self._ledger.lock([f"{self._realm}\n{name}" for name in names], self._wait_seconds)
 
 
 def reference_to(entry: ListEntry) -> ListReference:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from typing_extensions import override
@@ -18,6 +19,7 @@ from target_pinterest_audience.connect import find_ledger, make_client, patience
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
+from target_pinterest_audience.ledger import place_of
 from target_pinterest_audience.lists import CustomerListWriter
 from target_pinterest_audience.notify import make_notifier
 from target_pinterest_audience.outbox import owes_additions
@@ -132,16 +134,36 @@ def _result(name: str, see: Look) -> Result:
 
 def _look_at_ledger(settings: Settings) -> Found:
     path = sqlite_path(settings.ledger_url)
-    ledger = find_ledger(settings, create=False)
+    ledger = find_ledger(settings, create=False, read_only=True)
     if ledger is not None:
         with closing(ledger):
-            return Found(f"{ledger.where} is there.")
-    assert path is not None  # noqa: S101 - one in PostgreSQL is found
+            _ensure_writable(ledger.where, path, settings)
+            words = " ".join(filter(None, [f"{ledger.where} is there.", ledger.caveat]))
+            return Found(words, warning=ledger.caveat is not None)
+    if path is None:
+        return Found(f"not created yet; the first run creates it {place_of(settings.ledger_url)}.")
     folder = next(each for each in path.parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         msg = f"There is no ledger at {path} yet, and the folder {folder} cannot be written to. Correct `ledger_url`."
         raise LedgerError(msg)
     return Found(f"not created yet; the first run creates it at {path}.")
+
+
+def _ensure_writable(where: str, path: Path | None, settings: Settings) -> None:
+    """Make sure that a run can write to a ledger that can be read.
+
+    Raises:
+        LedgerError: it cannot.
+    """
+    if path is None or settings.dry_run:
+        return
+    for place, rights in ((path, os.W_OK), (path.parent, os.W_OK | os.X_OK)):
+        if not os.access(place, rights):
+            msg = (
+                f"{where} can be read, which does for reports and dry runs, but a run needs to write to it: {place} "
+                "is read-only for this user."
+            )
+            raise LedgerError(msg)
 
 
 def _look_at_alerts(settings: Settings) -> Found:

@@ -66,7 +66,9 @@ def stale_sources(ledger: Ledger, before: float) -> list[SourceEntry]:
     ]
 
 
-def expire(ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[SourceEntry], before: float) -> Expired:
+def expire(
+    ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[SourceEntry], before: float, now: float
+) -> Expired:
     """Forget old runs, their history, and what the rows of some sources contribute.
 
     Args:
@@ -75,6 +77,7 @@ def expire(ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[Sou
         shorten: the keyed digest of an identity.
         sources: those that `stale_sources` returned.
         before: the moment, in seconds since 1970, before which runs and readings are old.
+        now: Unix time. What is noted as later counts as of now.
 
     Raises:
         LedgerError: the ledger cannot be written, or another process is at work.
@@ -82,6 +85,7 @@ def expire(ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[Sou
     for source in sources:
         locks.take_source(source.name)
     with ledger.transaction():
+        ledger.catalogue.correct_times(now)
         # A run may have read one of them until the lock was free.
         still = {each.number for each in stale_sources(ledger, before)}
         numbers = {source.number for source in sources} & still

@@ -45,6 +45,14 @@ class FindLedger(Protocol):
         ...
 
 
+class MakeUpserts(Protocol):
+    """Begins a run in the ledger."""
+
+    def __call__(self, ledger: Ledger, delivery: Delivery, *, in_history: bool) -> Upserts:
+        """Begin it; `in_history` says whether the history for people has it."""
+        ...
+
+
 class RowOwner(Protocol):
     """Has read rows, and is told of those that Pinterest refuses."""
 
@@ -66,7 +74,7 @@ class Sync:
         self,
         delivery: Delivery,
         find_ledger: FindLedger,
-        make_upserts: Callable[[Ledger, Delivery], Upserts],
+        make_upserts: MakeUpserts,
         find_former: Callable[[Ledger, str, Collection[ListReference]], FormerLists],
         gate: StateGate,
         *,
@@ -94,6 +102,7 @@ class Sync:
         self._gate = gate
         self._ledger: Ledger | None = None
         self._upserts: Upserts | None = None
+        self._appends = False
         self._appended: set[ListReference] = set()
         self._upserted: set[ListReference] = set()
         self._streams: set[str] = set()
@@ -109,6 +118,7 @@ class Sync:
             ConfigurationError: the ledger knows one of its lists: what is sent past it could never be removed.
             TargetError: a list cannot be looked up, or the ledger not be read.
         """
+        self._appends = True
         ledger = self._open_ledger(create=False)
 
         @functools.cache
@@ -161,7 +171,7 @@ class Sync:
         if self._upserts is None:
             ledger = self._open_ledger(create=True)
             assert ledger is not None  # noqa: S101 - it was to be made
-            self._upserts = self._make_upserts(ledger, self._delivery)
+            self._upserts = self._make_upserts(ledger, self._delivery, in_history=True)
         writer = self._upserts.open(replace(shape, plan=plan))
         self._gate.open()
         return writer
@@ -271,7 +281,8 @@ class Sync:
             ledger = self._open_ledger(create=self._keeps_record)
             if ledger is None:
                 return
-            self._upserts = self._make_upserts(ledger, self._delivery)
+            # The history is about what the ledger knows; of what was sent past it there would be no figures.
+            self._upserts = self._make_upserts(ledger, self._delivery, in_history=not self._appends)
         # A position under another name may be any stream's: some taps write ids that are not the streams' names.
         strange = self._incremental - self._streams
         self._upserts.end(self._streams if strange else self._incremental, empty=empty)

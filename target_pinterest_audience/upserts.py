@@ -45,6 +45,8 @@ class Upserts:
         logger: logging.Logger,
         clock: Callable[[], float],
         now: Callable[[], float],
+        *,
+        in_history: bool = True,
     ) -> None:
         """Begin a run in the ledger.
 
@@ -55,10 +57,11 @@ class Upserts:
             logger: told what the ledger does not know.
             clock: seconds that only ever grow.
             now: seconds since 1970.
+            in_history: whether the history for people has the run.
         """
         self._delivery = delivery
         self._book = Bookkeeper(ledger, settings, delivery, logger, now)
-        self._run = self._book.begin_run()
+        self._run = self._book.begin_run(in_history=in_history)
         book = self._book
         self._sources = SourceBook(ledger, book.digester, book.configuration, self._run, logger, now)
         self._reconciler = Reconciler(

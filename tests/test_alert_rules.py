@@ -78,6 +78,17 @@ def test_what_was_told_is_told_again_after_a_day() -> None:
     assert Standing(FAILED, since=0.0, told=1_000.0).is_due(1_000 + REPEAT_SECONDS)
 
 
+def test_times_in_the_future_are_not_believed() -> None:
+    years, now = 2 * 365 * 86_400.0, 9_000.0
+    waiting = replace(PRUNED, waits_seconds=100.0)
+    told, since = follow([Standing(FAILED, 1.0, now + years), Standing(waiting, now + years, None)], [FAILED], now)
+    assert told.is_due(now)
+    assert since.waits(now)
+    assert since.is_due(now + 100)
+    # The clocks of two machines differ a little.
+    assert follow([Standing(FAILED, 1.0, now + 60)], [FAILED], now) == [Standing(FAILED, 1.0, now + 60)]
+
+
 @pytest.mark.parametrize(("last", "found"), [(None, True), (0.0, True), (3_600.0, False)])
 def test_stale(last: float | None, *, found: bool) -> None:
     assert (stale(last, now=27 * 3_600.0, hours=26) is not None) == found

@@ -466,6 +466,25 @@ class TestCommand:
         run_target([EMAIL, *people([1])], **settings)
         assert run_companion("alerts", **settings).stdout == "Nothing is worth an alert.\n"
 
+    def test_a_success_by_a_clock_that_was_years_ahead_does_not_keep_it_silent(
+        self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path
+    ) -> None:
+        run_target([EMAIL, *people([1])], **UPSERT)
+        let_pass(tmp_path, 30)
+        run_target([EMAIL, *people([1])], **UPSERT)
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+            ledger.execute("UPDATE runs SET ended = ended + ? WHERE run = 2", (2 * 365 * 24 * HOUR,))
+        assert run_companion("alerts", **UPSERT).code == 0
+        run_target(lines([EMAIL]) + b"{", **UPSERT)
+        assert receiver.titles == [
+            "Pinterest audience: No run has succeeded for 30 hours",
+            "Pinterest audience: A run failed (exit code 8)",
+        ]
+
+    def test_without_a_ledger_a_dry_run_says_where_it_looked(self, run_companion: Companion, tmp_path: Path) -> None:
+        refused = run_companion("alerts", "--dry-run", **UPSERT)
+        assert (refused.code, f"no ledger at {tmp_path}/ledger.db" in refused.stderr) == (2, True)
+
     def test_that_no_run_ever_succeeded_is_told(self, run_companion: Companion, receiver: Receiver) -> None:
         for _ in range(2):
             assert run_companion("alerts", **UPSERT).code == 0

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from target_pinterest_audience import readiness
 from target_pinterest_audience.companion import cli
 from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.target import TargetPinterestAudience
 from tests.conftest import ACCOUNT, TOKEN, Companion, Target
 from tests.messages import address, people, record, schema
 
@@ -47,6 +52,16 @@ class TestCheck:
         run_companion("check", customer_list_name=LIST)
         assert {call.method for call in emulator.backend.calls} == {"GET"}
         assert not (tmp_path / "ledger.db").exists()
+
+    def test_a_ledger_that_can_only_be_read_does_for_dry_runs(
+        self, config: dict[str, Any], run_target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_target([schema("email"), *people([1])], load_method="upsert")
+        settings, _ = TargetPinterestAudience.resolve_settings(config)
+        monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
+        with pytest.raises(LedgerError, match=r"can be read, .*/ledger.db is read-only for this user"):
+            readiness._look_at_ledger(settings)
+        assert readiness._look_at_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
 
     @pytest.mark.parametrize(
         ("settings", "failed", "code"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sqlite3
@@ -397,3 +398,63 @@ def test_a_missing_driver_is_named_before_anything_else(config: dict[str, Any], 
     )  # fmt: skip
     assert run.returncode == 2
     assert b"the extra `postgres`" in run.stderr
+
+
+# What becomes of the file of a SQLite ledger
+
+
+@pytest.mark.parametrize("how", ["restored", "deleted"])
+def test_a_ledger_that_is_replaced_while_the_tap_is_slow_ends_the_run(
+    emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path, how: str
+) -> None:
+    run_target([EMAIL, *people(range(3)), state(1)])
+    (tmp_path / "backup.db").write_bytes((tmp_path / "ledger.db").read_bytes())
+    with running(config, tmp_path, batch_size_rows=5) as process:
+        feed(process, [EMAIL, *people(range(8)), state(2)])
+        wait_until(lambda: len(emulator.backend.writes()) == 2)
+        if how == "restored":
+            (tmp_path / "backup.db").replace(tmp_path / "ledger.db")
+        else:
+            for each in tmp_path.glob("ledger.db*"):
+                each.unlink()
+        requests = len(emulator.backend.writes())
+        feed(process, [*people(range(8, 30)), state(3)])
+        stdout, stderr = process.communicate(timeout=60)
+    last = stderr.splitlines()[-1].decode()
+    assert process.returncode == 7, stderr.decode()
+    assert "was moved, deleted or replaced while this process was at work" in last
+    assert state(3)["value"] not in [json.loads(line) for line in stdout.splitlines()]
+    assert len(emulator.backend.writes()) == requests
+
+
+def test_a_ledger_that_is_empty_or_cut_off_is_told_as_that(
+    run_target: Target, run_companion: Companion, sent: Sent, tmp_path: Path
+) -> None:
+    run_target([EMAIL, *people(range(300)), state(1)])
+    sent()
+    path = tmp_path / "ledger.db"
+    whole = path.read_bytes()
+    for content, words in ((b"", "is an empty file"), (whole[: len(whole) // 2], "is damaged, or cut off")):
+        path.write_bytes(content)
+        for run in (
+            run_target([EMAIL, *people(range(300)), state(2)]),
+            run_companion("report"),
+            run_companion("check"),
+        ):
+            told = f"{run.stdout}{run.stderr}"
+            assert run.code == 7, told
+            assert words in told
+            assert "restore the newest backup" in told
+            assert "disk" not in told
+    assert sent() == []
+    # The second way that the message names.
+    path.unlink()
+    assert run_target([EMAIL, *people(range(300)), state(2)]).code == 0
+
+
+def test_a_ledger_with_a_second_name_is_warned_of(run_target: Target, run_companion: Companion, tmp_path: Path) -> None:
+    run_target([EMAIL, *people(range(3))])
+    (tmp_path / "snapshot.db").hardlink_to(tmp_path / "ledger.db")
+    run = run_target([EMAIL, *people(range(3))])
+    assert (run.code, run.stderr.count("has another name (a hard link)")) == (0, 1)
+    assert "has another name (a hard link)" in run_companion("check").stdout

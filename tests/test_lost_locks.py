@@ -1,13 +1,12 @@
 """A run whose locks are lost sends nothing more, and the next run puts right what it left.
 
-The locks are lost in the ways that there are: somebody deletes the lock files of a SQLite ledger, and PostgreSQL ends
-the session.
+The locks are lost in the ways that there are: an older version takes those of a SQLite ledger, and PostgreSQL ends the
+session.
 """
 
 from __future__ import annotations
 
 import logging
-import shutil
 import signal
 import subprocess
 import time
@@ -29,7 +28,7 @@ from target_pinterest_audience.tenure import Tenure
 from tests.conftest import ACCOUNT, TOKEN, Companion, Sent, Target, companion_command, environment, members
 from tests.integration.postgres import Database
 from tests.ledger.conftest import address as address_of
-from tests.ledger.conftest import database, postgres_server
+from tests.ledger.conftest import database, postgres_server, take_over
 from tests.messages import address, deleted, digests, people, schema, sha256, state
 from tests.test_process import feed, running, wait_until
 
@@ -61,7 +60,7 @@ def config(config: dict[str, Any], url: str) -> dict[str, Any]:
 def lose(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Lose:
     """Let the run that is at work lose its locks."""
     if url.startswith("sqlite"):
-        return lambda: shutil.rmtree(tmp_path / "ledger.db.locks")
+        return lambda: take_over(tmp_path / "ledger.db")
 
     def end_sessions() -> None:
         server: Database = request.getfixturevalue("database")

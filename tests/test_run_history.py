@@ -56,6 +56,16 @@ def test_a_run_is_noted_with_its_figures(emulator: Emulator, run_target: Target,
     assert changes(second) == [(4, 0, 1)]
 
 
+def test_a_run_that_sends_everything_is_no_entry(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+    run_target([EMAIL, *people(range(5))], **UPSERT)
+    # It finds the ledger, and notes in it that it ended well.
+    assert run_target([EMAIL, *people(range(5))], customer_list_name="others", load_method="append-only").code == 0
+    (entry,) = history(emulator, tmp_path)
+    assert changes(entry) == [(5, 5, 0)]
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        assert ledger.execute("SELECT outcome FROM runs ORDER BY run").fetchall() == [("clean",), ("clean",)]
+
+
 def test_a_run_that_changes_nothing_is_an_entry_without_lists(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:

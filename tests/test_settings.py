@@ -131,6 +131,17 @@ def test_a_broken_rule_is_named_and_the_value_is_not(values: dict[str, Any], wor
     assert "s3cr3t" not in str(refused.value)
 
 
+def test_a_path_that_lost_its_slash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="sqlite:////usr/… with four slashes"):
+        settle(ledger_url="sqlite:///usr/lib/ledger.db")
+    for relative in ("./usr/ledger.db", "data/of/ours/ledger.db", "usr"):
+        assert settle(ledger_url=f"sqlite:///{relative}").ledger_url == f"sqlite:///{tmp_path / relative}"
+    (tmp_path / "usr").mkdir()
+    assert settle(ledger_url="sqlite:///usr/lib/ledger.db").ledger_url == f"sqlite:///{tmp_path}/usr/lib/ledger.db"
+    assert settle(ledger_url="sqlite:////usr/lib/ledger.db").ledger_url == "sqlite:////usr/lib/ledger.db"
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/v5", "http://localhost:1/v5/", "http://[::1]:1/v5", "https://h/v5"]
 )

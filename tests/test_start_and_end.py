@@ -21,8 +21,8 @@ HAS_A_LEDGER = {"load_method": "upsert"}
     ("settings", "used"),
     [
         (SENDS_ALL, set()),
-        (HAS_A_LEDGER, {"sqlite3", "filelock", "target_pinterest_audience.ledger.sqlite"}),
-        ({**SENDS_ALL, "notify_urls": ["json://127.0.0.1:9"]}, {"apprise", "sqlite3", "filelock"}),
+        (HAS_A_LEDGER, {"sqlite3", "target_pinterest_audience.ledger.sqlite"}),
+        ({**SENDS_ALL, "notify_urls": ["json://127.0.0.1:9"]}, {"apprise", "sqlite3"}),
     ],
 )
 def test_what_a_run_does_not_use_is_not_imported(

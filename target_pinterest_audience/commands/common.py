@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from target_pinterest_audience.bookkeeping import Bookkeeper
-from target_pinterest_audience.connect import find_ledger, make_client, make_delivery
+from target_pinterest_audience.connect import find_ledger, make_client, make_delivery, no_ledger
 from target_pinterest_audience.delivery import Delivery
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome
 from target_pinterest_audience.ledger import Ledger
@@ -30,7 +30,6 @@ from target_pinterest_audience.routing import ListReference, chosen_list
 from target_pinterest_audience.safe_text import one_line, safe_json
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
-from target_pinterest_audience.settings.locations import sqlite_path
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.tenure import Tenure
 from target_pinterest_audience.termination import obey_signals
@@ -121,16 +120,19 @@ def ad_account(settings: Settings, ledger: Ledger | None = None) -> Iterator[Pin
 
 
 @contextmanager
-def opened_ledger(settings: Settings) -> Iterator[Ledger]:
+def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Ledger]:
     """Open the ledger of the settings for a while.
+
+    Args:
+        settings: the settings.
+        read_only: see `find_ledger`.
 
     Raises:
         ConfigurationError: there is none.
     """
-    ledger = find_ledger(settings, create=False)
+    ledger = find_ledger(settings, create=False, read_only=read_only)
     if ledger is None:
-        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
-        raise ConfigurationError(msg)
+        raise no_ledger(settings)
     with closing(ledger):
         yield ledger
 

@@ -104,7 +104,7 @@ ledger.add_command(expire)
 @json_option
 def show(config: tuple[str, ...], *, as_json: bool) -> None:
     """Show the lists that the ledger knows, and the last runs."""
-    with opened_ledger(read_settings(config)) as opened:
+    with opened_ledger(read_settings(config), read_only=True) as opened:
         where, lists, runs = opened.where, list(_lists(opened)), list(_runs(opened))
         suppressed = len(opened.catalogue.suppressions)
     if as_json:
@@ -142,7 +142,7 @@ def find(
 ) -> None:
     """Show what a row says: which lists it contributes to or refuses, by which columns. Nobody's address is shown."""
     settings = read_settings(config)
-    with opened_ledger(settings) as opened:
+    with opened_ledger(settings, read_only=True) as opened:
         if row is not None:
             digests = [_digest(row)]
         elif source is not None and pairs:

@@ -142,7 +142,7 @@ def _find(account: PinterestClient, which: str) -> CustomerList:
 
 
 def _compare(settings: Settings, found: CustomerList, audience: Audience | None) -> Comparison:
-    ledger = find_ledger(settings, create=False)
+    ledger = find_ledger(settings, create=False, read_only=True)
     place, known = "there is none yet", _Known()
     if ledger is not None:
         with closing(ledger):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
@@ -15,18 +14,17 @@ from target_pinterest_audience.audit import told
 from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
+    opened_ledger,
     read_settings,
     show_json,
     show_table,
     when,
 )
-from target_pinterest_audience.connect import find_ledger
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.history_view import HistoryView, RunView, look_at
 from target_pinterest_audience.page import render
 from target_pinterest_audience.private_files import replace
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.settings.locations import sqlite_path
 
 _ROWS: Final = 20
 _RUNS_OF_A_PAGE: Final = 2_000
@@ -139,11 +137,7 @@ def _look(settings: Settings, last: int, which: str | None) -> HistoryView:
     Raises:
         ConfigurationError: there is no ledger, or it knows no such list.
     """
-    ledger = find_ledger(settings, create=False)
-    if ledger is None:
-        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
-        raise ConfigurationError(msg)
-    with contextlib.closing(ledger):
+    with opened_ledger(settings, read_only=True) as ledger:
         try:
             return look_at(ledger, last, which)
         except LookupError:

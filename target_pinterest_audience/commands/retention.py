@@ -112,7 +112,8 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
     them any more: to have them removed, `clear` the list first. That is why it asks.
     """
     settings = read_settings(config, dry_run=dry_run)
-    before = time.time() - days * _DAY_SECONDS
+    now = time.time()
+    before = now - days * _DAY_SECONDS
     with opened_ledger(settings) as ledger:
         sources = stale_sources(ledger, before)
         shown = [
@@ -130,7 +131,7 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
                 f"Forget whom the sources {names} put on lists? They stay there, and can then not be removed any more.",
                 yes=yes,
             )
-        expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before)
+        expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
         rows = _rows(ledger, expired.members)
     if as_json:
         show_json(

@@ -3,7 +3,7 @@
 from target_pinterest_audience.ledger.catalogue import Catalogue, Feed, RunRecord
 from target_pinterest_audience.ledger.history import Ending, History, HistoryEntry, ListFigures, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.open import open_ledger, token_store
+from target_pinterest_audience.ledger.open import ledger_exists, open_ledger, place_of, token_store
 
 __all__ = [
     "Catalogue",
@@ -15,6 +15,8 @@ __all__ = [
     "ListFigures",
     "RemovalEntry",
     "RunRecord",
+    "ledger_exists",
     "open_ledger",
+    "place_of",
     "token_store",
 ]

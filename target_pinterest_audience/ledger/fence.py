@@ -1,8 +1,8 @@
 """The fencing number: how a process finds out that it lost its locks.
 
-A lock can be lost without a sign: somebody deletes the lock files of a SQLite ledger, or PostgreSQL ends the session.
-So whoever takes a lock writes a number of its own into the ledger, over that of the holder before. A process holds its
-locks as long as its number stands at all of them.
+A lock can be lost without a sign: an older version, which knows other locks, works on a SQLite ledger, or PostgreSQL
+ends the session. So whoever takes a lock writes a number of its own into the ledger, over that of the holder before. A
+process holds its locks as long as its number stands at all of them. In SQLite the number is the lock: see `claims`.
 """
 
 from __future__ import annotations

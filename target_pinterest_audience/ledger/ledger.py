@@ -50,9 +50,11 @@ class Ledger(ABC):
         catalogue: the small tables: lists, sources, columns, runs.
         history: what runs leave for people.
         alerts: what people are told of.
+        caveat: what is dangerous about its place, as sentences; None if nothing is known to be.
     """
 
     where: str
+    caveat: str | None = None
     secret: bytes
     places_rows: bool
     catalogue: Catalogue

@@ -12,7 +12,9 @@ from target_pinterest_audience.pinterest import TokenStore
 from target_pinterest_audience.settings.locations import sqlite_path
 
 
-def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False) -> Ledger:
+def open_ledger(
+    url: str, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False, read_only: bool = False
+) -> Ledger:
     """Open a ledger, and create it unless it exists.
 
     Args:
@@ -21,6 +23,7 @@ def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: flo
         ad_account_id: the ad account that owns them.
         wait_seconds: how long to wait while another process writes to the same SQLite file.
         dry: whether to create nothing and to commit nothing.
+        read_only: whether the ledger is only read. It is not created either, and the right to read it is enough.
 
     Raises:
         LedgerError: it cannot be opened, or comes from a newer version.
@@ -28,10 +31,38 @@ def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: flo
     """
     path = sqlite_path(url)
     if path is not None:
-        return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry)
+        return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry, read_only=read_only)
     with _driver():
         from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
-    return PostgresLedger(url, api_url, ad_account_id, dry=dry)
+    return PostgresLedger(url, api_url, ad_account_id, dry=dry or read_only)
+
+
+def ledger_exists(url: str) -> bool:
+    """Return whether there is a ledger, without making one.
+
+    Args:
+        url: `sqlite:///` and an absolute path, or `postgresql://…`.
+
+    Raises:
+        LedgerError: the server cannot be asked.
+        ConfigurationError: the ledger is in PostgreSQL, and the driver is not installed.
+    """
+    path = sqlite_path(url)
+    if path is not None:
+        return path.exists()
+    with _driver():
+        from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
+    return PostgresLedger.exists(url)
+
+
+def place_of(url: str) -> str:
+    """Return where a ledger is, or would be, for the middle of a sentence; without a password."""
+    path = sqlite_path(url)
+    if path is not None:
+        return f"at {path}"
+    with _driver():
+        from target_pinterest_audience.ledger.postgres_connection import Place  # noqa: PLC0415 - an extra
+    return f"in {Place(url)}"
 
 
 def token_store(url: str) -> TokenStore:

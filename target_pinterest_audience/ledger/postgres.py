@@ -109,6 +109,22 @@ class PostgresLedger(Ledger):
             self._connection.close()
             raise
 
+    @staticmethod
+    def exists(url: str) -> bool:
+        """Return whether a database holds a ledger; nothing is made in it.
+
+        Raises:
+            LedgerError: the database cannot be used.
+            ConfigurationError: the address is none.
+        """
+        place = Place(url)
+        try:
+            with contextlib.closing(place.connect()) as connection:
+                return table_exists(connection, "schema_version")
+        except psycopg.Error as error:
+            msg = f"The ledger in {place} cannot be used {place.explain(error)}"
+            raise LedgerError(msg) from None
+
     def _begin_session(self) -> str:
         """Prepare the session.
 

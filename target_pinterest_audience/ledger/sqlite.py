@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
+from target_pinterest_audience.ledger.claims import POLL_SECONDS, Claim, byte_of
 from target_pinterest_audience.ledger.fence import COUNT, lock_key, lost, new_number
-from target_pinterest_audience.ledger.file_locks import FileLocks
 from target_pinterest_audience.ledger.history import History
+from target_pinterest_audience.ledger.holder import Holder, held_by, wait_for
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.pieces import Group, for_all_places, for_all_places_sorted, groups
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
+from target_pinterest_audience.ledger.sqlite_file import (
+    RESTORE,
+    Reader,
+    caveat,
+    close_to_others,
+    create,
+    damage,
+    identity_of,
+    is_mounted_alone,
+    is_ours,
+    log_of,
+    missing_tables,
+)
 from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
 from target_pinterest_audience.waits import Wait
@@ -30,78 +44,144 @@ _WORD_AFTER_SECONDS: Final = 5.0
 """After how long waiting for another process's window is worth a word."""
 _CACHE_KIB: Final = 8_192
 _CHECKPOINT_PAGES: Final = 100_000
+_ENTER_SECONDS: Final = 5.0
+_HOLDER: Final = "holder "
+"""Begins the names in `meta` under which the processes are written that hold locks; their numbers follow."""
+_NO_VERSION: Final = "damaged: the number of its version is missing"
+_NO_TABLE: Final = "damaged: a table is missing"
+_NO_SALT: Final = "damaged: the secret of its digests is missing"
 _TYPES: Final = {"blob": "BLOB", "clustered": "WITHOUT ROWID"}
 
 
 class SqliteLedger(Ledger):
     """Several processes may share a file: each holds the database only while it writes a window."""
 
-    def __init__(self, path: Path, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        api_url: str,
+        ad_account_id: str,
+        *,
+        wait_seconds: float,
+        dry: bool = False,
+        read_only: bool = False,
+    ) -> None:
         """Open a ledger, and create it unless it exists.
 
         Args:
             path: the file.
             api_url: the API that its lists are at.
             ad_account_id: the ad account that owns them.
-            wait_seconds: how long to wait while another process writes.
+            wait_seconds: how long to wait while another process writes, or uses the file by another path.
             dry: whether to create nothing and to commit nothing.
+            read_only: whether nothing is written at all. Like `dry`, it needs no right but to read the file.
 
         Raises:
             LedgerError: the file cannot be opened, is none of ours, or comes from a newer version.
         """
         self.where = f"The ledger {path}"
-        self._dry = dry
+        self._dry = dry or read_only
         self._turn = threading.RLock()
         self._interrupted = False
         self._wait_seconds = wait_seconds
-        # Two paths that lead to one file must lead to the same locks.
+        # Two paths that lead to one file must lead to the same files beside it.
         self._path = path.resolve()
-        self._locks = FileLocks(self._path.with_name(f"{self._path.name}.locks"))
+        self._log: tuple[int, int] | None = None
+        self._claim: Claim | None = None
+        self._resources = contextlib.ExitStack()
         self._fence = new_number()
-        self._fenced: set[str] = set()
-        """The names of the locks at which the fencing number of this process was written."""
+        self._fenced: set[int] = set()
+        """The locks at which the fencing number of this process was written."""
+        self._reader: Reader | None = None
         self._watch: sqlite3.Connection | None = None
         """A second connection, for `ensure_locks`: a transaction occupies the first."""
         self._watch_turn = threading.Lock()
-        with self._told():
-            if dry:
-                # The empty name is a database that only this connection sees, in a file that nobody can open.
-                self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-            else:
-                self._file = _create(path)
-                self._connection = sqlite3.connect(
-                    path,
-                    timeout=min(_BUSY_SECONDS, wait_seconds),
-                    isolation_level=None,
-                    check_same_thread=False,
-                )
         try:
             with self._told():
-                if dry and path.exists():
-                    self._copy(path)
-                self._set_up(path)
+                if self._dry:
+                    self._connection = self._open_reader(api_url, ad_account_id, read_only=read_only)
+                else:
+                    self._connection = self._open_writer()
+                self._resources.callback(self._connection.close)
+                if self._reader is None:
+                    self._set_up()
             with self.transaction():
+                self._ensure_secret()
                 self.secret = secret_of(self._query)
                 self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
                 self.history = History(self._query, self.catalogue.realm)
                 self.alerts = StandingAlerts(self._query, self.catalogue.realm)
         except BaseException:
-            self._connection.close()
+            self._resources.close()
             raise
 
-    def _copy(self, path: Path) -> None:
-        """Take a copy for a dry run, so that real runs need not wait for it."""
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as original:
-            self._missing_steps(original)
-            original.backup(self._connection)
+    def _open_writer(self) -> sqlite3.Connection:
+        create(self._path)
+        self._claim = Claim(self._path)
+        # After SQLite has closed the file.
+        self._resources.callback(self._claim.close)
+        self._refuse_empty()
+        self._claim.take_path(self._wait_seconds)
+        self.caveat = caveat(self._path)
+        return sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
 
-    def _set_up(self, path: Path) -> None:
+    def _open_reader(self, api_url: str, ad_account_id: str, *, read_only: bool) -> sqlite3.Connection:
+        """Return a connection to the file itself if it has all that is asked for, else to a copy.
+
+        A dry run writes to its copy, so that real runs need not wait for it.
+        """
+        reader = None
+        if self._path.exists():
+            self._refuse_empty()
+            self.caveat = caveat(self._path)
+            reader = Reader(self._path, self._patience)
+        try:
+            if reader is not None and read_only and self._is_complete(reader.connection, api_url, ad_account_id):
+                self._reader = reader
+                return reader.connection
+            # The empty name is a database that only this connection sees, in a file that nobody can open.
+            copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            if reader is not None:
+                self._missing_steps(reader.connection)
+                reader.connection.backup(copy)
+                self._refuse_outdated(reader)
+            return copy
+        finally:
+            if reader is not None and self._reader is None:
+                reader.connection.close()
+
+    def _is_complete(self, connection: sqlite3.Connection, api_url: str, ad_account_id: str) -> bool:
+        """Return whether nothing would have to be written to use a ledger."""
+        return not self._missing_steps(connection) and connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'secret') "
+            "AND EXISTS (SELECT 1 FROM realms WHERE api_url = ? AND ad_account_id = ?)",
+            (api_url, ad_account_id),
+        ).fetchone() == (1,)
+
+    def _refuse_empty(self) -> None:
+        # SQLite would make a new database of it, as if nobody had ever been sent. But a file must be made before it can
+        # be mounted.
+        if not self._path.stat().st_size and not is_mounted_alone(self._path):
+            msg = f"{self.where} is an empty file, which no ledger is: a copy or a restore did not finish. {RESTORE}"
+            raise LedgerError(msg)
+
+    def _refuse_outdated(self, reader: Reader) -> None:
+        if reader.is_outdated:
+            msg = f"{self.where} was written to by a run while it was read. Call the command again."
+            raise LedgerError(msg)
+
+    @property
+    def _patience(self) -> float:
+        """How long SQLite waits by itself."""
+        return min(_BUSY_SECONDS, self._wait_seconds)
+
+    def _set_up(self) -> None:
         run = self._connection.execute
         # Before anything is changed: the file may be none of ours.
         self._missing_steps(self._connection)
         if not self._dry:
-            _close_to_others(path)
+            close_to_others(self._path)
             run("PRAGMA journal_mode = WAL")
         # A STATE must not outlive the commit that it speaks of, not even a power cut.
         run("PRAGMA synchronous = FULL")
@@ -116,17 +196,35 @@ class SqliteLedger(Ledger):
                     run(statement.format(**_TYPES))
             if needs_rekeying(steps):
                 rekey(self, self._query)
-            run(f"PRAGMA user_version = {VERSION}")
+            if steps:
+                run(f"PRAGMA user_version = {VERSION}")
+        if not self._dry:
+            self._log = identity_of(log_of(self._path))
 
     def _missing_steps(self, connection: sqlite3.Connection) -> tuple[tuple[str, ...], ...]:
         # In one statement, lest another process makes the tables in between.
-        version, has_tables = connection.execute(
-            "SELECT user_version, EXISTS (SELECT 1 FROM sqlite_master) FROM pragma_user_version"
+        version, names = connection.execute(
+            "SELECT user_version, (SELECT group_concat(name) FROM sqlite_master WHERE type = 'table') "
+            "FROM pragma_user_version"
         ).fetchone()
-        if has_tables and not version:
+        tables = frozenset((names or "").split(","))
+        if names and not is_ours(tables):
             msg = f"{self.where} is a database of something else. Correct `ledger_url`."
             raise LedgerError(msg)
-        return missing_steps(version, self.where)
+        if names and not version:
+            raise self._damaged(_NO_VERSION)
+        steps = missing_steps(version, self.where)
+        if missing_tables(version, tables):
+            raise self._damaged(_NO_TABLE)
+        return steps
+
+    def _ensure_secret(self) -> None:
+        # With a new one, no row that is here would ever be found again.
+        (found,) = self._query(
+            "SELECT EXISTS (SELECT 1 FROM row_says) AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'secret')"
+        )
+        if found == (1,):
+            raise self._damaged(_NO_SALT)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -138,6 +236,8 @@ class SqliteLedger(Ledger):
                 self._ensure_held(lambda: self._connection)
                 yield
                 run("COMMIT")
+                # After it: what follows from a commit, such as a STATE, must not follow from one that nobody will find.
+                self._ensure_in_place()
             except BaseException:
                 # SQLite has rolled back by itself if the disk is full, for example.
                 if self._connection.in_transaction:
@@ -157,7 +257,7 @@ class SqliteLedger(Ledger):
         self._interrupted = False
         while True:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.execute("BEGIN IMMEDIATE" if self._reader is None else "BEGIN")
             except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
                 if "locked" not in str(error) or self._interrupted or time.monotonic() >= deadline:
                     raise
@@ -167,19 +267,90 @@ class SqliteLedger(Ledger):
 
     def lock(self, names: Iterable[str], wait_seconds: float) -> None:
         """See `Ledger.lock`."""
-        if self._dry:
+        if self._claim is None:
             return
-        self._locks.acquire(names, wait_seconds)
-        new = self._locks.names - self._fenced
-        if new:
+        deadline = time.monotonic() + wait_seconds
+        named = {lock_key(name): name for name in names}
+        wanted = [key for key in named if key not in self._fenced]
+        waits: dict[int, Wait] = {}
+        if wanted and not self._fenced:
+            self._enter(self._claim, deadline)
+        while wanted:
+            holder = self._holder_of(self._claim, wanted[0])
+            if holder is None:
+                taken = self._take(self._claim, wanted)
+                # Last: `ensure_locks` may look at any time.
+                self._fenced.update(taken)
+                wanted = wanted[len(taken) :]
+            elif time.monotonic() >= deadline:
+                raise held_by(self._who(holder), wait_seconds)
+            else:
+                wait = waits.setdefault(wanted[0], wait_for(named[wanted[0]], wait_seconds))
+                wait.say(partial(self._who, holder))
+                time.sleep(max(0.0, min(POLL_SECONDS, deadline - time.monotonic())))
+
+    def _who(self, holder: int) -> Holder | None:
+        """Return the process with a number, as it has written itself down; None if that is not there."""
+        found = self._query("SELECT value FROM meta WHERE name = ?", f"{_HOLDER}{holder}")
+        return Holder.read(found[0][0]) if found else None
+
+    def _enter(self, claim: Claim, deadline: float) -> None:
+        """Show that this process is alive, and who it is.
+
+        Args:
+            claim: the claim on the file.
+            deadline: how long to wait for others whose writing cannot be seen here.
+
+        Raises:
+            LedgerError: there are some.
+        """
+        claim.show_life(self._fence)
+        # Another process may be between showing life and writing who it is.
+        deadline = max(deadline, time.monotonic() + _ENTER_SECONDS)
+        wait = Wait("another process is at work whose changes cannot be seen", None, after_seconds=_WORD_AFTER_SECONDS)
+        while True:
             with self.transaction():
-                for name in new:
-                    self._query(
-                        "INSERT INTO fences (name_digest, number) VALUES (?, ?) "
-                        "ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number",
-                        lock_key(name), self._fence,
-                    )  # fmt: skip
-            self._fenced |= new
+                self._query(
+                    "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                    f"{_HOLDER}{self._fence}", Holder.this_process().encode(),
+                )  # fmt: skip
+                alive = claim.alive() | {byte_of(self._fence)}
+                for (name,) in self._query("SELECT name FROM meta WHERE name LIKE ?", f"{_HOLDER}%"):
+                    byte = byte_of(int(name.removeprefix(_HOLDER)))
+                    if byte not in alive:
+                        self._query("DELETE FROM meta WHERE name = ?", name)
+                    alive.discard(byte)
+            if not alive:
+                return
+            if time.monotonic() >= deadline:
+                msg = (
+                    f"{self.where} is in use by another process whose changes cannot be seen: somebody deleted "
+                    f"{self._path.name}-wal while it was at work. End that process, and run again."
+                )
+                raise LedgerError(msg)
+            wait.say()
+            time.sleep(POLL_SECONDS)
+
+    def _holder_of(self, claim: Claim, key: int) -> int | None:
+        """Return the number of the process that has a lock; None if none has, or this one."""
+        found = self._query("SELECT number FROM fences WHERE name_digest = ?", key)
+        number = int(found[0][0]) if found else self._fence
+        return number if number != self._fence and claim.is_alive(number) else None
+
+    def _take(self, claim: Claim, wanted: Sequence[int]) -> list[int]:
+        """Take locks, up to the first that another process has."""
+        taken = []
+        with self.transaction():
+            for key in wanted:
+                if self._holder_of(claim, key) is not None:
+                    break
+                self._query(
+                    "INSERT INTO fences (name_digest, number) VALUES (?, ?) "
+                    "ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number",
+                    key, self._fence,
+                )  # fmt: skip
+                taken.append(key)
+        return taken
 
     def ensure_locks(self) -> None:
         """See `Ledger.ensure_locks`."""
@@ -194,7 +365,7 @@ class SqliteLedger(Ledger):
             self._watch = sqlite3.connect(
                 f"{self._path.as_uri()}?mode=ro",
                 uri=True,
-                timeout=min(_BUSY_SECONDS, self._wait_seconds),
+                timeout=self._patience,
                 isolation_level=None,
                 check_same_thread=False,
             )
@@ -211,22 +382,35 @@ class SqliteLedger(Ledger):
         """
         # First: the main thread may take another lock meanwhile.
         held = len(self._fenced)
+        self._ensure_in_place()
         if not held:
             return
-        if not self._file_is_there():
-            reason = "The file of the ledger was moved, deleted or replaced while the run was at work."
-            raise lost(self.where, reason, "Put it back if you can, and run again.")
         ((standing,),) = connect().execute(COUNT, (self._fence,)).fetchall()
         if standing < held:
-            reason = f"Another process took them: somebody deleted files in {self._locks.folder}."
-            raise lost(self.where, reason, "Leave that folder alone, and run again.")
+            reason = "Another process took them: an older version of this target, or the ledger was overwritten."
+            raise lost(self.where, reason, "Let all runs use one version, and run again.")
 
-    def _file_is_there(self) -> bool:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return False
-        return (found.st_dev, found.st_ino) == self._file
+    def _ensure_in_place(self) -> None:
+        """Make sure that the path still leads to the file that is open: whoever opens it next must find the changes.
+
+        Raises:
+            LedgerError: it does not.
+        """
+        if self._claim is None:
+            return
+        what = None
+        if identity_of(self._path) != self._claim.file:
+            what = "it"
+        elif self._log is not None and identity_of(log_of(self._path)) != self._log:
+            what = f"{self._path.name}-wal beside it"
+        if what is not None:
+            msg = (
+                f"{self.where} cannot be used any more: {what} was moved, deleted or replaced while this process was "
+                "at work. Nothing more is sent, and no further STATE leaves. If you moved it, put it back and run "
+                "again. If you restored a backup, run the tap once with a full refresh: the backup does not know what "
+                "this run has sent."
+            )
+            raise LedgerError(msg)
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
@@ -243,8 +427,7 @@ class SqliteLedger(Ledger):
             if self._watch is not None:
                 self._watch.close()
                 self._watch = None
-            self._connection.close()
-            self._locks.release()
+            self._resources.close()
             self._turn.release()
         self._watch_turn.release()
 
@@ -365,7 +548,10 @@ class SqliteLedger(Ledger):
 
     def _query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._told():
-            return self._connection.execute(statement, parameters).fetchall()
+            found = self._connection.execute(statement, parameters).fetchall()
+            if self._reader is not None:
+                self._refuse_outdated(self._reader)
+            return found
 
     def _run(self, statement: str, group: Group, **parameters: object) -> None:
         with self._told():
@@ -426,41 +612,19 @@ class SqliteLedger(Ledger):
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> LedgerError:
+        told = damage(error)
+        if told is not None:
+            return self._damaged(told)
         reason = error.strerror if isinstance(error, OSError) else str(error)
+        if self._dry:
+            return LedgerError(
+                f"{self.where} cannot be read ({reason}). Make sure that this user may read the file, the files beside "
+                "it (-wal, -shm) and its folder."
+            )
         return LedgerError(
             f"{self.where} cannot be used ({reason}). Make sure that its folder can be written to, that the disk is "
             "not full, and that no other process keeps it busy. No STATE leaves that the ledger does not cover."
         )
 
-
-def _create(path: Path) -> tuple[int, int]:
-    """Make the file before SQLite does, so that nobody else can read it at any time.
-
-    SQLite gives its companion files (-wal, -shm) the same mode.
-
-    Returns:
-        The numbers of its device and of the file on it, by which it is told from a file that takes its place.
-
-    Raises:
-        OSError: the folder or the file cannot be made.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        made = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    return made.st_dev, made.st_ino
-
-
-def _close_to_others(path: Path) -> None:
-    """Take other users' rights to a file that was there before, and to its companions.
-
-    Raises:
-        OSError: it belongs to somebody else.
-    """
-    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        # The last process to close the ledger deletes the companions.
-        with contextlib.suppress(FileNotFoundError):
-            if file.stat().st_mode & 0o077:
-                file.chmod(0o600)
+    def _damaged(self, told: str) -> LedgerError:
+        return LedgerError(f"{self.where} is {told}. {RESTORE}")

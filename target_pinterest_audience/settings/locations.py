@@ -23,7 +23,7 @@ def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str:
         environ: the process's environment; Meltano sets `MELTANO_PROJECT_ROOT` for the plugins that it runs.
 
     Raises:
-        ConfigurationError: the setting has a form that is not supported.
+        ConfigurationError: the setting has a form that is not supported, or looks like an absolute path and is none.
     """
     if configured is None:
         if environ.get("MELTANO_PROJECT_ROOT"):
@@ -36,7 +36,26 @@ def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str:
     if not configured.startswith(_SQLITE) or not configured.removeprefix(_SQLITE):
         msg = "`ledger_url` must have the form sqlite:///path or postgresql://user@host/database."
         raise ConfigurationError(msg)
-    return f"{_SQLITE}{Path(unquote(configured.removeprefix(_SQLITE))).expanduser().absolute()}"
+    path = unquote(configured.removeprefix(_SQLITE))
+    if not path.startswith(("/", "~", ".")):
+        _refuse_lost_slash(Path(path))
+    return f"{_SQLITE}{Path(path).expanduser().absolute()}"
+
+
+def _refuse_lost_slash(path: Path) -> None:
+    """Refuse a relative path that looks like an absolute one: its ledger would be a new one in any other folder.
+
+    Raises:
+        ConfigurationError: it begins like a folder of the root, and not like one of the working directory.
+    """
+    first, *rest = path.parts
+    if rest and Path("/", first).is_dir() and not Path(first).exists():
+        msg = (
+            f"`ledger_url` names a file relative to the working directory, which has no folder {first}; the root of "
+            f"the file system has one. Write sqlite:////{first}/… with four slashes for the absolute path, or "
+            f"sqlite:///./{first}/… for the relative one."
+        )
+        raise ConfigurationError(msg)
 
 
 def sqlite_path(url: str) -> Path | None:

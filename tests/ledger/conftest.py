@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -79,6 +80,12 @@ def another_process(url: str, code: str, *, opens: bool = True) -> Iterator[subp
             yield process
         finally:
             process.kill()
+
+
+def take_over(path: Path) -> None:
+    """Take all locks of a SQLite ledger, as an older version does, which does not know who is alive."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE fences SET number = 1")
 
 
 def line_of(process: subprocess.Popen[str]) -> str:

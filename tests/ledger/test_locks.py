@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger import Ledger
-from tests.ledger.conftest import Opened, another_process, line_of
+from tests.ledger.conftest import Opened, another_process, line_of, take_over
 
 HOLD = """
 ledger.lock(["customers"], 0)
@@ -115,8 +114,7 @@ Lose = Callable[[Ledger], None]
 def lose(request: pytest.FixtureRequest, url: str) -> Lose:
     """Let a ledger lose its locks without noticing."""
     if url.startswith("sqlite"):
-        folder = Path(url.removeprefix("sqlite:///")).with_name("ledger.db.locks")
-        return lambda _: shutil.rmtree(folder)
+        return lambda _: take_over(Path(url.removeprefix("sqlite:///")))
 
     def end_session(ledger: Ledger) -> None:
         pid = ledger._connection.info.backend_pid  # type: ignore[attr-defined]

@@ -67,6 +67,7 @@ def statements(*, postgres: bool) -> list[str]:
     blob, clustered = ("BYTEA", "") if postgres else ("BLOB", "WITHOUT ROWID")
     made = [each.format(blob=blob, clustered=clustered) for step in BEFORE for each in step]
     made += [
+        f"INSERT INTO meta VALUES ('secret', {literal(bytes(32), postgres)})",  # noqa: S608
         f"INSERT INTO realms VALUES (1, '{API}', '{ACCOUNT}')",  # noqa: S608
         "INSERT INTO sources VALUES (1, 1, 'customers', '[\"id\"]', 5.0)",
         "INSERT INTO lists VALUES (1, 1, '77', 'customers', 4, 4, 0, 1)",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.conftest import Prune, Sent, Target, members
+from tests.conftest import Companion, Prune, Sent, Target, members
 from tests.integration.postgres import Database
 from tests.messages import address, deleted, digests, people, record, schema, state
 from tests.test_process import feed, running, wait_until
@@ -43,6 +43,29 @@ def test_only_what_changed_is_sent_and_who_left_is_pruned(
     assert database.password not in again.stderr
     stored = database.execute("SELECT encode(says, 'escape') FROM target_pinterest_audience.row_says")
     assert "example" not in stored
+
+
+@pytest.mark.parametrize("command", [["report"], ["ledger", "show"], ["prune"], ["lists", "show", "customers"]])
+def test_looking_for_a_ledger_makes_none(
+    emulator: Emulator, run_companion: Companion, database: Database, command: list[str]
+) -> None:
+    emulator.backend.create_list("customers")
+    done = run_companion(*command)
+    if command[0] == "lists":
+        assert (done.code, "there is none yet" in done.stdout) == (0, True), done.stderr
+    else:
+        assert done.code == 2
+        assert f"here is no ledger in the PostgreSQL database {database.name} on {database.host}" in done.stderr
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'") == "0"
+
+
+def test_a_check_and_a_run_that_sends_everything_make_no_ledger(
+    run_companion: Companion, run_target: Target, database: Database
+) -> None:
+    checked = run_companion("check")
+    assert "There is none in the PostgreSQL database" in checked.stdout
+    assert run_target([EMAIL, *people(range(3)), state(1)], load_method="append-only").code == 0
+    assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'") == "0"
 
 
 def test_a_killed_run_is_made_good_and_its_lock_is_free(

@@ -168,7 +168,9 @@ class Table(RuleBasedStateMachine):
         target.sync = Sync(
             self.pinterest.delivery(target.settings, logger),
             lambda *, create: SqliteLedger(self._path, "https://127.0.0.1", "1", wait_seconds=0),  # noqa: ARG005
-            lambda ledger, delivery: Upserts(ledger, target.settings, delivery, logger, time.monotonic, time.time),
+            lambda ledger, delivery, *, in_history: Upserts(
+                ledger, target.settings, delivery, logger, time.monotonic, time.time, in_history=in_history
+            ),
             lambda *_: FormerLists([], []),
             StateGate(lambda _: None, time.monotonic),
         )

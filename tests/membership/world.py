@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import logging
-import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.tenure import Tenure
 from target_pinterest_audience.upserts import Upserts
 from tests.conftest import Clock
+from tests.ledger.conftest import take_over
 from tests.membership.accounts import Account, Fate, Killed, Pinterest
 from tests.membership.model import ALL_LISTS, CONSENT, DELETED, SEGMENT, Member, Model, belonging, members_of
 from tests.messages import record, schema
@@ -220,7 +220,7 @@ class World:
 
         def overtake() -> None:
             first = self._account.fate, self._account.late, self._account.tenure
-            shutil.rmtree(self._folder / "ledger.db.locks")
+            take_over(self._folder / "ledger.db")
             self.happen(*entries)
             assert self.run(by)
             written.append(self._account.count_writes())
@@ -397,7 +397,9 @@ class World:
         target.sync = Sync(
             self._account.delivery(settings, logger),
             find_ledger,
-            lambda ledger, delivery: Upserts(ledger, settings, delivery, logger, clock, clock),
+            lambda ledger, delivery, *, in_history: Upserts(
+                ledger, settings, delivery, logger, clock, clock, in_history=in_history
+            ),
             lambda *_: FormerLists([], []),
             StateGate(write_state, clock),
         )

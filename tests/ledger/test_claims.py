@@ -1,0 +1,179 @@
+"""The locks of a SQLite ledger belong to its file: whatever path leads to it, and whatever is deleted beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger import Ledger, claims, open_ledger
+from tests.conftest import ACCOUNT
+from tests.ledger.conftest import API, Opened, another_process, line_of
+
+HOLD = """
+ledger.lock(["customers"], 0)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+BUSY = "Another run works on the same customer list"
+OTHER_PATH = "by another path"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "folder").mkdir()
+    return tmp_path / "folder" / "ledger.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def reopened(path: Path, wait_seconds: float = 0) -> Ledger:
+    return open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=wait_seconds)
+
+
+def files_in_use() -> int:
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+@pytest.fixture(params=["of the open file", "of the process", "of the process, on an older system"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each kind of locks that systems have."""
+    if "process" in request.param:
+        monkeypatch.setattr(claims, "_SET", 9_999 if "older" in request.param else None)
+
+
+@pytest.mark.usefixtures("kind")
+class TestEveryKindOfLocks:
+    def test_another_process_is_waited_for_and_named(self, url: str, opened: Opened) -> None:
+        ledger = opened()
+        with another_process(url, HOLD) as process:
+            assert line_of(process) == "held"
+            with pytest.raises(LedgerError, match=f"{BUSY}: process {process.pid} "):
+                ledger.lock(["customers"], 0)
+            ledger.lock(["others"], 0)
+            process.kill()
+            process.wait()
+            ledger.lock(["customers"], 10)
+
+    def test_another_process_waits_also_after_a_second_ledger_was_closed(self, url: str, opened: Opened) -> None:
+        first, second = opened(), opened()
+        first.lock(["customers"], 0)
+        second.lock(["others"], 0)
+        second.close()
+        with another_process(url, "ledger.lock(['others'], 0); print('had', flush=True)\n" + HOLD) as process:
+            assert line_of(process) == "had"
+            assert line_of(process) == ""
+        first.ensure_locks()
+
+    def test_two_ledgers_of_one_process_exclude_each_other(self, opened: Opened) -> None:
+        first, second = opened(), opened()
+        first.lock(["customers"], 0)
+        with pytest.raises(LedgerError, match=BUSY):
+            second.lock(["customers"], 0)
+        first.close()
+        second.lock(["customers"], 0)
+        with pytest.raises(LedgerError, match=BUSY):
+            opened().lock(["customers"], 0)
+
+    def test_a_process_by_another_path_has_to_wait(self, url: str, path: Path) -> None:
+        with another_process(url, HOLD) as process:
+            assert line_of(process) == "held"
+            os.link(path, path.with_name("link.db"))
+            with pytest.raises(LedgerError, match=OTHER_PATH):
+                reopened(path.with_name("link.db"))
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["the folder of locks", "all that is beside the ledger"])
+def test_nobody_is_let_in_by_deleting_files(url: str, opened: Opened, path: Path, *, also: bool) -> None:
+    with another_process(url, HOLD) as process:
+        assert line_of(process) == "held"
+        for each in path.parent.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif also and each != path:
+                each.unlink()
+        second = opened(wait_seconds=0)
+        with pytest.raises(LedgerError, match="-wal while it was at work" if also else BUSY):
+            second.lock(["customers"], 0)
+
+
+def test_a_process_whose_write_ahead_log_is_gone_commits_nothing_that_counts(opened: Opened, path: Path) -> None:
+    ledger = opened()
+    path.with_name("ledger.db-wal").unlink()
+    with (
+        pytest.raises(LedgerError, match="-wal beside it was moved, deleted or replaced"),
+        ledger.transaction(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_symbolic_link_leads_to_the_same_locks(opened: Opened, path: Path, what: str) -> None:
+    first = opened()
+    first.lock(["customers"], 0)
+    link = path.parent.parent / "link"
+    link.symlink_to(path if what == "file" else path.parent)
+    with closing(reopened(link if what == "file" else link / "ledger.db")) as second:
+        with pytest.raises(LedgerError, match=BUSY):
+            second.lock(["customers"], 0)
+        second.lock(["others"], 0)
+    first.ensure_locks()
+
+
+def test_a_hard_link_is_used_by_one_path_at_a_time(opened: Opened, path: Path) -> None:
+    first = opened()
+    first.lock(["customers"], 0)
+    with first.transaction():
+        first.catalogue.source("customers")
+    other = path.parent.parent / "other.db"
+    os.link(path, other)
+    with pytest.raises(LedgerError, match=OTHER_PATH) as raised:
+        reopened(other)
+    assert raised.value.exit_code == 7
+    assert "mount the folder" in str(raised.value)
+    # Whoever was refused keeps nobody from the file.
+    opened().close()
+    first.close()
+    with closing(reopened(other)) as second:
+        second.lock(["customers"], 0)
+        assert second.catalogue.find_source("customers") == 1
+        with pytest.raises(LedgerError, match=OTHER_PATH):
+            opened(wait_seconds=0)
+
+
+def test_a_second_name_of_the_file_is_warned_of(opened: Opened, path: Path) -> None:
+    ledger = opened()
+    assert ledger.caveat is None
+    ledger.close()
+    os.link(path, path.with_name("snapshot.db"))
+    for how in ({}, {"read_only": True}, {"dry": True}):
+        assert "a hard link" in str(opened(**how).caveat)
+
+
+def test_many_lists_need_no_more_open_files(ledger: Ledger) -> None:
+    ledger.lock(["customers"], 0)
+    ledger.ensure_locks()
+    before = files_in_use()
+    ledger.lock([f"list {number}" for number in range(5_000)], 0)
+    ledger.ensure_locks()
+    assert files_in_use() == before
+    ledger.close()
+    assert files_in_use() < before
+
+
+def test_processes_that_died_leave_nothing(url: str, opened: Opened) -> None:
+    for _ in range(3):
+        with another_process(url, HOLD) as process:
+            assert line_of(process) == "held"
+            process.kill()
+    ledger = opened()
+    ledger.lock(["customers"], 0)
+    ((holders,),) = ledger._query("SELECT COUNT(*) FROM meta WHERE name LIKE 'holder %'")
+    assert holders == 1

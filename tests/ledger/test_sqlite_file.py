@@ -1,0 +1,307 @@
+"""What becomes of the file of a SQLite ledger: it is replaced, damaged, mounted, or may only be read."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger import open_ledger, sqlite_file
+from target_pinterest_audience.ledger.schema import VERSION
+from tests.conftest import ACCOUNT, environment
+from tests.ledger.conftest import API, Opened, another_process, line_of
+
+ROWS = {number.to_bytes(16, "big"): b"says" * 20 for number in range(3_000)}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def filled(opened: Opened) -> None:
+    """A ledger with rows, closed."""
+    ledger = opened()
+    with ledger.transaction():
+        ledger.catalogue.source("customers")
+        ledger.write_rows(1, 1, ROWS)
+    ledger.close()
+
+
+def execute(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+class TestReplaced:
+    @pytest.mark.parametrize("locked", [False, True])
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_a_commit_into_a_file_that_nobody_finds_does_not_count(
+        self, path: Path, opened: Opened, *, locked: bool, replaced: bool
+    ) -> None:
+        ledger = opened()
+        if locked:
+            ledger.lock(["customers"], 0)
+
+        def commit() -> None:
+            with ledger.transaction():
+                ledger.catalogue.source("customers")
+                path.rename(path.with_name("moved.db"))
+                if replaced:
+                    path.touch()
+
+        with pytest.raises(LedgerError, match="moved, deleted or replaced") as raised:
+            commit()
+        assert raised.value.exit_code == 7
+        assert "run the tap once with a full refresh" in str(raised.value)
+        assert "disk" not in str(raised.value)
+
+
+class TestDamaged:
+    """A damaged ledger is told as that, with what to do; advice about folders and disks would lead astray."""
+
+    @pytest.mark.usefixtures("filled")
+    @pytest.mark.parametrize(
+        ("damage", "words"),
+        [
+            (lambda path: path.write_bytes(b""), "is an empty file"),
+            (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "cut off"),
+            (lambda path: path.write_bytes(os.urandom(50_000)), "is not a SQLite database"),
+            (lambda path: path.write_text("{}\n" * 999), "is not a SQLite database"),
+            (lambda path: path.write_bytes(path.read_bytes()[:100] + os.urandom(50_000)), "is damaged"),
+            (lambda path: execute(path, "DROP TABLE members"), "a table is missing"),
+            (lambda path: execute(path, "PRAGMA user_version = 0"), "the number of its version is missing"),
+            (lambda path: execute(path, "DELETE FROM meta WHERE name = 'secret'"), "the secret of its digests"),
+            (lambda path: execute(path, "ALTER TABLE realms DROP COLUMN api_url"), "a column is missing"),
+        ],
+    )
+    @pytest.mark.parametrize("how", ["", "dry", "read_only"])
+    def test_a_damaged_ledger_is_told_as_that(
+        self, path: Path, opened: Opened, damage: Callable[[Path], None], words: str, how: str
+    ) -> None:
+        damage(path)
+        before = path.read_bytes()
+        with pytest.raises(LedgerError) as raised:
+            opened(**({how: True} if how else {}))
+        told = str(raised.value)
+        assert raised.value.exit_code == 7
+        assert words in told
+        assert "restore the newest backup" in told
+        assert "begins a new ledger" in told
+        assert not re.search("folder|disk|busy", told)
+        assert path.read_bytes() == before
+
+    @pytest.mark.usefixtures("filled")
+    def test_damage_that_is_met_later_is_told_likewise(self, path: Path, opened: Opened) -> None:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-100_000] + os.urandom(100_000))
+        ledger = opened()
+        with pytest.raises(LedgerError, match="is damaged"), ledger.transaction():
+            ledger.read_rows(list(ROWS))
+
+    def test_a_database_of_another_program_is_told_as_that_whatever_its_version(
+        self, path: Path, opened: Opened
+    ) -> None:
+        execute(path, "CREATE TABLE theirs (id)", f"PRAGMA user_version = {VERSION}")
+        with pytest.raises(LedgerError, match=r"is a database of something else. Correct `ledger_url`"):
+            opened()
+
+    @pytest.mark.usefixtures("filled")
+    def test_what_a_text_holds_is_not_told(self, path: Path, opened: Opened) -> None:
+        execute(path, "UPDATE realms SET api_url = CAST(x'7365637265742dff' AS TEXT)")
+        execute(path, "UPDATE sources SET name = CAST(x'7365637265742dff' AS TEXT)")
+        ledger = opened()
+        with pytest.raises(LedgerError, match="text that is not UTF-8") as raised:
+            ledger._query("SELECT name FROM sources")
+        assert "secret-" not in str(raised.value)
+
+
+class TestMade:
+    def test_it_has_a_beginning_from_the_first_instant_on(self, path: Path) -> None:
+        sqlite_file.create(path)
+        assert path.stat().st_size
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
+
+    def test_it_is_made_without_hard_links_too(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "link", refuse)
+        sqlite_file.create(path)
+        assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
+
+    def test_processes_that_make_it_at_once_share_it(self, url: str, path: Path) -> None:
+        code = (
+            "import time; ledger.lock([sys.argv[1] + str(os.getpid())], 5); print('had', flush=True); sys.stdin.read()"
+        )
+
+        def run(_: int) -> str:
+            with another_process(url, code) as process:
+                return line_of(process)
+
+        with futures.ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(run, range(4))) == ["had"] * 4
+        assert not [each for each in path.parent.iterdir() if each.name.startswith(".")]
+
+
+class TestMountedAlone:
+    def test_a_file_that_is_mounted_by_itself_is_warned_of(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tmp_path / "a folder"
+        folder.mkdir()
+        mounts = tmp_path / "mountinfo"
+        named = str(folder).replace(" ", r"\040")
+        mounts.write_text(
+            f"50 1 8:1 / / rw - ext4 /dev/x rw\n60 50 8:1 /x/l.db {named}/ledger.db rw - ext4 /dev/x rw\n"
+        )
+        monkeypatch.setattr(sqlite_file, "_MOUNTS", mounts)
+        # It had to be made before it was mounted.
+        (folder / "ledger.db").touch()
+        for name, warned in (("ledger.db", True), ("other.db", False)):
+            with closing(open_ledger(f"sqlite:///{folder}/{name}", API, ACCOUNT, wait_seconds=1)) as ledger:
+                assert ("Mount the folder instead of the file" in str(ledger.caveat)) == warned
+
+
+READ = """
+from pathlib import Path
+from target_pinterest_audience.ledger import sqlite
+os.chdir("/")
+if not os.geteuid():
+    os.setgid(65534)
+    os.setuid(65534)
+for how in ("read_only", "dry"):
+    ledger = open_ledger(sys.argv[1], API, ACCOUNT, wait_seconds=5.0, **{how: True})
+    with ledger.transaction():
+        print(*(each.name for each in ledger.catalogue.sources()), end=" ")
+    ledger.close()
+try:
+    open_ledger(sys.argv[1], API, ACCOUNT, wait_seconds=0)
+except Exception as error:
+    print(type(error).__name__)
+else:
+    print("written")
+"""
+
+
+WRITE = """
+with ledger.transaction():
+    ledger.catalogue.source("customers")
+print("done", flush=True)
+time.sleep(60)
+"""
+
+
+class TestReadOnly:
+    """Whoever only reads needs the right to read the ledger and its folder, and no other."""
+
+    @pytest.fixture
+    def path(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            yield Path(folder) / "ledger.db"
+            Path(folder).chmod(0o700)
+
+    def read(self, path: Path) -> list[str]:
+        for each in path.parent.iterdir():
+            each.chmod(0o444)
+        path.parent.chmod(0o555)
+        program = f"import os, sys\nfrom target_pinterest_audience.ledger import open_ledger\n{READ}"
+        program = program.replace("API", repr(API)).replace("ACCOUNT", repr(ACCOUNT))
+        done = subprocess.run(
+            [sys.executable, "-c", program, f"sqlite:///{path}"],
+            capture_output=True, check=False, timeout=60, text=True, env=environment(),
+        )  # fmt: skip
+        path.parent.chmod(0o755)
+        assert not done.stderr
+        return done.stdout.split()
+
+    def test_a_ledger_that_was_closed(self, path: Path, opened: Opened) -> None:
+        ledger = opened()
+        with ledger.transaction():
+            ledger.catalogue.source("customers")
+        ledger.close()
+        assert self.read(path) == ["customers", "customers", "LedgerError"]
+        assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
+
+    @pytest.mark.parametrize("lost", ["", "ledger.db-shm"])
+    def test_a_ledger_of_a_run_that_was_killed(self, url: str, path: Path, lost: str) -> None:
+        with another_process(url, WRITE) as process:
+            assert line_of(process) == "done"
+        if lost:
+            path.with_name(lost).unlink()
+        # What it committed is in the write-ahead log alone.
+        assert self.read(path) == ["customers", "customers", "LedgerError"]
+
+    def test_a_ledger_that_a_run_is_writing(self, path: Path, opened: Opened) -> None:
+        ledger = opened()
+        ledger.lock(["customers"], 0)
+        with ledger.transaction():
+            ledger.catalogue.source("customers")
+        assert self.read(path) == ["customers", "customers", "LedgerError"]
+        with ledger.transaction():
+            ledger.catalogue.source("others")
+        assert self.read(path) == ["customers", "others"] * 2 + ["LedgerError"]
+
+    def test_a_writer_that_cannot_be_noticed_otherwise_is_told_of(
+        self, opened: Opened, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        writer = opened()
+        with writer.transaction():
+            writer.catalogue.source("customers")
+        writer.close()
+        real = sqlite_file._open
+
+        def without_the_right(path: Path, how: str, timeout: float, *, alone: bool = False) -> sqlite3.Connection:
+            if how == "mode=ro":
+                msg = "unable to open database file"
+                raise sqlite3.OperationalError(msg)
+            return real(path, how, timeout, alone=alone)
+
+        monkeypatch.setattr(sqlite_file, "_open", without_the_right)
+        reader = opened(read_only=True)
+        assert reader.catalogue.find_source("customers") == 1
+        with (writer := opened()).transaction():
+            writer.catalogue.source("others")
+        with pytest.raises(LedgerError, match="was written to by a run while it was read"):
+            reader.catalogue.sources()
+
+    def test_reading_changes_nothing_whoever_asks(self, path: Path, opened: Opened) -> None:
+        ledger = opened()
+        with ledger.transaction():
+            ledger.catalogue.source("customers")
+        ledger.close()
+        before = path.read_bytes()
+        for account, known in ((ACCOUNT, 1), ("9", 0)):
+            reader = opened(account=account, read_only=True)
+            assert len(reader.catalogue.sources()) == known
+            reader.lock(["customers"], 0)
+            reader.close()
+        assert path.read_bytes() == before
+
+    def test_a_ledger_of_an_older_version_is_read_and_left_as_it_is(self, path: Path, opened: Opened) -> None:
+        opened().close()
+        execute(
+            path, "DROP TABLE fences", "ALTER TABLE unsettled DROP COLUMN due", "ALTER TABLE unsettled DROP COLUMN sent"
+        )
+        execute(path, f"PRAGMA user_version = {VERSION - 2}")
+        before = path.read_bytes()
+        assert opened(read_only=True).catalogue.lists() == []
+        assert path.read_bytes() == before
