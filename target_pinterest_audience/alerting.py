@@ -22,10 +22,11 @@ from target_pinterest_audience.alerts import (
     stale,
 )
 from target_pinterest_audience.connect import find_ledger
-from target_pinterest_audience.errors import LedgerError, Terminated, outcome, told_as_bug
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, Terminated, outcome, told_as_bug
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
 from target_pinterest_audience.redaction import redact
+from target_pinterest_audience.settings.locations import no_ledger
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger import Ledger
@@ -106,7 +107,8 @@ def send_alerts(
                     alerts += board.stale(now()) if board.last_success() is not None else []
                 succeeded = ended.command if ended.succeeded else None
                 board.post(follow(board.read(), alerts, now(), succeeded=succeeded), notifier, logger, now)
-        except LedgerError as error:
+        # The second: there is no place for a ledger.
+        except (LedgerError, ConfigurationError) as error:
             logger.warning("What was told before cannot be read from the ledger, so alerts may repeat. %s", error)
             alerts = judge(ended, map(_state, reports), thresholds_of(settings))
             tell([each for each in alerts if not each.waits_seconds], notifier, settings, logger)
@@ -233,8 +235,7 @@ def opened_board(settings: Settings, *, create: bool) -> Iterator[Board]:
     """
     ledger = find_ledger(replace(settings, lock_wait_seconds=_LEDGER_SECONDS), create=create)
     if ledger is None:
-        msg = "There is no ledger yet. The first run makes it; check `ledger_url`."
-        raise LedgerError(msg)
+        raise LedgerError(no_ledger(settings.ledger_url))
     with contextlib.closing(ledger):
         yield Board(ledger, settings)
 

@@ -19,7 +19,7 @@ from target_pinterest_audience.pinterest import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotPermittedError
 from target_pinterest_audience.routing import IfMissing, ListPlan, chosen_list
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.settings.locations import NO_PLACE, sqlite_path
 
 _WRITERS: Final = frozenset({"OWNER", "ADMIN", "AUDIENCE_MANAGER"})
 """The roles that may change audiences, as another product's guide names them; Pinterest's API names them all."""
@@ -71,6 +71,10 @@ def _result(name: str, see: Look) -> Result:
 
 
 def _look_at_ledger(settings: Settings) -> str:
+    if settings.ledger_url is None:
+        if settings.needs_ledger:
+            raise ConfigurationError(NO_PLACE)
+        return "There is no place for one, and with `load_method: append-only` none is needed."
     path = sqlite_path(settings.ledger_url)
     ledger = find_ledger(settings, create=False)
     if ledger is not None:

@@ -30,7 +30,7 @@ from target_pinterest_audience.report import ListReport, moment
 from target_pinterest_audience.routing import ListReference, chosen_list
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.settings.locations import no_ledger
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.tenure import Tenure
 from target_pinterest_audience.termination import Termination
@@ -136,8 +136,7 @@ def opened_ledger(settings: Settings) -> Iterator[Ledger]:
     """
     ledger = find_ledger(settings, create=False)
     if ledger is None:
-        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
-        raise ConfigurationError(msg)
+        raise ConfigurationError(no_ledger(settings.ledger_url))
     with closing(ledger):
         yield ledger
 

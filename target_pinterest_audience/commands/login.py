@@ -84,7 +84,9 @@ def login(
     check_redirect_uri(redirect_uri)
     store = token_store_of(settings)
     if not prints:
-        store.ensure_writable()
+        with store.exclusive(), store.room():
+            # Before anybody is asked: a place that cannot be written to is told at once.
+            pass
     termination = obey_signals()
     page = consent_page(settings.api_url)
     authorization = Authorization(page, app.client_id, redirect_uri, secrets.token_urlsafe(_STATE_BYTES))
@@ -99,9 +101,9 @@ def login(
                 click.echo(granted.refresh_token)
         return
     # A run that renews its token meanwhile must not keep its own over this one.
-    with store.exclusive(), termination.shield():
+    with store.exclusive(), store.room() as keep, termination.shield():
         granted = authorization.exchange(transport, app.client_secret, code)
-        store.keep(granted.refresh_token, app.origin)
+        keep(granted.refresh_token, app.origin)
     days = _days(granted)
     if as_json:
         show_json({"kept_in": str(store), "days": days})

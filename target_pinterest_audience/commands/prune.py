@@ -22,7 +22,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.prune import PruneOptions
 from target_pinterest_audience.prune import prune as remove_absentees
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.settings.locations import no_ledger
 from target_pinterest_audience.tally import tell_lists
 
 
@@ -83,7 +83,7 @@ def prune(
     with alerting(settings, PRUNE, logger) as lists:
         ledger = find_ledger(settings, create=False)
         if ledger is None:
-            msg = f"Nobody is removed: there is no ledger at {sqlite_path(settings.ledger_url)}. Check `ledger_url`."
+            msg = f"Nobody is removed. {no_ledger(settings.ledger_url)}"
             raise ConfigurationError(msg)
         with closing(ledger), removing(ledger, settings) as (book, delivery):
             remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)

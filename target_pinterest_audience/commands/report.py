@@ -26,7 +26,7 @@ from target_pinterest_audience.history_view import HistoryView, RunView, look_at
 from target_pinterest_audience.page import render
 from target_pinterest_audience.private_files import replace
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.settings.locations import no_ledger
 
 _ROWS: Final = 20
 _RUNS_OF_A_PAGE: Final = 2_000
@@ -141,8 +141,7 @@ def _look(settings: Settings, last: int, which: str | None) -> HistoryView:
     """
     ledger = find_ledger(settings, create=False)
     if ledger is None:
-        msg = f"There is no ledger at {sqlite_path(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
-        raise ConfigurationError(msg)
+        raise ConfigurationError(no_ledger(settings.ledger_url))
     with contextlib.closing(ledger):
         try:
             return look_at(ledger, last, which)
