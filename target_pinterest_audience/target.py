@@ -185,8 +185,9 @@ class TargetPinterestAudience(Target):
         schema = config_jsonschema()
         cls.append_builtin_config(schema)
         if "ENV" in value:
-            return config | read_environment(schema, cls._env_var_prefix, Path.cwd())
-        unread = unread_variables(config, schema, cls._env_var_prefix, Path.cwd(), os.environ) if value else []
+            return config | read_environment(schema, cls._env_var_prefix, _working_directory())
+        folder = _working_directory()
+        unread = unread_variables(config, schema, cls._env_var_prefix, folder, os.environ) if value else []
         if unread:
             cls.logger.warning(
                 "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
@@ -492,3 +493,16 @@ class TargetPinterestAudience(Target):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
         self._termination.arrived(signum)
+
+
+def _working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        ConfigurationError: it was deleted, or folders above it cannot be read.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        msg = f"The working directory cannot be used ({error.strerror}). Start the program in one that exists."
+        raise ConfigurationError(msg) from None

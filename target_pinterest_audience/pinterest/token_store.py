@@ -210,8 +210,8 @@ class Homeless:
             ConfigurationError: always.
         """
         msg = (
-            "There is no place for the refresh token. Neither `credentials_file` nor `ledger_url` is set, and this "
-            "user has no home directory, or none that can be entered. Set `credentials_file`."
+            "There is no place for the refresh token: neither `credentials_file` nor `ledger_url` is set, and this "
+            "user has no home directory that can be written to. Set `credentials_file`."
         )
         raise ConfigurationError(msg)
 

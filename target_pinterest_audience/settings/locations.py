@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,8 @@ _POSTGRESQL = ("postgresql://", "postgres://")
 
 
 NO_PLACE: Final = (
-    "There is no place for the ledger. `ledger_url` is not set, and this user has no home directory, or none that can "
-    "be entered. Set `ledger_url`, for example to sqlite:////data/ledger.db."
+    "There is no place for the ledger: `ledger_url` is not set, and this user has no home directory that can be "
+    "written to. Set `ledger_url`, for example to sqlite:////data/ledger.db."
 )
 """Said when something needs the ledger, and `ledger_url` returned None."""
 
@@ -31,7 +32,7 @@ def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str | None
         environ: the process's environment; Meltano sets `MELTANO_PROJECT_ROOT` for the plugins that it runs.
 
     Returns:
-        The address; None if the setting is not set and this user has no home directory. Not every run needs one.
+        The address; None if the setting is not set and this user has no home directory for it. Not every run needs one.
 
     Raises:
         ConfigurationError: the setting has a form that is not supported.
@@ -51,16 +52,15 @@ def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str | None
 
 
 def _state_folder() -> Path | None:
-    """Return the user's folder for what programs keep; None if the user has no home, or another user's as in a su."""
+    """Return the user's folder for what programs keep; None if there is no such place, as in many a container."""
     try:
         folder = platformdirs.user_state_path(_NAME)
-        (folder / "ledger.db").stat()
+        ledger = folder / "ledger.db"
+        usable = ledger.exists() or os.access(next(each for each in ledger.parents if each.exists()), os.W_OK | os.X_OK)
     # Without a home, some versions of platformdirs raise the first, and some return a path that begins with `~`.
-    except (RuntimeError, PermissionError):
+    except (RuntimeError, OSError):
         return None
-    except OSError:
-        pass
-    return folder if folder.is_absolute() else None
+    return folder if folder.is_absolute() and usable else None
 
 
 def expanded(path: str, setting: str) -> Path:

@@ -112,7 +112,7 @@ class Settings:
     credentials_file: Path | None
     """None: the newest refresh token is kept inside the PostgreSQL ledger."""
     ledger_url: str | None
-    """`sqlite:///` and an absolute path, or `postgresql://…`; None if this user has no home to keep it in."""
+    """`sqlite:///` and an absolute path, or `postgresql://…`; None if nothing says where, and this user has no home."""
     lock_wait_seconds: int
     missing_ledger: MissingLedger
     max_removal_percent: int
