@@ -38,9 +38,12 @@ from target_pinterest_audience.row_maps import RowMap, row_maps
 from target_pinterest_audience.run_log import RunLog
 from target_pinterest_audience.settings import (
     Settings,
+    Source,
     config_jsonschema,
+    environment_sources,
+    merged,
     read_config_files,
-    read_environment,
+    refuse_to_leak,
     resolve,
     unread_variables,
 )
@@ -179,21 +182,29 @@ class TargetPinterestAudience(Target):
         """Read a configuration from files, and from the environment for the word ENV.
 
         Raises:
-            ConfigurationError: a file or a variable cannot be read.
+            ConfigurationError: a file or a variable cannot be read, or a token would go where it must not.
         """
-        config = read_config_files(tuple(path for path in value if path != "ENV"))
+        return merged(cls.read_sources(value))
+
+    @classmethod
+    def read_sources(cls, value: tuple[str, ...]) -> list[Source]:
+        """Read a configuration as `read_config` does, and keep apart where it comes from."""
+        sources = [Source(path, read_config_files((path,))) for path in value if path != "ENV"]
         schema = config_jsonschema()
         cls.append_builtin_config(schema)
-        if "ENV" in value:
-            return config | read_environment(schema, cls._env_var_prefix, _working_directory())
         folder = _working_directory()
+        if "ENV" in value:
+            sources += environment_sources(schema, cls._env_var_prefix, folder)
+            refuse_to_leak(sources)
+            return sources
+        config = merged(sources)
         unread = unread_variables(config, schema, cls._env_var_prefix, folder, os.environ) if value else []
         if unread:
             cls.logger.warning(
                 "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
                 "them.", ", ".join(unread),
             )  # fmt: skip
-        return config
+        return sources
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

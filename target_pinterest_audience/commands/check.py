@@ -12,11 +12,13 @@ from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
     logger,
-    read_settings,
+    settle,
     show_json,
 )
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.readiness import Result, look
+from target_pinterest_audience.settings import described
+from target_pinterest_audience.target import TargetPinterestAudience
 
 
 @click.command("check")
@@ -42,10 +44,11 @@ def check(config: tuple[str, ...], *, as_json: bool) -> None:
 
 def _results(config: tuple[str, ...]) -> Iterator[Result]:
     try:
-        settings = read_settings(config)
+        sources = TargetPinterestAudience.read_sources(config)
+        settings = settle(sources)
     except ConfigurationError as error:
         yield Result("settings", str(error), error)
         return
-    yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}")
+    yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}; {described(sources)}")
     with ad_account(settings) as account:
         yield from look(settings, account, logger)
