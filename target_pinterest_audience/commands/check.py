@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from target_pinterest_audience.commands.common import (
     show_json,
 )
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.route import route_to
 from target_pinterest_audience.readiness import Result, look
 from target_pinterest_audience.settings import described
 from target_pinterest_audience.target import TargetPinterestAudience
@@ -50,5 +52,10 @@ def _results(config: tuple[str, ...]) -> Iterator[Result]:
         yield Result("settings", str(error), error)
         return
     yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}; {described(sources)}")
+    try:
+        route_to(settings.api_url, os.environ)
+    except ConfigurationError as error:
+        yield Result("network", str(error), error)
+        return
     with ad_account(settings) as account:
         yield from look(settings, account, logger)

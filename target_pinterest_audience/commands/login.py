@@ -87,11 +87,11 @@ def login(
         with store.exclusive(), store.room():
             # Before anybody is asked: a place that cannot be written to is told at once.
             pass
+    transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     termination = obey_signals()
     page = consent_page(settings.api_url)
     authorization = Authorization(page, app.client_id, redirect_uri, secrets.token_urlsafe(_STATE_BYTES))
     code = authorization.code(_ask(authorization.address, redirect_uri, wait_seconds, no_browser=no_browser))
-    transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     if prints:
         with termination.shield():
             granted = authorization.exchange(transport, app.client_secret, code)
