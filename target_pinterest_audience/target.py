@@ -49,6 +49,7 @@ from target_pinterest_audience.settings import (
 )
 from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.termination import Termination
+from target_pinterest_audience.version import program_version
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -126,6 +127,11 @@ class TargetPinterestAudience(Target):
         self._progress: Progress | None = None
         shield = self._termination.shield
         self.sync = connect(self.settings, self.user_agent(), self.logger, self._write_state_message, shield)
+
+    @classmethod
+    def get_plugin_version(cls) -> str:
+        """Return the version of this target."""
+        return program_version()
 
     @classmethod
     def user_agent(cls) -> str:
