@@ -22,6 +22,7 @@ from target_pinterest_audience.alerts import (
     stale,
 )
 from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, Terminated, outcome, told_as_bug
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
@@ -135,7 +136,8 @@ def log_receipts(receipts: Sequence[Receipt], logger: logging.Logger) -> None:
     """Log which addresses took a message."""
     taken = [each.scheme for each in receipts if each.taken]
     if taken:
-        logger.info("Alerts were sent to %d of %d addresses (%s).", len(taken), len(receipts), ", ".join(taken))
+        of_all = several(len(receipts), "address", "addresses")
+        logger.info("Alerts were sent to %d of %s (%s).", len(taken), of_all, ", ".join(taken))
     for each in receipts:
         if not each.taken:
             logger.warning(

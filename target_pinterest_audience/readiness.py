@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.connect import find_ledger, patience_of
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
@@ -91,7 +92,7 @@ def _look_at_ledger(settings: Settings) -> str:
 def _look_at_alerts(settings: Settings) -> str:
     make_notifier(settings.notify_urls)
     count = len(settings.notify_urls)
-    return f"{count} {'address' if count == 1 else 'addresses'}; `pinterest-audience alerts --test` tries them."
+    return f"{several(count, 'address', 'addresses')}; `pinterest-audience alerts --test` tries them."
 
 
 def _look_at_sign_in(account: PinterestClient) -> str:

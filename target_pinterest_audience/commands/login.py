@@ -20,6 +20,7 @@ from target_pinterest_audience.commands.common import (
     show_json,
 )
 from target_pinterest_audience.connect import make_transport, token_store_of
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest import SignIn
 from target_pinterest_audience.pinterest.authorization import (
@@ -108,7 +109,7 @@ def login(
     if as_json:
         show_json({"kept_in": str(store), "days": days})
     else:
-        lasting = f", for {days} days after the last run" if days is not None else ""
+        lasting = f", for {several(days, 'day', 'days')} after the last run" if days is not None else ""
         click.echo(f"Signed in{lasting}. The refresh token is kept in {store}.")
     if settings.access_token is not None:
         _tell("The settings have an `access_token`, which runs use first. Remove it, so that they use this sign-in.")

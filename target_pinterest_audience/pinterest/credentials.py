@@ -12,6 +12,7 @@ from typing import Final
 
 from requests.auth import HTTPBasicAuth
 
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
@@ -189,8 +190,8 @@ class Credentials:
             self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2, _SHORTEST_LIFE_SECONDS)
         if signed_in is not None and signed_in < WARN_BEFORE_SECONDS:
             self._logger.warning(
-                "The sign-in at Pinterest ends in %.0f days. Sign in again before that, with `pinterest-audience "
-                "login`: without it no run can do anything.", signed_in / 86_400,
+                "The sign-in at Pinterest ends in %s. Sign in again before that, with `pinterest-audience "
+                "login`: without it no run can do anything.", several(round(signed_in / 86_400), "day", "days"),
             )  # fmt: skip
         require_scopes(tokens)
 
