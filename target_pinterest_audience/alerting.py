@@ -23,7 +23,8 @@ from target_pinterest_audience.alerts import (
     stale,
 )
 from target_pinterest_audience.connect import find_ledger, no_ledger
-from target_pinterest_audience.errors import LedgerError, outcome, told_as_bug
+from target_pinterest_audience.counts import several
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome, told_as_bug
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.notify import Notifier, Receipt, make_notifier
 from target_pinterest_audience.redaction import redact
@@ -107,7 +108,8 @@ def send_alerts(
                     alerts += board.stale(now()) if board.last_success(now()) is not None else []
                 succeeded = ended.command if ended.succeeded else None
                 board.post(follow(board.read(), alerts, now(), succeeded=succeeded), notifier, logger, now)
-        except LedgerError as error:
+        # The second: there is no place for a ledger.
+        except (LedgerError, ConfigurationError) as error:
             logger.warning("What was told before cannot be read from the ledger, so alerts may repeat. %s", error)
             alerts = judge(ended, map(_state, reports), thresholds_of(settings))
             tell([each for each in alerts if not each.waits_seconds], notifier, settings, logger)
@@ -134,7 +136,8 @@ def log_receipts(receipts: Sequence[Receipt], logger: logging.Logger) -> None:
     """Log which addresses took a message."""
     taken = [each.scheme for each in receipts if each.taken]
     if taken:
-        logger.info("Alerts were sent to %d of %d addresses (%s).", len(taken), len(receipts), ", ".join(taken))
+        of_all = several(len(receipts), "address", "addresses")
+        logger.info("Alerts were sent to %d of %s (%s).", len(taken), of_all, ", ".join(taken))
     for each in receipts:
         if not each.taken:
             logger.warning(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.credentials import WARN_BEFORE_SECONDS
 from target_pinterest_audience.safe_text import one_line
@@ -201,7 +202,7 @@ def stale(last_success: float | None, now: float, hours: int) -> Alert | None:
     since = (now - last_success) / _HOUR_SECONDS
     if since <= hours:
         return None
-    title = f"No run has succeeded for {since:,.0f} hours"
+    title = f"No run has succeeded for {several(round(since), 'hour', 'hours')}"
     return Alert("run", Kind.STALE, "", title, f"That is more than {hours} (`notify_stale_hours`). {advice}")
 
 
@@ -281,7 +282,7 @@ def _refused(command: str, members: RefusedMembers) -> Alert:
 def _sign_in(ended: Ended) -> Alert | None:
     if ended.sign_in_seconds is None or ended.sign_in_seconds >= WARN_BEFORE_SECONDS:
         return None
-    title = f"The sign-in at Pinterest ends in {ended.sign_in_seconds / _DAY_SECONDS:,.0f} days"
+    title = f"The sign-in at Pinterest ends in {several(round(ended.sign_in_seconds / _DAY_SECONDS), 'day', 'days')}"
     text = "Sign in again before that, and set `refresh_token`: without one that is valid no run can do anything."
     return Alert(ended.command, Kind.SIGN_IN_ENDS, "", title, text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from target_pinterest_audience.counts import identities
 from target_pinterest_audience.membership import Cause
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -42,7 +43,7 @@ def tell_removal(removal: AcceptedRemoval, name: str | None, customer_list_id: s
         customer_list_id: its id.
     """
     return (
-        f'Removed {sum(removal.causes.values()):,} identities from customer list "{name}" (id {customer_list_id}): '
+        f'Removed {identities(sum(removal.causes.values()))} from customer list "{name}" (id {customer_list_id}): '
         f"{told(by_name(removal.causes))} ({_request(removal)})."
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ceiling import Ceilings
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.healing import AT_ONCE, is_due, safe_seconds
 from target_pinterest_audience.identities import HashAlgorithm, ListType
@@ -415,7 +416,7 @@ class Bookkeeper:
         if count:
             self._logger.info(
                 "%s: %s sent once more, since Pinterest may have carried out an earlier, unanswered request late.",
-                self.reference(number), f"{count:,} identities are" if count > 1 else "1 identity is",
+                self.reference(number), several(count, "identity is", "identities are"),
             )  # fmt: skip
 
     def _hand_over(self, number: int, operations: Iterable[tuple[Operation, bytes, Cause]]) -> None:

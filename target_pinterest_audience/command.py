@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import traceback
+from pathlib import Path
+from typing import Final
 
 import click
 
@@ -13,6 +16,12 @@ from target_pinterest_audience.redaction import redact_handlers
 from target_pinterest_audience.target import TargetPinterestAudience
 
 _USAGE = 2
+
+_LOG_CONFIG: Final = "SINGER_SDK_LOG_CONFIG"
+"""The variable that names the SDK's log configuration."""
+
+_LEVELS: Final = ("TARGET_PINTEREST_AUDIENCE_LOGLEVEL", "LOGLEVEL")
+"""The variables for the log level; the first that is set counts."""
 
 
 def run(arguments: list[str]) -> int:
@@ -50,19 +59,56 @@ def _command() -> click.Command:
     """Set logging up and return the command.
 
     Raises:
-        ConfigurationError: the log level is none.
+        ConfigurationError: the log level is none, or the file with the log configuration cannot be used.
     """
+    _check_level()
+    if _LOG_CONFIG in os.environ and not Path(os.environ[_LOG_CONFIG]).is_file():
+        # The SDK would go on, with logs that are missing where somebody looks for them.
+        msg = f"{_LOG_CONFIG} names a file that does not exist. Correct the variable, or unset it."
+        raise _without_logs(msg)
     try:
         command: click.Command = TargetPinterestAudience.cli
-    except ValueError:
-        logging.basicConfig(level=logging.INFO)
-        msg = "LOGLEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
-        raise ConfigurationError(msg) from None
+    except Exception as error:
+        if _LOG_CONFIG not in os.environ:
+            raise
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        msg = (
+            f"The log configuration that {_LOG_CONFIG} names cannot be used ({reason}). It must be YAML or JSON as "
+            "Python's `logging.config.dictConfig` takes it. Correct the file, or unset the variable."
+        )
+        raise _without_logs(msg) from None
+    # A configuration that does not name a logger disables it, unless it says otherwise: errors would go nowhere.
+    TargetPinterestAudience.logger.disabled = False
     # The SDK says this whatever `--config` says, since it is not the one that reads the environment.
     TargetPinterestAudience.logger.addFilter(lambda record: not record.getMessage().startswith("Skipping parse of env"))
     # At DEBUG the SDK's mapper logs what filters evaluate to, which can be a person; at INFO their expressions.
     logging.getLogger("singer_sdk.mapper").setLevel(logging.WARNING)
     return command
+
+
+def _without_logs(message: str) -> ConfigurationError:
+    """Return an error about logging, which by then may be set up by half: it is to be seen all the same."""
+    logging.basicConfig(level=logging.INFO, force=True)
+    TargetPinterestAudience.logger.disabled = False
+    return ConfigurationError(message)
+
+
+def _check_level() -> None:
+    """Make sure that the log level is one, wherever the SDK will take it from.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    for name in _LEVELS:
+        level = os.environ.get(name)
+        if level == "":
+            # To the SDK that is a level, and not one that exists.
+            del os.environ[name]
+        elif level is not None:
+            if not isinstance(logging.getLevelName(level.upper()), int):
+                msg = f"{name} must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
+                raise _without_logs(msg)
+            return
 
 
 def _log_traceback(logger: logging.Logger, error: BaseException) -> None:

@@ -15,6 +15,7 @@ from target_pinterest_audience.errors import TargetError, Terminated, told_as_bu
 from target_pinterest_audience.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.safe_text import one_line
 from target_pinterest_audience.termination import obey_signals
+from target_pinterest_audience.version import program_version
 
 _LAZY: Final = (
     "alerts",
@@ -46,7 +47,7 @@ class _LazyGroup(click.Group):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="target-pinterest-audience")
+@click.version_option(program_version())
 def cli() -> None:
     """Companion of target-pinterest-audience: what people need around the pipeline."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")

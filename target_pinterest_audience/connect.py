@@ -9,13 +9,15 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.delivery import Delivery
-from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.pinterest import (
     Credentials,
     CredentialsFile,
+    Homeless,
     Patience,
     PinterestClient,
     SignIn,
@@ -23,7 +25,7 @@ from target_pinterest_audience.pinterest import (
     Transport,
 )
 from target_pinterest_audience.settings import Settings, UnmappedStreams
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.settings.locations import NO_PLACE, sqlite_path
 from target_pinterest_audience.state import StateGate
 from target_pinterest_audience.sync import Sync
 from target_pinterest_audience.tenure import Tenure
@@ -86,7 +88,7 @@ def connect(
             closed=settings.unmapped_streams is UnmappedStreams.FAIL,
         ),
         # Alerts tell when no run has succeeded for too long.
-        keeps_record=bool(settings.notify_urls),
+        keeps_record=bool(settings.notify_urls) and settings.ledger_url is not None,
     )
 
 
@@ -163,6 +165,8 @@ def token_store_of(settings: Settings) -> TokenStore:
     """
     if settings.credentials_file is not None:
         return CredentialsFile(settings.credentials_file)
+    if settings.ledger_url is None:
+        return Homeless()
     from target_pinterest_audience.ledger import token_store  # noqa: PLC0415 - only for who has one in PostgreSQL
 
     return token_store(settings.ledger_url)
@@ -181,10 +185,14 @@ def find_ledger(settings: Settings, *, create: bool, read_only: bool = False) ->
 
     Raises:
         LedgerError: it cannot be opened.
-        ConfigurationError: the driver for it is not installed.
+        ConfigurationError: the driver for it is not installed, or it is to be made and there is no place for it.
     """
+    if settings.ledger_url is None:
+        if create:
+            raise ConfigurationError(NO_PLACE)
+        return None
     path = sqlite_path(settings.ledger_url)
-    if not create and path is not None and not path.exists():
+    if not create and path is not None and not _is_there(path):
         return None
     from target_pinterest_audience.ledger import ledger_exists, open_ledger  # noqa: PLC0415 - only for who has a ledger
 
@@ -204,9 +212,24 @@ def no_ledger(settings: Settings) -> ConfigurationError:
     """Return the error of a command for which there must be a ledger, and is none."""
     from target_pinterest_audience.ledger import place_of  # noqa: PLC0415 - only for who wants a ledger
 
+    if settings.ledger_url is None:
+        return ConfigurationError(NO_PLACE)
     return ConfigurationError(
         f"There is no ledger {place_of(settings.ledger_url)} yet. Check `ledger_url`, or run the target."
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is a file.
+
+    Raises:
+        LedgerError: a folder above it cannot be entered.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        msg = f"The ledger {path} cannot be looked for ({error.strerror}). Correct `ledger_url`, or let this user in."
+        raise LedgerError(msg) from None
 
 
 def _swallow(state: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
@@ -21,6 +22,29 @@ def replace(path: Path, content: bytes) -> None:
     if place.exists() and not place.is_file():
         raise OSError(errno.EINVAL, "there is something else than a file")
     write_beside(place, content).replace(place)
+    sync_folder(place.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names written to the disk, so that a rename outlives a power cut; where that is possible."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_beside(path: Path, content: bytes) -> Path:
@@ -36,7 +60,7 @@ def write_beside(path: Path, content: bytes) -> Path:
     Raises:
         OSError: it cannot be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # mkstemp makes files that only their owner can read.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
+from target_pinterest_audience.counts import several
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -50,9 +52,9 @@ def tell(now: Snapshot, elapsed: float, rate: float) -> str:
         elapsed: the seconds since it began.
         rate: rows a second.
     """
-    parts = [f"{now.rows:,} rows", f"{rate:,.0f}/s"]
+    parts = [several(now.rows, "row", "rows"), f"{rate:,.0f}/s"]
     if now.requests or now.under_way:
-        parts.append(f"{now.identities:,} sent in {now.requests:,} requests")
+        parts.append(f"{now.identities:,} sent in {several(now.requests, 'request', 'requests')}")
     if now.under_way:
         parts.append(f"{now.under_way:,} on their way")
     if now.waiting_seconds > 0:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from typing_extensions import override
 
 from target_pinterest_audience.connect import find_ledger, make_client, patience_of
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.identities import ListType
@@ -27,7 +28,7 @@ from target_pinterest_audience.pinterest import CustomerList, PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError, NotPermittedError, PinterestError, RefusedError
 from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference, chosen_list
 from target_pinterest_audience.settings import LoadMethod, MissingLedger, Mode, Settings, StreamSettings
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.settings.locations import NO_PLACE, sqlite_path
 from target_pinterest_audience.settings.patterns import is_pattern
 
 if TYPE_CHECKING:
@@ -133,6 +134,10 @@ def _result(name: str, see: Look) -> Result:
 
 
 def _look_at_ledger(settings: Settings) -> Found:
+    if settings.ledger_url is None:
+        if settings.needs_ledger:
+            raise ConfigurationError(NO_PLACE)
+        return Found("There is no place for one, and with `load_method: append-only` none is needed.")
     path = sqlite_path(settings.ledger_url)
     ledger = find_ledger(settings, create=False, read_only=True)
     if ledger is not None:
@@ -169,7 +174,7 @@ def _ensure_writable(where: str, path: Path | None, settings: Settings) -> None:
 def _look_at_alerts(settings: Settings) -> Found:
     make_notifier(settings.notify_urls)
     count = len(settings.notify_urls)
-    return Found(f"{count} {'address' if count == 1 else 'addresses'}; `pinterest-audience alerts --test` tries them.")
+    return Found(f"{several(count, 'address', 'addresses')}; `pinterest-audience alerts --test` tries them.")
 
 
 def _look_at_sign_in(account: PinterestClient) -> Found:

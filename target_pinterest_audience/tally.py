@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.audit import told
+from target_pinterest_audience.counts import identities, several
 from target_pinterest_audience.identities import Remark
 from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.places import Place
@@ -61,8 +62,8 @@ class NobodyConsents(NamedTuple):
             else ("Check what fills the column, and whether `consent_values` has its word for yes.")
         )
         return (
-            f"Column {self.column} (`consent_column`) {found} of {self.rows:,} rows. Everybody whom these rows name is "
-            f"off the list, until their row says yes. {cause}"
+            f"Column {self.column} (`consent_column`) {found} of {several(self.rows, 'row', 'rows')}. "
+            f"Everybody whom these rows name is off the list, until their row says yes. {cause}"
         )
 
 
@@ -183,7 +184,8 @@ class StreamTally:
         if self.unmatched_deletes:
             deleted += f" ({self.unmatched_deletes:,} of rows that the ledger does not know)"
         outcomes = ", ".join(f"{count:,} {name}" for name, count in self._outcomes.items() if count)
-        yield logging.INFO, f"{self.stream}: {self.rows:,} rows{deleted}; {self.received:,} values ({outcomes or '-'})"
+        rows, values = several(self.rows, "row", "rows"), several(self.received, "value", "values")
+        yield logging.INFO, f"{self.stream}: {rows}{deleted}; {values} ({outcomes or '-'})"
         if self.deleted_rows >= _MANY_DELETES and self.unmatched_deletes >= self.deleted_rows:
             yield (
                 logging.WARNING,
@@ -316,10 +318,11 @@ def tell_lists(reports: Iterable[ListReport], *, dry: bool) -> list[str]:
     by_size = sorted(all_lists, key=lambda each: -(each.added + each.removed + each.refused + each.left_out))
     rest = by_size[_MOST_LISTS_TOLD:]
     added, removed = sum(each.added for each in rest), sum(each.removed for each in rest)
-    together = f"{'would send' if dry else 'sent'} {added:,} identities to add, {removed:,} to remove"
+    more = several(len(rest), "more customer list", "more customer lists")
+    together = f"{'would send' if dry else 'sent'} {identities(added)} to add, {removed:,} to remove"
     return [
         *(tell_list(each, dry=dry) for each in by_size[:_MOST_LISTS_TOLD]),
-        f"{len(rest):,} more customer lists: {together}. `report_path` has each of them.",
+        f"{more}: {together}. `report_path` has each of them.",
     ]
 
 
@@ -338,7 +341,7 @@ def tell_list(report: ListReport, *, dry: bool) -> str:
     """
     name = name_list(report)
     why = f" ({told(report.removals)})" if report.removals else ""
-    counts = f"{report.added:,} identities to add, {report.removed:,} to remove{why}"
+    counts = f"{identities(report.added)} to add, {report.removed:,} to remove{why}"
     if report.refused:
         counts += f"; refused by Pinterest: {report.refused:,}"
     if report.left_out:

@@ -48,15 +48,19 @@ from target_pinterest_audience.row_maps import RowMap, row_maps
 from target_pinterest_audience.run_log import RunLog
 from target_pinterest_audience.settings import (
     Settings,
+    Source,
     config_jsonschema,
+    environment_sources,
+    merged,
     read_config_files,
-    read_environment,
+    refuse_to_leak,
     resolve,
     unread_variables,
 )
 from target_pinterest_audience.sink import CustomerListSink
 from target_pinterest_audience.stream_schemas import read_schema, without_bare_types, written_names
 from target_pinterest_audience.termination import Termination
+from target_pinterest_audience.version import program_version
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -145,6 +149,11 @@ class TargetPinterestAudience(Target):
         self.sync = connect(self.settings, self.user_agent(), self.logger, self._write_state_message, shield)
 
     @classmethod
+    def get_plugin_version(cls) -> str:
+        """Return the version of this target."""
+        return program_version()
+
+    @classmethod
     def user_agent(cls) -> str:
         """Return what requests say they come from."""
         return f"{cls.name}/{cls.plugin_version}"
@@ -201,20 +210,29 @@ class TargetPinterestAudience(Target):
         """Read a configuration from files, and from the environment for the word ENV.
 
         Raises:
-            ConfigurationError: a file or a variable cannot be read.
+            ConfigurationError: a file or a variable cannot be read, or a token would go where it must not.
         """
-        config = read_config_files(tuple(path for path in value if path != "ENV"))
+        return merged(cls.read_sources(value))
+
+    @classmethod
+    def read_sources(cls, value: tuple[str, ...]) -> list[Source]:
+        """Read a configuration as `read_config` does, and keep apart where it comes from."""
+        sources = [Source(path, read_config_files((path,))) for path in value if path != "ENV"]
         schema = config_jsonschema()
         cls.append_builtin_config(schema)
+        folder = _working_directory()
         if "ENV" in value:
-            return config | read_environment(schema, cls._env_var_prefix, Path.cwd())
-        unread = unread_variables(config, schema, cls._env_var_prefix, Path.cwd(), os.environ) if value else []
+            sources += environment_sources(schema, cls._env_var_prefix, folder)
+            refuse_to_leak(sources)
+            return sources
+        config = merged(sources)
+        unread = unread_variables(config, schema, cls._env_var_prefix, folder, os.environ) if value else []
         if unread:
             cls.logger.warning(
                 "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
                 "them.", ", ".join(unread),
             )  # fmt: skip
-        return config
+        return sources
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -535,3 +553,16 @@ class TargetPinterestAudience(Target):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
         self._termination.arrived(signum)
+
+
+def _working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        ConfigurationError: it was deleted, or folders above it cannot be read.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        msg = f"The working directory cannot be used ({error.strerror}). Start the program in one that exists."
+        raise ConfigurationError(msg) from None

@@ -68,7 +68,7 @@ class TestRuns:
         why = next(line for line in run.stderr.splitlines() if "is not JSON" in line)
         assert why.partition("The line")[2] in message["message"]
         assert ACCOUNT in message["message"]
-        assert "Alerts were sent to 1 of 1 addresses (json)." in run.stderr
+        assert "Alerts were sent to 1 of 1 address (json)." in run.stderr
 
     @pytest.mark.parametrize(
         ("settings", "code"),

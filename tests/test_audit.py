@@ -78,7 +78,7 @@ def test_a_request_is_told_with_each_cause_and_with_pinterests_id(
     assert audit_lines(run.stderr) == [f"Removed 6 identities from {where}: {why} (request id {told.request_id})."]
     (sent,) = json.loads(path.read_text())["lists"]
     assert (sent["removed"], sent["removals"], sent["members"]) == (6, told.causes, 5)
-    assert f"{where}: sent 1 identities to add, 6 to remove ({why}); requests: 2; members now: 5" in run.stderr
+    assert f"{where}: sent 1 identity to add, 6 to remove ({why}); requests: 2; members now: 5" in run.stderr
 
 
 def test_each_request_has_a_line_of_its_own(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import stat
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,10 @@ def test_a_broken_credentials_file_is_named(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ConfigurationError, match="cannot be read") as refused:
         CredentialsFile(tmp_path / "c").newest("old")
     assert "s3cr3t" not in str(refused.value)
-    monkeypatch.setattr(tempfile, "mkstemp", Mock(side_effect=OSError(28, "No space left on device")))
+    monkeypatch.setattr(os, "pwrite", Mock(side_effect=OSError(28, "No space left on device")))
     with pytest.raises(ConfigurationError, match=r"cannot be written \(No space left"):
-        CredentialsFile(tmp_path / "new").ensure_writable()
+        CredentialsFile(tmp_path / "new").keep("new", "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
 def test_a_refresh_token_is_not_used_up_when_its_successor_cannot_be_kept(
@@ -79,7 +80,7 @@ def test_a_refresh_token_is_not_used_up_when_its_successor_cannot_be_kept(
 ) -> None:
     tokens = credentials(emulator, tmp_path, access_token=None, **OAUTH)
     with monkeypatch.context() as full:
-        full.setattr(tempfile, "mkstemp", Mock(side_effect=OSError(28, "No space left on device")))
+        full.setattr(os, "pwrite", Mock(side_effect=OSError(28, "No space left on device")))
         with pytest.raises(ConfigurationError, match="cannot be written"):
             tokens.access_token()
     assert emulator.backend.calls == []

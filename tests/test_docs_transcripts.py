@@ -58,7 +58,7 @@ def test_how_long_something_took_may_differ_without_its_unit() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("sent 1 identities", "sent 2 identities"),
+        ("sent 1 identity", "sent 2 identities"),
         ("exit code 0", "exit code 1"),
         ("READY", "TOO_SMALL"),
         ("a" * 64, "b" * 64),

@@ -283,7 +283,7 @@ def test_the_removal_that_is_sent_once_more_says_why_it_was_one(
     late(emulator)
     run_target([EMAIL, deleted(1), state(2)], **GIVEN_UP)
     again = run_target([EMAIL, state(3)])
-    assert "Removed 1 identities" in again.stderr
+    assert "Removed 1 identity" in again.stderr
     later(SAFE_SECONDS)
     report = tmp_path / "report.json"
     once_more = run_target([EMAIL, state(4)], report_path=str(report))

@@ -296,7 +296,7 @@ def test_a_dry_run_tells_what_it_would_send_and_changes_nothing(
     assert all(call.method == "GET" for call in emulator.backend.calls[calls:])
     assert "dry run, nothing was sent" in run.stderr
     if existing:
-        assert "would send 1 identities to add, 3 to remove" in run.stderr
+        assert "would send 1 identity to add, 3 to remove" in run.stderr
         assert dump(ledger) == before
     else:
         assert "would send 3 identities to add, 0 to remove" in run.stderr

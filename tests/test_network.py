@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import os
 import select
 import socket
 import socketserver
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +22,13 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.conftest import ACCOUNT, TOKEN, Run, command, environment
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest import AdAccount, Patience, Transport
+from target_pinterest_audience.pinterest.errors import MisroutedError, UnavailableError
+from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.route import route_to
+from target_pinterest_audience.pinterest.transport import Bearer
+from tests.conftest import ACCOUNT, TOKEN, Companion, Run, command, environment
 from tests.messages import people, schema, state
 
 STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people(range(5)), state(1)]).encode()
@@ -207,3 +216,219 @@ def test_plain_http_stays_on_this_machine(tmp_path: Path) -> None:
     done = run("http://pinterest.example/v5", tmp_path)
     assert done.code == 2
     assert "`api_url`" in done.stderr
+
+
+REFUSED = "certificates cannot be checked"
+
+
+def certificates(kind: str, folder: Path) -> str:
+    """Make what a variable for certificates may wrongly name."""
+    path = folder / "wrong"
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind != "nothing":
+        path.write_bytes(
+            {"an empty file": b"", "no certificate": b"-----BEGIN PRIVATE KEY-----\nMAo=\n", "DER": b"0\x82"}[kind]
+        )
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "an empty file", "no certificate", "DER", "a folder", "a pipe"])
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_cannot_be_used_end_the_run_at_once(
+    pinterest: Pinterest, tmp_path: Path, kind: str, variable: str
+) -> None:
+    path = certificates(kind, tmp_path)
+    done = run(pinterest.url, tmp_path, **{"REQUESTS_CA_BUNDLE": "", variable: path})
+    assert done.code == 2
+    assert f"{variable} names" in done.stderr
+    assert REFUSED in done.stderr
+    assert path not in done.stderr
+    assert done.states == []
+
+
+def test_certificates_that_cannot_be_read_end_the_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "bundle").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigurationError, match=r"cannot be read \(Permission denied\)"):
+        route_to("https://pinterest.example", {"REQUESTS_CA_BUNDLE": str(tmp_path / "bundle")})
+
+
+def test_certificates_are_not_looked_at_where_none_are_needed(tmp_path: Path) -> None:
+    with serving(Pinterest()) as server:
+        assert run(server.url, tmp_path, REQUESTS_CA_BUNDLE=str(tmp_path / "none")).code == 0
+
+
+def test_a_folder_of_certificates_is_trusted(pinterest: Pinterest, authority: trustme.CA, tmp_path: Path) -> None:
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    certificate = folder / "authority.pem"
+    authority.cert_pem.write_to_path(str(certificate))
+    named = subprocess.run(
+        ["openssl", "x509", "-hash", "-noout", "-in", str(certificate)], capture_output=True, check=True, text=True
+    )
+    certificate.rename(folder / f"{named.stdout.strip()}.0")
+    assert run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=str(folder)).code == 0
+
+
+def test_a_file_that_openssl_cannot_write_to_is_no_outage(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
+    done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, SSLKEYLOGFILE=str(tmp_path / "none" / "keys"))
+    assert done.code == 2
+    assert "TLS cannot be set up on this machine" in done.stderr
+    assert "SSLKEYLOGFILE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("garbage", "is not valid"),
+        ("http://", "is not valid"),
+        ("http:///path", "is not valid"),
+        ("http://s3cr3t:3128:3128", "is not valid"),
+        ("http://s3cr3t:port", "is not valid"),
+        ("http://s3cr3t:0", "is not valid"),
+        ("http://s3cr3t:99999", "is not valid"),
+        ("http://not a host:3128", "is not valid"),
+        ("ftp://proxy.example:3128", "does not begin with http://"),
+        ("htp://proxy.example:3128", "does not begin with http://"),
+        ("socks5h://127.0.0.1:1080", "is one for SOCKS, and the library for SOCKS is not installed"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_an_address_of_a_proxy_that_cannot_be_used_ends_the_run_at_once(
+    address: str, words: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, address)
+    monkeypatch.setitem(sys.modules, "socks", None)
+    with pytest.raises(ConfigurationError, match=f"in {variable} {words}") as refused:
+        route_to("https://pinterest.example/v5", os.environ)
+    assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://proxy.example:3128", "proxy.example:3128", "proxy:3128", "http://proxy", "proxy.example", "[::1]:3128",
+     "http://user:pass@proxy.example:3128", "https://proxy.example", "localhost"],
+)  # fmt: skip
+def test_an_address_of_a_proxy_that_can_be_used_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    route = route_to("https://pinterest.example/v5", os.environ)
+    assert route.proxies["https"] == address
+
+
+def test_a_proxy_that_is_not_used_need_not_be_usable(tmp_path: Path) -> None:
+    with serving(Pinterest()) as server:
+        done = run(server.url, tmp_path, HTTPS_PROXY="garbage", HTTP_PROXY="garbage", NO_PROXY="127.0.0.1")
+    assert done.code == 0, done.stderr
+
+
+class Refusing(Proxy):
+    """A proxy that connects to nobody."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__()
+        self.status = status
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        del client_address
+        request.recv(65_536)
+        self.asked.append("")
+        request.sendall(f"HTTP/1.1 {self.status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("407 Proxy Authentication Required", "asks for a user and a password"),
+        ("403 Forbidden", "does not connect to 127.0.0.1:"),
+    ],
+)
+def test_what_a_proxy_does_not_allow_is_not_tried_again(
+    pinterest: Pinterest, bundle: str, tmp_path: Path, status: str, words: str
+) -> None:
+    with serving(Refusing(status)) as proxy:
+        done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=proxy.url)
+        assert len(proxy.asked) == 1
+    assert done.code == 2
+    assert f"The proxy that HTTPS_PROXY names {words}" in done.stderr
+    assert "Waiting" not in done.stderr
+
+
+def test_a_proxy_that_fails_itself_is_tried_again(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
+    with serving(Refusing("502 Bad Gateway")) as proxy:
+        done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=proxy.url)
+        assert len(proxy.asked) == 2
+    assert done.code == 4
+
+
+def test_a_proxy_that_is_no_server_of_tls_is_told(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
+    with serving(Refusing("400 Bad Request")) as proxy:
+        address = proxy.url.replace("http:", "https:")
+        done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=address)
+    assert done.code == 2
+    assert "The proxy that HTTPS_PROXY names does not speak TLS itself" in done.stderr
+    assert "Waiting" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "is_wrong"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)], ids=["no such name", "no answer"]
+)
+def test_a_proxy_whose_host_does_not_exist_is_told(
+    pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, number: int, *, is_wrong: bool
+) -> None:
+    def resolve(*_: object) -> None:
+        raise socket.gaierror(number, "...")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    assert_misrouted(pinterest, bundle, monkeypatch, "http://proxy.example:3128", is_wrong=is_wrong)
+
+
+@pytest.mark.parametrize(("address", "is_wrong"), [("http://127.0.0.1", True), ("http://127.0.0.1:1", False)])
+def test_a_proxy_without_a_port_that_does_not_answer_is_told(
+    pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, address: str, *, is_wrong: bool
+) -> None:
+    assert_misrouted(pinterest, bundle, monkeypatch, address, is_wrong=is_wrong)
+
+
+def assert_misrouted(
+    pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, proxy: str, *, is_wrong: bool
+) -> None:
+    for name, value in {"HTTPS_PROXY": proxy, "REQUESTS_CA_BUNDLE": bundle, "NO_PROXY": "", "no_proxy": ""}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(MisroutedError if is_wrong else UnavailableError) as failed:
+        transport_to(pinterest.url).send(Request("GET", "/ad_accounts/1"), Bearer("t"), AdAccount)
+    assert failed.value.exit_code == (2 if is_wrong else 4)
+    assert not is_wrong or "HTTPS_PROXY" in str(failed.value)
+
+
+def transport_to(url: str) -> Transport:
+    patience = Patience(retries=0, initial_seconds=0.001, max_seconds=1, connect_seconds=5, read_seconds=5)
+    return Transport(url, patience, user_agent="test", logger=logging.getLogger())
+
+
+def test_a_server_that_does_not_speak_tls_is_no_outage(tmp_path: Path) -> None:
+    with serving(Pinterest()) as server:
+        done = run(server.url.replace("http:", "https:"), tmp_path)
+    assert done.code == 2
+    assert "does not speak TLS" in done.stderr
+    assert "Waiting" not in done.stderr
+
+
+def test_check_and_login_tell_it_before_they_ask_anybody(
+    run_companion: Companion, pinterest: Pinterest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    checked = run_companion("check", api_url=pinterest.url)
+    assert checked.code == 2
+    assert "✗ network: REQUESTS_CA_BUNDLE names a file that does not exist" in checked.stdout
+    asked = run_companion("login", api_url=pinterest.url, client_id="a", client_secret="b")
+    assert asked.code == 2
+    assert "REQUESTS_CA_BUNDLE names a file that does not exist" in asked.stderr
+    assert "browser" not in asked.stderr

@@ -194,8 +194,9 @@ def test_the_environment_and_the_env_file_configure_too(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path
 ) -> None:
     prefix = "TARGET_PINTEREST_AUDIENCE_"
-    variables = {prefix + name.upper(): str(value) for name, value in config.items() if name != "api_url"}
-    (tmp_path / ".env").write_text(f"{prefix}API_URL={emulator.url}\n")
+    in_file = {"api_url": emulator.url, "access_token": config["access_token"]}
+    variables = {prefix + name.upper(): str(value) for name, value in config.items() if name not in in_file}
+    (tmp_path / ".env").write_text("".join(f"{prefix}{name.upper()}={value}\n" for name, value in in_file.items()))
     argv = [*command({}, tmp_path)[:-1], "ENV"]
     stream = lines([schema("email"), *people([1])])
     done = subprocess.run(

@@ -74,7 +74,7 @@ def test_a_dry_run_tells_and_changes_nothing(run_companion: Companion) -> None:
     done = run_companion("readmit", *WHO, "--json")
     assert json.loads(done.stdout) == {"identities": 1, "lifted": 3, "dry_run": False}
     again = run_companion("readmit", *WHO)
-    assert again.stdout == "1 identities: None of them was suppressed.\n"
+    assert again.stdout == "1 identity: None of them was suppressed.\n"
 
 
 def test_without_a_ledger_there_is_nobody_to_readmit(run_companion: Companion) -> None:

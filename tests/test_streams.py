@@ -178,7 +178,7 @@ def test_a_schema_that_loses_or_gains_its_identities_is_told(run_target: Target)
     lost = run_target([schema("email"), *people([1]), schema("mail"), record(id=2, mail=address(2))])
     assert "Stream customers: it is skipped: none of its columns (mail, id) is named like an identity" in lost.stderr
     gained = run_target([schema("mail"), schema("email"), *people([1])])
-    assert "1 values (1 to add)" in gained.stderr
+    assert "1 value (1 to add)" in gained.stderr
 
 
 def test_a_closed_schema_does_not_reject_the_columns_that_the_sdk_takes_out(

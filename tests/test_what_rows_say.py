@@ -46,7 +46,7 @@ class TestMarks:
         run_target([message, *rows], load_method=method)
         assert members(emulator) == digests([0, 1])
         again = run_target([message, record(id=1, EMAIL=address(1), _SDC_DELETED_AT=TIME)], load_method=method)
-        assert "1 rows, 1 of them marked as deleted" in again.stderr
+        assert "1 row, 1 of them marked as deleted" in again.stderr
         assert members(emulator) == digests([0])
 
     def test_a_removal_column_counts_in_any_case(self, emulator: Emulator, run_target: Target) -> None:

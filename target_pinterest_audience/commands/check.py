@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,12 +14,14 @@ from target_pinterest_audience.commands.common import (
     config_option,
     json_option,
     logger,
-    read_settings,
+    settle,
     show,
     show_json,
 )
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.route import route_to
 from target_pinterest_audience.readiness import Result, connect, look
+from target_pinterest_audience.settings import described
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.termination import obey_signals
 
@@ -55,11 +58,17 @@ def check(config: tuple[str, ...], *, as_json: bool) -> None:
 
 def _results(config: tuple[str, ...]) -> Iterator[Result]:
     try:
-        settings = read_settings(config)
+        sources = TargetPinterestAudience.read_sources(config)
+        settings = settle(sources)
     except ConfigurationError as error:
         yield Result("settings", str(error), error)
         return
-    yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}")
+    yield Result("settings", f"ad account {settings.ad_account_id} at {settings.api_url}; {described(sources)}")
+    try:
+        route_to(settings.api_url, os.environ)
+    except ConfigurationError as error:
+        yield Result("network", str(error), error)
+        return
     account = connect(settings, TargetPinterestAudience.user_agent(), logger, obey_signals().shield)
     with closing(account):
         yield from look(settings, account)

@@ -19,6 +19,7 @@ from target_pinterest_audience.commands.common import (
     show_json,
     yes_option,
 )
+from target_pinterest_audience.counts import identities
 from target_pinterest_audience.tally import tell_lists
 
 _EXAMPLES = """
@@ -47,7 +48,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
         entry = known_list(ledger, settings, which)
         named = f'customer list "{entry.name or ""}" (id {entry.customer_list_id or "none yet"})'
         if not settings.dry_run:
-            confirm(f"Remove all {entry.members:,} identities that were sent to {named}?", yes=yes)
+            confirm(f"Remove all that was sent to {named} ({identities(entry.members)})?", yes=yes)
         with removing(ledger, settings) as (book, delivery):
             remove_everybody(ledger, book, delivery, entry.number)
             reports = delivery.lists(book.members())

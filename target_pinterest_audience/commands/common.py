@@ -28,7 +28,7 @@ from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.report import ListReport, moment
 from target_pinterest_audience.routing import ListReference, chosen_list
 from target_pinterest_audience.safe_text import one_line, safe_json
-from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.settings import Settings, Source, merged
 from target_pinterest_audience.settings.dotted import SDK_OBJECTS
 from target_pinterest_audience.target import TargetPinterestAudience
 from target_pinterest_audience.tenure import Tenure
@@ -96,10 +96,20 @@ def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings
     Raises:
         ConfigurationError: they cannot be read, or break a rule.
     """
-    raw = TargetPinterestAudience.read_config(config)
+    settings = settle(TargetPinterestAudience.read_sources(config))
+    return replace(settings, dry_run=True) if dry_run else settings
+
+
+def settle(sources: Iterable[Source]) -> Settings:
+    """Return the settings that were read.
+
+    Raises:
+        ConfigurationError: they break a rule.
+    """
+    raw = merged(sources)
     # No row is read here, and to a utility Meltano hands these with their keys flattened.
     settings, _ = TargetPinterestAudience.resolve_settings({k: v for k, v in raw.items() if k not in SDK_OBJECTS})
-    return replace(settings, dry_run=True) if dry_run else settings
+    return settings
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import click
 
+from target_pinterest_audience import counts
 from target_pinterest_audience.commands.common import (
     ad_account,
     config_option,
@@ -99,7 +100,9 @@ def forget(
     settings = read_settings(config, dry_run=dry_run)
     if not settings.dry_run:
         for_good = "" if no_suppress else ", and keep them off for good"
-        question = f"Remove {len(given):,} identities from every customer list of ad account {settings.ad_account_id}"
+        question = (
+            f"Remove {counts.identities(len(given))} from every customer list of ad account {settings.ad_account_id}"
+        )
         confirm_given(f"{question}{for_good}?", given, yes=yes)
     before: Sequence[ListEntry] = ()
     noted: Notes = frozenset()
@@ -199,9 +202,9 @@ def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppre
         return
     rows = [each._replace(request_ids=", ".join(each.request_ids)) for each in shown]
     show_table(ShownReceipt._fields, rows, empty="The ad account has no customer lists.")
-    verb = "would be" if settings.dry_run else "are"
+    verb = "would be" if settings.dry_run else "is" if given == 1 else "are"
     what = f"{verb} suppressed: no run with this ledger adds them to any list" if suppress else f"{verb} not suppressed"
-    click.echo(f"\n{given:,} identities {what}. {when(time.time())}")
+    click.echo(f"\n{counts.identities(given)} {what}. {when(time.time())}")
 
 
 def _refuse_half(receipts: Sequence[Receipt]) -> None:

@@ -22,6 +22,7 @@ from target_pinterest_audience.commands.common import (
     when,
 )
 from target_pinterest_audience.commands.retention import expire, reset
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.key_forms import NUMBER_FORMAT
 from target_pinterest_audience.key_kinds import BOOLEAN, NUMBER, OTHER
@@ -122,7 +123,8 @@ def show(config: tuple[str, ...], *, as_json: bool) -> None:
     click.echo()
     show_table(KnownRun._fields, runs, empty="It knows no runs of this ad account.")
     if suppressed:
-        click.echo(f"\n{suppressed:,} digests and ids are suppressed, by `forget`: no run adds them to any list.")
+        what = several(suppressed, "digest or id is", "digests and ids are")
+        click.echo(f"\n{what} suppressed, by `forget`: no run adds them to any list.")
 
 
 @ledger.command("find", epilog=_EXAMPLES)

@@ -19,6 +19,7 @@ from target_pinterest_audience.commands.common import (
     show_json,
 )
 from target_pinterest_audience.connect import make_transport, token_store_of
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest import SignIn
 from target_pinterest_audience.pinterest.authorization import (
@@ -84,12 +85,14 @@ def login(
     check_redirect_uri(redirect_uri)
     store = token_store_of(settings)
     if not prints:
-        store.ensure_writable()
+        with store.exclusive(), store.room():
+            # Before anybody is asked: a place that cannot be written to is told at once.
+            pass
+    transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     termination = obey_signals()
     page = consent_page(settings.api_url)
     authorization = Authorization(page, app.client_id, redirect_uri, secrets.token_urlsafe(_STATE_BYTES))
     code = authorization.code(_ask(authorization, redirect_uri, wait_seconds, no_browser=no_browser))
-    transport = make_transport(settings, TargetPinterestAudience.user_agent(), logger)
     if prints:
         with termination.shield():
             granted = authorization.exchange(transport, app.client_secret, code)
@@ -99,14 +102,14 @@ def login(
                 click.echo(granted.refresh_token)
         return
     # A run that renews its token meanwhile must not keep its own over this one.
-    with store.exclusive(), termination.shield():
+    with store.exclusive(), store.room() as keep, termination.shield():
         granted = authorization.exchange(transport, app.client_secret, code)
-        store.keep(granted.refresh_token, app.origin)
+        keep(granted.refresh_token, app.origin)
     days = _days(granted)
     if as_json:
         show_json({"kept_in": str(store), "days": days})
     else:
-        lasting = f", for {days} days after the last run" if days is not None else ""
+        lasting = f", for {several(days, 'day', 'days')} after the last run" if days is not None else ""
         click.echo(f"Signed in{lasting}. The refresh token is kept in {store}.")
     if settings.access_token is not None:
         _tell("The settings have an `access_token`, which runs use first. Remove it, so that they use this sign-in.")

@@ -18,9 +18,8 @@ from target_pinterest_audience.commands.common import (
     show,
     show_json,
 )
-from target_pinterest_audience.connect import find_ledger
+from target_pinterest_audience.connect import find_ledger, no_ledger
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.ledger import place_of
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.prune import PruneOptions
 from target_pinterest_audience.prune import prune as remove_absentees
@@ -84,7 +83,7 @@ def prune(
     with alerting(settings, PRUNE, logger) as lists:
         ledger = find_ledger(settings, create=False)
         if ledger is None:
-            msg = f"Nobody is removed: there is no ledger {place_of(settings.ledger_url)}. Check `ledger_url`."
+            msg = f"Nobody is removed. {no_ledger(settings)}"
             raise ConfigurationError(msg)
         with closing(ledger), removing(ledger, settings) as (book, delivery):
             remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)

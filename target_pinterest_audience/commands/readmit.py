@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from target_pinterest_audience import counts
 from target_pinterest_audience.commands.common import (
     config_option,
     dry_run_option,
@@ -57,13 +58,16 @@ def readmit(
     identities = all_forms(given)
     settings = read_settings(config, dry_run=dry_run)
     if not settings.dry_run:
-        question = f"Let runs add {len(given):,} identities again to lists of ad account {settings.ad_account_id}?"
+        question = (
+            f"Let runs add {counts.identities(len(given))} again to lists of ad account {settings.ad_account_id}?"
+        )
         confirm_given(question, given, yes=yes)
     with opened_ledger(settings) as ledger:
         lifted = lift_suppressions(ledger, Locks(ledger, settings), identities)
     if as_json:
         show_json({"identities": len(given), "lifted": lifted, "dry_run": settings.dry_run})
         return
-    verb = "would be" if settings.dry_run else "are"
-    known = f"{lifted:,} digests and ids {verb} suppressed no longer." if lifted else "None of them was suppressed."
-    click.echo(f"{len(given):,} identities: {known}")
+    one, many = ("would be", "would be") if settings.dry_run else ("is", "are")
+    what = counts.several(lifted, f"digest or id {one}", f"digests and ids {many}")
+    known = f"{what} suppressed no longer." if lifted else "None of them was suppressed."
+    click.echo(f"{counts.identities(len(given))}: {known}")

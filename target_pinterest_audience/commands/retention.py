@@ -20,6 +20,7 @@ from target_pinterest_audience.commands.common import (
     when,
     yes_option,
 )
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.keys import Digester
 from target_pinterest_audience.ledger import Ledger
 from target_pinterest_audience.locks import Locks
@@ -82,8 +83,8 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
         entries = ledger.catalogue.lists() if which is None else [known_list(ledger, settings, which)]
         if not settings.dry_run:
             members = sum(entry.members for entry in entries)
-            lists = "1 list" if len(entries) == 1 else f"{len(entries):,} lists"
-            confirm(f"Forget that {members:,} identities were sent to {lists}?", yes=yes)
+            told = several(members, "identity was", "identities were")
+            confirm(f"Forget that {told} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
         forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
         rows = _rows(ledger, forgotten)
         where = ledger.where
@@ -143,7 +144,7 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
             }
         )
         return
-    show_table(StaleSource._fields, shown, empty=f"Every source was read in the last {days:,} days.")
+    show_table(StaleSource._fields, shown, empty=f"Every source was read in the last {several(days, 'day', 'days')}.")
     click.echo()
     show_table(ForgottenMembers._fields, rows, empty="All members of lists stay known.")
     verb = "would be forgotten" if settings.dry_run else "forgotten"

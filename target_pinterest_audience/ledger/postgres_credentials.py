@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.postgres_connection import (
     make_schema,
     table_exists,
 )
-from target_pinterest_audience.pinterest.token_store import digest_of
+from target_pinterest_audience.pinterest.token_store import Keep, digest_of
 from target_pinterest_audience.waits import waiting
 
 _TABLE: Final = f"{SCHEMA}.credentials"
@@ -79,6 +79,12 @@ class LedgerCredentials:
         with self._connection("written") as connection:
             _write(connection, "", "")
             connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def room(self) -> Iterator[Keep]:
+        """Make sure that a token can be kept, as `ensure_writable` does, and yield what keeps it."""
+        self.ensure_writable()
+        yield self.keep
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:

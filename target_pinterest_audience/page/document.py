@@ -8,13 +8,14 @@ from importlib import resources
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.history_view import HistoryView, RunView
 from target_pinterest_audience.page.charts import Bar, bars_chart
 from target_pinterest_audience.page.elements import el, serialise
 from target_pinterest_audience.page.lists import list_section, unusable_values
 from target_pinterest_audience.page.periods import Periods, add_up, put_together
 from target_pinterest_audience.page.tables import details, table
-from target_pinterest_audience.page.words import day, minute, seconds, several
+from target_pinterest_audience.page.words import day, minute, seconds
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """The browser is to ask nobody for anything, whatever the page may come to hold."""

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.history_view import ListView, RunView, Step
 from target_pinterest_audience.page.charts import Bar, bars_chart, line_chart, shares
 from target_pinterest_audience.page.elements import el
 from target_pinterest_audience.page.periods import Periods, add_up
 from target_pinterest_audience.page.tables import details, table
-from target_pinterest_audience.page.words import CAUSES, cause_name, day, several
+from target_pinterest_audience.page.words import CAUSES, cause_name, day
 
 _REFUSED = "refused by Pinterest, although it looks as it should"
 

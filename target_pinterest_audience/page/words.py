@@ -62,10 +62,5 @@ def seconds(length: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
-def several(count: int, one: str, many: str) -> str:
-    """Return a count with its noun."""
-    return f"{count:,} {one if count == 1 else many}"
-
-
 def _utc(moment: float) -> datetime:
     return datetime.fromtimestamp(moment, timezone.utc)

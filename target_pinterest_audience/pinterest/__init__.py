@@ -6,7 +6,7 @@ from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.credentials import Credentials, SignIn
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation
 from target_pinterest_audience.pinterest.patience import Patience
-from target_pinterest_audience.pinterest.token_store import CredentialsFile, TokenStore
+from target_pinterest_audience.pinterest.token_store import CredentialsFile, Homeless, TokenStore
 from target_pinterest_audience.pinterest.transport import Answer, Traffic, Transport
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Credentials",
     "CredentialsFile",
     "CustomerList",
+    "Homeless",
     "Operation",
     "Patience",
     "PinterestClient",

@@ -165,12 +165,12 @@ class Authorization:
                     f"{self._redirect_uri} is not the app's: call `pinterest-audience login` again."
                 )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
-        hide([tokens.access_token, tokens.refresh_token])
+        hide([tokens.access_token, tokens.new_refresh_token])
         require_scopes(tokens)
-        if not tokens.refresh_token:
+        if tokens.new_refresh_token is None:
             msg = (
                 "Pinterest gave an access token and no refresh token, so that the sign-in would end with it. Check at "
                 "Pinterest that the app may have refresh tokens."
             )
             raise NotPermittedError(msg)
-        return Granted(tokens.refresh_token, tokens.refresh_token_expires_in)
+        return Granted(tokens.new_refresh_token, tokens.refresh_token_expires_in)

@@ -12,6 +12,7 @@ from typing import Final
 
 from requests.auth import HTTPBasicAuth
 
+from target_pinterest_audience.counts import several
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
@@ -27,6 +28,10 @@ from target_pinterest_audience.redaction import hide
 
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
 _EXCHANGE_SECONDS: Final = 60.0
+_SHORTEST_LIFE_SECONDS: Final = 60.0
+"""A token that is said to live for less is used for so long all the same: each request would ask for a new one."""
+
+_LONGEST_LIFE_SECONDS: Final = 100 * 366 * 86_400.0
 WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
 SCOPES: Final = ("ads:read", "ads:write")
 """What customer lists and audiences need (API description 5.23)."""
@@ -142,7 +147,7 @@ class Credentials:
             raise UnavailableError(msg)
         with self._store.exclusive():
             tokens = self._exchange(self._sign_in)
-        hide([tokens.access_token, tokens.refresh_token])
+        hide([tokens.access_token, tokens.new_refresh_token])
         self._look_at(tokens)
         self._access_token = tokens.access_token
         return tokens.access_token
@@ -157,12 +162,11 @@ class Credentials:
                 "Call `pinterest-audience login` with the same configuration."
             )
             raise _NotSignedInError(msg)
-        self._store.ensure_writable()
         try:
-            with self._shield():
+            with self._store.room() as keep, self._shield():
                 tokens = refresh_access_token(self._transport, sign_in.client_id, sign_in.client_secret, newest)
-                if tokens.refresh_token is not None and tokens.refresh_token != newest:
-                    self._store.keep(tokens.refresh_token, sign_in.origin)
+                if tokens.new_refresh_token not in {None, newest}:
+                    keep(tokens.new_refresh_token, sign_in.origin)
                 return tokens
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
             place = "the configuration" if kept is None else str(self._store)
@@ -183,11 +187,11 @@ class Credentials:
         lives, signed_in = _seconds(tokens.expires_in), _seconds(tokens.refresh_token_expires_in)
         self.sign_in_seconds = signed_in
         if lives is not None:
-            self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2)
+            self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2, _SHORTEST_LIFE_SECONDS)
         if signed_in is not None and signed_in < WARN_BEFORE_SECONDS:
             self._logger.warning(
-                "The sign-in at Pinterest ends in %.0f days. Sign in again before that, with `pinterest-audience "
-                "login`: without it no run can do anything.", signed_in / 86_400,
+                "The sign-in at Pinterest ends in %s. Sign in again before that, with `pinterest-audience "
+                "login`: without it no run can do anything.", several(round(signed_in / 86_400), "day", "days"),
             )  # fmt: skip
         require_scopes(tokens)
 
@@ -209,8 +213,10 @@ def require_scopes(tokens: Tokens) -> None:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a number of seconds that Pinterest gave, if it is one."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """Return a number of seconds that Pinterest gave, if it is one: a token that has ended already was not meant."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if 0 < value < _LONGEST_LIFE_SECONDS else None
 
 
 def refresh_access_token(transport: Transport, client_id: str, client_secret: str, refresh_token: str) -> Tokens:

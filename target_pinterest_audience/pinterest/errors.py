@@ -40,6 +40,12 @@ class UntrustedError(PinterestError):
     """Look at the network: whoever answered could not prove to be Pinterest, and no retry changes that."""
 
 
+class MisroutedError(PinterestError):
+    """Correct how this machine reaches the network: no request leaves it, and no retry changes that."""
+
+    exit_code = 2
+
+
 class RateLimitedError(PinterestError):
     """Wait.
 

@@ -21,6 +21,9 @@ class Operation(str, Enum):
 
 _DIGITS: Final = r"^[0-9]+\Z"
 
+_PRINTABLE: Final = r"^[!-~]+\Z"
+"""What can stand in a header, and is not empty."""
+
 Id = Annotated[str, msgspec.Meta(pattern=_DIGITS)]
 """Digits (fact of the API description 5.23); it becomes part of addresses."""
 
@@ -74,14 +77,21 @@ class AdAccount(msgspec.Struct, frozen=True):
 class Tokens(msgspec.Struct, frozen=True):
     """The answer to a token request. It comes once: the refresh token that was sent is worth nothing afterwards."""
 
-    access_token: str
-    refresh_token: str | None = None
+    access_token: Annotated[str, msgspec.Meta(pattern=_PRINTABLE)]
+    refresh_token: Any = None
+    """See `new_refresh_token`."""
     expires_in: Any = None
     """Seconds that the access token lives: 30 days (fact of the API description 5.23)."""
     refresh_token_expires_in: Any = None
     """Seconds that the refresh token lives: 60 days, anew with each exchange; older apps' end for good."""
     scope: Any = None
     """The scopes of the access token, with blanks or commas between them."""
+
+    @property
+    def new_refresh_token(self) -> str | None:
+        """The refresh token that takes the place of the one that was sent; None if none came, or what came is none."""
+        token = self.refresh_token
+        return token if isinstance(token, str) and re.match(_PRINTABLE, token) else None
 
 
 class Page(msgspec.Struct, frozen=True):

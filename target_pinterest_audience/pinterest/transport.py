@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ from urllib3.exceptions import NewConnectionError
 from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success, request_id
 from target_pinterest_audience.pinterest.errors import (
     ClosedError,
+    MisroutedError,
     PinterestError,
     RateLimitedError,
     UnavailableError,
@@ -30,6 +32,7 @@ from target_pinterest_audience.pinterest.errors import (
 from target_pinterest_audience.pinterest.pace import Pace
 from target_pinterest_audience.pinterest.patience import Patience
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.route import route_to
 from target_pinterest_audience.tenure import Tenure
 
 T = TypeVar("T")
@@ -134,8 +137,12 @@ class Transport:
             clock: the current Unix time in seconds, to read headers by.
             sleep: waits for seconds until Pinterest's limits let a request pass.
             tenure: asked right before each request that writes; None if writing needs no locks.
+
+        Raises:
+            ConfigurationError: the environment names a proxy or certificates that cannot be used.
         """
         self._api_url = api_url
+        self._route = route_to(api_url, os.environ)
         self._patience = patience
         self._user_agent = user_agent
         self._tenure = tenure or Tenure()
@@ -208,9 +215,7 @@ class Transport:
         if session is None:
             session = self._local.session = requests.Session()
             session.headers["User-Agent"] = self._user_agent
-            # Else the environment is asked for proxies and certificates, and the disk for a `.netrc`, at each request.
-            found = session.merge_environment_settings(self._api_url, {}, None, None, None)
-            session.proxies, session.verify = found["proxies"], found["verify"]
+            session.proxies, session.verify = dict(self._route.proxies), self._route.verify
             session.trust_env = False
         return session
 
@@ -241,22 +246,8 @@ class Transport:
                 allow_redirects=False,
             )
         # Where an answer's headers make no sense, requests raises whatever its own parsers do.
-        except (requests.RequestException, ValueError) as error:
-            if _has_reason(error, ssl.SSLCertVerificationError):
-                msg = (
-                    f"The certificate of {urlsplit(self._api_url).netloc} is not trusted, so nothing was sent. If a "
-                    "proxy or a private authority issues certificates here, name a file with its own in "
-                    "REQUESTS_CA_BUNDLE."
-                )
-                raise UntrustedError(msg) from None
-            surely_not_sent = isinstance(error, requests.ConnectTimeout) or _has_reason(error, NewConnectionError)
-            kind = UnavailableError if surely_not_sent else no_success(request)
-            attempts.unanswered = attempts.unanswered or not surely_not_sent
-            msg = (
-                f"No answer from {urlsplit(self._api_url).netloc} to {request} ({type(error).__name__}). If `api_url` "
-                "is right, the network, a proxy or Pinterest is at fault; try again later."
-            )
-            raise kind(msg) from None
+        except (OSError, ValueError) as error:
+            raise self._no_answer(request, error, attempts) from None
         if response.status_code < requests.codes.ok:
             # A word in advance. What it announces would be taken for the answer to the next request.
             self._drop_session()
@@ -273,6 +264,25 @@ class Transport:
             msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
             raise no_success(request)(msg, status=response.status_code) from None
         return Answer(body, request_id(response.headers), self._clock(), attempts.unanswered)
+
+    def _no_answer(self, request: Request, error: Exception, attempts: _Attempts) -> PinterestError:
+        """Return what it means that a request was not answered."""
+        host = urlsplit(self._api_url).netloc
+        if _has_reason(error, ssl.SSLCertVerificationError):
+            return UntrustedError(
+                f"The certificate of {host} is not trusted, so nothing was sent. If a proxy or a private authority "
+                "issues certificates here, name a file with its own in REQUESTS_CA_BUNDLE."
+            )
+        wrong = self._route.misconfigured(error)
+        if wrong is not None:
+            return MisroutedError(wrong)
+        surely_not_sent = isinstance(error, requests.ConnectTimeout) or _has_reason(error, NewConnectionError)
+        kind = UnavailableError if surely_not_sent else no_success(request)
+        attempts.unanswered = attempts.unanswered or not surely_not_sent
+        return kind(
+            f"No answer from {host} to {request} ({type(error).__name__}). If `api_url` is right, the network, a proxy "
+            "or Pinterest is at fault; try again later."
+        )
 
     def _wait_for_limit(self, seconds: float) -> None:
         self.traffic.wait(seconds)

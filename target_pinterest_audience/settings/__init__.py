@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from target_pinterest_audience.settings.declaration import config_jsonschema
+from target_pinterest_audience.settings.origins import Source, described, merged, refuse_to_leak
 from target_pinterest_audience.settings.resolve import (
     BadRecords,
     EmptyStream,
@@ -14,7 +15,12 @@ from target_pinterest_audience.settings.resolve import (
     UnmappedStreams,
     resolve,
 )
-from target_pinterest_audience.settings.sources import read_config_files, read_environment, unread_variables
+from target_pinterest_audience.settings.sources import (
+    environment_sources,
+    read_config_files,
+    read_environment,
+    unread_variables,
+)
 
 __all__ = [
     "BadRecords",
@@ -23,11 +29,16 @@ __all__ = [
     "MissingLedger",
     "Mode",
     "Settings",
+    "Source",
     "StreamSettings",
     "UnmappedStreams",
     "config_jsonschema",
+    "described",
+    "environment_sources",
+    "merged",
     "read_config_files",
     "read_environment",
+    "refuse_to_leak",
     "resolve",
     "unread_variables",
 ]

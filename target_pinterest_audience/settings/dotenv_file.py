@@ -36,7 +36,8 @@ def names_in_dotenv(path: Path) -> list[str]:
     try:
         # A pipe could only be read once, and perhaps for ever.
         text = _text(path) if path.is_file() else ""
-    except ConfigurationError:
+    # The second: the folder cannot be entered.
+    except (ConfigurationError, OSError):
         return []
     return [binding.key for binding in parse_stream(io.StringIO(text)) if binding.key is not None]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
 import platformdirs
@@ -15,31 +17,41 @@ _SQLITE = "sqlite:///"
 _POSTGRESQL = ("postgresql://", "postgres://")
 
 
-def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str:
+NO_PLACE: Final = (
+    "There is no place for the ledger: `ledger_url` is not set, and this user has no home directory that can be "
+    "written to. Set `ledger_url`, for example to sqlite:////data/ledger.db."
+)
+"""Said when something needs the ledger, and `ledger_url` returned None."""
+
+
+def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str | None:
     """Return where the ledger is: `sqlite:///` and an absolute path, or the address of a PostgreSQL database.
 
     Args:
         configured: the setting.
         environ: the process's environment; Meltano sets `MELTANO_PROJECT_ROOT` for the plugins that it runs.
 
+    Returns:
+        The address; None if the setting is not set and this user has no home directory for it. Not every run needs one.
+
     Raises:
         ConfigurationError: the setting has a form that is not supported, or looks like an absolute path and is none.
     """
     if configured is None:
         if environ.get("MELTANO_PROJECT_ROOT"):
-            folder = Path(environ["MELTANO_PROJECT_ROOT"]) / ".meltano" / _NAME
+            folder: Path | None = Path(environ["MELTANO_PROJECT_ROOT"]) / ".meltano" / _NAME
         else:
-            folder = platformdirs.user_state_path(_NAME)
-        return f"{_SQLITE}{folder.absolute() / 'ledger.db'}"
+            folder = _state_folder()
+        return f"{_SQLITE}{folder.absolute() / 'ledger.db'}" if folder is not None else None
     if configured.startswith(_POSTGRESQL):
         return configured
     if not configured.startswith(_SQLITE) or not configured.removeprefix(_SQLITE):
         msg = "`ledger_url` must have the form sqlite:///path or postgresql://user@host/database."
         raise ConfigurationError(msg)
-    path = unquote(configured.removeprefix(_SQLITE))
-    if not path.startswith(("/", "~", ".")):
-        _refuse_lost_slash(Path(path))
-    return f"{_SQLITE}{Path(path).expanduser().absolute()}"
+    given = unquote(configured.removeprefix(_SQLITE))
+    if not given.startswith(("/", "~", ".")):
+        _refuse_lost_slash(Path(given))
+    return f"{_SQLITE}{expanded(given, 'ledger_url').absolute()}"
 
 
 def _refuse_lost_slash(path: Path) -> None:
@@ -58,12 +70,37 @@ def _refuse_lost_slash(path: Path) -> None:
         raise ConfigurationError(msg)
 
 
+def _state_folder() -> Path | None:
+    """Return the user's folder for what programs keep; None if there is no such place, as in many a container."""
+    try:
+        folder = platformdirs.user_state_path(_NAME)
+        ledger = folder / "ledger.db"
+        usable = ledger.exists() or os.access(next(each for each in ledger.parents if each.exists()), os.W_OK | os.X_OK)
+    # Without a home, some versions of platformdirs raise the first, and some return a path that begins with `~`.
+    except (RuntimeError, OSError):
+        return None
+    return folder if folder.is_absolute() and usable else None
+
+
+def expanded(path: str, setting: str) -> Path:
+    """Return the path that a setting names, with the home directory in place of a `~` at its beginning.
+
+    Raises:
+        ConfigurationError: that home directory is not known.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        msg = f"`{setting}` begins with ~, and that home directory is not known. Write the path from / on."
+        raise ConfigurationError(msg) from None
+
+
 def sqlite_path(url: str) -> Path | None:
     """Return the file of a ledger, by the address that `ledger_url` returned; None if it is in PostgreSQL."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-def credentials_path(configured: str | None, url: str) -> Path | None:
+def credentials_path(configured: str | None, url: str | None) -> Path | None:
     """Return the file in which the newest refresh token is kept: by default beside a SQLite ledger.
 
     Args:
@@ -71,9 +108,9 @@ def credentials_path(configured: str | None, url: str) -> Path | None:
         url: what `ledger_url` returned.
 
     Returns:
-        The file; None if the token is kept inside the PostgreSQL ledger.
+        The file; None if the token is kept inside the PostgreSQL ledger, or if there is no place for one.
     """
     if configured:
-        return Path(configured).expanduser()
-    path = sqlite_path(url)
+        return expanded(configured, "credentials_file")
+    path = sqlite_path(url) if url is not None else None
     return path.with_name("credentials.json") if path is not None else None

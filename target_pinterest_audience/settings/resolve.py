@@ -22,7 +22,7 @@ from target_pinterest_audience.settings.declaration import (
     config_jsonschema,
 )
 from target_pinterest_audience.settings.dotted import gather, refuse_dropped
-from target_pinterest_audience.settings.locations import credentials_path, ledger_url
+from target_pinterest_audience.settings.locations import credentials_path, expanded, ledger_url
 from target_pinterest_audience.settings.patterns import overrides_for
 
 _LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id", "list_name_column")
@@ -112,8 +112,8 @@ class Settings:
     refresh_token: str | None
     credentials_file: Path | None
     """None: the newest refresh token is kept inside the PostgreSQL ledger."""
-    ledger_url: str
-    """`sqlite:///` and an absolute path, or `postgresql://…`."""
+    ledger_url: str | None
+    """`sqlite:///` and an absolute path, or `postgresql://…`; None if nothing says where, and this user has no home."""
     lock_wait_seconds: int
     missing_ledger: MissingLedger
     max_removal_percent: int
@@ -151,9 +151,15 @@ class Settings:
     """The settings that change what rows say; when one changes, people may leave a list for no other reason."""
 
     @property
+    def needs_ledger(self) -> bool:
+        """Whether a run may have to write to a ledger."""
+        methods = {stream.get("load_method", self.default_stream.load_method) for stream in self.streams.values()}
+        return {self.default_stream.load_method, *methods} != {LoadMethod.APPEND_ONLY}
+
+    @property
     def secrets(self) -> tuple[str | None, ...]:
         """What no log may show."""
-        password = urlsplit(self.ledger_url).password
+        password = urlsplit(self.ledger_url or "").password
         in_ledger_url = unquote(password) if password else None
         return self.access_token, self.client_secret, self.refresh_token, in_ledger_url, *self.notify_urls
 
@@ -356,7 +362,7 @@ def _consent_values(values: list[str], where: str) -> frozenset[str]:
 
 
 def _path(config: Mapping[str, Any], name: str) -> Path | None:
-    return Path(config[name]).expanduser() if config.get(name) else None
+    return expanded(config[name], name) if config.get(name) else None
 
 
 def _check_credentials(config: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.check import refuse_unknown
 from target_pinterest_audience.settings.dotenv_file import names_in_dotenv, read_dotenv
 from target_pinterest_audience.settings.json_text import RepeatedNameError, read_json
+from target_pinterest_audience.settings.origins import Source
 from target_pinterest_audience.settings.variables import sort_out
 
 _YES = {"true", "1", "yes", "on"}
@@ -51,6 +52,14 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigurationError(msg)
         config |= values
     return config
+
+
+def environment_sources(schema: Mapping[str, Any], prefix: str, directory: Path) -> list[Source]:
+    """Read settings from `.env` and from environment variables, as `read_environment` does, and keep them apart."""
+    config = read_environment(schema, prefix, directory)
+    exported = {name: value for name, value in config.items() if f"{prefix}{name.upper()}" in os.environ}
+    rest = {name: value for name, value in config.items() if name not in exported}
+    return [Source(str(directory / ".env"), rest, is_found=True), Source("the environment", exported)]
 
 
 def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) -> dict[str, Any]:
