@@ -19,7 +19,7 @@ def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: flo
         url: `sqlite:///` and an absolute path, or `postgresql://…`.
         api_url: the API that its lists are at.
         ad_account_id: the ad account that owns them.
-        wait_seconds: how long to wait while another process writes to the same SQLite file.
+        wait_seconds: how long to wait while another process writes to it.
         dry: whether to create nothing and to commit nothing.
 
     Raises:
@@ -31,7 +31,7 @@ def open_ledger(url: str, api_url: str, ad_account_id: str, *, wait_seconds: flo
         return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry)
     with _driver():
         from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
-    return PostgresLedger(url, api_url, ad_account_id, dry=dry)
+    return PostgresLedger(url, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry)
 
 
 def token_store(url: str) -> TokenStore:
