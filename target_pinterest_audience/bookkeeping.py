@@ -65,6 +65,8 @@ class Bookkeeper:
         )
         self._references: dict[int, ListReference] = {}
         self._numbers: dict[ListReference, int] = {}
+        self._ways: dict[int | None, set[ListReference]] = {}
+        """List → all references that lead to it."""
         self._former: set[int] = set()
         """The lists that were opened because of what the ledger knows, before any stream of this run named them."""
         self.configuration = self.digester.configuration(settings)
@@ -210,7 +212,7 @@ class Bookkeeper:
                     self.ceilings.begin(catalogue, pinned.number)
                 former = self._references[pinned.number]
                 self._remember(pinned, former)
-                self._numbers[plan.reference] = pinned.number
+                self._lead(plan.reference, pinned.number)
         if plan.reference in self._numbers:
             number = self._numbers[plan.reference]
             if self._references[number] != plan.reference:
@@ -255,8 +257,12 @@ class Bookkeeper:
         return entry
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
-        self._numbers[reference] = entry.number
+        self._lead(reference, entry.number)
         self._references[entry.number] = reference
+
+    def _lead(self, reference: ListReference, number: int) -> None:
+        self._numbers[reference] = number
+        self._ways.setdefault(number, set()).add(reference)
 
     def _miss(self, reference: ListReference) -> None:
         """Say that people may have been sent to a list whom the ledger does not know.
@@ -295,8 +301,7 @@ class Bookkeeper:
 
     def references_to(self, reference: ListReference) -> set[ListReference]:
         """Return all references of the run that lead to the list of one of them."""
-        number = self._numbers.get(reference)
-        return {each for each, other in self._numbers.items() if other == number}
+        return set(self._ways.get(self._numbers.get(reference), ()))
 
     def accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         """Note that Pinterest accepted a batch, if the ledger has to do with its list."""

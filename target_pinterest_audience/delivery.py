@@ -22,12 +22,15 @@ from target_pinterest_audience.membership import Cause
 from target_pinterest_audience.pinterest import CustomerList, Operation, Patience, PinterestClient, Traffic
 from target_pinterest_audience.report import ListReport
 from target_pinterest_audience.routing import ListPlan, ListReference, merge
+from target_pinterest_audience.watermark import Watermark
 
 _GRACE_SECONDS: Final = 2.0
 """How long requests under way have to end when the run ends before them."""
 
 _MOST_WAITING: Final = 400_000
 """How many identities wait for all lists together at most, some 90 MB; beyond that half-full requests leave."""
+_FEWER_WAITING: Final = 300_000
+"""How many wait after that at most, so that the fullest lists need not be looked for again soon."""
 
 
 class Accepted(Protocol):
@@ -56,6 +59,7 @@ class Removed(Protocol):
 
 @dataclass(slots=True)
 class _Destination:
+    number: int
     pending: PendingIdentities
     writer: CustomerListWriter
     courier: Courier | None = None
@@ -107,6 +111,10 @@ class Delivery:
         self._crew = Crew(ahead)
         self._dry = dry
         self._destinations: dict[ListReference, _Destination] = {}
+        self._of_ids: dict[str, _Destination] = {}
+        """The id of a list → who writes to it."""
+        self._numbered: list[_Destination] = []
+        self._watermark = Watermark(lambda number: self._numbered[number].first_lines)
         self._waiting = 0
         """How many identities wait for all lists together, in no batch yet."""
 
@@ -132,7 +140,8 @@ class Delivery:
             room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(name))
             pending = PendingIdentities(self._max_identities, max(1, room))
             writer = CustomerListWriter(plan, self._directory, self._patience, self._logger, dry=self._dry)
-            known = self._destinations[plan.reference] = _Destination(pending, writer)
+            known = self._destinations[plan.reference] = _Destination(len(self._numbered), pending, writer)
+            self._numbered.append(known)
             writer.look_up(pinned_id, may_be_new=may_be_new)
             self._refuse_second_way(known)
         else:
@@ -184,6 +193,7 @@ class Delivery:
         before = len(destination.pending)
         duplicates = taken = 0
         while taken < len(identities):
+            self._watermark.note(destination.number, lines[taken])
             some, again = destination.pending.put_many(operation, identities[taken:], lines[taken:], cause)
             taken += some
             duplicates += again
@@ -191,9 +201,15 @@ class Delivery:
             if batch is not None:
                 self._write(destination, batch)
         self._waiting += len(destination.pending) - before
-        while self._waiting > _MOST_WAITING:
-            self._send_any(max(self._destinations.values(), key=lambda each: len(each.pending)))
+        if self._waiting > _MOST_WAITING:
+            self._make_room()
         return duplicates
+
+    def _make_room(self) -> None:
+        """Send half-full requests, those to the fullest lists first."""
+        for destination in sorted(self._numbered, key=lambda each: len(each.pending), reverse=True):
+            while len(destination.pending) and self._waiting > _FEWER_WAITING:
+                self._send_any(destination)
 
     def flush(self, before_line: int | None = None) -> None:
         """Send what waits, full batch or not.
@@ -250,9 +266,14 @@ class Delivery:
             destination.writer.ensure_audience()
 
     @property
-    def first_lines(self) -> list[int]:
-        """The lines of the stream that the batches begin with that are not accepted yet."""
-        return [line for each in self._destinations.values() for line in each.first_lines]
+    def first_line(self) -> int | None:
+        """The earliest line of the stream that a batch begins with that is not accepted yet; None if there is none."""
+        return self._watermark.earliest
+
+    @property
+    def last_first_line(self) -> int | None:
+        """The latest line of the stream that a batch begins with that is not accepted yet; None if there is none."""
+        return self._watermark.latest
 
     def oldest_line(self, reference: ListReference) -> int | None:
         """Return the earliest line of the stream that a list has not accepted something of; None if there is none."""
@@ -326,6 +347,7 @@ class Delivery:
                 self.accepted(writer.plan.reference, writer.list_id, batch)
             except BaseException:
                 # What is not noted as accepted is sent again by the next run, so no STATE may cover it.
+                self._watermark.note(destination.number, batch.first_line)
                 destination.pending.in_flight.append(batch.first_line)
                 raise
 
@@ -336,10 +358,10 @@ class Delivery:
             ConfigurationError: it is so.
         """
         list_id = destination.writer.list_id
-        for other in self._destinations.values():
-            if other is not destination and list_id is not None and other.writer.list_id == list_id:
-                msg = (
-                    f"{destination.writer.plan.reference} and {other.writer.plan.reference} are one list (id {list_id})"
-                    ". Choose it in the same way for all streams that feed it."
-                )
-                raise ConfigurationError(msg)
+        other = self._of_ids.setdefault(list_id, destination) if list_id is not None else destination
+        if other is not destination:
+            msg = (
+                f"{destination.writer.plan.reference} and {other.writer.plan.reference} are one list (id {list_id})"
+                ". Choose it in the same way for all streams that feed it."
+            )
+            raise ConfigurationError(msg)

@@ -31,6 +31,8 @@ class Directory:
         self.client = client
         self._clock = clock
         self._lists: list[CustomerList] = []
+        self._by_name: dict[str | None, list[CustomerList]] = {}
+        self._by_id: dict[str, CustomerList] = {}
         self._lists_as_of: float | None = None
         self._alike: dict[str, list[CustomerList]] | None = None
         """The likeness of a name → the lists that have such a name; None until it is asked for."""
@@ -52,6 +54,10 @@ class Directory:
         """
         if anew or not self._is_good(self._lists_as_of):
             self._lists = list(self.client.customer_lists())
+            self._by_name, self._by_id = {}, {}
+            for each in self._lists:
+                self._by_name.setdefault(each.name, []).append(each)
+                self._by_id.setdefault(each.id, each)
             self._lists_as_of = self._clock()
             self._alike = None
         return self._lists
@@ -78,6 +84,11 @@ class Directory:
         wanted.add(name)
         return found
 
+    def named(self, name: str, *, anew: bool = False) -> Sequence[CustomerList]:
+        """Return the account's lists of a name, the oldest first; see `customer_lists`."""
+        self.customer_lists(anew=anew)
+        return self._by_name.get(name, ())
+
     def customer_list(self, list_id: str) -> CustomerList:
         """Return a list by its id: from a listing if one was asked for, else by itself.
 
@@ -86,7 +97,7 @@ class Directory:
             PinterestError: it cannot be asked for.
         """
         if self._is_good(self._lists_as_of):
-            listed = next((each for each in self._lists if each.id == list_id), None)
+            listed = self._by_id.get(list_id)
             if listed is not None:
                 return listed
         return self.client.customer_list(list_id)

@@ -296,12 +296,10 @@ class CustomerListWriter:
 
     def _find_by_name(self, name: str, *, anew: bool) -> CustomerList | None:
         """Search all pages: names are not unique at Pinterest, and to guess could be to upload to a stranger's list."""
-        listed = self._directory.customer_lists(anew=anew)
-        found = [each for each in listed if each.id == self._pinned_id or each.name == name]
-        namesakes = [each for each in found if each.name == name]
-        pinned = next((each for each in found if each.id == self._pinned_id), None)
-        if pinned is None and self._pinned_id is not None:
-            # A listing can lag behind.
+        namesakes = self._directory.named(name, anew=anew)
+        pinned = None
+        if self._pinned_id is not None:
+            # It may have another name by now, or the listing may lag behind.
             pinned = self._of_id(
                 self._pinned_id,
                 f"That is what {self.plan.reference} was in former runs. Choose another list, or another name.",

@@ -37,6 +37,14 @@ _FAST: Final = 10_000
 _MOMENT_SECONDS: Final = 0.05
 
 
+class _Ahead(NamedTuple):
+    """What is to be handed over, and the lines of the stream that it and all behind it come from."""
+
+    outgoing: Outgoing
+    first_line: int
+    last_line: int
+
+
 class _Worked(NamedTuple):
     """What came of a window."""
 
@@ -76,7 +84,7 @@ class Reconciler:
     """What is worked off; it stays here if that fails."""
     _work: Background[_Worked] | None = None
     """That work, while the stream is read on."""
-    _outgoing: deque[Outgoing] = field(default_factory=deque)
+    _outgoing: deque[_Ahead] = field(default_factory=deque)
     """What is noted, and does not wait for a request yet."""
     _since: float = 0.0
 
@@ -134,7 +142,7 @@ class Reconciler:
     @property
     def lines(self) -> tuple[int, int] | None:
         """The first and the last line of the stream that are not worked off; None if all are."""
-        ends = [line for each in self._outgoing for line in (each.first_line, each.last_line)]
+        ends = list(self._outgoing[0][1:]) if self._outgoing else []
         for window in (self._working_off, self._window):
             ends += [window.lines[0], window.lines[-1]] if window else []
         return (min(ends), max(ends)) if ends else None
@@ -184,7 +192,7 @@ class Reconciler:
             self.settle()
 
     def _take(self, worked: _Worked) -> None:
-        self._outgoing.extend(worked.outgoing)
+        self._outgoing = _ahead([*(each.outgoing for each in self._outgoing), *worked.outgoing])
         self.expect_new = worked.all_new
         if self._working_off is not None:
             self._working_off.count()
@@ -201,7 +209,7 @@ class Reconciler:
 
     def _hand_over(self) -> None:
         while self._outgoing:
-            each = self._outgoing[0]
+            each = self._outgoing[0].outgoing
             self.find_list(each.list_number)
             try:
                 self.send(each)
@@ -209,3 +217,14 @@ class Reconciler:
                 self._outgoing.popleft()
                 raise
             self._outgoing.popleft()
+
+
+def _ahead(outgoing: Sequence[Outgoing]) -> deque[_Ahead]:
+    """Return what is to be handed over, each with the lines of what is not handed over before it."""
+    ahead: deque[_Ahead] = deque()
+    for each in reversed(outgoing):
+        first, last = each.first_line, each.last_line
+        if ahead:
+            first, last = min(first, ahead[0].first_line), max(last, ahead[0].last_line)
+        ahead.appendleft(_Ahead(each, first, last))
+    return ahead

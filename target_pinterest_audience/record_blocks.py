@@ -341,21 +341,26 @@ class RecordDecoder:
             In the order of the lines: a block of records and who takes it, or lines that are to be read whole.
         """
         messages = _decode_each(text, self._decode)
+        texts: list[bytes] = []
         lines = Lines(text, are_messages=True)
         for at, group in _alike(messages, _stream_of):
             stream = group[0].stream
             need = self._needs.get(stream) if stream is not None else None
             if need is None:
-                yield split_lines(text)[at : at + len(group)]
+                # Once: a tap may write a STATE after each row.
+                texts = texts or split_lines(text)
+                yield texts[at : at + len(group)]
             else:
                 yield need.take, DecodedRecords(list(map(_record_of, group)), need, first.after(at), lines, at)
 
     def rows(self, stream: str, text: bytes, first: Place) -> Iterator[Run]:
         """Divide lines that are the records of a stream themselves; see `runs`."""
+        texts: list[bytes] = []
         need, lines = self._needs.get(stream), Lines(text, are_messages=False)
         for at, group in _alike(_decode_each(text, self._decode_row if need is not None else None), type):
             if need is None or group[0] is _OTHER:
-                yield split_lines(text)[at : at + len(group)]
+                texts = texts or split_lines(text)
+                yield texts[at : at + len(group)]
             else:
                 yield need.take, DecodedRecords(group, need, first.after(at), lines, at)
 

@@ -70,6 +70,8 @@ class SourceBook:
         """Source → list → who marks the rows that are read for it."""
         self._related: dict[int, set[int]] = {}
         """Source → the lists of this run by which it was held against other loaders."""
+        self._own: dict[int, set[int]] = {}
+        """Source → the lists that are known to belong to these settings, and to those that share a list with them."""
         self._introduced: set[tuple[int, str]] = set()
 
     def open(
@@ -269,12 +271,16 @@ class SourceBook:
         if self._loaders is None:
             self._loaders = self._ledger.catalogue.loaders()
             self._loaded = {each.list_number for each in self._loaders}
-        if source.source in self._related and self._loaded.isdisjoint(numbers):
-            # Rows can name thousands of lists; one that no loader has fed before changes nothing.
+        if source.source in self._related and self._loaded.isdisjoint({*numbers} - self._own[source.source]):
+            # Rows can name thousands of lists; one that no other loader has fed before changes nothing.
             return
         lists = self._related.setdefault(source.source, set())
         lists.update(numbers)
         found = relations(source.source, self._configuration, self._run, lists, self._loaders)
+        self._own[source.source] = {
+            *lists,
+            *(each.list_number for each in self._loaders if each.configuration in found.family),
+        }
         source.strangers.clear()
         source.strangers.update(found.strangers)
         source.acquaintances.clear()

@@ -220,8 +220,7 @@ class Sync:
             TargetError: it kept a former one waiting for too long, and a batch could not be delivered.
         """
         self._incremental.update(incremental_streams(value))
-        newest = max([*self._delivery.first_lines, *(self._window or ())], default=None)
-        self._gate.arrived(value, line, newest)
+        self._gate.arrived(value, line, max(self._lines(self._delivery.last_first_line), default=None))
         self._release()
         self.tick()
 
@@ -380,7 +379,11 @@ class Sync:
     @property
     def _oldest_line(self) -> int | None:
         """The earliest line of the stream that is not delivered yet; None if everything is."""
-        return min([*self._delivery.first_lines, *(self._window or ())], default=None)
+        return min(self._lines(self._delivery.first_line), default=None)
+
+    def _lines(self, delivered: int | None) -> list[int]:
+        """Return the lines of the stream that count: one of what is delivered, if there is one, and the window's."""
+        return [*(self._window or ()), *([delivered] if delivered is not None else ())]
 
     def _accepted(self, reference: ListReference, customer_list_id: str | None, batch: Batch) -> None:
         if self._upserts is not None:

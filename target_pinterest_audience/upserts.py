@@ -100,7 +100,7 @@ class Upserts:
         numbers = frozenset(lists.values()) if lists is not None else None
         plan, of_columns = self._sources.open(shape, columns, numbers)
         slots = of_columns if keyed else {name: of_columns[f"({kind.name})"] for name, kind in shape.columns.items()}
-        self._find_owed(plan.source)
+        self._find_owed(self._sources.lists_of(plan.source))
         source = self._sources.runs[plan.source]
         source.overwrites = source.overwrites or shape.overwrites
         readings = self._find_readings(shape, plan)
@@ -146,16 +146,16 @@ class Upserts:
             self._reconciler.wait()
             lists = self._open_lists(shape, list_name)
             self._sources.feed(self._sources.runs[source], set(lists.values()))
-            self._find_owed(source)
+            self._find_owed(lists.values())
             return {column: (number, slots[column]) for column, number in lists.items()}
 
         return targets
 
-    def _find_owed(self, source: int) -> None:
-        """Keep in mind to which lists of a source former runs may have left something to be sent."""
+    def _find_owed(self, numbers: Iterable[int]) -> None:
+        """Keep in mind to which of some lists former runs may have left something to be sent."""
         if not self._owed:
             self._owed_since = self._clock()
-        for number in set(self._sources.lists_of(source)) - self._paid - self._owed:
+        for number in set(numbers) - self._paid - self._owed:
             (self._owed if self._book.owes(number) else self._paid).add(number)
 
     def _find_readings(self, shape: StreamShape, plan: Plan) -> list[Reading]:

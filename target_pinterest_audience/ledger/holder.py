@@ -49,9 +49,8 @@ class Holder(msgspec.Struct, frozen=True):
 
 def held_by(holder: Holder | None, wait_seconds: float) -> LedgerError:
     """Return the error that names who has what this process waited for."""
-    who = str(holder or "another process")
     return LedgerError(
-        f"Another run works on the same customer list: {who}. It was waited for, {wait_seconds:.0f} s "
+        f"Another run works on the same customer list: {_name(holder)}. It was waited for, {wait_seconds:.0f} s "
         "(`lock_wait_seconds`). Let it finish, and schedule runs so that they do not overlap."
     )
 
@@ -66,3 +65,21 @@ def wait_for(name: str, wait_seconds: float) -> Wait:
     # A realm has two lines; what is behind it may have more.
     what = name.split("\n", 2)[-1]
     return Wait(f"another run has {what}", wait_seconds, setting="lock_wait_seconds")
+
+
+def written_by(where: str, holder: Holder | None, wait_seconds: float) -> LedgerError:
+    """Return the error that names who has been writing to a ledger all the time.
+
+    Args:
+        where: names the ledger, as the beginning of a sentence.
+        holder: who it is, if that is known.
+        wait_seconds: how long this process waited.
+    """
+    return LedgerError(
+        f"{where} is busy: {_name(holder)} is writing to it, and was waited for, {wait_seconds:.0f} s. Let it finish; "
+        "if it is suspended or hangs, end it. Then run again."
+    )
+
+
+def _name(holder: Holder | None) -> str:
+    return str(holder or "another process")

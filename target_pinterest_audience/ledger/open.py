@@ -21,7 +21,7 @@ def open_ledger(
         url: `sqlite:///` and an absolute path, or `postgresql://…`.
         api_url: the API that its lists are at.
         ad_account_id: the ad account that owns them.
-        wait_seconds: how long to wait while another process writes to the same SQLite file.
+        wait_seconds: how long to wait while another process writes to it.
         dry: whether to create nothing and to commit nothing.
         read_only: whether the ledger is only read. It is not created either, and the right to read it is enough.
 
@@ -34,7 +34,7 @@ def open_ledger(
         return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry, read_only=read_only)
     with _driver():
         from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
-    return PostgresLedger(url, api_url, ad_account_id, dry=dry or read_only)
+    return PostgresLedger(url, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry, read_only=read_only)
 
 
 def ledger_exists(url: str) -> bool:

@@ -13,72 +13,67 @@ import psycopg
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Catalogue, places_rows, secret_of
-from target_pinterest_audience.ledger.fence import COUNT, lock_key, lost, new_number
+from target_pinterest_audience.ledger.fence import lock_key, lost, new_number
 from target_pinterest_audience.ledger.history import History
-from target_pinterest_audience.ledger.holder import Holder, held_by, wait_for
+from target_pinterest_audience.ledger.holder import held_by, wait_for, written_by
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.postgres_claims import Claims, holds, stands
 from target_pinterest_audience.ledger.postgres_connection import (
+    BEGIN,
+    DIRECT,
     SCHEMA,
     Connection,
     Place,
-    begin,
-    keep_idle,
+    backend_of,
     make_schema,
     table_exists,
 )
+from target_pinterest_audience.ledger.postgres_copy import TEMPORARY, copy_tables
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
 from target_pinterest_audience.ledger.standing import StandingAlerts
 from target_pinterest_audience.membership import NOBODY, Count
-from target_pinterest_audience.waits import waiting
+from target_pinterest_audience.waits import Wait
 
 _POLL_SECONDS: Final = 0.2
 _WORD_AFTER_SECONDS: Final = 5.0
 """After how long waiting for another process's window is worth a word."""
-_IDLE_LIMIT: Final = "5min"
-"""How long a process that is cut off or suspended within a transaction keeps the others from writing."""
-_DRY_PATIENCE: Final = "900ms"
-"""How long a dry run waits for a row that a run writes: less than the time in which PostgreSQL finds a deadlock by
-default, so that of the two it is the dry run that fails."""
+_TURN_SECONDS: Final = 0.025
+"""How often to look whether another process has written its window."""
 _WRITER: Final = 0x7069_6E5F_7772_6974
 """The advisory lock of who writes: the bytes "pin_writ"."""
 _TYPES: Final = {"blob": "BYTEA", "clustered": ""}
-
-_LOCKS: Final = f"""
-    SELECT count(*) FROM pg_catalog.pg_locks JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = ? AND datname = current_database()
-    AND ((classid::bigint << 32) | objid::bigint) <> {_WRITER}
-"""  # noqa: S608 - a number of ours
-"""Counts the locks that a session has, but for that of who writes. A session of ours has no others."""
-_STANDS: Final = COUNT.replace("fences", f"{SCHEMA}.fences")
-_HOLDS: Final = f"SELECT pg_backend_pid() = ? AND current_setting('search_path') = ?, ({_LOCKS})"
-_HOLDS_AND_STANDS: Final = f"{_HOLDS}, ({_STANDS})"
-_WATCH: Final = f"SELECT ({_LOCKS}), ({_STANDS})".replace("?", "%s")
-# A session that is not ours must not get a lock that nobody would let go of.
-_TRY_LOCK: Final = "SELECT CASE WHEN pg_backend_pid() = ? THEN pg_try_advisory_lock(?) END"
-# In turn with the windows of others: a process that has lost the lock sees the new number, or has committed before.
-_FENCE: Final = f"""
-    WITH holder AS (
-        INSERT INTO lock_holders (name_digest, holder) VALUES (?, ?)
-        ON CONFLICT (name_digest) DO UPDATE SET holder = excluded.holder
-    )
-    INSERT INTO fences (name_digest, number)
-    SELECT ?, ? FROM (SELECT pg_advisory_xact_lock({_WRITER})) AS turn
-    ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number
-"""  # noqa: S608 - a number of ours
+_ENCODINGS: Final = frozenset({"UTF8", "SQL_ASCII"})
+"""The encodings of databases that hold any text."""
+_OWNER: Final = "target_pinterest_audience.process"
+"""A setting of ours by which a session is told from one that a pooler gave to another process."""
 
 
 class PostgresLedger(Ledger):
-    """One process at a time writes, each for the length of a window, as with a SQLite file."""
+    """One process at a time writes, each for the length of a window, as with a SQLite file.
 
-    def __init__(self, url: str, api_url: str, ad_account_id: str, *, dry: bool = False) -> None:
+    No transaction is open while anybody else is waited for: the tap, Pinterest, or another process.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_url: str,
+        ad_account_id: str,
+        *,
+        wait_seconds: float,
+        dry: bool = False,
+        read_only: bool = False,
+    ) -> None:
         """Open a ledger, and create it unless it exists.
 
         Args:
             url: `postgresql://…`.
             api_url: the API that its lists are at.
             ad_account_id: the ad account that owns them.
-            dry: whether to create nothing and to commit nothing.
+            wait_seconds: how long to wait while another process writes.
+            dry: whether to work on a copy that only this session sees, and that is gone with it.
+            read_only: whether nothing is written at all; then a copy is made only if the tables lack something.
 
         Raises:
             LedgerError: the database cannot be used, or its tables come from a newer version.
@@ -86,20 +81,34 @@ class PostgresLedger(Ledger):
         """
         self._place = Place(url)
         self.where = f"The ledger in {self._place}"
-        self._dry = dry
-        self._held: set[int] = set()
+        self._dry = dry or read_only
+        self._reads = False
+        """Whether the tables themselves are only read."""
+        self._schema = TEMPORARY if self._dry else SCHEMA
+        self._wait_seconds = wait_seconds
         self._fence = new_number()
+        self._claims = Claims(self._query, self._fence)
+        self._interrupted = False
+        self._end = ""
+        """Why the session ended."""
         self._watch: Connection | None = None
         """A second connection, for `ensure_locks`: a transaction occupies the first."""
         self._watch_turn = threading.Lock()
         self._turn = threading.RLock()
-        with self._told():
-            self._connection = self._place.connect()
+        self._connection = self._connect()
         try:
+            self._refuse_encoding()
             with self._told():
-                self._schema = self._begin_session()
+                self._begin_session()
+                is_there = table_exists(self._connection, "schema_version")
+                if read_only and is_there and self._is_complete(api_url, ad_account_id):
+                    self._reads, self._schema = True, SCHEMA
+                    self._set("search_path", SCHEMA)
+                elif self._dry and is_there:
+                    copy_tables(self._connection, api_url, ad_account_id)
             with self.transaction():
-                self._set_up()
+                if not self._reads:
+                    self._set_up(is_new=not is_there)
                 self.secret = secret_of(self._query)
                 self.places_rows = places_rows(self._query)
                 self.catalogue = Catalogue(self._query, api_url, ad_account_id)
@@ -125,33 +134,58 @@ class PostgresLedger(Ledger):
             msg = f"The ledger in {place} cannot be used {place.explain(error)}"
             raise LedgerError(msg) from None
 
-    def _begin_session(self) -> str:
+    def _is_complete(self, api_url: str, ad_account_id: str) -> bool:
+        """Return whether nothing would have to be written to use the ledger."""
+        run = self._connection.execute
+        ((version,),) = run(f"SELECT version FROM {SCHEMA}.schema_version")  # noqa: S608 - our own name
+        question = (
+            f"SELECT EXISTS (SELECT FROM {SCHEMA}.meta WHERE name = 'secret') "  # noqa: S608 - likewise
+            f"AND EXISTS (SELECT FROM {SCHEMA}.realms WHERE api_url = %s AND ad_account_id = %s)"
+        )
+        return not missing_steps(version, self.where) and run(question, (api_url, ad_account_id)).fetchone() == (True,)
+
+    def _connect(self) -> Connection:
+        try:
+            return self._place.connect()
+        except psycopg.Error as error:
+            raise self._failed(self._place.explain(error)) from None
+
+    def _refuse_encoding(self) -> None:
+        """Raise a LedgerError if the database cannot hold every name."""
+        encoding = self._connection.info.parameter_status("server_encoding")
+        if encoding not in _ENCODINGS:
+            msg = (
+                f"{self.where} cannot be used: the database has the encoding {encoding}, which cannot hold every name. "
+                "Create one with `CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0`, move the schema "
+                f"{SCHEMA} to it with pg_dump if there is one, and name it in `ledger_url`."
+            )
+            raise LedgerError(msg)
+
+    def _begin_session(self) -> None:
         """Prepare the session.
 
-        Returns:
-            The schema of the tables: of temporary ones, if a dry run finds none.
+        Raises:
+            LedgerError: it is not for this process alone.
         """
-        self._backend = self._connection.info.backend_pid
-        schema = SCHEMA if not self._dry or table_exists(self._connection, "schema_version") else "pg_temp"
-        self._set("search_path", schema)
+        self._backend = backend_of(self._connection)
+        if self._place.shares_sessions(self._connection, self._backend):
+            msg = f"{self.where} cannot be used: a connection pooler lets other programs have its session. {DIRECT}"
+            raise LedgerError(msg)
+        self._set("search_path", self._schema)
+        self._set(_OWNER, str(self._fence))
         # A STATE must not outlive the commit that it speaks of, not even a power cut.
         if self._connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
             self._set("synchronous_commit", "on")
-        self._set("idle_in_transaction_session_timeout", "0" if self._dry else _IDLE_LIMIT)
-        keep_idle(self._connection)
-        if self._dry:
-            self._set("lock_timeout", _DRY_PATIENCE)
-            begin(self._connection)
-        return schema
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
-    def _set_up(self) -> None:
+    def _set_up(self, *, is_new: bool) -> None:
         run = self._connection.execute
-        if not self._dry:
-            make_schema(self._connection)
-        if not table_exists(self._connection, "schema_version"):
+        # Another process may have made it since.
+        if is_new and (self._dry or not table_exists(self._connection, "schema_version")):
+            if not self._dry:
+                make_schema(self._connection)
             run("CREATE TABLE schema_version (version INTEGER NOT NULL)")
             run("INSERT INTO schema_version VALUES (0)")
             run("CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL)")
@@ -171,88 +205,103 @@ class PostgresLedger(Ledger):
         """See `Ledger.transaction`."""
         run = self._connection.execute
         with self._told():
-            if self._dry:
-                run("SAVEPOINT block")
-            else:
-                begin(self._connection)
             try:
-                if not self._dry:
-                    with waiting(f"another process writes to {self._place}", None, after_seconds=_WORD_AFTER_SECONDS):
-                        run("SELECT pg_advisory_xact_lock(%s)", (_WRITER,))
-                self._ensure_held()
+                self._begin()
                 yield
-                run("RELEASE block" if self._dry else "COMMIT")
+                run("COMMIT")
             except BaseException:
                 # If the connection is lost, so is the transaction, and what matters is the error that told.
                 with contextlib.suppress(psycopg.Error):
-                    run("ROLLBACK TO block" if self._dry else "ROLLBACK")
+                    run("ROLLBACK")
                 raise
+
+    def _begin(self) -> None:
+        """Begin to write, as soon as no other process does, if this process still has its session and its locks.
+
+        Raises:
+            LedgerError: another process writes for too long, or the locks are lost.
+        """
+        self._interrupted = False
+        if self._reads:
+            self._connection.execute("BEGIN READ ONLY")
+            return
+        deadline = time.monotonic() + self._wait_seconds
+        wait = Wait(
+            f"another process writes to {self._place}", self._wait_seconds,
+            setting="lock_wait_seconds", after_seconds=_WORD_AFTER_SECONDS,
+        )  # fmt: skip
+        while not self._try_begin():
+            self._connection.execute("ROLLBACK")
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or self._interrupted:
+                raise written_by(self.where, self._claims.holder_of(_WRITER), self._wait_seconds)
+            wait.say(partial(self._claims.holder_of, _WRITER))
+            time.sleep(min(_TURN_SECONDS, remaining))
+
+    def _try_begin(self) -> bool:
+        """Begin a transaction, and return whether it is this process's turn to write."""
+        turn = "true" if self._dry else f"pg_try_advisory_xact_lock({_WRITER})"
+        # Sent together: each statement still sees what was committed before it.
+        cursor = self._connection.execute(f"{BEGIN}; SELECT {turn}; {self._question()}", prepare=False)
+        cursor.nextset()
+        ((is_our_turn,),) = cursor.fetchall()
+        if is_our_turn:
+            cursor.nextset()
+            ((same, standing),) = cursor.fetchall()
+            self._refuse_loss(same=same, standing=standing)
+        return bool(is_our_turn)
+
+    def _question(self) -> str:
+        """Return what asks whether this is the session that has the settings and the locks, and they still stand."""
+        same = (
+            f"pg_backend_pid() = {self._backend:d} AND current_setting('search_path') = '{self._schema}' "
+            f"AND current_setting('{_OWNER}', true) = '{self._fence:d}'"
+        )
+        held = holds(self._backend, self._fence) if self._claims.has_number else "true"
+        standing = stands(self._schema, self._fence) if self._claims.held else "true"
+        return f"SELECT {same} AND {held}, {standing}"
 
     def lock(self, names: Iterable[str], wait_seconds: float) -> None:
         """See `Ledger.lock`."""
         if self._dry:
             return
         deadline = time.monotonic() + wait_seconds
-        for name in names:
-            key = lock_key(name)
-            if key in self._held:
-                continue
-            wait = wait_for(name, wait_seconds)
-            while not self._try_lock(key):
+        named = {lock_key(name): name for name in names}
+        keys = [key for key in named if key not in self._claims.held]
+        waits: dict[int, Wait] = {}
+        if keys and not self._claims.take_number(self._backend):
+            self._refuse_loss(same=False, standing=True)
+        while keys:
+            with self.transaction():
+                taken = self._claims.claim(keys)
+            # Last: `ensure_locks` may look at any time.
+            self._claims.held.update(taken)
+            keys = keys[len(taken) :]
+            while keys and (busy := self._claims.busy(keys[:1])):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
-                    raise held_by(self._holder(key), wait_seconds)
-                wait.say(partial(self._holder, key))
+                    raise held_by(self._claims.holder(busy[keys[0]]), wait_seconds)
+                wait = waits.setdefault(keys[0], wait_for(named[keys[0]], wait_seconds))
+                wait.say(partial(self._claims.holder, busy[keys[0]]))
                 time.sleep(min(_POLL_SECONDS, remaining))
-            self._ensure_held(new=1)
-            self._query(_FENCE, key, Holder.this_process().encode(), key, self._fence)
-            # Last: `ensure_locks` may look at any time.
-            self._held.add(key)
-
-    def _holder(self, key: int) -> Holder | None:
-        """Return who has a lock; None if that is not known."""
-        found = self._query("SELECT holder FROM lock_holders WHERE name_digest = ?", key)
-        return Holder.read(found[0][0]) if found else None
-
-    def _try_lock(self, key: int) -> bool:
-        ((taken,),) = self._query(_TRY_LOCK, self._backend, key)
-        if taken is None:
-            self._refuse_loss(len(self._held), 0, same=False)
-        return bool(taken)
-
-    def _ensure_held(self, new: int = 0) -> None:
-        """Make sure that this is the session which has the settings and the locks, and that nobody took them over.
-
-        Args:
-            new: how many locks it must have besides, which have no fencing number yet.
-
-        Raises:
-            LedgerError: it is not so.
-        """
-        held = len(self._held)
-        session = (self._backend, self._schema, self._backend)
-        if held:
-            ((same, locks, standing),) = self._query(_HOLDS_AND_STANDS, *session, self._fence)
-        else:
-            ((same, locks),), standing = self._query(_HOLDS, *session), 0
-        self._refuse_loss(held, standing, same=same and locks >= held + new)
 
     def ensure_locks(self) -> None:
         """See `Ledger.ensure_locks`."""
-        # First: the main thread may take another lock meanwhile.
-        held = len(self._held)
-        if not held:
+        if not self._claims.held:
             return
         try:
             with self._watch_turn:
-                locks, standing = self._look()
+                held, standing = self._look()
         except psycopg.Error as error:
             reason = f"Whether it still has them cannot be checked {self._place.explain(error)}"
             raise lost(self.where, reason, "Run again when the server is there.") from None
-        self._refuse_loss(held, standing, same=locks >= held)
+        if not held:
+            reason = "Its session with the server ended."
+            raise lost(self.where, reason, "Run again; the log of the server says why the session ended.")
+        self._refuse_loss(same=True, standing=standing)
 
-    def _look(self) -> tuple[int, int]:
-        """Return how many locks the session has, and at how many the fencing number stands.
+    def _look(self) -> tuple[bool, bool]:
+        """Return whether the session has the advisory lock of the process, and whether its locks stand.
 
         Raises:
             psycopg.Error: the server cannot be asked.
@@ -263,37 +312,33 @@ class PostgresLedger(Ledger):
                 return self._ask(self._watch)
             self._watch.close()
         self._watch = self._place.connect()
-        keep_idle(self._watch)
         return self._ask(self._watch)
 
-    def _ask(self, watch: Connection) -> tuple[int, int]:
-        ((locks, standing),) = watch.execute(_WATCH, (self._backend, self._fence)).fetchall()
-        return locks, standing
+    def _ask(self, watch: Connection) -> tuple[bool, bool]:
+        question = f"SELECT {holds(self._backend, self._fence)}, {stands(SCHEMA, self._fence)}"
+        ((held, standing),) = watch.execute(question).fetchall()
+        return held, standing
 
-    def _refuse_loss(self, held: int, standing: int, *, same: bool) -> None:
+    def _refuse_loss(self, *, same: bool, standing: bool) -> None:
         """Raise unless the locks are those of this process.
 
         Args:
-            held: how many it took.
-            standing: at how many its fencing number stands.
             same: whether the session is still the one that took them, and has them.
+            standing: whether nobody took one over.
 
         Raises:
             LedgerError: they are lost.
         """
         if not same:
-            reason = "Its session with the server ended, or the connection leads to another session."
-            advice = (
-                "Give `ledger_url` a direct connection, not one through a transaction-pooling PgBouncer; if it is one, "
-                "the log of the server says why the session ended."
-            )
-            raise lost(self.where, reason, advice)
-        if standing < held:
+            reason = "Its connection leads to another session than before, or the session was reset."
+            raise lost(self.where, reason, DIRECT)
+        if not standing:
             reason = "Its session with the server ended or let go of them, and another process took them."
             raise lost(self.where, reason, "Run again; the log of the server may say why.")
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
+        self._interrupted = True
         with contextlib.suppress(psycopg.Error):
             self._connection.cancel()
 
@@ -397,11 +442,13 @@ class PostgresLedger(Ledger):
             with self._turn:
                 yield
         except psycopg.Error as error:
-            if self._held and self._connection.closed:
-                reason = f"Its session with the server ended {self._place.explain(error)}"
-                raise lost(self.where, reason, "Then run again.") from None
-            msg = (
-                f"{self.where} cannot be used {self._place.explain(error)} No STATE leaves that the ledger does not "
-                "cover."
-            )
-            raise LedgerError(msg) from None
+            reason = self._place.explain(error)
+            if self._connection.closed:
+                # Later errors say no more than that it is closed.
+                reason = self._end = self._end or reason
+            if self._connection.closed and self._claims.held:
+                raise lost(self.where, f"Its session with the server ended {reason}", "Then run again.") from None
+            raise self._failed(reason) from None
+
+    def _failed(self, reason: str) -> LedgerError:
+        return LedgerError(f"{self.where} cannot be used {reason} No STATE leaves that the ledger does not cover.")

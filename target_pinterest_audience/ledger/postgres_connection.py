@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, Final
 
@@ -15,22 +16,57 @@ SCHEMA: Final = "target_pinterest_audience"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+"""Begins a transaction each of whose statements sees what others committed before it, whatever the default is."""
+
 _PROGRAM: Final = "target-pinterest-audience"
 _CONNECT_SECONDS: Final = 10
+_ROOM_SECONDS: Final = 60
+"""How long to wait while another process makes the schema."""
+_KEEPALIVE: Final = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 120_000,
+}
+"""Keeps firewalls from dropping a session whose tap is slow, and ends one whose server is gone."""
+_IDLE_LIMIT: Final = "5min"
+"""How long a process that is cut off or suspended within a transaction keeps the others from writing. No run waits for
+anybody within one."""
+_LIMITS: Final = {
+    "idle_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "transaction_timeout": "0",
+    "idle_in_transaction_session_timeout": _IDLE_LIMIT,
+    # The server notices within minutes that a machine is gone, and lets go of its locks.
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "15",
+    "tcp_keepalives_count": "4",
+}
+"""What a session needs in place of the limits that are meant for other programs."""
 _SET_UP: Final = 0x7069_6E5F_7365_7475
 """The advisory lock of those who make the schema: the bytes "pin_setu"."""
-
-_KNOWS_IDLE_SESSIONS: Final = 140_000
-"""The first version of PostgreSQL that has `idle_session_timeout`."""
 
 _TELLING: Final = frozenset({"08", "25", "28", "3D", "3F", "42", "40", "53", "54", "55", "57", "58"})
 """The classes of errors whose messages name things and never quote values."""
 
 _REACH: Final = "Make sure that the server runs and that this machine reaches it."
+DIRECT: Final = (
+    "Give `ledger_url` a direct connection, or one through PgBouncer in session mode; transaction pooling gives each "
+    "transaction another session."
+)
 _ADVICE: Final = {
     None: _REACH,
     "08": _REACH,
+    "08P01": (
+        "A connection pooler refused it. A run needs two connections of a pool in session mode; `ledger_url` can also "
+        "name the server directly."
+    ),
     "25": "Its address must be that of a server that can be written to, not of a standby.",
+    "25P03": "The run was suspended, or cut off from the server, while it wrote.",
+    "25P04": "The server limits the length of transactions. Set `transaction_timeout` to 0 for its user.",
+    "26000": DIRECT,
     "28": "Correct the user or the password in `ledger_url`.",
     "3D": "Create the database, or correct `ledger_url`.",
     "40": "Another run wrote the same at the same time. Run it again.",
@@ -38,15 +74,18 @@ _ADVICE: Final = {
         "Its user lacks a right: grant it CREATE on the database (or let an administrator create the schema "
         f"{SCHEMA} with this user as its owner), or TEMPORARY on the database for a dry run before the first run."
     ),
-    "42P01": (
-        "Its tables were there when it was opened: give `ledger_url` a direct connection, not one through a "
-        "transaction-pooling PgBouncer."
-    ),
+    "42P01": f"Its tables were there when it was opened. {DIRECT}",
+    "42P05": DIRECT,
     "53": "Give the server the room that it lacks.",
     "55": "Another run is writing to it. Run it again when that one has ended.",
     "57": _REACH,
+    "57014": "The server cancelled a statement, or an administrator did. Run again; the log of the server may say why.",
+    "57P01": "An administrator, a restart or a failover ended the session.",
+    "57P05": "Set `idle_session_timeout` to 0 for its user: ALTER ROLE ... SET idle_session_timeout = 0.",
 }
 _OTHER_ADVICE: Final = "The server's log says more."
+_LIMITED: Final = frozenset({"25P03", "25P04", "55P03", "57014", "57P05"})
+"""The errors by which a limit ends a session or a statement."""
 
 
 class Place:
@@ -80,6 +119,9 @@ class Place:
             "client_encoding": "UTF8",
             "fallback_application_name": _PROGRAM,
         }
+        self._defaults |= {name: value for name, value in _KEEPALIVE.items() if name not in parts}
+        self._standing: list[str] = []
+        """The limits that the role may not lift."""
         if "connect_timeout" not in parts and "PGCONNECT_TIMEOUT" not in os.environ:
             self._defaults["connect_timeout"] = _CONNECT_SECONDS
         host = parts.get("host") or parts.get("hostaddr") or os.environ.get("PGHOST", "localhost")
@@ -94,10 +136,37 @@ class Place:
     def connect(self) -> Connection:
         """Connect; each statement is a transaction of its own unless one is begun.
 
+        The session has no limits on its time: the tap may be slow, and a window long.
+
         Raises:
             psycopg.Error: it cannot be reached, or turns us away.
         """
-        return psycopg.connect(self._url, autocommit=True, **self._defaults)
+        connection = psycopg.connect(self._url, autocommit=True, **self._defaults)
+        try:
+            self._standing = lift_limits(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def shares_sessions(self, connection: Connection, backend: int) -> bool:
+        """Tell whether a pooler gives the session of a connection to others while it is idle.
+
+        Args:
+            connection: a connection.
+            backend: the process that has served it so far.
+
+        Raises:
+            psycopg.Error: the server cannot be asked.
+        """
+        if backend == connection.info.backend_pid:
+            # Nobody stands between.
+            return False
+        # A pooler takes the session that was idle last or, with `server_round_robin`, the one that was idle first.
+        if backend_of(connection) != backend:
+            return True
+        with contextlib.closing(self.connect()) as other:
+            return backend_of(other) == backend
 
     def explain(self, error: psycopg.Error) -> str:
         """Return why the database cannot be used and what to do, for the middle of a message."""
@@ -105,6 +174,9 @@ class Place:
         if isinstance(error, psycopg.DataError) or (state is None and not isinstance(error, psycopg.OperationalError)):
             return f"({_code(error)}). {_OTHER_ADVICE}"
         advice = _ADVICE.get(state) or _ADVICE.get(state and state[:2]) or _OTHER_ADVICE
+        if state in _LIMITED and self._standing:
+            limits = " and ".join(f"`{name}`" for name in self._standing)
+            advice = f"{advice} Its user may not change {limits}: an administrator has to set it for that user."
         return f"({self._reason(error)}). {advice}"
 
     def _reason(self, error: psycopg.Error) -> str:
@@ -122,14 +194,40 @@ def _code(error: psycopg.Error) -> str:
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction each of whose statements sees what others committed before it, whatever the default is."""
-    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+    """Begin a transaction; see `BEGIN`."""
+    connection.execute(BEGIN)
 
 
-def keep_idle(connection: Connection) -> None:
-    """Keep the server from ending a session because its tap is slow: the locks would end with it."""
-    if connection.info.server_version >= _KNOWS_IDLE_SESSIONS:
-        connection.execute("SELECT set_config('idle_session_timeout', '0', false)")
+def lift_limits(connection: Connection) -> list[str]:
+    """Lift the limits that would end the session of a slow run.
+
+    Returns:
+        The limits that stand all the same, since the role may not change them; older servers lack some of them.
+
+    Raises:
+        psycopg.Error: the server cannot be asked.
+    """
+    lift = (
+        "SELECT set_config(given.name, given.value, false) "
+        "FROM unnest(%s::text[], %s::text[]) AS given (name, value) JOIN pg_catalog.pg_settings USING (name)"
+    )
+    try:
+        connection.execute(lift, (list(_LIMITS), list(_LIMITS.values())))
+    except psycopg.errors.InsufficientPrivilege:
+        standing = []
+        for name, value in _LIMITS.items():
+            try:
+                connection.execute(lift, ([name], [value]))
+            except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - a handful of settings
+                standing.append(name)
+        return standing
+    return []
+
+
+def backend_of(connection: Connection) -> int:
+    """Return the process that serves a connection; behind a pooler the connection itself does not know it."""
+    ((backend,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
+    return int(backend)
 
 
 def table_exists(connection: Connection, name: str) -> bool:
@@ -144,6 +242,7 @@ def table_exists(connection: Connection, name: str) -> bool:
 
 def make_schema(connection: Connection) -> None:
     """Create our schema unless it exists, and keep others from creating things in it until the transaction ends."""
+    connection.execute(f"SET LOCAL lock_timeout TO '{_ROOM_SECONDS}s'")
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SET_UP,))
     # CREATE SCHEMA IF NOT EXISTS would need the right to create one even where it exists.
     if not connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,)).rowcount:

@@ -7,6 +7,7 @@ before it.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,17 +15,23 @@ import psycopg
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.postgres_connection import (
+    DIRECT,
     SCHEMA,
     Connection,
     Place,
+    backend_of,
     begin,
     make_schema,
     table_exists,
 )
 from target_pinterest_audience.pinterest.token_store import Keep, digest_of
-from target_pinterest_audience.waits import waiting
+from target_pinterest_audience.waits import Wait
 
 _TABLE: Final = f"{SCHEMA}.credentials"
+_KEY: Final = f"hashtext('{_TABLE}')"
+"""The advisory lock of who exchanges a token."""
+_LOCK_SECONDS: Final = 300.0
+_POLL_SECONDS: Final = 0.2
 
 
 class LedgerCredentials:
@@ -90,17 +97,35 @@ class LedgerCredentials:
     def exclusive(self) -> Iterator[None]:
         """Let other processes that want to exchange a token wait while the block runs.
 
+        The lock belongs to the session and not to a transaction: nothing is open while Pinterest is waited for.
+
         Raises:
             ConfigurationError: the database cannot be reached, or somebody has it for minutes.
         """
         with self._connection("locked") as connection:
-            # Within a transaction, so that it is let go of behind a pooler, too.
-            begin(connection)
-            connection.execute("SET LOCAL lock_timeout TO '300s'")
-            with waiting(f"another process renews the sign-in in {self._place}", 300, after_seconds=2):
-                connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (_TABLE,))
-            yield
-            connection.execute("COMMIT")
+            if self._place.shares_sessions(connection, backend_of(connection)):
+                msg = (
+                    f"The credentials in {self._place} cannot be locked: a connection pooler lets other programs have "
+                    f"its session. {DIRECT}"
+                )
+                raise ConfigurationError(msg)
+            deadline = time.monotonic() + _LOCK_SECONDS
+            wait = Wait(f"another process renews the sign-in in {self._place}", _LOCK_SECONDS, after_seconds=2)
+            while connection.execute(f"SELECT pg_try_advisory_lock({_KEY})").fetchone() != (True,):
+                if time.monotonic() >= deadline:
+                    msg = (
+                        f"The credentials in {self._place} cannot be locked: another process has been exchanging a "
+                        f"token for {_LOCK_SECONDS:.0f} s. Let it finish; if it hangs, end it. Then run again."
+                    )
+                    raise ConfigurationError(msg)
+                wait.say()
+                time.sleep(_POLL_SECONDS)
+            try:
+                yield
+            finally:
+                # If the session ended, so did the lock; the token is kept all the same.
+                with contextlib.suppress(psycopg.Error):
+                    connection.execute(f"SELECT pg_advisory_unlock({_KEY})")
 
     @contextlib.contextmanager
     def _connection(self, verb: str) -> Iterator[Connection]:
