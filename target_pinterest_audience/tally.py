@@ -206,7 +206,7 @@ class StreamTally:
                 yield level, f"{self.stream}: {verdict}: {what} (first on {first})"
 
     def note_shape(self, column: str, value: object) -> None:
-        """Note the shape of a value that is rejected for itself, unless its column had good ones or enough was seen."""
+        """Note what a value looks like that is rejected for itself, unless the column had good ones before."""
         if column not in self.usable:
             seen = self.shapes.setdefault(column, Counter())
             if sum(seen.values()) < _LOOKED_AT:

@@ -138,9 +138,7 @@ def test_columns_that_a_file_lacks_are_columns_that_records_lack(
 
 
 @METHODS
-@pytest.mark.parametrize(
-    "broken", ["gone", "cut off", "no parquet", "no json", "two values", "odd moment", "half a character"]
-)
+@pytest.mark.parametrize("broken", ["gone", "cut off", "no parquet", "no json", "two values"])
 def test_what_came_before_a_broken_file_is_delivered(
     emulator: Emulator, run_target: Target, tmp_path: Path, broken: str, load_method: str
 ) -> None:
@@ -153,12 +151,6 @@ def test_what_came_before_a_broken_file_is_delivered(
     }  # fmt: skip
     if broken in content:
         path.write_bytes(content[broken])
-    elif broken == "odd moment":
-        moments = pa.array([1], pa.timestamp("ns"))
-        parquet.write_table(pa.table({"id": moments, "email": ["person@example.com"]}), path)
-    elif broken == "half a character":
-        halves = pa.array([b"person\xc3"], pa.binary()).view(pa.string())
-        parquet.write_table(pa.table({"id": [9], "email": halves}), path)
     kind = "jsonl" if broken in {"gone", "no json", "two values"} else "gzip" if broken == "cut off" else "parquet"
     stream = [schema("email"), batch("jsonl", good), state(1), batch(kind, path.as_uri()), state(2)]
     done = run_target(stream, load_method=load_method)
@@ -178,7 +170,7 @@ def test_what_came_before_a_broken_file_is_delivered(
         ({"encoding": {"format": "jsonl"}, "manifest": "person@example.com"}, 8, "no list of files"),
         ({"manifest": []}, 8, "lacks encoding"),
         ({"encoding": {"format": "jsonl", "compression": ["gzip"]}, "manifest": []}, 2, "neither JSONL"),
-        ({"encoding": {"format": "jsonl"}, "manifest": ["nope://person@example.com"]}, 2, "no fsspec driver"),
+        ({"encoding": {"format": "jsonl"}, "manifest": ["gs://person@example.com/f"]}, 2, "no fsspec driver"),
         ({"encoding": {"format": "jsonl"}, "manifest": [], "stream": "orders"}, 8, "came before its SCHEMA"),
     ],
 )
@@ -212,13 +204,13 @@ class Slow(io.BytesIO):
 
 
 class Store(fsspec.AbstractFileSystem):
-    protocol = "slow"
+    protocol = "s3"
 
     def _open(self, path, mode="rb", **options):
         return Slow(file.getvalue()) if path.endswith("slow") else io.BytesIO(file.getvalue())
 
 
-fsspec.register_implementation("slow", Store)
+fsspec.register_implementation("s3", Store, clobber=True)
 main()
 """
 
@@ -230,7 +222,7 @@ def test_a_run_ends_though_a_file_is_being_read(
     path = tmp_path / "config.json"
     bad_records = "fail" if ends_by == "a bad record" else "skip"
     path.write_text(json.dumps({**config, "load_method": "append-only", "bad_records": bad_records}))
-    messages = [schema("email"), batch("parquet", "slow://quick", "slow://slow")]
+    messages = [schema("email"), batch("parquet", "s3://quick", "s3://slow")]
     with (tmp_path / "stderr").open("wb") as errors, subprocess.Popen(
         [sys.executable, "-c", SLOW_STORE, "--config", str(path)],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, env=environment(),

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -20,6 +20,7 @@ from target_pinterest_audience.file_column import UuidBytes
 from target_pinterest_audience.key_forms import FIRST_RULES
 from target_pinterest_audience.keys import Digester, realm_of
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
+from target_pinterest_audience.parquet_file import Table
 from tests.conftest import ACCOUNT, Companion, Sent, Target, Write, members
 from tests.messages import address, deleted, digests, people, record, schema, state
 
@@ -215,12 +216,10 @@ def test_the_uuids_of_a_parquet_file_and_their_texts_are_one_row(
 def test_what_an_older_arrow_returns_for_a_uuid_is_told_from_other_bytes(tmp_path: Path, monkeypatch: Any) -> None:
     as_new = parquet.ParquetFile
     monkeypatch.setattr(
-        parquet, "ParquetFile", lambda *given, **more: as_new(*given, **more, arrow_extensions_enabled=False)
+        parquet, "ParquetFile", lambda *given, **named: as_new(*given, **named, arrow_extensions_enabled=False)
     )
     message = parquet_batch(tmp_path / "f", id=uuids(UUID), raw=pa.array([uuid.UUID(UUID).bytes], pa.binary(16)))
-    (piece,) = batch_files.BatchFiles.of(message, 1).pieces(None)
-    assert isinstance(piece, tuple)
-    columns, _ = piece
+    ((columns, _),) = cast("list[Table]", list(batch_files.BatchFiles.of(message, 1).pieces(None)))
     assert list(map(type, columns["id"])) == [UuidBytes]
     assert list(map(type, columns["raw"])) == [bytes]
 
