@@ -37,7 +37,7 @@ def audit(emulator: Emulator, folder: Path) -> list[RemovalEntry]:
 
 
 def audit_lines(stderr: str) -> list[str]:
-    return re.findall(r"Removed [\d,]+ identities .*", stderr)
+    return re.findall(r"Removed [\d,]+ identit(?:y|ies) .*", stderr)
 
 
 @pytest.fixture

@@ -83,7 +83,8 @@ def prune(
     with alerting(settings, PRUNE, logger) as lists:
         ledger = find_ledger(settings, create=False)
         if ledger is None:
-            msg = f"Nobody is removed. {no_ledger(settings)}"
+            why = str(no_ledger(settings))
+            msg = f"Nobody is removed: {why[0].lower()}{why[1:]}"
             raise ConfigurationError(msg)
         with closing(ledger), removing(ledger, settings) as (book, delivery):
             remove_absentees(ledger, book, delivery, options, now=time.time(), tell=logger.warning)
