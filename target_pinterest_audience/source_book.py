@@ -268,7 +268,8 @@ class SourceBook:
         lists.update(numbers)
         found = relations(source.source, self._configuration, self._run, lists, self._loaders)
         self._own[source.source] = {
-            *lists, *(each.list_number for each in self._loaders if each.configuration in found.family)
+            *lists,
+            *(each.list_number for each in self._loaders if each.configuration in found.family),
         }
         source.strangers.clear()
         source.strangers.update(found.strangers)

@@ -51,9 +51,7 @@ class PostgresLedger(Ledger):
     No transaction is open while anybody else is waited for: the tap, Pinterest, or another process.
     """
 
-    def __init__(
-        self, url: str, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False
-    ) -> None:
+    def __init__(self, url: str, api_url: str, ad_account_id: str, *, wait_seconds: float, dry: bool = False) -> None:
         """Open a ledger, and create it unless it exists.
 
         Args:
@@ -207,7 +205,7 @@ class PostgresLedger(Ledger):
         )
         held = holds(self._backend, self._fence) if self._claims.has_number else "true"
         standing = stands(self._schema, self._fence) if self._claims.held else "true"
-        return f"SELECT {same} AND {held}, {standing}"  # noqa: S608 - numbers and names of ours
+        return f"SELECT {same} AND {held}, {standing}"
 
     def lock(self, names: Iterable[str], wait_seconds: float) -> None:
         """See `Ledger.lock`."""
@@ -259,7 +257,7 @@ class PostgresLedger(Ledger):
         return self._ask(self._watch)
 
     def _ask(self, watch: Connection) -> tuple[bool, bool]:
-        question = f"SELECT {holds(self._backend, self._fence)}, {stands(SCHEMA, self._fence)}"  # noqa: S608 - numbers of ours
+        question = f"SELECT {holds(self._backend, self._fence)}, {stands(SCHEMA, self._fence)}"
         ((held, standing),) = watch.execute(question).fetchall()
         return held, standing
 

@@ -103,7 +103,7 @@ class LedgerCredentials:
                 )
                 raise ConfigurationError(msg)
             deadline = time.monotonic() + _LOCK_SECONDS
-            while not connection.execute(f"SELECT pg_try_advisory_lock({_KEY})").fetchone() == (True,):
+            while connection.execute(f"SELECT pg_try_advisory_lock({_KEY})").fetchone() != (True,):
                 if time.monotonic() >= deadline:
                     msg = (
                         f"The credentials in {self._place} cannot be locked: another process has been exchanging a "
