@@ -115,6 +115,7 @@ class Delivery:
         """The id of a list → who writes to it."""
         self._numbered: list[_Destination] = []
         self._watermark = Watermark(lambda number: self._numbered[number].first_lines)
+        """Told before something waits, so that a signal at any moment leaves nothing uncovered."""
         self._waiting = 0
         """How many identities wait for all lists together, in no batch yet."""
 

@@ -72,7 +72,7 @@ _ADVICE: Final = {
     "40": "Another run wrote the same at the same time. Run it again.",
     "42501": (
         "Its user lacks a right: grant it CREATE on the database (or let an administrator create the schema "
-        f"{SCHEMA} with this user as its owner), or TEMPORARY on the database for a dry run before the first run."
+        f"{SCHEMA} with this user as its owner), or TEMPORARY on the database for a dry run."
     ),
     "42P01": f"Its tables were there when it was opened. {DIRECT}",
     "42P05": DIRECT,
@@ -218,7 +218,7 @@ def lift_limits(connection: Connection) -> list[str]:
         for name, value in _LIMITS.items():
             try:
                 connection.execute(lift, ([name], [value]))
-            except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - a handful of settings
+            except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - seldom
                 standing.append(name)
         return standing
     return []

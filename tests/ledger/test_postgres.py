@@ -8,22 +8,25 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.key_forms import FIRST_RULES, NEWEST_RULES
-from target_pinterest_audience.ledger import Ledger, open_ledger
+from target_pinterest_audience.ledger import Ledger, open_ledger, postgres_connection, postgres_credentials
 from target_pinterest_audience.ledger.postgres import PostgresLedger
-from target_pinterest_audience.ledger.postgres_connection import Place, begin, make_schema
+from target_pinterest_audience.ledger.postgres_claims import stands
+from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema
 from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership import Count
 from tests.conftest import ACCOUNT
+from tests.integration.pooler import run_pooler
 from tests.integration.postgres import Database
-from tests.ledger.conftest import API, Opened, address, another_process
+from tests.ledger.conftest import API, Opened, address, another_process, line_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -244,17 +247,71 @@ class TestSession:
             with pytest.raises(LedgerError, match="An administrator, a restart or a failover ended the session"):
                 use(ledger)
 
-    def test_a_session_may_idle_while_the_tap_is_slow_whatever_the_server_says(
-        self, database: Database, opened: Opened
+    @pytest.mark.parametrize(
+        "limit",
+        ["idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout", "lock_timeout"],
+    )
+    def test_a_slow_tap_and_a_long_window_do_not_end_a_session_whatever_the_server_says(
+        self, database: Database, opened: Opened, limit: str
     ) -> None:
-        database.execute(f"ALTER DATABASE {database.name} SET idle_session_timeout TO '300ms'")
+        database.execute(f"ALTER DATABASE {database.name} SET {limit} TO '300ms'")
         ledger = opened()
         ledger.lock(["customers"], 0)
         ledger.ensure_locks()
-        time.sleep(1)
+        with ledger.transaction():
+            ledger.catalogue.source("customers")
+            time.sleep(0.6)
+            ledger._query("SELECT pg_sleep(0.6)")
+        time.sleep(0.6)
         ledger.ensure_locks()
         with ledger.transaction():
             ledger.catalogue.source("customers")
+
+    def test_a_limit_that_its_user_may_not_lift_is_named_when_it_strikes(
+        self, monkeypatch: pytest.MonkeyPatch, database: Database
+    ) -> None:
+        # Nobody but a superuser may set the second; it stands for a limit that an administrator has locked.
+        monkeypatch.setattr(postgres_connection, "_LIMITS", {"statement_timeout": "0", "deadlock_timeout": "2s"})
+        user = new_user(database)
+        database.execute(f"GRANT CREATE ON DATABASE {database.name} TO {user.user}")
+        database.execute(f"ALTER DATABASE {database.name} SET statement_timeout TO '300ms'")
+        with contextlib.closing(open_ledger(address(user), API, ACCOUNT, wait_seconds=1)) as ledger:
+            ledger._query("SELECT pg_sleep(0.6)")
+            session_of(ledger).execute("SET statement_timeout TO '100ms'")
+            with pytest.raises(LedgerError, match="may not change `deadlock_timeout`: an administrator has to set it"):
+                ledger._query("SELECT pg_sleep(0.6)")
+
+    def test_a_session_that_idled_for_too_long_is_told_as_that(self, ledger: Ledger) -> None:
+        ledger.lock(["customers"], 0)
+        session_of(ledger).execute("SET idle_session_timeout TO '100ms'")
+        time.sleep(0.5)
+        for _ in range(2):
+            with pytest.raises(LedgerError, match="Set `idle_session_timeout` to 0 for its user") as raised:
+                ledger.catalogue.slots()
+            assert "PgBouncer" not in str(raised.value)
+
+    def test_a_process_that_writes_too_long_is_told_of(self, database: Database, url: str, opened: Opened) -> None:
+        other = opened(wait_seconds=1.0)
+        writes = "ledger.lock(['a'], 0)\nwith ledger.transaction(): print('writing', flush=True); sys.stdin.readline()"
+        with another_process(url, writes) as process:
+            assert line_of(process) == "writing"
+            began = time.monotonic()
+            with pytest.raises(LedgerError, match=f"is busy: process {process.pid} on .* is writing to it"):
+                other.transaction().__enter__()
+            with pytest.raises(LedgerError, match="is busy"):
+                opened(wait_seconds=0.5)
+            assert 1 <= time.monotonic() - began < 20
+            assert open_transactions(database).count("idle in transaction") == 1
+
+    def test_who_waits_for_its_turn_can_be_interrupted(self, opened: Opened) -> None:
+        first, second = opened(), opened(wait_seconds=60)
+        with first.transaction(), futures.ThreadPoolExecutor() as threads:
+            waiting = threads.submit(lambda: second.transaction().__enter__())
+            while not waiting.done():
+                second.interrupt()
+                futures.wait([waiting], timeout=0.05)
+            with pytest.raises(LedgerError, match="is busy"):
+                waiting.result()
 
     def test_only_the_loss_of_the_session_with_the_locks_counts(self, database: Database, ledger: Ledger) -> None:
         others = (
@@ -317,6 +374,106 @@ class TestSession:
         with pytest.raises(LedgerError, match="SQLSTATE 22P02") as raised, ledger.transaction():
             ledger.catalogue.source_name("hush")  # type: ignore[arg-type]
         assert "hush" not in str(raised.value)
+
+
+class TestLocks:
+    def test_many_take_one_place_in_the_server_s_table(self, database: Database, opened: Opened) -> None:
+        ledger, other = opened(), opened()
+        ledger.lock([f"list {number}" for number in range(10_000)], 0)
+        ledger.ensure_locks()
+        assert database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1"
+        with pytest.raises(LedgerError, match="Another run works on the same customer list"):
+            other.lock(["list 9999"], 0)
+
+    def test_a_look_at_them_reads_one_row(self, opened: Opened) -> None:
+        ledger = opened()
+        ledger.lock([f"list {number}" for number in range(100)], 0)
+        question = session_of(ledger).execute(f"EXPLAIN (ANALYZE, TIMING OFF) {stands(SCHEMA, ledger._fence)[6:]}")  # type: ignore[attr-defined]
+        assert not any("rows=100 " in line for (line,) in question)
+
+    def test_what_ended_processes_left_is_cleared_away(self, database: Database, opened: Opened) -> None:
+        for _ in range(5):
+            ledger = opened()
+            ledger.lock(["customers", "others"], 10)
+            ledger.close()
+        tables = ("fences", "lock_holders")
+        left = [database.execute(f"SELECT count(*) FROM target_pinterest_audience.{table}") for table in tables]  # noqa: S608 - our own names
+        assert left == ["3", "1"]
+
+
+class TestEncodings:
+    @pytest.fixture
+    def encoded(self, database: Database) -> Iterator[Callable[[str], str]]:
+        """Make a database with an encoding, and return its address."""
+        made: list[str] = []
+
+        def make(encoding: str) -> str:
+            made.append(f"test_{secrets.token_hex(8)}")
+            database.execute(f"CREATE DATABASE {made[-1]} ENCODING '{encoding}' TEMPLATE template0")
+            return address(dataclasses.replace(database, name=made[-1]))
+
+        yield make
+        for name in made:
+            database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @pytest.mark.parametrize("dry", [False, True])
+    def test_one_that_cannot_hold_every_name_is_refused(self, encoded: Callable[[str], str], *, dry: bool) -> None:
+        with pytest.raises(LedgerError, match=r"has the encoding LATIN1, which cannot hold every name\. Create one"):
+            open_ledger(encoded("LATIN1"), API, ACCOUNT, wait_seconds=1, dry=dry)
+
+    def test_one_that_leaves_text_as_it_is_holds_every_name(
+        self, monkeypatch: pytest.MonkeyPatch, encoded: Callable[[str], str]
+    ) -> None:
+        monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+        url, name = encoded("SQL_ASCII"), "Käufer 顧客 🎉"
+        with contextlib.closing(open_ledger(url, API, ACCOUNT, wait_seconds=1)) as ledger:
+            ledger.lock([name], 0)
+            with ledger.transaction():
+                number = ledger.catalogue.add_list(None, name).number
+        with contextlib.closing(open_ledger(url, API, ACCOUNT, wait_seconds=1)) as ledger:
+            assert ledger.catalogue.entry(number).name == name
+
+
+@pytest.fixture
+def pooled(database: Database, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of the database by way of a PgBouncer in a mode."""
+    with run_pooler(database, request.param) as pooler:
+        yield address(pooler)
+
+
+class TestPoolers:
+    @pytest.mark.parametrize("pooled", ["session"], indirect=True)
+    def test_one_in_session_mode_works(self, pooled: str, database: Database) -> None:
+        def opened(**options: Any) -> Ledger:
+            return open_ledger(pooled, API, ACCOUNT, wait_seconds=10, **options)
+
+        first = opened()
+        first.lock(["customers"], 0)
+        first.ensure_locks()
+        with first.transaction():
+            first.write_rows(first.catalogue.source("customers"), 1, {KEY: b"says"})
+        with contextlib.closing(opened()) as second:
+            with pytest.raises(LedgerError, match="Another run works on the same customer list"):
+                second.lock(["customers"], 0)
+            first.close()
+            second.lock(["customers"], 10)
+            assert second.read_rows([KEY]) == {KEY: b"says"}
+        with contextlib.closing(opened(dry=True)) as dry:
+            assert dry.read_rows([KEY]) == {KEY: b"says"}
+        with LedgerCredentials(pooled).exclusive():
+            LedgerCredentials(pooled).keep("second", "configured")
+        assert LedgerCredentials(address(database)).newest("configured") == "second"
+
+    @pytest.mark.parametrize("pooled", ["transaction", "statement"], indirect=True)
+    def test_one_in_another_mode_is_refused_before_anything_is_done(self, pooled: str, database: Database) -> None:
+        with pytest.raises(LedgerError, match="a connection pooler lets other programs have its session"):
+            open_ledger(pooled, API, ACCOUNT, wait_seconds=1)
+        with (
+            pytest.raises(ConfigurationError, match="PgBouncer in session mode"),
+            LedgerCredentials(pooled).exclusive(),
+        ):
+            pass
+        assert schemas(database) == "0"
 
 
 class TestDryRuns:
@@ -400,6 +557,34 @@ class TestCredentials:
             order.append("first")
         other.join()
         assert order == ["first", "second"]
+
+    def test_no_transaction_is_open_while_a_token_is_exchanged(self, url: str, database: Database) -> None:
+        credentials = LedgerCredentials(url)
+        with futures.ThreadPoolExecutor() as threads, credentials.exclusive():
+            credentials.newest("configured")
+            credentials.ensure_writable()
+            second = threads.submit(lambda: LedgerCredentials(url).exclusive().__enter__())
+            time.sleep(0.5)
+            assert open_transactions(database) == ""
+            assert not second.done()
+
+    def test_a_token_is_good_although_the_session_of_its_lock_ended(self, url: str, database: Database) -> None:
+        with LedgerCredentials(url).exclusive():
+            LedgerCredentials(url).keep("second", "configured")
+            database.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            )
+        assert LedgerCredentials(url).newest("configured") == "second"
+
+    def test_who_exchanges_a_token_for_too_long_is_told_of(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+        monkeypatch.setattr(postgres_credentials, "_LOCK_SECONDS", 0.3)
+        with (
+            LedgerCredentials(url).exclusive(),
+            pytest.raises(ConfigurationError, match="another process has been exchanging a token"),
+            LedgerCredentials(url).exclusive(),
+        ):
+            pass
 
     def test_whether_a_token_can_be_kept_is_tried_without_keeping_one(self, url: str, database: Database) -> None:
         LedgerCredentials(url).ensure_writable()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.emulator import Emulator, Fault
 from tests.conftest import Companion, Prune, Sent, Target, members
 from tests.integration.postgres import Database
+from tests.ledger.conftest import another_process, line_of
 from tests.messages import address, deleted, digests, people, record, schema, state
 from tests.test_process import feed, running, wait_until
 
@@ -97,3 +99,60 @@ def test_a_rotated_refresh_token_is_kept_inside(
     assert {path.name for path in set(tmp_path.iterdir()) - before} == {"config.json"}
     kept = database.execute("SELECT refresh_token FROM target_pinterest_audience.credentials")
     assert kept.strip() not in {"", "emulator-refresh"}
+
+
+OPEN = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND xact_start IS NOT NULL AND backend_type = 'client backend'"
+)
+"""How many sessions are in a transaction."""
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_no_transaction_is_open_while_the_tap_hangs(
+    run_target: Target, config: dict[str, Any], tmp_path: Path, database: Database, *, dry: bool
+) -> None:
+    assert run_target([EMAIL, *people(range(3))]).code == 0
+    with running(config, tmp_path, dry_run=dry) as hanging:
+        feed(hanging, [EMAIL, *people(range(6))])
+        # Its window is worked off after two seconds.
+        time.sleep(4)
+        assert hanging.poll() is None
+        assert [database.execute(OPEN) for _ in range(5)] == ["0"] * 5
+        other = run_target([schema("email", stream="others"), *people(range(3), "others")], lock_wait_seconds=5)
+        assert other.code == 0, other.stderr
+        if dry:
+            assert run_target([EMAIL, *people(range(4))], lock_wait_seconds=5).code == 0
+        hanging.communicate(timeout=60)
+        assert hanging.returncode == 0
+
+
+def test_no_transaction_is_open_while_pinterest_hangs(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path, database: Database
+) -> None:
+    emulator.backend.create_list("customers")
+    emulator.backend.inject(Fault(method="PATCH", delay_ms=6000, times=1))
+    with running(config, tmp_path, batch_size_rows=5) as hanging:
+        feed(hanging, [EMAIL, *people(range(5))])
+        time.sleep(4)
+        assert [database.execute(OPEN) for _ in range(5)] == ["0"] * 5
+        hanging.communicate(timeout=60)
+        assert hanging.returncode == 0
+    assert members(emulator) == digests(range(5))
+
+
+def test_alerts_do_not_wait_for_long_while_another_process_writes(run_target: Target, postgres_url: str) -> None:
+    writes = """
+with ledger.transaction():
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+    assert run_target([EMAIL, *people(range(3))]).code == 0
+    with another_process(postgres_url, writes) as process:
+        assert line_of(process) == "writing"
+        began = time.monotonic()
+        run = run_target([EMAIL, *people(range(3))], lock_wait_seconds=1, notify_urls=["json://127.0.0.1:9/"])
+        assert time.monotonic() - began < 60
+    assert run.code == 7
+    assert "is busy" in run.stderr.splitlines()[-1]
+    assert "alerts may repeat" in run.stderr
