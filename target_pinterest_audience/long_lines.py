@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from target_pinterest_audience.counts import several
+
 MOST_LINE_BYTES: Final = 64 << 20
 LONG_LINE_BYTES: Final = 1 << 20
 """From here on the values of a line are counted."""
@@ -38,7 +40,7 @@ def check_values(text: bytes | bytearray, end: int) -> None:
         LineError: it has too many.
     """
     if end > LONG_LINE_BYTES and text.count(b",", 0, end) > _MOST_VALUES:
-        msg = f"has more than {_MOST_VALUES:,} values"
+        msg = f"has more than {several(_MOST_VALUES, 'value', 'values')}"
         raise LineError(msg)
 
 

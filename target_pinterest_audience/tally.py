@@ -231,7 +231,7 @@ class StreamTally:
                 if told
                 else "The lines about rejected values say why."
             )
-            yield f"{self.stream}: all {count:,} values in column {column} were rejected. {what}"
+            yield f"{self.stream}: all {several(count, 'value', 'values')} in column {column} were rejected. {what}"
 
     def report(self) -> StreamReport:
         """Return the counts for machines."""

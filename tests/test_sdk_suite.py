@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,3 +34,14 @@ class TestTarget(SdkSuite):  # type: ignore[misc, valid-type]
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
             CONFIG["api_url"] = emulator.url
             yield
+
+    def test_target_invalid_schema(self) -> None:
+        """The SDK calls a schema without properties invalid. It is valid JSON Schema, and some taps write it."""
+        message = {"type": "SCHEMA", "stream": "events", "schema": {"type": "object"}, "key_properties": []}
+        target = TargetPinterestAudience(config=CONFIG)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            target.listen(iter([json.dumps(message) + "\n"]))  # type: ignore[arg-type]
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)

@@ -65,7 +65,7 @@ def test_a_check_and_a_run_that_sends_everything_make_no_ledger(
     run_companion: Companion, run_target: Target, database: Database
 ) -> None:
     checked = run_companion("check")
-    assert "There is none in the PostgreSQL database" in checked.stdout
+    assert "not created yet; the first run creates it in the PostgreSQL database" in checked.stdout
     assert run_target([EMAIL, *people(range(3)), state(1)], load_method="append-only").code == 0
     assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'") == "0"
 

@@ -17,11 +17,11 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 PROGRAMS: Final[Mapping[str, str]] = {
     "target-pinterest-audience": "target_pinterest_audience.main",
@@ -145,20 +145,20 @@ class Zygote:
         Returns:
             Its exit code, its standard output and its standard error.
         """
-        reading, writing = os.pipe()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            try:
-                process = self.start(program, arguments, (reading, out.fileno(), err.fileno()), env, cwd)
-            finally:
-                os.close(reading)
-            feeder = threading.Thread(target=_feed, args=(writing, stdin))
-            feeder.start()
+        (given, feeding), (reading_out, out), (reading_err, err) = os.pipe(), os.pipe(), os.pipe()
+        try:
+            process = self.start(program, arguments, (given, out, err), env, cwd)
+        finally:
+            for each in (given, out, err):
+                os.close(each)
+        with ThreadPoolExecutor(3) as helpers:
+            helpers.submit(_feed, feeding, stdin)
+            texts = [helpers.submit(_all_of, each) for each in (reading_out, reading_err)]
             try:
                 code = process.wait(timeout)
             finally:
                 process.kill()
-                feeder.join()
-            return code, _all_of(out), _all_of(err)
+        return code, texts[0].result(), texts[1].result()
 
 
 def _feed(descriptor: int, text: bytes) -> None:
@@ -172,9 +172,10 @@ def _feed(descriptor: int, text: bytes) -> None:
             pass
 
 
-def _all_of(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read()
+def _all_of(descriptor: int) -> bytes:
+    """Return what is written into a pipe until nobody has it open for writing."""
+    with os.fdopen(descriptor, "rb") as pipe:
+        return pipe.read()
 
 
 def serve() -> None:
