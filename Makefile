@@ -12,24 +12,25 @@ demo: .venv/demo-ready
 	@$(BIN)/pinterest-audience demo
 
 test: .venv/test-ready
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist loadfile
 
 lint: .venv/lint-ready
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 format: .venv/lint-ready
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-.venv/bin/python:
+.venv/bin/uv:
 	@echo "Making .venv ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet install "uv>=0.9"
 
-.venv/demo-ready: .venv/bin/python pyproject.toml requirements.lock
+.venv/demo-ready: .venv/bin/uv pyproject.toml requirements.lock
 	@echo "Installing into .venv; this takes half a minute ..."
 	@$(INSTALL) .venv --editable ".[emulator]"
 	@$(BIN)/python -m compileall -q target_pinterest_audience # as pip does with what it copies
@@ -40,7 +41,7 @@ format: .venv/lint-ready
 	@$(INSTALL) .venv --group test
 	@touch $@
 
-.venv-plot/ready: .venv/bin/python
+.venv-plot/ready: .venv/bin/uv
 	@echo "Installing what draws the plot ..."
 	@$(PYTHON) -m venv .venv-plot
 	@$(UV) pip install --quiet --python .venv-plot "matplotlib>=3.9"
@@ -55,7 +56,7 @@ benchmark: .venv/test-ready .venv-plot/ready
 	@$(BIN)/python -m benchmarks --curves .venv-plot/curves.json
 	@.venv-plot/bin/python benchmarks/plot.py .venv-plot/curves.json docs/benchmarks.svg
 
-.venv-docs/ready: .venv/bin/python pyproject.toml requirements-docs.lock
+.venv-docs/ready: .venv/bin/uv pyproject.toml requirements-docs.lock
 	@echo "Installing what builds the documentation ..."
 	@$(PYTHON) -m venv .venv-docs
 	@$(UV) pip install --quiet --python .venv-docs --constraint requirements-docs.lock --group docs
@@ -67,7 +68,7 @@ docs: .venv-docs/ready
 docs-refresh: .venv/test-ready
 	@$(BIN)/python -m docgen
 
-lock: .venv/bin/python
+lock: .venv/bin/uv
 	@$(COMPILE) pyproject.toml --python-version 3.10 --all-extras --group test --group lint --output-file requirements.lock
 	@$(COMPILE) --python-version 3.11 --group docs --output-file requirements-docs.lock
 

@@ -11,9 +11,9 @@ from docgen.fences import all_pages, has_transcripts
 from docgen.hub import PATH, definition
 from docgen.settings_page import settings_page
 from docgen.transcripts import refreshed
-from target_pinterest_audience.companion import cli
+from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 
 def main(arguments: list[str]) -> None:

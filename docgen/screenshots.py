@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from docgen.about import PAGES
-from target_pinterest_audience.history_view import look_at
-from target_pinterest_audience.ledger import open_ledger
-from target_pinterest_audience.page import render
+from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.reporting.history import look_at
+from target_pinterest_audience.reporting.page import render
 from tests.browser import find_browser, run_browser
 from tests.histories import BEGUN, HOUR, invent
 

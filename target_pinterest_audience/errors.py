@@ -11,8 +11,6 @@ import traceback
 from types import TracebackType
 from typing import ClassVar
 
-from singer_sdk.exceptions import MissingKeyPropertiesError, RecordsWithoutSchemaException
-
 
 class TargetError(Exception):
     """An error with a message for people and an exit code for machines."""
@@ -51,14 +49,10 @@ class StreamError(TargetError):
 
 
 class OutputError(TargetError):
-    """Nobody takes what the target has to say: whoever runs it is at fault."""
+    """Standard output is closed or full."""
 
 
-class RecordBeforeSchemaError(StreamError, RecordsWithoutSchemaException):
-    """A record arrived before the SCHEMA of its stream."""
-
-
-class MissingKeyPropertyError(StreamError, MissingKeyPropertiesError):
+class MissingKeyError(StreamError):
     """A record lacks a property that its SCHEMA names as a key."""
 
 

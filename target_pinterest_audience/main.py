@@ -18,9 +18,9 @@ def main() -> None:
         signal.signal(number, _leave_early)
     # What is imported stays to the end: looking through it for garbage is in vain, now and later.
     gc.disable()
-    from target_pinterest_audience.command import run  # noqa: PLC0415
-    from target_pinterest_audience.redaction import guard_exceptions  # noqa: PLC0415
-    from target_pinterest_audience.termination import leave  # noqa: PLC0415
+    from target_pinterest_audience.singer.command import run  # noqa: PLC0415
+    from target_pinterest_audience.system.signals import leave  # noqa: PLC0415
+    from target_pinterest_audience.text.redaction import guard_exceptions  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()

@@ -1,87 +1,88 @@
-"""The earliest and the latest line of the stream at which something waits, found quickly among thousands of lists."""
+"""The watermark of a run: the earliest line of the stream that is not delivered yet.
+
+Everything that still has to be delivered (a window of rows, a half-full batch, a request that is under way) holds a
+line. A STATE may leave when its line is below the watermark. Only the main thread uses this module.
+"""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection
-from typing import Final
+from collections import defaultdict
+from collections.abc import Hashable
+from heapq import heappop, heappush
 
-_SLACK: Final = 64
-"""How many entries that count no more may be kept before they are cleared away."""
+
+class Hold:
+    """Keeps the watermark from passing a line until it is released."""
+
+    __slots__ = ("_group", "_watermark", "line")
+
+    def __init__(self, watermark: Watermark, line: int, group: Hashable | None) -> None:
+        """Take part in a watermark; use `Watermark.hold` to make one.
+
+        Args:
+            watermark: the watermark.
+            line: the line to hold.
+            group: the group whose floor this counts for too.
+        """
+        self._watermark = watermark
+        self._group = group
+        self.line: int | None = line
+        """The line; None after `release`."""
+
+    def move(self, line: int) -> None:
+        """Hold another line instead."""
+        # In this order: a signal may end the run between the two, and the former line counts until then.
+        self._watermark.note(self, line, self._group)
+        self.line = line
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        self.line = None
 
 
 class Watermark:
-    """Keeps the lines at which lists wait in heaps, so that a look does not go through all lists.
+    """The lines of the stream that something still has to be delivered for."""
 
-    An entry may be out of date; it is held against the list when it comes to the top. There is always one that is as
-    early as the earliest line of its list, whenever a signal ends the run: so nothing that waits is overlooked.
-    """
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.newest: int | None = None
+        """The greatest line that was ever held; None if none was."""
+        self._notes: defaultdict[Hashable | None, list[tuple[int, int, Hold]]] = defaultdict(list)
+        """Group → a heap of lines and holds. A note counts as long as its hold is still at that line."""
+        self._count = 0
 
-    def __init__(self, lines_of: Callable[[int], Collection[int]]) -> None:
-        """Begin with nothing that waits.
+    def hold(self, line: int, group: Hashable | None = None) -> Hold:
+        """Hold a line until the result is released.
 
         Args:
-            lines_of: returns the lines at which a list waits, by the number of the list; a few at most.
+            line: the line.
+            group: the group, such as a customer list, whose floor the hold counts for too.
         """
-        self._lines_of = lines_of
-        self._earliest: list[tuple[int, int]] = []
-        """Line and list."""
-        self._noted: dict[int, int] = {}
-        """List → the line of its earliest entry, or an earlier one."""
-        self._latest: list[tuple[int, int]] = []
-        """Line, negated, and list."""
-        self._ends: dict[int, int] = {}
-        """List → the line of its entry there that counts."""
-        self._changed: set[int] = set()
-        """The lists that may wait at a later line than that."""
+        hold = Hold(self, line, group)
+        self.note(hold, line, group)
+        return hold
 
-    def note(self, number: int, line: int) -> None:
-        """Note that a list is about to wait at a line; called before it does."""
-        noted = self._noted.get(number)
-        if noted is None or line < noted:
-            heapq.heappush(self._earliest, (line, number))
-            self._noted[number] = line
-        self._changed.add(number)
+    def floor(self, group: Hashable | None = None) -> int | None:
+        """Return the earliest line that is held; None if none is.
 
-    @property
-    def earliest(self) -> int | None:
-        """The earliest line at which a list waits; None if none does."""
-        while self._earliest:
-            line, number = self._earliest[0]
-            actual = min(self._lines_of(number), default=None)
-            if actual is None:
-                heapq.heappop(self._earliest)
-                self._noted.pop(number, None)
-            elif actual > line:
-                heapq.heapreplace(self._earliest, (actual, number))
-                self._noted[number] = actual
-            else:
-                return actual
-        return None
+        Args:
+            group: only by the holds of this group.
+        """
+        if group not in self._notes:
+            return None
+        heap = self._notes[group]
+        while heap and heap[0][2].line != heap[0][0]:
+            heappop(heap)
+        return heap[0][0] if heap else None
 
-    @property
-    def latest(self) -> int | None:
-        """The latest line at which a list waits; None if none does."""
-        for number in self._changed:
-            self._note_end(number)
-        self._changed.clear()
-        while self._latest:
-            negated, number = self._latest[0]
-            if self._ends.get(number) != -negated:
-                heapq.heappop(self._latest)
-            elif max(self._lines_of(number), default=None) == -negated:
-                return -negated
-            else:
-                del self._ends[number]
-                self._note_end(number)
-        return None
+    def note(self, hold: Hold, line: int, group: Hashable | None) -> None:
+        """Take note of the line of a hold."""
+        self._count += 1
+        for each in {None, group}:
+            heappush(self._notes[each], (line, self._count, hold))
+        self.reach(line)
 
-    def _note_end(self, number: int) -> None:
-        end = max(self._lines_of(number), default=None)
-        if end is None or self._ends.get(number) == end:
-            return
-        self._ends[number] = end
-        heapq.heappush(self._latest, (-end, number))
-        if len(self._latest) > 2 * len(self._ends) + _SLACK:
-            self._latest = [(-line, each) for each, line in self._ends.items()]
-            heapq.heapify(self._latest)
+    def reach(self, line: int) -> None:
+        """Take note that something is held up to a line, and not only from its first line on."""
+        if self.newest is None or line > self.newest:
+            self.newest = line

@@ -129,7 +129,7 @@ def companion_command(config: dict[str, Any], folder: Path, *arguments: str) -> 
     """The command line of a command of `pinterest-audience` that needs settings, with these in a file."""
     path = folder / "companion.json"
     path.write_text(json.dumps(config), encoding="utf-8")
-    program = "from target_pinterest_audience.companion import main; main()"
+    program = "from target_pinterest_audience.companion.main import main; main()"
     return [sys.executable, "-c", program, *arguments, "--config", str(path)]
 
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from target_pinterest_audience.ledger import Ending, Ledger, ListFigures, RemovalEntry
-from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS
+from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.ledger.ledger import Ledger
 
 HOUR: Final = 3_600.0
 BEGUN: Final = 1_790_000_000.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from target_pinterest_audience.packed import pack_identity
+from target_pinterest_audience.identities.packed import pack_identity
 
 
 def packed(*identities: str) -> tuple[bytes, ...]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from target_pinterest_audience.alerts import (
+from target_pinterest_audience.identities.tally import NobodyConsents
+from target_pinterest_audience.reporting.alerts.rules import (
     MATCHING_SECONDS,
     REPEAT_SECONDS,
     Alert,
@@ -20,7 +21,6 @@ from target_pinterest_audience.alerts import (
     message,
     stale,
 )
-from target_pinterest_audience.tally import NobodyConsents
 
 THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26)
 GOOD = Ended("run", 0, None, received=100, rejected=0, sign_in_seconds=None)

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest.authorization import Authorization, check_redirect_uri, consent_page
 from target_pinterest_audience.pinterest.errors import NotPermittedError
+from target_pinterest_audience.pinterest.oauth import Authorization, check_redirect_uri, consent_page
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.record_blocks import RecordDecoder
+from target_pinterest_audience.records.blocks import RecordDecoder
 from tests.conftest import ACCOUNT, TOKEN, Sent, Target, environment, members
 from tests.messages import address, digests, people, record, schema, sha256, state
 from tests.test_fast_path import run, streams

@@ -16,17 +16,17 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from target_pinterest_audience.compact_thrift import ThriftError, read_struct
-from target_pinterest_audience.long_lines import LineError, whole_lines
-from target_pinterest_audience.parquet_file import read_tables
-from target_pinterest_audience.parquet_pages import PageError, longest_text
+from target_pinterest_audience.records.compact_thrift import ThriftError, read_struct
+from target_pinterest_audience.records.long_lines import LineError, whole_lines
+from target_pinterest_audience.records.parquet_file import read_tables
+from target_pinterest_audience.records.parquet_pages import PageError, longest_text
 from tests.conftest import environment
 from tests.messages import address, people, schema, state
 from tests.test_batch_files import batch
 
 MEASURED = """
 import os, sys
-from target_pinterest_audience.command import run
+from target_pinterest_audience.singer.command import run
 
 code = run(sys.argv[1:])
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from target_pinterest_audience.ceiling import (
+from target_pinterest_audience.errors import RemovalCeilingError
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.reconcile.ceiling import (
     Ceilings,
     MassRefusal,
     Movement,
     movements,
 )
-from target_pinterest_audience.changes import Decisions, ListDecisions, Removal
-from target_pinterest_audience.errors import RemovalCeilingError
-from target_pinterest_audience.ledger import Ledger, open_ledger
-from target_pinterest_audience.membership import Cause
+from target_pinterest_audience.reconcile.changes import Decisions, ListDecisions, Removal
+from target_pinterest_audience.vocabulary import Cause
 from tests.conftest import ACCOUNT
 
 HOUR = 3_600.0

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from target_pinterest_audience.column_names import marked_names, plain_columns, plain_expressions, plain_name
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.keys import Digester
+from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.records.column_names import marked_names, plain_columns, plain_expressions, plain_name
 from tests.conftest import Sent, Target, members
 from tests.messages import address, digests, record, schema, state
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from target_pinterest_audience import readiness
-from target_pinterest_audience.companion import cli
+from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.run import readiness
+from target_pinterest_audience.settings.load import resolve_settings
 from tests.conftest import ACCOUNT, TOKEN, Companion, Target
 from tests.messages import address, people, record, schema
 
@@ -57,7 +57,7 @@ class TestCheck:
         self, config: dict[str, Any], run_target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run_target([schema("email"), *people([1])], load_method="upsert")
-        settings, _ = TargetPinterestAudience.resolve_settings(config)
+        settings, _ = resolve_settings(config)
         monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
         with pytest.raises(LedgerError, match=r"can be read, .*/ledger.db is read-only for this user"):
             readiness._look_at_ledger(settings)

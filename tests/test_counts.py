@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import target_pinterest_audience
-from target_pinterest_audience.counts import identities, several
+from target_pinterest_audience.text.counts import identities, several
 from tests.conftest import Companion, Target
 from tests.messages import people, schema
 

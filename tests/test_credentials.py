@@ -13,12 +13,13 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest import PinterestClient, SignIn
+from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import (
     NotPermittedError,
     TokenExpiredError,
 )
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
+from target_pinterest_audience.pinterest.tokens import SignIn
 from tests.conftest import ACCOUNT, TOKEN, Clock
 from tests.test_pinterest import OAUTH, credentials, transport
 

@@ -16,7 +16,7 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest import PinterestClient
+from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from tests.conftest import ACCOUNT, TOKEN, Clock

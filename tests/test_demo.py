@@ -19,7 +19,7 @@ README = Path(__file__).parent.parent / "README.md"
 
 @pytest.fixture(scope="module")
 def printed() -> str:
-    code = "from target_pinterest_audience.companion import main; main(['demo'])"
+    code = "from target_pinterest_audience.companion.main import main; main(['demo'])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False, timeout=60,
         env=environment(PYTHONIOENCODING="utf-8"),

@@ -11,10 +11,10 @@ import pytest
 from docgen.__main__ import references
 from docgen.about import PAGES, REPOSITORY, about
 from docgen.commands_page import contexts
-from target_pinterest_audience.companion import cli
-from target_pinterest_audience.identities import JAPANESE_CARRIERS
+from target_pinterest_audience.companion.main import cli
+from target_pinterest_audience.identities.types import JAPANESE_CARRIERS
 from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 COMMANDS = (PAGES / "reference" / "commands.md").read_text(encoding="utf-8")
 SETTINGS = (PAGES / "reference" / "settings.md").read_text(encoding="utf-8")

@@ -18,8 +18,8 @@ import yaml
 
 from docgen.about import PAGES, REPOSITORY, about
 from docgen.fences import Fence, all_pages, parse
-from target_pinterest_audience.companion import cli
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.companion.main import cli
+from target_pinterest_audience.settings.load import resolve_settings
 
 README = REPOSITORY / "README.md"
 PLUGINS = ("target-pinterest-audience", "pinterest-audience")
@@ -177,7 +177,7 @@ def test_json_can_be_read_and_settings_are_settings(fence: Fence) -> None:
     for document in [fence.text] if fence.text.startswith("{\n") else fence.text.splitlines():
         value = json.loads(document)
         if "ad_account_id" in value:
-            TargetPinterestAudience.resolve_settings(value)
+            resolve_settings(value)
 
 
 @pytest.mark.parametrize("fence", [*fences("yaml"), *fences("yml")])

@@ -9,7 +9,7 @@ import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings import config_jsonschema, read_config_files, read_environment
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.settings.load import read_config
 
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 RIGHT = f"{PREFIX}CONSENT_COLUMN"
@@ -111,7 +111,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def warnings(caplog: pytest.LogCaptureFixture, *config: str) -> list[str]:
     with caplog.at_level(logging.WARNING):
-        TargetPinterestAudience.read_config(config)
+        read_config(config)
     return [record.getMessage() for record in caplog.records]
 
 

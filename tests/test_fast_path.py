@@ -20,13 +20,15 @@ from hypothesis import strategies as st
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
-from target_pinterest_audience.file_column import values_of
-from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, ListType, Remark, identify
-from target_pinterest_audience.identity_column import Remarked, identify_column
-from target_pinterest_audience.packed import pack_identity
-from target_pinterest_audience.reader import MessageReader
-from target_pinterest_audience.record_blocks import RecordDecoder, TakeBlock, _is_utf8
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.identities.column import Remarked, identify_column
+from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify
+from target_pinterest_audience.records.arrow_column import values_of
+from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
+from target_pinterest_audience.reporting.stream_summary import sentences
+from target_pinterest_audience.singer.reader import MessageReader
+from target_pinterest_audience.singer.target import TargetPinterestAudience
+from target_pinterest_audience.vocabulary import ListType
 from tests.conftest import ACCOUNT, TOKEN
 from tests.messages import sha256
 
@@ -203,7 +205,7 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
             target.sync.close()
             for number, former in handlers.items():
                 signal.signal(number, former)
-        counts = [line for tally in target.run_log.tallies.values() for _, line in tally.lines()]
+        counts = [line for tally in target.run_log.tallies.values() for _, line in sentences(tally)]
         assert error or all(tally.is_balanced for tally in target.run_log.tallies.values()), counts
         names = {each.id: each.name for each in emulator.backend.customer_lists()}
         writes = [_as_written(call.path, call.request or {}, names) for call in emulator.backend.writes()]

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_pinterest_audience.batches import Batch
-from target_pinterest_audience.halving import Halving
-from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.delivery.halving import Halving
 from target_pinterest_audience.pinterest.errors import RefusedError, UnavailableError
+from target_pinterest_audience.routing.orders import Batch
+from target_pinterest_audience.vocabulary import Operation
+from target_pinterest_audience.watermark import Watermark
 
 
 def batch(size: int) -> Batch:
-    return Batch(Operation.ADD, tuple(b"%d" % n for n in range(size)), tuple(range(1, size + 1)), 1)
+    return Batch(Operation.ADD, tuple(b"%d" % n for n in range(size)), tuple(range(1, size + 1)), Watermark().hold(1))
 
 
 class Pinterest:
@@ -88,7 +89,7 @@ def test_the_size_that_fits_shrinks_only_by_refusals() -> None:
 def test_who_was_refused_before_is_no_fault_of_the_whole() -> None:
     def left(size: int, resent: int) -> Batch:
         fresh = batch(size)
-        return Batch(fresh.operation, fresh.identities, (0,) * resent + fresh.lines[resent:], 0)
+        return Batch(fresh.operation, fresh.identities, (0,) * resent + fresh.lines[resent:], fresh.hold)
 
     pinterest = Pinterest(lambda sent: any(int(identity) < 12 for identity in sent.identities))
     assert Halving(pinterest.send).deliver(left(12, resent=12)) == list(range(12))

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.healing import SAFE_SECONDS, is_due, safe_seconds
+from target_pinterest_audience.membership.healing import SAFE_SECONDS, is_due, safe_seconds
 from tests.conftest import Companion, Prune, Sent, Target, Write, members
 from tests.messages import address, deleted, digests, people, record, schema, sha256, state
 

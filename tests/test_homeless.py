@@ -16,7 +16,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.settings import Settings, resolve
 from target_pinterest_audience.settings.dotenv_file import names_in_dotenv
-from target_pinterest_audience.settings.locations import ledger_url
+from target_pinterest_audience.settings.paths import ledger_url
 from tests.conftest import Run, environment, members
 from tests.messages import digests, people, schema, state
 from tests.test_settings import NEEDED, SDK_SETTINGS
@@ -24,7 +24,7 @@ from tests.test_settings import NEEDED, SDK_SETTINGS
 # The password file of this machine may know the user whom the tests run as: `pwd` is hidden from both programs.
 _HIDE = "import sys, pwd; pwd.getpwuid = lambda uid: {}[uid]; "
 _TARGET = "from target_pinterest_audience.main import main; main()"
-_COMPANION = "from target_pinterest_audience.companion import main; main()"
+_COMPANION = "from target_pinterest_audience.companion.main import main; main()"
 _STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people([1]), state(1)]).encode()
 
 Homeless = Callable[..., Run]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_pinterest_audience.identities import (
+from target_pinterest_audience.identities.types import (
     DEFAULT_COLUMNS,
     IDENTITY_TYPES,
     JAPANESE_CARRIERS,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from target_pinterest_audience.incremental import UNKNOWN, incremental_streams
+from target_pinterest_audience.run.incremental import UNKNOWN, incremental_streams
 
 
 def streams(bookmarks: str) -> list[str]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.file_column import UuidBytes
-from target_pinterest_audience.key_forms import FIRST_RULES, NEWEST_RULES
-from target_pinterest_audience.key_kinds import WORDS, clash
-from target_pinterest_audience.keys import Digester
+from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
+from target_pinterest_audience.membership.key_kinds import WORDS, clash
+from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.records.arrow_column import UuidBytes
 
 UUID = uuid.UUID("ea7583cd-b890-48bc-8f00-0123456789ab")
 MOMENT = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from target_pinterest_audience import batch_files
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.file_column import UuidBytes
-from target_pinterest_audience.key_forms import FIRST_RULES
-from target_pinterest_audience.keys import Digester, realm_of
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
-from target_pinterest_audience.parquet_file import Table
+from target_pinterest_audience.membership.key_forms import FIRST_RULES
+from target_pinterest_audience.membership.row_keys import Digester, realm_of
+from target_pinterest_audience.records import batch_files
+from target_pinterest_audience.records.arrow_column import UuidBytes
+from target_pinterest_audience.records.parquet_file import Table
 from tests.conftest import ACCOUNT, Companion, Sent, Target, Write, members
 from tests.messages import address, deleted, digests, people, record, schema, state
 

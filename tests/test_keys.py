@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.file_column import UuidBytes
-from target_pinterest_audience.key_forms import FIRST_RULES, NEWEST_RULES, canonical, formats_of
-from target_pinterest_audience.keys import ROW_BYTES, Digester
+from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES, canonical, formats_of
+from target_pinterest_audience.membership.row_keys import ROW_BYTES, Digester
+from target_pinterest_audience.records.arrow_column import UuidBytes
 
 UTC = timezone.utc
 SECOND = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)

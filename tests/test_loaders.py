@@ -8,8 +8,8 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.catalogue import Kinship, Loader
-from target_pinterest_audience.membership import Event, Kind, Named, Plan, Stance, Statement
-from target_pinterest_audience.source_run import SourceRun, relations
+from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Stance, Statement
+from target_pinterest_audience.reconcile.source_run import SourceRun, relations
 from tests.conftest import Prune, Target, members
 from tests.integration.conftest import database, postgres_server
 from tests.ledger.conftest import address as address_of

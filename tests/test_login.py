@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.ledger import token_store
-from target_pinterest_audience.pinterest import SignIn
+from target_pinterest_audience.ledger.open import token_store
+from target_pinterest_audience.pinterest.tokens import SignIn
 from tests.browser import Browser, answer
 from tests.conftest import ACCOUNT, Companion, Run, Target, environment
 from tests.integration.conftest import database, postgres_server
@@ -109,7 +109,7 @@ def start_login(config: dict[str, Any], redirect_uri: str, tmp_path: Path) -> It
     script = tmp_path / "browser"
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
     script.chmod(0o700)
-    program = "from target_pinterest_audience.companion import main; main()"
+    program = "from target_pinterest_audience.companion.main import main; main()"
 
     with ExitStack() as stack:
 

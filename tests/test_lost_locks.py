@@ -20,11 +20,11 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.pinterest import Patience, Transport
+from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.models import AdAccount
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.transport import Bearer
-from target_pinterest_audience.tenure import Tenure
+from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.transport import Bearer, Transport
 from tests.conftest import ACCOUNT, TOKEN, Companion, Sent, Target, companion_command, environment, members
 from tests.integration.postgres import Database
 from tests.ledger.conftest import address as address_of

@@ -11,14 +11,15 @@ from typing import Any, cast
 
 import pytest
 
-from target_pinterest_audience import record_blocks, source_book, source_run
-from target_pinterest_audience.batches import PendingIdentities
-from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.places import Place
-from target_pinterest_audience.record_blocks import RecordBlock, RecordDecoder
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.reconcile import source_book, source_run
+from target_pinterest_audience.records import blocks as record_blocks
+from target_pinterest_audience.records.blocks import RecordBlock, RecordDecoder
+from target_pinterest_audience.records.position import Place
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.conftest import ACCOUNT, TOKEN
 from tests.messages import address, record, schema, state
 
@@ -27,15 +28,15 @@ from tests.messages import address, record, schema, state
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often something is done whose cost could grow with the lists."""
     done: Counter[str] = Counter()
-    first_lines, query, relations = (
-        cast("Any", PendingIdentities.first_lines).fget,
+    first_line, query, relations = (
+        cast("Any", PendingIdentities.first_line).fget,
         SqliteLedger._query,
         source_run.relations,
     )
 
     def counted_lines(pending: PendingIdentities) -> Any:
         done["looks at what waits for a list"] += 1
-        return first_lines(pending)
+        return first_line(pending)
 
     def counted_query(ledger: SqliteLedger, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         found = query(ledger, statement, *parameters)
@@ -47,7 +48,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         done["comparisons with all loaders"] += 1
         return relations(*arguments)
 
-    monkeypatch.setattr(PendingIdentities, "first_lines", property(counted_lines))
+    monkeypatch.setattr(PendingIdentities, "first_line", property(counted_lines))
     monkeypatch.setattr(SqliteLedger, "_query", counted_query)
     monkeypatch.setattr(source_book, "relations", counted_relations)
     return done
@@ -100,8 +101,8 @@ def test_the_work_for_each_list_stays_the_same(work: Counter[str], tmp_path: Pat
 def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("target_pinterest_audience.delivery._MOST_WAITING", 40)
-    monkeypatch.setattr("target_pinterest_audience.delivery._FEWER_WAITING", 30)
+    monkeypatch.setattr("target_pinterest_audience.delivery.delivery._MOST_WAITING", 40)
+    monkeypatch.setattr("target_pinterest_audience.delivery.delivery._FEWER_WAITING", 30)
     looks = 0
     make_room = Delivery._make_room
 

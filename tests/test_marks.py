@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from msgspec import UNSET
 
-from target_pinterest_audience.file_column import values_of
-from target_pinterest_audience.marks import is_granted, is_set, mark_columns, places_where
+from target_pinterest_audience.identities.marks import is_granted, is_set, mark_columns, places_where
+from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.settings.declaration import DEFAULT_CONSENT_VALUES
 
 NOT_SET: list[Any] = [

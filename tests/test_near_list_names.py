@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.list_names import difference, likeness
+from target_pinterest_audience.identities.list_names import difference, likeness
 from tests.conftest import Companion, Target
 from tests.messages import address, people, record, schema
 

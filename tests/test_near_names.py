@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.near_names import nearest_column, resembles
+from target_pinterest_audience.routing.near_names import nearest_column, resembles
 
 
 @pytest.mark.parametrize(

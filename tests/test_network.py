@@ -23,11 +23,12 @@ import pytest
 import trustme
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest import AdAccount, Patience, Transport
 from target_pinterest_audience.pinterest.errors import MisroutedError, UnavailableError
+from target_pinterest_audience.pinterest.models import AdAccount
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.retry import Patience
 from target_pinterest_audience.pinterest.route import route_to
-from target_pinterest_audience.pinterest.transport import Bearer
+from target_pinterest_audience.pinterest.transport import Bearer, Transport
 from tests.conftest import ACCOUNT, TOKEN, Companion, Run, command, environment
 from tests.messages import people, schema, state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_pinterest_audience.notify import scheme_of, secrets_of
+from target_pinterest_audience.reporting.alerts.notifier import scheme_of, secrets_of
 
 
 @pytest.mark.parametrize(

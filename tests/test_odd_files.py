@@ -18,10 +18,10 @@ from pyarrow import parquet
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.file_addresses import FileAddress
-from target_pinterest_audience.file_column import MomentText, UuidBytes, values_of
-from target_pinterest_audience.key_forms import canonical
-from target_pinterest_audience.parquet_file import read_tables
+from target_pinterest_audience.membership.key_forms import canonical
+from target_pinterest_audience.records.arrow_column import MomentText, UuidBytes, values_of
+from target_pinterest_audience.records.file_addresses import FileAddress
+from target_pinterest_audience.records.parquet_file import read_tables
 from tests.conftest import Sent, Target, members
 from tests.messages import address, digests, people, record, schema, state
 from tests.test_batch_files import batch, rows, write

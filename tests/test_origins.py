@@ -40,7 +40,9 @@ def start(tmp_path: Path) -> Started:
     return run
 
 
-@pytest.mark.parametrize("command", [("main", "--config", "ENV"), ("companion", "lists"), ("companion", "login")])
+@pytest.mark.parametrize(
+    "command", [("main", "--config", "ENV"), ("companion.main", "lists"), ("companion.main", "login")]
+)
 @pytest.mark.parametrize("secrets", [{"ACCESS_TOKEN": TOKEN}, {"CLIENT_ID": "app", "CLIENT_SECRET": "s3cr3t"}])
 def test_an_address_in_the_dotenv_of_a_folder_does_not_get_the_secrets_of_the_environment(
     start: Started, emulator: Emulator, tmp_path: Path, command: tuple[str, ...], secrets: dict[str, str]
@@ -61,13 +63,13 @@ def test_a_token_goes_where_its_own_source_or_the_environment_sends_it(
     settings = {"API_URL": emulator.url, "ACCESS_TOKEN": TOKEN}
     dotenv = {name: settings[name] for name in in_file}
     exported = {name: value for name, value in settings.items() if name not in in_file}
-    run = start("companion", "lists", dotenv=dotenv, exported=exported)
+    run = start("companion.main", "lists", dotenv=dotenv, exported=exported)
     assert run.code == 0, run.stderr
 
 
 def test_what_the_environment_says_too_does_not_come_from_the_dotenv(start: Started, emulator: Emulator) -> None:
     exported = {"API_URL": emulator.url, "ACCESS_TOKEN": TOKEN}
-    run = start("companion", "lists", dotenv={"API_URL": ELSEWHERE}, exported=exported)
+    run = start("companion.main", "lists", dotenv={"API_URL": ELSEWHERE}, exported=exported)
     assert run.code == 0, run.stderr
 
 
@@ -133,6 +135,6 @@ def test_check_names_where_settings_come_from(run_companion: Companion, start: S
     assert "api_url, initial_backoff_ms, ledger_url" in settings["detail"]
     assert "companion.json; the others have their defaults." in settings["detail"]
     run = start(
-        "companion", "check", dotenv={"MAX_RETRIES": "5"}, exported={"API_URL": emulator.url, "ACCESS_TOKEN": "x"}
+        "companion.main", "check", dotenv={"MAX_RETRIES": "5"}, exported={"API_URL": emulator.url, "ACCESS_TOKEN": "x"}
     )
     assert "; access_token, ad_account_id, api_url, max_retries from the environment; the others have" in run.stdout

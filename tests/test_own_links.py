@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.commands.report import _write as write_page
+from target_pinterest_audience.companion.commands.report import _write as write_page
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.own_links import ForeignFileError, open_anew, place_of
-from target_pinterest_audience.private_files import replace
-from target_pinterest_audience.rejects import RejectsFile
-from target_pinterest_audience.report import ReportFile, RunReport, moment
+from target_pinterest_audience.reporting.rejects_file import RejectsFile
+from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
+from target_pinterest_audience.system.own_links import ForeignFileError, open_anew, place_of
+from target_pinterest_audience.system.private_files import replace
 from tests.conftest import Target
 from tests.messages import people, record, schema
 

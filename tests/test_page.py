@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.history_view import HistoryView, look_at
-from target_pinterest_audience.ledger import Ending, ListFigures, RemovalEntry, open_ledger
-from target_pinterest_audience.ledger.history import RUN
-from target_pinterest_audience.page import charts, render
-from target_pinterest_audience.page.periods import put_together
-from target_pinterest_audience.page.words import short
+from target_pinterest_audience.ledger.history import RUN, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.reporting.history import HistoryView, look_at
+from target_pinterest_audience.reporting.page import charts, render
+from target_pinterest_audience.reporting.page.periods import put_together
+from target_pinterest_audience.reporting.page.words import short
 from tests.browser import Browser
 from tests.conftest import ACCOUNT
 from tests.histories import BEGUN, HOUR, invent
@@ -182,7 +182,11 @@ class TestAccess:
 
     @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
     def test_words_and_marks_stand_out_from_what_is_behind_them(self, scheme: int) -> None:
-        style = resources.files("target_pinterest_audience.page").joinpath("style.css").read_text(encoding="utf-8")
+        style = (
+            resources.files("target_pinterest_audience.reporting.page")
+            .joinpath("style.css")
+            .read_text(encoding="utf-8")
+        )
         blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
         colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", blocks[scheme]))
         for behind in ("page", "card"):

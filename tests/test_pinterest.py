@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.identities import ListType
-from target_pinterest_audience.pinterest import Credentials, Operation, Patience, PinterestClient, SignIn, Transport
+from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import (
     NotFoundError,
     NotPermittedError,
@@ -26,8 +25,11 @@ from target_pinterest_audience.pinterest.errors import (
 )
 from target_pinterest_audience.pinterest.models import AdAccount
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.retry import Patience
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
-from target_pinterest_audience.pinterest.transport import Bearer
+from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
+from target_pinterest_audience.pinterest.transport import Bearer, Transport
+from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.conftest import ACCOUNT, TOKEN
 
 OAUTH = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}

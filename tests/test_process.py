@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.reader import MessageReader
-from target_pinterest_audience.reconciler import WINDOW_VALUES
-from target_pinterest_audience.sync import STATE_PATIENCE_SECONDS
+from target_pinterest_audience.reconcile.reconciler import WINDOW_VALUES
+from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS
+from target_pinterest_audience.singer.reader import MessageReader
 from tests.conftest import Target, command, environment
 from tests.messages import address, digests, people, schema, state
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.progress import Snapshot, share_of_file, tell
+from target_pinterest_audience.reporting.progress import Snapshot, share_of_file, tell
 from tests.conftest import Target, command, environment
 from tests.messages import people, schema, state
 from tests.test_process import lines, wait_until
@@ -172,7 +172,7 @@ def test_who_wants_it_quiet_or_has_no_such_terminal_gets_no_line(
 
 def test_without_a_terminal_nothing_of_it_is_imported(config: dict[str, Any], tmp_path: Path) -> None:
     program = (
-        "import sys; from target_pinterest_audience.command import run; code = run(sys.argv[1:]); "
+        "import sys; from target_pinterest_audience.singer.command import run; code = run(sys.argv[1:]); "
         "sys.exit(code or 'rich' in sys.modules)"
     )
     argv = [sys.executable, "-c", program, *command(config, tmp_path)[3:]]

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_pinterest_audience.errors import StreamError
-from target_pinterest_audience.read_ahead import ReadAhead
-from target_pinterest_audience.reader import MessageReader, _read_lines, _what_has_come
+from target_pinterest_audience.records.read_ahead import ReadAhead
+from target_pinterest_audience.singer.reader import MessageReader, _read_lines, _what_has_come
 from tests.test_process import wait_until
 
 

@@ -10,17 +10,17 @@ from typing import Final
 
 import pytest
 
-from target_pinterest_audience import reconciler
-from target_pinterest_audience.ceiling import Ceilings
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.membership import Event, Kind, Named, Plan, Slot
-from target_pinterest_audience.outbox import Outgoing
-from target_pinterest_audience.packed import pack_identity
-from target_pinterest_audience.reconciler import Reconciler
-from target_pinterest_audience.source_run import SourceRun
-from target_pinterest_audience.tally import StreamTally
-from target_pinterest_audience.window import Origin
+from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Slot
+from target_pinterest_audience.reconcile import reconciler
+from target_pinterest_audience.reconcile.ceiling import Ceilings
+from target_pinterest_audience.reconcile.reconciler import Reconciler
+from target_pinterest_audience.reconcile.source_run import SourceRun
+from target_pinterest_audience.reconcile.window import Origin
+from target_pinterest_audience.watermark import Watermark
 from tests.messages import sha256
 
 WINDOW: Final = 3
@@ -60,14 +60,15 @@ class Desk:
         self.sent: list[int] = []
         self.plan = Plan(1, frozenset({self.list_number}), {SLOT: Slot("email", "EMAIL")}, frozenset({SLOT}))
         self.tally = StreamTally("customers")
-        self.reconciler = Reconciler(
-            self.ledger, lambda identity: identity, Ceilings(20, lambda _: ("", ""), lambda: 0.0), lambda _: None,
-            self._send, lambda: None, lambda: 0.0,
-        )  # fmt: skip
+        self.watermark = Watermark()
+        ceilings = Ceilings(20, lambda _: ("", ""), lambda: 0.0)
+        self.reconciler = Reconciler(self.ledger, lambda identity: identity, ceilings, self.watermark, lambda: 0.0)
         self.reconciler.sources[1] = SourceRun(1, mark=1)
 
-    def _send(self, outgoing: Outgoing) -> None:
-        self.sent += [line for sending in outgoing.sendings for line in sending.lines]
+    def send(self) -> None:
+        for outgoing in self.reconciler.orders():
+            assert (self.watermark.floor() or 0) <= outgoing.first_line
+            self.sent += [line for sending in outgoing.sendings for line in sending.lines]
 
     def put(self, line: int) -> None:
         named = (Named(self.list_number, SLOT, pack_identity(sha256(str(line)))),)
@@ -90,23 +91,27 @@ def test_the_stream_is_read_on_while_a_window_is_worked_off(desk: Desk) -> None:
         desk.put(line)
     assert desk.ledger.began.wait(20)
     assert not desk.reconciler.idle
-    assert desk.reconciler.lines == (1, 5)
+    assert (desk.watermark.floor(), desk.watermark.newest) == (1, 5)
     assert (desk.sent, desk.tally.added) == ([], 0)
     desk.ledger.may_end.set()
     desk.put(6)
     desk.reconciler.flush()
+    assert desk.watermark.floor() == 1
+    desk.send()
     assert desk.sent == [1, 2, 3, 4, 5, 6]
     assert desk.tally.added == 6
-    assert desk.reconciler.lines is None
+    assert desk.watermark.floor() is None
 
 
 def test_what_is_worked_off_leaves_at_the_next_tick(desk: Desk) -> None:
     for line in range(1, 4):
         desk.put(line)
     desk.reconciler.tick()
+    desk.send()
     assert desk.sent == []
     desk.ledger.may_end.set()
-    desk.reconciler.wait()
+    desk.reconciler.collect()
+    desk.send()
     assert desk.sent == [1, 2, 3]
 
 
@@ -117,7 +122,7 @@ def test_a_window_that_fails_meanwhile_ends_the_run_and_stays_uncovered(desk: De
         desk.put(line)
     with pytest.raises(LedgerError, match="disk is full"):
         desk.put(6)
-    assert desk.reconciler.lines == (1, 6)
+    assert (desk.watermark.floor(), desk.watermark.newest) == (1, 6)
     assert (desk.sent, desk.tally.added) == ([], 0)
     desk.reconciler.stop(1)
-    assert desk.reconciler.lines == (1, 6)
+    assert (desk.watermark.floor(), desk.watermark.newest) == (1, 6)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience import redaction
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.redaction import RedactingFormatter, hide, redact
+from target_pinterest_audience.text import redaction
+from target_pinterest_audience.text.redaction import RedactingFormatter, hide, redact
 from tests.conftest import command, environment
 from tests.messages import address, people, record, schema, sha256, state
 
@@ -73,7 +73,7 @@ def test_what_nobody_catches_is_told_without_its_message(where: str) -> None:
         "thread": f"import threading\ndef f():\n    {raising}\nt = threading.Thread(target=f); t.start(); t.join()",
         "finaliser": f"class C:\n    def __del__(self):\n        {raising}\nC()",
     }
-    guard = "from target_pinterest_audience.redaction import guard_exceptions; guard_exceptions('the program')\n"
+    guard = "from target_pinterest_audience.text.redaction import guard_exceptions; guard_exceptions('the program')\n"
     done = subprocess.run([sys.executable, "-c", guard + programs[where]], capture_output=True, text=True, check=False)
     assert "This is a bug in the program (ValueError" in done.stderr
     assert CANARY not in done.stderr

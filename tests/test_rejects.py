@@ -6,11 +6,12 @@ import json
 import stat
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.provenance import Provenance
+from target_pinterest_audience.run.refusals import Refusals
 from tests.conftest import Sent, Target, members
 from tests.messages import address, deleted, digests, people, record, schema, sha256, state
 from tests.test_process import feed, running, wait_until
@@ -181,18 +182,19 @@ def test_a_rejects_file_that_cannot_be_written_is_told_before_anything_is_sent(
     assert emulator.backend.calls == []
 
 
-def test_provenance_knows_lines_until_nothing_waits_for_them() -> None:
-    lines: Provenance[str] = Provenance()
-    lines.note(1, 10, "a")
-    lines.note(5, 1, "a")
-    lines.note(11, 1, "b")
-    lines.note(11, 1, "c")
-    lines.note(12, 1, "b")
-    assert [list(lines.of(line)) for line in (1, 10, 11, 12, 13, 0)] == [["a"], ["a"], ["c", "b"], ["b"], [], []]
+def test_the_owner_of_a_line_is_known_until_nothing_waits_for_it() -> None:
+    a, b, c = Mock(), Mock(), Mock()
+    lines = Refusals()
+    lines.note_rows(1, 10, a)
+    lines.note_rows(5, 1, a)
+    lines.note_rows(11, 1, b)
+    lines.note_rows(11, 1, c)
+    lines.note_rows(12, 1, b)
+    assert [list(lines.owners_of(line)) for line in (1, 10, 11, 12, 13, 0)] == [[a], [a], [c, b], [b], [], []]
     lines.forget_before(12)
-    assert [list(lines.of(line)) for line in (10, 11, 12)] == [[], [], ["b"]]
+    assert [list(lines.owners_of(line)) for line in (10, 11, 12)] == [[], [], [b]]
     lines.forget_before(100)
-    assert list(lines.of(12)) == ["b"]
+    assert list(lines.owners_of(12)) == [b]
 
 
 def test_a_refused_row_is_named_though_its_list_was_first_known_from_former_runs(

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities import IDENTITY_TYPES
-from target_pinterest_audience.routing import IfMissing, find_columns, plan_lists
+from target_pinterest_audience.identities.types import IDENTITY_TYPES
+from target_pinterest_audience.routing.plan import IfMissing, find_columns, plan_lists
 from target_pinterest_audience.settings import StreamSettings, resolve
 
 

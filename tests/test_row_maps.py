@@ -10,8 +10,8 @@ import pytest
 from singer_sdk.mapper import PluginMapper
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.places import Place
-from target_pinterest_audience.row_maps import RowMap, definitions, row_maps
+from target_pinterest_audience.records.position import Place
+from target_pinterest_audience.singer.row_maps import RowMap, definitions, row_maps
 
 PLACE = Place(3)
 GONE = {"_sdc_deleted_at": "2026-02-01T00:00:00Z"}

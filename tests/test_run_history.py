@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.ledger import HistoryEntry, open_ledger
+from target_pinterest_audience.ledger.history import HistoryEntry
+from target_pinterest_audience.ledger.open import open_ledger
 from tests.conftest import ACCOUNT, Companion, Prune, Target, command, environment
 from tests.messages import address, deleted, people, record, schema, state
 from tests.test_process import feed, lines, running, wait_until

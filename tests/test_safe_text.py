@@ -12,12 +12,12 @@ import msgspec
 import pytest
 from singer_sdk.logging import ConsoleFormatter, StructuredFormatter
 
-from target_pinterest_audience.alerts import Alert, Kind, message
-from target_pinterest_audience.commands.common import show_table
+from target_pinterest_audience.companion.commands.common import show_table
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.page.elements import el, serialise
-from target_pinterest_audience.redaction import RedactingFormatter
-from target_pinterest_audience.safe_text import one_line, safe_json
+from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, message
+from target_pinterest_audience.reporting.page.elements import el, serialise
+from target_pinterest_audience.text.redaction import RedactingFormatter
+from target_pinterest_audience.text.safe_text import one_line, safe_json
 from tests.conftest import Companion, Target
 from tests.messages import people, record, schema
 

@@ -11,7 +11,7 @@ import pytest
 from singer_sdk.testing import get_target_test_class
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.conftest import ACCOUNT, TOKEN
 
 CONFIG: dict[str, Any] = {

@@ -21,7 +21,7 @@ HAS_A_LEDGER = {"load_method": "upsert"}
     ("settings", "used"),
     [
         (SENDS_ALL, set()),
-        (HAS_A_LEDGER, {"sqlite3", "target_pinterest_audience.ledger.sqlite"}),
+        (HAS_A_LEDGER, {"sqlite3", "target_pinterest_audience.ledger.sqlite.sqlite_ledger"}),
         ({**SENDS_ALL, "notify_urls": ["json://127.0.0.1:9"]}, {"apprise", "sqlite3"}),
     ],
 )
@@ -30,11 +30,11 @@ def test_what_a_run_does_not_use_is_not_imported(
 ) -> None:
     heavy = {
         "apprise", "filelock", "psycopg", "pyarrow", "rich", "sqlite3", "werkzeug",
-        "target_pinterest_audience.alerting", "target_pinterest_audience.ledger.sqlite",
-        "target_pinterest_audience.readiness", "target_pinterest_audience.upserts",
+        "target_pinterest_audience.reporting.alerts.board", "target_pinterest_audience.ledger.sqlite.sqlite_ledger",
+        "target_pinterest_audience.run.readiness", "target_pinterest_audience.reconcile.upserts",
     }  # fmt: skip
     program = (
-        "import sys; from target_pinterest_audience.command import run; code = run(sys.argv[1:]); "
+        "import sys; from target_pinterest_audience.singer.command import run; code = run(sys.argv[1:]); "
         f"print(*{heavy} & {{*sys.modules}}); sys.exit(code)"
     )
     argv = [sys.executable, "-c", program, *command({**config, **settings}, tmp_path)[3:]]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.state import StateGate
+from target_pinterest_audience.run.states import StateGate
 from tests.conftest import Clock
 
 

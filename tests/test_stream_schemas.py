@@ -15,12 +15,12 @@ from singer_sdk.mapper import PluginMapper
 from singer_sdk.sinks.core import JSONSchemaValidator
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.near_names import nearest_column
-from target_pinterest_audience.record_blocks import RecordDecoder
-from target_pinterest_audience.row_maps import row_maps
-from target_pinterest_audience.sink import CustomerListSink
-from target_pinterest_audience.stream_schemas import read_schema, without_bare_types
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.records.blocks import RecordDecoder
+from target_pinterest_audience.routing.near_names import nearest_column
+from target_pinterest_audience.singer.row_maps import row_maps
+from target_pinterest_audience.singer.sink import CustomerListSink
+from target_pinterest_audience.singer.stream_schemas import read_schema, without_bare_types
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.conftest import Target, members
 from tests.messages import address, digests, people, record, schema, state
 

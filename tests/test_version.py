@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from target_pinterest_audience.version import program_version
+from target_pinterest_audience.system.version import program_version
 from tests.conftest import environment
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ def test_a_copy_that_was_not_installed_has_the_version_of_its_build_or_none(
     assert program_version() == "unknown"
 
 
-@pytest.mark.parametrize("program", ["main", "companion"])
+@pytest.mark.parametrize("program", ["main", "companion.main"])
 def test_a_copy_that_was_not_installed_tells_its_version(tmp_path: Path, program: str) -> None:
     shutil.copytree(ROOT / "target_pinterest_audience", tmp_path / "target_pinterest_audience")
     (tmp_path / "target_pinterest_audience" / "_version.py").unlink(missing_ok=True)

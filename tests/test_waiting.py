@@ -7,15 +7,15 @@ from contextlib import suppress
 
 import pytest
 
-from target_pinterest_audience.pinterest import Patience
 from target_pinterest_audience.pinterest.errors import (
     OutcomeUnclearError,
     RateLimitedError,
     UnavailableError,
 )
-from target_pinterest_audience.pinterest.pace import Pace
+from target_pinterest_audience.pinterest.rate_headers import seconds_to_wait
+from target_pinterest_audience.pinterest.rate_limit import Pace
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.waiting import seconds_to_wait
+from target_pinterest_audience.pinterest.retry import Patience
 from tests.conftest import Clock
 
 NOW = 999_999_540.0

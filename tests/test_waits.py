@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from target_pinterest_audience import waits
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.ledger import sqlite
-from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.pinterest import CredentialsFile
+from target_pinterest_audience.ledger.sqlite import sqlite_ledger as sqlite
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.pinterest.token_store import CredentialsFile
+from target_pinterest_audience.system import waits
 from tests.conftest import ACCOUNT, Clock, command, companion_command, environment, members
 from tests.messages import digests, people, schema
 from tests.test_process import lines

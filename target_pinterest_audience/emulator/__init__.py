@@ -6,13 +6,13 @@ serving needs Werkzeug, which comes with the extra `emulator`.
 
 from __future__ import annotations
 
-from target_pinterest_audience.emulator.audiences import Audience
-from target_pinterest_audience.emulator.backend import Backend
-from target_pinterest_audience.emulator.calls import Call
-from target_pinterest_audience.emulator.customer_lists import CustomerList
 from target_pinterest_audience.emulator.errors import ApiError
-from target_pinterest_audience.emulator.faults import Fault
 from target_pinterest_audience.emulator.server import Emulator
 from target_pinterest_audience.emulator.settings import Settings
+from target_pinterest_audience.emulator.state.audiences import Audience
+from target_pinterest_audience.emulator.state.backend import Backend
+from target_pinterest_audience.emulator.state.calls import Call
+from target_pinterest_audience.emulator.state.customer_lists import CustomerList
+from target_pinterest_audience.emulator.state.faults import Fault
 
 __all__ = ["ApiError", "Audience", "Backend", "Call", "CustomerList", "Emulator", "Fault", "Settings"]

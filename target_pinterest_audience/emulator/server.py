@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import Self, Unpack
 
-from target_pinterest_audience.emulator.backend import Backend
 from target_pinterest_audience.emulator.errors import DropConnection
 from target_pinterest_audience.emulator.settings import Settings, SettingsOptions
+from target_pinterest_audience.emulator.state.backend import Backend
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.emulator.http_server import HttpServer
+    from target_pinterest_audience.emulator.web.http_server import HttpServer
 
 DEFAULT_HOST: Final = "127.0.0.1"
 
@@ -83,8 +83,8 @@ class Emulator:
             OSError: the address cannot be listened on.
         """
         # Werkzeug comes with an extra: what only names the emulator must work without it.
-        from target_pinterest_audience.emulator.app import Application  # noqa: PLC0415 - for the reason above
-        from target_pinterest_audience.emulator.http_server import HttpServer  # noqa: PLC0415 - likewise
+        from target_pinterest_audience.emulator.web.app import Application  # noqa: PLC0415 - for the reason above
+        from target_pinterest_audience.emulator.web.http_server import HttpServer  # noqa: PLC0415 - likewise
 
         self._stopping = threading.Event()
         self._server = HttpServer(self._host, self._port, Application(self.backend, self._sleep), verbose=self._verbose)

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from target_pinterest_audience.key_forms import NEWEST_RULES
 from target_pinterest_audience.ledger.query import Query, next_number
 from target_pinterest_audience.ledger.suppressions import Suppressions
+from target_pinterest_audience.membership.key_forms import NEWEST_RULES
 
 _LIST_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_members", "derived")
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from target_pinterest_audience.healing import is_healing
-from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.membership.healing import is_healing
+from target_pinterest_audience.vocabulary import Operation
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.alerts import StandingAlerts
     from target_pinterest_audience.ledger.catalogue import Catalogue
     from target_pinterest_audience.ledger.history import History
-    from target_pinterest_audience.ledger.standing import StandingAlerts
-    from target_pinterest_audience.membership import Count
+    from target_pinterest_audience.membership.statements import Count
 
 
 class Note(NamedTuple):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.pinterest import TokenStore
-from target_pinterest_audience.settings.locations import sqlite_path
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.settings.paths import sqlite_path
+from target_pinterest_audience.system.token_store import TokenStore
 
 
 def open_ledger(
@@ -33,7 +33,7 @@ def open_ledger(
     if path is not None:
         return SqliteLedger(path, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry, read_only=read_only)
     with _driver():
-        from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
+        from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger  # noqa: PLC0415 - an extra
     return PostgresLedger(url, api_url, ad_account_id, wait_seconds=wait_seconds, dry=dry, read_only=read_only)
 
 
@@ -51,7 +51,7 @@ def ledger_exists(url: str) -> bool:
     if path is not None:
         return path.exists()
     with _driver():
-        from target_pinterest_audience.ledger.postgres import PostgresLedger  # noqa: PLC0415 - an extra
+        from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger  # noqa: PLC0415 - an extra
     return PostgresLedger.exists(url)
 
 
@@ -61,7 +61,7 @@ def place_of(url: str) -> str:
     if path is not None:
         return f"at {path}"
     with _driver():
-        from target_pinterest_audience.ledger.postgres_connection import Place  # noqa: PLC0415 - an extra
+        from target_pinterest_audience.ledger.postgres.connection import Place  # noqa: PLC0415 - an extra
     return f"in {Place(url)}"
 
 
@@ -75,7 +75,7 @@ def token_store(url: str) -> TokenStore:
         ConfigurationError: the driver is not installed.
     """
     with _driver():
-        from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials  # noqa: PLC0415 - an extra
+        from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials  # noqa: PLC0415 - an extra
     return LedgerCredentials(url)
 
 

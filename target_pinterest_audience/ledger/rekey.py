@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.membership import NOBODY, Count, Stance, Statement, change_of, statements
-from target_pinterest_audience.packed import KEY_TAGS, member_key
+from target_pinterest_audience.identities.packed import KEY_TAGS, member_key
+from target_pinterest_audience.membership.statements import NOBODY, Count, Stance, Statement, change_of, statements
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from target_pinterest_audience.pinterest.answers import UNREADABLE
 from target_pinterest_audience.pinterest.errors import (
     PinterestError,
     RefusedError,
     TokenExpiredError,
     UnavailableError,
 )
-from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Operation, Page
+from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Page
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.responses import UNREADABLE
 from target_pinterest_audience.pinterest.transport import Answer, Bearer, Traffic, Transport
+from target_pinterest_audience.vocabulary import Operation
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.identities import ListType
+    from target_pinterest_audience.vocabulary import ListType
 
 T = TypeVar("T")
 

@@ -6,18 +6,9 @@ A field that nothing here reads has no place in these types: its form must not b
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import Annotated, Any, Final
 
 import msgspec
-
-
-class Operation(str, Enum):
-    """What a PATCH of a customer list does with its records."""
-
-    ADD = "ADD"
-    REMOVE = "REMOVE"
-
 
 _DIGITS: Final = r"^[0-9]+\Z"
 

@@ -5,6 +5,7 @@ What the environment says wrongly no retry repairs, so it must not look like an 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import socket
@@ -139,6 +140,13 @@ def _problem_of_file(path: Path) -> str | None:
         return "something that is not a file"
     with path.open("rb"):
         pass
+    found = path.stat()
+    return _problem_of_certificates(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(maxsize=4)
+def _problem_of_certificates(path: Path, _changed: int, _size: int) -> str | None:
+    """Return what is wrong with the certificates in a file; parsing the usual hundred takes a twentieth of a second."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest.answers import UNREADABLE
-from target_pinterest_audience.private_files import make_folder
-from target_pinterest_audience.secret_file import SecretFile
-from target_pinterest_audience.waits import waiting
+from target_pinterest_audience.pinterest.responses import UNREADABLE
+from target_pinterest_audience.system.private_files import make_folder
+from target_pinterest_audience.system.secret_file import SecretFile
+from target_pinterest_audience.system.token_store import Keep, digest_of
+from target_pinterest_audience.system.waits import waiting
 
 _LOCK_SECONDS: Final = 300.0
-
-Keep = Callable[[str, str], None]
-"""Keeps a refresh token, as the newest of the sign-in of an origin."""
 
 
 class StoredTokens(msgspec.Struct, frozen=True):
@@ -28,29 +24,6 @@ class StoredTokens(msgspec.Struct, frozen=True):
 
     refresh_tokens: dict[str, str]
     """The digest of a sign-in's origin (see `TokenStore`) → its newest refresh token."""
-
-
-class TokenStore(Protocol):
-    """Where the newest refresh tokens are kept between runs. Every method raises a ConfigurationError if it cannot.
-
-    A sign-in is known by its origin, which stays as its refresh tokens are replaced: `SignIn.origin`.
-    """
-
-    def newest(self, origin: str) -> str | None:
-        """Return the newest refresh token of a sign-in; None if none was kept."""
-        ...
-
-    def keep(self, refresh_token: str, origin: str) -> None:
-        """Keep the newest refresh token of a sign-in."""
-        ...
-
-    def room(self) -> AbstractContextManager[Keep]:
-        """Make room for a token, and yield what keeps it; before it is asked for, since the old one is then revoked."""
-        ...
-
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Let other processes that want to exchange a token wait while the block runs."""
-        ...
 
 
 class CredentialsFile:
@@ -228,8 +201,3 @@ class Homeless:
         """Refuse, as `ensure_writable` does."""
         self.ensure_writable()
         yield
-
-
-def digest_of(origin: str) -> str:
-    """Return what the newest refresh token of a sign-in is kept under: an origin can be a secret itself."""
-    return hashlib.sha256(origin.encode()).hexdigest()

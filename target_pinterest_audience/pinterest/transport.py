@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import backoff
@@ -20,7 +20,6 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
-from target_pinterest_audience.pinterest.answers import UNREADABLE, failure, no_success, request_id
 from target_pinterest_audience.pinterest.errors import (
     ClosedError,
     MisroutedError,
@@ -29,13 +28,21 @@ from target_pinterest_audience.pinterest.errors import (
     UnavailableError,
     UntrustedError,
 )
-from target_pinterest_audience.pinterest.pace import Pace
-from target_pinterest_audience.pinterest.patience import Patience
+from target_pinterest_audience.pinterest.rate_limit import Pace
 from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.responses import UNREADABLE, failure, no_success, request_id
+from target_pinterest_audience.pinterest.retry import Patience
 from target_pinterest_audience.pinterest.route import route_to
-from target_pinterest_audience.tenure import Tenure
 
 T = TypeVar("T")
+
+
+class Tenure(Protocol):
+    """Knows whether this process may still write to customer lists."""
+
+    def ensure(self) -> None:
+        """Raise an error if it may not. May be called from any thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,7 @@ class Transport:
         self._route = route_to(api_url, os.environ)
         self._patience = patience
         self._user_agent = user_agent
-        self._tenure = tenure or Tenure()
+        self._tenure = tenure
         self._logger = logger
         self._clock = clock
         self._local = threading.local()
@@ -226,7 +233,7 @@ class Transport:
         if self._closed.is_set():
             msg = f"The run is over, so {request} is not sent."
             raise ClosedError(msg)
-        if request.kind == "write":
+        if request.kind == "write" and self._tenure is not None:
             # After all waits: the locks may have been lost meanwhile.
             self._tenure.ensure()
         if request.creates:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from target_pinterest_audience.addresses import parse_address
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.text.urls import parse_address
 
 _SECRETS: Final = ("access_token", "client_secret", "refresh_token")
 """What is sent to the address in `api_url`."""

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from target_pinterest_audience.addresses import is_safe, parse_address
-from target_pinterest_audience.column_names import plain_columns, plain_name
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
-from target_pinterest_audience.settings.check import check, refuse_unknown
+from target_pinterest_audience.identities.marks import DEFAULT_REMOVAL_COLUMN
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
+from target_pinterest_audience.records.column_names import plain_columns, plain_name
 from target_pinterest_audience.settings.declaration import (
     DEFAULT_CONSENT_VALUES,
-    DEFAULT_REMOVAL_COLUMN,
     OWN_SETTINGS,
     PER_STREAM_SETTINGS,
     config_jsonschema,
 )
-from target_pinterest_audience.settings.dotted import gather, refuse_dropped
-from target_pinterest_audience.settings.locations import credentials_path, expanded, ledger_url
+from target_pinterest_audience.settings.meltano import gather, refuse_dropped
+from target_pinterest_audience.settings.paths import credentials_path, expanded, ledger_url
 from target_pinterest_audience.settings.patterns import overrides_for
+from target_pinterest_audience.settings.validate import check, refuse_unknown
+from target_pinterest_audience.text.urls import is_safe, parse_address
 
 _LIST_CHOICES = ("customer_list_id", "customer_list_name", "audience_id", "list_name_column")
 _CHOICES = (*_LIST_CHOICES, "source_name", "one_list_per_type")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from target_pinterest_audience.emulator import Backend
-from target_pinterest_audience.emulator.backend import Arguments
-from target_pinterest_audience.emulator.operations import OPERATIONS
+from target_pinterest_audience.emulator.state.backend import Arguments
+from target_pinterest_audience.emulator.state.operations import OPERATIONS
 from tests.conftest import ACCOUNT
 
 NAMED = {operation.name: operation for operation in OPERATIONS}

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from target_pinterest_audience.emulator import ApiError, Backend, Emulator, Settings
-from target_pinterest_audience.emulator.authorization import AuthorizationRequest
-from target_pinterest_audience.emulator.credentials import Client
+from target_pinterest_audience.emulator.state.authorization import AuthorizationRequest
+from target_pinterest_audience.emulator.state.credentials import Client
 from tests.conftest import Clock
 from tests.emulator.contract import assert_contract
 from tests.emulator.test_backend import APP, admitted, token

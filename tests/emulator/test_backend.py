@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_pinterest_audience.emulator import ApiError, Backend, Fault, Settings
-from target_pinterest_audience.emulator.backend import Arguments
-from target_pinterest_audience.emulator.credentials import Client
-from target_pinterest_audience.emulator.faults import Attempt
 from target_pinterest_audience.emulator.settings import SettingsOptions
+from target_pinterest_audience.emulator.state.backend import Arguments
+from target_pinterest_audience.emulator.state.credentials import Client
+from target_pinterest_audience.emulator.state.faults import Attempt
 from tests.conftest import ACCOUNT, Clock
 from tests.emulator.operations import NAMED, perform, update
 

@@ -10,7 +10,7 @@ import requests
 from jsonschema import Draft202012Validator
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
-from target_pinterest_audience.emulator.operations import OPERATIONS
+from target_pinterest_audience.emulator.state.operations import OPERATIONS
 from tests.emulator import api_schemas
 from tests.emulator.conftest import Api
 from tests.emulator.contract import assert_contract

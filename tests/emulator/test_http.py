@@ -545,8 +545,8 @@ def test_without_werkzeug_the_command_names_the_extra(monkeypatch: pytest.Monkey
     for name in [*sys.modules]:
         if name.partition(".")[0] == "werkzeug":
             monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "target_pinterest_audience.emulator.app", raising=False)
-    monkeypatch.delitem(sys.modules, "target_pinterest_audience.emulator.control", raising=False)
+    monkeypatch.delitem(sys.modules, "target_pinterest_audience.emulator.web.app", raising=False)
+    monkeypatch.delitem(sys.modules, "target_pinterest_audience.emulator.web.control", raising=False)
     result = CliRunner().invoke(emulator_command, ["--port", "0"])
     assert result.exit_code == 1
     assert "the extra `emulator`" in result.output

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.ledger import Ledger, open_ledger
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.open import open_ledger
 from tests.conftest import ACCOUNT, environment
 from tests.integration.conftest import database, postgres_server
 from tests.integration.postgres import Database
@@ -63,7 +64,7 @@ def ledger(opened: Opened) -> Ledger:
 
 _PROLOGUE = f"""
 import os, sys, time
-from target_pinterest_audience.ledger import open_ledger
+from target_pinterest_audience.ledger.open import open_ledger
 ledger = open_ledger(sys.argv[1], {API!r}, {ACCOUNT!r}, wait_seconds=30.0)
 """
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from target_pinterest_audience.ceiling import Ceilings, Movement
 from target_pinterest_audience.errors import RemovalCeilingError
-from target_pinterest_audience.ledger import Ending, Ledger, open_ledger
 from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, ListStart
-from target_pinterest_audience.ledger.history import RUN
+from target_pinterest_audience.ledger.history import RUN, Ending
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
+from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement
 from tests.conftest import ACCOUNT
 from tests.integration.postgres import Database
 from tests.ledger.conftest import API, Opened, address

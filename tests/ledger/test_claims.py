@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger import Ledger, claims, open_ledger
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.sqlite import claims
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened, another_process, line_of
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from target_pinterest_audience.companion.operations.forget import strike_from_ledger
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.forget import strike_from_ledger
-from target_pinterest_audience.keys import Digester, realm_of
-from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.identities.packed import member_key, pack_identity
 from target_pinterest_audience.ledger.catalogue import CLEAN, OPEN
-from target_pinterest_audience.locks import Locks
-from target_pinterest_audience.membership import (
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.row_keys import Digester, realm_of
+from target_pinterest_audience.membership.statements import (
     Count,
     Kind,
     Named,
@@ -21,11 +21,11 @@ from target_pinterest_audience.membership import (
     encode_says,
     statements,
 )
-from target_pinterest_audience.packed import member_key, pack_identity
-from target_pinterest_audience.pinterest import Operation
+from target_pinterest_audience.reconcile.locks import Locks
+from target_pinterest_audience.reconcile.withdrawal import apply_to_rows, event_of, withdraw_silently
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.target import TargetPinterestAudience
-from target_pinterest_audience.withdrawal import apply_to_rows, event_of, withdraw_silently
+from target_pinterest_audience.singer.target import TargetPinterestAudience
+from target_pinterest_audience.vocabulary import Operation
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened
 from tests.messages import sha256

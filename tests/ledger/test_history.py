@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from target_pinterest_audience.ledger import Ending, Ledger, ListFigures, RemovalEntry, open_ledger
-from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS
-from target_pinterest_audience.ledger.ledger import Note
+from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger import Ledger
+from target_pinterest_audience.ledger.ledger import Ledger
 from tests.ledger.conftest import Opened, another_process, line_of, take_over
 
 HOLD = """

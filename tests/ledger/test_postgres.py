@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
-from target_pinterest_audience.key_forms import FIRST_RULES, NEWEST_RULES
-from target_pinterest_audience.ledger import Ledger, open_ledger, postgres_connection, postgres_credentials
-from target_pinterest_audience.ledger.postgres import PostgresLedger
-from target_pinterest_audience.ledger.postgres_claims import stands
-from target_pinterest_audience.ledger.postgres_connection import SCHEMA, Place, begin, make_schema
-from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.postgres import connection as postgres_connection
+from target_pinterest_audience.ledger.postgres import credentials as postgres_credentials
+from target_pinterest_audience.ledger.postgres.claims import stands
+from target_pinterest_audience.ledger.postgres.connection import SCHEMA, Place, begin, make_schema
+from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
+from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
-from target_pinterest_audience.membership import Count
+from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
+from target_pinterest_audience.membership.statements import Count
 from tests.conftest import ACCOUNT
 from tests.integration.pooler import run_pooler
 from tests.integration.postgres import Database
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     import psycopg
 
 KEEP = """
-from target_pinterest_audience.ledger.postgres_credentials import LedgerCredentials
+from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 LedgerCredentials(sys.argv[1]).keep("second", "configured")
 """
 

@@ -11,16 +11,16 @@ from typing import Final
 
 import pytest
 
-from target_pinterest_audience.bookkeeping import Bookkeeper
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities import ListType
-from target_pinterest_audience.keys import Digester
+from target_pinterest_audience.identities.packed import member_key, pack_identity
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
-from target_pinterest_audience.membership import Count, Stance, Statement, encode_says
-from target_pinterest_audience.packed import member_key, pack_identity
-from target_pinterest_audience.routing import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.membership.statements import Count, Stance, Statement, encode_says
+from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.target import TargetPinterestAudience
+from target_pinterest_audience.singer.target import TargetPinterestAudience
+from target_pinterest_audience.vocabulary import ListType
 from tests.conftest import ACCOUNT
 from tests.ledger.conftest import API, Opened
 from tests.membership.accounts import Pinterest

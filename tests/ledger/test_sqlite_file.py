@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger import open_ledger, sqlite_file
+from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import VERSION
+from target_pinterest_audience.ledger.sqlite import file as sqlite_file
 from tests.conftest import ACCOUNT, environment
 from tests.ledger.conftest import API, Opened, another_process, line_of
 
@@ -183,7 +184,7 @@ class TestMountedAlone:
 
 READ = """
 from pathlib import Path
-from target_pinterest_audience.ledger import sqlite
+from target_pinterest_audience.ledger.sqlite import sqlite_ledger as sqlite
 os.chdir("/")
 if not os.geteuid():
     os.setgid(65534)
@@ -223,7 +224,7 @@ class TestReadOnly:
         for each in path.parent.iterdir():
             each.chmod(0o444)
         path.parent.chmod(0o555)
-        program = f"import os, sys\nfrom target_pinterest_audience.ledger import open_ledger\n{READ}"
+        program = f"import os, sys\nfrom target_pinterest_audience.ledger.open import open_ledger\n{READ}"
         program = program.replace("API", repr(API)).replace("ACCOUNT", repr(ACCOUNT))
         done = subprocess.run(
             [sys.executable, "-c", program, f"sqlite:///{path}"],

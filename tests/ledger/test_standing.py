@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from target_pinterest_audience.alerts import Alert, Kind, Standing
-from target_pinterest_audience.ledger import Ledger, ListFigures
+from target_pinterest_audience.ledger.history import ListFigures
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.reporting.alerts.board import decoded, encoded
+from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, Standing
 from tests.ledger.conftest import Opened
 from tests.ledger.test_history import note
 
-FAILURE = Standing(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, told=None)
-SMALL = Standing(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, told=11.25)
+FAILURE = encoded(Standing(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, told=None))
+SMALL = encoded(Standing(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, told=11.25))
 
 
 def test_what_stands_comes_back_the_oldest_first(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.alerts.replace("one", [FAILURE, SMALL])
     assert ledger.alerts.read("one") == [SMALL, FAILURE]
+    assert decoded(SMALL).alert.kind is Kind.TOO_SMALL
 
 
 def test_what_stands_takes_the_place_of_what_stood(ledger: Ledger) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
-from target_pinterest_audience.delivery import Delivery
-from target_pinterest_audience.healing import SAFE_SECONDS
-from target_pinterest_audience.identities import ListType
-from target_pinterest_audience.pinterest import Answer, Audience, CustomerList, Operation, Patience, PinterestClient
+from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.ledger.tenure import Tenure
+from target_pinterest_audience.membership.healing import SAFE_SECONDS
+from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
+from target_pinterest_audience.pinterest.models import Audience, CustomerList
+from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.transport import Answer
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.tenure import Tenure
+from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.membership.model import Member
 
 _PATIENCE: Final = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from target_pinterest_audience.bookkeeping import Bookkeeper
-from target_pinterest_audience.clear import clear
-from target_pinterest_audience.forget import Erasure, strike_from_ledger
-from target_pinterest_audience.keys import Digester, realm_of
-from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.locks import Locks
-from target_pinterest_audience.pinterest import PinterestClient
+from target_pinterest_audience.companion.operations.clear import clear
+from target_pinterest_audience.companion.operations.forget import Erasure, strike_from_ledger
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.row_keys import Digester, realm_of
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.reconcile.locks import Locks
+from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.settings import Settings
 from tests.membership.accounts import Fate, Killed
 from tests.membership.model import forgotten
@@ -58,9 +59,10 @@ class AttendedWorld(World):
             logger = logging.getLogger("test")
             delivery = self._account.delivery(settings, logger)
             book = Bookkeeper(ledger, settings, delivery, logger, self.clock)
-            delivery.accepted, delivery.refused = book.accepted, book.refused
-            clear(ledger, book, delivery, entry.number)
-            book.settle()
+            dispatcher = Dispatcher(delivery)
+            dispatcher.journal = book
+            clear(ledger, book, dispatcher, entry.number)
+            book.tidy()
 
         assert self.run(way)
         strangers = {each for each in self.pinterest.everybody() if each in self._model.strangers}

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from target_pinterest_audience.connect import make_delivery
-from target_pinterest_audience.delivery import Delivery
+from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import TargetError
+from target_pinterest_audience.ledger.tenure import Tenure
+from target_pinterest_audience.run.wiring import make_delivery
 from target_pinterest_audience.settings import Settings
-from target_pinterest_audience.tenure import Tenure
 from tests.emulator.contract import assert_contract
 from tests.membership.accounts import Fate, Killed
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, histories, ways

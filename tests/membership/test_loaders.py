@@ -21,14 +21,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from target_pinterest_audience.bookkeeping import Bookkeeper
-from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.prune import PruneOptions, prune
-from target_pinterest_audience.routing import FormerLists
-from target_pinterest_audience.state import StateGate
-from target_pinterest_audience.sync import Sync
-from target_pinterest_audience.target import TargetPinterestAudience
-from target_pinterest_audience.upserts import Upserts
+from target_pinterest_audience.companion.operations.prune import PruneOptions, prune
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.reconcile.upserts import Upserts
+from target_pinterest_audience.routing.plan import FormerLists
+from target_pinterest_audience.run.dispatcher import Dispatcher
+from target_pinterest_audience.run.run import Sync
+from target_pinterest_audience.run.states import StateGate
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.membership.accounts import Fate, Pinterest
 from tests.membership.histories import MEMORY
 from tests.membership.model import email, idfa
@@ -198,9 +199,10 @@ class Table(RuleBasedStateMachine):
         with self._ledger() as ledger:
             delivery = self.pinterest.delivery(target.settings, logger)
             book = Bookkeeper(ledger, target.settings, delivery, logger, time.time)
-            delivery.accepted, delivery.refused, delivery.removed = book.accepted, book.refused, book.removed
-            prune(ledger, book, delivery, OPTIONS, now=time.time(), tell=lambda _: None)
-            book.settle()
+            dispatcher = Dispatcher(delivery)
+            dispatcher.journal = book
+            prune(ledger, book, dispatcher, OPTIONS, now=time.time(), tell=lambda _: None)
+            book.tidy()
 
 
 TestTable = Table.TestCase

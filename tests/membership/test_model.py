@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from target_pinterest_audience.healing import SAFE_SECONDS
-from target_pinterest_audience.membership import (
+from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.membership.healing import SAFE_SECONDS
+from target_pinterest_audience.membership.statements import (
     Stance,
     Statement,
     encode_contributions,
     encode_says,
 )
-from target_pinterest_audience.packed import pack_identity
 from tests.membership.commands import AttendedWorld
 from tests.membership.histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, late_ways, lates
 from tests.membership.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value

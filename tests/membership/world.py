@@ -13,17 +13,17 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 from unittest.mock import patch
 
-from target_pinterest_audience import reconciler
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.healing import SAFE_SECONDS
-from target_pinterest_audience.ledger import Ledger
-from target_pinterest_audience.ledger.sqlite import SqliteLedger
-from target_pinterest_audience.routing import FormerLists
-from target_pinterest_audience.state import StateGate
-from target_pinterest_audience.sync import Sync
-from target_pinterest_audience.target import TargetPinterestAudience
-from target_pinterest_audience.tenure import Tenure
-from target_pinterest_audience.upserts import Upserts
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.ledger.tenure import Tenure
+from target_pinterest_audience.membership.healing import SAFE_SECONDS
+from target_pinterest_audience.reconcile import reconciler
+from target_pinterest_audience.reconcile.upserts import Upserts
+from target_pinterest_audience.routing.plan import FormerLists
+from target_pinterest_audience.run.run import Sync
+from target_pinterest_audience.run.states import StateGate
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.conftest import Clock
 from tests.ledger.conftest import take_over
 from tests.membership.accounts import Account, Fate, Killed, Pinterest

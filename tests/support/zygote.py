@@ -25,15 +25,15 @@ from typing import Any, Final, NoReturn
 
 PROGRAMS: Final[Mapping[str, str]] = {
     "target-pinterest-audience": "target_pinterest_audience.main",
-    "pinterest-audience": "target_pinterest_audience.companion",
+    "pinterest-audience": "target_pinterest_audience.companion.main",
 }
 """Program → the module whose function `main` it is."""
 
 _LATER: Final = (
-    "target_pinterest_audience.command",
-    "target_pinterest_audience.ledger.sqlite",
-    "target_pinterest_audience.upserts",
-    "target_pinterest_audience.commands.common",
+    "target_pinterest_audience.singer.command",
+    "target_pinterest_audience.ledger.sqlite.sqlite_ledger",
+    "target_pinterest_audience.reconcile.upserts",
+    "target_pinterest_audience.companion.commands.common",
 )
 """What the programs import only when they need it, and nearly every run does."""
 

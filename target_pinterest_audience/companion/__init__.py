@@ -1,0 +1,1 @@
+"""`pinterest-audience`: what people need around the pipeline."""

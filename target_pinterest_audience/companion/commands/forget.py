@@ -1,0 +1,233 @@
+"""The command `pinterest-audience forget`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from typing import NamedTuple
+
+import click
+
+from target_pinterest_audience.companion.commands.common import (
+    ad_account,
+    config_option,
+    dry_run_option,
+    json_option,
+    logger,
+    read_settings,
+    show_json,
+    show_table,
+    when,
+    yes_option,
+)
+from target_pinterest_audience.companion.commands.given import (
+    ARGUMENTS_UNSEEN,
+    all_forms,
+    confirm_given,
+    given_identities,
+    identity_options,
+)
+from target_pinterest_audience.companion.operations.forget import (
+    NOT_DONE,
+    NOT_FOUND,
+    REFUSED,
+    Erasure,
+    Receipt,
+    strike_from_ledger,
+)
+from target_pinterest_audience.errors import LedgerError, outcome
+from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.find import find_ledger
+from target_pinterest_audience.ledger.history import FORGET, ListFigures
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.errors import RefusedError, UnavailableError
+from target_pinterest_audience.reconcile.locks import Locks
+from target_pinterest_audience.reconcile.run_history import RunHistory
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.text import counts
+
+_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience forget --email person@example.com --config target.json
+  pinterest-audience forget --email - --config target.json --yes --json < addresses.txt > receipt.json
+  pinterest-audience forget --idfa EA7583CD-A667-48BC-B806-42ECB2B48606 --dry-run
+"""
+
+
+Notes = frozenset[tuple[int, int]]
+"""Notes of the ledger: list and number of each."""
+
+
+class ShownReceipt(NamedTuple):
+    """What was done about one list, as it is shown."""
+
+    at: str | None
+    list: str
+    name: str | None
+    outcome: str
+    request_ids: Sequence[str]
+
+
+@click.command("forget", epilog=_EXAMPLES, context_settings=ARGUMENTS_UNSEEN)
+@identity_options
+@click.option("--no-suppress", is_flag=True, help="Let later runs add them again.")
+@dry_run_option
+@config_option
+@json_option
+@yes_option
+@click.pass_context
+def forget(
+    context: click.Context,
+    /,
+    config: tuple[str, ...],
+    *,
+    no_suppress: bool,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool,
+    **values: tuple[str, ...],
+) -> None:
+    """Erase somebody: remove them from every customer list of the ad account, and keep them out for good.
+
+    They are removed under all three algorithms (SHA-256, SHA-1, MD5), from every list of the ad account, whether the
+    ledger knows it or not; a device id as one of either platform. From then on no run with this ledger adds them to any
+    list, new ones included, also with `load_method: append-only`, until `readmit` is called; --no-suppress waives that.
+    What their rows contributed is struck from the ledger.
+
+    Prints a receipt: the time, the lists and Pinterest's ids of the requests, and nobody's identity. After an
+    interruption call it again. What stands on a command line ends up in the shell's history: with - the values come
+    from standard input, one per line.
+    """
+    given = given_identities(context, values)
+    identities = all_forms(given)
+    settings = read_settings(config, dry_run=dry_run)
+    if not settings.dry_run:
+        for_good = "" if no_suppress else ", and keep them off for good"
+        question = (
+            f"Remove {counts.identities(len(given))} from every customer list of ad account {settings.ad_account_id}"
+        )
+        confirm_given(f"{question}{for_good}?", given, yes=yes)
+    before: Sequence[ListEntry] = ()
+    noted: Notes = frozenset()
+    with ExitStack() as stack:
+        ledger = find_ledger(settings, create=not no_suppress)
+        if ledger is not None:
+            stack.enter_context(closing(ledger))
+            before = ledger.catalogue.lists()
+            noted = _strike(ledger, settings, identities, suppress=not no_suppress)
+        account = stack.enter_context(ad_account(settings, ledger))
+        receipts: list[Receipt] = []
+        history = stack.enter_context(_in_history(ledger, before, account, receipts))
+        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info, noted)
+        targets = erasure.targets()
+        try:
+            for target in targets:
+                receipts.append(erasure.remove_from(target))  # noqa: PERF401 - what is done counts, if the next fails
+        finally:
+            receipts += [Receipt(each.id, each.name, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
+            _show(receipts, settings, len(given), suppress=not no_suppress, as_json=as_json)
+        _refuse_half(receipts)
+
+
+@contextmanager
+def _in_history(
+    ledger: Ledger | None, before: Sequence[ListEntry], account: PinterestClient, receipts: Sequence[Receipt]
+) -> Iterator[RunHistory | None]:
+    """Yield what notes removals for people, and note in the end how it ended.
+
+    Args:
+        ledger: where; None if there is none.
+        before: the lists as the ledger knew them before anybody was struck from it.
+        account: the ad account.
+        receipts: what was done, once it is.
+    """
+    if ledger is None:
+        yield None
+        return
+    history = RunHistory(ledger, time.time)
+    with ledger.transaction():
+        history.begin(FORGET)
+    exit_code = 0
+    try:
+        yield history
+    except BaseException as error:
+        exit_code, _ = outcome(error, "pinterest-audience")
+        raise
+    finally:
+        try:
+            _end_history(ledger, history, before, account, receipts, exit_code)
+        except LedgerError as error:
+            # It must not take the place of what ended the command; and the receipt is printed by now.
+            logger.warning("The history of runs does not tell how this ended. %s", error)
+
+
+def _end_history(
+    ledger: Ledger,
+    history: RunHistory,
+    before: Sequence[ListEntry],
+    account: PinterestClient,
+    receipts: Sequence[Receipt],
+    exit_code: int,
+) -> None:
+    """Note in the ledger how it ended; see `_in_history`."""
+    done = {each.list for each in receipts if each.request_ids}
+    now = {entry.number: entry.members for entry in ledger.catalogue.lists()}
+    # Requests name each person under several digests; how many were members only the ledger knows.
+    figures = [
+        ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})
+        for each in before
+        if now[each.number] != each.members and each.customer_list_id in done
+    ]
+    with ledger.transaction():
+        history.end(exit_code, account.traffic, figures)
+
+
+def _strike(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:
+    digester = Digester.of(ledger, settings)
+    return strike_from_ledger(
+        ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()
+    )
+
+
+def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppress: bool, as_json: bool) -> None:
+    shown = [ShownReceipt(when(each.at), each.list, each.name, each.outcome, each.request_ids) for each in receipts]
+    if as_json:
+        show_json(
+            {
+                "at": when(time.time()),
+                "ad_account_id": settings.ad_account_id,
+                "identities": given,
+                "suppressed": suppress,
+                "dry_run": settings.dry_run,
+                "lists": [each._asdict() for each in shown],
+            }
+        )
+        return
+    rows = [each._replace(request_ids=", ".join(each.request_ids)) for each in shown]
+    show_table(ShownReceipt._fields, rows, empty="The ad account has no customer lists.")
+    verb = "would be" if settings.dry_run else "is" if given == 1 else "are"
+    what = f"{verb} suppressed: no run with this ledger adds them to any list" if suppress else f"{verb} not suppressed"
+    click.echo(f"\n{counts.identities(given)} {what}. {when(time.time())}")
+
+
+def _refuse_half(receipts: Sequence[Receipt]) -> None:
+    """Fail if a list may still hold somebody.
+
+    Raises:
+        PinterestError: one may.
+    """
+    refusing = ", ".join(each.list for each in receipts if each.outcome == REFUSED)
+    if refusing:
+        msg = (
+            f"Pinterest refused the removal from some lists ({refusing}). A list of another type may not take such "
+            "values, and then cannot hold them either; look at these lists, and call this again."
+        )
+        raise RefusedError(msg)
+    missing = ", ".join(each.list for each in receipts if each.outcome == NOT_FOUND)
+    if missing:
+        msg = f"Pinterest names some lists and does not find them ({missing}): they may be new. Call this again later."
+        raise UnavailableError(msg)

@@ -1,0 +1,260 @@
+"""The command `pinterest-audience ledger`."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import click
+import msgspec
+
+from target_pinterest_audience.companion.commands.common import (
+    config_option,
+    json_option,
+    opened_ledger,
+    read_settings,
+    show_json,
+    show_table,
+    when,
+)
+from target_pinterest_audience.companion.commands.retention import expire, reset
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.key_forms import NUMBER_FORMAT
+from target_pinterest_audience.membership.key_kinds import BOOLEAN, NUMBER, OTHER
+from target_pinterest_audience.membership.row_keys import ROW_BYTES, Digester
+from target_pinterest_audience.membership.statements import Stance, statements
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.text.counts import several
+
+_RUNS: Final = 5
+_FORMATS: Final = (None, "date-time", "time")
+"""What the schema of a key may have said of it; the ledger does not keep that."""
+
+_NO_TEXTS: Final = frozenset({NUMBER, BOOLEAN, OTHER})
+"""The kinds of keys that are no text in JSON."""
+
+_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Decodes JSON as a run does, so that long numbers stay as they are."""
+
+_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience ledger show --config target.json
+  pinterest-audience ledger find --source customers --key id=17
+  pinterest-audience ledger find --row 5d41402abc4b2a76b9719d911017c592
+"""
+
+_STANCES: Final[Mapping[int, str]] = {
+    Stance.CONTRIBUTES: "contributes",
+    Stance.REFUSES: "refuses (consent)",
+    Stance.EXCLUDES: "refuses (operation: remove)",
+    Stance.ASKED: "named when it was deleted",
+}
+
+
+class KnownList(NamedTuple):
+    """A list as the ledger knows it."""
+
+    id: str | None
+    """None: it is not created yet."""
+    name: str | None
+    members: int
+    """Identities that belong on it."""
+    owed: int
+    """Identities that a run has noted and Pinterest has not accepted yet."""
+    sources: str
+
+
+class KnownRun(NamedTuple):
+    """A run as the ledger remembers it."""
+
+    run: int
+    started: str | None
+    ended: str | None
+    outcome: str
+    rows: int
+    """Those that were read for any list; a row for two lists counts twice."""
+    pruned: bool
+
+
+class Said(NamedTuple):
+    """Something that a row says."""
+
+    list: str
+    column: str
+    type: str
+    says: str
+
+
+@click.group("ledger", epilog=_EXAMPLES)
+def ledger() -> None:
+    """Show what the ledger knows: lists, runs, and what a row says; and have it forget."""
+
+
+ledger.add_command(reset)
+ledger.add_command(expire)
+
+
+@ledger.command("show", epilog=_EXAMPLES)
+@config_option
+@json_option
+def show(config: tuple[str, ...], *, as_json: bool) -> None:
+    """Show the lists that the ledger knows, and the last runs."""
+    with opened_ledger(read_settings(config), read_only=True) as opened:
+        where, lists, runs = opened.where, list(_lists(opened)), list(_runs(opened))
+        suppressed = len(opened.catalogue.suppressions)
+    if as_json:
+        show_json(
+            {
+                "ledger": where,
+                "lists": [each._asdict() for each in lists],
+                "runs": [each._asdict() for each in runs],
+                "suppressed": suppressed,
+            }
+        )
+        return
+    click.echo(f"{where}\n")
+    show_table(KnownList._fields, lists, empty="It knows no lists of this ad account.")
+    click.echo()
+    show_table(KnownRun._fields, runs, empty="It knows no runs of this ad account.")
+    if suppressed:
+        what = several(suppressed, "digest or id is", "digests and ids are")
+        click.echo(f"\n{what} suppressed, by `forget`: no run adds them to any list.")
+
+
+@ledger.command("find", epilog=_EXAMPLES)
+@click.option("--source", help="The source of the row: its stream, unless `source_name` says otherwise.")
+@click.option(
+    "--key",
+    "pairs",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help='A column of the key and its value; where it has both numbers and text, quote text: code=\\"1.0\\".',
+)
+@click.option("--row", metavar="DIGEST", help="The digest of the row, from the file that `rejects_path` names.")
+@config_option
+@json_option
+def find(
+    source: str | None, pairs: tuple[str, ...], row: str | None, config: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Show what a row says: which lists it contributes to or refuses, by which columns. Nobody's address is shown."""
+    settings = read_settings(config)
+    with opened_ledger(settings, read_only=True) as opened:
+        if row is not None:
+            digests = [_digest(row)]
+        elif source is not None and pairs:
+            key = dict(map(_pair, pairs))
+            if len(key) != len(pairs):
+                msg = "Give --key once for each column."
+                raise click.UsageError(msg)
+            digests = list(_digests(opened, settings, source, key))
+        else:
+            msg = "Say which row: --source and --key, or --row."
+            raise click.UsageError(msg)
+        found = opened.read_rows(digests)
+        # Whoever refuses is known by several digests, which read alike here.
+        said = list(dict.fromkeys(each for encoded in found.values() for each in _says(opened, encoded)))
+    if as_json:
+        show_json({"known": bool(found), "says": [each._asdict() for each in said]})
+    else:
+        show_table(Said._fields, said, empty="The ledger knows no such row, or the row says nothing.")
+
+
+def _lists(opened: Ledger) -> Iterator[KnownList]:
+    for entry in opened.catalogue.lists():
+        owed = opened.count_unsettled(entry.number)
+        sources = ", ".join(opened.catalogue.sources_of_list(entry.number))
+        yield KnownList(entry.customer_list_id, entry.name, entry.members, owed, sources)
+
+
+def _runs(opened: Ledger) -> Iterator[KnownRun]:
+    for run in opened.catalogue.newest_runs(_RUNS):
+        # A source may feed many lists with the same rows.
+        rows: Counter[int] = Counter()
+        for feed in opened.catalogue.feeds_of_run(run.number):
+            rows[feed.source] = max(rows[feed.source], feed.rows)
+        yield KnownRun(run.number, when(run.started), when(run.ended), run.outcome, rows.total(), run.pruned)
+
+
+def _digest(row: str) -> bytes:
+    """Return the digest that a person gave.
+
+    Raises:
+        UsageError: it is none.
+    """
+    with contextlib.suppress(ValueError):
+        digest = bytes.fromhex(row)
+        if len(digest) == ROW_BYTES:
+            return digest
+    msg = f"--row takes a digest of {2 * ROW_BYTES} hexadecimal digits, as in the file that `rejects_path` names."
+    raise click.UsageError(msg)
+
+
+def _pair(given: str) -> tuple[str, str]:
+    """Return a column and its value.
+
+    Raises:
+        UsageError: there is no `=`.
+    """
+    column, equals, value = given.partition("=")
+    if not equals:
+        msg = "--key takes COLUMN=VALUE."
+        raise click.UsageError(msg)
+    return column, value
+
+
+def _value(given: str, kinds: Collection[str]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a key property, which is JSON if it can be read as such.
+
+    Args:
+        given: what a person gave.
+        kinds: the kinds of values that the property came as; none if that is not known.
+    """
+    try:
+        value = _decode_json(given)
+    except (msgspec.DecodeError, ArithmeticError):
+        return given
+    if isinstance(value, str) or not kinds or not _NO_TEXTS.isdisjoint(kinds):
+        return value
+    return given
+
+
+def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield every digest that a row may be known by.
+
+    Raises:
+        ConfigurationError: the source is unknown, or has another key.
+    """
+    catalogue = opened.catalogue
+    number = catalogue.find_source(source)
+    if number is None:
+        msg = f"{opened.where} knows no source of that name. `lists show` and `ledger show` name them."
+        raise ConfigurationError(msg)
+    properties = catalogue.key_properties(number) or []
+    if sorted(given) != sorted(properties):
+        msg = (
+            f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
+        )
+        raise ConfigurationError(msg)
+    digester = Digester.of(opened, settings)
+    rules, kinds = catalogue.key_rules(number), catalogue.key_kinds(number)
+    key = {name: _value(value, kinds.get(name, ())) for name, value in given.items()}
+    possible = [(*_FORMATS, NUMBER_FORMAT) if NUMBER in kinds.get(name, {NUMBER}) else _FORMATS for name in properties]
+    for formats in itertools.product(*possible):
+        known = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
+        yield digester.rows(source, properties, known, rules)(key)
+
+
+def _says(opened: Ledger, encoded: bytes) -> Iterator[Said]:
+    slots = opened.catalogue.slots()
+    for each in statements(encoded):
+        entry = opened.catalogue.entry(each.list_number)
+        column, kind = slots[each.slot]
+        yield Said(
+            f"{entry.name or ''} ({entry.customer_list_id or 'not created yet'})", column, kind, _STANCES[each.stance]
+        )

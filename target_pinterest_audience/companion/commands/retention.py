@@ -1,0 +1,160 @@
+"""The commands `pinterest-audience ledger reset` and `ledger expire`: what the ledger is to forget."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, NamedTuple
+
+import click
+
+from target_pinterest_audience.companion.commands.common import (
+    config_option,
+    confirm,
+    dry_run_option,
+    json_option,
+    known_list,
+    opened_ledger,
+    read_settings,
+    show_json,
+    show_table,
+    when,
+    yes_option,
+)
+from target_pinterest_audience.companion.operations.retention import expire as forget_old
+from target_pinterest_audience.companion.operations.retention import reset as forget_sent
+from target_pinterest_audience.companion.operations.retention import stale_sources
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.reconcile.locks import Locks
+from target_pinterest_audience.reconcile.withdrawal import Shorten
+from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.text.counts import several
+
+_DAY_SECONDS: Final = 86_400
+
+_RESET_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience ledger reset --config target.json --dry-run
+  pinterest-audience ledger reset --list "Newsletter readers" --config target.json --yes
+"""
+
+_EXPIRE_EXAMPLES = """
+\b
+Examples:
+  pinterest-audience ledger expire --older-than 400 --config target.json --dry-run
+  pinterest-audience ledger expire --older-than 400 --config target.json --yes
+"""
+
+
+class ForgottenMembers(NamedTuple):
+    """How many members of a list the ledger does not know any more."""
+
+    id: str | None
+    name: str | None
+    forgotten: int
+
+
+class StaleSource(NamedTuple):
+    """A source that no run has read for long."""
+
+    source: str
+    last_read: str | None
+    lists: str
+
+
+@click.command("reset", epilog=_RESET_EXAMPLES)
+@click.option("--list", "which", metavar="ID_OR_NAME", help="Only this list. By default, all that the ledger knows.")
+@dry_run_option
+@config_option
+@json_option
+@yes_option
+def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
+    """Forget what was sent, so that the next run sends again whomever it reads.
+
+    Nobody is removed at Pinterest. Whoever is on a list and does not come again stays there: neither a later delete of
+    their row by its key nor `prune` can remove them any more. To empty a list, `clear` it first. What rows refuse, who
+    was forgotten with `forget`, and removals that are still due stay known.
+
+    A tap that reads only what is new must be told to read everything.
+    """
+    settings = read_settings(config, dry_run=dry_run)
+    with opened_ledger(settings) as ledger:
+        entries = ledger.catalogue.lists() if which is None else [known_list(ledger, settings, which)]
+        if not settings.dry_run:
+            members = sum(entry.members for entry in entries)
+            told = several(members, "identity was", "identities were")
+            confirm(f"Forget that {told} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
+        forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
+        rows = _rows(ledger, forgotten)
+        where = ledger.where
+    if as_json:
+        show_json({"ledger": where, "lists": [each._asdict() for each in rows], "dry_run": settings.dry_run})
+        return
+    show_table(ForgottenMembers._fields, rows, empty="The ledger knows no lists of this ad account.")
+    if settings.dry_run:
+        click.echo("\nDry run: nothing was forgotten.")
+
+
+@click.command("expire", epilog=_EXPIRE_EXAMPLES)
+@click.option("--older-than", "days", required=True, type=click.IntRange(1, 100_000), metavar="DAYS", help="How old.")
+@dry_run_option
+@config_option
+@json_option
+@yes_option
+def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
+    """Forget what is older than some days: for a limit to how long personal data is kept.
+
+    Forgotten are runs that began before that, but for the newest of each configuration; and, of each source that no run
+    has read since, the digests that its rows contributed. What rows refuse and who was forgotten with `forget` stay
+    known for good. A row of a source that is still read is kept, however old: it tells who is on a list now.
+
+    Nobody is removed at Pinterest. Those whom only such a source had put on a list stay there, and nothing can remove
+    them any more: to have them removed, `clear` the list first. That is why it asks.
+    """
+    settings = read_settings(config, dry_run=dry_run)
+    now = time.time()
+    before = now - days * _DAY_SECONDS
+    with opened_ledger(settings) as ledger:
+        sources = stale_sources(ledger, before)
+        shown = [
+            StaleSource(
+                each.name,
+                when(each.last_read),
+                ", ".join(entry.name or str(entry.customer_list_id) for entry in lists),
+            )
+            for each in sources
+            for lists in [ledger.catalogue.lists_of_source(each.number)]
+        ]
+        if sources and not settings.dry_run:
+            names = ", ".join(each.source for each in shown)
+            confirm(
+                f"Forget whom the sources {names} put on lists? They stay there, and can then not be removed any more.",
+                yes=yes,
+            )
+        expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
+        rows = _rows(ledger, expired.members)
+    if as_json:
+        show_json(
+            {
+                "runs": expired.runs,
+                "sources": [each._asdict() for each in shown],
+                "lists": [each._asdict() for each in rows],
+                "dry_run": settings.dry_run,
+            }
+        )
+        return
+    show_table(StaleSource._fields, shown, empty=f"Every source was read in the last {several(days, 'day', 'days')}.")
+    click.echo()
+    show_table(ForgottenMembers._fields, rows, empty="All members of lists stay known.")
+    verb = "would be forgotten" if settings.dry_run else "forgotten"
+    click.echo(f"\nRuns {verb}: {expired.runs:,}.")
+
+
+def _shorten(ledger: Ledger, settings: Settings) -> Shorten:
+    return Digester.of(ledger, settings).shorten
+
+
+def _rows(ledger: Ledger, forgotten: dict[int, int]) -> list[ForgottenMembers]:
+    entries = map(ledger.catalogue.entry, sorted(forgotten))
+    return [ForgottenMembers(each.customer_list_id, each.name, forgotten[each.number]) for each in entries]

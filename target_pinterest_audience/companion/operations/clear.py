@@ -1,0 +1,40 @@
+"""Removing everybody from a list who was sent to it, because a person says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.ledger.history import CLEAR
+from target_pinterest_audience.reconcile.withdrawal import withdraw
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+    from target_pinterest_audience.run.dispatcher import Dispatcher
+
+
+def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int) -> None:
+    """Remove everybody from a list whom the ledger knows to be on it, or who may be.
+
+    All is noted in the ledger at one stroke before the first request leaves; what could not be sent then is sent when
+    this is called again, or by the next run. There is no ceiling.
+
+    Args:
+        ledger: the ledger.
+        book: the settings' place in it.
+        dispatcher: sends removals.
+        number: the list.
+
+    Raises:
+        TargetError: the ledger, a lock or Pinterest cannot be had.
+    """
+    catalogue = ledger.catalogue
+    # So nobody reads the sources that feed it either: who does has all lists that a source feeds.
+    book.locks.take_lists([catalogue.entry(number)])
+    book.begin_history(CLEAR)
+    with ledger.transaction():
+        for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):
+            book.note(decisions)
+        catalogue.restart_list(number)
+    dispatcher.send_all(book.leftovers(number))
+    dispatcher.flush()

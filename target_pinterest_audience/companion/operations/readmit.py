@@ -1,0 +1,45 @@
+"""The way back for somebody who was forgotten and comes again of their own will."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.identities.packed import member_key
+from target_pinterest_audience.membership.healing import AT_ONCE
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.reconcile.locks import Locks
+
+
+def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
+    """Let runs add somebody again whom `forget` has kept out; note additions for whom rows name already.
+
+    Args:
+        ledger: the ledger.
+        locks: taken for all that the ledger knows.
+        identities: all forms in which a list may hold the person, packed.
+
+    Returns:
+        How many of these forms were suppressed.
+
+    Raises:
+        LedgerError: the ledger cannot be written, or another process is at work.
+    """
+    locks.take_all()
+    catalogue, lifted = ledger.catalogue, 0
+    back: defaultdict[int, list[bytes]] = defaultdict(list)
+    packed_of = {member_key(packed): packed for packed in identities}
+    with ledger.transaction():
+        locks.refuse_newcomers()
+        for key, packed in sorted(packed_of.items()):
+            lists = catalogue.suppressions.lift(key)
+            lifted += lists is not None
+            for number in lists or ():
+                back[number].append(packed)
+        for number, some in sorted(back.items()):
+            ledger.note_unsettled(number, some, due=AT_ONCE)
+            catalogue.change_members(number, len(some))
+    return lifted

@@ -1,0 +1,1 @@
+"""Identities wait for a request, and one writer for each list sends them."""

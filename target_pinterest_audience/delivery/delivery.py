@@ -1,0 +1,315 @@
+"""From identities to requests: one waiting room and one writer for each list."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from target_pinterest_audience.delivery.directory import Directory
+from target_pinterest_audience.delivery.lanes import Lanes
+from target_pinterest_audience.delivery.list_writer import CustomerListWriter
+from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, PendingIdentities
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.models import CustomerList
+from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.transport import Traffic
+from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, ListReport, Order, Receipt, Written
+from target_pinterest_audience.routing.plan import ListPlan, ListReference, merge
+from target_pinterest_audience.watermark import Watermark
+
+_GRACE_SECONDS: Final = 2.0
+"""How long requests under way have to end when the run ends before them."""
+
+_MOST_WAITING: Final = 400_000
+"""How many identities wait for all lists together at most, some 90 MB; beyond that half-full requests leave."""
+_FEWER_WAITING: Final = 300_000
+"""How many wait after that at most, so that the fullest lists need not be looked for again soon."""
+
+
+@dataclass(slots=True)
+class _Destination:
+    pending: PendingIdentities
+    writer: CustomerListWriter
+
+
+class Taken(NamedTuple):
+    """What was taken in of an order.
+
+    Attributes:
+        identities: how many, from the first on. The others find no room before receipts are collected.
+        duplicates: how many of them waited already.
+    """
+
+    identities: int
+    duplicates: int
+
+
+class Delivery:
+    """Delivers identities to the lists that they belong to, whichever streams they come from.
+
+    It takes orders and gives receipts, and knows nobody who gives or takes them.
+
+    Attributes:
+        watermark: the watermark of the stream; held for what is not accepted yet.
+    """
+
+    def __init__(
+        self,
+        client: PinterestClient,
+        patience: Patience,
+        logger: logging.Logger,
+        *,
+        max_identities: int,
+        max_bytes: int,
+        ahead: int = 0,
+        dry: bool = False,
+    ) -> None:
+        """Prepare; nothing is asked of Pinterest before the first batch.
+
+        Args:
+            client: the ad account.
+            patience: how often and how long to look for a list that may have been created.
+            logger: logs what happens to lists and audiences.
+            max_identities: the most identities in a request.
+            max_bytes: the most bytes in the body of a request.
+            ahead: how many identities may wait for each list while one of its requests is under way.
+            dry: whether to count what would be sent, and to send nothing.
+        """
+        self.watermark = Watermark()
+        self._client = client
+        self._directory = Directory(client, time.monotonic)
+        self._patience = patience
+        self._logger = logger
+        self._max_identities = max_identities
+        self._max_bytes = max_bytes
+        self._lanes: Lanes[ListReference] = Lanes(ahead)
+        self._receipts: deque[Receipt] = deque()
+        """Of batches that were sent on the main thread."""
+        self._failure: BaseException | None = None
+        self._dry = dry
+        self._destinations: dict[ListReference, _Destination] = {}
+        self._of_ids: dict[str, _Destination] = {}
+        """The id of a list → who writes to it."""
+        self._waiting = 0
+        """How many identities wait for all lists together, in no batch yet."""
+
+    def open(self, plan: ListPlan, pinned_id: str | None = None, *, may_be_new: bool = False) -> CustomerList | None:
+        """Make ready for a list, and look it up.
+
+        Args:
+            plan: which list, and what is to happen to it. Its reference is what `put` takes.
+            pinned_id: the id that the list had in former runs; it decides between lists of one name.
+            may_be_new: whether a run that was cut short may just have created it.
+
+        Returns:
+            The list; None if it does not exist yet.
+
+        Raises:
+            ConfigurationError: the list cannot be told; or another stream reaches it by another name or id, or wants
+                another audience for it.
+            PinterestError: Pinterest cannot be asked.
+        """
+        known = self._destinations.get(plan.reference)
+        if known is None:
+            name = plan.reference.customer_list_name or ""
+            room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(name))
+            pending = PendingIdentities(self._max_identities, max(1, room), self.watermark, plan.reference)
+            writer = CustomerListWriter(plan, self._directory, self._patience, self._logger, dry=self._dry)
+            known = self._destinations[plan.reference] = _Destination(pending, writer)
+            writer.look_up(pinned_id, may_be_new=may_be_new)
+            self._refuse_second_way(known)
+        else:
+            known.writer.plan = merge(known.writer.plan, plan)
+        return known.writer.customer_list
+
+    def put(self, order: Order, start: int = 0) -> Taken:
+        """Take identities in, as long as there is room; send the batches that they fill.
+
+        Args:
+            order: what is to be done with them.
+            start: the index of the first that is not taken in yet.
+
+        Raises:
+            TargetError: a batch could not be delivered.
+        """
+        destination = self._destinations[order.list]
+        if self._waiting > _MOST_WAITING:
+            self._make_room()
+        if self._waiting > _MOST_WAITING:
+            return Taken(0, 0)
+        before, duplicates, taken = len(destination.pending), 0, start
+        while taken < len(order.identities) and self._lanes.has_room(order.list):
+            some, again = destination.pending.put_many(
+                order.operation, order.identities[taken:], order.lines[taken:], order.cause
+            )
+            taken += some
+            duplicates += again
+            batch = destination.pending.take_full()
+            if batch is not None:
+                self._send(destination, batch)
+        self._waiting += len(destination.pending) - before
+        return Taken(taken - start, duplicates)
+
+    def _make_room(self) -> None:
+        """Send half-full batches, those of the fullest lists first."""
+        fullest = sorted(self._destinations.items(), key=lambda each: len(each[1].pending), reverse=True)
+        for reference, destination in fullest:
+            while len(destination.pending) and self._waiting > _FEWER_WAITING and self._lanes.has_room(reference):
+                self._send_any(destination)
+
+    def flush(self, before_line: int | None = None) -> bool:
+        """Send what waits, full batch or not, as long as there is room.
+
+        Args:
+            before_line: only from lists where something from before this line of the stream waits; None: from all.
+
+        Returns:
+            Whether there was room for all of it.
+
+        Raises:
+            TargetError: a batch could not be delivered.
+        """
+        done = True
+        for reference, destination in self._destinations.items():
+            first = destination.pending.first_line
+            if first is None or (before_line is not None and first >= before_line):
+                continue
+            while len(destination.pending) and self._lanes.has_room(reference):
+                self._send_any(destination)
+            done = done and not len(destination.pending)
+        return done
+
+    def _send_any(self, destination: _Destination) -> None:
+        """Send what waits for a list, as much as one request takes."""
+        before = len(destination.pending)
+        batch = destination.pending.take_any()
+        self._waiting -= before - len(destination.pending)
+        if batch is not None:
+            self._send(destination, batch)
+
+    def receipts(self, seconds: float = 0.0) -> Iterator[Receipt]:
+        """Yield what came of the batches that Pinterest accepted, in the order of each list.
+
+        Args:
+            seconds: how long to wait for the first one, if a batch is under way.
+
+        Raises:
+            BaseException: why a batch was not accepted; again at each later call.
+        """
+        if self._failure is not None:
+            raise self._failure
+        while self._receipts:
+            yield self._receipts.popleft()
+            seconds = 0.0
+        for result in self._lanes.results(seconds):
+            if isinstance(result.outcome, BaseException):
+                self._failure = result.outcome
+                raise self._failure
+            yield self._receipt(result.lane, result.batch, result.outcome)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is under way, and every receipt was collected."""
+        return not self._receipts and not self._lanes.under_way
+
+    def stop(self) -> Iterator[Receipt]:
+        """Send nothing more, and yield the receipts that arrive within a moment."""
+        self._client.stop()
+        self._lanes.stop(_GRACE_SECONDS)
+        # Whoever stops early knows why; what else went wrong is no news then.
+        yield from self._receipts
+        self._receipts.clear()
+        for result in self._lanes.results():
+            if not isinstance(result.outcome, BaseException):
+                yield self._receipt(result.lane, result.batch, result.outcome)
+
+    def removals_of_failures(self) -> Iterator[tuple[ListReference, AcceptedRemoval]]:
+        """Yield the requests that removed somebody and that no receipt names, after `stop`: their batches failed."""
+        for reference, destination in self._destinations.items():
+            yield from ((reference, removal) for removal in destination.writer.take_removals())
+
+    def close(self) -> None:
+        """Let go of the connection, after `stop`."""
+        self._client.close()
+
+    def finish(self) -> None:
+        """See to the audiences, when everything is accepted.
+
+        Raises:
+            TargetError: a list is missing, or Pinterest cannot be asked for an audience.
+        """
+        for destination in self._destinations.values():
+            destination.writer.refuse_if_missing()
+            destination.writer.ensure_audience()
+
+    @property
+    def traffic(self) -> Traffic:
+        """How much was asked of Pinterest."""
+        return self._client.traffic
+
+    @property
+    def sign_in_seconds(self) -> float | None:
+        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        return self._client.sign_in_seconds
+
+    @property
+    def under_way(self) -> int:
+        """How many identities are on their way. May be called from any thread."""
+        return self._lanes.under_way
+
+    @property
+    def accepted_so_far(self) -> tuple[int, int]:
+        """How many requests Pinterest accepted, and how many identities with them. May be called from any thread."""
+        tallies = [each.writer.tally for each in list(self._destinations.values())]
+        return sum(each.requests for each in tallies), sum(each.added + each.removed for each in tallies)
+
+    def lists(self, members: Mapping[ListReference, int] = MappingProxyType({})) -> list[ListReport]:
+        """Return what was sent to each list.
+
+        Args:
+            members: how many identities belong on each, where that is known.
+        """
+        return [each.writer.report(members.get(reference)) for reference, each in self._destinations.items()]
+
+    def report(self, reference: ListReference) -> ListReport:
+        """Return what was sent to one list."""
+        return self._destinations[reference].writer.report()
+
+    def _send(self, destination: _Destination, batch: Batch) -> None:
+        writer = destination.writer
+        if writer.customer_list is not None:
+            self._lanes.submit(writer.plan.reference, batch, writer.write)
+            return
+        # On this thread: what comes next depends on whether there is a list then.
+        written = writer.write(batch)
+        self._refuse_second_way(destination)
+        self._receipts.append(self._receipt(writer.plan.reference, batch, written))
+
+    def _receipt(self, reference: ListReference, batch: Batch, written: Written) -> Receipt:
+        if written.unanswered:
+            batch = replace(batch, unanswered=True)
+        writer = self._destinations[reference].writer
+        return Receipt(reference, writer.list_id, batch, written.refused, writer.take_removals())
+
+    def _refuse_second_way(self, destination: _Destination) -> None:
+        """Refuse a list that another stream reaches by another name or id: its writes would overtake each other.
+
+        Raises:
+            ConfigurationError: another stream reaches the list by another name or id.
+        """
+        list_id = destination.writer.list_id
+        other = self._of_ids.setdefault(list_id, destination) if list_id is not None else destination
+        if other is not destination:
+            msg = (
+                f"{destination.writer.plan.reference} and {other.writer.plan.reference} are one list (id {list_id})"
+                ". Choose it in the same way for all streams that feed it."
+            )
+            raise ConfigurationError(msg)

@@ -1,0 +1,24 @@
+"""What was counted of the requests of one list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from target_pinterest_audience.vocabulary import Cause
+
+
+@dataclass(slots=True)
+class ListTally:
+    """The counts of one list."""
+
+    added: int = 0
+    removed: int = 0
+    needless: int = 0
+    """Identities for a list that does not exist and is not to be made."""
+    refused: int = 0
+    """Identities that Pinterest refused one by one."""
+    requests: int = 0
+    """Requests that Pinterest accepted."""
+    causes: Counter[Cause] = field(default_factory=Counter)
+    """Why identities were removed."""

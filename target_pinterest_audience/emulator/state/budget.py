@@ -1,0 +1,74 @@
+"""Pinterest's budget of calls per minute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from target_pinterest_audience.emulator.errors import RATE_LIMIT_EXCEEDED, ApiError
+from target_pinterest_audience.emulator.state.operations import RateCategory
+
+WINDOW_SECONDS: Final = 60
+
+
+@dataclass(slots=True)
+class _Window:
+    """A minute of one category: when it began, by the clock, and the calls made in it."""
+
+    started: float
+    spent: int = 0
+
+
+class RateBudget:
+    """How many calls are left in each category, in windows of a minute that begin with their first call."""
+
+    def __init__(self, limits: Mapping[RateCategory, int], clock: Callable[[], float]) -> None:
+        """Start with full budgets.
+
+        Args:
+            limits: calls per minute of each category.
+            clock: returns the time in seconds.
+        """
+        self._limits = limits
+        self._clock = clock
+        self._windows: dict[RateCategory, _Window] = {}
+
+    def spend(self, category: RateCategory) -> None:
+        """Take one call out of a category's budget.
+
+        Raises:
+            ApiError: 429 code 8, when nothing is left in this minute.
+        """
+        window = self._current(category)
+        if window is None:
+            window = self._windows[category] = _Window(self._clock())
+        if window.spent >= self._limits[category]:
+            raise ApiError(429, RATE_LIMIT_EXCEEDED, "You have exceeded your rate limit. Try again later.")
+        window.spent += 1
+
+    def headers(self, category: RateCategory) -> dict[str, str]:
+        """Return the rate-limit headers for an answer in a category.
+
+        The limit is structured, not an integer, as live answers have it; `x-ratelimit-reset` is in seconds from now,
+        which is how the clients that are known to work read it.
+        """
+        limit = self._limits[category]
+        window = self._current(category)
+        remaining, reset = limit, 0
+        if window is not None:
+            remaining = limit - window.spent
+            reset = math.ceil(window.started + WINDOW_SECONDS - self._clock())
+        return {
+            "x-ratelimit-limit": f'{limit}, {limit};w={WINDOW_SECONDS};name="{category}_app_id_user_id"',
+            "x-ratelimit-remaining": str(remaining),
+            "x-ratelimit-reset": str(reset),
+        }
+
+    def _current(self, category: RateCategory) -> _Window | None:
+        """Return the window that is running, if one is."""
+        window = self._windows.get(category)
+        if window is None or self._clock() >= window.started + WINDOW_SECONDS:
+            return None
+        return window

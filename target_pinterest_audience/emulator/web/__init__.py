@@ -1,0 +1,1 @@
+"""The emulated Pinterest as a web server."""

@@ -1,0 +1,260 @@
+"""The HTTP layer over the backend: a WSGI application on Werkzeug."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from target_pinterest_audience.emulator.errors import (
+    AUTHENTICATION_FAILED,
+    METHOD_NOT_ALLOWED,
+    RATE_LIMIT_EXCEEDED,
+    ApiError,
+    DropConnection,
+    not_found,
+)
+from target_pinterest_audience.emulator.json_types import JsonObject
+from target_pinterest_audience.emulator.state.backend import Arguments, Backend
+from target_pinterest_audience.emulator.state.calls import Call
+from target_pinterest_audience.emulator.state.credentials import Client
+from target_pinterest_audience.emulator.state.faults import Attempt, Fault
+from target_pinterest_audience.emulator.state.operations import OPERATIONS, TOKEN_OPERATION, Operation, RateCategory
+from target_pinterest_audience.emulator.web.consent import ConsentPage
+from target_pinterest_audience.emulator.web.control import ControlPlane
+from target_pinterest_audience.emulator.web.origins import refusal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+BASE_PATH: Final = "/v5"
+
+_FIRST_ERROR_STATUS: Final = 400
+# An unknown path belongs to no category; its answer has to show one.
+_UNKNOWN_CATEGORY: Final[RateCategory] = "ads_read"
+# What a fault answers when it is given a status only.
+_FAULT_ERRORS: Final = {
+    401: (AUTHENTICATION_FAILED, "Authentication failed."),
+    429: (RATE_LIMIT_EXCEEDED, "You have exceeded your rate limit. Try again later."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer before it is HTTP: status, parsed body (a string is sent as it is), headers, and how much is sent."""
+
+    status: int
+    body: object
+    headers: Mapping[str, str]
+    halved: bool = False
+
+
+class Application:
+    """A WSGI application: Pinterest's operations below `/v5`, its consent page, control endpoints below `/_emulator`.
+
+    It raises `DropConnection` out of the WSGI call where a fault wants the connection reset; the emulator's own
+    server does that.
+    """
+
+    def __init__(self, backend: Backend, sleep: Callable[[float], None]) -> None:
+        """Serve a backend.
+
+        Args:
+            backend: the state.
+            sleep: waits so many seconds, for latency and delays; may raise `DropConnection` to give a call up.
+        """
+        self._backend = backend
+        self._sleep = sleep
+        self._beside = (ControlPlane(backend), ConsentPage(backend))
+        # One Map for all methods: it tells an unknown path (404) from a wrong method (405) by itself.
+        self._routes = Map(
+            [Rule(BASE_PATH + each.path, endpoint=each, methods=[each.method]) for each in OPERATIONS],
+            merge_slashes=False,
+        )
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        beside = next((each for each in self._beside if each.owns(request)), None)
+        refused = refusal(request, is_page=isinstance(beside, ConsentPage) and request.method == "GET")
+        if refused is not None:
+            return _http(_Answer(403, {"code": 403, "message": refused}, {}))(environ, start_response)
+        response = beside.answer(request) if beside is not None else self._answer(request)
+        return response(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
+        """Answer a call of the API, and have it remembered."""
+        call = Call(
+            method=request.method,
+            path=request.path,
+            query=request.args.to_dict(),
+            request=None,
+            status=None,
+            response=None,
+            started=self._backend.clock(),
+            finished=0,
+        )
+        visit = _Visit(self._backend, self._sleep, request, call)
+        try:
+            operation, ids = self._route(request)
+            answer = visit.run(operation, ids)
+        except ApiError as error:
+            answer = visit.plain(error.status, error.body(), error.headers)
+        except DropConnection:
+            self._backend.record(replace(visit.call, finished=self._backend.clock()))
+            raise
+        response = answer.body if isinstance(answer.body, dict) else None
+        self._backend.record(
+            replace(visit.call, status=answer.status, response=response, finished=self._backend.clock())
+        )
+        return _http(answer)
+
+    def _route(self, request: Request) -> tuple[Operation, dict[str, str]]:
+        """Return the operation that a request calls, and the ids in its path.
+
+        Raises:
+            ApiError: 404 or 405.
+        """
+        try:
+            endpoint, ids = self._routes.bind_to_environ(request.environ).match()
+        except MethodNotAllowed:
+            raise ApiError(405, METHOD_NOT_ALLOWED, "Method not allowed.") from None
+        except HTTPException:
+            what = "API path"
+            raise not_found(what) from None
+        return endpoint, dict(ids)
+
+
+class _Visit:
+    """One call on its way through the backend.
+
+    Attributes:
+        call: what is known of the call so far.
+    """
+
+    def __init__(self, backend: Backend, sleep: Callable[[float], None], request: Request, call: Call) -> None:
+        """Begin with what the request line says."""
+        self._backend = backend
+        self._sleep = sleep
+        self._request = request
+        self._category = _UNKNOWN_CATEGORY
+        self.call = call
+
+    def run(self, operation: Operation, ids: dict[str, str]) -> _Answer:
+        """Go through admission, faults and the operation itself.
+
+        Raises:
+            ApiError: the call is refused.
+            DropConnection: a fault has it so.
+        """
+        self._category = operation.category
+        body = self._body(operation)
+        self.call = replace(self.call, operation=operation.name, request=body, list_id=ids.get("customer_list_id"))
+        self._backend.admit(operation, self._token())
+        with self._backend.in_flight(self.call.path if operation.method == "PATCH" else None):
+            fault = self._backend.take_fault(self._attempt(body))
+            self.call = replace(self.call, fault=fault)
+            self._sleep(self._backend.settings.latency_ms / 1000)
+            arguments = Arguments(ids, self.call.query, body, self._client())
+            if fault is not None and fault.when == "late":
+                self._backend.postpone(operation, arguments, fault.late_writes)
+            if fault is not None and fault.when != "after" and (answer := self._go_wrong(fault, None)):
+                return answer
+            result = self._backend.perform(operation, arguments)
+            self.call = replace(self.call, applied=True)
+            if operation.name == "customer_lists/create":
+                self.call = replace(self.call, list_id=str(result["id"]))
+            if fault is not None and fault.when == "after" and (answer := self._go_wrong(fault, result)):
+                return answer
+            return self.plain(200, result)
+
+    def plain(self, status: int, body: JsonObject, headers: Mapping[str, str] | None = None) -> _Answer:
+        """Return an answer as Pinterest gives it, with the headers that all have."""
+        return _Answer(status, body, {**self._backend.headers(self._category), **(headers or {})})
+
+    def _go_wrong(self, fault: Fault, result: JsonObject | None) -> _Answer | None:
+        """Do what a fault says.
+
+        Args:
+            fault: what happens.
+            result: the true answer, when the operation was carried out.
+
+        Returns:
+            The answer, or None when the call goes on.
+
+        Raises:
+            DropConnection: the fault is a reset.
+        """
+        if fault.reset:
+            raise DropConnection
+        if fault.half_body:
+            truth = result or {"code": 0, "message": "This answer is cut short.", "status": "failure"}
+            return replace(self.plain(200, truth), halved=True)
+        if fault.status is None:
+            self._sleep(fault.delay_ms / 1000)
+            return None
+        body = fault.body
+        if body is None:
+            code, message = _FAULT_ERRORS.get(fault.status, (fault.status, "This fault was asked for."))
+            body = {"code": code, "message": message, "status": "failure"}
+            if fault.status < _FIRST_ERROR_STATUS and result is not None:
+                body = result
+        request_id = self._backend.headers(self._category)["x-pinterest-rid"]
+        return _Answer(fault.status, body, {"x-pinterest-rid": request_id, **fault.headers})
+
+    def _body(self, operation: Operation) -> JsonObject | None:
+        """Return the parsed body, None when it cannot be parsed to an object."""
+        if operation.name == TOKEN_OPERATION:
+            return dict(self._request.form.to_dict())
+        try:
+            body = json.loads(self._request.get_data())
+        except ValueError:
+            return None
+        return body if isinstance(body, dict) else None
+
+    def _attempt(self, body: JsonObject | None) -> Attempt:
+        """Return what a fault can look at."""
+        records = (body or {}).get("records")
+        return Attempt(
+            method=self.call.method,
+            path=self.call.path,
+            num_bytes=self._request.content_length or 0,
+            records=records if isinstance(records, str) else None,
+        )
+
+    def _token(self) -> str | None:
+        """Return the Bearer token."""
+        given = self._request.authorization
+        return given.token if given is not None and given.type == "bearer" else None
+
+    def _client(self) -> Client | None:
+        """Return the application that names itself by HTTP Basic."""
+        given = self._request.authorization
+        if given is None or given.type != "basic":
+            return None
+        return Client(given.username or "", given.password or "")
+
+
+def _http(answer: _Answer) -> Response:
+    """Return the answer as HTTP."""
+    if isinstance(answer.body, str):
+        content, content_type = answer.body.encode(), "text/html; charset=utf-8"
+    else:
+        content, content_type = json.dumps(answer.body).encode(), "application/json"
+    response = Response(status=answer.status, content_type=content_type)
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    if answer.halved:
+        # The server sends these as they are: a promise that the body does not keep, and the end of the connection.
+        response.headers["Content-Length"] = str(len(content))
+        response.headers["Connection"] = "close"
+        content = content[: len(content) // 2]
+        response.response = [content]
+    else:
+        response.set_data(content)
+    return response

@@ -1,0 +1,1 @@
+"""From the values of a record to identities. Plain values end here."""

@@ -1,0 +1,86 @@
+"""The names of lists: those that rows give (`list_name_column`), and which are easily taken for each other. Pure."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify, trim
+
+NO_LIST: Final = ""
+"""What a row names as its list if it is to be on none."""
+
+_PERSONAL: Final = ("EMAIL", "IDFA", "HASHED_PINNER_ID")
+"""The types of identity that together know what is an address, a device id or a digest."""
+_RULES: Final = (Hashing.AUTO, HashAlgorithm.SHA256)
+_words: Final = re.compile(r"""[^\s,;:<>()\[\]"'/|=]+""").findall
+
+
+def named_list(record: Mapping[str, Any], column: str | None) -> tuple[str | None, Remark | None]:
+    """Return the list that a record names.
+
+    Args:
+        record: the record.
+        column: the column that holds the name; None if the settings choose the list.
+
+    Returns:
+        The name, `NO_LIST` if there is none, None if the settings choose; and why the row is bad if it is.
+    """
+    if column is None:
+        return None, None
+    if column not in record:
+        return NO_LIST, Remark.LIST_NAME_IS_MISSING
+    value = record[column]
+    if value is None:
+        return NO_LIST, None
+    if isinstance(value, str):
+        return list_name(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value), None
+    return NO_LIST, Remark.LIST_NAME_IS_NO_NAME
+
+
+@functools.lru_cache(maxsize=10_000)
+def list_name(value: str) -> tuple[str, Remark | None]:
+    """Return a name as the list gets it, and why it is none if it is not.
+
+    Everybody who uses the ad account sees the names of its lists, so that no identity may become one.
+    """
+    name = trim(value)
+    if not name.isprintable():
+        return NO_LIST, Remark.LIST_NAME_IS_NO_NAME
+    for kind in _PERSONAL:
+        if identify(name, IDENTITY_TYPES[kind], *_RULES).identity is not None:
+            return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
+    if any(identify(word, IDENTITY_TYPES["EMAIL"], *_RULES).identity is not None for word in _words(name)):
+        return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
+    return name, None
+
+
+@functools.lru_cache(maxsize=100_000)
+def likeness(name: str) -> str:
+    """Return what a name has in common with all that people take for the same one.
+
+    That is without case, blanks, characters that cannot be seen, and forms of the same character (NFC or NFD, width).
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(each for each in folded if not each.isspace() and unicodedata.category(each) != "Cf")
+
+
+def difference(name: str, other: str) -> str:
+    """Return in what two different names of the same likeness differ, in words."""
+    for words, form in _DIFFERENCES:
+        if form(name) == form(other):
+            return words
+    return "in case, blanks or forms of the same characters"
+
+
+_DIFFERENCES: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
+    ("in how its accents are encoded (Unicode NFC or NFD)", functools.partial(unicodedata.normalize, "NFC")),
+    ("in case", str.casefold),
+    ("in blanks", lambda name: "".join(name.split())),
+    ("in width or other forms of the same characters", functools.partial(unicodedata.normalize, "NFKC")),
+)

@@ -1,0 +1,132 @@
+"""Who has which lock of a PostgreSQL ledger.
+
+The server has room for a few thousand advisory locks for all its users, and a run can work on more customer lists than
+that. So a process takes one advisory lock only, on its fencing number, which the server lets go of when the session
+ends. Each lock of the ledger is a row with the number of its holder: it stands as long as that advisory lock does.
+
+The row of the process itself has its number as both name and number. Whoever takes over a lock from a process whose
+session ended deletes that row, so that one look-up tells a process whether it still has all its locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
+
+from target_pinterest_audience.ledger.lock_holder import Holder
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.query import Query
+
+_SESSIONS: Final = """
+    SELECT ((classid::bigint << 32) | objid::bigint) AS number, pid
+    FROM pg_catalog.pg_locks JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
+"""
+"""Each advisory lock of this database, and the process that has it."""
+
+# A session that is not ours must not get a lock that nobody would let go of.
+_TAKE: Final = "SELECT CASE WHEN pg_backend_pid() = ? THEN pg_try_advisory_lock(?) END"
+_BUSY: Final = f"""
+    SELECT name_digest, number FROM fences
+    WHERE name_digest = ANY(?::bigint[]) AND number <> ? AND number IN (SELECT number FROM ({_SESSIONS}) AS sessions)
+"""  # noqa: S608 - our own words
+_ANNOUNCE: Final = """
+    WITH session AS (INSERT INTO fences (name_digest, number) VALUES (?, ?))
+    INSERT INTO lock_holders (name_digest, holder) VALUES (?, ?)
+"""
+_CLAIM: Final = """
+    WITH given AS (SELECT unnest(?::bigint[]) AS name_digest),
+    former AS (SELECT DISTINCT number FROM fences JOIN given USING (name_digest) WHERE number <> ?),
+    ended AS (DELETE FROM fences WHERE name_digest IN (SELECT number FROM former)),
+    gone AS (DELETE FROM lock_holders WHERE name_digest IN (SELECT number FROM former))
+    INSERT INTO fences (name_digest, number) SELECT name_digest, ?::bigint FROM given
+    ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number
+"""
+_HOLDER: Final = "SELECT holder FROM lock_holders WHERE name_digest = ?"
+_HOLDER_OF: Final = f"""
+    SELECT holder FROM lock_holders WHERE name_digest IN (
+        SELECT own.number FROM ({_SESSIONS}) AS own JOIN ({_SESSIONS}) AS other USING (pid) WHERE other.number = ?
+    )
+"""  # noqa: S608 - our own words
+
+
+def holds(backend: int, number: int) -> str:
+    """Return a condition in SQL: whether a session has the advisory lock of a process.
+
+    Args:
+        backend: the session's process.
+        number: the fencing number.
+    """
+    return f"EXISTS (SELECT FROM ({_SESSIONS}) AS sessions WHERE pid = {backend:d} AND number = {number:d})"
+
+
+def stands(schema: str, number: int) -> str:
+    """Return a condition in SQL: whether nobody took over a lock of a process.
+
+    Args:
+        schema: the schema of the tables.
+        number: the fencing number.
+    """
+    return f"EXISTS (SELECT FROM {schema}.fences WHERE name_digest = {number:d} AND number = {number:d})"
+
+
+class Claims:
+    """The locks of one process."""
+
+    def __init__(self, query: Query, number: int) -> None:
+        """Begin with none.
+
+        Args:
+            query: runs statements.
+            number: the fencing number of the process.
+        """
+        self._query = query
+        self._number = number
+        self.held: set[int] = set()
+        """The keys of the locks."""
+        self.has_number = False
+        """Whether the process has taken its advisory lock."""
+
+    def take_number(self, backend: int) -> bool:
+        """Take the advisory lock of the process, unless it has it.
+
+        Args:
+            backend: the session that is to take it.
+
+        Returns:
+            Whether it has it now; false if the connection leads to another session.
+        """
+        if not self.has_number:
+            self.has_number = bool(self._query(_TAKE, backend, self._number)[0][0])
+        return self.has_number
+
+    def claim(self, keys: Collection[int]) -> list[int]:
+        """Write claims on locks, up to the first that another process has, and return their keys.
+
+        Called within a transaction, so that processes take turns, and after `take_number`.
+        """
+        busy = self.busy(keys)
+        free = list(takewhile(lambda key: key not in busy, keys))
+        if free:
+            if not self.held:
+                self._query(_ANNOUNCE, self._number, self._number, self._number, Holder.this_process().encode())
+            self._query(_CLAIM, free, self._number, self._number)
+        return free
+
+    def busy(self, keys: Collection[int]) -> dict[int, int]:
+        """Return the locks that other processes have, and the numbers of these."""
+        return dict(self._query(_BUSY, list(keys), self._number))
+
+    def holder(self, number: int) -> Holder | None:
+        """Return the process that a fencing number is of; None if that is not known."""
+        return _read(self._query(_HOLDER, number))
+
+    def holder_of(self, advisory_lock: int) -> Holder | None:
+        """Return the process whose session has an advisory lock; None if that is not known."""
+        return _read(self._query(_HOLDER_OF, advisory_lock))
+
+
+def _read(found: list[tuple[bytes]]) -> Holder | None:
+    return Holder.read(bytes(found[0][0])) if found else None

@@ -1,0 +1,202 @@
+"""The claim of a process on the file of a SQLite ledger: locks on bytes of the file itself.
+
+Such locks belong to the file and not to its path, nobody can delete them, and the system lets go of them when the
+process dies. They are far behind the end of the file and behind the bytes that SQLite locks.
+
+A process locks one byte that its number stands for: while the byte is locked, the process is alive. Which lists and
+sources it holds is written in the ledger, under the same number (see `fence`). So a process needs one lock, however
+many lists it works on.
+
+It shares another byte with all processes that use the file by the same path. SQLite keeps a write-ahead log for each
+path, so that two processes with two paths (a hard link, or a file that is mounted by itself) would not see what the
+other one has written, and would damage the ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import struct
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.system.waits import Wait
+
+POLL_SECONDS: Final = 0.2
+
+_PATHS: Final = 1 << 60
+"""The first byte of those that stand for paths."""
+_ALIVE: Final = 1 << 61
+"""The first byte of those that stand for processes."""
+_RANGE: Final = 1 << 60
+"""How many bytes there are of each kind."""
+
+_LINUX: Final = sys.platform == "linux"
+# Locks of the open file: closing another descriptor of it leaves them alone. Other systems lack them.
+_SET: Final = getattr(fcntl, "F_OFD_SETLK", None)
+_GET: Final = getattr(fcntl, "F_OFD_GETLK", None)
+_LAYOUT: Final = "hhqqi" if _LINUX else "qqihh"
+"""`struct flock`: type, whence, start, length and process on Linux; on macOS and BSD the first two come last."""
+
+_descriptors: dict[tuple[int, int], list[int]] = defaultdict(list)
+"""File → the descriptors of it that claims have opened.
+
+To close one makes the process lose the locks that SQLite has on the same file, so they are closed together, with the
+last ledger in this process.
+"""
+_users: Counter[tuple[int, int]] = Counter()
+_ours: set[tuple[tuple[int, int], int]] = set()
+"""The bytes that stand for ledgers of this process, of which not every system tells the process itself."""
+
+
+class Claim:
+    """The claim of one ledger that is open.
+
+    Attributes:
+        file: the device and the number of the file, by which it is told from one that takes its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Args:
+            path: its path, without symbolic links.
+
+        Raises:
+            OSError: the file cannot be opened for writing.
+        """
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        found = os.fstat(self._descriptor)
+        self.file = (found.st_dev, found.st_ino)
+        self.is_empty = not found.st_size
+        _descriptors[self.file].append(self._descriptor)
+        _users[self.file] += 1
+        self._locked: list[int] = []
+        self._open_file_locks = _SET is not None
+
+    def take_path(self, wait_seconds: float) -> None:
+        """Make sure that nobody uses the file by another path, and keep others from doing so.
+
+        Args:
+            wait_seconds: how long to wait for those who do.
+
+        Raises:
+            LedgerError: somebody still does.
+            OSError: the file system has no locks.
+        """
+        folder = self._path.parent.stat()
+        path = f"{folder.st_dev} {folder.st_ino} {self._path.name}"
+        digest = hashlib.blake2b(path.encode(errors="surrogateescape"), digest_size=4).digest()
+        byte = _PATHS + int.from_bytes(digest, "big")
+        deadline = time.monotonic() + wait_seconds
+        wait = Wait("another process uses the ledger by another path", wait_seconds, setting="lock_wait_seconds")
+        while True:
+            self._lock(byte, shared=True)
+            others = [*self._found(_PATHS, byte), *self._found(byte + 1, _PATHS + _RANGE)]
+            if not others:
+                return
+            # Whoever opens the file meanwhile by the other path must not wait for this process, which waits itself.
+            self._unlock(byte)
+            if time.monotonic() >= deadline:
+                msg = (
+                    f"Another process uses the ledger {self._path} by another path: by a hard link, or because the "
+                    f"file was mounted by itself. Both at once would damage it. This run waited {wait_seconds:.0f} s "
+                    "(`lock_wait_seconds`). Use one path for all runs, and mount the folder of the ledger, not the "
+                    "file."
+                )
+                raise LedgerError(msg)
+            wait.say()
+            time.sleep(POLL_SECONDS)
+
+    def show_life(self, number: int) -> None:
+        """Lock the byte that a number stands for, until `close` or the end of the process.
+
+        Raises:
+            OSError: the file system has no locks.
+        """
+        byte = byte_of(number)
+        self._lock(byte)
+        _ours.add((self.file, byte))
+
+    def is_alive(self, number: int) -> bool:
+        """Return whether the process with a number still has the file open; this ledger's own number does not count."""
+        byte = byte_of(number)
+        return any(True for _ in self._found(byte, byte + 1))
+
+    def alive(self) -> set[int]:
+        """Return the bytes of all others that have shown life, as `byte_of` does."""
+        return set(self._found(_ALIVE, _ALIVE + _RANGE))
+
+    def close(self) -> None:
+        """Let go of all locks. To be called after SQLite has closed the file."""
+        for byte in self._locked:
+            with contextlib.suppress(OSError):
+                self._call(fcntl.F_UNLCK, byte)
+            _ours.discard((self.file, byte))
+        self._locked.clear()
+        _users[self.file] -= 1
+        if not _users[self.file]:
+            for descriptor in _descriptors.pop(self.file, []):
+                os.close(descriptor)
+
+    def _lock(self, byte: int, *, shared: bool = False) -> None:
+        self._call(fcntl.F_RDLCK if shared else fcntl.F_WRLCK, byte)
+        self._locked.append(byte)
+
+    def _unlock(self, byte: int) -> None:
+        self._call(fcntl.F_UNLCK, byte)
+        self._locked.remove(byte)
+
+    def _found(self, start: int, end: int) -> Iterator[int]:
+        """Yield the bytes in a range that others have locked."""
+        for file, byte in list(_ours):
+            if file == self.file and start <= byte < end and byte not in self._locked:
+                yield byte
+        ranges = [(start, end)]
+        while ranges:
+            first, last = ranges.pop()
+            if first >= last:
+                continue
+            kind, found, length = self._call(fcntl.F_WRLCK, first, last - first, look=True)
+            if kind != fcntl.F_UNLCK:
+                yield found
+                # Which one of several is told is not said.
+                ranges += [(first, found), (found + max(length, 1), last)]
+
+    def _call(self, kind: int, start: int, length: int = 1, *, look: bool = False) -> tuple[int, int, int]:
+        """Lock, unlock or look at a range.
+
+        Returns:
+            Of a look, the type, the start and the length of a lock that is in the way.
+
+        Raises:
+            OSError: the file system has no locks.
+        """
+        get, set_ = (_GET, _SET) if self._open_file_locks else (fcntl.F_GETLK, fcntl.F_SETLK)
+        command = get if look else set_
+        assert command is not None  # noqa: S101 - there are both or none
+        fields = (kind, os.SEEK_SET, start, length, 0) if _LINUX else (start, length, 0, kind, os.SEEK_SET)
+        try:
+            answer = fcntl.fcntl(self._descriptor, command, struct.pack(_LAYOUT, *fields) + b"\0" * 8)
+        except OSError as error:
+            if error.errno == errno.EINVAL and self._open_file_locks:
+                # The constants come from the machine that Python was built on; this system may know less.
+                self._open_file_locks = False
+                return self._call(kind, start, length, look=look)
+            raise
+        found = struct.unpack_from(_LAYOUT, answer)
+        return (found[0], found[2], found[3]) if _LINUX else (found[3], found[0], found[1])
+
+
+def byte_of(number: int) -> int:
+    """Return the byte that stands for a process with a number."""
+    return _ALIVE + number % _RANGE

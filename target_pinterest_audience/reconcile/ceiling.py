@@ -1,0 +1,290 @@
+"""How many people may leave a list before a person has to confirm that it is meant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from target_pinterest_audience.errors import RemovalCeilingError
+from target_pinterest_audience.ledger.catalogue import ListStart
+from target_pinterest_audience.vocabulary import Cause
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.catalogue import Catalogue
+    from target_pinterest_audience.reconcile.changes import Decisions
+
+ALWAYS_ALLOWED: Final = 10
+"""How many people may leave a list whatever the settings say; see `may_always_be_removed`."""
+
+ONE_PERSON: Final = 3
+"""How many members of a list one person may be: an address and two device ids, for example."""
+
+_EVERYBODY: Final = 100
+_DAY_SECONDS: Final = 86_400.0
+_REFUSED_PERCENT: Final = 50
+"""Refusals have no ceiling, but if more of the members refuse in one run, a person is to know."""
+
+
+class Movement(NamedTuple):
+    """How many identities join and leave one list.
+
+    Attributes:
+        added: identities that join.
+        derived: members who leave because the ledger derived it: their rows changed, or were not named any more.
+        deleted: members who leave because their rows were marked as deleted.
+        refused: members who leave because a row refuses them.
+    """
+
+    added: int
+    derived: int
+    deleted: int
+    refused: int
+
+
+class MassRefusal(NamedTuple):
+    """A list that so many members left by refusals that a person should look.
+
+    Attributes:
+        number: the ledger's number of the list.
+        members: how many members it had when the run began.
+        refused: how many of them left by refusals.
+    """
+
+    number: int
+    members: int
+    refused: int
+
+
+def movements(decisions: Decisions) -> dict[int, Movement]:
+    """Return list number → who joins and leaves; lists that nobody joins or leaves are left out.
+
+    A removal of somebody who was no member, which a deleted row can ask for, takes nobody off the list.
+    """
+    found = {}
+    for number, decided in decisions.items():
+        if decided.additions or decided.removals:
+            left = Counter(removal.cause for removal in decided.removals.values() if removal.was_member)
+            derived = sum(count for cause, count in left.items() if not cause.explicit)
+            found[number] = Movement(len(decided.additions), derived, left[Cause.DELETE], left[Cause.REFUSAL])
+    return found
+
+
+def may_always_be_removed(members: int, remaining: int) -> int:
+    """Return how many members may be removed because the ledger derived it, whatever the settings say.
+
+    Ten people may, as long as half of the members remain or others take their place; so a prune cannot empty a small
+    list. One person may in any case: the only one on a list can leave.
+
+    Args:
+        members: how many members there were.
+        remaining: how many there are now.
+    """
+    return ALWAYS_ALLOWED if 2 * remaining >= members else max(ONE_PERSON, min(ALWAYS_ALLOWED, members // 2))
+
+
+def may_always_be_deleted(_members: int, _remaining: int) -> int:
+    """Return how many members may be removed because their rows are marked as deleted, whatever the settings say.
+
+    A source marks rows on purpose, so ten people may leave a list of any size.
+    """
+    return ALWAYS_ALLOWED
+
+
+@dataclass(slots=True)
+class _Span:
+    """How many members a list had at the start of a span of time, and how many have been removed in it."""
+
+    members: int
+    removed: int = 0
+
+
+class _Use(NamedTuple):
+    """How many members one run removed, and the percentage that it was allowed."""
+
+    removed: int
+    percent: int
+
+
+@dataclass(slots=True)
+class _Ceiling:
+    """One ceiling of one list.
+
+    Attributes:
+        percent: the share of the members that may be removed.
+        always: returns how many may be removed all the same, from how many there were and how many there are now.
+        run: the members at the start of this run, and who has been removed since.
+        day: the most members at any start in the last 24 hours, and who has been removed in that time.
+    """
+
+    percent: int
+    always: Callable[[int, int], int]
+    run: _Span
+    day: _Span = field(default_factory=lambda: _Span(0))
+
+    def look_back(self, members: int, use: _Use) -> None:
+        """Take in a start of the last day; called for each, the oldest first.
+
+        If a person had allowed more for a run than today's percentage, and the run used it, the count begins anew
+        behind it: otherwise nobody else could be removed for a day.
+
+        Args:
+            members: how many members the list had.
+            use: who was removed.
+        """
+        self.day.members = max(self.day.members, members)
+        self.day.removed += use.removed
+        if use.removed and use.percent > self.percent and self._is_exceeded(self.day, 0):
+            self.day = _Span(0)
+
+    def add(self, removed: int, remaining: int) -> str | None:
+        """Count removals.
+
+        Args:
+            removed: how many more members are removed.
+            remaining: how many members the list has then.
+
+        Returns:
+            How many have been removed of how many, and since when, if it is more than may be; else None.
+        """
+        for span, when in ((self.run, ""), (self.day, "Over the last 24 hours, ")):
+            span.removed += removed
+            # Whoever came in this very run can leave too, so that more can leave than were there at the start.
+            if removed and self.run.members and self.percent < _EVERYBODY and self._is_exceeded(span, remaining):
+                return f"{when}{span.removed:,} of the {span.members:,} members"
+        return None
+
+    def _is_exceeded(self, span: _Span, remaining: int) -> bool:
+        share = span.members * self.percent // 100
+        return span.removed > max(share, self.always(span.members, remaining))
+
+
+@dataclass(slots=True)
+class _ListCount:
+    """The counts of one list.
+
+    Attributes:
+        members: how many members it had when this run began.
+        derived: the ceiling for what the ledger derived.
+        deleted: the ceiling for rows that were marked as deleted.
+        remaining: how many it has now.
+        began: when this count began, as Unix time.
+        refused: how many members have left in this run by refusals.
+    """
+
+    members: int
+    derived: _Ceiling
+    deleted: _Ceiling
+    remaining: int
+    began: float
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class Ceilings:
+    """The ceilings of all lists of a run.
+
+    Each is a share of the members at the start of the run, and of the most members at any start in the last 24 hours,
+    so that many small runs do not empty a list. A list that had no members has no ceiling: whoever leaves it came in
+    the same run.
+
+    Attributes:
+        percent: the share of a list's members that may be removed because the ledger derived it. What a run that did
+            not end cleanly removed counts in the next one.
+        explain: returns the name of a list, and what may be the reason, for the message.
+        now: returns the Unix time.
+        deleted_percent: the share that may be removed because their rows are marked as deleted.
+        advice: what to do if the removals that the ledger derived are meant.
+    """
+
+    percent: int
+    explain: Callable[[int], tuple[str, str]]
+    now: Callable[[], float]
+    deleted_percent: int = _EVERYBODY
+    advice: str = "raise the setting for one run"
+    _lists: dict[int, _ListCount] = field(default_factory=dict)
+
+    def begin(self, catalogue: Catalogue, number: int, members: int | None = None) -> None:
+        """Begin to count the removals from a list, unless this run has begun before. Called within a transaction.
+
+        Args:
+            catalogue: the ledger's catalogue.
+            number: the list.
+            members: how many members it had at the start, if it has changed since.
+        """
+        if number not in self._lists:
+            catalogue.begin_list(number, members)
+            self.resume(catalogue, number, members)
+
+    def resume(self, catalogue: Catalogue, number: int, members: int | None = None) -> None:
+        """Go on counting where the last run stopped. Called within a transaction; arguments as for `begin`."""
+        entry = catalogue.entry(number)
+        if members is not None:
+            entry = entry._replace(members=members)
+        now = self.now()
+        start = ListStart(entry.members, self.percent, self.deleted_percent)
+        catalogue.add_start(number, start, now, now - _DAY_SECONDS)
+        derived = _Ceiling(self.percent, may_always_be_removed, _Span(entry.at_stake, entry.derived))
+        deleted = _Ceiling(self.deleted_percent, may_always_be_deleted, _Span(entry.members))
+        for each in catalogue.starts(number):
+            derived.look_back(each.members, _Use(each.derived, each.removal_percent))
+            deleted.look_back(each.members, _Use(each.deleted, each.deleted_percent))
+        self._lists[number] = _ListCount(entry.members, derived, deleted, entry.members, now)
+
+    def count(self, catalogue: Catalogue, moved: Mapping[int, Movement]) -> None:
+        """Count removals, and note them in the ledger. Called within the transaction that writes their decisions.
+
+        Args:
+            catalogue: the ledger's catalogue.
+            moved: list number → who joins and leaves.
+
+        Raises:
+            RemovalCeilingError: more people would leave a list than may. The caller rolls the transaction back.
+        """
+        for number, movement in moved.items():
+            added, derived, deleted, refused = movement
+            joined = added - derived - deleted - refused
+            if number not in self._lists:
+                # No stream of this run has named the list: its rows go elsewhere today. It has changed by now.
+                self.begin(catalogue, number, catalogue.entry(number).members - joined)
+            counts = self._lists[number]
+            if self.now() - counts.began >= _DAY_SECONDS:
+                # A run that goes on for weeks removes more than any day would allow.
+                catalogue.count_anew(number, counts.remaining)
+                self.resume(catalogue, number, counts.remaining)
+                counts = self._lists[number] = replace(self._lists[number], refused=counts.refused)
+            counts.remaining += joined
+            exceeded = counts.derived.add(derived, counts.remaining)
+            if exceeded is not None:
+                raise RemovalCeilingError(self._too_many_derived(number, exceeded))
+            exceeded = counts.deleted.add(deleted, counts.remaining)
+            if exceeded is not None:
+                raise RemovalCeilingError(self._too_many_deleted(number, exceeded))
+            counts.refused += refused
+            if derived or deleted:
+                catalogue.add_removals(number, derived, deleted, self.now())
+
+    def mass_refusals(self) -> list[MassRefusal]:
+        """Return the lists that more than half of the members, and more than ten, have left in this run by refusals."""
+        return [
+            MassRefusal(number, counts.members, counts.refused)
+            for number, counts in list(self._lists.items())
+            if counts.members and counts.refused > max(ALWAYS_ALLOWED, counts.members * _REFUSED_PERCENT // 100)
+        ]
+
+    def _too_many_derived(self, number: int, how_many: str) -> str:
+        name, suspicion = self.explain(number)
+        return (
+            f"{how_many} of {name} would be removed, since their rows changed or were not named any more: more than "
+            f"{self.percent} % (`max_removal_percent`). {suspicion}If it is meant, {self.advice}."
+        )
+
+    def _too_many_deleted(self, number: int, how_many: str) -> str:
+        name, suspicion = self.explain(number)
+        return (
+            f"{how_many} of {name} would be removed, since their rows are marked as deleted: more than "
+            f"{self.deleted_percent} % (`max_deleted_percent`). Nobody more is removed. {suspicion}Check whether the "
+            "removal column still means what it did: a mark that turned over deletes everybody. If the deletes are "
+            "meant, raise the setting for one run; 100 switches this ceiling off."
+        )

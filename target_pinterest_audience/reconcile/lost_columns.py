@@ -1,0 +1,94 @@
+"""Identity columns that a source had and has no more: what they contributed stays on lists until somebody acts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from target_pinterest_audience.membership.statements import Stance, statements
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.catalogue import StreamSlot
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.membership.statements import Slot
+
+_PAGE_ROWS: Final = 50_000
+
+
+def lost_slots(known: Iterable[StreamSlot], before: int) -> frozenset[int]:
+    """Return the slots of a source that no stream has had for some time.
+
+    Args:
+        known: the slots by which its streams fed a reader's lists.
+        before: the mark of the first run of that time.
+    """
+    newest: dict[int, int] = {}
+    for each in known:
+        newest[each.slot] = max(each.mark, newest.get(each.slot, 0))
+    return frozenset(slot for slot, mark in newest.items() if mark < before)
+
+
+def stranded(former: Collection[int], present: Collection[int], columns: Mapping[int, Slot]) -> list[int]:
+    """Return the slots whose identities no record of a stream can replace any more.
+
+    A record replaces what its row said in a column of the same name, or of the same type.
+
+    Args:
+        former: the slots that the stream had.
+        present: those that it has.
+        columns: slot number → the slot.
+    """
+    names = {columns[slot].column for slot in present}
+    types = {columns[slot].type for slot in present}
+    return sorted(
+        slot
+        for slot in former
+        if slot not in present and columns[slot].column not in names and columns[slot].type not in types
+    )
+
+
+def slots_of(said: bytes, lists: Collection[int]) -> set[int]:
+    """Return the slots by which a row contributes to some lists.
+
+    Args:
+        said: what the row says, encoded.
+        lists: the lists.
+    """
+    return {each.slot for each in statements(said) if each.stance == Stance.CONTRIBUTES and each.list_number in lists}
+
+
+def still_contributing(ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int]) -> set[int]:
+    """Return those of some slots by which any row of a source contributes to some lists."""
+    missing, found, after = set(slots), set[int](), b""
+    while missing and (page := ledger.rows_of(source, after, _PAGE_ROWS)):
+        for _, said in page:
+            found |= slots_of(said, lists) & missing
+        missing -= found
+        after = page[-1][0]
+    return found
+
+
+def explain(stream: str, lost: Collection[Slot], properties: Iterable[str]) -> str:
+    """Return what happened to the columns of a stream, and which of its columns could be one of them, as a sentence.
+
+    Args:
+        stream: its name.
+        lost: the columns that it has no more, or that the settings do not name any more.
+        properties: the columns in its SCHEMA that hold no identities by the settings.
+    """
+    names = ", ".join(sorted({each.column for each in lost}))
+    what = f"Stream {stream} has put people on its lists by the columns ({names}), which are no identity columns now."
+    candidates = list(properties)
+    hints = []
+    for each in lost:
+        near = each.column if each.column in candidates else _nearest(each.column, candidates)
+        if near is not None:
+            hints.append(f'`identity_columns: {{"{near}": "{each.type}"}}`')
+    return f"{what} If a column was renamed, map it: {', '.join(hints)}." if hints else what
+
+
+def _nearest(column: str, candidates: Collection[str]) -> str | None:
+    by_lower = {each.lower(): each for each in candidates}
+    near = difflib.get_close_matches(column.lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[near[0]] if near else None

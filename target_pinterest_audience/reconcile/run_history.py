@@ -1,0 +1,105 @@
+"""What a run leaves in the ledger for people: its figures, and who was removed when and why, in counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.ledger.history import NO_ENTRY, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.routing.orders import AcceptedRemoval
+from target_pinterest_audience.vocabulary import by_name
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.pinterest.transport import Traffic
+    from target_pinterest_audience.routing.orders import ListReport
+
+
+class RunHistory:
+    """Notes one run, or one command that removes people, in the history of the ledger."""
+
+    def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
+        """Prepare; nothing is noted yet.
+
+        Args:
+            ledger: the ledger.
+            now: seconds since 1970.
+        """
+        self._ledger = ledger
+        self._now = now
+        self._entry: int | None = None
+        self._removals: list[tuple[int, AcceptedRemoval]] = []
+
+    def begin(self, kind: str, run: int | None = None) -> None:
+        """Note that it has begun, within a transaction of the caller.
+
+        Args:
+            kind: what it is; see `HistoryEntry.kind`.
+            run: the number of the run, if it is one.
+        """
+        self._entry = self._ledger.history.begin(kind, self._now(), run)
+
+    def removed(self, number: int, removal: AcceptedRemoval) -> None:
+        """Keep a removal in mind until `write_removals`.
+
+        Args:
+            number: the ledger's number of the list.
+            removal: what Pinterest accepted.
+        """
+        self._removals.append((number, removal))
+
+    @property
+    def has_removals(self) -> bool:
+        """Whether removals are to be written."""
+        return bool(self._removals)
+
+    def write_removals(self) -> None:
+        """Write the removals that were kept in mind, within a transaction of the caller."""
+        for number, (accepted, causes, request_id) in self._removals:
+            entry = RemovalEntry(self._entry or NO_ENTRY, number, accepted, by_name(causes), request_id)
+            self._ledger.history.note_removal(entry)
+        self._removals.clear()
+
+    def end(
+        self,
+        exit_code: int,
+        traffic: Traffic,
+        lists: Iterable[ListFigures],
+        *,
+        empty: bool = False,
+    ) -> None:
+        """Note how it ended, within a transaction of the caller; nothing if it was not begun.
+
+        Args:
+            exit_code: the process's.
+            traffic: how much was asked of Pinterest.
+            lists: what was done to lists.
+            empty: whether it was a run to which neither a row nor a STATE came.
+        """
+        if self._entry is None:
+            return
+        self.write_removals()
+        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty)
+        self._ledger.history.end(self._entry, ending, lists)
+
+
+def figures_of(
+    ledger: Ledger, reports: Mapping[int, ListReport], rejected: Mapping[int, Mapping[str, int]]
+) -> list[ListFigures]:
+    """Return what a run did to lists.
+
+    Args:
+        ledger: says how many belong on each.
+        reports: list number → what was sent to the list.
+        rejected: list number, or `SEVERAL_LISTS` → name of a reason → how many values were rejected.
+    """
+    figures = [
+        ListFigures(
+            number, ledger.catalogue.entry(number).members, each.matched, each.added, each.removed, each.refused,
+            rejected.get(number, {}),
+        )
+        for number, each in reports.items()
+    ]  # fmt: skip
+    if SEVERAL_LISTS in rejected:
+        figures.append(ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, rejected[SEVERAL_LISTS]))
+    return figures

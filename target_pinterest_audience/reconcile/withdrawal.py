@@ -1,0 +1,131 @@
+"""Taking back what rows contribute, without a run: by `clear`, `ledger reset` and `ledger expire`.
+
+Whatever rows refuse stays refused, and whoever was forgotten stays so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, NamedTuple
+
+from target_pinterest_audience.identities.packed import member_key
+from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.membership.statements import NOBODY, REFUSALS, Event, Kind, Named, Plan, statements
+from target_pinterest_audience.reconcile.changes import Decisions, absorb
+from target_pinterest_audience.reconcile.window import Origin, Window
+
+PAGE_ROWS: Final = 50_000
+"""How many rows are worked off together."""
+
+Shorten = Callable[[bytes], bytes]
+"""The keyed digest of an identity."""
+
+
+def apply_to_rows(ledger: Ledger, rows: Iterable[bytes], event: Event, shorten: Shorten) -> Decisions:
+    """Let something happen to rows of its source, within a transaction of the caller.
+
+    Args:
+        ledger: the ledger.
+        rows: their digests.
+        event: what happens to each.
+        shorten: the keyed digest of an identity.
+
+    Returns:
+        What is to be sent for it.
+    """
+    origin = Origin(event.kind, event.plan, StreamTally(""))
+    window = Window()
+    for row in rows:
+        window.put(row, event, origin)
+    return absorb(ledger, {}, shorten, window).decisions if window else {}
+
+
+def event_of(kind: Kind, source: int, lists: Iterable[int] = (), named: tuple[Named, ...] = ()) -> Event:
+    """Return an event that no record brings.
+
+    Args:
+        kind: what happens.
+        source: the source whose rows it happens to.
+        lists: the lists that it concerns, where that matters.
+        named: whom it names, if anybody.
+    """
+    return Event(kind, named, frozenset(), Plan(source, frozenset(lists), {}, frozenset()), line=0)
+
+
+def pages(ledger: Ledger, source: int) -> Iterator[list[tuple[bytes, bytes]]]:
+    """Yield a source's rows and what they say; a page may be changed before the next is asked for."""
+    after = b""
+    while found := ledger.rows_of(source, after, PAGE_ROWS):
+        yield found
+        after = found[-1][0]
+
+
+def has_sent(ledger: Ledger, source: int) -> bool:
+    """Tell whether there is anything of a source's rows to take back."""
+    said = (each for page in pages(ledger, source) for _, encoded in page for each in statements(encoded))
+    return any(each.stance not in REFUSALS for each in said)
+
+
+def withdraw(ledger: Ledger, sources: Iterable[int], lists: Collection[int], shorten: Shorten) -> Iterator[Decisions]:
+    """Take back what the rows of sources contribute to lists, within a transaction of the caller.
+
+    Args:
+        ledger: the ledger.
+        sources: the sources.
+        lists: the lists.
+        shorten: the keyed digest of an identity.
+
+    Yields:
+        Page by page, who belongs on a list no more.
+    """
+    for source in sources:
+        event = event_of(Kind.WITHDRAWN, source, lists)
+        for page in pages(ledger, source):
+            yield apply_to_rows(ledger, [row for row, _ in page], event, shorten)
+
+
+def withdraw_silently(
+    ledger: Ledger, sources: Iterable[int], lists: Collection[int], shorten: Shorten
+) -> dict[int, int]:
+    """Do the same, and have nobody removed for it, neither now nor by a later run.
+
+    A removal that was due before stays due.
+
+    Returns:
+        List → how many of its members the ledger does not know any more.
+    """
+    noted = [note for number in lists for note in _notes(ledger, number)]
+    gone: Counter[int] = Counter(dict.fromkeys(lists, 0))
+    for decisions in withdraw(ledger, sources, lists, shorten):
+        for number, decided in decisions.items():
+            gone[number] += len(decided.removals)
+    for number, note, members in noted:
+        still = _members(ledger, number, note.identities)
+        kept = [place for place, each in enumerate(note.identities) if each in still or each not in members]
+        if len(kept) < len(note.identities):
+            ledger.settle(number, [note.number])
+            if kept:
+                identities = [note.identities[place] for place in kept]
+                causes = bytes(note.causes[place] for place in kept if note.causes)
+                ledger.note_unsettled(number, identities, causes, due=note.due, sent=note.sent)
+    return dict(gone)
+
+
+class _Noted(NamedTuple):
+    """What is noted for a list: not accepted yet, or to be sent once more."""
+
+    list_number: int
+    note: Note
+    members: set[bytes]
+    """Those of its identities that belong on the list."""
+
+
+def _notes(ledger: Ledger, number: int) -> list[_Noted]:
+    return [_Noted(number, note, _members(ledger, number, note.identities)) for note in ledger.notes(number)]
+
+
+def _members(ledger: Ledger, number: int, identities: Collection[bytes]) -> set[bytes]:
+    counts = ledger.read_members(number, list(map(member_key, identities)))
+    return {each for each in identities if counts.get(member_key(each), NOBODY).on_list}

@@ -1,0 +1,1 @@
+"""What people learn of a run: log lines, files, pages, alerts."""

@@ -1,0 +1,88 @@
+"""The counts of one stream: as sentences for the log, and for the report file."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.records.position import Place
+from target_pinterest_audience.reporting.report_file import RemarkReport, StreamReport
+from target_pinterest_audience.text.counts import several
+
+_MANY_DELETES: Final = 10
+"""From how many deletes on it is odd that none of them meets a row."""
+
+_FEW_REJECTS: Final = 10
+"""So many values of a column may be rejected, and none be good, with no more said than why."""
+
+
+def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
+    """Yield the counts as sentences, each with its log level."""
+    deleted = f", {tally.deleted_rows:,} of them marked as deleted" if tally.deleted_rows else ""
+    if tally.unmatched_deletes:
+        deleted += f" ({tally.unmatched_deletes:,} of rows that the ledger does not know)"
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in tally.outcomes.items() if count)
+    rows, values = several(tally.rows, "row", "rows"), several(tally.received, "value", "values")
+    yield logging.INFO, f"{tally.stream}: {rows}{deleted}; {values} ({outcomes or '-'})"
+    if tally.deleted_rows >= _MANY_DELETES and tally.unmatched_deletes >= tally.deleted_rows:
+        yield (
+            logging.WARNING,
+            (
+                f"{tally.stream}: not one of {tally.deleted_rows:,} deletes met a row that the ledger knows. If "
+                "that is new, the tap may write the key in another way than before, or `removal_column` marks the "
+                "wrong rows."
+            ),
+        )
+    yield from ((logging.WARNING, words) for words in _useless_columns(tally))
+    refused = tally.nobody_consents
+    if refused is not None:
+        yield logging.WARNING, f"{tally.stream}: nobody consents. {refused.text}"
+    for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
+        for each in _remarks(tally, rejects=rejects):
+            first = Place(each.first_line, each.first_file_row)
+            what = f"{each.count:,} in column {each.column}: {each.reason}"
+            yield level, f"{tally.stream}: {verdict}: {what} (first on {first})"
+
+
+def _useless_columns(tally: StreamTally) -> Iterator[str]:
+    """Yield a sentence for each column of which more than a few values came, and all were rejected."""
+    rejected: Counter[str] = Counter()
+    for column, _, count in tally.rejects:
+        rejected[column] += count
+    for column, count in rejected.items():
+        if column in tally.usable or count <= _FEW_REJECTS:
+            continue
+        shapes = tally.shapes.get(column, Counter())
+        seen_in_all = sum(shapes.values())
+        told = ", ".join(f"{shape} ({seen:,})" if len(shapes) > 1 else shape for shape, seen in shapes.most_common())
+        first = f"The first {seen_in_all:,} are" if seen_in_all < count else "They are"
+        what = (
+            f"{first} {told}. Check what the tap writes into the column, and the columns in `identity_columns`."
+            if told
+            else "The lines about rejected values say why."
+        )
+        yield f"{tally.stream}: all {several(count, 'value', 'values')} in column {column} were rejected. {what}"
+
+
+def report_of(tally: StreamTally) -> StreamReport:
+    """Return the counts for machines."""
+    return StreamReport(
+        stream=tally.stream, rows=tally.rows, deleted_rows=tally.deleted_rows,
+        unmatched_deletes=tally.unmatched_deletes, received=tally.received,
+        added=tally.added, unchanged=tally.unchanged, duplicate=tally.duplicates, refused=tally.refused,
+        named_for_removal=tally.named_for_removal, rejected=tally.rejected,
+        rejects=_remarks(tally, rejects=True), notes=_remarks(tally, rejects=False),
+    )  # fmt: skip
+
+
+def _remarks(tally: StreamTally, *, rejects: bool) -> list[RemarkReport]:
+    """Return what was said of rejected values, or else of others, the most frequent first."""
+    found = [
+        RemarkReport(column, remark.value, count, *tally.first_places[column, remark])
+        for (column, remark), count in tally.remarks.items()
+        if remark.rejects is rejects
+    ]
+    return sorted(found, key=lambda each: (-each.count, each.first_line, each.column))

@@ -1,0 +1,1 @@
+"""Which list the identities of a stream go to."""

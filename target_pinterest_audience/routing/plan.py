@@ -1,0 +1,217 @@
+"""Which list each type of identity of a stream goes to. Pure: from settings and column names to plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.marks import in_other_capitals
+from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType
+from target_pinterest_audience.routing.near_names import told_columns
+from target_pinterest_audience.settings import Mode, StreamSettings
+from target_pinterest_audience.vocabulary import ListType
+
+_SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
+"""The list types whose identities share one list unless `one_list_per_type` splits them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListReference:
+    """How a list is found: exactly one of the three is given."""
+
+    customer_list_id: str | None = None
+    customer_list_name: str | None = None
+    audience_id: str | None = None
+
+    def __str__(self) -> str:
+        """Name the list as people know it."""
+        if self.customer_list_id is not None:
+            return f"customer list {self.customer_list_id}"
+        if self.audience_id is not None:
+            return f"the customer list of audience {self.audience_id}"
+        return f'customer list "{self.customer_list_name}"'
+
+
+@dataclass(frozen=True, slots=True)
+class AudiencePlan:
+    """The audience that a list should have."""
+
+    name: str | None
+    """None: the list's name."""
+    description: str | None
+
+
+class IfMissing(Enum):
+    """What becomes of operations for a list that does not exist."""
+
+    CREATE = "it is created with the first additions"
+    REFUSE = "the run fails: a stream that only removes has nothing to create it with"
+    GO_ON = "nobody is on it, and nobody is to be"
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlan:
+    """What is to happen to one list.
+
+    Attributes:
+        reference: how the list is found.
+        list_type: what it is created as, if it must be.
+        if_missing: what happens if there is no such list.
+        audience: the audience to make unless there is one; None if none is wanted.
+    """
+
+    reference: ListReference
+    list_type: ListType
+    if_missing: IfMissing
+    audience: AudiencePlan | None
+
+
+def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
+    """Combine what two streams want of one list.
+
+    An audience is made if either wants one. A list with addresses is of type EMAIL, else of the type that came first.
+
+    Raises:
+        ConfigurationError: they want different audiences for it.
+    """
+    if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
+        msg = (
+            f"Two streams feed {plan.reference} and want different audiences for it. "
+            "Give them the same `audience_name` and `audience_description`."
+        )
+        raise ConfigurationError(msg)
+    return ListPlan(
+        known.reference,
+        list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
+        if_missing=min(known.if_missing, plan.if_missing, key=list(IfMissing).index),
+        audience=known.audience or plan.audience,
+    )
+
+
+def find_columns(properties: Iterable[str], stream: str, settings: StreamSettings) -> dict[str, IdentityType]:
+    """Return the columns of a stream that hold identities, with their types.
+
+    Args:
+        properties: the column names in the stream's schema.
+        stream: the stream's name, for messages.
+        settings: the stream's settings.
+
+    Returns:
+        Column → type; empty if there are none.
+
+    Raises:
+        ConfigurationError: there are none, and `streams` says of the stream which columns there are, or that it removes
+            people.
+    """
+    properties = list(properties)
+    if settings.identity_columns:
+        found = {name: kind for name, kind in settings.identity_columns.items() if name in properties}
+    else:
+        found = {name: DEFAULT_COLUMNS[name.lower()] for name in properties if name.lower() in DEFAULT_COLUMNS}
+    if not found and "identity_columns" in settings.own:
+        msg = (
+            f"Stream {stream} has none of the columns in `identity_columns` "
+            f"({', '.join(settings.identity_columns)}). Correct the names, or set `streams.{stream}.identity_columns`, "
+            "or deselect the stream in the tap."
+        )
+        msg += "".join(in_other_capitals(name, properties) for name in settings.identity_columns)
+        raise ConfigurationError(msg)
+    if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
+        msg = (
+            f"Stream {stream} is to remove people (`operation` under `streams`), but has no identity column. "
+            f"{told_columns(properties)} Name the right one in `streams.{stream}.identity_columns`, or deselect the "
+            "stream in the tap."
+        )
+        raise ConfigurationError(msg)
+    return found
+
+
+def chosen_list(settings: StreamSettings) -> ListReference | None:
+    """Return the list that settings choose; None if they leave it to the stream's name."""
+    if settings.customer_list_id is not None:
+        return ListReference(customer_list_id=settings.customer_list_id)
+    if settings.audience_id is not None:
+        return ListReference(audience_id=settings.audience_id)
+    if settings.customer_list_name:
+        return ListReference(customer_list_name=settings.customer_list_name)
+    return None
+
+
+class FormerLists(NamedTuple):
+    """The lists that a source has fed, by what people call them.
+
+    Attributes:
+        own: those that the settings in use feed, or fed, or that nobody else is known to feed.
+        others: those that only other settings fed.
+    """
+
+    own: list[str]
+    others: list[str]
+
+
+def possible_lists(stream: str, settings: StreamSettings) -> set[ListReference]:
+    """Return the lists that a stream can feed, whatever its identity columns are; not those that its rows name.
+
+    Args:
+        stream: the stream's name.
+        settings: its settings.
+    """
+    chosen = chosen_list(settings) or ListReference(customer_list_name=stream)
+    if chosen.customer_list_name is None:
+        return {chosen}
+    types = {kind.list_type.value for kind in IDENTITY_TYPES.values()}
+    return {chosen, *(ListReference(customer_list_name=f"{chosen.customer_list_name} - {each}") for each in types)}
+
+
+def plan_lists(
+    columns: Mapping[str, IdentityType], stream: str, settings: StreamSettings, list_name: str | None = None
+) -> dict[IdentityType, ListPlan]:
+    """Say which list each type of identity of a stream goes to.
+
+    Args:
+        columns: the stream's identity columns and their types.
+        stream: the stream's name, which the list takes unless a setting names it.
+        settings: the stream's settings.
+        list_name: the name that some rows of the stream give; None if the settings choose the list.
+
+    Raises:
+        ConfigurationError: a setting gives one id, and the types need several lists.
+    """
+    kinds = [kind for kind in IDENTITY_TYPES.values() if kind in columns.values()]
+    groups: dict[ListType | None, list[IdentityType]] = {}
+    for kind in kinds:
+        alone = settings.one_list_per_type or kind.list_type not in _SHARED
+        groups.setdefault(kind.list_type if alone else None, []).append(kind)
+    by_id = settings.customer_list_id is not None or settings.audience_id is not None
+    if by_id and len(groups) > 1:
+        setting = "customer_list_id" if settings.customer_list_id is not None else "audience_id"
+        msg = (
+            f"`{setting}` names one list, but the columns of stream {stream} need {len(groups)} "
+            f"({', '.join(kind.name for kind in kinds)}). Use `customer_list_name`, or name the columns of one list "
+            "only in `identity_columns`."
+        )
+        raise ConfigurationError(msg)
+    return {
+        kind: _plan(group, members, list_name or stream, settings)
+        for group, members in groups.items()
+        for kind in members
+    }  # fmt: skip
+
+
+def _plan(group: ListType | None, members: list[IdentityType], name: str, settings: StreamSettings) -> ListPlan:
+    suffix = f" - {group.value}" if group is not None else ""
+    reference = chosen_list(settings) or ListReference(customer_list_name=name)
+    if reference.customer_list_name is not None:
+        reference = ListReference(customer_list_name=f"{reference.customer_list_name}{suffix}")
+    adds = settings.operation is Mode.ADD
+    audience = None
+    if adds and settings.create_audience and settings.audience_id is None:
+        called = f"{settings.audience_name}{suffix}" if settings.audience_name is not None else None
+        audience = AudiencePlan(called, settings.audience_description)
+    # A name in a row is no setting that could be wrong: nobody is on a list that does not exist.
+    without = IfMissing.REFUSE if settings.list_name_column is None else IfMissing.GO_ON
+    if_missing = IfMissing.CREATE if adds else without
+    return ListPlan(reference, members[0].list_type, if_missing, audience)

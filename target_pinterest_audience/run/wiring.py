@@ -1,0 +1,170 @@
+"""From settings to a run that is ready: the one place that knows how the parts fit together.
+
+The ledger, and what works with it, is imported when it is opened: a run without one starts a tenth sooner.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.ledger.find import find_ledger
+from target_pinterest_audience.ledger.tenure import Tenure
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.token_store import CredentialsFile, Homeless
+from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
+from target_pinterest_audience.pinterest.transport import Transport
+from target_pinterest_audience.run.run import Sync
+from target_pinterest_audience.run.states import StateGate
+from target_pinterest_audience.settings import Settings, UnmappedStreams
+from target_pinterest_audience.system.token_store import TokenStore
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.reconcile.upserts import Upserts
+    from target_pinterest_audience.routing.plan import FormerLists, ListReference
+
+_AHEAD: Final = 20_000
+"""How many identities wait for each list while a request is under way: two requests, so that the next is
+ready at once, and memory does not depend on how fast Pinterest answers."""
+
+
+def connect(
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    write_state: Callable[[Any], None],
+    shield: Callable[[], AbstractContextManager[None]],
+) -> Sync:
+    """Put a run together; nothing is opened or asked of Pinterest yet.
+
+    Args:
+        settings: the settings.
+        user_agent: what requests say they come from.
+        logger: told of waits, retries, and what happens to lists and audiences.
+        write_state: hands a STATE to whoever runs the target.
+        shield: lets signals wait while a token is exchanged and kept.
+    """
+    tenure = Tenure()
+
+    def open_ledger(*, create: bool) -> Ledger | None:
+        ledger = find_ledger(settings, create=create)
+        if ledger is not None:
+            if ledger.caveat is not None:
+                logger.warning(ledger.caveat)
+            tenure.begin(ledger)
+        return ledger
+
+    def make_upserts(ledger: Ledger, delivery: Delivery, *, in_history: bool) -> Upserts:
+        from target_pinterest_audience.reconcile.upserts import Upserts  # noqa: PLC0415 - only for who has a ledger
+
+        return Upserts(ledger, settings, delivery, logger, time.monotonic, time.time, in_history=in_history)
+
+    def find_former(ledger: Ledger, source: str, references: Collection[ListReference]) -> FormerLists:
+        from target_pinterest_audience.membership.row_keys import Digester  # noqa: PLC0415 - only for who has a ledger
+        from target_pinterest_audience.reconcile.source_book import former_lists  # noqa: PLC0415 - likewise
+
+        return former_lists(ledger, source, references, Digester.of(ledger, settings).configuration(settings))
+
+    return Sync(
+        make_delivery(settings, user_agent, logger, shield, tenure),
+        find_ledger=open_ledger,
+        make_upserts=make_upserts,
+        find_former=find_former,
+        gate=StateGate(
+            _swallow if settings.dry_run else write_state,
+            time.monotonic,
+            closed=settings.unmapped_streams is UnmappedStreams.FAIL,
+        ),
+        # Alerts tell when no run has succeeded for too long.
+        keeps_record=bool(settings.notify_urls) and settings.ledger_url is not None,
+    )
+
+
+def make_delivery(
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+    tenure: Tenure | None = None,
+) -> Delivery:
+    """Put a delivery together; nothing is asked of Pinterest yet.
+
+    The arguments are those of `connect` and, with `tenure`, what is asked before each request that writes.
+    """
+    return Delivery(
+        make_client(settings, user_agent, logger, shield, tenure),
+        patience_of(settings),
+        logger,
+        max_identities=settings.batch_size_rows,
+        max_bytes=settings.max_request_bytes,
+        ahead=_AHEAD,
+        dry=settings.dry_run,
+    )
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Return how long to wait for Pinterest, and how often to try."""
+    return Patience(
+        retries=settings.max_retries,
+        initial_seconds=settings.initial_backoff_ms / 1000,
+        max_seconds=settings.max_backoff_ms / 1000,
+        connect_seconds=settings.connect_timeout_seconds,
+        read_seconds=settings.read_timeout_seconds,
+    )
+
+
+def make_client(
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+    tenure: Tenure | None = None,
+    *,
+    sign_in_by: Settings | None = None,
+) -> PinterestClient:
+    """Put the client of the ad account together; nothing is asked of it yet. See `make_delivery`.
+
+    `sign_in_by` are settings with other waits, for tokens alone.
+    """
+    transport = make_transport(settings, user_agent, logger, tenure)
+    credentials = Credentials(
+        transport if sign_in_by is None else make_transport(sign_in_by, user_agent, logger),
+        token_store_of(settings),
+        access_token=settings.access_token,
+        sign_in=SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token),
+        logger=logger,
+        shield=shield,
+    )
+    return PinterestClient(transport, credentials, settings.ad_account_id)
+
+
+def make_transport(
+    settings: Settings, user_agent: str, logger: logging.Logger, tenure: Tenure | None = None
+) -> Transport:
+    """Put together what sends requests; nothing is sent yet. See `make_delivery`."""
+    return Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
+
+
+def token_store_of(settings: Settings) -> TokenStore:
+    """Return where the newest refresh tokens are kept.
+
+    Raises:
+        ConfigurationError: it is in PostgreSQL, and the driver is not installed.
+    """
+    if settings.credentials_file is not None:
+        return CredentialsFile(settings.credentials_file)
+    if settings.ledger_url is None:
+        return Homeless()
+    from target_pinterest_audience.ledger.open import token_store  # noqa: PLC0415 - only for who has one in PostgreSQL
+
+    return token_store(settings.ledger_url)
+
+
+def _swallow(state: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Keep a STATE to oneself: a dry run delivers nothing, so nothing is covered."""

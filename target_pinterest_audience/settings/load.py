@@ -1,0 +1,98 @@
+"""Loads the settings of a command line: from the files and the environment that `--config` names, checked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
+from singer_sdk.target_base import Target
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.records.column_names import plain_expressions
+from target_pinterest_audience.settings.declaration import config_jsonschema
+from target_pinterest_audience.settings.origins import Source, merged, refuse_to_leak
+from target_pinterest_audience.settings.resolve import Settings, resolve
+from target_pinterest_audience.settings.sources import environment_sources, read_config_files, unread_variables
+from target_pinterest_audience.text.redaction import hide
+
+PREFIX: Final = "TARGET_PINTEREST_AUDIENCE_"
+"""What the names of environment variables begin with."""
+
+CAPABILITIES: Final[list[Any]] = [
+    PluginCapabilities.ABOUT,
+    PluginCapabilities.STREAM_MAPS,
+    PluginCapabilities.FLATTENING,
+    PluginCapabilities.STRUCTURED_LOGGING,
+    TargetCapabilities.VALIDATE_RECORDS,
+]
+"""What the target can do by means of the SDK, which has settings for it."""
+
+_logger: Final = logging.getLogger("target-pinterest-audience")
+
+
+class _SdkSettings(Target):
+    """Only asked for the settings that the SDK adds for the capabilities."""
+
+    name = "target-pinterest-audience"
+    capabilities: ClassVar[list[Any]] = CAPABILITIES
+
+
+def resolve_settings(raw: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """Check a configuration, and return the settings and the whole configuration in plain form.
+
+    Raises:
+        ConfigurationError: a setting breaks a rule.
+    """
+    sdk_settings: dict[str, Any] = {"properties": {}}
+    _SdkSettings.append_builtin_config(sdk_settings)
+    settings, config = resolve(raw, sdk_settings["properties"], os.environ)
+    hide(settings.secrets)
+    if config.get("stream_maps"):
+        config["stream_maps"] = plain_expressions(config["stream_maps"])
+    return settings, config
+
+
+def read_config(names: tuple[str, ...]) -> dict[str, Any]:
+    """Read a configuration from files, and from the environment for the word ENV.
+
+    Raises:
+        ConfigurationError: a file or a variable cannot be read, or a token would go where it must not.
+    """
+    return merged(read_sources(names))
+
+
+def read_sources(names: tuple[str, ...]) -> list[Source]:
+    """Read a configuration as `read_config` does, and keep apart where it comes from."""
+    sources = [Source(path, read_config_files((path,))) for path in names if path != "ENV"]
+    schema = config_jsonschema()
+    _SdkSettings.append_builtin_config(schema)
+    folder = _working_directory()
+    if "ENV" in names:
+        sources += environment_sources(schema, PREFIX, folder)
+        refuse_to_leak(sources)
+        return sources
+    config = merged(sources)
+    unread = unread_variables(config, schema, PREFIX, folder, os.environ) if names else []
+    if unread:
+        _logger.warning(
+            "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
+            "them.", ", ".join(unread),
+        )  # fmt: skip
+    return sources
+
+
+def _working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        ConfigurationError: it was deleted, or folders above it cannot be read.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        msg = f"The working directory cannot be used ({error.strerror}). Start the program in one that exists."
+        raise ConfigurationError(msg) from None

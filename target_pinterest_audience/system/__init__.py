@@ -1,0 +1,1 @@
+"""What the machine gives: files, signals, waits, the version."""
