@@ -44,21 +44,31 @@ class Dispatcher:
 
     Attributes:
         delivery: where orders go.
-        journal: what remembers them; None as long as nothing has to be remembered.
     """
 
-    def __init__(self, delivery: Delivery, states: StateGate | None = None, refusals: Refusals | None = None) -> None:
-        """Begin without a journal.
+    def __init__(
+        self,
+        delivery: Delivery,
+        journal: Journal | None = None,
+        states: StateGate | None = None,
+        refusals: Refusals | None = None,
+    ) -> None:
+        """Begin with nothing on its way.
 
         Args:
             delivery: where orders go.
+            journal: remembers them, if they have to be remembered.
             states: holds STATE back, if there is any.
             refusals: notes whose identities Pinterest refuses one by one, if they come from a stream.
         """
         self.delivery = delivery
-        self.journal: Journal | None = None
+        self._journal = journal
         self._states = states
         self._refusals = refusals
+
+    def remember_in(self, journal: Journal) -> None:
+        """Let a journal remember the orders from now on: a run opens the ledger when the first stream needs it."""
+        self._journal = journal
 
     def send_all(self, orders: Iterable[Order]) -> None:
         """Hand orders over, one after the other. Raises as `send` does."""
@@ -119,20 +129,20 @@ class Dispatcher:
             with contextlib.suppress(TargetError):
                 self._settle(receipt)
         for reference, removal in self.delivery.removals_of_failures():
-            if self.journal is not None:
-                self.journal.removed(reference, removal)
+            if self._journal is not None:
+                self._journal.removed(reference, removal)
         self.delivery.close()
         self._release()
 
     def _settle(self, receipt: Receipt) -> None:
-        if self.journal is not None:
+        if self._journal is not None:
             for removal in receipt.removals:
-                self.journal.removed(receipt.list, removal)
+                self._journal.removed(receipt.list, removal)
         if receipt.refused and self._refusals is not None:
-            references = self.journal.references_to(receipt.list) if self.journal is not None else set()
+            references = self._journal.references_to(receipt.list) if self._journal is not None else set()
             self._refusals.note(receipt, {receipt.list, *references})
-        if self.journal is not None:
-            self.journal.settle(receipt)
+        if self._journal is not None:
+            self._journal.settle(receipt)
         # Last: what is not noted as accepted is sent again by the next run, so no STATE may cover it.
         receipt.batch.hold.release()
 

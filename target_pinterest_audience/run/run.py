@@ -86,7 +86,7 @@ class Sync:
         self._delivery = delivery
         self._keeps_record = keeps_record
         self._refusals = Refusals()
-        self._dispatcher = Dispatcher(delivery, gate, self._refusals)
+        self._dispatcher = Dispatcher(delivery, states=gate, refusals=self._refusals)
         self._find_ledger = find_ledger
         self._make_upserts = make_upserts
         self._find_former = find_former
@@ -161,7 +161,8 @@ class Sync:
         if self._upserts is None:
             ledger = self._open_ledger(create=True)
             assert ledger is not None  # noqa: S101 - it was to be made
-            self._upserts = self._dispatcher.journal = self._make_upserts(ledger, self._delivery, in_history=True)
+            self._upserts = self._make_upserts(ledger, self._delivery, in_history=True)
+            self._dispatcher.remember_in(self._upserts)
         writer = self._upserts.open(replace(shape, plan=plan))
         self._gate.open()
         return writer

@@ -59,8 +59,7 @@ class AttendedWorld(World):
             logger = logging.getLogger("test")
             delivery = self._account.delivery(settings, logger)
             book = Bookkeeper(ledger, settings, delivery, logger, self.clock)
-            dispatcher = Dispatcher(delivery)
-            dispatcher.journal = book
+            dispatcher = Dispatcher(delivery, book)
             clear(ledger, book, dispatcher, entry.number)
             book.tidy()
 

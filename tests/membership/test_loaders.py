@@ -199,8 +199,7 @@ class Table(RuleBasedStateMachine):
         with self._ledger() as ledger:
             delivery = self.pinterest.delivery(target.settings, logger)
             book = Bookkeeper(ledger, target.settings, delivery, logger, time.time)
-            dispatcher = Dispatcher(delivery)
-            dispatcher.journal = book
+            dispatcher = Dispatcher(delivery, book)
             prune(ledger, book, dispatcher, OPTIONS, now=time.time(), tell=lambda _: None)
             book.tidy()
 

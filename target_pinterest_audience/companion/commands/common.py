@@ -156,8 +156,7 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
     shield, tenure = obey_signals().shield, Tenure(ledger)
     delivery = make_delivery(settings, user_agent(), logger, shield, tenure)
     book = Bookkeeper(ledger, settings, delivery, logger, time.time)
-    dispatcher = Dispatcher(delivery)
-    dispatcher.journal = book
+    dispatcher = Dispatcher(delivery, book)
     ended_by: BaseException | None = None
     try:
         yield book, dispatcher
