@@ -151,7 +151,7 @@ def test_while_a_run_is_at_work_on_the_list_or_its_rows_nothing_is_cleared(
     with running(config, tmp_path, customer_list_name=feeds) as process:
         feed(process, [EMAIL])
         wait_until(lambda: len(emulator.backend.calls) > calls)
-        refused = run_companion(*CLEAR, lock_wait_seconds=0)
+        refused = run_companion(*CLEAR, lock_wait_seconds=1)
     assert (refused.code, "Another run" in refused.stderr) == (7, True)
     assert members(emulator) == digests(range(12))
 

@@ -152,7 +152,8 @@ class Table(RuleBasedStateMachine):
     def _target(self, loader: Loader, **config: Any) -> TargetPinterestAudience:
         return TargetPinterestAudience(
             config={
-                "ad_account_id": "1", "access_token": "x", "max_removal_percent": 100, "load_method": "overwrite",
+                "ad_account_id": "1", "access_token": "x", "max_removal_percent": 100, "max_deleted_percent": 100,
+                "load_method": "overwrite",
                 "ledger_url": f"sqlite:///{self._path}", **self.pinterest.settings, **loader.config(self.pinterest),
                 **config,
             }
