@@ -144,7 +144,7 @@ def _is_answer(address: str, redirect_uri: str) -> bool:
 
 
 def _comes_here(host: str | None, origin: str | None) -> bool:
-    """Tell whether a browser was sent here by name, and not by a page that gave its own name this address."""
+    """Return whether the request names this server, and not a web page's host that resolves to this address."""
     try:
         named = [urlsplit(address) for address in (f"//{host}" if host is not None else None, origin) if address]
         return all(map(is_loopback, named))

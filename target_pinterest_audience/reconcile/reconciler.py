@@ -37,14 +37,6 @@ _FAST: Final = 10_000
 _MOMENT_SECONDS: Final = 0.05
 
 
-class _Ahead(NamedTuple):
-    """What is to be handed over, and the lines of the stream that it and all behind it come from."""
-
-    outgoing: Outgoing
-    first_line: int
-    last_line: int
-
-
 class _Worked(NamedTuple):
     """What came of a window."""
 
