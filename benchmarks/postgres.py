@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench, Floors
-from tests.integration.postgres import Database, find_binaries, run_server
+from tests.support.postgres import Database, find_binaries, run_server
 
 _ROWS_SQL = """
 CREATE TABLE customers (id bigint PRIMARY KEY, email text, first_name text, last_name text, updated_at timestamptz);

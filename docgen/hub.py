@@ -1,7 +1,7 @@
 """The plugin definition for MeltanoHub, from what the target says of itself.
 
 What such a file may hold was read in the hub's repository (meltano/hub, schemas/plugin_definitions/loaders.schema.json
-and what it refers to, August 2026); `tests/test_docs_hub.py` has the rules.
+and what it refers to, August 2026); `tests/docs/test_hub.py` has the rules.
 """
 
 from __future__ import annotations

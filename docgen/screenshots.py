@@ -14,8 +14,8 @@ from docgen.about import PAGES
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.reporting.history import look_at
 from target_pinterest_audience.reporting.page import render
-from tests.browser import find_browser, run_browser
-from tests.histories import BEGUN, HOUR, invent
+from tests.support.browser import find_browser, run_browser
+from tests.support.ledger_histories import BEGUN, HOUR, invent
 
 _ACCOUNT: Final = "549755885175"
 _API: Final = "https://api.pinterest.com/v5"

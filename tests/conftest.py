@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.browser import Browser, find_browser, run_browser
-from tests.emulator.contract import assert_contract
+from tests.support.account import ACCOUNT, TOKEN, Write
+from tests.support.browser import Browser, find_browser, run_browser
+from tests.support.contract import assert_contract
+from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
+from tests.support.processes import Companion, Run, command, companion_command, environment
+from tests.support.waiting import Clock
 from tests.support.zygote import Zygote
-
-ACCOUNT = "549755885175"
-TOKEN = "emulator-token"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,25 +44,6 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"skipped, and nothing may be: {report.longrepr}"
     return report
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a run of the target ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def states(self) -> list[Any]:
-        return [json.loads(line) for line in self.stdout.splitlines()]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """The process's environment without what would change how the target runs."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TARGET_PINTEREST", "MELTANO", "LOGLEVEL"))}
-    return {**kept, **variables}
 
 
 @pytest.fixture(scope="session")
@@ -97,13 +76,6 @@ def config(emulator: Emulator, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def command(config: dict[str, Any], folder: Path) -> list[str]:
-    """The command line of the target, with its configuration in a file."""
-    path = folder / "config.json"
-    path.write_text(json.dumps(config), encoding="utf-8")
-    return [sys.executable, "-m", "target_pinterest_audience", "--config", str(path)]
-
-
 @pytest.fixture
 def run_target(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
     """Run the target as a process, over a stream given as messages, as text or as bytes."""
@@ -121,18 +93,6 @@ def run_target(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Callab
     return run
 
 
-Target = Callable[..., Run]
-"""What the fixture `run_target` is."""
-
-
-def companion_command(config: dict[str, Any], folder: Path, *arguments: str) -> list[str]:
-    """The command line of a command of `pinterest-audience` that needs settings, with these in a file."""
-    path = folder / "companion.json"
-    path.write_text(json.dumps(config), encoding="utf-8")
-    program = "from target_pinterest_audience.companion.main import main; main()"
-    return [sys.executable, "-c", program, *arguments, "--config", str(path)]
-
-
 @pytest.fixture
 def run_companion(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Callable[..., Run]:
     """Run a command of `pinterest-audience` that needs settings, as a process."""
@@ -143,10 +103,6 @@ def run_companion(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Cal
         return Run(code, out.decode(), err.decode())
 
     return run
-
-
-Companion = Callable[..., Run]
-"""What the fixture `run_companion` is."""
 
 
 @pytest.fixture
@@ -172,26 +128,10 @@ def kill_companion(config: dict[str, Any], emulator: Emulator, tmp_path: Path) -
     return kill
 
 
-KillCompanion = Callable[..., None]
-"""What the fixture `kill_companion` is."""
-
-
 @pytest.fixture
 def run_prune(run_companion: Companion) -> Callable[..., Run]:
     """Run `pinterest-audience prune` as a process."""
     return functools.partial(run_companion, "prune")
-
-
-Prune = Callable[..., Run]
-"""What the fixture `run_prune` is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """A change of a customer list that Pinterest accepted."""
-
-    operation: str
-    identities: frozenset[str]
 
 
 @pytest.fixture
@@ -209,22 +149,6 @@ def sent(emulator: Emulator) -> Callable[[], list[Write]]:
         ]
 
     return since
-
-
-Sent = Callable[[], list[Write]]
-"""What the fixture `sent` is."""
-
-
-def members(emulator: Emulator, name: str = "customers") -> frozenset[str]:
-    (found,) = [each for each in emulator.backend.customer_lists() if each.name == name]
-    return emulator.backend.members(found.id)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -245,3 +169,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture
 def written() -> list[Any]:
     return []
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+    with run_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Iterator[Database]:
+    """An empty database."""
+    with postgres_server.database() as database:
+        yield database

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
 
 from target_pinterest_audience.emulator import Backend, Emulator
-from tests.conftest import Clock
-
-Api: TypeAlias = Callable[..., requests.Response]
+from tests.support.operations import Api
+from tests.support.waiting import Clock
 
 
 @pytest.fixture

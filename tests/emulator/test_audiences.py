@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import ApiError, Backend, Settings
-from tests.conftest import Clock
-from tests.emulator.operations import perform, update
+from tests.support.operations import perform, update
+from tests.support.waiting import Clock
 
 
 def audience(backend: Backend, list_id: object, **body: Any) -> Any:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from target_pinterest_audience.emulator import ApiError, Backend, Fault, Settings
 from target_pinterest_audience.emulator.settings import SettingsOptions
-from target_pinterest_audience.emulator.state.backend import Arguments
 from target_pinterest_audience.emulator.state.credentials import Client
 from target_pinterest_audience.emulator.state.faults import Attempt
-from tests.conftest import ACCOUNT, Clock
-from tests.emulator.operations import NAMED, perform, update
+from tests.support.account import ACCOUNT
+from tests.support.backend import APP, admitted, token
+from tests.support.operations import NAMED, perform, update
+from tests.support.waiting import Clock
 
-APP = Client("emulator-app", "emulator-secret")
 SECRET_RECORD = "somebody@example.com"
 
 
@@ -27,10 +27,6 @@ def create(backend: Backend, **body: Any) -> Any:
 
 def get(backend: Backend, list_id: str) -> Any:
     return perform(backend, "customer_lists/get", customer_list_id=list_id)
-
-
-def token(backend: Backend, client: Client | None = APP, **form: str) -> Any:
-    return backend.perform(NAMED["oauth/token"], Arguments({}, {}, dict(form), client))
 
 
 # Customer lists.
@@ -247,14 +243,6 @@ def test_an_unknown_account_is_not_found_and_a_foreign_one_forbidden(clock: Cloc
 
 
 # Tokens.
-
-
-def admitted(backend: Backend, bearer: str | None) -> tuple[int, int]:
-    try:
-        backend.admit(NAMED["ad_accounts/get"], bearer)
-    except ApiError as error:
-        return error.status, error.code
-    return 200, 0
 
 
 def test_tokens_are_known_restricted_or_unknown(clock: Clock) -> None:

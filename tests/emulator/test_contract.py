@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
 from target_pinterest_audience.emulator.state.operations import OPERATIONS
-from tests.emulator import api_schemas
-from tests.emulator.conftest import Api
-from tests.emulator.contract import assert_contract
+from tests.support import api_schemas
+from tests.support.contract import assert_contract
+from tests.support.operations import Api
 
 LISTS = "/v5/ad_accounts/549755885175/customer_lists"
 GOOD = Call(

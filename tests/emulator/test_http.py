@@ -26,7 +26,7 @@ from click.testing import CliRunner
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.emulator.command import emulator as emulator_command
-from tests.emulator.conftest import Api
+from tests.support.operations import Api
 
 AUTHORIZED = {"Authorization": "Bearer emulator-token"}
 ADD = {"operation_type": "ADD", "records": "c,d"}

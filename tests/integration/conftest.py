@@ -5,36 +5,16 @@ from __future__ import annotations
 import secrets
 import shutil
 import sysconfig
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.conftest import ACCOUNT, TOKEN
-from tests.integration.meltano_project import INSTALL_SECONDS, LOADER, NEEDED, REPOSITORY, Project
-from tests.integration.pipeline import Pipeline
-from tests.integration.postgres import Database, PostgresServer, SqlError, find_binaries, run_server
-
-MakePipeline: TypeAlias = Callable[..., Pipeline]
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A PostgreSQL server for all tests."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
-    with run_server(binaries) as server:
-        yield server
-
-
-@pytest.fixture
-def database(postgres_server: PostgresServer) -> Iterator[Database]:
-    """An empty database."""
-    with postgres_server.database() as database:
-        yield database
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.meltano_project import INSTALL_SECONDS, LOADER, NEEDED, REPOSITORY, Project
+from tests.support.pipeline import MakePipeline, Pipeline
+from tests.support.postgres import Database, SqlError
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import yaml
 
 from docgen.about import PAGES
 from docgen.fences import Fence, parse
-from tests.integration.meltano_project import LOADER, UTILITY, Project
+from tests.support.meltano_project import LOADER, UTILITY, Project
 
 pytestmark = pytest.mark.timeout(600)
 

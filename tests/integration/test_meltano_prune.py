@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.integration.meltano_project import LOADER, PRUNE, UTILITY, Project
-from tests.integration.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
-from tests.integration.postgres import Database
+from tests.support.meltano_project import LOADER, PRUNE, UTILITY, Project
+from tests.support.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
+from tests.support.postgres import Database
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
-from tests.integration.conftest import MakePipeline
-from tests.integration.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
-from tests.integration.pipeline import wait_until
-from tests.integration.postgres import Database
+from tests.support.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
+from tests.support.pipeline import MakePipeline, wait_until
+from tests.support.postgres import Database
 
 STREAM = "public-customers"
 CUSTOMERS = make_customers(1, 320)

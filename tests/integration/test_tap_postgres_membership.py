@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.integration.conftest import MakePipeline
-from tests.integration.people import TABLE_SQL, identities_of, make_customers, sha256
-from tests.integration.pipeline import Outcome, Pipeline, clean_environment, wait_until
-from tests.integration.postgres import Database
+from tests.support.people import TABLE_SQL, identities_of, make_customers, sha256
+from tests.support.pipeline import MakePipeline, Outcome, Pipeline, clean_environment, wait_until
+from tests.support.postgres import Database
 
 STREAM = "public-customers"
 CUSTOMERS = make_customers(1, 80)

@@ -15,9 +15,9 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement
-from tests.conftest import ACCOUNT
-from tests.integration.postgres import Database
-from tests.ledger.conftest import API, Opened, address
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, Opened, address
+from tests.support.postgres import Database
 
 NOW = 1_790_000_000.0
 HOUR = 3_600.0

@@ -13,8 +13,8 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.sqlite import claims
-from tests.conftest import ACCOUNT
-from tests.ledger.conftest import API, Opened, another_process, line_of
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, Opened, another_process, line_of
 
 HOLD = """
 ledger.lock(["customers"], 0)

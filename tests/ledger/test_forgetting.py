@@ -26,9 +26,9 @@ from target_pinterest_audience.reconcile.withdrawal import apply_to_rows, event_
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from target_pinterest_audience.vocabulary import Operation
-from tests.conftest import ACCOUNT
-from tests.ledger.conftest import API, Opened
-from tests.messages import sha256
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, Opened
+from tests.support.messages import sha256
 
 DIGESTER = Digester(b"secret", realm_of(API, ACCOUNT))
 

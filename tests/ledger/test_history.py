@@ -12,19 +12,12 @@ from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS, 
 from target_pinterest_audience.ledger.ledger import Ledger, Note
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS
-from tests.conftest import ACCOUNT
-from tests.ledger.conftest import API, Opened
+from tests.support.account import ACCOUNT
+from tests.support.ledger_histories import ENDING, note
+from tests.support.ledgers import API, Opened
 
-ENDING = Ending(20.5, 0, 7, 1.25)
 FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1})
 HOUR = 3_600.0
-
-
-def note(ledger: Ledger, figures: ListFigures, kind: str = RUN, started: float = 10.25) -> int:
-    with ledger.transaction():
-        entry = ledger.history.begin(kind, started)
-        ledger.history.end(entry, ENDING, [figures])
-    return entry
 
 
 class TestEntries:

@@ -26,10 +26,10 @@ from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLe
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
 from target_pinterest_audience.membership.statements import Count
-from tests.conftest import ACCOUNT
-from tests.integration.pooler import run_pooler
-from tests.integration.postgres import Database
-from tests.ledger.conftest import API, Opened, address, another_process, line_of
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, Opened, address, another_process, line_of
+from tests.support.pooler import run_pooler
+from tests.support.postgres import Database
 
 if TYPE_CHECKING:
     import psycopg

@@ -21,10 +21,10 @@ from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListRefe
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from target_pinterest_audience.vocabulary import ListType
-from tests.conftest import ACCOUNT
-from tests.ledger.conftest import API, Opened
-from tests.membership.accounts import Pinterest
-from tests.messages import address, sha256
+from tests.support.account import ACCOUNT
+from tests.support.accounts import Pinterest
+from tests.support.ledgers import API, Opened
+from tests.support.messages import address, sha256
 
 BEFORE: Final = MIGRATIONS[: MIGRATIONS.index(LOADERS)]
 

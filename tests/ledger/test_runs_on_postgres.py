@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.conftest import Companion, Prune, Sent, Target, members
-from tests.integration.postgres import Database
-from tests.ledger.conftest import another_process, line_of
-from tests.messages import address, deleted, digests, people, record, schema, state
-from tests.test_process import feed, running, wait_until
+from tests.support.account import Sent, members
+from tests.support.ledgers import another_process, line_of
+from tests.support.messages import address, deleted, digests, people, record, schema, state
+from tests.support.postgres import Database
+from tests.support.processes import Companion, Prune, Target, feed, running
+from tests.support.waiting import wait_until
 
 EMAIL = schema("email", "_sdc_deleted_at")
 

@@ -13,8 +13,8 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership.statements import Count
-from tests.conftest import ACCOUNT
-from tests.ledger.conftest import API, Opened, another_process, line_of
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, Opened, another_process, line_of
 
 KEY = b"k" * 16
 

@@ -19,8 +19,9 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
-from tests.conftest import ACCOUNT, environment
-from tests.ledger.conftest import API, Opened, another_process, line_of
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, Opened, another_process, line_of
+from tests.support.processes import environment
 
 ROWS = {number.to_bytes(16, "big"): b"says" * 20 for number in range(3_000)}
 

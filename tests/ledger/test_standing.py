@@ -6,8 +6,8 @@ from target_pinterest_audience.ledger.history import ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.reporting.alerts.board import decoded, encoded
 from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, Standing
-from tests.ledger.conftest import Opened
-from tests.ledger.test_history import note
+from tests.support.ledger_histories import note
+from tests.support.ledgers import Opened
 
 FAILURE = encoded(Standing(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, told=None))
 SMALL = encoded(Standing(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, told=11.25))

@@ -2,8 +2,8 @@
 
 Most of a run over ten rows is the interpreter's start. A zygote is a process that has imported both programs and has
 run neither. For each run it forks: the child gets descriptors, arguments, environment and folder as a new process
-would, and begins at the same `main`. `tests/test_zygote.py` compares such runs with real ones. A test of how a process
-starts must start one.
+would, and begins at the same `main`. `tests/support/test_zygote.py` compares such runs with real ones. A test of how a
+process starts must start one.
 """
 
 from __future__ import annotations

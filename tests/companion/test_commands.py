@@ -1,0 +1,349 @@
+"""The commands of `pinterest-audience` for people, as processes against the emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from target_pinterest_audience.companion.main import cli
+from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.run import readiness
+from target_pinterest_audience.settings.load import resolve_settings
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.messages import address, people, record, schema
+from tests.support.processes import Companion, Target
+
+LIST = "customers"
+IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"
+
+
+def table(stdout: str) -> list[dict[str, Any]]:
+    """The rows of a listing in JSON."""
+    rows: list[dict[str, Any]] = json.loads(stdout)
+    return rows
+
+
+class TestCheck:
+    def test_everything_is_in_order_before_the_first_run_and_after_it(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target
+    ) -> None:
+        settings = {"customer_list_name": LIST, "load_method": "upsert"}
+        before = run_companion("check", **settings)
+        assert (before.code, before.stdout.count("✓"), before.stdout.count("✗")) == (0, 6, 0), before.stdout
+        assert "✓ ledger: not created yet; the first run creates it at " in before.stdout
+        assert f'✓ customer list: customer list "{LIST}" does not exist yet' in before.stdout
+        run_target([schema("email"), *people(range(3))], **settings)
+        after = run_companion("check", **settings)
+        assert (after.code, after.stdout.count("✓"), after.stdout.count("✗")) == (0, 6, 0), after.stdout
+        (made,) = emulator.backend.customer_lists()
+        assert f"id {made.id}" in after.stdout
+        assert "stands for it" in after.stdout
+
+    def test_it_changes_nothing(self, emulator: Emulator, run_companion: Companion, tmp_path: Path) -> None:
+        run_companion("check", customer_list_name=LIST)
+        assert {call.method for call in emulator.backend.calls} == {"GET"}
+        assert not (tmp_path / "ledger.db").exists()
+
+    def test_a_ledger_that_can_only_be_read_does_for_dry_runs(
+        self, config: dict[str, Any], run_target: Target, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_target([schema("email"), *people([1])], load_method="upsert")
+        settings, _ = resolve_settings(config)
+        monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
+        with pytest.raises(LedgerError, match=r"can be read, .*/ledger.db is read-only for this user"):
+            readiness._look_at_ledger(settings)
+        assert readiness._look_at_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
+
+    @pytest.mark.parametrize(
+        ("settings", "failed", "code"),
+        [
+            ({"access_token": "wrong"}, "sign-in", 3),
+            ({"ad_account_id": "1"}, "ad account", 2),
+            ({"customer_list_id": "1"}, "customer list", 2),
+            ({"batch_size_row": 1}, "settings", 2),
+            ({"api_url": "http://127.0.0.1:9/v5", "max_retries": 0}, "sign-in", 4),
+            ({"ledger_url": "sqlite:////dev/null/ledger.db"}, "ledger", 7),
+            ({"notify_urls": ["no-such-service://127.0.0.1/7"]}, "alerts", 2),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_its_exit_code(
+        self, run_companion: Companion, settings: dict[str, Any], failed: str, code: int
+    ) -> None:
+        checked = run_companion("check", **settings)
+        assert checked.code == code, checked.stdout
+        assert f"✗ {failed}: " in checked.stdout
+        asked = run_companion("check", "--json", **settings)
+        assert [each["check"] for each in json.loads(asked.stdout) if not each["ok"]] == [failed]
+
+    def test_where_alerts_go_is_looked_at_and_nothing_sent(self, run_companion: Companion) -> None:
+        checked = run_companion("check", notify_urls=["json://127.0.0.1:9/7f3a9c"])
+        assert checked.code == 0, checked.stdout
+        assert "✓ alerts: 1 address; " in checked.stdout
+        assert "7f3a9c" not in checked.stdout + checked.stderr
+
+    def test_a_role_that_may_not_change_lists_is_told(self, run_companion: Companion) -> None:
+        with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, permissions=("ANALYST",)) as account:
+            checked = run_companion("check", api_url=account.url)
+        assert checked.code == 3
+        assert "the role ANALYST" in checked.stdout
+
+    def test_a_wrong_ad_account_is_named_with_those_that_may_be_used(self, run_companion: Companion) -> None:
+        checked = run_companion("check", ad_account_id="1")
+        assert "✓ sign-in: Pinterest accepts the token." in checked.stdout
+        assert f"It can use {ACCOUNT} (Emulated ad account): check `ad_account_id`" in checked.stdout
+        with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, forbidden_ad_account_ids=("7",)) as account:
+            checked = run_companion("check", ad_account_id="7", api_url=account.url)
+        assert (checked.code, checked.stdout.count("✗")) == (3, 1)
+        assert "✗ ad account: Pinterest does not permit" in checked.stdout
+
+    def test_a_token_without_the_right_scopes_is_a_matter_of_the_sign_in(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.inject(Fault(method="GET", times=None, status=403, body={"code": 3, "message": "scopes"}))
+        checked = run_companion("check")
+        assert (checked.code, "✗ sign-in: " in checked.stdout) == (3, True)
+
+    @pytest.mark.parametrize("named", [{"customer_list_name": LIST}, {}])
+    def test_a_lost_ledger_at_which_a_run_would_stop_is_not_in_order(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path, named: dict[str, str]
+    ) -> None:
+        settings = {"load_method": "upsert", "missing_ledger": "stop", **named}
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+        assert run_companion("check", **settings).code == 0
+        (tmp_path / "ledger.db").unlink()
+        checked = run_companion("check", **settings)
+        assert checked.code == 7
+        assert "✗ customer list: " in checked.stdout
+        assert "A run stops there (`missing_ledger: stop`, exit code 7)" in checked.stdout
+        assert run_target([schema("email"), *people([1])], **settings).code == 7
+
+    def test_a_list_of_a_stream_that_the_settings_name_is_looked_at(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        streams: dict[str, Any] = {"customers": {"customer_list_name": "Customers"}, "b*": {"customer_list_name": "B"}}
+        settings: dict[str, Any] = {"load_method": "upsert", "missing_ledger": "stop", "streams": streams}
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+        (tmp_path / "ledger.db").unlink()
+        checked = run_companion("check", **settings)
+        assert (checked.code, checked.stdout.count("customer list: ")) == (7, 1)
+        assert 'Customer list "Customers" (id ' in checked.stdout
+
+    def test_a_lost_ledger_with_which_a_run_would_send_everybody_again_is_a_warning(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        settings = {"load_method": "upsert", "customer_list_name": LIST}
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+        (tmp_path / "ledger.db").unlink()
+        checked = run_companion("check", **settings)
+        assert checked.code == 0
+        assert "! customer list: " in checked.stdout
+        assert "The next run sends everybody again, and cannot remove who left since the former runs." in checked.stdout
+        states = {
+            each["check"]: each["state"] for each in json.loads(run_companion("check", "--json", **settings).stdout)
+        }
+        assert (states["customer list"], states["ledger"]) == ("warning", "ok")
+        assert run_target([schema("email"), *people([1])], **settings).code == 0
+
+    @pytest.mark.parametrize("change", [{"load_method": "append-only"}, {"customer_list_name": "another"}])
+    def test_a_ledger_that_nothing_depends_on_may_be_missing(
+        self, run_companion: Companion, run_target: Target, change: dict[str, str]
+    ) -> None:
+        run_target([schema("email"), *people([1])])
+        settings = {"load_method": "upsert", "customer_list_name": LIST, "missing_ledger": "stop", **change}
+        checked = run_companion("check", **settings)
+        assert (checked.code, checked.stdout.count("!")) == (0, 0), checked.stdout
+
+    def test_a_ledger_that_cannot_be_opened_is_not_said_to_know_nothing(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.create_list(LIST)
+        settings = {"load_method": "upsert", "customer_list_name": LIST, "missing_ledger": "stop"}
+        checked = run_companion("check", ledger_url="sqlite:////dev/null/ledger.db", **settings)
+        assert (checked.code, checked.stdout.count("✗"), checked.stdout.count("!")) == (7, 1, 0), checked.stdout
+
+    def test_a_host_that_cannot_be_reached_is_told_within_seconds(self, run_companion: Companion) -> None:
+        with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as deaf, ExitStack() as stack:
+            # Once its queue is full, whoever connects waits.
+            for _ in range(4):
+                waiting = stack.enter_context(closing(socket.socket()))
+                waiting.settimeout(0)
+                waiting.connect_ex(deaf.getsockname())
+            began = time.monotonic()
+            checked = run_companion("check", api_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v5", max_retries=8)
+        assert time.monotonic() - began < 15
+        assert (checked.code, "✗ sign-in: No answer from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
+
+    def test_a_host_that_never_answers_is_told_within_seconds(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        emulator.backend.inject(Fault(method="GET", delay_ms=40_000))
+        began = time.monotonic()
+        checked = run_companion("check", max_retries=8)
+        assert time.monotonic() - began < 15
+        assert (checked.code, "✗ sign-in: No answer from " in checked.stdout) == (4, True), checked.stdout
+
+
+class TestLists:
+    def test_lists_are_shown(self, emulator: Emulator, run_companion: Companion, run_target: Target) -> None:
+        assert "no customer lists" in run_companion("lists").stdout
+        run_target([schema("email"), *people(range(3))])
+        (made,) = emulator.backend.customer_lists()
+        shown = run_companion("lists").stdout.splitlines()
+        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "changed"]
+        assert shown[1].split()[:2] == [made.id, LIST]
+        (row,) = table(run_companion("lists", "--json").stdout)
+        assert (row["id"], row["uploaded"], row["removed"]) == (made.id, 3, 0)
+
+    @pytest.mark.parametrize("by", ["id", "name"])
+    def test_what_the_ledger_knows_stands_beside_what_pinterest_counts(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target, by: str
+    ) -> None:
+        run_target([schema("email"), *people(range(5))], load_method="upsert")
+        (made,) = emulator.backend.customer_lists()
+        which = made.id if by == "id" else LIST
+        shown = json.loads(run_companion("lists", "show", which, "--json").stdout)
+        assert shown["customer_list"]["id"] == made.id
+        assert (shown["members"], shown["sources"], shown["owed"]) == (5, [LIST], 0)
+        for words in ("members", LIST, "5"):
+            assert words in run_companion("lists", "show", which).stdout
+
+    def test_a_list_that_the_ledger_does_not_know_is_shown(self, emulator: Emulator, run_companion: Companion) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        shown = json.loads(run_companion("lists", "show", made.id, "--json").stdout)
+        assert (shown["members"], shown["ledger"]) == (None, "there is none yet")
+
+    def test_a_name_that_says_too_little_is_refused(self, emulator: Emulator, run_companion: Companion) -> None:
+        assert run_companion("lists", "show", "nobody").code == 2
+        first, second = (emulator.backend.create_list(LIST, ["a" * 64]) for _ in range(2))
+        refused = run_companion("lists", "show", LIST)
+        assert refused.code == 2
+        assert f"{first.id}, {second.id}" in refused.stderr
+
+
+class TestLedger:
+    def test_lists_and_runs_are_shown(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        missing = run_companion("ledger", "show")
+        assert (missing.code, "no ledger" in missing.stderr) == (2, True)
+        run_target([schema("email"), *people(range(5))], load_method="upsert")
+        (made,) = emulator.backend.customer_lists()
+        shown = json.loads(run_companion("ledger", "show", "--json").stdout)
+        assert str(tmp_path) in shown["ledger"]
+        assert shown["lists"] == [{"id": made.id, "name": LIST, "members": 5, "owed": 0, "sources": LIST}]
+        (run,) = shown["runs"]
+        assert (run["outcome"], run["rows"], run["pruned"]) == ("clean", 5, False)
+        assert made.id in run_companion("ledger", "show").stdout
+
+    def test_what_a_row_says_is_found_by_its_key(self, run_companion: Companion, run_target: Target) -> None:
+        rows = [
+            record(id=1, email=address(1), consent=True),
+            record(id=2, email=address(2), consent=False),
+            record(id="one", email=address(3), consent=True),
+        ]
+        settings = {"load_method": "upsert", "consent_column": "consent"}
+        run_target([schema("email", "consent"), *rows], **settings)
+
+        def found(*arguments: str) -> list[str]:
+            shown = json.loads(run_companion("ledger", "find", "--json", *arguments, **settings).stdout)
+            return [each["says"] for each in shown["says"]]
+
+        assert found("--source", LIST, "--key", "id=1") == ["contributes"]
+        assert found("--source", LIST, "--key", "id=2") == ["refuses (consent)"]
+        assert found("--source", LIST, "--key", "id=one") == ["contributes"]
+        assert found("--source", LIST, "--key", 'id="1"') == ["contributes"]
+        assert found("--source", LIST, "--key", "id=4") == []
+        assert "contributes" in run_companion("ledger", "find", "--source", LIST, "--key", "id=1", **settings).stdout
+
+    def test_a_rejected_row_is_found_by_its_digest(
+        self, run_companion: Companion, run_target: Target, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "rejects.jsonl"
+        rows = [record(id=1, email="no address", idfa=IDFA)]
+        run_target([schema("email", "idfa"), *rows], load_method="upsert", rejects_path=str(path))
+        row = json.loads(path.read_text(encoding="utf-8"))["row"]
+        (said,) = json.loads(run_companion("ledger", "find", "--json", "--row", row).stdout)["says"]
+        assert (said["column"], said["type"], said["says"]) == ("idfa", "IDFA", "contributes")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ((), "Say which row"),
+            (("--source", LIST, "--key", "id"), "COLUMN=VALUE"),
+            (("--source", "nobody", "--key", "id=1"), "no source"),
+            (("--source", LIST, "--key", "number=1"), "(id)"),
+            (("--row", "abc"), "32 hexadecimal"),
+        ],
+    )
+    def test_a_row_that_cannot_be_told_is_refused(
+        self, run_companion: Companion, run_target: Target, arguments: tuple[str, ...], words: str
+    ) -> None:
+        run_target([schema("email"), *people(range(2))], load_method="upsert")
+        refused = run_companion("ledger", "find", *arguments)
+        assert refused.code == 2
+        assert words in refused.stderr
+
+
+class TestAudiences:
+    def test_an_audience_is_made_renamed_and_deleted(self, emulator: Emulator, run_companion: Companion) -> None:
+        assert "no audiences" in run_companion("audiences").stdout
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        created = run_companion("audiences", "create", "--list", made.id, "--name", "buyers", "--json")
+        audience = json.loads(created.stdout)
+        assert (audience["name"], audience["customer_list"]) == ("buyers", made.id)
+        renamed = run_companion("audiences", "rename", audience["id"], "--name", "customers of 2026")
+        assert renamed.code == 0
+        (row,) = table(run_companion("audiences", "--json").stdout)
+        assert row["name"] == "customers of 2026"
+        refused = run_companion("audiences", "delete", audience["id"])
+        assert (refused.code, "--yes" in refused.stderr) == (2, True)
+        assert len(emulator.backend.audiences()) == 1
+        assert run_companion("audiences", "delete", audience["id"], "--yes").code == 0
+        assert emulator.backend.audiences() == []
+        assert run_companion("audiences", "delete", audience["id"], "--yes").code == 2
+
+    def test_a_lookalike_starts_from_an_audience(self, emulator: Emulator, run_companion: Companion) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        seed = emulator.backend.create_audience("buyers", made.id)
+        arguments = ("audiences", "lookalike", "--seed", seed.id, "--country", "US", "--percentage")
+        assert run_companion(*arguments, "11").code == 2
+        assert run_companion(*arguments, "2", "--name", "like buyers").code == 0
+        rows = {row["name"]: row for row in table(run_companion("audiences", "--json").stdout)}
+        assert (rows["like buyers"]["type"], rows["like buyers"]["customer_list"]) == ("ACTALIKE", None)
+        (call,) = [each for each in emulator.backend.calls if each.method == "POST"]
+        assert call.request is not None
+        assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
+
+    def test_what_pinterest_does_not_take_is_the_command_lines_fault(self, run_companion: Companion) -> None:
+        refused = run_companion("audiences", "create", "--list", "999", "--name", "Nobody")
+        assert refused.code == 2, refused.stderr
+        assert "customer_list_id" in refused.stderr
+
+    @pytest.mark.parametrize("where", ["../customer_lists/1", "1/x", ""])
+    def test_an_id_names_nothing_else(self, emulator: Emulator, run_companion: Companion, where: str) -> None:
+        assert run_companion("audiences", "delete", where, "--yes").code == 2
+        assert emulator.backend.calls == []
+
+
+@pytest.mark.parametrize("command", ["audiences delete 1 --yes", "lists show x"])
+@pytest.mark.parametrize("option", [("--config", "other.json"), ("--json",)])
+def test_an_option_before_a_subcommand_is_not_passed_over(command: str, option: tuple[str, ...]) -> None:
+    group, *rest = command.split()
+    done = CliRunner().invoke(cli, [group, *option, *rest])
+    assert done.exit_code == 2
+    assert f"Give {option[0]} after `{rest[0]}`" in done.output
+
+
+def test_a_row_that_is_named_twice_is_none(run_companion: Companion) -> None:
+    told = run_companion("ledger", "find", "--source", "customers", "--key", "id=1", "--key", "id=2")
+    assert told.code == 2

@@ -1,0 +1,452 @@
+"""`pinterest-audience forget`: somebody leaves every list of the ad account, and does not come back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator, Fault
+from tests.support.account import ACCOUNT, TOKEN, Sent, members
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256
+from tests.support.processes import Companion, KillCompanion, Run, Target, feed, running
+from tests.support.waiting import wait_until
+
+EMAIL = schema("email")
+LIST = "customers"
+WHO = address(1)
+FORMS = frozenset(
+    each(WHO.encode(), usedforsecurity=False).hexdigest() for each in (hashlib.sha256, hashlib.sha1, hashlib.md5)
+)
+FORGET = ("forget", "--email", WHO, "--yes")
+IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    return {**config, "load_method": "upsert"}
+
+
+def receipt(run: Run) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(run.stdout)
+    return told
+
+
+def holding(emulator: Emulator) -> list[str]:
+    """The lists that hold the person in any form."""
+    return [each.name for each in emulator.backend.customer_lists() if each.members & FORMS]
+
+
+def test_gone_from_every_list_of_the_account_and_not_back_after_the_next_full_run(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    run_target([EMAIL, *people(range(4))])
+    run_target([EMAIL, *people(range(4))], customer_list_name="of SHA-1", hash_algorithm="sha1")
+    for number, form in enumerate(sorted(FORMS)):
+        emulator.backend.create_list(f"others' {number}", [form, "f" * 64])
+    assert len(holding(emulator)) == 5
+    forgotten = run_companion(*FORGET)
+    assert forgotten.code == 0, forgotten.stderr
+    assert holding(emulator) == []
+    assert members(emulator) == digests([0, 2, 3])
+    for settings in ({}, {"customer_list_name": "of SHA-1", "hash_algorithm": "sha1"}, {"hash_algorithm": "md5"}):
+        assert run_target([EMAIL, *people(range(4)), record(id=77, email=f" {WHO.upper()} ")], **settings).code == 0
+        assert holding(emulator) == []
+        assert len(members(emulator)) >= 3
+
+
+def test_every_page_of_lists_is_asked(run_companion: Companion) -> None:
+    with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, page_size_limit=2) as account:
+        for number in range(5):
+            account.backend.create_list(f"list {number}", FORMS)
+        assert run_companion(*FORGET, api_url=account.url).code == 0
+        assert holding(account) == []
+
+
+def test_not_on_a_list_that_is_made_later_or_that_the_ledger_learns_of_later(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    emulator.backend.create_list("known later", ["f" * 64])
+    assert run_companion(*FORGET).code == 0
+    for name in ("made later", "known later"):
+        run = run_target([EMAIL, *people(range(4))], customer_list_name=name)
+        assert run.code == 0, run.stderr
+        assert "1 refused" in run.stderr
+        assert members(emulator, name) >= digests([0, 2, 3])
+    assert holding(emulator) == []
+
+
+def test_a_changed_row_and_another_row_do_not_bring_them_back(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    message = schema("email", "consent", "_sdc_deleted_at")
+    settings = {"consent_column": "consent"}
+    run_target([message, record(id=1, email=WHO, consent="yes")], **settings)
+    run_companion(*FORGET)
+    for row in (
+        record(id=1, email=address(2), consent="yes"),
+        record(id=1, email=WHO, consent="yes"),
+        record(id=2, email=WHO, consent="no"),
+        record(id=2, email=WHO, consent="yes"),
+        deleted(2),
+        record(id=3, email=WHO, consent="yes"),
+    ):
+        assert run_target([message, row], **settings).code == 0
+    assert members(emulator) == frozenset()
+
+
+def test_what_a_row_refused_stays_refused_though_nothing_is_suppressed(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    message = schema("email", "consent")
+    rows = [record(id=1, email=WHO, consent="no"), record(id=2, email=WHO, consent="yes")]
+    run_target([message, *rows, record(id=3, email=address(3), consent="yes")], consent_column="consent")
+    assert run_companion(*FORGET, "--no-suppress").code == 0
+    run_target([message, rows[1]], consent_column="consent")
+    assert members(emulator) == digests([3])
+
+
+def test_without_suppression_the_next_run_that_reads_them_adds_them_again(
+    emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent
+) -> None:
+    run_target([EMAIL, *people(range(4))])
+    assert run_companion(*FORGET, "--no-suppress").code == 0
+    assert holding(emulator) == []
+    run_target([EMAIL, *people([2])])
+    assert holding(emulator) == []
+    run_target([EMAIL, *people(range(4))])
+    assert members(emulator) == digests(range(4))
+    sent()
+    run_target([schema("email", "_sdc_deleted_at"), deleted(1)])
+    assert members(emulator) == digests([0, 2, 3])
+
+
+@pytest.mark.parametrize("option", ["--idfa", "--gaid", "--maid"])
+def test_a_device_leaves_whatever_it_was_taken_for(
+    emulator: Emulator, run_target: Target, run_companion: Companion, option: str
+) -> None:
+    columns = schema("idfa", "gaid", "maid", "lr_id")
+    rows = [
+        record(id=1, idfa=IDFA),
+        record(id=2, gaid=IDFA),
+        record(id=3, maid=IDFA.lower()),
+        record(id=4, lr_id="XY1"),
+        record(id=5, idfa=IDFA.replace("A", "B")),
+    ]
+    run_target([columns, *rows])
+    assert run_companion("forget", option, IDFA.title(), "--lr-id", "XY1", "--yes").code == 0
+    run_target([columns, *rows])
+    assert members(emulator) == {sha256(IDFA.replace("A", "B"))}
+    assert members(emulator, "customers - LR_ID") == frozenset()
+
+
+def test_a_digest_is_taken_alone(emulator: Emulator, run_companion: Companion) -> None:
+    made = emulator.backend.create_list(LIST, FORMS)
+    assert run_companion("forget", "--digest", sha256(WHO).upper(), "--yes").code == 0
+    assert emulator.backend.members(made.id) == FORMS - {sha256(WHO)}
+
+
+def test_values_come_from_standard_input_line_by_line(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    run_target([EMAIL, *people(range(9))])
+    given = "\ufeff" + "\r\n".join([address(1), "", f"  {address(2).upper()} ", sha256(address(3))])
+    forgotten = run_companion("forget", "--email", "-", "--digest", sha256(address(4)), "--yes", stdin=given.encode())
+    assert forgotten.code == 0, forgotten.stderr
+    assert "5 identities" not in forgotten.stdout
+    assert "4 identities" in forgotten.stdout
+    assert members(emulator) == digests([0, 5, 6, 7, 8])
+
+
+def test_many_are_forgotten_in_requests_of_the_usual_size(emulator: Emulator, run_companion: Companion) -> None:
+    emulator.backend.create_list(LIST, digests(range(50)))
+    given = "\n".join(map(address, range(40))).encode()
+    forgotten = run_companion("forget", "--email", "-", "--yes", "--json", stdin=given, batch_size_rows=50)
+    assert [len(each["request_ids"]) for each in receipt(forgotten)["lists"]] == [3]
+    assert members(emulator) == digests(range(40, 50))
+
+
+class TestReceipt:
+    def test_it_names_time_lists_and_requests_and_nobody(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        other = emulator.backend.create_list("other", ["f" * 64])
+        made = emulator.backend.customer_lists()[0]
+        forgotten = run_companion(*FORGET, "--json")
+        told = receipt(forgotten)
+        assert (told["ad_account_id"], told["identities"], told["suppressed"], told["dry_run"]) == (
+            ACCOUNT, 1, True, False,
+        )  # fmt: skip
+        assert [(each["list"], each["name"], each["outcome"]) for each in told["lists"]] == [
+            (made.id, LIST, "removed"),
+            (other.id, "other", "removed"),
+        ]
+        assert all(each["at"].endswith("+00:00") for each in [told, *told["lists"]])
+        requests = [number for each in told["lists"] for number in each["request_ids"]]
+        assert len(set(requests)) == 2
+        assert all(number.isdigit() for number in requests)
+        shown = run_companion(*FORGET)
+        for told_of in (forgotten.stdout, forgotten.stderr, shown.stdout, shown.stderr):
+            assert not any(each in told_of for each in (WHO, *FORMS))
+        assert made.id in shown.stdout
+        for file in tmp_path.rglob("*"):
+            if file.is_file():
+                content = file.read_bytes()
+                assert WHO.encode() not in content, file
+                # Half of a digest is what a suppression needs.
+                assert not any(bytes.fromhex(each[32:]) in content for each in FORMS if len(each) > 32), file
+
+    def test_a_dry_run_says_which_lists_and_changes_nothing(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        sent()
+        dry = run_companion("forget", "--email", WHO, "--dry-run", "--json")
+        assert dry.code == 0, dry.stderr
+        (told,) = receipt(dry)["lists"]
+        assert (told["name"], told["outcome"], told["at"], told["request_ids"]) == (LIST, "would be removed", None, [])
+        run_target([EMAIL, *people(range(4))])
+        assert sent() == []
+        run_target([EMAIL, *people([1])], customer_list_name="later")
+        assert holding(emulator) == [LIST, "later"]
+
+    def test_a_dry_run_makes_no_ledger(self, run_companion: Companion, tmp_path: Path) -> None:
+        assert run_companion("forget", "--email", WHO, "--dry-run").code == 0
+        assert not list(tmp_path.glob("ledger*"))
+
+    def test_what_was_done_is_told_when_pinterest_fails_on_the_way(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        made = [emulator.backend.create_list(f"list {number}", FORMS) for number in range(3)]
+        emulator.backend.inject(Fault(method="PATCH", skip=1, status=500, times=None))
+        failed = run_companion(*FORGET, "--json", max_retries=0)
+        assert failed.code == 4
+        assert [each["outcome"] for each in receipt(failed)["lists"]] == ["removed", "not done", "not done"]
+        emulator.backend.clear_faults()
+        assert run_companion(*FORGET).code == 0
+        assert not any(emulator.backend.members(each.id) for each in made)
+
+    def test_what_was_not_done_is_not_counted_as_removed(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        emulator.backend.inject(Fault(method="PATCH", status=500))
+        assert run_companion(*FORGET, max_retries=0).code == 4
+        run_target([EMAIL, *people(range(4))])
+        assert members(emulator) == digests([0, 2, 3])
+        told = json.loads(run_companion("report", "--json").stdout)
+        assert [(run["kind"], sum(each["removed"] for each in run["lists"])) for run in told["runs"]] == [
+            ("run", 0), ("forget", 0), ("run", 1)
+        ]  # fmt: skip
+
+    def test_a_list_that_refuses_does_not_keep_the_others_from_it(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        first, second = (emulator.backend.create_list(f"list {number}", FORMS) for number in range(2))
+        emulator.backend.inject(Fault(method="PATCH", path=first.id, status=400, times=None))
+        refused = run_companion(*FORGET, "--json")
+        assert refused.code == 5
+        assert first.id in refused.stderr
+        assert [each["outcome"] for each in receipt(refused)["lists"]] == ["refused by Pinterest", "removed"]
+        assert emulator.backend.members(second.id) == frozenset()
+
+    def test_a_list_that_pinterest_does_not_find_is_told(self, emulator: Emulator, run_companion: Companion) -> None:
+        first, second = (emulator.backend.create_list(f"list {number}", FORMS) for number in range(2))
+        emulator.backend.inject(Fault(method="PATCH", path=first.id, status=404))
+        missing = run_companion(*FORGET, "--json")
+        assert missing.code == 4
+        assert [each["outcome"] for each in receipt(missing)["lists"]] == ["list not found", "removed"]
+        assert emulator.backend.members(second.id) == frozenset()
+
+    def test_a_list_that_is_gone_holds_nobody(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        emulator.backend.reset()
+        forgotten = run_companion(*FORGET, "--json")
+        assert forgotten.code == 0
+        assert [each["outcome"] for each in receipt(forgotten)["lists"]] == ["list is gone"]
+
+
+class TestInterruptions:
+    def test_after_a_kill_it_is_called_again(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion, kill_companion: KillCompanion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        emulator.backend.create_list("other", FORMS)
+        kill_companion(*FORGET)
+        assert holding(emulator) == [LIST, "other"]
+        assert run_companion(*FORGET).code == 0
+        assert holding(emulator) == []
+        assert json.loads(run_companion("ledger", "show", "--json").stdout)["lists"][0]["owed"] == 0
+        run_target([EMAIL, *people(range(4))])
+        assert holding(emulator) == []
+
+    def test_after_a_kill_a_run_ends_it_on_its_list(
+        self, emulator: Emulator, run_target: Target, kill_companion: KillCompanion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        kill_companion(*FORGET)
+        assert run_target([EMAIL, *people(range(4))]).code == 0
+        assert members(emulator) == digests([0, 2, 3])
+
+    def test_what_a_run_left_open_does_not_bring_them_back(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion
+    ) -> None:
+        run_target([EMAIL, *people([0])])
+        emulator.backend.inject(Fault(method="PATCH", status=500))
+        assert run_target([EMAIL, *people(range(3))], max_retries=0).code == 4
+        assert run_companion(*FORGET).code == 0
+        assert run_target([EMAIL, *people([0])]).code == 0
+        assert members(emulator) == digests([0, 2])
+
+    def test_while_a_run_is_at_work_nobody_is_forgotten(
+        self,
+        emulator: Emulator,
+        run_target: Target,
+        run_companion: Companion,
+        config: dict[str, Any],
+        tmp_path: Path,
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        calls = len(emulator.backend.calls)
+        with running(config, tmp_path) as process:
+            feed(process, [EMAIL])
+            wait_until(lambda: len(emulator.backend.calls) > calls)
+            refused = run_companion(*FORGET, lock_wait_seconds=0)
+        assert (refused.code, "Another run" in refused.stderr) == (7, True)
+        assert members(emulator) == digests(range(4))
+
+
+class TestAnEndThatTheLedgerCannotNote:
+    @pytest.fixture(autouse=True)
+    def _noting_fails(self, run_target: Target, tmp_path: Path) -> None:
+        run_target([EMAIL, *people(range(4))])
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
+            other.execute(
+                "CREATE TRIGGER refuse BEFORE UPDATE OF ended ON history BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+            other.commit()
+
+    def test_does_not_hide_what_ended_it(self, emulator: Emulator, run_companion: Companion) -> None:
+        emulator.backend.inject(Fault(method="PATCH", status=403, body={"code": 29, "message": "no"}))
+        refused = run_companion(*FORGET)
+        assert refused.code == 3
+        assert "does not permit" in refused.stderr.splitlines()[-1]
+        assert "The history of runs does not tell how this ended." in refused.stderr
+
+    def test_does_not_make_a_failure_of_what_was_done(self, emulator: Emulator, run_companion: Companion) -> None:
+        done = run_companion(*FORGET)
+        assert (done.code, holding(emulator)) == (0, [])
+        assert "The history of runs does not tell how this ended." in done.stderr
+
+
+class TestAppendOnly:
+    @pytest.fixture
+    def config(self, config: dict[str, Any]) -> dict[str, Any]:
+        return {**config, "load_method": "append-only"}
+
+    @pytest.fixture(params=[["email"], ["email", "consent"]], ids=["together", "row by row"])
+    def stream(self, request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+        """Rows that are read in blocks, or, where many are odd, one by one."""
+        if request.param == ["email"]:
+            return [EMAIL, *people(range(4))]
+        rows = [[record(id=n, email=address(n), consent="yes"), record(id=9, consent="no")] for n in range(4)]
+        return [schema(*request.param), *(row for both in rows for row in both)]
+
+    def test_it_obeys_the_ledger_that_is_there(
+        self,
+        emulator: Emulator,
+        run_target: Target,
+        run_companion: Companion,
+        stream: list[dict[str, Any]],
+        config: dict[str, Any],
+    ) -> None:
+        if "consent" in stream[0]["schema"]["properties"]:
+            config["consent_column"] = "consent"
+        run_target(stream)
+        assert run_companion(*FORGET).code == 0
+        assert members(emulator) == digests([0, 2, 3])
+        run = run_target(stream)
+        assert run.code == 0, run.stderr
+        assert members(emulator) == digests([0, 2, 3])
+        assert "3 to add" in run.stderr
+        assert "1 refused" in run.stderr
+
+    def test_without_suppression_no_ledger_is_made(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        assert run_companion(*FORGET, "--no-suppress").code == 0
+        assert holding(emulator) == []
+        assert not list(tmp_path.glob("ledger*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        ((), "", "Say who is meant"),
+        ((WHO,), "", "Say what each value is"),
+        (("--email", "person@example"), "", "--email: a value is not an e-mail address"),
+        (("--email", "-"), f"{WHO}\nperson@example\n", "--email: line 2 of standard input is not an e-mail address"),
+        (("--email", "-"), "\n \n", "Say who is meant"),
+        (("--email", "-", "--idfa", "-"), "", "for one option only"),
+        (("--idfa", "a" * 32), "", "a digest with --digest"),
+        (("--hashed-pinner-id", "person@example"), "", "--hashed-pinner-id: a value is not a digest"),
+        (("--digest", "person@example"), "", "--digest: a value is not a digest"),
+    ],
+)
+def test_what_is_no_identity_is_refused_without_being_repeated(
+    emulator: Emulator, run_companion: Companion, arguments: tuple[str, ...], stdin: str, words: str
+) -> None:
+    refused = run_companion("forget", *arguments, "--yes", stdin=stdin.encode())
+    assert refused.code == 2
+    assert words in refused.stderr
+    assert "person" not in refused.stderr.replace("person@example.com --config", "")
+    assert emulator.backend.calls == []
+
+
+@pytest.mark.parametrize("value", [WHO, "-"])
+def test_it_must_be_meant(emulator: Emulator, run_companion: Companion, tmp_path: Path, value: str) -> None:
+    refused = run_companion("forget", "--email", value, stdin=WHO.encode())
+    assert (refused.code, "--yes" in refused.stderr) == (2, True)
+    assert emulator.backend.calls == []
+    assert not list(tmp_path.glob("ledger*"))
+
+
+def test_ledger_show_tells_how_many_are_suppressed(run_companion: Companion) -> None:
+    run_companion(*FORGET)
+    run_companion(*FORGET)
+    assert json.loads(run_companion("ledger", "show", "--json").stdout)["suppressed"] == 3
+    assert "3 digests and ids are suppressed" in run_companion("ledger", "show").stdout
+
+
+def test_pruning_and_clearing_leave_them_out(
+    emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
+    run_target([EMAIL, *people(range(4))], load_method="overwrite")
+    run_companion(*FORGET)
+    run_target([EMAIL, *people(range(3))], load_method="overwrite")
+    assert run_companion("prune", load_method="overwrite").code == 0
+    assert members(emulator) == digests([0, 2])
+    assert run_companion("clear", "--list", LIST, "--yes").code == 0
+    assert run_companion("ledger", "reset", "--yes").code == 0
+    run_target([EMAIL, *people(range(4))])
+    assert members(emulator) == digests([0, 2, 3])
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        assert ledger.execute("SELECT COUNT(*) FROM members WHERE refusers = 1").fetchone() == (3,)
+
+
+def test_another_ad_account_of_the_same_ledger_keeps_them(run_target: Target, run_companion: Companion) -> None:
+    with Emulator(access_token=TOKEN, ad_account_id="77") as other:
+        there = {"api_url": other.url, "ad_account_id": "77"}
+        run_target([EMAIL, *people(range(4))], **there)
+        assert run_companion(*FORGET).code == 0
+        assert run_target([EMAIL, *people(range(4)), record(id=9, email=address(9))], **there).code == 0
+        assert members(other) == digests([0, 1, 2, 3, 9])

@@ -1,0 +1,495 @@
+"""Signing in: `pinterest-audience login` as a process, a real browser, and the emulator's consent page."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+import requests
+
+from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.ledger.open import token_store
+from target_pinterest_audience.pinterest.tokens import SignIn
+from tests.support.account import ACCOUNT
+from tests.support.browser import Browser, answer
+from tests.support.ledgers import address as address_of
+from tests.support.messages import people, schema
+from tests.support.postgres import Database
+from tests.support.processes import Companion, Run, Target, environment
+
+APP = {"client_id": "emulator-app", "client_secret": "emulator-secret"}
+SECRETS = ("emulator-secret", "emulator-refresh", "emulator-token")
+SECONDS = 30
+
+
+def require_address(host: str) -> None:
+    try:
+        socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError:
+        pytest.skip(f"this machine has no address {host}")
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def redirect_uri() -> str:
+    return f"http://localhost:{free_port()}/"
+
+
+@pytest.fixture
+def config(emulator: Emulator, tmp_path: Path) -> dict[str, Any]:
+    """Settings with an app, and nobody signed in."""
+    return {
+        "ad_account_id": ACCOUNT,
+        "api_url": emulator.url,
+        "max_retries": 0,
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+        **APP,
+    }
+
+
+class Login:
+    """A call of `pinterest-audience login` under way."""
+
+    def __init__(self, process: subprocess.Popen[str], opened: Path) -> None:
+        self.process = process
+        self._opened = opened
+
+    @property
+    def address(self) -> str:
+        """The address that it had a browser open."""
+        deadline = time.monotonic() + SECONDS
+        while not self._opened.exists() or not self._opened.read_text():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return self._opened.read_text()
+
+    def paste(self, *lines: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("".join(f"{line}\n" for line in lines))
+        self.process.stdin.flush()
+
+    def shown(self) -> str:
+        """The address that it shows; nothing is opened."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if "/oauth/?" in line:
+                return line.strip()
+        raise AssertionError
+
+    def end(self) -> Run:
+        stdout, stderr = self.process.communicate(timeout=SECONDS)
+        return Run(self.process.returncode, stdout, stderr)
+
+
+StartLogin: TypeAlias = Callable[..., Login]
+
+
+@pytest.fixture
+def start_login(config: dict[str, Any], redirect_uri: str, tmp_path: Path) -> Iterator[StartLogin]:
+    """Call `pinterest-audience login`; the browser that it opens is a script that notes the address."""
+    opened = tmp_path / "opened"
+    script = tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    script.chmod(0o700)
+    program = "from target_pinterest_audience.companion.main import main; main()"
+
+    with ExitStack() as stack:
+
+        def start(*arguments: str, **settings: Any) -> Login:
+            path = tmp_path / "login.json"
+            merged = {name: value for name, value in {**config, **settings}.items() if value is not None}
+            path.write_text(json.dumps(merged))
+            argv = [sys.executable, "-c", program, "login", "--config", str(path), "--redirect-uri", redirect_uri]
+            process = subprocess.Popen(
+                [*argv, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment(BROWSER=f"{script} %s"),
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return Login(process, opened)
+
+        yield start
+
+
+def decide(address: str, decision: str = "allow") -> str:
+    """Do what a browser would at the consent page, and return the address that it is sent to."""
+    answer = requests.post(address, data={"decision": decision}, allow_redirects=False, timeout=SECONDS)
+    return answer.headers["Location"]
+
+
+def changed(address: str, **changes: str) -> str:
+    """The address with other values in its query."""
+    parts = urlsplit(address)
+    return parts._replace(query=urlencode({**dict(parse_qsl(parts.query)), **changes})).geturl()
+
+
+def tokens_of(emulator: Emulator) -> list[str]:
+    """All codes and tokens that went over the wire."""
+    bodies = [body for call in emulator.backend.calls for body in (call.request, call.response) if body is not None]
+    values = [body.get(name) for body in bodies for name in ("code", "refresh_token", "access_token")]
+    return [value for value in values if isinstance(value, str)]
+
+
+def assert_silent(run: Run, emulator: Emulator) -> None:
+    """Something was exchanged, and nothing that opens anything was told."""
+    tokens = tokens_of(emulator)
+    assert tokens
+    assert not [each for each in (*SECRETS, *tokens) if each in run.stdout + run.stderr]
+
+
+class TestInABrowser:
+    def test_what_is_allowed_there_signs_later_runs_in(
+        self,
+        emulator: Emulator,
+        browser: Browser,
+        start_login: StartLogin,
+        run_companion: Companion,
+        run_target: Target,
+        tmp_path: Path,
+    ) -> None:
+        before = run_companion("check")
+        assert before.code == 2
+        assert "pinterest-audience login" in before.stdout
+        login = start_login()
+        answer(browser, login.address, "Allow")
+        assert "Pinterest's answer has arrived" in browser.page_source
+        ended = login.end()
+        assert ended.code == 0, ended.stderr
+        kept = tmp_path / "credentials.json"
+        assert (
+            ended.stdout
+            == f"Signed in, for 60 days after the last run. The refresh token is kept in the credentials file {kept}.\n"
+        )
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert_silent(ended, emulator)
+        (exchange,) = emulator.backend.calls
+        assert (exchange.request or {})["continuous_refresh"] == "true"
+        checked = run_companion("check")
+        assert checked.code == 0, checked.stdout
+        for _ in range(2):
+            assert run_target([schema("email"), *people(range(3))]).code == 0
+        assert len(emulator.backend.customer_lists()) == 1
+
+    def test_what_is_denied_there_is_told(
+        self, emulator: Emulator, browser: Browser, start_login: StartLogin, tmp_path: Path
+    ) -> None:
+        login = start_login()
+        answer(browser, login.address, "Deny")
+        ended = login.end()
+        assert ended.code == 3
+        assert "The access was denied on Pinterest's page" in ended.stderr
+        assert emulator.backend.calls == []
+        assert not (tmp_path / "credentials.json").exists()
+
+    def test_a_redirect_link_that_the_app_does_not_have_leads_nowhere(
+        self, browser: Browser, start_login: StartLogin, redirect_uri: str
+    ) -> None:
+        with Emulator(redirect_uris=("http://localhost:1/",)) as strict:
+            login = start_login("--wait-seconds", "3", api_url=strict.url)
+            browser.get(login.address)
+            assert "redirect_uri is not one of the redirect links" in browser.page_source
+            ended = login.end()
+        assert ended.code == 3
+        assert f"add {redirect_uri} to the app's redirect links" in ended.stderr
+
+
+class TestTheCallback:
+    def test_what_any_page_can_have_a_browser_open_ends_no_sign_in(
+        self, start_login: StartLogin, redirect_uri: str
+    ) -> None:
+        login = start_login()
+        right = decide(login.address)
+        for query in ("error=access_denied", "code=x", "error=access_denied&state=", "code=x&state=y&state=z"):
+            answer = requests.get(f"{redirect_uri}?{query}", timeout=SECONDS)
+            assert (answer.status_code, "does not belong to the sign-in" in answer.text) == (400, True)
+        for headers in ({"Host": "example.com"}, {"Origin": "https://example.com"}, {"Origin": "null"}):
+            assert requests.get(right, headers=headers, timeout=SECONDS).status_code == 403
+        assert requests.get(right, timeout=SECONDS).status_code == 200
+        ended = login.end()
+        assert (ended.code, ended.stdout.count("Signed in")) == (0, 1), ended.stderr
+
+    def test_another_sign_ins_answer_is_not_used(
+        self, emulator: Emulator, start_login: StartLogin, tmp_path: Path
+    ) -> None:
+        login = start_login("--wait-seconds", "4")
+        foreign = changed(decide(login.address), state="of-an-attacker")
+        requests.get(foreign, timeout=SECONDS)
+        ended = login.end()
+        assert ended.code == 3
+        assert "did not belong to this sign-in" in ended.stderr
+        assert emulator.backend.calls == []
+        assert not (tmp_path / "credentials.json").exists()
+
+    def test_it_takes_only_answers_and_is_closed_afterwards(self, start_login: StartLogin, redirect_uri: str) -> None:
+        login = start_login()
+        address = login.address
+        for other in (redirect_uri, f"{redirect_uri}favicon.ico", f"{redirect_uri}other?code=x&state=y"):
+            assert requests.get(other, timeout=SECONDS).status_code == 404
+        assert requests.post(f"{redirect_uri}?code=x", timeout=SECONDS).status_code == 501
+        # As browsers do, in advance.
+        with closing(socket.create_connection(("127.0.0.1", urlsplit(redirect_uri).port or 0))):
+            page = requests.get(decide(address), timeout=SECONDS)
+            assert page.headers["Referrer-Policy"] == "no-referrer"
+            assert login.end().code == 0
+        with pytest.raises(requests.ConnectionError):
+            requests.get(redirect_uri, timeout=SECONDS)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+    def test_a_browser_may_take_localhost_for_either(self, start_login: StartLogin, host: str) -> None:
+        require_address(host.strip("[]"))
+        login = start_login()
+        requests.get(decide(login.address).replace("localhost", host, 1), timeout=SECONDS)
+        assert login.end().code == 0
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_a_port_in_use_is_told(self, start_login: StartLogin, redirect_uri: str, host: str) -> None:
+        require_address(host)
+        port = urlsplit(redirect_uri).port or 0
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with closing(socket.create_server((host, port), family=family)):
+            ended = start_login().end()
+        assert ended.code == 2
+        assert (
+            f"Port {port}, to which the browser comes back, cannot be listened on (another program has it)"
+            in ended.stderr
+        )
+
+    def test_nobody_is_waited_for_for_ever(self, start_login: StartLogin) -> None:
+        ended = start_login("--wait-seconds", "1").end()
+        assert ended.code == 3
+        assert "Nobody allowed the access within 1 s" in ended.stderr
+
+    def test_a_signal_ends_the_wait(self, start_login: StartLogin) -> None:
+        login = start_login()
+        assert login.address
+        login.process.send_signal(signal.SIGTERM)
+        assert login.end().code == 128 + signal.SIGTERM
+
+
+class TestPasting:
+    def test_the_address_from_another_machine_is_taken(
+        self, emulator: Emulator, start_login: StartLogin, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        login = start_login("--no-browser")
+        # Somebody may have the port; with a browser elsewhere nothing comes to it.
+        login.paste(decide(login.shown()))
+        ended = login.end()
+        assert ended.code == 0, ended.stderr
+        assert_silent(ended, emulator)
+        assert run_companion("check").code == 0
+        assert not (tmp_path / "opened").exists()
+
+    def test_what_is_no_answer_is_asked_for_again(self, start_login: StartLogin, redirect_uri: str) -> None:
+        login = start_login("--no-browser")
+        right = decide(login.shown())
+        login.paste("", "http://[", redirect_uri, right.replace("localhost", "example.com"), f"  {right}  ")
+        ended = login.end()
+        assert ended.code == 0
+        assert ended.stderr.count("This is not the address") == 4
+        assert "example.com" not in ended.stderr
+
+    def test_another_sign_ins_answer_is_not_used(self, emulator: Emulator, start_login: StartLogin) -> None:
+        login = start_login("--no-browser")
+        login.paste(changed(decide(login.shown()), state="x"))
+        ended = login.end()
+        assert ended.code == 3
+        assert "does not belong to this sign-in" in ended.stderr
+        assert emulator.backend.calls == []
+
+    def test_nobody_is_waited_for_for_ever(self, start_login: StartLogin) -> None:
+        login = start_login("--no-browser", "--wait-seconds", "1")
+        login.paste("not yet")
+        assert login.process.wait(SECONDS) == 3
+        assert "Nobody allowed the access within 1 s" in login.end().stderr
+
+    def test_an_end_of_input_is_told(self, start_login: StartLogin) -> None:
+        ended = start_login("--no-browser").end()
+        assert ended.code == 2
+        assert "The standard input ended" in ended.stderr
+
+    def test_the_last_line_may_lack_its_end(self, start_login: StartLogin) -> None:
+        login = start_login("--no-browser")
+        right = decide(login.shown())
+        stdout, stderr = login.process.communicate(right, timeout=SECONDS)
+        assert (login.process.returncode, stdout.count("Signed in")) == (0, 1), stderr
+
+    def test_where_nothing_can_be_received_here_the_address_is_pasted(self, start_login: StartLogin) -> None:
+        elsewhere = "https://example.com/back"
+        with Emulator(redirect_uris=(elsewhere,)) as strict:
+            login = start_login("--redirect-uri", elsewhere, api_url=strict.url)
+            login.paste(decide(login.address))
+            ended = login.end()
+        assert ended.code == 0, ended.stderr
+
+
+class TestWhereTheTokenGoes:
+    def test_it_is_printed_instead_of_kept_if_asked_for(
+        self, emulator: Emulator, start_login: StartLogin, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        login = start_login("--print")
+        requests.get(decide(login.address), timeout=SECONDS)
+        ended = login.end()
+        token = str((emulator.backend.calls[0].response or {})["refresh_token"])
+        assert (ended.code, ended.stdout) == (0, f"{token}\n")
+        assert token not in ended.stderr
+        assert not (tmp_path / "credentials.json").exists()
+        assert run_companion("check", refresh_token=token).code == 0
+
+    @pytest.mark.parametrize("options", [(), ("--print",)])
+    def test_a_script_gets_json(
+        self, options: tuple[str, ...], emulator: Emulator, start_login: StartLogin, tmp_path: Path
+    ) -> None:
+        login = start_login("--json", *options)
+        requests.get(decide(login.address), timeout=SECONDS)
+        told = json.loads(login.end().stdout)
+        token = str((emulator.backend.calls[0].response or {})["refresh_token"])
+        where = (
+            {"refresh_token": token}
+            if options
+            else {"kept_in": f"the credentials file {tmp_path / 'credentials.json'}"}
+        )
+        assert told == {**where, "days": 60}
+
+    def test_it_takes_the_place_of_one_in_the_settings_that_has_ended(
+        self, start_login: StartLogin, run_companion: Companion
+    ) -> None:
+        old = {"refresh_token": "ended"}
+        refused = run_companion("check", **old)
+        assert refused.code == 3
+        assert "pinterest-audience login" in refused.stdout
+        login = start_login(**old)
+        requests.get(decide(login.address), timeout=SECONDS)
+        assert login.end().code == 0
+        assert run_companion("check", **old).code == 0
+
+    def test_it_is_kept_in_a_postgresql_ledger(
+        self, emulator: Emulator, start_login: StartLogin, run_companion: Companion, database: Database, tmp_path: Path
+    ) -> None:
+        settings = {"ledger_url": address_of(database)}
+        login = start_login(**settings)
+        requests.get(decide(login.address), timeout=SECONDS)
+        ended = login.end()
+        assert ended.code == 0, ended.stderr
+        assert_silent(ended, emulator)
+        assert database.password not in ended.stdout + ended.stderr
+        sign_in = SignIn.of(**APP, refresh_token=None)
+        assert sign_in is not None
+        kept = token_store(settings["ledger_url"]).newest(sign_in.origin)
+        assert kept == (emulator.backend.calls[0].response or {})["refresh_token"]
+        assert run_companion("check", **settings).code == 0
+        assert not (tmp_path / "credentials.json").exists()
+
+    def test_nobody_is_asked_if_it_cannot_be_kept(self, start_login: StartLogin, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        ended = start_login(credentials_file=str(tmp_path / "file" / "credentials.json")).end()
+        assert ended.code == 2
+        assert "cannot be written" in ended.stderr
+        assert "/oauth/" not in ended.stderr
+
+    def test_an_access_token_that_comes_first_is_told(self, start_login: StartLogin) -> None:
+        login = start_login(access_token="emulator-token")
+        requests.get(decide(login.address), timeout=SECONDS)
+        ended = login.end()
+        assert ended.code == 0
+        assert "The settings have an `access_token`, which runs use first" in ended.stderr
+
+
+class TestWhatPinterestRefuses:
+    def exchanged(
+        self, start_login: StartLogin, emulator: Emulator, fault: Fault | None = None, **settings: Any
+    ) -> Run:
+        """Allow what is asked, and let the exchange of the code go wrong."""
+        login = start_login(**settings)
+        back = decide(login.address)
+        if fault is not None:
+            emulator.backend.inject(fault)
+        requests.get(back, timeout=SECONDS)
+        ended = login.end()
+        assert_silent(ended, emulator)
+        return ended
+
+    def test_a_code_that_is_too_old(self, start_login: StartLogin, redirect_uri: str) -> None:
+        with Emulator(code_lifetime_seconds=0) as late:
+            ended = self.exchanged(start_login, late, api_url=late.url)
+        assert ended.code == 3
+        assert "does not accept the code (HTTP 401, code 283): it is too old, was used before" in ended.stderr
+        assert f"another redirect address than {redirect_uri}." in ended.stderr
+
+    def test_a_secret_that_is_wrong(self, start_login: StartLogin, emulator: Emulator) -> None:
+        ended = self.exchanged(start_login, emulator, client_secret="wr0ng-secret")
+        assert ended.code == 3
+        assert "does not accept `client_id` and `client_secret` (HTTP 401, code 2)" in ended.stderr
+        assert "wr0ng-secret" not in ended.stderr
+
+    def test_an_app_that_is_unknown(self, start_login: StartLogin) -> None:
+        login = start_login("--wait-seconds", "1", client_id="unknown")
+        page = requests.get(login.address, timeout=SECONDS)
+        assert (page.status_code, login.end().code) == (400, 3)
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"scope": "ads:read"}, "lacks the scope ads:write"),
+            ({"refresh_token": None}, "an access token and no refresh token"),
+        ],
+    )
+    def test_tokens_that_are_not_enough(
+        self, start_login: StartLogin, emulator: Emulator, changes: dict[str, Any], words: str, tmp_path: Path
+    ) -> None:
+        body = {"access_token": "pina_x", "refresh_token": "pinr_x", "scope": "ads:read ads:write", **changes}
+        ended = self.exchanged(start_login, emulator, Fault(path="/oauth/token", status=200, body=body))
+        assert ended.code == 3
+        assert words in ended.stderr
+        assert not (tmp_path / "credentials.json").exists()
+
+    @pytest.mark.parametrize("fault", [{"status": 503}, {"reset": True, "when": "after"}, {"half_body": True}])
+    def test_a_code_is_never_sent_twice(
+        self, start_login: StartLogin, emulator: Emulator, fault: dict[str, Any]
+    ) -> None:
+        ended = self.exchanged(start_login, emulator, Fault(path="/oauth/token", **fault), max_retries=3)
+        assert ended.code == 4
+        assert len(emulator.backend.calls) == 1
+
+
+class TestSettings:
+    def test_without_an_app_nobody_can_sign_in(self, start_login: StartLogin) -> None:
+        ended = start_login(client_secret=None, access_token="emulator-token").end()
+        assert ended.code == 2
+        assert "To sign in, `client_secret` must be set" in ended.stderr
+        assert start_login(client_id=None, client_secret=None).end().code == 2
+
+    def test_a_redirect_address_is_checked_before_anything_is_opened(self, start_login: StartLogin) -> None:
+        ended = start_login("--redirect-uri", "http://example.com/").end()
+        assert (ended.code, ended.stderr.count("must begin with https")) == (2, 1)
+
+    def test_each_call_has_a_state_of_its_own(self, start_login: StartLogin, tmp_path: Path) -> None:
+        states = []
+        for _ in range(2):
+            login = start_login()
+            (state,) = parse_qs(urlsplit(login.address).query)["state"]
+            states.append(state)
+            login.process.send_signal(signal.SIGTERM)
+            login.process.wait(SECONDS)
+            (tmp_path / "opened").unlink()
+        assert len(set(states)) == 2
+        assert min(map(len, states)) >= 32

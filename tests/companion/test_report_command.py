@@ -1,0 +1,123 @@
+"""The command `pinterest-audience report`, as a process, after real runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator
+from tests.support.messages import deleted, people, record, schema
+from tests.support.processes import Companion, Prune, Target
+
+MESSAGE = schema("email", "_sdc_deleted_at")
+# How many people Pinterest finds in an audience, and when, would be news of the list.
+OVERWRITE = {"load_method": "overwrite", "create_audience": False}
+
+
+@pytest.fixture
+def ran(run_target: Target, run_prune: Prune) -> None:
+    """Three runs and a prune: 20 people come, one is deleted and one value is bad, then two are not named any more."""
+    run_target([MESSAGE, *people(range(20))], **OVERWRITE)
+    run_target([MESSAGE, *people(range(1, 20)), deleted(0), record(id=90, email="no address")], **OVERWRITE)
+    run_target([MESSAGE, *people(range(1, 18))], **OVERWRITE)
+    assert run_prune(**OVERWRITE).code == 0
+
+
+@pytest.mark.usefixtures("ran")
+class TestReport:
+    def test_people_are_told_who_came_and_went_and_why(self, run_companion: Companion) -> None:
+        runs, lists = run_companion("report").stdout.split("\n\n")
+        assert runs.splitlines()[0].split() == ["started", "what", "outcome", "seconds", "requests", "waited"]
+        assert [line.split()[2:4] for line in runs.splitlines()[1:]] == [["run", "done"]] * 3 + [["prune", "done"]]
+        told = [line.split(None, 2)[2].split() for line in lists.splitlines()[1:]]
+        assert told == [
+            ["customers", "20", "20", "0", "-", "0"],
+            ["customers", "19", "0", "1", "1", "deleted", "1"],
+            ["customers", "17", "0", "2", "2", "pruned", "0"],
+        ]
+
+    def test_a_run_has_one_number_wherever_it_is_shown(self, run_target: Target, run_companion: Companion) -> None:
+        run_target([MESSAGE, *people(range(20))], **OVERWRITE)
+        reported = json.loads(run_companion("report", "--json").stdout)["runs"]
+        shown = json.loads(run_companion("ledger", "show", "--json").stdout)["runs"]
+        assert [each["kind"] for each in reported] == ["run", "run", "run", "prune", "run"]
+        assert len({each["run"] for each in reported}) == 5
+        of_runs = {each["run"]: each["started"] for each in reported if each["kind"] == "run"}
+        assert {each["run"]: each["started"] for each in shown} == of_runs
+
+    def test_scripts_are_told_all(self, emulator: Emulator, run_companion: Companion) -> None:
+        told = json.loads(run_companion("report", "--json").stdout)
+        (made,) = emulator.backend.customer_lists()
+        assert told["lists"] == [{"id": made.id, "name": "customers", "members": 17}]
+        assert [(run["kind"], run["exit_code"], len(run["lists"])) for run in told["runs"]] == [
+            ("run", 0, 1), ("run", 0, 1), ("run", 0, 0), ("prune", 0, 1),
+        ]  # fmt: skip
+        (step,) = told["runs"][1]["lists"]
+        assert step["rejected"] == {"not an e-mail address": 1}
+        assert step["removals"] == {"delete": 1}
+        assert [each["causes"] for each in told["removals"]] == [{"delete": 1}, {"prune": 2}]
+        assert all(each["request_id"].isdigit() for each in told["removals"])
+
+    def test_the_newest_runs_and_one_list_can_be_chosen(self, emulator: Emulator, run_companion: Companion) -> None:
+        last = json.loads(run_companion("report", "--json", "--last", "2").stdout)
+        assert [run["kind"] for run in last["runs"]] == ["run", "prune"]
+        assert [each["causes"] for each in last["removals"]] == [{"prune": 2}]
+        (made,) = emulator.backend.customer_lists()
+        for which in (made.id, "customers"):
+            told = json.loads(run_companion("report", "--json", "--list", which).stdout)
+            assert len(told["runs"]) == 3
+        refused = run_companion("report", "--list", "nobody")
+        assert (refused.code, "no customer list with that id or name" in refused.stderr) == (2, True)
+
+    def test_each_removal_can_be_shown(self, run_companion: Companion) -> None:
+        shown = run_companion("report", "--removals").stdout.splitlines()
+        assert shown[0].split() == ["time", "list", "removed", "why", "request"]
+        assert [line.split()[3:6] for line in shown[1:]] == [["1", "1", "deleted"], ["2", "2", "pruned"]]
+
+    def test_the_page_is_written_for_its_owner(self, run_companion: Companion, tmp_path: Path) -> None:
+        path = tmp_path / "new" / "page.html"
+        written = run_companion("report", "--html", str(path))
+        assert (written.code, written.stdout) == (0, f"Written: {path}\n")
+        page = path.read_text(encoding="utf-8")
+        assert page.startswith('<!doctype html>\n<html lang="en">')
+        assert "17 members now, 3 fewer than" in page
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert [each.name for each in path.parent.iterdir()] == ["page.html"]
+
+    def test_a_link_to_the_page_stays_one(self, run_companion: Companion, tmp_path: Path) -> None:
+        link, page = tmp_path / "link.html", tmp_path / "published.html"
+        page.touch()
+        link.symlink_to(page)
+        assert run_companion("report", "--html", str(link)).code == 0
+        assert link.is_symlink()
+        assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+    def test_what_is_no_file_is_not_replaced(self, run_companion: Companion, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        assert run_companion("report", "--html", str(pipe)).code == 2
+        assert pipe.is_fifo()
+
+    def test_a_page_that_cannot_be_written_is_told(self, run_companion: Companion, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        refused = run_companion("report", "--html", str(tmp_path / "file" / "page.html"))
+        assert (refused.code, "cannot be written" in refused.stderr) == (2, True)
+
+    def test_options_that_exclude_each_other_are_refused(self, run_companion: Companion, tmp_path: Path) -> None:
+        assert run_companion("report", "--html", str(tmp_path / "page.html"), "--json").code == 2
+
+
+def test_nothing_is_asked_of_pinterest(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:
+    run_target([MESSAGE, *people(range(3))], **OVERWRITE)
+    before = len(emulator.backend.calls)
+    assert run_companion("report").code == 0
+    assert len(emulator.backend.calls) == before
+
+
+def test_without_a_ledger_it_says_where_it_looked(run_companion: Companion, tmp_path: Path) -> None:
+    refused = run_companion("report")
+    assert (refused.code, f"no ledger at {tmp_path}/ledger.db" in refused.stderr) == (2, True)

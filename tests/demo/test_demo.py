@@ -1,0 +1,61 @@
+"""The demo: it runs, it tells the truth, and the README shows what it prints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.demo import customers
+from tests.support.processes import environment
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def printed() -> str:
+    code = "from target_pinterest_audience.companion.main import main; main(['demo'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False, timeout=60,
+        env=environment(PYTHONIOENCODING="utf-8"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_figures_are_those_of_the_stream(printed: str) -> None:
+    rows = [json.loads(line)["record"] for line in customers.messages(next_day=True) if '"RECORD"' in line]
+    assert len(rows) == customers.CUSTOMERS
+    uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+    mail = re.compile(r"[\w.]+@(example\.com|example\.org|mail\.example\.net)")
+    added: set[str] = set()
+    for row in rows:
+        if row.get("_sdc_deleted_at"):
+            continue
+        email = (row.get("email") or "").strip().lower()
+        if re.fullmatch(r"[0-9a-f]{64}", email):
+            added.add(email)
+        elif mail.fullmatch(email):
+            added.add(hashlib.sha256(email.encode()).hexdigest())
+        for value, cased in ((row.get("idfa"), str.upper), (row.get("gaid"), str.lower)):
+            if value and uuid.fullmatch(value) and set(value) != {"0", "-"}:
+                added.add(hashlib.sha256(cased(value).encode()).hexdigest())
+    assert re.search(rf'customer list "customers", id \d+: {len(added):,} members, READY', printed)
+    assert "requests with a plain address in them: 0" in printed
+    assert "PATCH: REMOVE 3\n   PATCH: ADD 1\n" in printed
+
+
+def test_the_readme_shows_what_the_demo_prints(printed: str) -> None:
+    def comparable(text: str) -> list[str]:
+        text = re.sub(r"after \d+\.\d s", "after N s", text)
+        text = re.sub(r"(?<=id )\d+|(?<=customer_lists/)\d+", "N", text)
+        return [line.rstrip() for line in text.strip().splitlines()]
+
+    block = re.search(r"```console\n\$ make demo\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None, "the README has no demo block"
+    assert comparable(block[1]) == comparable(printed)

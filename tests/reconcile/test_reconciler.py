@@ -1,0 +1,128 @@
+"""Windows that are worked off while the stream is read on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Slot
+from target_pinterest_audience.reconcile import reconciler
+from target_pinterest_audience.reconcile.ceiling import Ceilings
+from target_pinterest_audience.reconcile.reconciler import Reconciler
+from target_pinterest_audience.reconcile.source_run import SourceRun
+from target_pinterest_audience.reconcile.window import Origin
+from target_pinterest_audience.watermark import Watermark
+from tests.support.messages import sha256
+
+WINDOW: Final = 3
+SLOT: Final = 1
+
+
+class SlowLedger(SqliteLedger):
+    """A ledger whose transactions end when the test says so, or fail."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "https://127.0.0.1", "1", wait_seconds=1)
+        self.may_end = threading.Event()
+        self.began = threading.Event()
+        self.failure: Exception | None = None
+        self.slow = True
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with super().transaction():
+            yield
+            if getattr(self, "slow", False):
+                self.began.set()
+                assert self.may_end.wait(20)
+                if self.failure is not None:
+                    raise self.failure
+
+
+class Desk:
+    """A reconciler, and what it hands over."""
+
+    def __init__(self, path: Path) -> None:
+        self.ledger = SlowLedger(path / "ledger.db")
+        self.ledger.slow = False
+        with self.ledger.transaction():
+            self.list_number = self.ledger.catalogue.add_list("1", "customers").number
+        self.ledger.slow = True
+        self.sent: list[int] = []
+        self.plan = Plan(1, frozenset({self.list_number}), {SLOT: Slot("email", "EMAIL")}, frozenset({SLOT}))
+        self.tally = StreamTally("customers")
+        self.watermark = Watermark()
+        ceilings = Ceilings(20, lambda _: ("", ""), lambda: 0.0)
+        self.reconciler = Reconciler(self.ledger, lambda identity: identity, ceilings, self.watermark, lambda: 0.0)
+        self.reconciler.sources[1] = SourceRun(1, mark=1)
+
+    def send(self) -> None:
+        for outgoing in self.reconciler.orders():
+            assert (self.watermark.floor() or 0) <= outgoing.first_line
+            self.sent += [line for sending in outgoing.sendings for line in sending.lines]
+
+    def put(self, line: int) -> None:
+        named = (Named(self.list_number, SLOT, pack_identity(sha256(str(line)))),)
+        event = Event(Kind.ARRIVED, named, self.plan.slots, self.plan, line)
+        self.reconciler.put(line.to_bytes(16, "big"), event, Origin(Kind.ARRIVED, self.plan, self.tally))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(reconciler, "WINDOW_VALUES", WINDOW)
+    desk = Desk(tmp_path)
+    yield desk
+    desk.ledger.may_end.set()
+    desk.reconciler.stop(10)
+    desk.ledger.close()
+
+
+def test_the_stream_is_read_on_while_a_window_is_worked_off(desk: Desk) -> None:
+    for line in range(1, 6):
+        desk.put(line)
+    assert desk.ledger.began.wait(20)
+    assert not desk.reconciler.idle
+    assert (desk.watermark.floor(), desk.watermark.newest) == (1, 5)
+    assert (desk.sent, desk.tally.added) == ([], 0)
+    desk.ledger.may_end.set()
+    desk.put(6)
+    desk.reconciler.flush()
+    assert desk.watermark.floor() == 1
+    desk.send()
+    assert desk.sent == [1, 2, 3, 4, 5, 6]
+    assert desk.tally.added == 6
+    assert desk.watermark.floor() is None
+
+
+def test_what_is_worked_off_leaves_at_the_next_tick(desk: Desk) -> None:
+    for line in range(1, 4):
+        desk.put(line)
+    desk.reconciler.tick()
+    desk.send()
+    assert desk.sent == []
+    desk.ledger.may_end.set()
+    desk.reconciler.collect()
+    desk.send()
+    assert desk.sent == [1, 2, 3]
+
+
+def test_a_window_that_fails_meanwhile_ends_the_run_and_stays_uncovered(desk: Desk) -> None:
+    desk.ledger.failure = LedgerError("the disk is full")
+    desk.ledger.may_end.set()
+    for line in range(1, 6):
+        desk.put(line)
+    with pytest.raises(LedgerError, match="disk is full"):
+        desk.put(6)
+    assert (desk.watermark.floor(), desk.watermark.newest) == (1, 6)
+    assert (desk.sent, desk.tally.added) == ([], 0)
+    desk.reconciler.stop(1)
+    assert (desk.watermark.floor(), desk.watermark.newest) == (1, 6)

@@ -1,0 +1,185 @@
+"""The fast way through the target and the slow one: whatever the stream, they send, say and return the same."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from target_pinterest_audience.identities.column import Remarked, identify_column
+from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify
+from target_pinterest_audience.records.arrow_column import values_of
+from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.in_process import Outcome, run
+from tests.support.messages import sha256
+from tests.support.random_streams import (
+    DEVICES,
+    EMAILS,
+    OPAQUE,
+    UUID,
+    ZERO,
+    blocks_of,
+    devices,
+    emails,
+    opaque,
+    streams,
+)
+
+DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefined")]
+
+
+@given(
+    kind=st.sampled_from(sorted(IDENTITY_TYPES)),
+    values=st.lists(st.one_of(emails, devices, opaque, st.text(max_size=5), st.integers()), max_size=150),
+    hashing=st.sampled_from(Hashing),
+    algorithm=st.sampled_from(HashAlgorithm),
+    tidy=st.integers(min_value=0, max_value=200),
+    digested=st.integers(min_value=0, max_value=100),
+)
+def test_a_column_is_judged_like_its_values(
+    kind: str, values: list[Any], hashing: Hashing, algorithm: HashAlgorithm, tidy: int, digested: int
+) -> None:
+    usual = UUID.upper() if kind == "IDFA" else UUID if kind in {"GAID", "MAID"} else "person@example.com"
+    digest = hashlib.new(algorithm.value, b"person@example.com", usedforsecurity=False).hexdigest()
+    values = [usual] * tidy + values + [usual] * tidy + [digest, f" {digest.upper()}"] * digested + values
+    assert_judged_alike(values, kind, hashing, algorithm)
+
+
+MD5 = hashlib.md5(b"person@example.com", usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "usual", ["person@example.com", UUID, UUID.upper(), sha256("person@example.com"), MD5, "\ud800"]
+)
+@pytest.mark.parametrize("hashing", Hashing)
+@pytest.mark.parametrize("kind", sorted(IDENTITY_TYPES))
+def test_all_that_is_odd_is_judged_alike_among_what_is_usual(kind: str, hashing: Hashing, usual: str) -> None:
+    values = [usual, *EMAILS, usual, *DEVICES, usual, usual, *OPAQUE, usual]
+    for algorithm in HashAlgorithm:
+        assert_judged_alike(values, kind, hashing, algorithm)
+
+
+def assert_judged_alike(values: list[Any], kind: str, hashing: Hashing, algorithm: HashAlgorithm) -> None:
+    """A column, whether JSON or a file holds it, is judged as its values are one by one."""
+    of_type = IDENTITY_TYPES[kind]
+    each = [identify(value, of_type, hashing, algorithm) for value in values]
+    remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
+    identities, told = identify_column(values, of_type, hashing, algorithm)
+    assert identities == [pack_identity(it.identity) if it.identity is not None else None for it in each]
+    assert [(at, remark) for at, remark, _ in told if remark.rejects] == [it for it in remarks if it[1].rejects]
+    counts: Counter[Remark] = Counter()
+    for at, remark, count in told:
+        counts[remark] += count
+        assert (at, remark) in remarks
+        assert count == 1 or not remark.rejects
+    assert counts == Counter(remark for _, remark in remarks)
+    texts = [value for value in values if value is None or (isinstance(value, str) and value.isprintable())]
+    texts += ["two\nlines@example.com", "\ttab@example.com", "z\u200b@example.com"] if len(values) % 2 else []
+    column = values_of(pa.array(texts, pa.string()))
+    assert list(column) == texts
+    rules = of_type, hashing, algorithm
+    assert summed_up(*identify_column(column, *rules)) == summed_up(*identify_column(texts, *rules))
+    assert dict(reversed([(remark, at) for at, remark, _ in told])) == dict(reversed([it[::-1] for it in remarks]))
+
+
+def summed_up(identities: list[bytes | None], told: list[Remarked]) -> tuple[Any, ...]:
+    """All that anybody makes of a column: neighbours may be told of together or one by one."""
+    counts: Counter[Remark] = Counter()
+    for each in told:
+        counts[each.remark] += each.values
+    firsts = {each.remark: each.place for each in reversed(told)}
+    return identities, counts, firsts, [each for each in told if each.remark.rejects]
+
+
+def test_the_digest_of_nothing_is_found_among_others() -> None:
+    kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
+    digest = sha256("person@example.com")
+    identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules)
+    assert identities == [pack_identity(digest), None, pack_identity(digest), None]
+    assert [each.place for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
+
+
+def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
+    letters = ["".join(each) for size in range(9) for each in itertools.product("a1.@", repeat=size)]
+    others = [
+        f"{a}a{b}@{c}b{d}.{e}c{f}" for a, b, c, d, e, f in itertools.product(["", "-", "_", "'", " ", "A"], repeat=6)
+    ]
+    long = [
+        f"{'a' * 100}@{'b' * 99}.{'c' * 53}",
+        f"{'a' * 100}@{'b' * 99}.{'c' * 54}",
+        f"{'a' * 101}@b.cc",
+        f"a@{'b' * 110}.cc",
+        f"a@b.{'c' * 60}",
+    ]
+    kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
+    for value in letters + others + long:
+        identity = identify(value, kind, *rules).identity
+        assert identify_column([value], kind, *rules)[0] == [pack_identity(identity) if identity is not None else None]
+    usual = ["person@example.com"] * 20
+    for value in others + long + letters[::20]:
+        texts = values_of(pa.array([*usual, value, None]))
+        assert identify_column(texts, kind, *rules) == identify_column([*usual, value, None], kind, *rules)
+
+
+@given(before=st.integers(65_530, 65_540), end=st.sampled_from(["é", "€", "😀", "", "éa"]), cut=st.integers(0, 4))
+def test_what_is_no_utf8_is_told_wherever_it_is_cut(before: int, end: str, cut: int) -> None:
+    text = b"a" * before + end.encode()
+    text = text[: len(text) - min(cut, len(end.encode()))]
+    for each in (text, text * 2, text + b"\xff", b"\xe9" + text):
+        assert _is_utf8(each) == (b"\x00" not in each.decode(errors="replace").replace("\ufffd", "\0").encode())
+
+
+class _NoFastPath(RecordDecoder):
+    def need(
+        self,
+        stream: str,
+        columns: Sequence[str],
+        take: TakeBlock,
+        written: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
+        """Leave every record to be read whole."""
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    data=st.data(),
+    way=st.fixed_dictionaries(
+        {
+            "load_method": st.sampled_from(["append-only", "append-only", "upsert", "overwrite"]),
+            "operation": st.sampled_from(["add", "add", "add", "remove"]),
+            "one_list_per_type": st.booleans(),
+            "list_name_column": st.sampled_from([None, "segment"]),
+            "batch_size_rows": st.sampled_from([1, 3, 20, 10_000]),
+            "removal_column": st.sampled_from([None, "gone"]),
+        }
+    ),
+    consent=st.booleans(),
+    validate=st.integers(0, 9).map(lambda chance: not chance),
+    sizes=st.lists(st.sampled_from([1, 2, 7, 100, 1000]), min_size=1, max_size=3),
+)
+def test_both_ways_send_say_and_return_the_same(
+    data: st.DataObject, way: dict[str, Any], *, consent: bool, validate: bool, sizes: list[int]
+) -> None:
+    lines = data.draw(streams(consent=consent))
+    config: dict[str, Any] = {
+        "ad_account_id": ACCOUNT, "access_token": TOKEN, **way, "validate_records": validate,
+        "create_audience": False, "initial_backoff_ms": 1, "max_backoff_ms": 1,
+        **({"consent_column": "ok"} if consent else {}),
+    }  # fmt: skip
+    fast = run(list(blocks_of(lines, sizes)), config, RecordDecoder())
+    slow = run([line + b"\n" for line in lines], config, _NoFastPath())
+    if way["one_list_per_type"] or way["list_name_column"]:
+        # Which of two lists gets its batch first is open, and so is which of two states in a row leaves.
+        fast, slow = (each._replace(states=each.states[-1:]) for each in (fast, slow))
+    for field, by_blocks, line_by_line in zip(Outcome._fields, fast, slow, strict=True):
+        assert by_blocks == line_by_line, field

@@ -1,0 +1,178 @@
+"""Several loaders of one table, and two tables of one name: each loader changes its own lists only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.ledger.catalogue import Kinship, Loader
+from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Stance, Statement
+from target_pinterest_audience.reconcile.source_run import SourceRun, relations
+from tests.support.account import members
+from tests.support.ledgers import address as address_of
+from tests.support.messages import deleted, digests, people, record, schema, state
+from tests.support.processes import Prune, Target
+
+GONE = schema("email", "consent", "_sdc_deleted_at")
+HERE = {"customer_list_name": "here"}
+THERE = {"customer_list_name": "there"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(request: pytest.FixtureRequest, config: dict[str, Any]) -> dict[str, Any]:
+    """Settings for each kind of ledger."""
+    if request.param == "postgres":
+        config["ledger_url"] = address_of(request.getfixturevalue("database"))
+    return {name: value for name, value in config.items() if name != "load_method"}
+
+
+def test_a_delete_in_one_table_is_none_in_another_of_the_same_name(emulator: Emulator, run_target: Target) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    others = [record(id=n, email=f"other{n}@example.com") for n in range(5)]
+    told = run_target([GONE, *others], **THERE)
+    assert "give it a `source_name` of its own" in told.stderr
+    run_target([GONE, deleted(3), deleted(4)], **THERE)
+    assert members(emulator, "here") == digests(range(5))
+    assert len(members(emulator, "there")) == 3
+
+
+def test_a_delete_in_the_run_that_shows_the_other_table_first_is_none_either(
+    emulator: Emulator, run_target: Target
+) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    others = [record(id=n, email=f"other{n}@example.com") for n in range(5)]
+    run_target([GONE, *others, deleted(3)], **THERE)
+    assert members(emulator, "here") == digests(range(5))
+
+
+def test_a_table_without_identities_is_not_held_to_another_of_the_same_name(
+    emulator: Emulator, run_target: Target
+) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    bare = [schema("city"), record(id=1, city="Ghent"), state(1)]
+    leads = [schema("email", stream="leads"), record("leads", id=1, email="person9@example.com")]
+    other = {"streams": {"leads": {"customer_list_name": "there"}}}
+    told = run_target([*leads, *bare], **other)
+    assert (told.code, told.states) == (0, [state(1)["value"]]), told.stderr
+    assert "other settings put people from a source of this name on other lists" in told.stderr
+    assert members(emulator, "here") == digests(range(5))
+    own = run_target([*leads, *bare], **other, **HERE)
+    assert (own.code, own.states) == (2, []), "the same list: it is the table that fed it"
+
+
+def test_a_refusal_that_one_loader_reads_is_none_for_the_list_of_another(
+    emulator: Emulator, run_target: Target
+) -> None:
+    asked = {**HERE, "consent_column": "consent"}
+    yes = [record(id=n, email=f"person{n}@example.com", consent="yes") for n in range(5)]
+    no = [{**each, "record": {**each["record"], "consent": "no"}} for each in yes]
+    run_target([GONE, *yes], **asked)
+    run_target([GONE, *yes], **THERE)
+    run_target([GONE, *yes], **asked)
+    run_target([GONE, *yes], **THERE)
+    run_target([GONE, *no], **asked)
+    assert members(emulator, "here") == frozenset()
+    assert members(emulator, "there") == digests(range(5))
+
+
+def test_a_deleted_row_leaves_the_list_that_the_settings_named_before_though_its_address_changed_since(
+    emulator: Emulator, run_target: Target
+) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    run_target([GONE, *people(range(5))], **THERE)
+    run_target([GONE, record(id=1, email="new@example.com")], **THERE)
+    run_target([GONE, deleted(1)], **THERE)
+    assert members(emulator, "here") == members(emulator, "there") == digests([0, 2, 3, 4])
+
+
+def test_lists_that_are_left_to_settings_which_run_no_more_are_told_in_each_run(
+    emulator: Emulator, run_target: Target
+) -> None:
+    for each in (HERE, THERE, HERE):
+        run_target([GONE, *people(range(5))], **each)
+    told = run_target([GONE, *people(range(5))], **HERE)
+    assert 'customer list "there"' not in told.stderr.replace("(id", "")
+    assert "If those settings are not used any more, `clear` these lists" in told.stderr
+    run_target([GONE, deleted(1)], **HERE)
+    assert members(emulator, "there") == digests(range(5))
+
+
+def test_each_loader_of_a_table_prunes_its_own_list(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
+    here, there = ({**each, "load_method": "overwrite"} for each in (HERE, THERE))
+    for each in (here, there, here, there):
+        run_target([GONE, *people(range(20))], **each)
+    run_target([GONE, *people(range(17))], **here)
+    run_target([GONE, *people(range(1, 20))], **there)
+    assert run_prune(**here).code == 0
+    assert run_prune(**there).code == 0
+    assert members(emulator, "here") == digests(range(17))
+    assert members(emulator, "there") == digests(range(1, 20))
+
+
+def test_who_a_loader_reads_stays_whatever_another_one_prunes(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    here, there = ({**each, "load_method": "overwrite"} for each in (HERE, THERE))
+    run_target([GONE, *people(range(20))], **here)
+    run_target([GONE, *people(range(20))], **there)
+    run_target([GONE, *people(range(20))], **here)
+    run_target([GONE, *people(range(17))], **there)
+    assert run_prune(**there).code == 0
+    assert run_prune(**here).code == 0
+    assert members(emulator, "here") == digests(range(20))
+    assert members(emulator, "there") == digests(range(17))
+
+
+# Who is related to whom
+
+
+def loader(list_number: int, configuration: str, first: int, last: int, source: int = 1) -> Loader:
+    return Loader(source, list_number, configuration, first, last)
+
+
+@pytest.mark.parametrize(
+    ("loaders", "strangers", "idle", "acquaintances"),
+    [
+        ([], set(), set(), set()),
+        ([loader(2, "other", 1, 1)], set(), set(), {2}),
+        ([loader(1, "mine", 2, 6), loader(2, "other", 1, 1)], set(), set(), {2}),
+        ([loader(1, "mine", 2, 6), loader(2, "other", 1, 3)], {2}, {2}, set()),
+        ([loader(1, "mine", 2, 6), loader(2, "other", 1, 7)], {2}, set(), set()),
+        ([loader(1, "other", 1, 7), loader(2, "other", 1, 7)], set(), set(), set()),
+        ([loader(1, "third", 1, 7), loader(2, "third", 1, 7), loader(3, "fourth", 1, 7), loader(2, "fourth", 1, 7)],
+         set(), set(), set()),
+        ([loader(2, "other", 1, 7, source=2)], set(), set(), set()),
+        ([loader(2, "mine", 1, 7)], set(), set(), set()),
+    ],
+)  # fmt: skip
+def test_loaders_that_share_a_list_belong_together_and_others_do_not(
+    loaders: list[Loader], strangers: set[int], idle: set[int], acquaintances: set[int]
+) -> None:
+    assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, acquaintances)
+
+
+def says(list_number: int, identity: bytes) -> Statement:
+    return Statement(list_number, 1, Stance.CONTRIBUTES, identity)
+
+
+def arrival(identity: bytes) -> Event:
+    plan = Plan(1, frozenset({1}), {}, frozenset())
+    return Event(Kind.ARRIVED, (Named(1, 1, identity),), frozenset(), plan, line=1)
+
+
+def test_rows_that_name_the_same_people_are_the_same_table() -> None:
+    source = SourceRun(1, acquaintances={2: Kinship(0, 0)})
+    assert source.compare([arrival(b"a")], frozenset({says(2, b"a")})) == {2}
+    assert source.compare([arrival(b"b")], frozenset({says(2, b"c")})) == {2}
+    assert source.acquaintances == {2: Kinship(1, 1)}
+    assert source.strangers == set()
+    source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
+    assert source.strangers == {2}
+
+
+def test_a_row_that_was_read_before_tells_nothing_of_the_table() -> None:
+    source = SourceRun(1, acquaintances={2: Kinship(0, 0)})
+    assert source.compare([arrival(b"b")], frozenset({says(2, b"a"), says(1, b"a")})) == set()
+    assert source.acquaintances == {2: Kinship(0, 0)}

@@ -1,0 +1,79 @@
+"""Logging that is set up wrongly is told as that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.messages import people, schema
+from tests.support.processes import Run, command, environment
+
+STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people([1])]).encode()
+
+
+def run(config: dict[str, Any], folder: Path, **variables: str) -> Run:
+    done = subprocess.run(
+        command(config, folder), input=STREAM, capture_output=True, check=False, env=environment(**variables)
+    )
+    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "version: [1",
+        "- a list",
+        '{"version": 7}',
+        '{"version": 1, "handlers": {"x": {"class": "no.such.Handler"}}, "root": {"handlers": ["x"]}}',
+        '{"version": 1, "handlers": {"x": {"class": "logging.FileHandler", "filename": "/nonexistent/x"}}}',
+        '{"version": 1, "root": {"level": "garbage"}}',
+    ],
+)
+def test_a_log_configuration_that_cannot_be_used_is_named(
+    config: dict[str, Any], tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "logging.yaml"
+    if content is not None:
+        path.write_text(content)
+    done = run(config, tmp_path, SINGER_SDK_LOG_CONFIG=str(path))
+    assert done.code == 2
+    assert "SINGER_SDK_LOG_CONFIG" in done.stderr
+    assert "a bug" not in done.stderr
+
+
+def test_a_folder_in_place_of_a_log_configuration_is_named(config: dict[str, Any], tmp_path: Path) -> None:
+    done = run(config, tmp_path, SINGER_SDK_LOG_CONFIG=str(tmp_path))
+    assert done.code == 2
+    assert "SINGER_SDK_LOG_CONFIG names a file that does not exist" in done.stderr
+
+
+def test_a_log_configuration_that_can_be_used_is(config: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "logging.yaml"
+    handler = {"class": "logging.FileHandler", "filename": str(tmp_path / "log")}
+    path.write_text(
+        json.dumps({"version": 1, "handlers": {"x": handler}, "root": {"handlers": ["x"], "level": "INFO"}})
+    )
+    assert run(config, tmp_path, SINGER_SDK_LOG_CONFIG=str(path)).code == 0
+    assert "The run took" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("variable", ["LOGLEVEL", "TARGET_PINTEREST_AUDIENCE_LOGLEVEL"])
+def test_a_log_level_that_is_none_is_named_with_its_variable(
+    config: dict[str, Any], tmp_path: Path, variable: str
+) -> None:
+    done = run(config, tmp_path, **{variable: "s3cr3t"})
+    assert done.code == 2
+    assert f"{variable} must be DEBUG" in done.stderr
+    assert "s3cr3t" not in done.stderr
+
+
+def test_an_empty_log_level_is_not_set(config: dict[str, Any], tmp_path: Path) -> None:
+    done = run(config, tmp_path, LOGLEVEL="", TARGET_PINTEREST_AUDIENCE_LOGLEVEL="")
+    assert done.code == 0, done.stderr
+    assert "The run took" in done.stderr

@@ -1,0 +1,207 @@
+"""Who belongs on which list, by the contract alone: nothing here comes from the package that is tested.
+
+> An identity is on the list if and only if at least one row contributes it, and no row refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from tests.support.messages import sha256
+
+DELETED: Final = "_sdc_deleted_at"
+CONSENT: Final = "consent"
+SEGMENT: Final = "segment"
+"""The column that names the list of a row, in the streams whose rows do."""
+
+TYPES: Final[Mapping[str, str]] = {"email": "EMAIL", "email_address": "EMAIL", "idfa": "IDFA", "lr_id": "LR_ID"}
+LISTS: Final[Mapping[str, str]] = {"EMAIL": "customers", "IDFA": "customers", "LR_ID": "customers - LR_ID"}
+"""The lists of the streams whose settings choose them."""
+SEGMENTS: Final = ("customers", "gold")
+ALL_LISTS: Final = frozenset(name + suffix for name in SEGMENTS for suffix in ("", " - LR_ID"))
+
+YES: Final = (True, 1, "yes", "Granted")
+NO: Final = (False, 0, "no", "", None, "maybe")
+ANSWERS: Final[Sequence[Any]] = (*YES, *NO)
+
+
+class Member(NamedTuple):
+    """An identity on a list, as Pinterest gets it."""
+
+    list_name: str
+    identity: str
+
+
+class Statement(NamedTuple):
+    """What one row says of a member; or that it is a stranger, of whom none speaks."""
+
+    row: object
+    stance: Literal["contributes", "refuses", "stranger"]
+    member: Member
+
+
+def email(number: int) -> str:
+    return f"person{number}@example.com"
+
+
+def idfa(number: int) -> str:
+    return f"EA7583CD-B890-48BC-8F00-{number:012d}"
+
+
+def lr_id(number: int) -> str:
+    return f"XY{number}"
+
+
+_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "LR_ID": lr_id}
+
+
+def value(column: str, number: int) -> str:
+    """Return the good value with a number, as a column holds it."""
+    return _MAKERS[TYPES[column]](number)
+
+
+def member(column: str, raw: object, segment: str = "customers") -> Member | None:
+    """Return what a column's value leads to, in a row of a segment; None if it is bad, empty or none."""
+    kind = TYPES[column]
+    if not isinstance(raw, str) or not raw.startswith({"EMAIL": "person", "IDFA": "EA", "LR_ID": "XY"}[kind]):
+        return None
+    return Member(LISTS[kind].replace("customers", segment), raw if kind == "LR_ID" else sha256(raw))
+
+
+@dataclass(slots=True)
+class _Row:
+    contributes: dict[str, Member] = field(default_factory=dict)
+    """By the column that it comes from."""
+    refuses: set[Member] = field(default_factory=set)
+    excludes: set[Member] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Model:
+    """What all rows of all sources say.
+
+    Attributes:
+        consents: the streams with a consent column.
+        removing: the streams of `operation: remove`.
+        keyless: the streams without key properties.
+        routed: the streams whose rows name their lists.
+        strangers: who is on a list without the ledger's doing.
+    """
+
+    consents: Collection[str] = ()
+    removing: Collection[str] = ()
+    keyless: Collection[str] = ()
+    routed: Collection[str] = ()
+    strangers: set[Member] = field(default_factory=set)
+    _columns: dict[str, Sequence[str]] = field(default_factory=dict)
+    _rows: dict[tuple[str, Any], _Row] = field(default_factory=dict)
+    _forgotten: set[str] = field(default_factory=set)
+
+    def set_columns(self, stream: str, columns: Sequence[str]) -> None:
+        """Take in a SCHEMA."""
+        self._columns[stream] = columns
+
+    def apply(self, stream: str, record: Mapping[str, Any]) -> None:
+        """Take in a RECORD."""
+        columns = self._columns[stream]
+        present = [column for column in columns if column in record]
+        segment = record.get(SEGMENT, "missing") if stream in self.routed else "customers"
+        if segment not in {None, *SEGMENTS} and record.get(DELETED) is None:
+            # Too bad to be read.
+            return
+        named = {}
+        if segment in SEGMENTS:
+            named = {column: found for column in present if (found := member(column, record[column], segment))}
+        if stream in self.keyless:
+            for column, found in named.items():
+                self._apply(stream, found, record, [column], {column: found})
+        elif record["id"] is not None:
+            self._apply(stream, record["id"], record, present, named)
+
+    def _apply(
+        self, stream: str, key: object, record: Mapping[str, Any], present: list[str], named: dict[str, Member]
+    ) -> None:
+        row = self._rows.setdefault((stream, key), _Row())
+        deleted = record.get(DELETED) is not None
+        answer = record.get(CONSENT)
+        asked = stream in self.consents and (answer is not None if deleted else CONSENT in record)
+        if stream in self.removing:
+            row.excludes = set() if deleted else row.excludes | set(named.values())
+            self.strangers -= row.excludes
+        elif asked and answer not in YES:
+            self.strangers.difference_update(named.values())
+            row.refuses.update(named.values(), row.contributes.values())
+            row.contributes = {}
+        elif deleted:
+            self.strangers.difference_update(named.values())
+            row.contributes = {}
+        elif asked or stream not in self.consents:
+            row.refuses = set()
+            kinds = {TYPES[column] for column in present}
+            columns = self._columns[stream]
+            kept = {
+                column: found
+                for column, found in row.contributes.items()
+                if column not in present and (column in columns or TYPES[column] not in kinds)
+            }
+            if stream in self.routed:
+                kept = self._moved(kept, columns, record.get(SEGMENT))
+            row.contributes = kept | named
+
+    def _moved(
+        self, contributes: Mapping[str, Member], columns: Sequence[str], segment: str | None
+    ) -> dict[str, Member]:
+        """Return what a row contributes that has come to name a segment, or none."""
+        lists = {TYPES[column]: LISTS[TYPES[column]].replace("customers", segment or "") for column in columns}
+        moved = {}
+        for column, found in contributes.items():
+            kind = TYPES[column]
+            if segment is not None and kind in lists:
+                moved[column] = found._replace(list_name=lists[kind])
+            elif segment is not None and found.list_name in lists.values():
+                moved[column] = found
+        return moved
+
+    def forget(self, identity: str) -> None:
+        """Refuse somebody on all lists, without a row and for good."""
+        self._forgotten.add(identity)
+
+    def clear(self, list_name: str) -> None:
+        """Let no row contribute to a list any more."""
+        for row in self._rows.values():
+            row.contributes = {column: each for column, each in row.contributes.items() if each.list_name != list_name}
+
+    def statements(self) -> frozenset[Statement]:
+        """Return all that rows say, and who else is there."""
+        said = frozenset(self._said())
+        for identity in self._forgotten:
+            said = forgotten(said, identity)
+        return said
+
+    def _said(self) -> set[Statement]:
+        said = {Statement(None, "stranger", each) for each in self.strangers}
+        for key, row in self._rows.items():
+            said |= {Statement(key, "contributes", each) for each in row.contributes.values()}
+            said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
+        return said
+
+
+def forgotten(statements: frozenset[Statement], identity: str) -> frozenset[Statement]:
+    """Return statements together with what follows when somebody is forgotten."""
+    kept = {each for each in statements if each.stance != "stranger" or each.member.identity != identity}
+    return frozenset(kept | {Statement(None, "refuses", Member(name, identity)) for name in ALL_LISTS})
+
+
+def members_of(statements: Iterable[Statement]) -> set[Member]:
+    """Return who is on the lists, by the sentence of the contract."""
+    by_stance: dict[str, set[Member]] = {"contributes": set(), "refuses": set(), "stranger": set()}
+    for each in statements:
+        by_stance[each.stance].add(each.member)
+    return (by_stance["contributes"] - by_stance["refuses"]) | by_stance["stranger"]
+
+
+def belonging(statements: Iterable[Statement]) -> set[Member]:
+    """Return who is on the lists by the doing of rows."""
+    return members_of(each for each in statements if each.stance != "stranger")

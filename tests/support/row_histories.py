@@ -1,0 +1,86 @@
+"""Random histories of a source, and random ways for a run to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from hypothesis import strategies as st
+
+from tests.support.messages import sha256
+from tests.support.model import ANSWERS, CONSENT, LISTS, NO, SEGMENT, SEGMENTS, Member, email, value
+from tests.support.world import Change, Columns, Entry, Mark, Way, change
+
+COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
+    "customers": [
+        ("email", "idfa", "lr_id"),
+        ("email_address", "idfa", "lr_id"),
+        ("email", "lr_id"),
+        ("email", "email_address", "idfa"),
+    ],
+    "accounts": [("email", "lr_id")],
+    "blocked": [("email", "idfa")],
+    "visitors": [("email",), ("email", "lr_id")],
+    "segments": [("email", "lr_id"), ("email", "idfa")],
+}
+OTHER: Final = 9
+"""The number of who is on the lists without the ledger's doing."""
+STRANGER: Final = Member(LISTS["EMAIL"], sha256(email(OTHER)))
+BAD: Final = {"email": "no address", "email_address": "no address", "idfa": "no uuid", "lr_id": "no id"}
+
+
+MEMORY: Final = next((folder for folder in ["/dev/shm"] if Path(folder).is_dir()), None)  # noqa: S108 - as private as any
+"""Where files are written without waiting for a disk: no death here is a power cut."""
+MISSING: Final = object()
+
+
+def cells(column: str, numbers: st.SearchStrategy[int]) -> st.SearchStrategy[object]:
+    """A column of a record: mostly good, else null, empty, bad, or not there at all."""
+    good = numbers.map(lambda number: value(column, number))
+    return st.one_of(good, good, good, st.sampled_from([MISSING, None, "", BAD[column]]))
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> Change:
+    stream = draw(
+        st.sampled_from(
+            ["customers", "customers", "accounts", "accounts", "blocked", "visitors", "segments", "segments"]
+        )
+    )
+    deleted = draw(st.sampled_from([False, False, True]))
+    answer = draw(st.sampled_from([*ANSWERS, MISSING])) if stream == "accounts" else MISSING
+    unwanted = deleted or stream == "blocked" or answer in NO
+    numbers = st.sampled_from([0, 0, 1, 1, OTHER] if unwanted else [0, 1])
+    record: dict[str, object] = {column: draw(cells(column, numbers)) for column in BAD}
+    if deleted and draw(st.booleans()):
+        record.clear()
+    elif stream == "accounts" and not unwanted:
+        # A grant without a column lifts what the row refuses in it, so that "yes" and "no" read again after a death can
+        # end otherwise than read once.
+        record = {column: None if each is MISSING else each for column, each in record.items()}
+    record[CONSENT] = answer
+    if stream == "segments":
+        record[SEGMENT] = draw(st.sampled_from([*SEGMENTS, *SEGMENTS, None, True, MISSING]))
+    key = draw(st.sampled_from([*[0, 1] * 5, None]))
+    present = {column: each for column, each in record.items() if each is not MISSING}
+    return change(stream, key, deleted=deleted, **present)
+
+
+lates = st.lists(st.sampled_from([0, 0, 0, 1, 2, 5, 1000]), min_size=1, max_size=4).map(tuple)
+"""See `Way.late`."""
+ways = st.builds(
+    Way,
+    batch=st.sampled_from([1, 2, 3, 100]),
+    window=st.sampled_from([1, 2, 3, 5, 100]),
+    pauses=st.lists(st.sampled_from([0, 0, 3, 61]), min_size=1, max_size=5).map(tuple),
+    blocks=st.lists(st.sampled_from([1, 2, 3, 10, 50]), min_size=1, max_size=3).map(tuple),
+)
+late_ways = st.builds(Way._replace, ways, late=lates)
+"""The same, with requests that are carried out late."""
+
+
+schemas = st.sampled_from([Columns(stream, names) for stream, many in COLUMNS.items() for names in many])
+histories: st.SearchStrategy[list[Entry]] = st.lists(
+    st.one_of(rows(), rows(), rows(), rows(), schemas, st.just(Mark())), min_size=1, max_size=10
+)

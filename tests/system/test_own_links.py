@@ -1,0 +1,147 @@
+"""Which symbolic links are followed to a file that is written: one's own, and no stranger's in a shared folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.companion.commands.report import _write as write_page
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.reporting.rejects_file import RejectsFile
+from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
+from target_pinterest_audience.system.own_links import ForeignFileError, open_anew, place_of
+from target_pinterest_audience.system.private_files import replace
+from tests.support.messages import people, record, schema
+from tests.support.processes import Target
+
+STRANGER = 54_321
+
+
+@pytest.fixture
+def belongs(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Path]:
+    """Let a link or a file be a stranger's, also where only root could give it away."""
+    theirs: set[Path] = set()
+    really = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        found = really(path)
+        owner = STRANGER if path in theirs else found.st_uid
+        return os.stat_result((*found[:4], owner, *found[5:10]))
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+
+    def belong(path: Path) -> Path:
+        theirs.add(path)
+        return path
+
+    return belong
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder that everybody can write to, as /tmp."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+def test_ones_own_links_are_followed(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (shared / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "report.json").symlink_to("../real/newest.json")
+    replace(shared / "folder" / "report.json", b"1")
+    assert (tmp_path / "real" / "newest.json").read_bytes() == b"1"
+    assert (shared / "folder" / "report.json").is_symlink()
+
+
+def test_links_that_lead_in_a_circle_are_an_error(shared: Path) -> None:
+    (shared / "a").symlink_to("b")
+    (shared / "b").symlink_to("a")
+    with pytest.raises(OSError, match="symbolic links"):
+        place_of(shared / "a")
+
+
+def test_two_dots_are_taken_where_the_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("deep/er")
+    assert place_of(tmp_path / "link" / ".." / "file") == tmp_path / "deep" / "file"
+
+
+@pytest.mark.parametrize("write", [lambda path: replace(path, b"1"), open_anew])
+def test_a_strangers_link_in_place_of_the_file_is_refused(
+    shared: Path, tmp_path: Path, belongs: Callable[[Path], Path], write: Callable[[Path], Any]
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    belongs(shared / "report.json").symlink_to(precious)
+    with pytest.raises(ForeignFileError, match=r"report\.json is a symbolic link of another user"):
+        write(shared / "report.json")
+    assert precious.read_text() == "precious"
+
+
+def test_a_strangers_link_in_place_of_a_folder_is_refused_if_the_folder_is_shared(
+    shared: Path, tmp_path: Path, belongs: Callable[[Path], Path]
+) -> None:
+    (tmp_path / "real").mkdir()
+    belongs(shared / "folder").symlink_to(tmp_path / "real")
+    with pytest.raises(ForeignFileError, match="folder is a symbolic link of another user"):
+        replace(shared / "folder" / "report.json", b"1")
+    assert list((tmp_path / "real").iterdir()) == []
+
+
+def test_a_strangers_file_in_a_shared_folder_is_not_written_into(shared: Path, belongs: Callable[[Path], Path]) -> None:
+    belongs(shared / "rejects.jsonl").write_text("theirs")
+    with pytest.raises(ForeignFileError, match=r"rejects\.jsonl is a file of another user"):
+        open_anew(shared / "rejects.jsonl")
+    assert (shared / "rejects.jsonl").read_text() == "theirs"
+
+
+def test_a_file_is_begun_anew_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "rejects.jsonl"
+    path.write_text("of the run before")
+    path.chmod(0o644)
+    os.close(open_anew(path))
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("", 0o600)
+
+
+def test_a_run_writes_its_files_at_the_end_of_links_of_ones_own(run_target: Target, shared: Path) -> None:
+    for name in ("report", "rejects"):
+        (shared / name).symlink_to(f"{name}.real")
+    stream = [schema("email"), *people([1]), record(id=2, email="nobody")]
+    run = run_target(stream, report_path=str(shared / "report"), rejects_path=str(shared / "rejects"))
+    assert run.code == 0, run.stderr
+    assert json.loads((shared / "report.real").read_text())["exit_code"] == 0
+    assert len((shared / "rejects.real").read_text().splitlines()) == 1
+
+
+def test_rejects_may_go_to_standard_error(run_target: Target) -> None:
+    run = run_target([schema("email"), record(id=2, email="nobody")], rejects_path="/dev/stderr")
+    assert run.code == 0, run.stderr
+    assert '"column":"email"' in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda path: ReportFile(path, RunReport("target", moment(0), dry_run=False)), "`report_path` names cannot be"),
+        (RejectsFile, "`rejects_path` names cannot be written"),
+        (lambda path: write_page(path, "<p>"), "The page cannot be written to"),
+    ],
+)
+def test_each_file_says_which_link_is_in_its_way(
+    shared: Path, tmp_path: Path, belongs: Callable[[Path], Path], write: Callable[[Path], Any], words: str
+) -> None:
+    link = belongs(shared / "file")
+    link.symlink_to(tmp_path / "precious")
+    with pytest.raises(ConfigurationError) as caught:
+        write(link)
+    assert words in str(caught.value)
+    assert f"{link} is a symbolic link of another user" in str(caught.value)
+    assert not (tmp_path / "precious").exists()
