@@ -21,6 +21,36 @@ from tests.support.processes import Companion, Run, command, companion_command, 
 from tests.support.waiting import Clock
 from tests.support.zygote import Zygote
 
+MARKERS = {
+    "process": ("zygote", "the target or its companion runs as a process of its own"),
+    "postgres": ("postgres_server", "a real PostgreSQL"),
+    "meltano": ("installed_project", "a real Meltano, with its plugins installed"),
+    "tap": ("tap_postgres", "a real tap-postgres"),
+    "browser": ("browser", "a real browser"),
+}
+"""Marker → the fixture of the tests that have it, and what these need."""
+
+_MARKED_BY_HAND = {
+    "slow": "left to `make test-all`",
+    "random": "tries random histories, more of them if TEST_LENGTH is long",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    descriptions = {name: needs for name, (_, needs) in MARKERS.items()}
+    for name, description in {**descriptions, **_MARKED_BY_HAND}.items():
+        config.addinivalue_line("markers", f"{name}: {description}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for name, (fixture, _) in MARKERS.items():
+            if fixture in fixtures or (name == "postgres" and "database" in fixtures):
+                item.add_marker(name)
+        if item.get_closest_marker("meltano") or item.get_closest_marker("tap"):
+            item.add_marker("slow")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="take a skipped test for a failed one")

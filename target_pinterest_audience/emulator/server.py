@@ -93,6 +93,7 @@ class Emulator:
     def stop(self) -> None:
         """Close everything and wait for the threads; calls under way are reset. Stopping twice does no harm."""
         self._stopping.set()
+        self.backend.waits.end()
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -108,12 +109,13 @@ class Emulator:
         self.stop()
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, unless the emulator stops meanwhile.
+        """Wait until the time is over or the faults are cleared.
 
         Raises:
-            DropConnection: it does.
+            DropConnection: the emulator stops.
         """
-        if seconds > 0 and self._stopping.wait(seconds):
+        self.backend.waits.wait(seconds, self._stopping.is_set)
+        if self._stopping.is_set():
             raise DropConnection
 
 

@@ -24,6 +24,8 @@ $ echo "13 rows"
 ```
 """
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_shows_what_is_printed(page: Path) -> None:

@@ -27,6 +27,7 @@ from click.testing import CliRunner
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.emulator.command import emulator as emulator_command
 from tests.support.operations import Api
+from tests.support.waiting import wait_until
 
 AUTHORIZED = {"Authorization": "Bearer emulator-token"}
 ADD = {"operation_type": "ADD", "records": "c,d"}
@@ -335,6 +336,15 @@ def test_a_delay_lets_the_change_through(emulator: Emulator, api: Api, list_path
     while not emulator.backend.writes() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert members(emulator) == {"a", "b", "c", "d"}
+
+
+def test_clearing_the_faults_ends_a_delay(emulator: Emulator, api: Api, list_path: str) -> None:
+    emulator.backend.inject(Fault(method="PATCH", delay_ms=60_000, when="after"))
+    with ThreadPoolExecutor(1) as calls:
+        call = calls.submit(api, "PATCH", list_path, ADD)
+        wait_until(lambda: members(emulator) == {"a", "b", "c", "d"})
+        emulator.backend.clear_faults()
+        assert call.result(timeout=5).status_code == 200
 
 
 # Control endpoints.

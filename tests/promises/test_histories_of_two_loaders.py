@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -31,6 +32,7 @@ from target_pinterest_audience.run.run import Sync
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.accounts import Fate, Pinterest
+from tests.support.lengths import examples
 from tests.support.messages import record, schema
 from tests.support.model import email, idfa
 from tests.support.row_histories import MEMORY
@@ -205,5 +207,5 @@ class Table(RuleBasedStateMachine):
             book.tidy()
 
 
-TestTable = Table.TestCase
-TestTable.settings = settings(max_examples=60, stateful_step_count=25, deadline=None, derandomize=True)
+TestTable = pytest.mark.random(Table.TestCase)
+TestTable.settings = settings(max_examples=examples(20, 200), stateful_step_count=25, deadline=None, derandomize=True)

@@ -19,6 +19,7 @@ from target_pinterest_audience.membership.statements import (
     encode_contributions,
     encode_says,
 )
+from tests.support.lengths import examples
 from tests.support.messages import sha256
 from tests.support.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
 from tests.support.row_histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, late_ways, lates
@@ -82,8 +83,10 @@ class RandomHistory(RuleBasedStateMachine):
             self.world.repeat()
 
 
-TestRandomHistory = RandomHistory.TestCase
-TestRandomHistory.settings = settings(max_examples=60, stateful_step_count=20, deadline=None, derandomize=True)
+TestRandomHistory = pytest.mark.random(RandomHistory.TestCase)
+TestRandomHistory.settings = settings(
+    max_examples=examples(8, 80), stateful_step_count=20, deadline=None, derandomize=True
+)
 
 
 # The table of events, line by line

@@ -14,6 +14,8 @@ import pytest
 
 from benchmarks.bench import Bench, Measured, bench
 
+pytestmark = pytest.mark.slow
+
 RECORDS: Final = 300_000
 ROUNDS: Final = 3
 

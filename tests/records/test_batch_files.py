@@ -22,6 +22,7 @@ from target_pinterest_audience.records.blocks import RecordDecoder
 from tests.support.account import ACCOUNT, TOKEN, Sent, members
 from tests.support.batch_files import batch, rows, write
 from tests.support.in_process import run
+from tests.support.lengths import examples
 from tests.support.messages import address, digests, people, record, schema, sha256, state
 from tests.support.processes import Target, environment
 from tests.support.random_streams import streams
@@ -235,7 +236,8 @@ def test_files_of_a_stream_without_identities_are_passed_over(run_target: Target
     assert (done.code, done.states) == (0, [state(1)["value"]])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.random
+@settings(max_examples=examples(10, 80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), consent=st.booleans(), method=st.sampled_from(["append-only", "upsert", "overwrite"]))
 def test_files_lead_to_what_records_lead_to(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, *, consent: bool, method: str

@@ -201,7 +201,7 @@ def test_a_signal_ends_the_run_with_what_was_accepted(
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
-@pytest.mark.parametrize("pause", [0, 0.01, 0.3])
+@pytest.mark.parametrize("pause", [0, pytest.param(0.5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("load_method", ["append-only", "upsert"])
 def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
     emulator: Emulator,
@@ -225,11 +225,13 @@ def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
             process.send_signal(number)
             time.sleep(pause)
         stdout, stderr = process.communicate(timeout=10)
-    assert process.returncode == 128 + numbers[0], stderr
+    # The interpreter hands over signals that it finds at once by their numbers, so either may be the first to it.
+    firsts = numbers if pause == 0 else numbers[:1]
+    assert process.returncode in {128 + number for number in firsts}, stderr
     assert (first, stdout) == (state(1)["value"], b"")
     assert stderr.count(b"stopped. What Pinterest had accepted stays") == 1
     assert b"bug" not in stderr
-    assert json.loads((tmp_path / "report.json").read_text())["exit_code"] == 128 + numbers[0]
+    assert json.loads((tmp_path / "report.json").read_text())["exit_code"] == process.returncode
     emulator.backend.clear_faults()
     again = run_target(stream, **settings)
     assert (again.code, again.states[-1]) == (0, state(2)["value"]), again.stderr
@@ -347,6 +349,7 @@ def test_a_pipe_that_trickles_is_no_silent_one() -> None:
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.slow
 def test_a_state_waits_a_minute_for_a_half_full_batch_on_a_silent_pipe(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path
 ) -> None:

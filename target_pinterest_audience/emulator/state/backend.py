@@ -29,6 +29,7 @@ from target_pinterest_audience.emulator.state.credentials import Client, Credent
 from target_pinterest_audience.emulator.state.customer_lists import CustomerList, CustomerLists
 from target_pinterest_audience.emulator.state.faults import Attempt, Fault, FaultPlan
 from target_pinterest_audience.emulator.state.operations import TOKEN_OPERATION, Operation, RateCategory
+from target_pinterest_audience.emulator.state.waits import Waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Backend:
         self.clock: Final = clock
         self._random = random or random_module.Random(0)  # noqa: S311 - the tokens open nothing
         self._lock = threading.Lock()
+        self.waits = Waits()
         self._state = _State(self.settings, clock, self._random)
         self._operations: Final[dict[str, Callable[[Arguments], JsonObject]]] = {
             TOKEN_OPERATION: self._exchange,
@@ -185,9 +187,10 @@ class Backend:
             self._state.faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget the faults that have not happened yet."""
+        """Forget the faults that have not happened yet, and end the delays that are under way."""
         with self._lock:
             self._state.faults.clear()
+        self.waits.end()
 
     def carry_out_late(self) -> None:
         """Carry out now what `late` faults have postponed; what is refused then changes nothing."""
