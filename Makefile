@@ -5,14 +5,24 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --constraint requirements.lock --python
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade
 
-.PHONY: demo test lint format benchmark docs docs-refresh lock clean
+.PHONY: demo test test-all coverage lint format benchmark docs docs-refresh lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo-ready
 	@$(BIN)/pinterest-audience demo
 
 test: .venv/test-ready
-	@$(BIN)/pytest -n 3 --dist loadfile
+	@$(BIN)/pytest -m "not slow" -n 4 --dist worksteal
+
+test-all: test
+	@TEST_LENGTH=long $(BIN)/pytest -m "slow or random" -n 3 --dist loadfile
+
+coverage: .venv/test-ready
+	@mkdir -p .cache/coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n 4 --dist loadfile --deselect tests/promises/test_speed.py; status=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet --directory .cache/coverage/html && $(BIN)/coverage report; \
+	exit $$status
 
 lint: .venv/lint-ready
 	@$(BIN)/ruff check
