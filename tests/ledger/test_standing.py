@@ -5,12 +5,14 @@ from __future__ import annotations
 from target_pinterest_audience.ledger.history import ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.reporting.alerts.board import decoded, encoded
-from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, Standing
+from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, StandingAlert
 from tests.ledger.conftest import Opened
 from tests.ledger.test_history import note
 
-FAILURE = encoded(Standing(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, told=None))
-SMALL = encoded(Standing(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, told=11.25))
+FAILURE = encoded(StandingAlert(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, notified=None))
+SMALL = encoded(
+    StandingAlert(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, notified=11.25)
+)
 
 
 def test_what_stands_comes_back_the_oldest_first(ledger: Ledger) -> None:
