@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from target_pinterest_audience.emulator import Backend
-from target_pinterest_audience.emulator.state.backend import Arguments
+from target_pinterest_audience.emulator.state.arguments import Arguments
 from target_pinterest_audience.emulator.state.operations import OPERATIONS
 from tests.conftest import ACCOUNT
 

@@ -1,4 +1,4 @@
-"""The control endpoints, for test-suites that are not written in Python. They need no token."""
+"""The control endpoints, for test suites in other languages than Python. They need no token."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _Handler: TypeAlias = Callable[[Request, Mapping[str, str]], "tuple[int, object]
 
 
 class ControlPlane:
-    """Everything below `/_emulator`: look at the state, inject faults, start over."""
+    """The endpoints below `/_emulator`: show the state, inject faults, start over."""
 
     def __init__(self, backend: Backend) -> None:
-        """Control a backend."""
+        """Serve the endpoints for a backend."""
         self._backend = backend
         handlers: tuple[tuple[str, str, _Handler], ...] = (
             ("POST", "/faults", self._inject),
@@ -41,7 +41,7 @@ class ControlPlane:
         )
 
     def owns(self, request: Request) -> bool:
-        """Tell whether a request is for these endpoints and not for the API."""
+        """Return whether a request is for these endpoints, not for the API."""
         return request.path.startswith(f"{_PREFIX}/")
 
     def answer(self, request: Request) -> Response:
@@ -65,17 +65,17 @@ class ControlPlane:
             values = None
         if not isinstance(values, dict):
             message = "the body must be a JSON object that describes a fault"
-            raise ValueError(message)  # noqa: TRY004 - answered 400 like every other fault that makes no sense
+            raise ValueError(message)  # noqa: TRY004 - gets 400, like every other invalid fault
         self._backend.inject(Fault.from_json(values))
         return 201, {}
 
     def _clear_faults(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
-        """Forget the faults that have not happened yet."""
+        """Delete the faults that have not happened yet."""
         self._backend.clear_faults()
         return 200, {}
 
     def _carry_out_late(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
-        """Carry out what was postponed."""
+        """Carry out the postponed operations."""
         self._backend.carry_out_late()
         return 200, {}
 
@@ -89,7 +89,7 @@ class ControlPlane:
         return 200, {"calls": [asdict(call) for call in self._backend.calls]}
 
     def _lists(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
-        """Show the lists, with the number of their members instead of the members."""
+        """Show the lists, each with the number of its members."""
         shown = [asdict(each) for each in self._backend.customer_lists()]
         return 200, {"lists": [{**each, "members": len(each["members"])} for each in shown]}
 
