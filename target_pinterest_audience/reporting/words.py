@@ -27,7 +27,7 @@ _CAUSES: Final[Mapping[str, CauseWords]] = {
     "delete": CauseWords("Deleted", "their row was deleted in your data"),
     "change": CauseWords("Changed", "their row now names a different address or device id, or none"),
     "refusal": CauseWords("Refused", "they withdrew their consent, or are in a table of people to leave out"),
-    "prune": CauseWords("No longer in the table", "a complete read of your table no longer included their row (prune)"),
+    "prune": CauseWords("No longer in the table", "their row was missing from a complete read of your table (prune)"),
     "clear": CauseWords("Cleared", "the list was cleared (clear)"),
     "forget": CauseWords("Forgotten", "they asked to be forgotten (forget)"),
     "repeated": CauseWords("Removed again", "an earlier request may have added them back"),

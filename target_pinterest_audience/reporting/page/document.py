@@ -109,7 +109,7 @@ def _failures(runs: Sequence[RunView]) -> list[Element]:
     items = [el("li", f"{minute(run.started)}: {run.kind} {run.outcome}") for run in newest[:_MOST_FAILURES]]
     words = (
         f"{several(len(newest), 'run', 'runs')} failed. No data was lost: the next run picks up where they stopped. "
-        "Until a run succeeds, lists may be out of date."
+        "Lists are out of date until a run succeeds."
     )
     rest = len(newest) - len(items)
     more = f"and {several(rest, 'earlier run', 'earlier runs')}" if rest else None
