@@ -7,20 +7,16 @@ from dataclasses import replace
 import pytest
 
 from target_pinterest_audience.identities.tally import NobodyConsents
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.alerts.rules import (
     MATCHING_SECONDS,
-    REPEAT_SECONDS,
-    Alert,
-    Kind,
     ListState,
     RunResult,
-    StandingAlert,
     Thresholds,
-    compose_message,
     find_alerts,
     stale_alert,
-    update_standing,
 )
+from target_pinterest_audience.reporting.alerts.standing import REPEAT_SECONDS, StandingAlert, update_standing
 
 THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26)
 GOOD = RunResult("run", 0, None, received=100, rejected=0, sign_in_seconds=None)

@@ -14,7 +14,7 @@ from singer_sdk.logging import ConsoleFormatter, StructuredFormatter
 
 from target_pinterest_audience.companion.commands.common import show_table
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, compose_message
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.page.elements import el, serialise
 from target_pinterest_audience.text.redaction import RedactingFormatter
 from target_pinterest_audience.text.safe_text import one_line, safe_json

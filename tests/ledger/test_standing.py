@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from target_pinterest_audience.ledger.history import ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind
 from target_pinterest_audience.reporting.alerts.board import decoded, encoded
-from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, StandingAlert
+from target_pinterest_audience.reporting.alerts.standing import StandingAlert
 from tests.ledger.conftest import Opened
 from tests.ledger.test_history import note
 

@@ -18,7 +18,7 @@ from target_pinterest_audience.companion.commands.common import (
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.reporting.alerts.board import opened_board
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, SendResult, make_notifier
-from target_pinterest_audience.reporting.alerts.rules import StandingAlert
+from target_pinterest_audience.reporting.alerts.standing import StandingAlert
 from target_pinterest_audience.system.signals import obey_signals
 
 _TEST_TITLE = "Pinterest audience: a test"

@@ -13,17 +13,10 @@ import msgspec
 from target_pinterest_audience.ledger.alerts import StoredAlert
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, SendResult
-from target_pinterest_audience.reporting.alerts.rules import (
-    CLOCK_SLACK_SECONDS,
-    Alert,
-    Kind,
-    ListState,
-    StandingAlert,
-    compose_message,
-    stale_alert,
-    update_standing,
-)
+from target_pinterest_audience.reporting.alerts.rules import ListState, stale_alert
+from target_pinterest_audience.reporting.alerts.standing import CLOCK_SLACK_SECONDS, StandingAlert, update_standing
 from target_pinterest_audience.text.counts import several
 
 if TYPE_CHECKING:

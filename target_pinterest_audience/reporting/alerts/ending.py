@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome, told_as_bug
 from target_pinterest_audience.reporting.alerts.board import opened_board, send, state_of
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, make_notifier
-from target_pinterest_audience.reporting.alerts.rules import RunResult, Thresholds, find_alerts, update_standing
+from target_pinterest_audience.reporting.alerts.rules import RunResult, Thresholds, find_alerts
+from target_pinterest_audience.reporting.alerts.standing import update_standing
 from target_pinterest_audience.text.redaction import redact
 
 if TYPE_CHECKING:

@@ -1,17 +1,16 @@
-"""Rules for alerts: what is worth one after a run, and when a standing one is sent again. Pure."""
+"""The rules that say what is worth an alert after a run. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.tokens import WARN_BEFORE_SECONDS
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind
 from target_pinterest_audience.text.counts import several
-from target_pinterest_audience.text.safe_text import one_line
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities.tally import NobodyConsents
@@ -19,93 +18,16 @@ if TYPE_CHECKING:
 _HOUR_SECONDS: Final = 3_600.0
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
 
-REPEAT_SECONDS: Final = 23 * _HOUR_SECONDS
-"""When to send a standing alert again: a little less than a day later, so that a daily run sends it daily."""
-
 MATCHING_SECONDS: Final = 2 * _DAY_SECONDS
 """How long Pinterest takes at most to match the people of a list, as several other integrations report."""
 
 USABLE_MEMBERS: Final = 100
 """How many matched people Pinterest needs on a list before it can be targeted (Pinterest's help pages)."""
 
-CLOCK_SLACK_SECONDS: Final = 120.0
-"""How much the clocks of two machines may differ. A time further in the future comes from a wrong clock."""
-
 _FEW: Final = 10
 """A change of a list by at most this many members is never worth an alert, however small the list is."""
 
 _TOO_SMALL_STATUS: Final = "TOO_SMALL"
-
-
-class Kind(str, Enum):
-    """What an alert is about. The values are shown to people and stored in the ledger."""
-
-    FAILURE = "failure"
-    REMOVAL_CEILING = "removal_ceiling"
-    REJECTED = "rejected"
-    NOBODY_CONSENTS = "nobody_consents"
-    SIGN_IN_ENDS = "sign_in_ends"
-    SIZE_CHANGED = "size_changed"
-    TOO_SMALL = "too_small"
-    REFUSED = "refused"
-    STALE = "stale"
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A problem that a person should know about. The ledger stores it with these field names.
-
-    Attributes:
-        command: the command that found it: `run` or `prune`.
-        kind: what it is about.
-        subject: distinguishes alerts of the same kind, for example by a list's id; may be empty.
-        title: one line.
-        text: what happened, and what to do.
-        waits_seconds: how long the problem must have lasted before the alert is sent.
-    """
-
-    command: str
-    kind: Kind
-    subject: str
-    title: str
-    text: str
-    waits_seconds: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """Identifies the alert from run to run."""
-        return f"{self.command}/{self.kind.value}/{self.subject}"
-
-
-@dataclass(frozen=True, slots=True)
-class StandingAlert:
-    """An alert whose problem lasts, as far as is known.
-
-    Attributes:
-        alert: the alert.
-        since: Unix time when the problem was found first.
-        notified: Unix time when the alert was sent last; None if it was not sent yet.
-    """
-
-    alert: Alert
-    since: float
-    notified: float | None
-
-    def is_due(self, now: float) -> bool:
-        """Return whether to send it now.
-
-        Args:
-            now: Unix time.
-        """
-        return not self.waits(now) and (self.notified is None or now - self.notified >= REPEAT_SECONDS)
-
-    def waits(self, now: float) -> bool:
-        """Return whether the problem has not lasted long enough yet.
-
-        Args:
-            now: Unix time.
-        """
-        return now - self.since < self.alert.waits_seconds
 
 
 class Thresholds(NamedTuple):
@@ -206,49 +128,6 @@ def stale_alert(last_success: float | None, now: float, hours: int) -> Alert | N
     return Alert(
         "run", Kind.STALE, "", title, f"The limit is {several(hours, 'hour', 'hours')} (`notify_stale_hours`). {advice}"
     )
-
-
-def update_standing(
-    known: Iterable[StandingAlert], found: Iterable[Alert], now: float, *, succeeded: str | None = None
-) -> list[StandingAlert]:
-    """Return the alerts that stand now.
-
-    Args:
-        known: the alerts that stood before.
-        found: the alerts that were found now; each replaces a known one of the same name, and keeps its times.
-        now: Unix time.
-        succeeded: the command that has just succeeded, if any. Its alerts that were not found again are over. A failed
-            command ends none, because it may not have checked everything.
-    """
-    known = [_without_future_times(each, now) for each in known]
-    standing = {each.alert.name: each for each in known if each.alert.command != succeeded}
-    before = {each.alert.name: each for each in known}
-    for alert in found:
-        earlier = before.get(alert.name)
-        since, notified = (now, None) if earlier is None else (earlier.since, earlier.notified)
-        standing[alert.name] = StandingAlert(alert, since, notified)
-    return list(standing.values())
-
-
-def _without_future_times(standing: StandingAlert, now: float) -> StandingAlert:
-    """Drop times in the future: an alert from a clock that was years ahead would stay silent for years."""
-    notified = standing.notified
-    if notified is not None and notified > now + CLOCK_SLACK_SECONDS:
-        notified = None
-    return replace(standing, since=min(standing.since, now), notified=notified)
-
-
-def compose_message(alerts: Iterable[Alert], ad_account_id: str) -> tuple[str, str]:
-    """Return the title and the text of one message with all alerts, of which there is at least one."""
-    # Titles and texts contain names of lists, which may hold line breaks and control characters.
-    safe = [replace(each, title=one_line(each.title), text=one_line(each.text)) for each in alerts]
-    more = f" (and {len(safe) - 1} more)" if len(safe) > 1 else ""
-    parts = [f"{each.title}\n{each.text}" for each in safe]
-    parts.append(
-        f"Sent by target-pinterest-audience for ad account {ad_account_id}, and again once a day while the problem "
-        "lasts."
-    )
-    return f"Pinterest audience: {safe[0].title}{more}", "\n\n".join(parts)
 
 
 def _failure(result: RunResult) -> Alert | None:
