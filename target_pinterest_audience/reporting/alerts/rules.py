@@ -187,8 +187,8 @@ def _size_changed(command: str, state: ListState, percent: int) -> Alert | None:
     word = "grew" if change > 0 else "shrank"
     title = f"{state.label} {word} by {abs(change) * 100 / state.before:,.0f} %"
     text = (
-        f"It had {state.before:,} members after the previous run and has {state.after:,} now: a change of more than "
-        f"{percent} % (`notify_size_change_percent`). Check the table or query that feeds it."
+        f"It had {several(state.before, 'member', 'members')} after the previous run and has {state.after:,} now: a "
+        f"change of more than {percent} % (`notify_size_change_percent`). Check the table or query that feeds it."
     )
     return Alert(command, Kind.SIZE_CHANGED, state.list_id, title, text)
 
