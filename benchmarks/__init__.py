@@ -1,1 +1,1 @@
-"""Measurements of whole processes, as ratios taken in one run. Traffic goes to the loopback interface only."""
+"""Measurements of whole processes, as ratios within one run. Traffic stays on the loopback interface."""

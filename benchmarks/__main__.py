@@ -1,7 +1,7 @@
-"""All measurements, each of a whole process, as shares of the floor (`floor.py`) taken in the same run.
+"""Runs all measurements: each is a whole process, compared with the floor (`floor.py`) of the same run.
 
-`make benchmark` runs them for a ledger of ten million members, which takes twenty minutes, and draws
-`docs/benchmarks.svg`; for a glance there is `python -m benchmarks --members 300000 --records 100000`.
+`make benchmark` runs them with a ledger of ten million members, which takes about half an hour, and draws
+`docs/benchmarks.svg`. For a quick look, run `python -m benchmarks --members 300000 --records 100000`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import append, ledger, postgres
+from benchmarks import append, ledger, many_lists, postgres
 from benchmarks.bench import HEAD, Curve, Floors, bench
 
 
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--members", type=int, default=10_000_000, help="of the ledger (10,000,000)")
-    parser.add_argument("--records", type=int, default=1_000_000, help="of a run (1,000,000)")
-    parser.add_argument("--curves", type=Path, help="a file for what `plot.py` draws")
-    parser.add_argument("--only", choices=["append", "ledger", "postgres"], help="leave the others out")
+    parser.add_argument("--members", type=int, default=10_000_000, help="members of the ledger (10,000,000)")
+    parser.add_argument("--records", type=int, default=1_000_000, help="records of a run (1,000,000)")
+    parser.add_argument("--curves", type=Path, help="file to write for `plot.py`")
+    parser.add_argument("--only", choices=["append", "ledger", "lists", "postgres"], help="run only these")
     options = parser.parse_args()
     records = min(options.records, options.members)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
@@ -35,6 +35,8 @@ def main() -> None:
             append.start_up(place)
         if options.only in {None, "ledger"}:
             curves.append(ledger.measure(place, floors, options.members, records))
+        if options.only in {None, "lists"}:
+            many_lists.measure(place, records)
         if options.only in {None, "postgres"}:
             postgres.measure(place, floors, records)
     if options.curves is not None:

@@ -1,4 +1,4 @@
-"""What reading, checking, hashing and sending cost, without a ledger."""
+"""Measures reading, checking, hashing and sending, without a ledger."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from benchmarks.bench import ROUNDS, Bench, Curve, Floors, Line, server
 LATENCY_MS = 200
 _OTHER_LATENCIES_MS = (50, 100)
 _STOCK_RECORDS = 50_000
-"""It is that slow."""
+"""Fewer records than the others have, because the stock target is slow."""
 
 
 def measure(place: Bench, floors: Floors, records: int) -> Iterator[Curve]:
-    """Measure over so many records, over ten times as many, and over fewer."""
+    """Measure with this many records, with ten times as many, and with fewer."""
     sizes = [records // 100, records // 10, records, 10 * records]
     few = min(records, _STOCK_RECORDS)
     stock_stream = place.stream(1, few)
-    stock = floors.tell("a stock SDK target", few, lambda: place.stock(stock_stream))
+    stock = floors.measure("a stock SDK target", few, lambda: place.stock(stock_stream))
     lines = {size: _append(place, floors, size, ROUNDS if size <= records else 1) for size in sizes}
     append, more = lines[records], lines[10 * records]
     files = _append_files(place, floors, records, ROUNDS), _append_files(place, floors, 10 * records, 1)
@@ -34,12 +34,12 @@ def measure(place: Bench, floors: Floors, records: int) -> Iterator[Curve]:
 
 def _append(place: Bench, floors: Floors, records: int, rounds: int) -> Line:
     stream = place.stream(1, records)
-    return floors.tell("append", records, lambda: place.append(stream), rounds)
+    return floors.measure("append", records, lambda: place.append(stream), rounds)
 
 
 def _append_files(place: Bench, floors: Floors, records: int, rounds: int) -> Line:
     files = place.in_files(place.stream(1, records))
-    return floors.tell("append from Parquet files", records, lambda: place.append(files), rounds)
+    return floors.measure("append from Parquet files", records, lambda: place.append(files), rounds)
 
 
 def _growth(few: Line, many: Line) -> float:
@@ -50,11 +50,11 @@ def _append_delayed(place: Bench, floors: Floors, records: int, latency_ms: int)
     stream = place.stream(1, records)
     with server(latency_ms) as url:
         far = replace(place, url=url)
-        return floors.tell(f"append, {latency_ms} ms a request", records, lambda: far.append(stream))
+        return floors.measure(f"append, {latency_ms} ms a request", records, lambda: far.append(stream))
 
 
 def start_up(place: Bench) -> None:
-    """Tell how long an empty stream takes, next to a target of the SDK's that does nothing either."""
+    """Measure an empty stream, compared with a target from the SDK's template."""
     empty = place.folder / "empty"
     empty.touch()
     ours, stock = (min(run(empty).seconds for _ in range(5)) for run in (place.append, place.stock))

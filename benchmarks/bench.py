@@ -1,4 +1,4 @@
-"""What all measurements share: whole processes, from start to end, over a stream, against a server on the loopback."""
+"""What all measurements share: runs a whole process with a stream, against a server on the loopback interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROUNDS: Final = 3
-"""How often what takes seconds is measured, if it can be done again."""
+"""How often to repeat a measurement that takes seconds, if it can be repeated."""
 
 _HERE = Path(__file__).parent
 
@@ -28,52 +28,52 @@ class Measured:
 
     seconds: float
     processor_seconds: float
-    """Of all its threads, on all cores."""
+    """Processor time of all its threads, on all cores."""
     peak_mb: float
     writes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A folder for streams and a ledger, and a server to write to."""
+    """A folder for streams and ledgers, and a server to write to."""
 
     folder: Path
     url: str
-    """Of a server that answers at once."""
+    """The API address of a server that answers without delay."""
 
-    def stream(self, first: int, count: int, step: int = 1, percent: int = 0) -> Path:
-        """Return the file of a stream; see `stream.py`."""
-        path = self.folder / f"{first}-{count}-{step}-{percent}.singer"
+    def stream(self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0) -> Path:
+        """Return the file of a stream that `stream.py` writes with these arguments."""
+        path = self.folder / f"{first}-{count}-{step}-{percent}-{lists}.singer"
         if not path.exists():
-            arguments = [str(argument) for argument in (first, count, step, percent)]
+            arguments = [str(argument) for argument in (first, count, step, percent, lists)]
             with path.open("wb") as file:
                 subprocess.run([sys.executable, _HERE / "stream.py", *arguments], stdout=file, check=True)
         return path
 
     def in_files(self, stream: Path) -> Path:
-        """Return the file of a stream that names Parquet files with the records of another."""
+        """Return the file of a stream that names Parquet files with the records of another stream."""
         path = stream.with_suffix(".files")
-        # A process of its own: what the measuring one takes up would count as the peak of those that it starts.
+        # In a process of its own, because memory of this process would count as peak memory of those that it starts.
         with stream.open("rb") as source, path.open("wb") as file:
             subprocess.run([sys.executable, _HERE / "in_files.py", self.folder], stdin=source, stdout=file, check=True)
         return path
 
     def floor(self, stream: Path) -> Measured:
-        """Send a stream's addresses with nothing around."""
+        """Send the addresses of a stream with the least possible work."""
         return self._measure([sys.executable, str(_HERE / "floor.py"), self.url], stream)
 
     def stock(self, stream: Path) -> Measured:
-        """Run a target as the SDK's template makes one."""
+        """Run a target from the SDK's template."""
         config = self.folder / "stock.json"
         config.write_text(json.dumps({"api_url": self.url}), encoding="utf-8")
         return self._measure([sys.executable, str(_HERE / "stock.py"), "--config", str(config)], stream)
 
     def append(self, stream: Path, **settings: Any) -> Measured:
-        """Run the target over a stream without a ledger."""
+        """Run the target with a stream, without a ledger."""
         return self.target(stream, load_method="append-only", ledger_url=f"sqlite:///{self.folder}/none.db", **settings)
 
     def target(self, stream: Path, **settings: Any) -> Measured:
-        """Run the target over a stream."""
+        """Run the target with a stream."""
         config = {
             "ad_account_id": "549755885175", "access_token": "token", "api_url": self.url,
             **settings,
@@ -102,8 +102,8 @@ class Bench:
 
 @contextmanager
 def bench() -> Iterator[Bench]:
-    """Start a server, and make a folder that goes when the block ends."""
-    # As pip does. Else each start compiles all of a checkout, where Python is told to write no bytecode.
+    """Start a server, and create a folder that is deleted when the block ends."""
+    # As pip does. Otherwise each start would compile the package, if Python must not write bytecode.
     compileall.compile_dir(_HERE.parent / "target_pinterest_audience", quiet=1)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, server() as url:
         yield Bench(Path(folder), url)
@@ -111,10 +111,10 @@ def bench() -> Iterator[Bench]:
 
 @contextmanager
 def server(latency_ms: int = 0) -> Iterator[str]:
-    """Serve until the block ends; yield the address.
+    """Run a server until the block ends, and yield its API address.
 
     Args:
-        latency_ms: how long each write takes.
+        latency_ms: the duration of each write.
     """
     command = [sys.executable, str(_HERE / "server.py"), str(latency_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -130,11 +130,11 @@ class Line:
     """One line of the table.
 
     Attributes:
-        name: what was done.
-        records: how many there were.
-        rate: records a second.
-        floor: the share of the floor's rate.
-        measured: the process.
+        name: the work.
+        records: how many records the stream had.
+        rate: records per second.
+        floor: the rate as a share of the floor's rate.
+        measured: the measurement of the process.
     """
 
     name: str
@@ -144,20 +144,20 @@ class Line:
     measured: Measured
 
     def __str__(self) -> str:
-        """Return it as a line of a table in Markdown."""
+        """Return it as a row of a Markdown table."""
         peak, writes = self.measured.peak_mb, self.measured.writes
         return f"| {self.name} | {self.records:,} | {self.rate:,.0f} | {self.floor:.2f} | {peak:,.0f} MB | {writes:,} |"
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One thing that was measured several times.
+    """A measurement that was repeated with different values of one parameter.
 
     Attributes:
-        name: what was done.
-        depends_on: what was varied, with its unit.
-        lines: the value of that, and the line of the table.
-        logarithmic: whether that grows by factors.
+        name: the work.
+        depends_on: the parameter, with its unit.
+        lines: value of the parameter → line of the table.
+        logarithmic: whether to draw the parameter on a logarithmic axis.
     """
 
     name: str
@@ -166,7 +166,7 @@ class Curve:
     logarithmic: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as `plot.py` reads it."""
+        """Return it in the format that `plot.py` reads."""
         lines = self.lines.values()
         return {
             "name": self.name, "depends_on": self.depends_on, "logarithmic": self.logarithmic,
@@ -179,14 +179,14 @@ HEAD: Final = "| work | records | records/s | of the floor | peak memory | write
 
 
 class Floors:
-    """Sets each measurement against the floor just before and just after it: a machine's speed varies with time."""
+    """Compares each measurement with the floor just before and just after it, because a machine's speed varies."""
 
     def __init__(self, place: Bench, records: int) -> None:
-        """Take the first floor.
+        """Measure the first floor.
 
         Args:
             place: where to measure.
-            records: over how many records the floor is measured.
+            records: how many records the stream of the floor has.
         """
         self._place = place
         self._stream = place.stream(1, records)
@@ -196,22 +196,22 @@ class Floors:
     def _take(self) -> float:
         return self._records / self._place.floor(self._stream).seconds
 
-    def tell(self, name: str, records: int, measure: Callable[[], Measured], rounds: int = 1) -> Line:
-        """Measure, take the floor again, and print a line.
+    def measure(self, name: str, records: int, measure: Callable[[], Measured], rounds: int = 1) -> Line:
+        """Measure, measure the floor again, and print a line.
 
         Args:
-            name: what is done.
-            records: to how many records.
-            measure: does it.
-            rounds: how often, each time with the floor after it; the line is the round in the middle.
+            name: the work.
+            records: how many records its stream has.
+            measure: runs the process.
+            rounds: how often to measure, each time with the floor after it; the line is the median.
         """
-        lines = sorted((self._measure(name, records, measure) for _ in range(rounds)), key=lambda line: line.floor)
+        lines = sorted((self._measure_once(name, records, measure) for _ in range(rounds)), key=lambda line: line.floor)
         line = lines[rounds // 2]
         print(line, flush=True)
         return line
 
-    def _measure(self, name: str, records: int, measure: Callable[[], Measured]) -> Line:
-        # What was written before is not to be paid for by this line.
+    def _measure_once(self, name: str, records: int, measure: Callable[[], Measured]) -> Line:
+        # Earlier writes must reach the disk now, not during this measurement.
         os.sync()
         measured = measure()
         self.rates.append(self._take())

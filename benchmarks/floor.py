@@ -1,7 +1,7 @@
-"""The least that must happen to a stream: decode, check, hash, send. No target around it, and nothing remembered.
+"""The floor: the least work that a stream needs, without a target and without a ledger: decode, check, hash, send.
 
-Reads a Singer stream on standard input and sends its addresses to the list `1` at the address in argv[1], 10,000 at a
-time. Other programs are told by how much slower than this they are.
+It reads a Singer stream from standard input and sends its addresses to list `1` of the API at argv[1], 10,000 at a
+time. The measurements compare other programs with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _is_address = re.compile(
 
 
 class Row(msgspec.Struct, gc=False):
-    """The columns that matter."""
+    """The columns that are used."""
 
     id: int
     email: str | None = None
@@ -44,7 +44,7 @@ class State(msgspec.Struct, tag_field="type", tag="STATE"):
 
 
 def main() -> None:
-    """Run to the end of the stream."""
+    """Send the whole stream."""
     url = urlsplit(sys.argv[1])
     connection = http.client.HTTPConnection(str(url.hostname), url.port)
     decode = msgspec.json.Decoder(Record | Schema | State).decode_lines

@@ -1,4 +1,4 @@
-"""Puts the records of a stream into Parquet files, and writes a stream that names them: in_files.py FOLDER < STREAM."""
+"""Writes the records of a stream to Parquet files, and a stream that names them: in_files.py FOLDER < STREAM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger costs: a first load, the same rows again, and a small change."""
+"""Measures runs with a ledger: a first load, the same rows again, and a small change."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from benchmarks.bench import ROUNDS, Bench, Curve, Floors, Line
 
 
 def measure(place: Bench, floors: Floors, members: int, records: int) -> Curve:
-    """Measure against a ledger of so many members that starts empty, over so many records once it is full."""
+    """Measure the first load of a ledger with so many members, and then runs with so many records."""
     again = {size: _load(place, floors, size, min(size, records)) for size in (members // 100, members // 10, members)}
     rows, changed = (place.stream(1, records, members // records, percent) for percent in (0, 1))
     of, url = f"against {members:,} members", _ledger(place, members)
     overwrite = {"load_method": "overwrite", "ledger_url": url}
-    floors.tell(f"overwrite, unchanged, {of}", records, lambda: place.target(rows, **overwrite))
-    floors.tell(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed, ledger_url=url))
+    floors.measure(f"overwrite, unchanged, {of}", records, lambda: place.target(rows, **overwrite))
+    floors.measure(f"upsert, 1 % changed, {of}", records, lambda: place.target(changed, ledger_url=url))
     size = (place.folder / f"{members}.db").stat().st_size
     print(f"the ledger of {members:,} members has {size / 1e6:,.0f} MB")
     return Curve("upsert, unchanged", "members in the ledger", again)
 
 
 def _load(place: Bench, floors: Floors, members: int, records: int) -> Line:
-    """Fill a ledger of its own, and read some of its rows again."""
+    """Load a new ledger, and send some of its rows again."""
     load, again = place.stream(1, members), place.stream(1, records, members // records)
     url = _ledger(place, members)
-    floors.tell("upsert, first load", members, lambda: place.target(load, ledger_url=url))
+    floors.measure("upsert, first load", members, lambda: place.target(load, ledger_url=url))
     name = f"upsert, unchanged, against {members:,} members"
-    return floors.tell(name, records, lambda: place.target(again, ledger_url=url), ROUNDS)
+    return floors.measure(name, records, lambda: place.target(again, ledger_url=url), ROUNDS)
 
 
 def _ledger(place: Bench, members: int) -> str:

@@ -1,6 +1,6 @@
-"""Draws the rates of a run of the benchmarks against what they depend on: plot.py CURVES.json PICTURE.svg.
+"""Draws the rates that the benchmarks measured, by their parameter: plot.py CURVES.json PICTURE.svg.
 
-It has an environment of its own: what it needs would be imported by the processes that are measured, if it was there.
+It has a virtual environment of its own, because the measured processes would import some of its packages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 
 def main() -> None:
-    """Draw each curve, and the floor that was taken beside it, into one picture."""
+    """Draw each curve and its floor into one picture."""
     source, picture = sys.argv[1:]
     curves = json.loads(Path(source).read_text(encoding="utf-8"))
     figure = Figure(figsize=(4.2 * len(curves), 3.6), layout="constrained")

@@ -1,4 +1,4 @@
-"""What stands beside the target: a real tap on a real database, and a ledger kept in PostgreSQL."""
+"""Measures with PostgreSQL: a ledger in it, and a real tap that reads from it."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ INSERT INTO customers SELECT n, 'customer.' || n || '@example.com', 'Alexandra',
 
 
 def measure(place: Bench, floors: Floors, records: int) -> None:
-    """Measure over so many records, a tenth of it for the tap: it is that slow."""
+    """Measure with this many records, and with a tenth of them for the tap, because it is slow."""
     binaries, tap = find_binaries(), shutil.which("tap-postgres")
     if binaries is None:
-        print("PostgreSQL's server is not installed, so nothing was measured with it: apt-get install postgresql")
+        print("Nothing was measured with PostgreSQL, because its server is not installed: apt-get install postgresql")
         return
     stream = place.stream(1, records)
     with run_server(binaries) as server:
         with server.database() as database:
             url = f"postgresql://{database.user}:{database.password}@{database.host}:{database.port}/{database.name}"
             for name in ("first load", "unchanged"):
-                floors.tell(f"upsert, {name}, in PostgreSQL", records, lambda: place.target(stream, ledger_url=url))
+                floors.measure(f"upsert, {name}, in PostgreSQL", records, lambda: place.target(stream, ledger_url=url))
             size = int(database.execute("SELECT pg_database_size(current_database())"))
             print(f"the ledger of {records:,} members has {size / 1e6:,.0f} MB in PostgreSQL")
         if tap is None:
-            print("tap-postgres is not on the PATH, so it was not measured: pip install meltanolabs-tap-postgres")
+            print("The tap was not measured: tap-postgres is not on the PATH (pip install meltanolabs-tap-postgres)")
             return
         with server.database() as database:
             rows = records // 10
             database.execute(_ROWS_SQL.format(rows=rows))
             rate = rows / _read(place, tap, database)
-            print(f"tap-postgres reads {rate:,.0f} rows/s by itself: {rate / floors.rates[-1]:.3f} of the floor")
+            print(f"tap-postgres alone reads {rate:,.0f} rows/s: {rate / floors.rates[-1]:.3f} of the floor")
 
 
 def _read(place: Bench, tap: str, database: Database) -> float:
-    """Have the tap read the table; return how many seconds it took, start-up included."""
+    """Let the tap read the table, and return how many seconds it took, including start-up."""
     config = {name: getattr(database, name) for name in ("host", "port", "user", "password")}
     path = _written(place, "tap.json", {**config, "database": database.name, "filter_schemas": ["public"]})
     discovered = subprocess.run([tap, "--config", path, "--discover"], check=True, capture_output=True)

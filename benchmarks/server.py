@@ -1,7 +1,7 @@
-"""A Pinterest that does next to nothing, so that only the client is measured: one ad account, one list, one audience.
+"""A minimal Pinterest, so that measurements show the cost of the client: one ad account, lists, and one audience.
 
-server.py [LATENCY_MS]: how long each write takes. The first line on standard output is its address; `GET /writes` tells
-how many writes there were.
+server.py [LATENCY_MS]: the duration of each write. The first line on standard output is its API address. `GET /writes`
+returns how many writes it got. The list `1` exists from the start; every POST creates another one.
 """
 
 from __future__ import annotations
@@ -11,46 +11,67 @@ import socketserver
 import sys
 import time
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from threading import Lock
+from typing import Any, ClassVar
 
-_LIST = {
-    "id": "1", "ad_account_id": "549755885175", "name": "customers", "status": "READY", "type": "customerlist",
-    "created_time": 1, "updated_time": 1, "num_batches": 1, "num_removed_user_records": 0,
-    "num_uploaded_user_records": 1, "exceptions": {},
-}  # fmt: skip
 _AUDIENCE = {
     "id": "2", "ad_account_id": "549755885175", "name": "customers", "audience_type": "CUSTOMER_LIST",
     "type": "audience", "rule": {"customer_list_id": "1"}, "status": "READY", "size": 100,
 }  # fmt: skip
 
 
+def _new_list(list_id: str, name: str) -> dict[str, Any]:
+    return {
+        "id": list_id, "ad_account_id": "549755885175", "name": name, "status": "READY", "type": "customerlist",
+        "created_time": 1, "updated_time": 1, "num_batches": 1, "num_removed_user_records": 0,
+        "num_uploaded_user_records": 1, "exceptions": {},
+    }  # fmt: skip
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body are written apart: the second would wait 40 ms for the acknowledgement of the first.
+    # Head and body are two writes; with Nagle's algorithm, the second would wait 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
+    lock = Lock()
+    lists: ClassVar = {"1": _new_list("1", "customers")}
     writes = 0
     latency_seconds = 0.0
 
     def do_GET(self) -> None:
-        if self.path == "/writes":
+        path = self.path.split("?")[0]
+        if path == "/writes":
             self._answer({"writes": _Handler.writes})
-        elif "/audiences" in self.path:
-            self._answer({"items": [_AUDIENCE], "bookmark": None})
-        elif self.path.split("?")[0].endswith("/customer_lists"):
-            self._answer({"items": [_LIST], "bookmark": None})
+        elif path.endswith("/customer_lists"):
+            with _Handler.lock:
+                lists = list(_Handler.lists.values())
+            self._answer({"items": lists, "bookmark": None})
+        elif "/customer_lists/" in path:
+            self._answer(self._list())
         else:
-            self._answer(_LIST)
+            self._answer({"items": [_AUDIENCE], "bookmark": None})
 
     def do_PATCH(self) -> None:
         left = int(self.headers["Content-Length"])
         while left and (piece := self.rfile.read(min(left, 1 << 20))):
             left -= len(piece)
-        time.sleep(self.latency_seconds)
-        _Handler.writes += 1
-        self._answer(_LIST)
+        self._count_write()
+        self._answer(self._list())
 
     def do_POST(self) -> None:
-        self.do_PATCH()
+        name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["name"]
+        self._count_write()
+        with _Handler.lock:
+            list_id = str(len(_Handler.lists) + 1)
+            created = _Handler.lists[list_id] = _new_list(list_id, name)
+        self._answer(created)
+
+    def _list(self) -> dict[str, Any]:
+        return _Handler.lists[self.path.split("?")[0].rpartition("/")[2]]
+
+    def _count_write(self) -> None:
+        time.sleep(self.latency_seconds)
+        with _Handler.lock:
+            _Handler.writes += 1
 
     def _answer(self, value: dict[str, Any]) -> None:
         body = json.dumps(value).encode()
@@ -61,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -69,7 +90,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     _Handler.latency_seconds = int(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.0
     with _Server(("127.0.0.1", 0), _Handler) as server:
         sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}/v5\n")

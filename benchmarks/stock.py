@@ -1,4 +1,4 @@
-"""A target as the Singer SDK's template makes one: it hashes addresses and posts them, ten thousand at a time."""
+"""A target from the Singer SDK's template: it hashes addresses and sends them, 10,000 at a time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from singer_sdk.sinks import BatchSink
 
 
 class StockSink(BatchSink):
-    """Sends what `drain` hands over."""
+    """Sends one batch at a time."""
 
     max_size = 10_000
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Hash and send."""
+        """Hash the addresses of a batch, and send them."""
         emails = [record["email"].strip().lower() for record in context["records"] if record.get("email")]
         identities = ",".join(sha256(email.encode()).hexdigest() for email in emails)
         requests.patch(

@@ -1,4 +1,4 @@
-"""What writes the generated parts of the documentation: references, the hub's plugin definition, transcripts.
+"""Generates parts of the documentation: references, the hub's plugin definition and transcripts.
 
-`python -m docgen` brings all of them up to date; `tests/test_docs_*.py` see to it that they are.
+`python -m docgen` brings all of them up to date; `tests/test_docs_*.py` check that they are.
 """

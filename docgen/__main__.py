@@ -17,10 +17,10 @@ from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 
 def main(arguments: list[str]) -> None:
-    """Write what is generated.
+    """Write the generated files.
 
     Args:
-        arguments: pages, of which alone the transcripts are renewed; without any, everything is written.
+        arguments: pages whose transcripts to renew; without any, everything is written.
     """
     if not arguments:
         for path, text in references().items():
@@ -32,13 +32,13 @@ def main(arguments: list[str]) -> None:
 
 
 def references() -> dict[Path, str]:
-    """Return the files that are generated as a whole, with what they must hold."""
-    said = about()
+    """Return the files that are generated as a whole, with their content."""
+    target = about()
     programs = {"target-pinterest-audience": TargetPinterestAudience.cli, "pinterest-audience": cli}
     return {
-        PAGES / "reference" / "settings.md": settings_page(said, PER_STREAM_SETTINGS),
+        PAGES / "reference" / "settings.md": settings_page(target, PER_STREAM_SETTINGS),
         PAGES / "reference" / "commands.md": commands_page(programs),
-        PATH: definition(said),
+        PATH: definition(target),
     }
 
 
@@ -46,7 +46,7 @@ def _write(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        print(f"wrote {path}")  # noqa: T201 - tells people what changed
+        print(f"wrote {path}")  # noqa: T201 - lists what changed
 
 
 if __name__ == "__main__":

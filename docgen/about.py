@@ -1,4 +1,4 @@
-"""What the target says of itself, and where the documents are."""
+"""The target's own description of itself, and the folders of the documentation."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ PAGES: Final = REPOSITORY / "docs"
 
 
 def about() -> dict[str, Any]:
-    """Return what `target-pinterest-audience --about` says: settings with their types, capabilities, versions."""
+    """Return the output of `target-pinterest-audience --about`: settings with their types, capabilities, versions."""
     command = [sys.executable, "-m", "target_pinterest_audience", "--about", "--format", "json"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)  # noqa: S603 - our own program
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
+    described: dict[str, Any] = json.loads(done.stdout)
+    return described
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
-    """Return the one type that a setting has besides null."""
+    """Return the type of a setting; it has exactly one besides null."""
     types = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
     (kind,) = types - {"null"}
     return str(kind)
 
 
 def choices_of(schema: Mapping[str, Any]) -> list[str]:
-    """Return the values that a setting may have; an empty list if they are not enumerated."""
+    """Return the values that a setting may have; an empty list if any value is allowed."""
     return [str(choice) for choice in schema.get("enum", ()) if choice is not None]
 
 
 def as_text(value: object) -> str:
-    """Return a value as it is written outside JSON."""
+    """Return a value as text outside JSON."""
     return value if isinstance(value, str) else json.dumps(value)

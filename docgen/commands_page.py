@@ -1,4 +1,4 @@
-"""The reference of the commands, from the help that click knows."""
+"""The reference of the commands, from their help."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _INTRODUCTION: Final = """\
 <!-- Written by `python -m docgen` from the commands' own help; change it there. -->
 
 `target-pinterest-audience` is the Singer target: it reads a stream from standard input. `pinterest-audience` is its
-companion for people. Each command tells the same with `--help`. [Exit codes](../guides/troubleshooting.md#exit-codes)
-are those of the target.
+companion for people. Each command shows the same text with `--help`. Both programs have the same
+[exit codes](../guides/troubleshooting.md#exit-codes).
 """
 
 _EXAMPLE: Final = "Example: "
@@ -25,7 +25,7 @@ def commands_page(programs: dict[str, click.Command]) -> str:
     """Return the page.
 
     Args:
-        programs: name → its command, or group of commands.
+        programs: the name of each program → its command or group of commands.
     """
     parts = [_INTRODUCTION]
     for name, program in programs.items():
@@ -37,9 +37,9 @@ def contexts(name: str, command: click.Command, parent: click.Context | None = N
     """Yield a context for a command and for each below it, depth first.
 
     Args:
-        name: how the command is called.
+        name: the command's name.
         command: the command.
-        parent: the context of the group that it is in.
+        parent: the context of its group; None for a program.
     """
     context = click.Context(command, info_name=name, parent=parent)
     yield context
@@ -82,7 +82,7 @@ def _paragraphs(text: str | None) -> list[str]:
 
 
 def _about(command: click.Command, line: str) -> bool:
-    """Tell whether an example is one of this command: a group's examples stand below all of its commands."""
+    """Return whether an example shows this command: the examples of a group are repeated in all of its commands."""
     return isinstance(command, click.Group) or f" {command.name} " in f"{line} "
 
 
@@ -95,5 +95,5 @@ def _options(context: click.Context) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Return text in which Markdown sees no emphasis and takes nothing away."""
+    """Escape what Markdown would read as emphasis or as an escape."""
     return text.replace("\\", "\\\\").replace("*", "\\*")

@@ -1,4 +1,4 @@
-"""What the pages hold besides prose: fenced blocks, and comments that tell how their examples are run."""
+"""Parses pages: fenced blocks, and the comments that say how to run their examples."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Fence:
 
     Attributes:
         language: what follows the three backticks.
-        title: the name of the file that it shows, if it shows one.
+        title: the name of the file that it shows; None if it shows none.
         lines: its content.
         first: the index, in the page's lines, of the first line of its content.
-        run: whether it is a transcript: commands behind `$ `, each followed by what it prints.
+        run: whether it is a transcript: commands after `$ `, each followed by its output.
     """
 
     language: str
@@ -35,16 +35,16 @@ class Fence:
 
     @property
     def text(self) -> str:
-        """Its content as a file would have it."""
+        """Its content as the text of a file."""
         return "".join(f"{line}\n" for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A comment that a reader of the page does not see.
+    """A comment in a page, which readers do not see.
 
     Attributes:
-        name: `setup` for a command that is not shown, `fault` for something that goes wrong at the emulator.
+        name: `setup` for a command that the page does not show, `fault` for a fault of the emulator.
         value: the command, or the fault as JSON.
     """
 
@@ -53,7 +53,7 @@ class Directive:
 
 
 def parse(page: str) -> Iterator[Fence | Directive]:
-    """Yield the fenced blocks and directives of a page in their order."""
+    """Yield the fenced blocks and directives of a page, in order."""
     lines = page.splitlines()
     at, run = 0, False
     while at < len(lines):
@@ -81,5 +81,5 @@ def all_pages() -> list[Path]:
 
 
 def has_transcripts(page: str) -> bool:
-    """Tell whether a page shows what commands print."""
+    """Return whether a page has a transcript."""
     return any(isinstance(part, Fence) and part.run for part in parse(page))

@@ -1,7 +1,7 @@
-"""The plugin definition for MeltanoHub, from what the target says of itself.
+"""The plugin definition for MeltanoHub, from the target's own description of itself.
 
-What such a file may hold was read in the hub's repository (meltano/hub, schemas/plugin_definitions/loaders.schema.json
-and what it refers to, August 2026); `tests/docs/test_hub.py` has the rules.
+The format is that of the hub's repository (meltano/hub, schemas/plugin_definitions/loaders.schema.json and the schemas
+that it refers to, August 2026); `tests/docs/test_hub.py` checks it.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import yaml
 from docgen.about import REPOSITORY, choices_of, kind_of
 
 VARIANT: Final = "unpublished"
-"""The hub's word for whose version of a plugin it is: the owner of the public repository, once there is one."""
+"""The hub names each variant of a plugin after the owner of its public repository, which does not exist yet."""
 
 PATH: Final[Path] = REPOSITORY / "hub" / "loaders" / "target-pinterest-audience" / f"{VARIANT}.yml"
 
 _PREREQUISITES: Final = """\
 A Pinterest business account with an ad account, an app with API access, and a token with the scopes `ads:read` and
-`ads:write` from somebody who is owner, admin or audience manager of that ad account.
+`ads:write` from an owner, admin or audience manager of that ad account.
 """
 
 _SETTINGS_PREAMBLE: Final = """\
-Besides `ad_account_id`, give either `access_token`, or `client_id` and `client_secret` with a sign-in by
-`pinterest-audience login` or a `refresh_token`. Everything else has a default: each stream goes to the customer list of
-its name, and identities are found by the names of columns.
+Set `ad_account_id`, and either `access_token`, or `client_id` and `client_secret` together with a `refresh_token` or a
+sign-in by `pinterest-audience login`. All other settings have defaults: each stream goes to the customer list of the
+same name, and the target finds identities by the names of columns.
 """
 
 _NEXT_STEPS: Final = """\
-Look before the first run whether everything is in order:
+Check your setup before the first run:
 
 ```sh
 meltano config test target-pinterest-audience
@@ -39,12 +39,12 @@ meltano config set target-pinterest-audience dry_run true
 meltano run tap-postgres target-pinterest-audience
 ```
 
-With `dry_run` the run tells what it would send, and sends nothing.
+With `dry_run`, the run logs what it would send, and sends nothing.
 """
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as such."""
+    """Writes text of several lines as a block."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
@@ -54,10 +54,10 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def definition(about: Mapping[str, Any]) -> str:
-    """Return the definition as YAML, in the order of its keys, as the hub keeps its files.
+    """Return the definition as YAML with sorted keys, as in the hub's own files.
 
     Args:
-        about: what the target says of itself.
+        about: the target's description of itself.
     """
     schema = about["settings"]
     plugin = {
@@ -93,7 +93,7 @@ def _setting(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         setting["kind"] = "options"
         setting["options"] = [{"label": choice, "value": choice} for choice in choices]
     elif kind_of(schema) != "object":
-        # Without a kind, keys with dots survive the way through the environment.
+        # An object gets no kind, so that Meltano leaves keys with dots intact in the environment variable.
         setting["kind"] = kind_of(schema)
     if "default" in schema:
         setting["value"] = schema["default"]

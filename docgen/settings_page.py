@@ -1,4 +1,4 @@
-"""The reference of the settings, from what the target says of itself."""
+"""The reference of the settings, from the target's own description of itself."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ _INTRODUCTION: Final = """\
 
 <!-- Written by `python -m docgen` from settings/declaration.py; change it there. -->
 
-They go into a JSON file (`--config target.json`), into variables of the environment or of a `.env` file in the working
-directory (`--config ENV`), or into `meltano.yml`. The names are public: they do not change without a major version.
+Set them in a JSON file (`--config target.json`), in environment variables or a `.env` file in the working directory
+(`--config ENV`), or in `meltano.yml`. Names change only with a new major version.
 
-An unknown setting is refused with the nearest known name; a message names the setting and the rule, never the value.
-Settings that are marked *per stream* can also stand under [`streams`](#streams), below the name of a stream.
+An unknown setting is an error, and the message suggests the nearest known name. Messages name the setting and the rule,
+never the value. You can also set settings that are marked *per stream* under [`streams`](#streams), below the name of a
+stream.
 """
 
 _CHAPTERS: Final[Mapping[str, str]] = {
@@ -32,25 +33,25 @@ _CHAPTERS: Final[Mapping[str, str]] = {
 """The setting that begins a chapter → its heading."""
 
 _OF_THE_SDK: Final[Mapping[str, str]] = {
-    "stream_maps": "Changes streams on the way: rename, filter, compute columns. The Singer SDK's documentation "
-    "describes them.",
+    "stream_maps": "Changes streams before the target reads them: rename, filter or compute columns. See the "
+    "documentation of the Singer SDK.",
     "stream_map_config": "Values for the expressions of stream maps.",
-    "faker_config": "For stream maps that invent values.",
+    "faker_config": "Configures the generator of fake values for stream maps.",
     "flattening_enabled": "Whether nested columns become columns of their own, such as `user__email`.",
-    "flattening_max_depth": "How many levels deep.",
-    "flattening_max_key_length": "How long a flattened name may be.",
-    "flattening_separator": "What joins the parts of a flattened name.",
-    "add_record_metadata": "Taken for the SDK's sake: no `_sdc_` column is sent to Pinterest. Removal works either "
-    "way.",
+    "flattening_max_depth": "How many levels to flatten.",
+    "flattening_max_key_length": "The greatest length of a flattened name.",
+    "flattening_separator": "The text between the parts of a flattened name.",
+    "add_record_metadata": "Has no effect; the target accepts it because the SDK has it. No `_sdc_` column is sent to "
+    "Pinterest, and removal works either way.",
 }
-"""What the SDK's own settings do here; its descriptions are written for databases."""
+"""Descriptions of the SDK's own settings; the SDK's descriptions are written for databases."""
 
 
 def settings_page(about: Mapping[str, Any], per_stream: Collection[str]) -> str:
     """Return the page.
 
     Args:
-        about: what the target says of itself.
+        about: the target's description of itself.
         per_stream: the settings that `streams` may override.
     """
     schema = about["settings"]

@@ -1,8 +1,8 @@
-"""What the pages' commands print, found out by running them against the emulator.
+"""Transcripts: runs the commands of the pages against the emulator, and compares or replaces their output.
 
-A page is one session, in a folder that is its own, with its `bin` on the PATH. Blocks with a title are files. Blocks
-behind `<!-- run -->` are run; `<!-- setup: COMMAND -->` is run and not shown; `<!-- fault: JSON -->` lets something go
-wrong at the emulator. In a page the emulator is at 127.0.0.1:8080; in a session it is at any port.
+A page is one session, in a folder of its own, whose `bin` is on the PATH. Blocks with a title are written to files.
+Blocks after `<!-- run -->` are run; `<!-- setup: COMMAND -->` is run and not shown; `<!-- fault: JSON -->` injects a
+fault into the emulator. In a page the emulator is at 127.0.0.1:8080; in a session it is at any free port.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from target_pinterest_audience.emulator import Emulator, Fault
 
 _SHOWN_URL: Final = "http://127.0.0.1:8080"
 _END: Final = "\x1e"
-"""Stands between the outputs of two commands."""
+"""Separates the outputs of two commands."""
 
 _TIMEOUT_SECONDS: Final = 120
 
@@ -43,7 +43,7 @@ _PASSING: Final = (
     (re.compile(r"-{2,}|[─━]+"), "--"),
     (re.compile(r"[ \t]+"), " "),
 )
-"""What differs from run to run, with the widths of the columns that hold it."""
+"""What differs from run to run, including the widths of columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +54,29 @@ class _Session:
     def write(self, fence: Fence) -> None:
         path = self.folder / str(fence.title)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self._reaching(fence.text), encoding="utf-8")
+        path.write_text(self._with_real_url(fence.text), encoding="utf-8")
 
-    def obey(self, directive: Directive) -> None:
+    def follow(self, directive: Directive) -> None:
         if directive.name == "fault":
             self.emulator.backend.inject(Fault.from_json(json.loads(directive.value)))
         else:
             self.run([directive.value])
 
     def run(self, commands: Sequence[str]) -> list[str]:
-        """Run commands in one shell, and return what each printed on both of its outputs.
+        """Run commands in one shell, and return what each printed to standard output and standard error.
 
         Raises:
-            RuntimeError: the shell died on the way.
+            RuntimeError: the shell ended before the last command.
         """
         script = "\n".join(f"{command}\n__code=$?; printf '\\036'; (exit $__code)" for command in commands)
         done = subprocess.run(  # noqa: S603 - the commands are those of our own pages
-            ["/bin/bash", "-c", self._reaching(script)],
+            ["/bin/bash", "-c", self._with_real_url(script)],
             cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, encoding="utf-8", timeout=_TIMEOUT_SECONDS, check=False,
         )  # fmt: skip
         outputs = done.stdout.split(_END)
         if len(outputs) != len(commands) + 1:
-            msg = f"The shell ended before its last command: {done.stdout}"
+            msg = f"The shell ended before the last command: {done.stdout}"
             raise RuntimeError(msg)
         return [self._shown(output) for output in outputs[:-1]]
 
@@ -91,7 +91,7 @@ class _Session:
     def _url(self) -> str:
         return self.emulator.url.removesuffix("/v5")
 
-    def _reaching(self, text: str) -> str:
+    def _with_real_url(self, text: str) -> str:
         return text.replace(_SHOWN_URL, self._url())
 
     def _shown(self, output: str) -> str:
@@ -104,12 +104,12 @@ class _Session:
 
 
 def refreshed(page: str) -> str:
-    """Return a page with what its commands print now; one on which only times and ids differ stays as it is."""
-    played = list(_played(page))
-    if not list(_differences(played)):
+    """Return a page with the current output of its commands; unchanged if only times, ids and the like differ."""
+    results = list(_run_page(page))
+    if not list(_differences(results)):
         return page
     lines = page.splitlines()
-    for fence, outputs in reversed(played):
+    for fence, outputs in reversed(results):
         shown = zip(_commands(fence), outputs, strict=True)
         new = [line for (command, _), output in shown for line in (*command, *output.splitlines())]
         lines[fence.first : fence.first + len(fence.lines)] = new
@@ -117,30 +117,30 @@ def refreshed(page: str) -> str:
 
 
 def comparable(output: str) -> str:
-    """Return an output without what differs from run to run: times, ids, digests of rows, widths of columns."""
+    """Return an output without what differs from run to run, such as times, ids and widths of columns."""
     for pattern, name in _PASSING:
         output = pattern.sub(name, output)
     return "\n".join(line.strip() for line in output.strip().splitlines())
 
 
 def differences(page: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each command of a page that prints something else now: the command, what is shown, what is printed."""
-    yield from _differences(_played(page))
+    """Yield each command of a page whose output has changed: the command, the output in the page, the current one."""
+    yield from _differences(_run_page(page))
 
 
-def _differences(played: Iterable[tuple[Fence, list[str]]]) -> Iterator[tuple[str, str, str]]:
-    for fence, outputs in played:
+def _differences(results: Iterable[tuple[Fence, list[str]]]) -> Iterator[tuple[str, str, str]]:
+    for fence, outputs in results:
         for (command, shown), printed in zip(_commands(fence), outputs, strict=True):
             if comparable(shown) != comparable(printed):
                 yield "\n".join(command), comparable(shown), comparable(printed)
 
 
-def _played(page: str) -> Iterator[tuple[Fence, list[str]]]:
-    """Run a page, and yield each of its transcripts with what its commands print."""
+def _run_page(page: str) -> Iterator[tuple[Fence, list[str]]]:
+    """Run the commands of a page, and yield each transcript with the current output of its commands."""
     with _session() as session:
         for part in parse(page):
             if isinstance(part, Directive):
-                session.obey(part)
+                session.follow(part)
             elif part.run:
                 commands = ["\n".join(line[2:] for line in command) for command, _ in _commands(part)]
                 yield part, session.run(commands)
@@ -155,7 +155,7 @@ def _session() -> Iterator[_Session]:
 
 
 def _commands(fence: Fence) -> list[tuple[list[str], str]]:
-    """Return each command of a transcript, as the lines behind `$ ` and `> `, and what is shown as its output."""
+    """Return each command of a transcript, as its lines after `$ ` and `> `, and the output that the page shows."""
     found: list[tuple[list[str], list[str]]] = []
     for line in fence.lines:
         if line.startswith("$ "):

@@ -1,1 +1,1 @@
-"""Shows a newcomer what the target does, with invented customers and the emulator."""
+"""A demonstration of the target, with invented customers and the emulator."""

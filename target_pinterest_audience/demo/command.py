@@ -1,4 +1,4 @@
-"""The command `pinterest-audience demo`: a whole run, told step by step."""
+"""The command `pinterest-audience demo`: two runs of the target, explained step by step."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _SAMPLE_LINES: Final = (2, 3, 14, 18, 28, 43)
 def demo() -> None:
     """Watch 2,000 invented customers become a Pinterest customer list.
 
-    Starts a stand-in for Pinterest on this machine, pipes a Singer stream through the real target, and shows what
-    happened. Nothing leaves this machine. Example: pinterest-audience demo
+    The demo starts the emulator of Pinterest on this machine, pipes a Singer stream through the real target, and shows
+    the result. Nothing leaves this machine. Example: pinterest-audience demo
     """
     if importlib.util.find_spec("werkzeug") is None:
-        msg = "The demo needs the extra `emulator`. In a clone: pip install '.[emulator]'"
+        msg = "The demo needs the extra `emulator`. In a clone, run: pip install '.[emulator]'"
         raise click.ClickException(msg)
     with tempfile.TemporaryDirectory(prefix="pinterest-audience-demo-") as folder:
         today, tomorrow = Path(folder) / "customers.singer", Path(folder) / "next-day.singer"
@@ -55,19 +55,23 @@ def _title(number: int, text: str) -> None:
 
 
 def _show_stream(stream: Path) -> None:
-    click.echo("target-pinterest-audience puts the people in a table of yours, hashed, into a Pinterest customer list.")
-    click.echo("A tap (there are hundreds: PostgreSQL, BigQuery, ...) reads the table and prints each row as a line of")
-    click.echo("JSON; a target, this program, reads the lines. That is Singer. Here the rows are invented:")
-    _title(1, f"The table: {customers.CUSTOMERS:,} customers, as untidy as real ones")
+    click.echo("target-pinterest-audience keeps a Pinterest customer list in step with a table of yours. It works with")
+    click.echo(
+        "Singer: a tap (there are hundreds: PostgreSQL, BigQuery, ...) prints each row of the table as a line of"
+    )
+    click.echo("JSON, and a target, such as this program, reads the lines. In this demo the rows are invented.")
+    _title(1, f"The table: {customers.CUSTOMERS:,} customers, as messy as real data")
     lines = stream.read_text(encoding="utf-8").splitlines()
     for number in _SAMPLE_LINES:
         record = json.loads(lines[number - 1])["record"]
         shown = {key: record[key] for key in ("email", "idfa", "gaid")}
         click.echo(f"   line {number:>2}: {json.dumps(shown, ensure_ascii=False)}")
     click.echo("   ...")
-    click.echo("   Addresses with blanks and capitals (18, 28), one that was hashed before (14), ids of iPhones (idfa)")
-    click.echo("   and Android devices (gaid), and nonsense: two people in one address, an id without its dashes (43).")
-    click.echo("   Ten rows are marked as deleted: their values are to be removed from the list, and never added.")
+    click.echo(
+        "   There are addresses with blanks and capitals (18, 28), addresses that are hashed already (14), ids of"
+    )
+    click.echo("   iPhones (idfa) and Android devices (gaid), and invalid values, such as an id without dashes (43).")
+    click.echo("   Ten rows are marked as deleted, so the target removes their values instead of adding them.")
 
 
 def _configure(folder: Path, url: str) -> Path:
@@ -87,15 +91,15 @@ def _configure(folder: Path, url: str) -> Path:
 
 
 def _run_target(config: Path, stream: Path, *, only: tuple[str, ...] = ("",)) -> None:
-    """Run the target as a process of its own, as a pipeline does, and show its log.
+    """Run the target in a process of its own, as a pipeline does, and show its log.
 
     Args:
-        config: its configuration.
-        stream: what it reads.
-        only: the beginnings of the lines to show.
+        config: its configuration file.
+        stream: the file with the Singer messages.
+        only: show only log lines that begin with one of these.
 
     Raises:
-        ClickException: it did not end well.
+        ClickException: the target failed.
     """
     command = [sys.executable, "-m", "target_pinterest_audience", "--config", str(config)]
     environment = {key: value for key, value in os.environ.items() if not key.endswith("LOGLEVEL")}
@@ -114,31 +118,29 @@ def _run_target(config: Path, stream: Path, *, only: tuple[str, ...] = ("",)) ->
     if done.returncode:
         msg = f"The target ended with exit code {done.returncode}."
         raise click.ClickException(msg)
-    click.echo(f"   exit code 0, after {seconds:.1f} s. The last STATE, the bookmark from which the next run goes on:")
+    click.echo(f"   Exit code 0, after {seconds:.1f} s. The last STATE, the bookmark at which the next run continues:")
     click.echo(f"   {done.stdout.splitlines()[-1]}")
 
 
 def _show_requests(emulator: Emulator) -> None:
     backend = emulator.backend
-    _title(3, "What Pinterest received (POST makes a list or an audience, PATCH adds to a list or removes from it)")
+    _title(3, "What Pinterest received (POST creates a list or an audience, PATCH adds members or removes them)")
     for (method, path), count in Counter((call.method, call.path) for call in backend.calls).items():
         click.echo(f"   {count} x {method} {path}")
     writes = backend.writes()
     records = str((writes[0].request or {}).get("records"))
-    click.echo(f'   the first request\'s records: "{records[:90]}..."')
+    click.echo(f'   The records of the first request: "{records[:90]}..."')
     plain = sum("@" in json.dumps(call.request) for call in backend.calls)
-    click.echo(f"   requests with a plain address in them: {plain}")
+    click.echo(f"   Requests that contain a plain address: {plain}")
 
 
 def _show_next_day(emulator: Emulator, config: Path, stream: Path) -> None:
-    _title(4, "The next day: all rows are read again. Two are not what they were")
-    click.echo(f'   customer {customers.MOVED} has another address: {{"email": "{customers.NEW_ADDRESS}", ...}}')
-    click.echo(
-        f'   customer {customers.GONE} was deleted, and a delete has only the key: {{"id": {customers.GONE}, ...}}'
-    )
+    _title(4, "The next day: the tap sends all rows again, two of them changed")
+    click.echo(f'   Customer {customers.MOVED} has a new address: {{"email": "{customers.NEW_ADDRESS}", ...}}')
+    click.echo(f'   Customer {customers.GONE} was deleted; the row has only its key: {{"id": {customers.GONE}, ...}}')
     before = len(emulator.backend.writes())
     _run_target(config, stream, only=("customers: 2,000", "customer list"))
-    click.echo("   What Pinterest received, since the ledger remembers what each row said (as digests):")
+    click.echo("   Pinterest received only the changes, because the ledger remembers each row (as digests):")
     for call in emulator.backend.writes()[before:]:
         request = call.request or {}
         count = len(str(request.get("records")).split(","))
@@ -147,7 +149,7 @@ def _show_next_day(emulator: Emulator, config: Path, stream: Path) -> None:
 
 def _show_pinterest(emulator: Emulator) -> None:
     backend = emulator.backend
-    _title(5, "What exists now: a list, which holds the people, and an audience, which campaigns target")
+    _title(5, "The result: a customer list, which holds the members, and an audience, which campaigns target")
     deadline = time.monotonic() + 10
     busy = {"INITIALIZING", "PROCESSING"}
     while time.monotonic() < deadline and busy & {
@@ -161,5 +163,5 @@ def _show_pinterest(emulator: Emulator) -> None:
     for audience in backend.audiences():
         click.echo(f'   audience "{audience.name}", id {audience.id}: {audience.status}')
     click.echo()
-    click.echo("Pinterest was played by `pinterest-audience emulator`; nothing left this machine.")
-    click.echo("Next: point a tap of yours at it, as the README shows.")
+    click.echo("Pinterest was emulated by `pinterest-audience emulator`; nothing left this machine.")
+    click.echo("Next: connect a tap of your own, as the README shows.")

@@ -1,4 +1,4 @@
-"""An invented table of customers as a tap would send it: as untidy as real ones, and the same at every run."""
+"""An invented table of customers, as a tap would send it: as messy as real data, and the same in every run."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BAD_ADDRESSES: Final = ("no address", "ada@localhost", "ada@@example.com", "ada
 
 
 def messages(*, next_day: bool = False) -> Iterator[str]:
-    """Yield the stream, a Singer message a line.
+    """Yield the Singer messages of the stream, one line each.
 
     Args:
-        next_day: whether a day has passed: one customer has another address, and one is deleted. A tap that reads
-            PostgreSQL's log knows only the key of a deleted row.
+        next_day: whether to yield the next day's stream, in which one customer has a new address and one is deleted. A
+            deleted row has only its key, as from a tap that reads PostgreSQL's write-ahead log.
     """
     schema = {
         "type": "object",
@@ -65,7 +65,7 @@ def _line(**message: Any) -> str:  # noqa: ANN401 - any JSON value
 def _customer(number: int, addresses: list[str], chance: random.Random) -> dict[str, Any]:
     address = f"{chance.choice(_FIRST)}.{chance.choice(_LAST)}{number}@{chance.choice(_DOMAINS)}"
     if number % 40 == 0:
-        # Families share an address.
+        # Some families share an address.
         address = addresses[-7]
     addresses.append(address)
     record: dict[str, Any] = {

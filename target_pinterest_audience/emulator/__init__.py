@@ -1,7 +1,7 @@
-"""A stateful stand-in for the part of Pinterest's API v5 that has to do with customer lists.
+"""A stateful emulator of the part of Pinterest's API v5 that deals with customer lists and audiences.
 
-Pinterest has no sandbox for them. `Emulator` serves it over HTTP; `Backend` is the same without a socket. Only
-serving needs Werkzeug, which comes with the extra `emulator`.
+Pinterest has no sandbox for them. `Emulator` serves the API over HTTP; `Backend` is the same without a socket. Only
+`Emulator` needs Werkzeug, which comes with the extra `emulator`.
 """
 
 from __future__ import annotations

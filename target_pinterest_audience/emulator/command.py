@@ -1,4 +1,4 @@
-"""The command that runs the emulator for people and for pipelines."""
+"""The command `pinterest-audience emulator`."""
 
 from __future__ import annotations
 
@@ -13,31 +13,37 @@ from target_pinterest_audience.emulator.server import DEFAULT_HOST, Emulator
 from target_pinterest_audience.emulator.settings import Settings
 
 _DEFAULTS = Settings()
-# A run of days must not keep every body that it was sent.
 _REMEMBERED_CALLS = 1000
+"""A limit, because an emulator that runs for days must not keep every request body."""
 
 
 @click.command(epilog="Example: pinterest-audience emulator --port 0 --latency-ms 200")
 @click.option("--host", default=DEFAULT_HOST, show_default=True, help="Loopback address to listen on.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
-@click.option("--access-token", default=_DEFAULTS.access_token, show_default=True, help="Bearer token that works.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for any that is free.",
+)
+@click.option("--access-token", default=_DEFAULTS.access_token, show_default=True, help="The Bearer token that works.")
 @click.option("--ad-account-id", default=_DEFAULTS.ad_account_id, show_default=True, help="The ad account that exists.")
 @click.option(
-    "--latency-ms", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Every call takes this long."
+    "--latency-ms", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Least duration of every call."
 )
 @click.option(
     "--processing-seconds",
     default=_DEFAULTS.processing_seconds,
     show_default=True,
     type=click.FloatRange(min=0),
-    help="How long a list is PROCESSING after an update.",
+    help="How long a list stays PROCESSING after an update.",
 )
 @click.option(
     "--match-percent",
     default=_DEFAULTS.match_percent,
     show_default=True,
     type=click.FloatRange(0, 100),
-    help="Share of a list's members that counts as matched.",
+    help="Share of a list's members that count as matched.",
 )
 @click.option(
     "--audience-minimum",
@@ -51,14 +57,14 @@ _REMEMBERED_CALLS = 1000
     default=_DEFAULTS.ads_write_per_minute,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Writes per minute until 429.",
+    help="Writes per minute before calls get 429.",
 )
 @click.option(
     "--ads-read-per-minute",
     default=_DEFAULTS.ads_read_per_minute,
     show_default=True,
     type=click.IntRange(min=0),
-    help="Reads per minute until 429.",
+    help="Reads per minute before calls get 429.",
 )
 @click.option("--verbose", is_flag=True, help="Log every request to stderr.")
 def emulator(  # noqa: PLR0913 - one argument per option is how click passes them
@@ -75,7 +81,7 @@ def emulator(  # noqa: PLR0913 - one argument per option is how click passes the
     ads_read_per_minute: int,
     verbose: bool,
 ) -> None:
-    """Stand in for Pinterest's customer lists and audiences on this machine, until Ctrl-C."""
+    """Emulate Pinterest's customer lists and audiences on this machine, until Ctrl-C."""
     try:
         running = Emulator(
             host=host,
@@ -94,12 +100,12 @@ def emulator(  # noqa: PLR0913 - one argument per option is how click passes the
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}"
+        message = f"Cannot listen on {host}:{port}: {error.strerror}."
         raise click.ClickException(message) from None
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "werkzeug":
             raise
-        message = "the emulator needs the extra `emulator`. In a clone: pip install '.[emulator]'"
+        message = "The emulator needs the extra `emulator`. In a clone, run: pip install '.[emulator]'"
         raise click.ClickException(message) from None
     stopped = _on_signal()
     try:
@@ -122,7 +128,7 @@ def _on_signal() -> threading.Event:
 
 
 def _welcome(url: str, access_token: str, ad_account_id: str) -> str:
-    """Return what to tell a user: where it listens, and the environment that points the target at it."""
+    """Return the address of the emulator, and the environment variables that point the target at it."""
     environment = {"API_URL": url, "ACCESS_TOKEN": access_token, "AD_ACCOUNT_ID": ad_account_id}
     lines = [f"export TARGET_PINTEREST_AUDIENCE_{name}={shlex.quote(value)}" for name, value in environment.items()]
     return "\n".join([f"# The emulator listens on {url} until Ctrl-C. To point the target at it:", *lines])

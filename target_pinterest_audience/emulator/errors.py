@@ -1,4 +1,4 @@
-"""What the emulator raises: an answer that is an error, and a connection that gets none."""
+"""Exceptions of the emulator: error answers, and connections that are reset without an answer."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ApiError(Exception):
-    """An error as Pinterest answers it.
+    """An error answer of Pinterest.
 
     Attributes:
         status: the HTTP status.
-        code: Pinterest's own number, which is finer than the status.
-        message: for people. It never holds anything that the client sent: records are personal data.
-        headers: response headers that this error sets, over the usual ones.
+        code: Pinterest's own error number, which is more specific than the status.
+        message: for people. It never contains anything that the client sent, because records are personal data.
+        headers: response headers of this error; they override the usual ones.
     """
 
     def __init__(self, status: int, code: int, message: str, headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        """Note the parts of the answer."""
+        """Store the parts of the answer."""
         super().__init__(f"{status} (code {code}): {message}")
         self.status = status
         self.code = code
@@ -37,12 +37,12 @@ class ApiError(Exception):
         self.headers = headers
 
     def body(self) -> JsonObject:
-        """Return the error body; `status` is in recorded live bodies, though not in the API description."""
+        """Return the error body. Recorded live bodies have `status`, although the API description does not."""
         return {"code": self.code, "message": self.message, "status": "failure"}
 
 
 def invalid_request(message: str) -> ApiError:
-    """Return the answer to a request that breaks a rule of the API; the message says which."""
+    """Return the answer to a request that breaks a rule of the API, which the message names."""
     return ApiError(400, INVALID_REQUEST, message)
 
 
@@ -52,4 +52,7 @@ def not_found(what: str) -> ApiError:
 
 
 class DropConnection(ConnectionError):  # noqa: N818 - an instruction to the server, not an error
-    """The connection is to be reset without an answer; Werkzeug hands a `ConnectionError` to its handler's hook."""
+    """Tells the server to reset the connection without an answer.
+
+    It is a `ConnectionError`, because Werkzeug passes those to its handler.
+    """

@@ -1,4 +1,4 @@
-"""The emulator: a backend, served on the loopback."""
+"""The emulator: a backend that is served over HTTP on the loopback interface."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DEFAULT_HOST: Final = "127.0.0.1"
 
 
 class Emulator:
-    """A stand-in for Pinterest's API v5, from `with Emulator() as emulator:` to the end of the block.
+    """An emulator of Pinterest's API v5, from `with Emulator() as emulator:` to the end of the block.
 
     Attributes:
-        backend: the state: what is there, what was called, what shall go wrong. It outlives a stop.
+        backend: the state: lists, audiences, calls so far, and faults to come. It outlives `stop`.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class Emulator:
         random: random_module.Random | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> None:
-        """Prepare an emulator; nothing listens yet.
+        """Prepare an emulator; `start` listens.
 
         Args:
-            host: where to listen: `localhost` or an address of the loopback.
-            port: 0 for any that is free.
+            host: `localhost` or an address of the loopback interface.
+            port: the port to listen on; 0 for any that is free.
             verbose: whether to log every request to stderr.
-            clock: returns the time in seconds since the epoch, for everything but latency and delays.
-            random: makes tokens and request ids; None for one that makes the same ones every time.
+            clock: returns the Unix time in seconds, for everything except latency and delays.
+            random: generates tokens and request ids; None for a generator that starts the same way each time.
             settings: the fields of `Settings`.
 
         Raises:
-            ValueError: the host is not on the loopback, or a setting is out of its bounds.
+            ValueError: the host is not on the loopback interface, or a setting is out of its bounds.
         """
         self._host: Final = _loopback_address(host)
         self._port: Final = port
@@ -64,7 +64,7 @@ class Emulator:
         """The base URL of the API, e.g. `http://127.0.0.1:8080/v5`.
 
         Raises:
-            RuntimeError: it is not listening.
+            RuntimeError: the emulator is not started.
         """
         if self._server is None:
             message = "the emulator is not started"
@@ -73,25 +73,25 @@ class Emulator:
         return f"http://{host}:{self._server.port}/v5"
 
     def start(self) -> Self:
-        """Listen, and answer in threads of its own.
+        """Listen, and answer calls in background threads.
 
         Returns:
             The emulator itself.
 
         Raises:
             ModuleNotFoundError: Werkzeug is not installed.
-            OSError: the address cannot be listened on.
+            OSError: it cannot listen on the address.
         """
-        # Werkzeug comes with an extra: what only names the emulator must work without it.
+        # Werkzeug comes with an extra; importing this module must work without it.
         from target_pinterest_audience.emulator.web.app import Application  # noqa: PLC0415 - for the reason above
-        from target_pinterest_audience.emulator.web.http_server import HttpServer  # noqa: PLC0415 - likewise
+        from target_pinterest_audience.emulator.web.http_server import HttpServer  # noqa: PLC0415 - for the reason above
 
         self._stopping = threading.Event()
         self._server = HttpServer(self._host, self._port, Application(self.backend, self._sleep), verbose=self._verbose)
         return self
 
     def stop(self) -> None:
-        """Close everything and wait for the threads; calls under way are reset. Stopping twice does no harm."""
+        """Reset the calls in flight, close everything and wait for the threads. A second call does nothing."""
         self._stopping.set()
         self.backend.waits.end()
         if self._server is not None:
@@ -112,7 +112,7 @@ class Emulator:
         """Wait until the time is over or the faults are cleared.
 
         Raises:
-            DropConnection: the emulator stops.
+            DropConnection: the emulator stops meanwhile.
         """
         self.backend.waits.wait(seconds, self._stopping.is_set)
         if self._stopping.is_set():
@@ -122,10 +122,10 @@ class Emulator:
 def _loopback_address(host: str) -> str:
     """Return the address to listen on.
 
-    Anybody who reaches the control endpoints can read what was uploaded, so they stay on this machine.
+    Anyone who can reach the control endpoints can read what was uploaded, so only this machine may reach them.
 
     Raises:
-        ValueError: it is not one of the loopback.
+        ValueError: the address is not on the loopback interface.
     """
     if host == "localhost":
         return DEFAULT_HOST
@@ -134,6 +134,6 @@ def _loopback_address(host: str) -> str:
     except ValueError:
         loopback = False
     if not loopback:
-        message = "the emulator listens on the loopback only: localhost, 127.0.0.1 or ::1"
+        message = "the emulator listens on the loopback interface only: localhost, 127.0.0.1 or ::1"
         raise ValueError(message)
     return host

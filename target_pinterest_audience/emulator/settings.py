@@ -1,11 +1,11 @@
-"""What can be set about the emulated Pinterest."""
+"""The options of the emulator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
-# Pinterest's API description 5.23: page_size is 1 to 250; other bounds follow from what the settings mean.
+# The bounds of page_size are those of Pinterest's API description 5.23; the others follow from the meaning.
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "match_percent": (0, 100),
     "page_size_limit": (1, 250),
@@ -29,34 +29,34 @@ class Settings:
 
     Attributes:
         access_token: the Bearer token that works from the start.
-        restricted_tokens: Bearer tokens that are known and yet answered 401 code 3.
+        restricted_tokens: Bearer tokens that are known but get 401 code 3.
         client_id: the application's id, for the token endpoint.
         client_secret: the application's secret, for the token endpoint.
-        redirect_uris: the application's redirect links, one of which the consent page must be given exactly; if there
-            are none, any on the loopback will do.
-        code_lifetime_seconds: how long a code from the consent page works, once. How long Pinterest's do is not known;
-            ten minutes are the most that RFC 6749 recommends.
+        redirect_uris: the application's redirect links; the consent page accepts exactly these, or, if there are none,
+            any on the loopback interface.
+        code_lifetime_seconds: how long a code from the consent page works; it works once. Pinterest's lifetime is not
+            known; RFC 6749 recommends ten minutes at most.
         refresh_token: the refresh token that works from the start.
-        revoke_old_refresh_token: whether a refresh token works once only. Whether Pinterest's does is not known.
-        access_token_lifetime_seconds: how long an access token works; Pinterest's work 30 days.
-        refresh_token_lifetime_seconds: how long a refresh token works; Pinterest's work 60 days.
+        revoke_old_refresh_token: whether a refresh token works only once. Whether Pinterest's does is not known.
+        access_token_lifetime_seconds: how long an access token works; Pinterest's works for 30 days.
+        refresh_token_lifetime_seconds: how long a refresh token works; Pinterest's works for 60 days.
         ad_account_id: the one ad account that exists.
         ad_account_name: its name.
-        permissions: the business access roles that the account shows.
-        forbidden_ad_account_ids: accounts that exist but are somebody else's: 403 code 29.
-        latency_ms: how long every call takes at least, in milliseconds.
-        page_size_limit: the largest page handed out, whatever `page_size` asks for; an honest client follows the
+        permissions: the business access roles of the account.
+        forbidden_ad_account_ids: accounts that exist but belong to someone else; calls on them get 403 code 29.
+        latency_ms: the least duration of every call, in milliseconds.
+        page_size_limit: the largest page that is returned, whatever `page_size` asks for; a correct client follows the
             bookmarks and does not notice.
         processing_seconds: how long after its last update a list stays PROCESSING, and an audience INITIALIZING.
-        match_percent: the share of a list's members that counts as matched, rounded down.
+        match_percent: the share of a list's members that count as matched, rounded down.
         audience_minimum: an audience on a list with fewer matched members is refused with 400; 0 refuses none.
         ads_read_per_minute: calls per minute in Pinterest's rate category of that name.
-        ads_write_per_minute: the same.
-        org_read_per_minute: the same.
-        max_calls: how many calls are remembered, the newest; None remembers all.
+        ads_write_per_minute: calls per minute in Pinterest's rate category of that name.
+        org_read_per_minute: calls per minute in Pinterest's rate category of that name.
+        max_calls: how many of the newest calls are kept; None keeps all.
 
     Raises:
-        ValueError: a number is out of its bounds; the message names the setting.
+        ValueError: a number is out of its bounds; the message names the option.
     """
 
     access_token: str = "emulator-token"  # noqa: S105 - made up, opens nothing
@@ -84,7 +84,7 @@ class Settings:
     max_calls: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers that mean nothing."""
+        """Check that every number is within its bounds."""
         for name, (least, most) in _BOUNDS.items():
             if not least <= getattr(self, name) <= most:
                 message = f"{name} must be from {least:g} to {most:g}"

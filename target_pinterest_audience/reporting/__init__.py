@@ -1,1 +1,1 @@
-"""What people learn of a run: log lines, files, pages, alerts."""
+"""What people see of a run: log lines, the report file and page, rejected rows, the progress line, alerts."""

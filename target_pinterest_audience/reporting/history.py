@@ -1,4 +1,4 @@
-"""The history of a ledger as people look at it: runs and lists by their names, reasons and causes in words."""
+"""The history in the ledger, prepared for display: lists by name, reasons in words."""
 
 from __future__ import annotations
 
@@ -11,37 +11,24 @@ from target_pinterest_audience.identities.types import Remark
 from target_pinterest_audience.ledger.catalogue import ListEntry
 from target_pinterest_audience.ledger.history import FORGET, SEVERAL_LISTS, HistoryEntry, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.reporting.words import outcome_words
 
 _MOST_REMOVALS: Final = 1_000_000
-
-_EXIT_CODES: Final[Mapping[int | None, str]] = {
-    None: "killed, or still running",
-    0: "done",
-    1: "failed: nobody took its output, the disk was full, or a bug",
-    2: "failed: settings",
-    3: "failed: Pinterest does not permit it",
-    4: "failed: Pinterest not available",
-    5: "failed: too many bad rows, or a batch refused",
-    6: "stopped: too many would have been removed",
-    7: "failed: ledger",
-    8: "failed: broken stream",
-}
-_SIGNALS: Final = 128
 
 
 class Step(NamedTuple):
     """What one run did to one list.
 
     Attributes:
-        customer_list: the list's name, or its id if it has none; None for what cannot be told to be about one list.
-        customer_list_id: the list's id; None if it is not created yet.
-        members: identities that belonged on it at the end; None if that was not noted.
-        matched: people whom Pinterest had found among them, if the run came to know.
+        customer_list: the list's name, or its id if it has none; None for values that cannot be assigned to one list.
+        customer_list_id: the list's id; None if the list is not created yet.
+        members: identities on the list at the end, by the ledger; None if the run did not record it.
+        matched: people whom Pinterest had matched by then; None if the run did not find out.
         added: identities that were added.
         removed: identities that were removed.
-        removals: why, and how many for each cause.
+        removals: cause → how many identities were removed because of it.
         refused: identities that Pinterest refused one by one.
-        rejected: why values were rejected, as a sentence, and how many for each reason.
+        rejected: reason, as a sentence → how many values were rejected because of it.
     """
 
     customer_list: str | None
@@ -56,7 +43,7 @@ class Step(NamedTuple):
 
     @property
     def unusable(self) -> int:
-        """How many values were rejected, or refused by Pinterest."""
+        """How many values were rejected by the target or refused by Pinterest."""
         return self.refused + sum(self.rejected.values())
 
 
@@ -66,14 +53,14 @@ class RunView:
 
     Attributes:
         number: its number in the history.
-        kind: what it is: `run`, `prune`, or the name of another command.
-        started: when, in seconds since 1970.
-        ended: when, likewise; None if it goes on, or was killed.
-        exit_code: the process's; None likewise.
-        calls: requests to Pinterest, each attempt counted; None likewise.
-        limited_seconds: how long requests waited for Pinterest's rate limits; None likewise.
-        lists: what it did to lists; those of which nothing was new are left out.
-        empty: whether neither a row nor a STATE came to a run, so that it is no success.
+        kind: `run`, `prune`, or the name of another command.
+        started: Unix time when it began.
+        ended: Unix time when it ended; None if it is still running or was killed, as for the next three.
+        exit_code: the exit code of the process.
+        calls: requests to Pinterest; each attempt counts.
+        limited_seconds: how long requests waited for Pinterest's rate limits.
+        lists: what it did to each list; lists that did not change are left out.
+        empty: whether the tap sent neither a row nor a STATE, so that the run is no success.
     """
 
     number: int
@@ -89,19 +76,19 @@ class RunView:
     @property
     def outcome(self) -> str:
         """How it ended, in words."""
-        return outcome_in_words(self.exit_code, empty=self.empty)
+        return outcome_words(self.exit_code, empty=self.empty)
 
 
 class Removal(NamedTuple):
-    """A request that removed somebody.
+    """A request that removed identities.
 
     Attributes:
-        run: the number in the history of what removed them.
-        accepted: when Pinterest accepted it, in seconds since 1970.
+        run: the number in the history of the run or command that sent it.
+        accepted: Unix time when Pinterest accepted it.
         customer_list: the list's name, or its id if it has none.
         customer_list_id: the list's id.
-        identities: how many were removed.
-        causes: why, and how many for each cause.
+        identities: how many identities it removed.
+        causes: cause → how many identities were removed because of it.
         request_id: Pinterest's id of the request.
     """
 
@@ -121,8 +108,8 @@ class ListView:
     Attributes:
         name: its name, or its id if it has none.
         id: its id; None if it is not created yet.
-        members: identities that belong on it now.
-        steps: when it changed, in seconds since 1970, and what happened; the oldest first.
+        members: identities on it now, by the ledger.
+        steps: Unix time of each change, and what changed; oldest first.
     """
 
     name: str
@@ -137,9 +124,9 @@ class HistoryView:
 
     Attributes:
         ledger: where the ledger is.
-        runs: the runs, the oldest first.
+        runs: the runs, oldest first.
         lists: the lists.
-        removals: the requests that removed somebody in these runs, the oldest first.
+        removals: the requests that removed identities in these runs, oldest first.
     """
 
     ledger: str
@@ -148,37 +135,23 @@ class HistoryView:
     removals: Sequence[Removal]
 
 
-def outcome_in_words(exit_code: int | None, *, empty: bool = False) -> str:
-    """Return how something ended.
-
-    Args:
-        exit_code: the process's; None if it has not ended.
-        empty: whether neither a row nor a STATE came.
-    """
-    if exit_code == 0 and empty:
-        return "no rows: the tap sent neither a row nor a STATE"
-    if exit_code is not None and exit_code > _SIGNALS:
-        return f"stopped from outside: signal {exit_code - _SIGNALS}"
-    return _EXIT_CODES.get(exit_code, f"failed: exit code {exit_code}")
-
-
-def look_at(ledger: Ledger, last: int, which: str | None = None) -> HistoryView:
-    """Return the history of a ledger.
+def read_history(ledger: Ledger, last: int, which: str | None = None) -> HistoryView:
+    """Return the newest part of a ledger's history.
 
     Args:
         ledger: the ledger.
-        last: how many runs at most, the newest.
-        which: the id or the name of the list that alone matters; runs that did nothing to it are left out.
+        last: how many runs to read at most.
+        which: id or name of the only list to include; runs that did not change it are left out.
 
     Raises:
-        LookupError: the ledger knows no such list.
+        LookupError: the ledger has no such list.
     """
     entries = {entry.number: entry for entry in ledger.catalogue.lists()}
     if which is not None:
         entries = {n: each for n, each in entries.items() if which in {each.customer_list_id, each.name}}
         if not entries:
             raise LookupError(which)
-    # A run that did nothing to a list still counts as one of the last.
+    # `last` counts all runs, also those that did not change the list in question.
     history = ledger.history.entries(last)[::-1]
     since = history[0].started if history else 0.0
     removals = ledger.history.removals(since, _MOST_REMOVALS)[::-1]
@@ -243,6 +216,6 @@ def _name(entry: ListEntry) -> str:
 
 
 def _in_words(reasons: Mapping[str, int]) -> dict[str, int]:
-    """Return counts by sentences; a reason of another version of this program stays as it is named."""
+    """Return counts by sentence; a reason that another version recorded keeps its name."""
     words = {remark.name: remark.value for remark in Remark}
     return {words.get(name, name): count for name, count in Counter(reasons).most_common()}

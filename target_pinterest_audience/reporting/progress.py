@@ -1,4 +1,4 @@
-"""How far a run is, on the last line of a terminal while it goes on. Where there is none, the log alone tells."""
+"""A progress line at the bottom of an interactive terminal. Not shown when standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 _PER_SECOND: Final = 4
 _RECENT_SECONDS: Final = 5.0
-"""Over how long the rate is taken."""
+"""The rate is the average over this many seconds."""
 _LEAST_SHARE: Final = 0.02
-"""From which share on an estimate is more than a guess."""
+"""With less than this share read, the remaining time would be a guess, so it is not shown."""
 
 
 class Snapshot(NamedTuple):
@@ -29,11 +29,11 @@ class Snapshot(NamedTuple):
 
     Attributes:
         rows: rows that were read.
-        share: which share of the stream that is, as far as anything is known to tell by; 1 if it has ended.
+        share: which share of the stream that is; 1 at its end; None if the size of the stream is not known.
         requests: requests that Pinterest accepted.
-        identities: identities that it accepted with them.
-        under_way: identities that a request is under way for, or that wait for the one under way.
-        waiting_seconds: how long Pinterest's rate limit makes the next request wait; 0 if it does not.
+        identities: identities in these requests.
+        under_way: identities in the current requests, and in those that wait for them.
+        waiting_seconds: how long the next request waits for Pinterest's rate limit; 0 if it does not wait.
     """
 
     rows: int
@@ -44,13 +44,13 @@ class Snapshot(NamedTuple):
     waiting_seconds: float
 
 
-def tell(now: Snapshot, elapsed: float, rate: float) -> str:
-    """Return the line.
+def progress_line(now: Snapshot, elapsed: float, rate: float) -> str:
+    """Return the text of the line.
 
     Args:
         now: how far the run is.
-        elapsed: the seconds since it began.
-        rate: rows a second.
+        elapsed: seconds since it began.
+        rate: rows per second.
     """
     parts = [several(now.rows, "row", "rows"), f"{rate:,.0f}/s"]
     if now.requests or now.under_way:
@@ -67,7 +67,7 @@ def tell(now: Snapshot, elapsed: float, rate: float) -> str:
 
 
 def _length(seconds: float) -> str:
-    """Return a length of time as roughly as an estimate deserves."""
+    """Return a duration, rounded as an estimate should be."""
     if seconds < 90:  # noqa: PLR2004 - a minute and a half
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -75,24 +75,24 @@ def _length(seconds: float) -> str:
 
 
 class Progress:
-    """The last line of a terminal, from `start` to `stop`; log lines go above it."""
+    """Shows the progress line from `start` to `stop`. Log lines appear above it."""
 
     def __init__(self, look: Callable[[], Snapshot], console: Console, clock: Callable[[], float]) -> None:
-        """Prepare; nothing is shown yet.
+        """Prepare the line; nothing is shown yet.
 
         Args:
-            look: tells how far the run is; called on a thread of its own.
+            look: returns how far the run is; called on a thread of its own.
             console: the terminal.
-            clock: seconds that only ever grow.
+            clock: monotonic time in seconds.
         """
-        from rich.live import Live  # noqa: PLC0415 - only who has a terminal pays for it
+        from rich.live import Live  # noqa: PLC0415 - only a run with a terminal pays for the import
 
         self._look = look
         self._console = console
         self._clock = clock
         self._began = clock()
         self._recent: deque[tuple[float, int]] = deque()
-        # Log lines are led above it here, by whole lines: what rich does to that end breaks them in two.
+        # `start` redirects the log handlers line by line: the redirection of rich would break long lines in two.
         self._live = Live(
             console=console, get_renderable=self._line, refresh_per_second=_PER_SECOND, transient=True,
             redirect_stdout=False, redirect_stderr=False,
@@ -100,14 +100,14 @@ class Progress:
         self._handlers: list[logging.StreamHandler[Any]] = []
 
     def start(self) -> None:
-        """Show it."""
+        """Show the line."""
         self._handlers = list(_handlers_of(self._console.file))
         for handler in self._handlers:
             handler.setStream(_Above(self._console))
         self._live.start()
 
     def stop(self) -> None:
-        """Take it away."""
+        """Remove the line."""
         self._live.stop()
         for handler in self._handlers:
             handler.setStream(self._console.file)
@@ -115,13 +115,13 @@ class Progress:
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """Take it away while something else is written to the same terminal."""
+        """Hide the line while the block writes something else to the same terminal."""
         self._live.stop()
         yield
         self._live.start()
 
     def _line(self) -> Any:  # noqa: ANN401 - rich is not imported at the top
-        from rich.text import Text  # noqa: PLC0415 - likewise
+        from rich.text import Text  # noqa: PLC0415 - only a run with a terminal pays for the import
 
         now, at = self._look(), self._clock()
         self._recent.append((at, now.rows))
@@ -129,41 +129,41 @@ class Progress:
             self._recent.popleft()
         since, before = self._recent[0]
         rate = (now.rows - before) / (at - since) if at > since else 0.0
-        return Text(tell(now, at - self._began, rate), no_wrap=True, overflow="ellipsis")
+        return Text(progress_line(now, at - self._began, rate), no_wrap=True, overflow="ellipsis")
 
 
 class _Above:
-    """A file whose lines appear above the last line of a terminal, as they are."""
+    """A file that prints lines above the progress line, unchanged."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def write(self, lines: str) -> None:
-        from rich.text import Text  # noqa: PLC0415 - likewise
+        from rich.text import Text  # noqa: PLC0415 - only a run with a terminal pays for the import
 
         self._console.print(Text(lines.removesuffix("\n")), soft_wrap=True)
 
     def flush(self) -> None:
-        """The console does it by itself."""
+        """Do nothing: the console flushes by itself."""
 
 
 def on_terminal(look: Callable[[], Snapshot], logger: logging.Logger) -> Progress | None:
-    """Return what shows progress on standard error; None if that is no terminal, or if little is to be logged.
+    """Return a progress line on standard error; None if that is no terminal, or if the log level hides the summary.
 
     Args:
-        look: see `Progress`.
+        look: returns how far the run is; called on a thread of its own.
         logger: the run's.
     """
     if not sys.stderr.isatty() or not logger.isEnabledFor(logging.INFO):
         return None
-    from rich.console import Console  # noqa: PLC0415 - likewise
+    from rich.console import Console  # noqa: PLC0415 - only a run with a terminal pays for the import
 
     console = Console(file=sys.stderr)
     return Progress(look, console, time.monotonic) if console.is_terminal and not console.is_dumb_terminal else None
 
 
 def share_of_file(file: IO[Any] | None) -> float | None:
-    """Return which share of a file was read; None if there is none, or if it is a pipe or empty."""
+    """Return which share of a file was read; None if there is no file, or if it is a pipe or empty."""
     if file is None:
         return None
     try:
@@ -177,7 +177,7 @@ def share_of_file(file: IO[Any] | None) -> float | None:
 
 
 def _handlers_of(file: object) -> Iterator[logging.StreamHandler[Any]]:
-    """Yield the handlers that log to a file."""
+    """Yield the log handlers that write to a file."""
     for logger in (logging.getLogger(), *logging.root.manager.loggerDict.values()):
         for handler in getattr(logger, "handlers", []):
             if isinstance(handler, logging.StreamHandler) and handler.stream is file:

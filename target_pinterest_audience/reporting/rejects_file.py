@@ -1,4 +1,4 @@
-"""What was rejected, told for a person to act on: where, and why, never what."""
+"""The file of rejected values: where each one is and why it was rejected, never the value itself."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Reject(msgspec.Struct, frozen=True):
 
     Attributes:
         stream: the stream.
-        line: the line of the stream, from 1; for a row of a file, that of the BATCH message which names the file.
-        file_row: the row in the files of that message, from 1; None for a RECORD, and if Pinterest refused it.
-        column: the column, or all that it may have been.
-        type: the type of identity that it holds.
-        reason: why, as a sentence for people.
-        row: the ledger's keyed digest of the row's key, in hex; None without a ledger, or if the key is bad.
+        line: the line of the stream, from 1; for a row of a file, the line of the BATCH message that names the file.
+        file_row: the row in the files of that message, from 1; None for a RECORD, and if Pinterest refused the value.
+        column: the column; if several columns are possible, all of them.
+        type: the type of identity in the column.
+        reason: why the value was rejected, as a sentence.
+        row: the ledger's keyed digest of the row's key, in hex; None without a ledger, or if the key is invalid.
     """
 
     stream: str
@@ -35,32 +35,35 @@ class Reject(msgspec.Struct, frozen=True):
 
 
 class RejectsFile:
-    """A JSON Lines file with the rejects of the newest run, readable by its owner only."""
+    """A JSON Lines file with the rejected values of the newest run, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
-        """Begin the file anew, so that what it holds is of this run, also if there is nothing.
+        """Start with an empty file, so that it never shows the rejected values of an earlier run.
 
         Raises:
-            ConfigurationError: it cannot be written.
+            ConfigurationError: the file cannot be written.
         """
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = open_anew(path)
         except OSError as error:
-            msg = f"The file that `rejects_path` names cannot be written ({error.strerror})."
+            msg = f"The file at `rejects_path` cannot be written ({error.strerror})."
             raise ConfigurationError(msg) from None
 
     def write(self, reject: Reject) -> None:
-        """Write a line, at once: a STATE that covers it may leave next.
+        """Write a line without buffering, because a STATE that covers it may be emitted next.
 
         Raises:
-            OutputError: the disk is full, for example.
+            OutputError: the file cannot be written any more, for example because the disk is full.
         """
         try:
             os.write(self._descriptor, safe_json(msgspec.json.encode(reject)) + b"\n")
         except OSError as error:
-            msg = f"The file that `rejects_path` names takes no more ({error.strerror}). Make room, and run again."
+            msg = (
+                f"The file at `rejects_path` cannot be written any more ({error.strerror}). Free some space, then run "
+                "again."
+            )
             raise OutputError(msg) from None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The report of a run, for machines: what was read, what became of it, and how it ended. Never a value of a record."""
+"""The JSON report of a run: what was read, what was sent, and how the run ended. It never holds a value of a record."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class RemarkReport(msgspec.Struct, frozen=True):
-    """What was said of a column's values.
+    """A remark about values of one column.
 
     Attributes:
         column: the column.
-        reason: what was said, as a sentence for people.
-        count: of how many values.
-        first_line: the line of the stream where the first of them is, from 1; see `places.Place`.
-        first_file_row: and its row in the files that this line names, if it is a BATCH message.
+        reason: the remark, as a sentence.
+        count: how many values it is about.
+        first_line: the line of the stream with the first of them, from 1.
+        first_file_row: if that line is a BATCH message, the row in its files, from 1.
     """
 
     column: str
@@ -37,24 +37,24 @@ class RemarkReport(msgspec.Struct, frozen=True):
 
 
 class StreamReport(msgspec.Struct, frozen=True):
-    """What was read of one stream.
+    """What was read from one stream.
 
     `received` is the sum of `added`, `unchanged`, `duplicate`, `refused`, `rejected` and `named_for_removal`.
 
     Attributes:
         stream: its name, after stream maps.
-        rows: its rows.
-        deleted_rows: those of them that the source has deleted.
-        unmatched_deletes: those of the deleted rows that the ledger does not know, in a source that it knows.
-        received: values, good or bad; what is empty or opted out is none.
-        added: identities that were to be added.
+        rows: rows that were read.
+        deleted_rows: those that are marked as deleted.
+        unmatched_deletes: deleted rows that the ledger does not know, in a source that it knows.
+        received: values that were read, valid or not; empty and opted-out values do not count.
+        added: identities to add.
         unchanged: identities that were on the list already.
-        duplicate: identities that waited already, or that a later record of the row took back.
+        duplicate: identities that were queued already, or that a later record of the same row took back.
         refused: identities that a row refuses.
-        named_for_removal: identities that were to be removed by name.
-        rejected: values that were no identities, or that Pinterest refused.
-        rejects: why values were rejected, the most frequent first.
-        notes: what else there was to say.
+        named_for_removal: identities that a row asks to remove.
+        rejected: values that are not valid identities, or that Pinterest refused.
+        rejects: why values were rejected, most frequent first.
+        notes: other remarks about values.
     """
 
     stream: str
@@ -77,16 +77,16 @@ class RunReport(msgspec.Struct, frozen=True):
 
     Attributes:
         program: the target and its version.
-        started_at: when, in UTC.
-        dry_run: whether nothing was sent.
-        finished_at: when it ended; None while it goes on, and for good if it was killed.
-        exit_code: how it ended; None likewise.
-        error: why, in one sentence, if it did not end well.
-        calls: requests to Pinterest, each attempt counted.
-        limited_seconds: how long requests waited for Pinterest's rate limits, those of several lists added up.
-        streams: what was read.
-        lists: what was sent.
-        empty: whether neither a row nor a STATE came, so that the run is no success although its exit code is 0.
+        started_at: when it began, in UTC.
+        dry_run: whether it was a dry run, which sends nothing.
+        finished_at: when it ended, in UTC; None while it is running, and for good if it was killed.
+        exit_code: the exit code of the process; None like `finished_at`.
+        error: why it failed; None if it did not.
+        calls: requests to Pinterest; each attempt counts.
+        limited_seconds: how long requests waited for Pinterest's rate limits, added up over all lists.
+        streams: what was read from each stream.
+        lists: what was sent to each list.
+        empty: whether the tap sent neither a row nor a STATE: such a run is no success, although its exit code is 0.
     """
 
     program: str
@@ -103,10 +103,10 @@ class RunReport(msgspec.Struct, frozen=True):
 
 
 class ReportFile:
-    """The file that `report_path` names. Each run replaces it twice: when it begins and when it ends."""
+    """The file at `report_path`. Each run replaces it twice: when it begins and when it ends."""
 
     def __init__(self, path: Path, begun: RunReport) -> None:
-        """Write that a run has begun, so that one that is killed does not leave the report of another.
+        """Write that the run has begun, so that a run that is killed does not leave an earlier run's report.
 
         Raises:
             ConfigurationError: the file cannot be written.
@@ -116,7 +116,7 @@ class ReportFile:
         try:
             self._write(begun)
         except OSError as error:
-            msg = f"The file that `report_path` names cannot be written ({error.strerror})."
+            msg = f"The file at `report_path` cannot be written ({error.strerror})."
             raise ConfigurationError(msg) from None
 
     def end(
@@ -133,13 +133,13 @@ class ReportFile:
         """Write how the run ended.
 
         Args:
-            exit_code: the process's.
-            error: what went wrong, if anything did.
-            traffic: how much was asked of Pinterest.
-            streams: what was read.
-            lists: what was sent.
-            now: seconds since 1970.
-            empty: whether neither a row nor a STATE came.
+            exit_code: the exit code of the process.
+            error: why the run failed; None if it did not.
+            traffic: requests to Pinterest, and how long they waited.
+            streams: what was read from each stream.
+            lists: what was sent to each list.
+            now: Unix time.
+            empty: whether the tap sent neither a row nor a STATE.
 
         Raises:
             OutputError: the file cannot be written any more.
@@ -161,5 +161,5 @@ class ReportFile:
 
 
 def moment(seconds: float) -> datetime:
-    """Return a moment, given in seconds since 1970, as reports hold it."""
+    """Return a Unix time as reports hold it: in UTC, to the second."""
     return datetime.fromtimestamp(int(seconds), timezone.utc)

@@ -1,4 +1,4 @@
-"""What a run tells of itself: counts and reasons for the log, the file of rejects, and the report."""
+"""What one run reports: the summary in the log, the file of rejected values, and the report file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.errors import OutputError, RejectedError, StreamError, outcome
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
+from target_pinterest_audience.reporting.list_summary import list_sentences
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
 from target_pinterest_audience.reporting.stream_summary import report_of, sentences
-from target_pinterest_audience.reporting.tally import tell_lists
 from target_pinterest_audience.routing.orders import ListReport
 from target_pinterest_audience.settings import EmptyStream, Settings
 from target_pinterest_audience.text.redaction import redact
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 
 class RunLog:
-    """Keeps the counts of a run, and tells them.
+    """Keeps the counts of a run, and reports them in the log and in files.
 
     Attributes:
         tallies: stream → its counts.
-        rejects: takes rejected rows, if there is to be such a file.
-        began: when the run began, in seconds since 1970.
-        empty: whether the whole stream had neither a row nor a STATE.
+        rejects: the file of rejected values; None unless `rejects_path` is set.
+        began: Unix time when the run began.
+        empty: whether the tap sent neither a row nor a STATE.
     """
 
     def __init__(
         self, settings: Settings, program: str, version: str, logger: logging.Logger, now: Callable[[], float]
     ) -> None:
-        """Prepare; no file is begun yet.
+        """Note when the run begins; `begin` opens the files.
 
         Args:
             settings: the settings.
             program: the program's name.
             version: its version.
-            logger: told all that people may want to know.
-            now: seconds since 1970.
+            logger: the run's.
+            now: Unix time in seconds.
         """
         self.tallies: dict[str, StreamTally] = {}
         self.rejects: RejectsFile | None = None
@@ -55,10 +55,10 @@ class RunLog:
         self.empty = False
 
     def begin(self) -> None:
-        """Begin the files.
+        """Open the report file and the file of rejected values, as far as the settings ask for them.
 
         Raises:
-            ConfigurationError: one cannot be written.
+            ConfigurationError: one of them cannot be written.
         """
         settings = self._settings
         if settings.report_path is not None:
@@ -67,11 +67,11 @@ class RunLog:
         if settings.rejects_path is not None:
             self.rejects = RejectsFile(settings.rejects_path)
 
-    def refuse_too_many_rejects(self) -> None:
-        """Fail, after all good rows are delivered, if too many were bad.
+    def check_rejected_share(self) -> None:
+        """Check, once all valid values are delivered, that not too many were rejected.
 
         Raises:
-            RejectedError: it is so.
+            RejectedError: more than `max_rejected_percent` of the values were rejected.
         """
         received = sum(tally.received for tally in self.tallies.values())
         rejected = sum(tally.rejected for tally in self.tallies.values())
@@ -79,73 +79,69 @@ class RunLog:
         if rejected * 100 > received * percent:
             msg = (
                 f"{rejected:,} of {received:,} values were rejected: more than {percent} % (`max_rejected_percent`). "
-                "The others are delivered. The lines about rejected columns say why; `rejects_path` gets each."
+                "All other values were delivered. The log lines about rejected values give the reasons; set "
+                "`rejects_path` to list every rejected value by line and column."
             )
             raise RejectedError(msg)
 
-    def note_empty(self) -> None:
-        """Warn, after a whole stream, that neither a row nor a STATE came.
+    def warn_of_empty_stream(self) -> None:
+        """Warn, at the end of the stream, that it had neither a row nor a STATE.
 
         Raises:
             StreamError: `empty_stream` is `fail`.
         """
         self.empty = True
         words = (
-            "No rows: the tap sent neither a row nor a STATE. A tap that died before its first row looks like this. "
-            "Check its log."
+            "No rows: the tap sent neither a row nor a STATE. It may have failed before its first row; check its log."
         )
         if self._settings.empty_stream is EmptyStream.FAIL:
-            msg = f"{words} If an empty stream is no mistake here, set `empty_stream: warn`."
+            msg = f"{words} If an empty stream is normal here, set `empty_stream: warn`."
             raise StreamError(msg)
         self._logger.warning("%s This run does not count as a success.", words)
 
     def check_balance(self) -> None:
-        """Report a bug if something is not known to have become of every value."""
+        """Log that there is a bug if the outcomes of a stream's values do not add up to the values that were read."""
         for tally in self.tallies.values():
             if not tally.is_balanced:
                 self._logger.error(
                     "This is a bug in %s: the counts of stream %s do not add up. Please report it with the lines "
-                    "below. What was sent and removed is not affected.", self._program, tally.stream,
+                    "below. Additions and removals are not affected.", self._program, tally.stream,
                 )  # fmt: skip
 
-    def warn_of_unused(self, lines: int, columns: Collection[str], names: Iterable[tuple[str, str]]) -> None:
-        """Warn, after a whole stream, of settings that met nothing in it: they are likely misspelt.
+    def warn_of_unused_settings(self, lines: int, columns: Collection[str], names: Iterable[tuple[str, str]]) -> None:
+        """Warn, at the end of the stream, of settings that matched nothing in it: they may be misspelt.
 
         Args:
             lines: how many lines the stream had.
             columns: the identity columns that were found.
-            names: settings, and the names of streams in them that met none.
+            names: pairs of a setting and a stream name in it that no stream of the run has.
         """
         for setting, stream in names:
             self._logger.warning(
-                "`%s` has settings for %s, but no such stream came (%s did), so they were not used.",
+                "`%s` has settings for %s, but the input had no such stream (it had: %s). They were not used.",
                 setting, stream, ", ".join(self.tallies) or "none",
             )  # fmt: skip
         if not lines:
             return
         for column in self._settings.default_stream.identity_columns.keys() - columns:
-            self._logger.warning("No stream had the column %s that `identity_columns` names.", column)
+            self._logger.warning("No stream had the column %s, which `identity_columns` names.", column)
 
     def warn_of_refused(self, lists: Iterable[RefusedMembers]) -> None:
-        """Warn of lists that most members left by refusals.
-
-        Args:
-            lists: the lists, and how many members left each.
-        """
+        """Warn of lists that lost most of their members because rows refuse them."""
         for each in lists:
             self._logger.warning("%s", each.told(dry=self._settings.dry_run))
 
-    def tell_summary(self, lists: Iterable[ListReport], traffic: Traffic) -> None:
-        """Tell what was read, rejected and sent.
+    def log_summary(self, lists: Iterable[ListReport], traffic: Traffic) -> None:
+        """Log what was read, rejected and sent.
 
         Args:
-            lists: what was sent.
-            traffic: how much was asked of Pinterest.
+            lists: what was sent to each list.
+            traffic: requests to Pinterest, and how long they waited.
         """
         for tally in self.tallies.values():
             for level, line in sentences(tally):
                 self._logger.log(level, "%s", line)
-        for line in tell_lists(lists, dry=self._settings.dry_run):
+        for line in list_sentences(lists, dry=self._settings.dry_run):
             self._logger.info("%s", line)
         limits = f", {traffic.limited_seconds:,.0f} s of waiting for its rate limits" if traffic.limited_seconds else ""
         self._logger.info(
@@ -153,25 +149,25 @@ class RunLog:
         )
 
     def close_rejects(self) -> None:
-        """Close the file of rejects."""
+        """Close the file of rejected values."""
         if self.rejects is not None:
             self.rejects.close()
 
     def outcome(self, ended_by: BaseException | None) -> tuple[int, str | None]:
-        """Return the exit code of the run, and why it is not 0 if it is not.
+        """Return the exit code of the run, and the error message if the run failed.
 
         Args:
-            ended_by: what ended the run before its end.
+            ended_by: what ended the run early; None if it ran to its end.
         """
         return (0, None) if ended_by is None else outcome(ended_by, self._program)
 
     def end_report(self, ended_by: BaseException | None, lists: Iterable[ListReport], traffic: Traffic) -> None:
-        """Write how the run ended; that it cannot be written is a warning.
+        """Write how the run ended to the report file; if that fails, log a warning.
 
         Args:
-            ended_by: what ended the run before its end.
-            lists: what was sent.
-            traffic: how much was asked of Pinterest.
+            ended_by: what ended the run early; None if it ran to its end.
+            lists: what was sent to each list.
+            traffic: requests to Pinterest, and how long they waited.
         """
         if self._report is None:
             return

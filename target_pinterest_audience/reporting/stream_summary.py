@@ -1,4 +1,4 @@
-"""The counts of one stream: as sentences for the log, and for the report file."""
+"""The counts of one stream: as sentences for the log, and as the part of the report file about the stream."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from target_pinterest_audience.reporting.report_file import RemarkReport, Stream
 from target_pinterest_audience.text.counts import several
 
 _MANY_DELETES: Final = 10
-"""From how many deletes on it is odd that none of them meets a row."""
+"""With fewer deletes than this, it is no surprise that none of them matches a row."""
 
 _FEW_REJECTS: Final = 10
-"""So many values of a column may be rejected, and none be good, with no more said than why."""
+"""A column without a valid value gets a warning of its own only if more values than this were rejected."""
 
 
 def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
@@ -26,14 +26,13 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
         deleted += f" ({tally.unmatched_deletes:,} of rows that the ledger does not know)"
     outcomes = ", ".join(f"{count:,} {name}" for name, count in tally.outcomes.items() if count)
     rows, values = several(tally.rows, "row", "rows"), several(tally.received, "value", "values")
-    yield logging.INFO, f"{tally.stream}: {rows}{deleted}; {values} ({outcomes or '-'})"
+    yield logging.INFO, f"{tally.stream}: {rows}{deleted}; {values}{f' ({outcomes})' if outcomes else ''}"
     if tally.deleted_rows >= _MANY_DELETES and tally.unmatched_deletes >= tally.deleted_rows:
         yield (
             logging.WARNING,
             (
-                f"{tally.stream}: not one of {tally.deleted_rows:,} deletes met a row that the ledger knows. If "
-                "that is new, the tap may write the key in another way than before, or `removal_column` marks the "
-                "wrong rows."
+                f"{tally.stream}: none of the {tally.deleted_rows:,} deletes matched a row in the ledger. If this is "
+                "new, the tap may write the key differently than before, or `removal_column` may mark the wrong rows."
             ),
         )
     yield from ((logging.WARNING, words) for words in _useless_columns(tally))
@@ -48,7 +47,7 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
 
 
 def _useless_columns(tally: StreamTally) -> Iterator[str]:
-    """Yield a sentence for each column of which more than a few values came, and all were rejected."""
+    """Yield a sentence for each column that had more than a few values, all of which were rejected."""
     rejected: Counter[str] = Counter()
     for column, _, count in tally.rejects:
         rejected[column] += count
@@ -57,18 +56,18 @@ def _useless_columns(tally: StreamTally) -> Iterator[str]:
             continue
         shapes = tally.shapes.get(column, Counter())
         seen_in_all = sum(shapes.values())
-        told = ", ".join(f"{shape} ({seen:,})" if len(shapes) > 1 else shape for shape, seen in shapes.most_common())
+        found = ", ".join(f"{shape} ({seen:,})" if len(shapes) > 1 else shape for shape, seen in shapes.most_common())
         first = f"The first {seen_in_all:,} are" if seen_in_all < count else "They are"
-        what = (
-            f"{first} {told}. Check what the tap writes into the column, and the columns in `identity_columns`."
-            if told
-            else "The lines about rejected values say why."
+        advice = (
+            f"{first} {found}. Check what the tap writes into the column, and the columns in `identity_columns`."
+            if found
+            else "The log lines about rejected values give the reasons."
         )
-        yield f"{tally.stream}: all {several(count, 'value', 'values')} in column {column} were rejected. {what}"
+        yield f"{tally.stream}: all {several(count, 'value', 'values')} in column {column} were rejected. {advice}"
 
 
 def report_of(tally: StreamTally) -> StreamReport:
-    """Return the counts for machines."""
+    """Return the counts as the report file has them."""
     return StreamReport(
         stream=tally.stream, rows=tally.rows, deleted_rows=tally.deleted_rows,
         unmatched_deletes=tally.unmatched_deletes, received=tally.received,
@@ -79,7 +78,7 @@ def report_of(tally: StreamTally) -> StreamReport:
 
 
 def _remarks(tally: StreamTally, *, rejects: bool) -> list[RemarkReport]:
-    """Return what was said of rejected values, or else of others, the most frequent first."""
+    """Return the remarks about rejected values, or the other remarks, most frequent first."""
     found = [
         RemarkReport(column, remark.value, count, *tally.first_places[column, remark])
         for (column, remark), count in tally.remarks.items()

@@ -223,7 +223,7 @@ class TargetPinterestAudience(Target):
         try:
             self.listen(file_input)
             found = {column for sink in self._stream_sinks.values() for column in sink.columns}
-            self.run_log.warn_of_unused(self.message_reader.line, found, self.arrivals.unused())
+            self.run_log.warn_of_unused_settings(self.message_reader.line, found, self.arrivals.unused())
         except (StreamError, RejectedError) as broken:
             # What came before the broken line, or the bad row, is whole.
             try:
@@ -260,7 +260,7 @@ class TargetPinterestAudience(Target):
             last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists(), self.sync.traffic))
             last.callback(lambda: lists.extend(self.sync.lists()))
             last.callback(self.run_log.close_rejects)
-            last.callback(lambda: self.run_log.tell_summary(self.sync.lists(), self.sync.traffic))
+            last.callback(lambda: self.run_log.log_summary(self.sync.lists(), self.sync.traffic))
             last.callback(lambda: self.run_log.warn_of_refused(refused))
             last.callback(lambda: refused.extend(self.sync.mass_refusals()))
             if self._progress is not None:
@@ -275,12 +275,12 @@ class TargetPinterestAudience(Target):
             return
         # Only for who is to be told.
         from target_pinterest_audience.ledger.history import RUN  # noqa: PLC0415
-        from target_pinterest_audience.reporting.alerts.board import send_alerts  # noqa: PLC0415
-        from target_pinterest_audience.reporting.alerts.rules import Ended  # noqa: PLC0415
+        from target_pinterest_audience.reporting.alerts.ending import send_alerts  # noqa: PLC0415
+        from target_pinterest_audience.reporting.alerts.rules import RunResult  # noqa: PLC0415
 
         code, error = self.run_log.outcome(ended_by)
         tallies = self.run_log.tallies.values()
-        ended = Ended(
+        ended = RunResult(
             RUN,
             code,
             error,
@@ -463,9 +463,9 @@ class TargetPinterestAudience(Target):
         """
         self.arrivals.refuse_unmapped()
         self.sync.deliver()
-        self.run_log.refuse_too_many_rejects()
+        self.run_log.check_rejected_share()
         if self.message_reader.nothing_came:
-            self.run_log.note_empty()
+            self.run_log.warn_of_empty_stream()
         self.sync.finish(empty=self.run_log.empty)
         self.run_log.check_balance()
         for sink in [*self._stream_sinks.values(), *itertools.chain.from_iterable(self._former_sinks.values())]:

@@ -46,7 +46,7 @@ def test_the_figures_are_those_of_the_stream(printed: str) -> None:
             if value and uuid.fullmatch(value) and set(value) != {"0", "-"}:
                 added.add(hashlib.sha256(cased(value).encode()).hexdigest())
     assert re.search(rf'customer list "customers", id \d+: {len(added):,} members, READY', printed)
-    assert "requests with a plain address in them: 0" in printed
+    assert "Requests that contain a plain address: 0" in printed
     assert "PATCH: REMOVE 3\n   PATCH: ADD 1\n" in printed
 
 

@@ -96,7 +96,7 @@ def test_an_audience_can_be_renamed_and_removed(backend: Backend) -> None:
     shown = change(operation_type="UPDATE", description="often", rule={"customer_list_id": of.id})
     assert (shown["name"], shown["description"]) == ("regulars", "often")
     other = backend.create_list("others")
-    with pytest.raises(ApiError, match="not imitated"):
+    with pytest.raises(ApiError, match="does not support"):
         change(rule={"customer_list_id": other.id})
     assert change(operation_type="REMOVE")["id"] == made.id
     with pytest.raises(ApiError) as gone:

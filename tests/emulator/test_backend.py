@@ -112,8 +112,8 @@ def test_an_update_that_breaks_a_rule_changes_nothing_and_echoes_nothing(
     assert get(backend, before["id"]) == before
 
 
-def test_records_v2_is_refused_as_not_imitated(backend: Backend) -> None:
-    with pytest.raises(ApiError, match="not imitated"):
+def test_records_v2_is_refused_as_not_supported(backend: Backend) -> None:
+    with pytest.raises(ApiError, match="does not support"):
         perform(backend, "customer_lists/create", {"name": "customers", "records_v2": [{"email": "a"}]})
 
 

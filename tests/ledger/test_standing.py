@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from target_pinterest_audience.ledger.history import ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind
 from target_pinterest_audience.reporting.alerts.board import decoded, encoded
-from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, Standing
+from target_pinterest_audience.reporting.alerts.standing import StandingAlert
 from tests.support.ledger_histories import note
 from tests.support.ledgers import Opened
 
-FAILURE = encoded(Standing(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, told=None))
-SMALL = encoded(Standing(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, told=11.25))
+FAILURE = encoded(StandingAlert(Alert("run", Kind.FAILURE, "3", "failed", "why"), since=10.5, notified=None))
+SMALL = encoded(
+    StandingAlert(Alert("run", Kind.TOO_SMALL, "7", "small", "so", waits_seconds=5.0), since=9.5, notified=11.25)
+)
 
 
 def test_what_stands_comes_back_the_oldest_first(ledger: Ledger) -> None:

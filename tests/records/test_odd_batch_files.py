@@ -303,7 +303,7 @@ def test_a_column_of_which_nothing_is_good_is_a_warning_that_says_what_is_in_it(
     done = run_target([schema("email"), *stream], validate_records=way == "one by one" or None)
     assert done.code == 0, done.stderr
     if way == "one by one" and not isinstance(values[0], str):
-        words = "The lines about rejected values say why."
+        words = "The log lines about rejected values give the reasons."
     assert f"all {len(values):,} values in column email were rejected. {words}" in done.stderr
     assert "person" not in done.stderr
 

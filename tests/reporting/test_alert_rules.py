@@ -7,29 +7,25 @@ from dataclasses import replace
 import pytest
 
 from target_pinterest_audience.identities.tally import NobodyConsents
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.alerts.rules import (
     MATCHING_SECONDS,
-    REPEAT_SECONDS,
-    Alert,
-    Ended,
-    Kind,
     ListState,
-    Standing,
+    RunResult,
     Thresholds,
-    follow,
-    judge,
-    message,
-    stale,
+    find_alerts,
+    stale_alert,
 )
+from target_pinterest_audience.reporting.alerts.standing import REPEAT_SECONDS, StandingAlert, update_standing
 
 THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26)
-GOOD = Ended("run", 0, None, received=100, rejected=0, sign_in_seconds=None)
+GOOD = RunResult("run", 0, None, received=100, rejected=0, sign_in_seconds=None)
 FAILED = Alert("run", Kind.FAILURE, "3", "failed", "why")
 PRUNED = Alert("prune", Kind.REMOVAL_CEILING, "", "too many", "why")
 
 
 def kinds(before: int | None, after: int | None, status: str | None = "READY") -> list[Kind]:
-    return [each.kind for each in judge(GOOD, [ListState("7", "A list", before, after, status)], THRESHOLDS)]
+    return [each.kind for each in find_alerts(GOOD, [ListState("7", "A list", before, after, status)], THRESHOLDS)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +55,7 @@ def test_sizes(before: int | None, after: int | None, found: list[Kind]) -> None
 )
 def test_nobody_consents(nulls: int, words: str) -> None:
     ended = replace(GOOD, nobody_consents=(NobodyConsents("readers", "agreed", 40, nulls),))
-    (alert,) = judge(ended, [], THRESHOLDS)
+    (alert,) = find_alerts(ended, [], THRESHOLDS)
     assert (alert.kind, alert.subject, alert.title) == (
         Kind.NOBODY_CONSENTS, "readers", "Nobody consents in stream readers",
     )  # fmt: skip
@@ -67,52 +63,58 @@ def test_nobody_consents(nulls: int, words: str) -> None:
 
 
 def test_a_list_that_pinterest_finds_too_small_waits_two_days() -> None:
-    (alert,) = judge(GOOD, [ListState("7", "A list", None, None, "TOO_SMALL")], THRESHOLDS)
+    (alert,) = find_alerts(GOOD, [ListState("7", "A list", None, None, "TOO_SMALL")], THRESHOLDS)
     assert (alert.kind, alert.subject, alert.waits_seconds) == (Kind.TOO_SMALL, "7", MATCHING_SECONDS)
-    assert not Standing(alert, since=0.0, told=None).is_due(MATCHING_SECONDS - 1)
-    assert Standing(alert, since=0.0, told=None).is_due(MATCHING_SECONDS)
+    assert not StandingAlert(alert, since=0.0, notified=None).is_due(MATCHING_SECONDS - 1)
+    assert StandingAlert(alert, since=0.0, notified=None).is_due(MATCHING_SECONDS)
 
 
 def test_what_was_told_is_told_again_after_a_day() -> None:
-    assert not Standing(FAILED, since=0.0, told=1_000.0).is_due(1_000 + REPEAT_SECONDS - 1)
-    assert Standing(FAILED, since=0.0, told=1_000.0).is_due(1_000 + REPEAT_SECONDS)
+    assert not StandingAlert(FAILED, since=0.0, notified=1_000.0).is_due(1_000 + REPEAT_SECONDS - 1)
+    assert StandingAlert(FAILED, since=0.0, notified=1_000.0).is_due(1_000 + REPEAT_SECONDS)
 
 
 def test_times_in_the_future_are_not_believed() -> None:
     years, now = 2 * 365 * 86_400.0, 9_000.0
     waiting = replace(PRUNED, waits_seconds=100.0)
-    told, since = follow([Standing(FAILED, 1.0, now + years), Standing(waiting, now + years, None)], [FAILED], now)
+    told, since = update_standing(
+        [StandingAlert(FAILED, 1.0, now + years), StandingAlert(waiting, now + years, None)], [FAILED], now
+    )
     assert told.is_due(now)
     assert since.waits(now)
     assert since.is_due(now + 100)
     # The clocks of two machines differ a little.
-    assert follow([Standing(FAILED, 1.0, now + 60)], [FAILED], now) == [Standing(FAILED, 1.0, now + 60)]
+    assert update_standing([StandingAlert(FAILED, 1.0, now + 60)], [FAILED], now) == [
+        StandingAlert(FAILED, 1.0, now + 60)
+    ]
 
 
 @pytest.mark.parametrize(("last", "found"), [(None, True), (0.0, True), (3_600.0, False)])
 def test_stale(last: float | None, *, found: bool) -> None:
-    assert (stale(last, now=27 * 3_600.0, hours=26) is not None) == found
+    assert (stale_alert(last, now=27 * 3_600.0, hours=26) is not None) == found
 
 
 def test_a_success_ends_what_its_command_did_not_find_again() -> None:
-    known = [Standing(FAILED, 1.0, 2.0), Standing(PRUNED, 1.0, None)]
-    assert follow(known, [], 9.0) == known
-    assert follow(known, [], 9.0, succeeded="run") == known[1:]
-    assert follow(known, [], 9.0, succeeded="prune") == known[:1]
+    known = [StandingAlert(FAILED, 1.0, 2.0), StandingAlert(PRUNED, 1.0, None)]
+    assert update_standing(known, [], 9.0) == known
+    assert update_standing(known, [], 9.0, succeeded="run") == known[1:]
+    assert update_standing(known, [], 9.0, succeeded="prune") == known[:1]
 
 
 def test_what_is_found_again_keeps_its_times_and_takes_the_new_words() -> None:
     again = Alert("run", Kind.FAILURE, "3", "failed", "another reason")
-    assert follow([Standing(FAILED, 1.0, 2.0)], [again], 9.0, succeeded="run") == [Standing(again, 1.0, 2.0)]
+    assert update_standing([StandingAlert(FAILED, 1.0, 2.0)], [again], 9.0, succeeded="run") == [
+        StandingAlert(again, 1.0, 2.0)
+    ]
     other = Alert("run", Kind.FAILURE, "4", "failed", "why")
-    assert follow([Standing(FAILED, 1.0, 2.0)], [other], 9.0) == [
-        Standing(FAILED, 1.0, 2.0),
-        Standing(other, 9.0, None),
+    assert update_standing([StandingAlert(FAILED, 1.0, 2.0)], [other], 9.0) == [
+        StandingAlert(FAILED, 1.0, 2.0),
+        StandingAlert(other, 9.0, None),
     ]
 
 
 def test_one_message_has_all() -> None:
-    title, text = message([FAILED, PRUNED], "549755885175")
+    title, text = compose_message([FAILED, PRUNED], "549755885175")
     assert title == "Pinterest audience: failed (and 1 more)"
     assert "failed\nwhy\n\ntoo many\nwhy\n\n" in text
     assert "549755885175" in text

@@ -190,7 +190,7 @@ class TestRuns:
         assert run_target([EMAIL, *gone], max_removal_percent=100, **UPSERT).code == 0
         (message,) = receiver.messages
         assert message["title"] == 'Pinterest audience: List "customers" shrank by 40 % (and 1 more)'
-        assert 'List "customers" fell under 100 members' in message["message"]
+        assert 'List "customers" fell below 100 members' in message["message"]
         assert "It had 150 and has 90 now." in message["message"]
 
     def test_a_list_that_stays_too_small_is_told_after_two_days_and_then_once_a_day(
@@ -208,7 +208,7 @@ class TestRuns:
         assert set(receiver.titles) == {'Pinterest audience: List "customers" is too small to be targeted'}
 
     @pytest.mark.parametrize(
-        ("days", "told"), [(5, ["Pinterest audience: The sign-in at Pinterest ends in 5 days"]), (60, [])]
+        ("days", "told"), [(5, ["Pinterest audience: The sign-in at Pinterest expires in 5 days"]), (60, [])]
     )
     def test_a_sign_in_that_ends_soon_is_told(
         self, run_target: Target, receiver: Receiver, days: int, told: list[str]
@@ -358,7 +358,7 @@ class TestSecrets:
     def test_an_address_that_is_none_is_refused_before_anything_is_read(self, run_target: Target, url: str) -> None:
         run = run_target([EMAIL, *people([1])], notify_urls=["json://127.0.0.1:9", url], log_level="DEBUG", **UPSERT)
         assert run.code == 2
-        assert "Address 2 of `notify_urls` is none that apprise understands" in run.stderr
+        assert "Apprise does not support address 2 of `notify_urls`" in run.stderr
         assert "T0PS3CR3TT0KEN" not in run.stderr
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.reporting.progress import Snapshot, share_of_file, tell
+from target_pinterest_audience.reporting.progress import Snapshot, progress_line, share_of_file
 from tests.support.messages import people, schema, state
 from tests.support.processes import Target, command, environment, lines
 from tests.support.waiting import wait_until
@@ -201,7 +201,7 @@ SNAPSHOT = Snapshot(1_000, None, 0, 0, 0, 0)
     ],
 )  # fmt: skip
 def test_the_line_says_what_is_known(changes: dict[str, Any], elapsed: float, words: str) -> None:
-    assert tell(SNAPSHOT._replace(**changes), elapsed, 250) == words
+    assert progress_line(SNAPSHOT._replace(**changes), elapsed, 250) == words
 
 
 def test_the_share_of_what_is_no_file_is_not_known(tmp_path: Path) -> None:

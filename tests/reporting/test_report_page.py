@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
+from target_pinterest_audience.identities.types import Remark
 from target_pinterest_audience.ledger.history import RUN, Ending, ListFigures, RemovalEntry
 from target_pinterest_audience.ledger.open import open_ledger
-from target_pinterest_audience.reporting.history import HistoryView, look_at
+from target_pinterest_audience.reporting.history import HistoryView, read_history
 from target_pinterest_audience.reporting.page import charts, render
-from target_pinterest_audience.reporting.page.periods import put_together
-from target_pinterest_audience.reporting.page.words import short
+from target_pinterest_audience.reporting.page.formats import short
+from target_pinterest_audience.reporting.page.periods import group_runs
 from tests.support.account import ACCOUNT
 from tests.support.browser import Browser
 from tests.support.ledger_histories import BEGUN, HOUR, invent
@@ -36,7 +37,7 @@ DAY = 24 * HOUR
 def view_of(folder: Path, names: Sequence[str], runs: int, every: float = HOUR) -> HistoryView:
     with closing(open_ledger(f"sqlite:///{folder}/ledger.db", API, ACCOUNT, wait_seconds=1)) as ledger:
         invent(ledger, names, runs, every=every)
-        return look_at(ledger, 5_000)
+        return read_history(ledger, 5_000)
 
 
 def page_of(folder: Path, names: Sequence[str], runs: int, every: float = HOUR) -> str:
@@ -78,16 +79,17 @@ class TestWords:
                     ledger.history.end(entry, Ending(BEGUN + place * DAY + 9, 0, 4, 0.0), [figures])
                 causes = {"delete": 60, "refusal": 5}
                 ledger.history.note_removal(RemovalEntry(entry, number, BEGUN + DAY, causes, "17"))
-            text = Reader(render(look_at(ledger, 10), ACCOUNT, BEGUN)).text
-        assert "940 members now, 60 fewer than on 21 Sep 2026. 1,005 were added and 65 removed in this time." in text
-        assert "The most frequent reason for removal, with 60 of them: deleted. Their row was deleted in" in text
+            text = Reader(render(read_history(ledger, 10), ACCOUNT, BEGUN)).text
+        assert "940 members now, 60 fewer than on 21 Sep 2026. In this period, 1,005 were added and 65 removed." in text
+        assert "60 of the 65 were removed because their row was deleted in your data." in text
         assert "Refused . They withdrew their consent" in text
-        assert "Not an e-mail address 6 Refused by Pinterest, although it looks as it should 4" in text
+        refused = Remark.REFUSED_BY_PINTEREST.value
+        assert f"Not an e-mail address 6 {refused[0].upper()}{refused[1:]} 4" in text
         assert "None had to wait" in text
         assert "22 Sep 2026, 14:13: 5 added, 65 removed (60 deleted, 5 refused)" in text
 
     def test_without_a_run_it_says_what_to_do(self, tmp_path: Path) -> None:
-        assert "Run the target and make this page again" in Reader(page_of(tmp_path, ["Newsletter"], 0)).text
+        assert "Run the target, then create this page again" in Reader(page_of(tmp_path, ["Newsletter"], 0)).text
 
     def test_one_run_makes_no_curve(self, tmp_path: Path) -> None:
         page = Reader(page_of(tmp_path, ["Newsletter"], 1))
@@ -96,15 +98,15 @@ class TestWords:
 
     def test_runs_that_did_not_end_well_are_told(self, tmp_path: Path) -> None:
         text = Reader(page_of(tmp_path, ["Newsletter"], 30)).text
-        assert "4 runs did not end well" in text
-        assert "run failed: Pinterest not available" in text
+        assert "4 runs failed" in text
+        assert "run failed: Pinterest unavailable" in text
 
     @pytest.mark.parametrize(
         ("runs", "every", "each", "most"),
         [(60, HOUR, "run", 60), (200, HOUR / 4, "hour", 51), (2_000, HOUR, "day", 85)],
     )
-    def test_many_runs_are_put_together(self, runs: int, every: float, each: str, most: int) -> None:
-        periods = put_together([BEGUN + n * every for n in range(runs)])
+    def test_many_runs_are_group_runs(self, runs: int, every: float, each: str, most: int) -> None:
+        periods = group_runs([BEGUN + n * every for n in range(runs)])
         assert periods.each == each
         assert len(periods.periods) <= most
         assert [place for period in periods.periods for place in period.runs] == list(range(runs))
@@ -132,7 +134,7 @@ class TestCharts:
         chart = charts.bars_chart(bars, ("", ""), "added")
         heights = [float(each.get("height", 0)) for each in chart.iter("rect")]
         assert min(heights) > 5
-        assert "Greater than the scale, and cut off: the first." in [each.text for each in chart.iter("p")]
+        assert "Cut off because they exceed the scale: the first." in [each.text for each in chart.iter("p")]
 
     @pytest.mark.parametrize("values", [[(0, 0)], [(0, 3)], [(5, 5)] * 3, [(10**9, 1)]])
     def test_whatever_the_values_all_is_within_the_chart(self, values: list[tuple[int, int]]) -> None:

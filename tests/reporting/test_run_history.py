@@ -197,7 +197,7 @@ def test_an_output_that_takes_no_more_is_not_called_a_bug(
             )
         assert done.returncode == 1
     (run,) = json.loads(run_companion("report", "--json").stdout)["runs"]
-    assert run["outcome"] == "failed: nobody took its output, the disk was full, or a bug"
+    assert run["outcome"] == "failed: output closed, disk full, or a bug"
 
 
 def test_a_note_that_fails_does_not_hide_what_ended_a_prune(

@@ -264,7 +264,7 @@ def test_removals_from_a_list_that_is_still_to_come_are_told_as_needless(
     run = run_target([schema("email", "_sdc_deleted_at"), record(id=1, email=address(1), _sdc_deleted_at="2026")])
     assert run.code == 0
     assert "sent 0 identities to add, 0 to remove" in run.stderr
-    assert "left out, since the list did not exist: 1" in run.stderr
+    assert "skipped, because the list did not exist: 1" in run.stderr
     assert emulator.backend.writes() == []
 
 

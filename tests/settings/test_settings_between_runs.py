@@ -189,4 +189,4 @@ def test_deletes_of_rows_that_the_ledger_does_not_know_are_counted_and_told(run_
     some = run_target([PEOPLE, deleted(1), deleted(77)])
     assert "2 of them marked as deleted (1 of rows that the ledger does not know)" in some.stderr
     none = run_target([PEOPLE, *(deleted(n) for n in range(100, 112))])
-    assert "not one of 12 deletes met a row that the ledger knows" in none.stderr
+    assert "none of the 12 deletes matched a row in the ledger" in none.stderr

@@ -74,7 +74,7 @@ def test_a_column_whose_name_differs_in_capitals_only_is_named(
 def test_settings_for_a_stream_that_never_came_are_told(run_target: Target) -> None:
     run = run_target([schema("email"), *people([1])], streams={"custmers": {"operation": "remove"}, "customers": {}})
     assert run.code == 0
-    assert "`streams` has settings for custmers, but no such stream came (customers did)" in run.stderr
+    assert "`streams` has settings for custmers, but the input had no such stream (it had: customers)" in run.stderr
     assert "settings for customers" not in run.stderr
 
 

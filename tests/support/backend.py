@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from target_pinterest_audience.emulator import ApiError, Backend
-from target_pinterest_audience.emulator.state.backend import Arguments
+from target_pinterest_audience.emulator.state.arguments import Arguments
 from target_pinterest_audience.emulator.state.credentials import Client
 from tests.support.operations import NAMED
 

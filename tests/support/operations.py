@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import requests
 
 from target_pinterest_audience.emulator import Backend
-from target_pinterest_audience.emulator.state.backend import Arguments
+from target_pinterest_audience.emulator.state.arguments import Arguments
 from target_pinterest_audience.emulator.state.operations import OPERATIONS
 from tests.support.account import ACCOUNT
 

@@ -130,8 +130,8 @@ def test_rejects_may_go_to_standard_error(run_target: Target) -> None:
 @pytest.mark.parametrize(
     ("write", "words"),
     [
-        (lambda path: ReportFile(path, RunReport("target", moment(0), dry_run=False)), "`report_path` names cannot be"),
-        (RejectsFile, "`rejects_path` names cannot be written"),
+        (lambda path: ReportFile(path, RunReport("target", moment(0), dry_run=False)), "at `report_path` cannot be"),
+        (RejectsFile, "at `rejects_path` cannot be written"),
         (lambda path: write_page(path, "<p>"), "The page cannot be written to"),
     ],
 )

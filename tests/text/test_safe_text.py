@@ -14,7 +14,7 @@ from singer_sdk.logging import ConsoleFormatter, StructuredFormatter
 
 from target_pinterest_audience.companion.commands.common import show_table
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.reporting.alerts.rules import Alert, Kind, message
+from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.page.elements import el, serialise
 from target_pinterest_audience.text.redaction import RedactingFormatter
 from target_pinterest_audience.text.safe_text import one_line, safe_json
@@ -82,7 +82,7 @@ def test_a_table_keeps_a_row_on_its_line() -> None:
 
 
 def test_an_alert_is_told_without_lines_of_somebody_elses() -> None:
-    title, text = message([Alert("run", Kind.TOO_SMALL, "1", f'List "{NASTY}"', NASTY)], "1")
+    title, text = compose_message([Alert("run", Kind.TOO_SMALL, "1", f'List "{NASTY}"', NASTY)], "1")
     assert not FORBIDDEN.search(title)
     assert not FORBIDDEN.search(text)
 

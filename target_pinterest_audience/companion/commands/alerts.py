@@ -17,8 +17,8 @@ from target_pinterest_audience.companion.commands.common import (
 )
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.reporting.alerts.board import opened_board
-from target_pinterest_audience.reporting.alerts.notifier import Notifier, Receipt, make_notifier
-from target_pinterest_audience.reporting.alerts.rules import Standing
+from target_pinterest_audience.reporting.alerts.notifier import Notifier, SendResult, make_notifier
+from target_pinterest_audience.reporting.alerts.standing import StandingAlert
 from target_pinterest_audience.system.signals import obey_signals
 
 _TEST_TITLE = "Pinterest audience: a test"
@@ -77,16 +77,16 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
         raise OutputError(msg)
 
 
-def _row(standing: Standing, now: float) -> Row:
+def _row(standing: StandingAlert, now: float) -> Row:
     alert, state = standing.alert, "due" if standing.is_due(now) else "told"
-    told = when(standing.told)
+    told = when(standing.notified)
     return Row(alert.command, alert.kind.value, alert.title, alert.text, when(standing.since), told, state)
 
 
 def _test(notifier: Notifier, *, as_json: bool) -> None:
     receipts = notifier.send(_TEST_TITLE, _TEST_TEXT)
     rows = [each._replace(seconds=round(each.seconds, 1)) for each in receipts]
-    show_rows(Receipt, rows, as_json=as_json, empty="")
+    show_rows(SendResult, rows, as_json=as_json, empty="")
     if not all(each.taken for each in receipts):
         msg = (
             "Not every address took the test message. Check those that did not, and whether this machine reaches them."

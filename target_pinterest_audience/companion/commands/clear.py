@@ -19,7 +19,7 @@ from target_pinterest_audience.companion.commands.common import (
     yes_option,
 )
 from target_pinterest_audience.companion.operations.clear import clear as remove_everybody
-from target_pinterest_audience.reporting.tally import tell_lists
+from target_pinterest_audience.reporting.list_summary import list_sentences
 from target_pinterest_audience.text.counts import identities
 
 _EXAMPLES = """
@@ -64,7 +64,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
                     }
                 )
             else:
-                lines = tell_lists(reports, dry=settings.dry_run)
+                lines = list_sentences(reports, dry=settings.dry_run)
                 for line in lines or [f"Nobody has to be removed from {named}."]:
                     show(line)
             refuse_half(reports)

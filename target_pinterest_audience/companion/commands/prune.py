@@ -22,8 +22,8 @@ from target_pinterest_audience.companion.operations.prune import prune as remove
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.ledger.history import PRUNE
-from target_pinterest_audience.reporting.alerts.board import alerting
-from target_pinterest_audience.reporting.tally import tell_lists
+from target_pinterest_audience.reporting.alerts.ending import alerting
+from target_pinterest_audience.reporting.list_summary import list_sentences
 
 
 @click.command("prune")
@@ -92,6 +92,6 @@ def prune(
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:
-                for line in tell_lists(lists, dry=settings.dry_run) or ["Nobody had to be removed."]:
+                for line in list_sentences(lists, dry=settings.dry_run) or ["Nobody had to be removed."]:
                     show(line)
             refuse_half(lists)

@@ -20,7 +20,7 @@ from target_pinterest_audience.companion.commands.common import (
     when,
 )
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.reporting.history import HistoryView, RunView, look_at
+from target_pinterest_audience.reporting.history import HistoryView, RunView, read_history
 from target_pinterest_audience.reporting.page import render
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.private_files import replace
@@ -139,7 +139,7 @@ def _look(settings: Settings, last: int, which: str | None) -> HistoryView:
     """
     with opened_ledger(settings, read_only=True) as ledger:
         try:
-            return look_at(ledger, last, which)
+            return read_history(ledger, last, which)
         except LookupError:
             msg = f"{ledger.where} knows no customer list with that id or name. `ledger show` names them all."
             raise ConfigurationError(msg) from None

@@ -1,1 +1,1 @@
-"""What the emulated Pinterest keeps, and what its operations do to it. No HTTP in here."""
+"""The state of the emulated Pinterest, and the operations on it, without HTTP."""

@@ -1,4 +1,4 @@
-"""Audiences made from customer lists, and look-alikes of those; they can be renamed and removed."""
+"""Audiences from customer lists, and look-alike audiences; they can be renamed and removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWNERSHIP_TYPES: Final = ("OWNED", "RECEIVED")
 _LARGEST_PERCENTAGE: Final = 10
 _PEOPLE_A_PERCENT: Final = 1_000_000  # invented: a look-alike is a share of a country
 
-_ID_OFFSET: Final = 10**15  # keeps the ids of audiences apart from those of lists
+_ID_OFFSET: Final = 10**15  # keeps the ids of audiences different from those of lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Audience:
     Attributes:
         id: digits.
         name: not unique.
-        description: None when it has none.
-        customer_list_id: the list that it was made from; None for a look-alike.
+        description: None if it has none.
+        customer_list_id: the list that it was created from; None for a look-alike.
         status: INITIALIZING, READY or TOO_SMALL.
         size: the matched people of the list; None while it is INITIALIZING.
-        created_timestamp: seconds since the epoch.
-        updated_timestamp: seconds since the epoch.
+        created_timestamp: Unix time.
+        updated_timestamp: Unix time.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Audience:
 
 @dataclass(slots=True)
 class _State:
-    """What is remembered of one audience; `Audience` is the copy that is handed out."""
+    """The state of one audience; `Audience` is the copy for others."""
 
     id: int
     name: str
@@ -64,7 +64,7 @@ class _State:
 
     @property
     def customer_list_id(self) -> str | None:
-        """The list that it was made from; None for a look-alike."""
+        """The list that it was created from; None for a look-alike."""
         return str(self.rule["customer_list_id"]) if self.audience_type == CUSTOMER_LIST else None
 
 
@@ -76,8 +76,8 @@ class Audiences:
 
         Args:
             settings: the emulator's.
-            clock: returns the time in seconds since the epoch.
-            lists: what the audiences are made from.
+            clock: returns the Unix time in seconds.
+            lists: the customer lists of the account.
         """
         self._settings = settings
         self._clock = clock
@@ -98,12 +98,12 @@ class Audiences:
         if audience_type == ACTALIKE:
             return self._show(self._add(name, ACTALIKE, self._alike(body.get("rule")), description))
         if audience_type != CUSTOMER_LIST:
-            message = "Only audiences of type CUSTOMER_LIST and ACTALIKE are imitated by this emulator."
+            message = "This emulator supports only audiences of type CUSTOMER_LIST and ACTALIKE."
             raise invalid_request(message)
         list_id = self._list_of(body.get("rule"))
         if self._lists.matched(list_id) < self._settings.audience_minimum:
-            # Pinterest's guide to audiences names a minimum; integrations that create list and audience in one go
-            # contradict it. So it is an option.
+            # Pinterest's guide to audiences names a minimum, but other integrations create a list and its audience
+            # together, without one. So the minimum is an option.
             message = f"An audience needs at least {self._settings.audience_minimum} members."
             raise invalid_request(message)
         return self._show(self._add(name, CUSTOMER_LIST, {"customer_list_id": list_id}, description))
@@ -121,7 +121,7 @@ class Audiences:
         name = validation.required_text(body, "name") if "name" in body else found.name
         description = validation.text(body, "description") if "description" in body else found.description
         if "rule" in body and self._list_of(body["rule"]) != found.customer_list_id:
-            message = "Changing the rule of an audience is not imitated by this emulator."
+            message = "This emulator does not support changing the rule of an audience."
             raise invalid_request(message)
         found.name, found.description, found.updated = name, description, self._clock()
         return self._show(found)
@@ -135,7 +135,7 @@ class Audiences:
         return self._show(self._find(audience_id))
 
     def page(self, query: Mapping[str, str]) -> JsonObject:
-        """Answer `audiences/list`; nobody shares audiences with the account, so RECEIVED is an empty list.
+        """Answer `audiences/list`. No audiences are shared with the account, so RECEIVED gives an empty list.
 
         Raises:
             ApiError: 400 for a query parameter that breaks a rule.
@@ -146,11 +146,11 @@ class Audiences:
         return {"items": [self._show(each) for each in shown], "bookmark": bookmark}
 
     def seed(self, name: str, customer_list_id: str, description: str | None) -> Audience:
-        """Make an audience without a request."""
+        """Create an audience without a request."""
         return self._copy(self._add(name, CUSTOMER_LIST, {"customer_list_id": customer_list_id}, description))
 
     def copies(self) -> list[Audience]:
-        """Return all audiences, the oldest first."""
+        """Return all audiences, oldest first."""
         return [self._copy(each) for each in self._audiences.values()]
 
     def _list_of(self, rule: object) -> str:
@@ -165,7 +165,7 @@ class Audiences:
         return list_id
 
     def _alike(self, rule: object) -> JsonObject:
-        """Check the rule of a look-alike (API description 5.23: audiences that it starts from, country, percentage)."""
+        """Check the rule of a look-alike: seed audiences, country and percentage (API description 5.23)."""
         seeds = rule.get("seed_id") if isinstance(rule, dict) else None
         if not isinstance(rule, dict) or not isinstance(seeds, list) or not seeds:
             message = "rule.seed_id is required and must be a list of audience ids."
@@ -182,7 +182,7 @@ class Audiences:
         return {"seed_id": seeds, "country": country, "percentage": percentage}
 
     def _add(self, name: str, audience_type: str, rule: JsonObject, description: str | None) -> _State:
-        """Make an audience."""
+        """Create an audience."""
         now = self._clock()
         made = _State(self._next_id, name, description, audience_type, rule, now, now)
         self._audiences[str(self._next_id)] = made
@@ -198,7 +198,7 @@ class Audiences:
         return found
 
     def _size_and_status(self, found: _State) -> tuple[int | None, str]:
-        """Return size and status by the clock; the size is unknown while INITIALIZING, as in recorded live calls."""
+        """Return size and status now. There is no size while it is INITIALIZING, as in recorded live calls."""
         if self._clock() < found.created + self._settings.processing_seconds:
             return None, "INITIALIZING"
         if found.customer_list_id is None:

@@ -1,4 +1,4 @@
-"""What an application asks a person to allow, and how the person's answer gets back to it (RFC 6749, section 4.1)."""
+"""Authorization requests, and the redirects that answer them (RFC 6749, section 4.1)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from target_pinterest_audience.emulator.settings import Settings
 
 
 class AuthorizationRequest(NamedTuple):
-    """What an application asks for.
+    """The request of an application for access.
 
     Attributes:
-        redirect_uri: where the answer is to go.
-        scope: what shall be allowed, with blanks in between.
-        state: comes back with the answer as it is; None if there is none.
+        redirect_uri: the URL that the answer goes to.
+        scope: the scopes that it asks for, separated by blanks.
+        state: returned unchanged with the answer; None if there is none.
     """
 
     redirect_uri: str
@@ -26,18 +26,19 @@ class AuthorizationRequest(NamedTuple):
 
     @classmethod
     def of(cls, query: Mapping[str, str], settings: Settings) -> AuthorizationRequest:
-        """Return what the query of the consent page asks for.
+        """Return the request that the query of the consent page describes.
 
         Args:
-            query: `client_id`, `redirect_uri`, `response_type`, `scope` (with commas, as Pinterest's documentation
-                has it) and `state` count.
+            query: the query parameters, of which `client_id`, `redirect_uri`, `response_type`, `scope` (separated by
+                commas, as in Pinterest's documentation) and `state` are used.
             settings: the emulator's.
 
         Raises:
-            ApiError: 400. Whoever asks is not known, so that the person is not sent anywhere.
+            ApiError: 400, a parameter is missing or wrong. The browser is not redirected, because the application
+                cannot be trusted then.
         """
         if query.get("client_id") != settings.client_id:
-            message = "client_id is not that of an application."
+            message = "client_id is not the id of an application."
             raise invalid_request(message)
         redirect_uri = query.get("redirect_uri", "")
         if not _is_registered(redirect_uri, settings):
@@ -53,7 +54,7 @@ class AuthorizationRequest(NamedTuple):
         return cls(redirect_uri, scope, query.get("state"))
 
     def answered(self, name: str, value: str) -> str:
-        """Return the address to send the person to: with a code, or with an error."""
+        """Return the redirect URL with a code or an error in its query."""
         parts = urlsplit(self.redirect_uri)
         answer = [*parse_qsl(parts.query, keep_blank_values=True), (name, value)]
         if self.state is not None:
@@ -62,10 +63,10 @@ class AuthorizationRequest(NamedTuple):
 
 
 def _is_registered(redirect_uri: str, settings: Settings) -> bool:
-    """Tell whether an application may have its answers sent there."""
+    """Return whether answers may be sent to a redirect URL."""
     if settings.redirect_uris:
         return redirect_uri in settings.redirect_uris
-    # Without a register, nobody is sent away from this machine.
+    # Without registered links, the browser must not be sent away from this machine.
     try:
         host = urlsplit(redirect_uri).hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

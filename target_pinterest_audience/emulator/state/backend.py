@@ -1,4 +1,4 @@
-"""The state of the emulated Pinterest, and what its operations do to it. No HTTP in here."""
+"""The state of the emulated Pinterest behind one lock, for tests and for the HTTP layer."""
 
 from __future__ import annotations
 
@@ -6,75 +6,32 @@ import random as random_module
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Final
 
-from target_pinterest_audience.emulator.errors import (
-    ACCESS_NOT_PERMITTED,
-    AUTHENTICATION_FAILED,
-    RATE_LIMIT_EXCEEDED,
-    ApiError,
-    invalid_request,
-)
+from target_pinterest_audience.emulator.errors import RATE_LIMIT_EXCEEDED, ApiError
 from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.settings import Settings
-from target_pinterest_audience.emulator.state import validation
+from target_pinterest_audience.emulator.state.ad_account import AdAccount
+from target_pinterest_audience.emulator.state.arguments import Arguments
 from target_pinterest_audience.emulator.state.audiences import Audience, Audiences
 from target_pinterest_audience.emulator.state.authorization import AuthorizationRequest
 from target_pinterest_audience.emulator.state.budget import RateBudget
 from target_pinterest_audience.emulator.state.calls import Call
-from target_pinterest_audience.emulator.state.credentials import Client, Credentials
+from target_pinterest_audience.emulator.state.credentials import Credentials
 from target_pinterest_audience.emulator.state.customer_lists import CustomerList, CustomerLists
 from target_pinterest_audience.emulator.state.faults import Attempt, Fault, FaultPlan
 from target_pinterest_audience.emulator.state.operations import TOKEN_OPERATION, Operation, RateCategory
+from target_pinterest_audience.emulator.state.postponed import PostponedOperations
 from target_pinterest_audience.emulator.state.waits import Waits
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """What an operation is called with.
-
-    Attributes:
-        ids: the ids in the path, by name.
-        query: the query parameters.
-        body: the parsed body; None when it was missing or no JSON object (or form, for a token).
-        client: the application, for a token.
-    """
-
-    ids: Mapping[str, str]
-    query: Mapping[str, str]
-    body: JsonObject | None = None
-    client: Client | None = None
-
-    def required_body(self) -> JsonObject:
-        """Return the body.
-
-        Raises:
-            ApiError: 400, there is none that could be read.
-        """
-        if self.body is None:
-            message = "The body must be a JSON object."
-            raise invalid_request(message)
-        return self.body
-
-
-@dataclass(slots=True)
-class _Postponed:
-    """An operation whose caller has its answer, or has given up, and that is yet to be carried out."""
-
-    operation: Operation
-    given: Arguments
-    writes: int
-    """After how many further ones it is its turn."""
-
-
 class _State:
-    """Everything that a reset forgets."""
+    """Everything that a reset deletes."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float], random: random_module.Random) -> None:
-        """Start from nothing."""
+        """Start with an empty account."""
         self.lists: Final = CustomerLists(settings, clock)
         self.audiences: Final = Audiences(settings, clock, self.lists)
         self.credentials: Final = Credentials(settings, clock, random)
@@ -87,11 +44,11 @@ class _State:
         self.faults: Final = FaultPlan()
         self.calls: Final[deque[Call]] = deque(maxlen=settings.max_calls)
         self.in_flight: Final[set[str]] = set()
-        self.postponed: Final[list[_Postponed]] = []
+        self.postponed: Final = PostponedOperations()
 
 
 class Backend:
-    """One ad account with its customer lists and audiences, for any number of threads."""
+    """One ad account with its customer lists and audiences. Thread-safe."""
 
     def __init__(
         self,
@@ -104,19 +61,20 @@ class Backend:
 
         Args:
             settings: the options; None for the defaults.
-            clock: returns the time in seconds since the epoch.
-            random: makes tokens and request ids; None for one that makes the same ones every time.
+            clock: returns the Unix time in seconds.
+            random: generates tokens and request ids; None for a generator that starts the same way each time.
         """
         self.settings: Final = settings or Settings()
         self.clock: Final = clock
         self._random = random or random_module.Random(0)  # noqa: S311 - the tokens open nothing
         self._lock = threading.Lock()
-        self.waits = Waits()
+        self.waits: Final = Waits()
+        self._account: Final = AdAccount(self.settings)
         self._state = _State(self.settings, clock, self._random)
         self._operations: Final[dict[str, Callable[[Arguments], JsonObject]]] = {
             TOKEN_OPERATION: self._exchange,
-            "ad_accounts/list": self._ad_accounts,
-            "ad_accounts/get": self._ad_account,
+            "ad_accounts/list": lambda given: self._account.page(given.query),
+            "ad_accounts/get": lambda _given: self._account.get(),
             "customer_lists/list": lambda given: self._state.lists.page(given.query),
             "customer_lists/create": lambda given: self._state.lists.create(given.required_body()),
             "customer_lists/get": lambda given: self._state.lists.get(given.ids["customer_list_id"]),
@@ -131,7 +89,7 @@ class Backend:
             ),
         }
 
-    # For tests: what is there, what was called, and what shall go wrong.
+    # For tests: look at the state, prepare it, and inject faults.
 
     @property
     def calls(self) -> list[Call]:
@@ -140,10 +98,10 @@ class Backend:
             return list(self._state.calls)
 
     def writes(self, list_id: str | None = None) -> list[Call]:
-        """Return the calls that made or changed a customer list, refused ones left out.
+        """Return the calls that created or changed a customer list, without those that were refused.
 
         Args:
-            list_id: only those of this list; None for all.
+            list_id: only calls on this list; None for all.
         """
         return [call for call in self.calls if call.is_list_write and list_id in {None, call.list_id}]
 
@@ -157,22 +115,22 @@ class Backend:
             return self._state.lists.members(list_id)
 
     def customer_lists(self) -> list[CustomerList]:
-        """Return the customer lists as they are now, the oldest first."""
+        """Return the customer lists as they are now, oldest first."""
         with self._lock:
             return self._state.lists.copies()
 
     def audiences(self) -> list[Audience]:
-        """Return the audiences as they are now, the oldest first."""
+        """Return the audiences as they are now, oldest first."""
         with self._lock:
             return self._state.audiences.copies()
 
     def create_list(self, name: str, records: Iterable[str] = (), list_type: str = "EMAIL") -> CustomerList:
-        """Make a customer list without a call; unlike Pinterest's, it may be empty."""
+        """Create a customer list without a call; unlike Pinterest's, it may be empty."""
         with self._lock:
             return self._state.lists.seed(name, records, list_type)
 
     def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
-        """Make an audience from a customer list without a call.
+        """Create an audience from a customer list without a call.
 
         Raises:
             ApiError: there is no such list.
@@ -182,28 +140,28 @@ class Backend:
             return self._state.audiences.seed(name, customer_list_id, description)
 
     def inject(self, fault: Fault) -> None:
-        """Let something go wrong; faults on the same calls happen one after the other."""
+        """Add a fault. Faults that match the same calls happen one after the other."""
         with self._lock:
             self._state.faults.add(fault)
 
     def clear_faults(self) -> None:
-        """Forget the faults that have not happened yet, and end the delays that are under way."""
+        """Delete the faults that have not happened yet, and end the delays that are under way."""
         with self._lock:
             self._state.faults.clear()
         self.waits.end()
 
     def carry_out_late(self) -> None:
-        """Carry out now what `late` faults have postponed; what is refused then changes nothing."""
+        """Carry out what `late` faults have postponed; operations that are refused then change nothing."""
         with self._lock:
-            self._carry_out(list(self._state.postponed))
+            self._carry_out(self._state.postponed.take_all())
 
     def expire_access_tokens(self) -> None:
-        """Make every access token so far worthless, as if its time was over; refresh tokens go on working."""
+        """Let every access token expire now; refresh tokens go on working."""
         with self._lock:
             self._state.credentials.expire_access_tokens()
 
     def reset(self) -> None:
-        """Forget everything: lists, audiences, tokens issued, budgets spent, faults and calls."""
+        """Start over: delete lists, audiences, issued tokens, spent budgets, faults and calls."""
         with self._lock:
             self._state = _State(self.settings, self.clock, self._random)
 
@@ -212,14 +170,14 @@ class Backend:
         with self._lock:
             return self._state.credentials.authorize(asked)
 
-    # For the HTTP layer, in the order in which a call goes through them.
+    # For the HTTP layer, in the order in which it handles a call.
 
     def admit(self, operation: Operation, token: str | None) -> None:
-        """Let a call in, and take it out of the budget.
+        """Check the token of a call, and take the call out of the rate budget.
 
         Args:
-            operation: what is called.
-            token: the Bearer token; None when there is none.
+            operation: the operation that is called.
+            token: the Bearer token; None if there is none.
 
         Raises:
             ApiError: 401 for a token that does not work, 429 for a budget that is spent.
@@ -237,8 +195,8 @@ class Backend:
             target: the path of the object; None for a call that holds none.
 
         Raises:
-            ApiError: 429 code 8 when another write holds it: Pinterest's API description 5.23 has that status for
-                several writes on an object within a short time, too.
+            ApiError: 429 code 8, another write holds the object. Pinterest's API description 5.23 has that status also
+                for several writes on an object within a short time.
         """
         if target is None:
             yield
@@ -247,7 +205,7 @@ class Backend:
             held = self._state.in_flight
             if target in held:
                 message = "Another write on this object is in progress. Try again later."
-                # This limit is free again as soon as the other write is over, not when the minute is.
+                # This limit ends with the other write, not with the minute.
                 raise ApiError(429, RATE_LIMIT_EXCEEDED, message, {"x-ratelimit-reset": "1"})
             held.add(target)
         try:
@@ -257,7 +215,7 @@ class Backend:
                 held.discard(target)
 
     def take_fault(self, attempt: Attempt) -> Fault | None:
-        """Return the fault that a call meets, if any, and count it."""
+        """Return the fault that a call meets, if any, and count the call."""
         with self._lock:
             return self._state.faults.take(attempt)
 
@@ -268,26 +226,24 @@ class Backend:
             The body of its answer.
 
         Raises:
-            ApiError: it is refused, and nothing was changed.
+            ApiError: the operation is refused, and nothing was changed.
         """
         with self._lock:
             result = self._perform(operation, given)
             if operation.method != "GET" and operation.name != TOKEN_OPERATION:
-                for each in self._state.postponed:
-                    each.writes -= 1
-                self._carry_out([each for each in self._state.postponed if each.writes <= 0])
+                self._carry_out(self._state.postponed.count_write())
             return result
 
     def postpone(self, operation: Operation, given: Arguments, writes: int) -> None:
         """Carry out an operation later.
 
         Args:
-            operation: what is called.
-            given: what it is called with.
-            writes: after how many further calls that change something.
+            operation: the operation.
+            given: its arguments.
+            writes: after how many further writes.
         """
         with self._lock:
-            self._state.postponed.append(_Postponed(operation, given, writes))
+            self._state.postponed.add(operation, given, writes)
 
     def headers(self, category: RateCategory) -> dict[str, str]:
         """Return the headers that every answer has: the request's id and the rate limit."""
@@ -300,46 +256,17 @@ class Backend:
         with self._lock:
             self._state.calls.append(call)
 
-    def _carry_out(self, postponed: Iterable[_Postponed]) -> None:
-        for each in postponed:
-            self._state.postponed.remove(each)
+    # From here on, the lock is held.
+
+    def _carry_out(self, due: Iterable[tuple[Operation, Arguments]]) -> None:
+        for operation, given in due:
             with suppress(ApiError):
-                self._perform(each.operation, each.given)
+                self._perform(operation, given)
 
     def _perform(self, operation: Operation, given: Arguments) -> JsonObject:
         if "ad_account_id" in given.ids:
-            self._check_account(given.ids["ad_account_id"])
+            self._account.check_access(given.ids["ad_account_id"])
         return self._operations[operation.name](given)
-
-    # The operations that are not a list's or an audience's. The lock is held.
-
-    def _check_account(self, ad_account_id: str) -> None:
-        """Let a call on an ad account pass."""
-        validation.require_id("ad_account_id", ad_account_id)
-        if ad_account_id in self.settings.forbidden_ad_account_ids:
-            raise ApiError(403, ACCESS_NOT_PERMITTED, "You are not permitted to access that resource.")
-        if ad_account_id != self.settings.ad_account_id:
-            # Code 2 is the example of the API description 5.23; the status is not stated there.
-            raise ApiError(404, AUTHENTICATION_FAILED, "AdAccount not found.")
-
-    def _ad_account(self, _given: Arguments) -> JsonObject:
-        """Answer `ad_accounts/get`."""
-        return {
-            "country": "US",
-            "currency": "USD",
-            "id": self.settings.ad_account_id,
-            "name": self.settings.ad_account_name,
-            "owner": {"id": "383791336903426391", "username": "emulated"},
-            "permissions": list(self.settings.permissions),
-        }
-
-    def _ad_accounts(self, given: Arguments) -> JsonObject:
-        """Answer `ad_accounts/list`: the one account there is."""
-        limit = self.settings.page_size_limit
-        shown, bookmark = validation.page(
-            given.query, [self._ad_account(given)], lambda each: int(str(each["id"])), limit
-        )
-        return {"items": shown, "bookmark": bookmark}
 
     def _exchange(self, given: Arguments) -> JsonObject:
         """Answer `oauth/token`."""

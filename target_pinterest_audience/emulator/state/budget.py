@@ -15,21 +15,21 @@ WINDOW_SECONDS: Final = 60
 
 @dataclass(slots=True)
 class _Window:
-    """A minute of one category: when it began, by the clock, and the calls made in it."""
+    """A minute of one category: when it began, by the emulator's clock, and the calls in it."""
 
     started: float
     spent: int = 0
 
 
 class RateBudget:
-    """How many calls are left in each category, in windows of a minute that begin with their first call."""
+    """Counts the calls of each category, in windows of a minute that begin with their first call."""
 
     def __init__(self, limits: Mapping[RateCategory, int], clock: Callable[[], float]) -> None:
         """Start with full budgets.
 
         Args:
             limits: calls per minute of each category.
-            clock: returns the time in seconds.
+            clock: returns the Unix time in seconds.
         """
         self._limits = limits
         self._clock = clock
@@ -39,7 +39,7 @@ class RateBudget:
         """Take one call out of a category's budget.
 
         Raises:
-            ApiError: 429 code 8, when nothing is left in this minute.
+            ApiError: 429 code 8, the budget of this minute is spent.
         """
         window = self._current(category)
         if window is None:
@@ -51,8 +51,8 @@ class RateBudget:
     def headers(self, category: RateCategory) -> dict[str, str]:
         """Return the rate-limit headers for an answer in a category.
 
-        The limit is structured, not an integer, as live answers have it; `x-ratelimit-reset` is in seconds from now,
-        which is how the clients that are known to work read it.
+        The limit is structured text, not an integer, as in live answers. `x-ratelimit-reset` is in seconds from now,
+        because clients that are known to work read it that way.
         """
         limit = self._limits[category]
         window = self._current(category)
@@ -67,7 +67,7 @@ class RateBudget:
         }
 
     def _current(self, category: RateCategory) -> _Window | None:
-        """Return the window that is running, if one is."""
+        """Return the current window; None if there is none."""
         window = self._windows.get(category)
         if window is None or self._clock() >= window.started + WINDOW_SECONDS:
             return None

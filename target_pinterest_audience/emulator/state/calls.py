@@ -1,4 +1,4 @@
-"""A call as the emulator remembers it."""
+"""A call of the API, as the emulator records it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from target_pinterest_audience.emulator.state.operations import LIST_WRITES
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the API, from its arrival until its answer was ready. Headers are not kept.
+    """One call of the API, from its arrival until its answer was ready. Headers are not recorded.
 
     Attributes:
         method: the HTTP method.
         path: the path as requested, `/v5` included, without the query.
         query: the query parameters, the first value of each.
-        request: the parsed body; None when there was none, or none that could be parsed to an object.
-        status: the HTTP status; None when the connection was reset instead of an answer.
-        response: the parsed body of the answer; None when it was no JSON object.
-        started: when it arrived, in seconds by the emulator's clock.
-        finished: when its answer was ready, in seconds by the emulator's clock.
+        request: the parsed body; None if there was none, or if it was not a JSON object.
+        status: the HTTP status; None if the connection was reset without an answer.
+        response: the parsed body of the answer; None if it was not a JSON object.
+        started: time of its arrival, by the emulator's clock.
+        finished: time when its answer was ready, by the emulator's clock.
         operation: Pinterest's name of the operation, e.g. `customer_lists/update`; None for an unknown path.
-        applied: whether the operation was carried out, whatever was answered then.
-        list_id: the customer list that it read, wrote or made; None for other calls.
+        applied: whether the operation was carried out, whatever the answer was.
+        list_id: the customer list that it read, changed or created; None for other calls.
         fault: the injected fault that it met.
     """
 
@@ -43,5 +43,5 @@ class Call:
 
     @property
     def is_list_write(self) -> bool:
-        """Whether it changed a customer list, or made one."""
+        """Whether it changed or created a customer list."""
         return self.applied and self.operation in LIST_WRITES

@@ -1,4 +1,4 @@
-"""Who may call: access tokens, and the exchange of codes and refresh tokens for them."""
+"""Access tokens, and the exchange of codes and refresh tokens for them."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _SCOPE: Final = "ads:read ads:write"
 
 
 class Client(NamedTuple):
-    """The application that asks for a token, as it names itself by HTTP Basic."""
+    """The application that asks for a token, from the HTTP Basic header."""
 
     client_id: str
     client_secret: str
 
 
 class _Grant(NamedTuple):
-    """What a code or a refresh token is good for."""
+    """What a code or a refresh token allows."""
 
     ends: float
     scope: str
     redirect_uri: str | None = None
-    """Where a code went; the exchange has to name it again."""
+    """The URL that a code was sent to; the exchange must name it again."""
 
 
 class Credentials:
-    """The tokens that work, and until when."""
+    """The tokens and codes that work, and until when."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float], random: random_module.Random) -> None:
         """Start with the tokens of the settings.
 
         Args:
             settings: the emulator's.
-            clock: returns the time in seconds since the epoch.
-            random: makes the tokens that are issued.
+            clock: returns the Unix time in seconds.
+            random: generates the tokens that are issued.
         """
         self._settings = settings
         self._clock = clock
@@ -55,14 +55,14 @@ class Credentials:
             settings.refresh_token: _Grant(clock() + settings.refresh_token_lifetime_seconds, _SCOPE)
         }
         self._codes: Final[dict[str, _Grant]] = {}
-        # One handler per grant type: another grant is another entry.
+        # One handler for each grant type.
         self._grants: Final[dict[str, Callable[[Mapping[str, str]], JsonObject]]] = {
             "authorization_code": self._redeem,
             "refresh_token": self._refresh,
         }
 
     def check(self, token: str | None) -> None:
-        """Let a Bearer token pass.
+        """Check that a Bearer token works.
 
         Raises:
             ApiError: 401, code 2 for a token that is missing, unknown or expired, code 3 for a restricted one. The
@@ -74,11 +74,11 @@ class Credentials:
             raise _authentication_failed()
 
     def expire_access_tokens(self) -> None:
-        """Make every access token that was issued so far worthless; refresh tokens go on working."""
+        """Let every access token expire now; refresh tokens go on working."""
         self._access_tokens.clear()
 
     def authorize(self, asked: AuthorizationRequest) -> str:
-        """Make a code for what a person has just allowed; it works once."""
+        """Return a new code for what a person has just allowed; it works once."""
         code = f"{self._random.getrandbits(160):040x}"
         ends = self._clock() + self._settings.code_lifetime_seconds
         self._codes[code] = _Grant(ends, asked.scope, asked.redirect_uri)
@@ -88,7 +88,7 @@ class Credentials:
         """Answer a call of the token endpoint.
 
         Args:
-            client: the application, by HTTP Basic; None when the call has no such header.
+            client: the application, from the HTTP Basic header; None if the call has no such header.
             form: the fields of the form-encoded body.
 
         Returns:
@@ -105,7 +105,7 @@ class Credentials:
             raise invalid_request(message)
         grant = self._grants.get(grant_type)
         if grant is None:
-            message = f"Only these grant types are imitated: {', '.join(self._grants)}."
+            message = f"This emulator supports only these grant types: {', '.join(self._grants)}."
             raise invalid_request(message)
         return grant(form)
 
@@ -122,14 +122,14 @@ class Credentials:
     def _redeem(self, form: Mapping[str, str]) -> JsonObject:
         """Exchange a code for the first tokens (fields as in the API description 5.23)."""
         code, redirect_uri = _required(form, "code"), _required(form, "redirect_uri")
-        # Whatever comes of it, nobody can try the code again (RFC 6749, section 4.1.2).
+        # A code works for one attempt, even if the exchange fails (RFC 6749, section 4.1.2).
         grant = self._codes.pop(code, None)
         if grant is None or self._clock() >= grant.ends or redirect_uri != grant.redirect_uri:
             raise _invalid_grant()
         return self._issue("authorization_code", grant.scope)
 
     def _issue(self, response_type: str, scope: str) -> JsonObject:
-        """Make a pair of tokens; the prefixes are those of Pinterest's."""
+        """Issue a pair of tokens, with the prefixes of Pinterest's."""
         access_token = f"pina_{self._random.getrandbits(128):032x}"
         refresh_token = f"pinr_{self._random.getrandbits(128):032x}"
         access_lifetime = self._settings.access_token_lifetime_seconds
@@ -152,7 +152,7 @@ def _required(form: Mapping[str, str], name: str) -> str:
     """Return a field of the form.
 
     Raises:
-        ApiError: 400, it is not there.
+        ApiError: 400, the field is missing.
     """
     value = form.get(name)
     if not value:
@@ -162,9 +162,9 @@ def _required(form: Mapping[str, str], name: str) -> str:
 
 
 def _invalid_grant() -> ApiError:
-    """Return the answer for a code or refresh token that is worth nothing.
+    """Return the answer for a code or refresh token that does not work.
 
-    The status is what users of Pinterest's quickstart report; code and message are the older API's.
+    Users of Pinterest's quickstart report this status; code and message are those of an older version of the API.
     """
     return ApiError(401, INVALID_GRANT, "The authorization grant is invalid.")
 

@@ -1,4 +1,4 @@
-"""Customer lists: made with records, added to and removed from, never renamed and never deleted."""
+"""Customer lists: created with records, added to and removed from, but never renamed or deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from target_pinterest_audience.emulator.state import validation
 # Pinterest's API description 5.23.
 LIST_TYPES: Final = ("EMAIL", "IDFA", "MAID", "LR_ID", "DLX_ID", "HASHED_PINNER_ID")
 _OPERATION_TYPES: Final = ("ADD", "REMOVE")
-USABLE_SIZE: Final = 100  # fewer matched people make a list or an audience TOO_SMALL
+USABLE_SIZE: Final = 100  # with fewer matched people, a list or an audience is TOO_SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,16 @@ class CustomerList:
     Attributes:
         id: digits.
         name: not unique.
-        list_type: as given at creation.
+        list_type: the type that it was created with.
         members: the values on the list, as they were received.
-        num_batches: the creation and every update since.
-        num_uploaded_user_records: values received for addition, duplicates included.
-        num_removed_user_records: values received for removal, absent ones included.
+        num_batches: the number of updates, plus one for the creation.
+        num_uploaded_user_records: values received for addition, including duplicates.
+        num_removed_user_records: values received for removal, including those that were not on the list.
         status: PROCESSING, READY or TOO_SMALL.
         matched: how many members count as matched.
-        created_time: seconds since the epoch.
-        updated_time: seconds since the epoch.
-        is_nca: whether it was made for new customer acquisition.
+        created_time: Unix time.
+        updated_time: Unix time.
+        is_nca: whether it was created for new customer acquisition.
     """
 
     id: str
@@ -52,7 +52,7 @@ class CustomerList:
 
 @dataclass(slots=True)
 class _State:
-    """What is remembered of one list; `CustomerList` is the copy that is handed out."""
+    """The state of one list; `CustomerList` is the copy for others."""
 
     id: int
     name: str
@@ -74,19 +74,19 @@ class CustomerLists:
 
         Args:
             settings: the emulator's.
-            clock: returns the time in seconds since the epoch.
+            clock: returns the Unix time in seconds.
         """
         self._settings = settings
         self._clock = clock
         self._lists: dict[str, _State] = {}
-        # By the time: what a client remembers of an earlier run must not fit the lists of this one.
+        # Ids start with the time, so that ids of an earlier emulator do not match lists of this one.
         self._next_id = int(clock() * 1000)
 
     def create(self, body: JsonObject) -> JsonObject:
         """Answer `customer_lists/create`.
 
-        A recorded live call shows that two values are enough, that `list_type` may be left out, and that lists of one
-        name may be many.
+        A recorded live call shows that two values are enough, that `list_type` is optional, and that several lists can
+        have the same name.
 
         Raises:
             ApiError: 400 for a body that breaks a rule.
@@ -102,7 +102,7 @@ class CustomerLists:
     def update(self, list_id: str, body: JsonObject) -> JsonObject:
         """Answer `customer_lists/update`: add or remove values.
 
-        The counters count what comes in, also what changes nothing (API description 5.23 and recorded live calls).
+        The counters include values that change nothing (API description 5.23 and recorded live calls).
 
         Raises:
             ApiError: 404 for an unknown list, 400 for a body that breaks a rule.
@@ -142,11 +142,11 @@ class CustomerLists:
         return {"items": [{**self._show(each), "is_nca": each.is_nca} for each in shown], "bookmark": bookmark}
 
     def seed(self, name: str, records: Iterable[str], list_type: str) -> CustomerList:
-        """Make a list without a request; unlike Pinterest's, it may be empty."""
+        """Create a list without a request; unlike Pinterest's, it may be empty."""
         return self._copy(self._add(name, list(records), list_type, is_nca=False))
 
     def copies(self) -> list[CustomerList]:
-        """Return all lists, the oldest first."""
+        """Return all lists, oldest first."""
         return [self._copy(each) for each in self._lists.values()]
 
     def members(self, list_id: str) -> frozenset[str]:
@@ -166,11 +166,11 @@ class CustomerLists:
         return self._matched(self._find(list_id))
 
     def __contains__(self, list_id: object) -> bool:
-        """Tell whether a list exists."""
+        """Return whether a list exists."""
         return list_id in self._lists
 
     def _add(self, name: str, values: list[str], list_type: str, *, is_nca: bool) -> _State:
-        """Make a list; its creation counts as a batch (API description 5.23)."""
+        """Create a list; the creation counts as a batch (API description 5.23)."""
         now = self._clock()
         made = _State(self._next_id, name, list_type, is_nca, set(values), now, now, num_uploaded=len(values))
         self._lists[str(self._next_id)] = made
@@ -186,11 +186,11 @@ class CustomerLists:
         return found
 
     def _matched(self, found: _State) -> int:
-        """Return the matched share of the members."""
+        """Return how many members count as matched."""
         return int(len(found.members) * self._settings.match_percent / 100)
 
     def _status(self, found: _State) -> str:
-        """Return the status by the clock."""
+        """Return the status at the current time."""
         if self._clock() < found.updated + self._settings.processing_seconds:
             return "PROCESSING"
         return "READY" if self._matched(found) >= USABLE_SIZE else "TOO_SMALL"

@@ -1,4 +1,4 @@
-"""Faults on demand: what a network, a gateway or Pinterest may do to a call."""
+"""Faults on demand: the ways in which a network, a gateway or Pinterest can fail a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from target_pinterest_audience.emulator.state.validation import split_records
 
 _DEFAULT_STATUS: Final = 400
 
-# The types that a field may have when it comes as JSON; bool is an int to Python, so it is looked at on its own.
+# The types of each field in JSON. Python's bool is an int, so `from_json` checks it separately.
 _JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "method": (str,),
     "path": (str,),
@@ -34,13 +34,13 @@ _JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a fault can look at in a call.
+    """The properties of a call that faults match.
 
     Attributes:
         method: the HTTP method.
         path: the path, `/v5` included, without the query.
         num_bytes: the length of the body.
-        records: the `records` of the body, comma-separated; None when it has none.
+        records: the `records` of the body, comma-separated; None if it has none.
     """
 
     method: str
@@ -51,33 +51,33 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    r"""Which calls go wrong, and how.
+    r"""Which calls fail, and how.
 
-    A call is met when every condition holds. Then exactly one of `status`, `reset`, `half_body` and `delay_ms`
-    happens; with none of them given, a fault that looks at records or bytes answers 400.
+    A fault applies to a call that meets all its conditions. Then exactly one of `status`, `reset`, `half_body` and
+    `delay_ms` happens; if none of them is given, a fault with a condition on records or bytes answers 400.
 
     Attributes:
         method: only calls of this HTTP method; None for any.
         path: a regular expression that the path (`/v5` included) must contain, e.g. `customer_lists/\d+$`.
-        more_records_than: only batches of more records than this.
-        more_bytes_than: only bodies of more bytes than this.
-        record_pattern: only batches with a record that contains this regular expression.
-        skip: so many calls pass before the first is met.
-        times: so many calls are met; None for all from then on.
-        when: `before` the change is applied, which then never is, or `after`; or `late`: it is applied after the
-            answer, as a request that was given up and was still on its way. A delay lets the change through in any
-            case.
-        late_writes: after how many further changes a `late` one is applied; `Backend.carry_out_late` does not wait.
+        more_records_than: only batches with more records than this.
+        more_bytes_than: only bodies with more bytes than this.
+        record_pattern: only batches with a record that this regular expression matches somewhere.
+        skip: how many matching calls pass before the first one fails.
+        times: how many calls fail; None for all from then on.
+        when: `before`: the call fails and the change is never applied; `after`: the change is applied first; `late`:
+            it is applied after the answer, like a request that a client gave up on while it was still in flight. A
+            delay always lets the change through.
+        late_writes: after how many further writes a `late` change is applied; `Backend.carry_out_late` does not wait.
         status: answer with this HTTP status.
-        headers: with these headers; the usual rate-limit headers are left out, since a gateway has none.
-        body: and this body: a string is sent as it is, anything else as JSON. Left out, it is an error body of the
-            status, or, below 400 and after the change, the true answer.
+        headers: headers of that answer; it has no rate-limit headers otherwise, because a gateway sends none.
+        body: body of that answer: a string is sent as it is, anything else as JSON. By default it is an error body for
+            the status; or, for a status below 400 after the change, the true answer.
         reset: reset the connection (TCP RST) instead of an answer.
-        half_body: send half of the answer under a Content-Length for all of it, and close.
+        half_body: send half of the answer with the Content-Length of all of it, and close the connection.
         delay_ms: wait so many milliseconds, then go on.
 
     Raises:
-        ValueError: what is given makes no sense; the message says what.
+        ValueError: the fields contradict each other or are out of bounds; the message names them.
     """
 
     method: str | None = None
@@ -97,7 +97,7 @@ class Fault:
     delay_ms: float = 0
 
     def __post_init__(self) -> None:
-        """Refuse what makes no sense, at injection and not in the middle of a run."""
+        """Check the fields now, so that an invalid fault fails at injection and not in the middle of a run."""
         by_batch = self.more_records_than, self.more_bytes_than, self.record_pattern
         effects = sum((self.status is not None, self.reset, self.half_body, self.delay_ms > 0))
         if effects == 0 and any(condition is not None for condition in by_batch):
@@ -106,7 +106,7 @@ class Fault:
             message = "a fault needs exactly one of status, reset, half_body and delay_ms"
             raise ValueError(message)
         if self.status is None and (self.headers or self.body is not None):
-            message = "headers and body go with a status"
+            message = "headers and body need a status"
             raise ValueError(message)
         if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004 - final answers of HTTP
             message = "status must be from 200 to 599"
@@ -115,10 +115,10 @@ class Fault:
             message = "when must be before, after or late"
             raise ValueError(message)
         if self.late_writes < 1 or (self.late_writes != 1 and self.when != "late"):
-            message = "late_writes must be at least 1, and goes with late"
+            message = "late_writes must be at least 1, and needs when to be late"
             raise ValueError(message)
         if self.when == "late" and self.delay_ms > 0:
-            message = "late goes with status, reset or half_body"
+            message = "late needs status, reset or half_body"
             raise ValueError(message)
         if self.skip < 0 or (self.times is not None and self.times < 1):
             message = "skip must be at least 0, and times at least 1 or null"
@@ -132,15 +132,15 @@ class Fault:
 
     @classmethod
     def from_json(cls, values: JsonObject) -> Fault:
-        """Return the fault that a JSON object describes, its keys being the attributes.
+        """Return the fault that a JSON object describes; its keys are the attributes.
 
         Raises:
-            ValueError: an unknown key, a value of the wrong type, or what makes no sense.
+            ValueError: a key is unknown, a value has the wrong type, or the fault is invalid.
         """
         known = {each.name for each in fields(cls)}
         for name, value in values.items():
             if name not in known:
-                message = f"{name} is not part of a fault; known are {', '.join(sorted(known))}"
+                message = f"{name} is not a field of a fault; the fields are {', '.join(sorted(known))}"
                 raise ValueError(message)
             types = _JSON_TYPES[name]
             if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
@@ -149,10 +149,10 @@ class Fault:
         headers = values.get("headers", {})
         if isinstance(headers, dict):
             values = {**values, "headers": {str(name): str(value) for name, value in headers.items()}}
-        return cls(**values)  # type: ignore[arg-type] # the types were looked at above, by a table mypy cannot follow
+        return cls(**values)  # type: ignore[arg-type] # checked above, with a table that mypy cannot follow
 
     def matches(self, attempt: Attempt) -> bool:
-        """Tell whether every condition holds for a call."""
+        """Return whether a call meets every condition."""
         if self.method is not None and self.method.upper() != attempt.method:
             return False
         if not re.search(self.path, attempt.path):
@@ -169,32 +169,31 @@ class Fault:
 
 @dataclass(slots=True)
 class _Injected:
-    """A fault and the calls that it matched so far."""
+    """A fault, and how many calls it has matched."""
 
     fault: Fault
     matched: int = 0
 
 
 class FaultPlan:
-    """The faults that are yet to happen, in the order in which they were injected."""
+    """The faults that have not happened yet, in the order of their injection."""
 
     def __init__(self) -> None:
         """Start without a fault."""
         self._injected: list[_Injected] = []
 
     def clear(self) -> None:
-        """Forget the faults that have not happened yet."""
+        """Delete the faults that have not happened yet."""
         self._injected.clear()
 
     def add(self, fault: Fault) -> None:
-        """Put a fault behind those that are there."""
+        """Add a fault at the end."""
         self._injected.append(_Injected(fault))
 
     def take(self, attempt: Attempt) -> Fault | None:
-        """Return the fault that a call meets, and count it.
+        """Return the fault that a call meets, if any, and count the call.
 
-        The first one that is due has the call; those behind it do not see that call. So two faults on the same calls
-        happen one after the other.
+        Only the first fault that is due sees the call. So two faults on the same calls happen one after the other.
         """
         for injected in self._injected:
             fault = injected.fault

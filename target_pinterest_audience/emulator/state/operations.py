@@ -1,4 +1,4 @@
-"""The operations that are imitated: Pinterest's names, methods, paths and rate categories (API description 5.23)."""
+"""The emulated operations: Pinterest's names, methods, paths and rate categories (API description 5.23)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Operation:
     Attributes:
         name: Pinterest's name for it, e.g. `customer_lists/update`.
         method: the HTTP method.
-        path: the path below the base URL; `<name>` stands for one segment.
-        category: whose budget a call is taken from.
+        path: the path below the base URL; `<name>` is a placeholder for one segment.
+        category: the rate budget that a call is taken from.
     """
 
     name: str

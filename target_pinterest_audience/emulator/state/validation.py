@@ -1,6 +1,6 @@
-"""The rules that Pinterest's API description 5.23 sets for ids, fields and query parameters.
+"""The rules of Pinterest's API description 5.23 for ids, fields and query parameters.
 
-Every function raises `ApiError` with status 400 when its rule is broken, and names the field, never its value.
+Every function raises `ApiError` with status 400 if its rule is broken. The message names the field, never its value.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def require_id(name: str, value: object) -> str:
 
 
 def text(body: JsonObject, name: str) -> str | None:
-    """Return a field that is a string, or None when it is absent."""
+    """Return a string field; None if it is absent."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         message = f"{name} must be a string."
@@ -41,7 +41,7 @@ def text(body: JsonObject, name: str) -> str | None:
 
 
 def required_text(body: JsonObject, name: str) -> str:
-    """Return a field that is a string and not blank."""
+    """Return a string field that must be present and not blank."""
     value = text(body, name)
     if value is None or not value.strip():
         message = f"{name} is required."
@@ -50,7 +50,7 @@ def required_text(body: JsonObject, name: str) -> str:
 
 
 def choice(values: Mapping[str, object], name: str, choices: Sequence[str], default: str | None = None) -> str:
-    """Return a field that is one of the choices; absent, it is the default, or is missed when there is none."""
+    """Return a field that must be one of the choices; if it is absent, the default, which must exist then."""
     value = values.get(name, default)
     if not isinstance(value, str) or value not in choices:
         message = f"{name} must be one of {', '.join(choices)}."
@@ -59,7 +59,7 @@ def choice(values: Mapping[str, object], name: str, choices: Sequence[str], defa
 
 
 def flag(body: JsonObject, name: str) -> bool:
-    """Return a boolean field; absent, it is false."""
+    """Return a boolean field; false if it is absent."""
     value = body.get(name, False)
     if not isinstance(value, bool):
         message = f"{name} must be true or false."
@@ -68,25 +68,25 @@ def flag(body: JsonObject, name: str) -> bool:
 
 
 def query_flag(query: Mapping[str, str], name: str) -> bool:
-    """Return a boolean query parameter; absent, it is false."""
+    """Return a boolean query parameter; false if it is absent."""
     return choice(query, name, ("true", "false"), "false") == "true"
 
 
 def split_records(joined: str) -> list[str]:
-    """Return the values of a comma-separated string; blanks around them and empty ones do not count.
+    """Return the values of a comma-separated string, without blanks around them and without empty values.
 
-    The examples of the API description end with a comma.
+    Empty values must be ignored, because the examples of the API description end with a comma.
     """
     return [value for part in joined.split(",") if (value := part.strip(_BLANKS))]
 
 
 def records(body: JsonObject) -> list[str]:
-    """Return the values of `records`, at least one, duplicates included."""
+    """Return the values of `records`, of which there must be at least one. Duplicates stay."""
     if "records_v2" in body:
         message = (
             "Exactly one of records and records_v2 is required."
             if "records" in body
-            else "records_v2 is not imitated by this emulator; send records."
+            else "This emulator does not support records_v2; send records."
         )
         raise invalid_request(message)
     values = split_records(required_text(body, "records"))
@@ -102,17 +102,17 @@ def page(
     """Return one page of items and the bookmark of the next.
 
     Args:
-        query: `page_size`, `order` (by id) and `bookmark` count.
-        items: all there are, in ascending order of their ids.
-        id_of: an item's id.
+        query: the query parameters, of which `page_size`, `order` (by id) and `bookmark` are used.
+        items: all items, in ascending order of their ids.
+        id_of: returns the id of an item.
         limit: the largest page, whatever `page_size` says.
 
     Returns:
-        The items of the page, and the bookmark, None at the end.
+        The items of the page, and the bookmark of the next page; None if there is none.
     """
     size = _page_size(query)
     descending = choice(query, "order", _ORDERS, "ASCENDING") == "DESCENDING"
-    # The bookmark names the last item of the page before, not a position: items added meanwhile shift nothing.
+    # The bookmark holds the last id of the previous page, not a position, so that new items do not shift pages.
     if bookmark := query.get("bookmark"):
         last = _last_id(bookmark)
         items = [item for item in items if (id_of(item) < last if descending else id_of(item) > last)]
@@ -122,7 +122,7 @@ def page(
 
 
 def _page_size(query: Mapping[str, str]) -> int:
-    """Return how many items a page shall have: 1 to 250, 25 when nothing is asked."""
+    """Return the page size that the query asks for: 1 to 250, by default 25."""
     raw = query.get("page_size", str(_DEFAULT_PAGE_SIZE))
     if not re.fullmatch("[0-9]{1,9}", raw) or not 1 <= int(raw) <= _LARGEST_PAGE_SIZE:
         message = f"page_size must be from 1 to {_LARGEST_PAGE_SIZE}."
@@ -131,17 +131,17 @@ def _page_size(query: Mapping[str, str]) -> int:
 
 
 def _bookmark(last_id: int) -> str:
-    """Return a bookmark for what comes after an id; nobody is meant to read it."""
+    """Return an opaque bookmark for the items after an id."""
     return base64.urlsafe_b64encode(f"after:{last_id}".encode()).decode()
 
 
 def _last_id(bookmark: str) -> int:
-    """Return the id that a bookmark stands for."""
+    """Return the id in a bookmark."""
     try:
         prefix, _, last = base64.b64decode(bookmark, altchars=b"-_", validate=True).decode().partition(":")
         if prefix == "after":
             return int(last)
     except (binascii.Error, ValueError):
         pass
-    message = "bookmark is not one that was handed out."
+    message = "bookmark is not valid."
     raise invalid_request(message)

@@ -20,7 +20,8 @@ from target_pinterest_audience.emulator.errors import (
     not_found,
 )
 from target_pinterest_audience.emulator.json_types import JsonObject
-from target_pinterest_audience.emulator.state.backend import Arguments, Backend
+from target_pinterest_audience.emulator.state.arguments import Arguments
+from target_pinterest_audience.emulator.state.backend import Backend
 from target_pinterest_audience.emulator.state.calls import Call
 from target_pinterest_audience.emulator.state.credentials import Client
 from target_pinterest_audience.emulator.state.faults import Attempt, Fault
@@ -35,18 +36,32 @@ if TYPE_CHECKING:
 BASE_PATH: Final = "/v5"
 
 _FIRST_ERROR_STATUS: Final = 400
-# An unknown path belongs to no category; its answer has to show one.
+# An unknown path has no rate category, but its answer must have the headers of one.
 _UNKNOWN_CATEGORY: Final[RateCategory] = "ads_read"
-# What a fault answers when it is given a status only.
+# The error body of a fault that has only a status.
 _FAULT_ERRORS: Final = {
     401: (AUTHENTICATION_FAILED, "Authentication failed."),
     429: (RATE_LIMIT_EXCEEDED, "You have exceeded your rate limit. Try again later."),
 }
 
+# With one Map for all methods, Werkzeug distinguishes an unknown path (404) from a wrong method (405). It takes some
+# 50 ms to compile, which a test suite that starts an emulator for each test must not pay each time.
+_ROUTES: Final = Map(
+    [Rule(BASE_PATH + each.path, endpoint=each, methods=[each.method]) for each in OPERATIONS],
+    merge_slashes=False,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer before it is HTTP: status, parsed body (a string is sent as it is), headers, and how much is sent."""
+    """An answer before it is HTTP.
+
+    Attributes:
+        status: the HTTP status.
+        body: sent as JSON; a string is sent as it is.
+        headers: the response headers.
+        halved: whether only the first half of the body is sent.
+    """
 
     status: int
     body: object
@@ -55,10 +70,9 @@ class _Answer:
 
 
 class Application:
-    """A WSGI application: Pinterest's operations below `/v5`, its consent page, control endpoints below `/_emulator`.
+    """The WSGI application: the API below `/v5`, the consent page, and the control endpoints below `/_emulator`.
 
-    It raises `DropConnection` out of the WSGI call where a fault wants the connection reset; the emulator's own
-    server does that.
+    It raises `DropConnection` from the WSGI call if a fault asks for a reset; the emulator's own server handles that.
     """
 
     def __init__(self, backend: Backend, sleep: Callable[[float], None]) -> None:
@@ -66,16 +80,11 @@ class Application:
 
         Args:
             backend: the state.
-            sleep: waits so many seconds, for latency and delays; may raise `DropConnection` to give a call up.
+            sleep: waits so many seconds, for latency and delays; may raise `DropConnection` to abort a call.
         """
         self._backend = backend
         self._sleep = sleep
         self._beside = (ControlPlane(backend), ConsentPage(backend))
-        # One Map for all methods: it tells an unknown path (404) from a wrong method (405) by itself.
-        self._routes = Map(
-            [Rule(BASE_PATH + each.path, endpoint=each, methods=[each.method]) for each in OPERATIONS],
-            merge_slashes=False,
-        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -88,7 +97,7 @@ class Application:
         return response(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        """Answer a call of the API, and have it remembered."""
+        """Answer a call of the API, and record it."""
         call = Call(
             method=request.method,
             path=request.path,
@@ -121,7 +130,7 @@ class Application:
             ApiError: 404 or 405.
         """
         try:
-            endpoint, ids = self._routes.bind_to_environ(request.environ).match()
+            endpoint, ids = _ROUTES.bind_to_environ(request.environ).match()
         except MethodNotAllowed:
             raise ApiError(405, METHOD_NOT_ALLOWED, "Method not allowed.") from None
         except HTTPException:
@@ -131,14 +140,14 @@ class Application:
 
 
 class _Visit:
-    """One call on its way through the backend.
+    """Handles one call.
 
     Attributes:
-        call: what is known of the call so far.
+        call: the call as far as it has been handled.
     """
 
     def __init__(self, backend: Backend, sleep: Callable[[float], None], request: Request, call: Call) -> None:
-        """Begin with what the request line says."""
+        """Start with the parts of the call that the request line gives."""
         self._backend = backend
         self._sleep = sleep
         self._request = request
@@ -146,11 +155,11 @@ class _Visit:
         self.call = call
 
     def run(self, operation: Operation, ids: dict[str, str]) -> _Answer:
-        """Go through admission, faults and the operation itself.
+        """Admit the call, let it meet a fault if there is one, and carry out the operation.
 
         Raises:
             ApiError: the call is refused.
-            DropConnection: a fault has it so.
+            DropConnection: a fault resets the connection.
         """
         self._category = operation.category
         body = self._body(operation)
@@ -174,18 +183,18 @@ class _Visit:
             return self.plain(200, result)
 
     def plain(self, status: int, body: JsonObject, headers: Mapping[str, str] | None = None) -> _Answer:
-        """Return an answer as Pinterest gives it, with the headers that all have."""
+        """Return an answer of Pinterest's, with the headers that all answers have."""
         return _Answer(status, body, {**self._backend.headers(self._category), **(headers or {})})
 
     def _go_wrong(self, fault: Fault, result: JsonObject | None) -> _Answer | None:
-        """Do what a fault says.
+        """Apply a fault.
 
         Args:
-            fault: what happens.
-            result: the true answer, when the operation was carried out.
+            fault: the fault.
+            result: the true answer; None if the operation was not carried out.
 
         Returns:
-            The answer, or None when the call goes on.
+            The answer; None if the call goes on.
 
         Raises:
             DropConnection: the fault is a reset.
@@ -200,7 +209,7 @@ class _Visit:
             return None
         body = fault.body
         if body is None:
-            code, message = _FAULT_ERRORS.get(fault.status, (fault.status, "This fault was asked for."))
+            code, message = _FAULT_ERRORS.get(fault.status, (fault.status, "This fault was injected."))
             body = {"code": code, "message": message, "status": "failure"}
             if fault.status < _FIRST_ERROR_STATUS and result is not None:
                 body = result
@@ -208,7 +217,7 @@ class _Visit:
         return _Answer(fault.status, body, {"x-pinterest-rid": request_id, **fault.headers})
 
     def _body(self, operation: Operation) -> JsonObject | None:
-        """Return the parsed body, None when it cannot be parsed to an object."""
+        """Return the parsed body; None if it is not a JSON object."""
         if operation.name == TOKEN_OPERATION:
             return dict(self._request.form.to_dict())
         try:
@@ -218,7 +227,7 @@ class _Visit:
         return body if isinstance(body, dict) else None
 
     def _attempt(self, body: JsonObject | None) -> Attempt:
-        """Return what a fault can look at."""
+        """Return the properties of the call that faults match."""
         records = (body or {}).get("records")
         return Attempt(
             method=self.call.method,
@@ -233,7 +242,7 @@ class _Visit:
         return given.token if given is not None and given.type == "bearer" else None
 
     def _client(self) -> Client | None:
-        """Return the application that names itself by HTTP Basic."""
+        """Return the application that the HTTP Basic header names."""
         given = self._request.authorization
         if given is None or given.type != "basic":
             return None
@@ -250,7 +259,7 @@ def _http(answer: _Answer) -> Response:
     for name, value in answer.headers.items():
         response.headers[name] = value
     if answer.halved:
-        # The server sends these as they are: a promise that the body does not keep, and the end of the connection.
+        # The server sends these headers unchanged: a length that the body does not have, and the end of the connection.
         response.headers["Content-Length"] = str(len(content))
         response.headers["Connection"] = "close"
         content = content[: len(content) // 2]

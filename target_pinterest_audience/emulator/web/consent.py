@@ -1,4 +1,4 @@
-"""The page on which a person allows an application to act for them, or does not; Pinterest's is `/oauth/` too."""
+"""The consent page, on which a person allows or denies an application access; Pinterest's is at `/oauth/` too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from target_pinterest_audience.emulator.state.backend import Backend
 _PATH: Final = "/oauth/"
 _METHODS: Final = ("GET", "POST")
 
-# Without an icon of its own, a browser would ask the API for one.
+# Without this icon, a browser would request one from the API.
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -33,18 +33,18 @@ _FORM: Final = """<form method="post">
 
 
 class ConsentPage:
-    """Asks a person, and sends the browser back to the application with the answer."""
+    """Asks a person for consent, and redirects the browser to the application with the answer."""
 
     def __init__(self, backend: Backend) -> None:
-        """Ask for a backend."""
+        """Serve the page for a backend."""
         self._backend = backend
 
     def owns(self, request: Request) -> bool:
-        """Tell whether a request is for this page and not for the API."""
+        """Return whether a request is for this page, not for the API."""
         return request.path == _PATH and request.method in _METHODS
 
     def answer(self, request: Request) -> Response:
-        """Show the page, or take the person's decision. The query is that of the page either way."""
+        """Show the page (GET), or handle the person's decision (POST). Both have the same query."""
         settings = self._backend.settings
         try:
             asked = AuthorizationRequest.of(request.args, settings)
@@ -54,7 +54,7 @@ class ConsentPage:
         if request.method == "POST" and decision == "allow":
             return redirect(asked.answered("code", self._backend.authorize(asked)), 303)
         if request.method == "POST" and decision == "deny":
-            # What Pinterest does is not known; this is what RFC 6749, section 4.1.2.1, asks for.
+            # What Pinterest does is not known; this follows RFC 6749, section 4.1.2.1.
             return redirect(asked.answered("error", "access_denied"), 303)
         words = f"{settings.client_id} wants to use {settings.ad_account_name} with the scopes {asked.scope}."
         return _page(words, form=_FORM)

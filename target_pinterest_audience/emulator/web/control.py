@@ -1,7 +1,8 @@
-"""The control endpoints, for test-suites that are not written in Python. They need no token."""
+"""The control endpoints, for test suites in other languages than Python. They need no token."""
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -17,38 +18,25 @@ from target_pinterest_audience.emulator.state.faults import Fault
 
 _PREFIX: Final = "/_emulator"
 
-_Handler: TypeAlias = Callable[[Request, Mapping[str, str]], "tuple[int, object]"]
+_Handler: TypeAlias = Callable[["ControlPlane", Request, Mapping[str, str]], "tuple[int, object]"]
 
 
 class ControlPlane:
-    """Everything below `/_emulator`: look at the state, inject faults, start over."""
+    """The endpoints below `/_emulator`: show the state, inject faults, start over."""
 
     def __init__(self, backend: Backend) -> None:
-        """Control a backend."""
+        """Serve the endpoints for a backend."""
         self._backend = backend
-        handlers: tuple[tuple[str, str, _Handler], ...] = (
-            ("POST", "/faults", self._inject),
-            ("DELETE", "/faults", self._clear_faults),
-            ("POST", "/late", self._carry_out_late),
-            ("POST", "/reset", self._reset),
-            ("GET", "/calls", self._calls),
-            ("GET", "/lists", self._lists),
-            ("GET", "/members/<list_id>", self._members),
-        )
-        self._routes = Map(
-            [Rule(_PREFIX + path, endpoint=handler, methods=[method]) for method, path, handler in handlers],
-            merge_slashes=False,
-        )
 
     def owns(self, request: Request) -> bool:
-        """Tell whether a request is for these endpoints and not for the API."""
+        """Return whether a request is for these endpoints, not for the API."""
         return request.path.startswith(f"{_PREFIX}/")
 
     def answer(self, request: Request) -> Response:
         """Answer a request for a control endpoint."""
         try:
-            handler, arguments = self._routes.bind_to_environ(request.environ).match()
-            status, body = handler(request, arguments)
+            endpoint, arguments = _routes().bind_to_environ(request.environ).match()
+            status, body = _HANDLERS[endpoint](self, request, arguments)
         except HTTPException as error:
             status, body = error.code or 500, {"message": error.name}
         except ApiError as error:
@@ -65,17 +53,17 @@ class ControlPlane:
             values = None
         if not isinstance(values, dict):
             message = "the body must be a JSON object that describes a fault"
-            raise ValueError(message)  # noqa: TRY004 - answered 400 like every other fault that makes no sense
+            raise ValueError(message)  # noqa: TRY004 - gets 400, like every other invalid fault
         self._backend.inject(Fault.from_json(values))
         return 201, {}
 
     def _clear_faults(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
-        """Forget the faults that have not happened yet."""
+        """Delete the faults that have not happened yet."""
         self._backend.clear_faults()
         return 200, {}
 
     def _carry_out_late(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
-        """Carry out what was postponed."""
+        """Carry out the postponed operations."""
         self._backend.carry_out_late()
         return 200, {}
 
@@ -89,10 +77,31 @@ class ControlPlane:
         return 200, {"calls": [asdict(call) for call in self._backend.calls]}
 
     def _lists(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
-        """Show the lists, with the number of their members instead of the members."""
+        """Show the lists, each with the number of its members."""
         shown = [asdict(each) for each in self._backend.customer_lists()]
         return 200, {"lists": [{**each, "members": len(each["members"])} for each in shown]}
 
     def _members(self, _request: Request, arguments: Mapping[str, str]) -> tuple[int, object]:
         """Show the members of a list, sorted."""
         return 200, {"members": sorted(self._backend.members(arguments["list_id"]))}
+
+
+_HANDLERS: Final[Mapping[str, _Handler]] = {
+    "POST /faults": ControlPlane._inject,  # noqa: SLF001 - a table of the class's own methods
+    "DELETE /faults": ControlPlane._clear_faults,  # noqa: SLF001 - likewise
+    "POST /late": ControlPlane._carry_out_late,  # noqa: SLF001 - likewise
+    "POST /reset": ControlPlane._reset,  # noqa: SLF001 - likewise
+    "GET /calls": ControlPlane._calls,  # noqa: SLF001 - likewise
+    "GET /lists": ControlPlane._lists,  # noqa: SLF001 - likewise
+    "GET /members/<list_id>": ControlPlane._members,  # noqa: SLF001 - likewise
+}
+
+
+@functools.cache
+def _routes() -> Map:
+    """Return the routes; they take long to compile, and many emulators are started in a test suite."""
+    rules = []
+    for endpoint in _HANDLERS:
+        method, path = endpoint.split(" ")
+        rules.append(Rule(_PREFIX + path, endpoint=endpoint, methods=[method]))
+    return Map(rules, merge_slashes=False)

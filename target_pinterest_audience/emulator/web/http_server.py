@@ -1,4 +1,4 @@
-"""Werkzeug's threaded server, with two abilities more: it resets connections when told to, and it stops at once."""
+"""Werkzeug's threaded server, extended to reset connections on demand and to stop at once."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from target_pinterest_audience.emulator.errors import DropConnection
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-_POLL_SECONDS: Final = 0.02  # how long a stop may go unnoticed by the thread that accepts
+_POLL_SECONDS: Final = 0.02  # how often the accepting thread checks whether to stop
 _JOIN_SECONDS: Final = 5
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
 class HttpServer(ThreadedWSGIServer):
-    """Accepts connections and gives each a thread, which `stop` ends."""
+    """Serves each connection in a thread of its own, until `stop`."""
 
     daemon_threads = True
 
     def __init__(self, host: str, port: int, application: WSGIApplication, *, verbose: bool) -> None:
-        """Listen, and begin to accept.
+        """Listen, and start to accept connections.
 
         Args:
             host: an IP address.
-            port: 0 for any that is free.
-            application: answers the requests; it may raise `DropConnection` to have the connection reset.
+            port: the port to listen on; 0 for any that is free.
+            application: answers the requests; it raises `DropConnection` to reset the connection.
             verbose: whether to log every request to stderr.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: it cannot listen on the address.
         """
         self.verbose: Final = verbose
         self._connections: dict[threading.Thread, socket.socket] = {}
         self._to_reset: set[socket.socket] = set()
         self._lock: Final = threading.Lock()
-        # Werkzeug itself ends the process when a port is taken, with advice for another program.
+        # The socket is created here, because Werkzeug itself ends the process when a port is taken.
         listening = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
         )
@@ -54,7 +54,7 @@ class HttpServer(ThreadedWSGIServer):
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Close everything, cutting off the answers under way. Returns when every thread has ended."""
+        """Close everything, cut off the answers in flight, and wait until every thread has ended."""
         self.shutdown()
         self._acceptor.join()
         self.server_close()
@@ -67,7 +67,7 @@ class HttpServer(ThreadedWSGIServer):
             thread.join(_JOIN_SECONDS)
 
     def reset_on_close(self, connection: socket.socket) -> None:
-        """Have a connection end with RST instead of FIN."""
+        """Close a connection with RST instead of FIN when it ends."""
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         with self._lock:
             self._to_reset.add(connection)
@@ -91,17 +91,17 @@ class HttpServer(ThreadedWSGIServer):
             resets = request in self._to_reset
             self._to_reset.discard(_stream(request))
         if resets:
-            # The usual way sends FIN first, and the client would read an orderly end.
+            # The base class sends FIN first, which the client would read as an orderly end.
             self.close_request(request)
         else:
             super().shutdown_request(request)
 
 
 class _Handler(WSGIRequestHandler):
-    """Serves one connection, and logs only if asked to."""
+    """Serves one connection; logs requests only if the server is verbose."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body are written apart: the second would wait up to 40 ms for the acknowledgement of the first.
+    # Head and body are two writes; with Nagle's algorithm, the second would wait up to 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
 
     server: HttpServer
@@ -119,5 +119,5 @@ class _Handler(WSGIRequestHandler):
 
 
 def _stream(request: socket.socket | tuple[bytes, socket.socket]) -> socket.socket:
-    """Return the socket of a connection; the tuple in the base's annotation is for datagrams."""
+    """Return the socket of a connection. The tuple in the base class's annotation is for datagrams."""
     return request[1] if isinstance(request, tuple) else request

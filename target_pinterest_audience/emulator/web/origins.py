@@ -1,4 +1,4 @@
-"""Who may ask: programs on this machine and the emulator's own page, and no web page that a browser here has open."""
+"""Checks where a request comes from: programs and the emulator's own page may call it, other web pages may not."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def refusal(request: Request, *, is_page: bool) -> str | None:
-    """Return why a request is not answered; None if it is.
+    """Return why a request is refused; None if it is not.
 
-    Browsers send requests for any page to the loopback interface, and a page can give its own name this address. They
-    say for which page they ask in `Origin`, or where that is missing, in `Sec-Fetch-Site`.
+    Any web page can make a browser send requests to the loopback interface, and can point its own host name there. The
+    browser names the page in `Origin`; if that is missing, `Sec-Fetch-Site` says whether it is another site.
 
     Args:
         request: the request.
-        is_page: whether it only shows the consent page, to which links may lead from anywhere.
+        is_page: whether it only shows the consent page, which any site may link to.
     """
     host = request.headers.get("Host")
     if host is not None and not _is_loopback(f"//{host}"):

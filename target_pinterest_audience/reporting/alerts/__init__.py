@@ -1,1 +1,1 @@
-"""What is worth an alert, what stands already, and how an alert is sent."""
+"""Alerts: which problems are worth one, which alerts stand already, and how they are sent."""

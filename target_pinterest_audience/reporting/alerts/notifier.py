@@ -1,4 +1,4 @@
-"""Sends a message to the addresses of `notify_urls`, by apprise: within a time limit, and without a word of them."""
+"""Sends messages to the addresses of `notify_urls` with apprise, within a time limit and without logging an address."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from apprise import NotifyBase
 
 SEND_SECONDS: Final = 5.0
-"""How long all addresses together may take."""
+"""The time limit for all addresses together."""
 
 _THREAD: Final = "notify"
 
 _LONG_PIECE: Final = 10
-"""From how many characters on a piece of an address is taken for a secret."""
+"""A piece of an address with at least this many characters is treated as a secret."""
 
 
-class Receipt(NamedTuple):
-    """What came of one address.
+class SendResult(NamedTuple):
+    """The result of sending a message to one address.
 
     Attributes:
-        number: its place in `notify_urls`, from 1.
-        scheme: how it begins, such as `slack`; the rest of it is secret.
-        taken: whether the receiver took the message.
+        number: the position of the address in `notify_urls`, from 1.
+        scheme: the scheme of the address, such as `slack`; the rest of it is secret.
+        taken: whether the receiver accepted the message.
         seconds: how long that took.
     """
 
@@ -45,83 +45,83 @@ class Receipt(NamedTuple):
 
 
 class Notifier:
-    """Sends messages to addresses that were checked."""
+    """Sends messages to a fixed set of addresses."""
 
     def __init__(self, urls: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         """Check the addresses; nothing is sent yet.
 
         Args:
-            urls: the addresses, as apprise understands them.
-            clock: seconds that only ever grow.
+            urls: addresses in the form of apprise.
+            clock: monotonic time in seconds.
 
         Raises:
-            ConfigurationError: apprise is not installed, or does not understand an address.
+            ConfigurationError: apprise is not installed, or does not support an address.
         """
         self._clock = clock
         hide(secret for url in urls for secret in secrets_of(url))
         _keep_quiet()
         with warnings.catch_warnings():
-            # Of apprise's own parts, such as one that a later Python lacks.
+            # Parts of apprise itself cause warnings, for example by modules that later versions of Python drop.
             warnings.simplefilter("ignore")
             self._receivers = [(scheme_of(url), _receiver(number, url)) for number, url in enumerate(urls, 1)]
 
-    def send(self, title: str, text: str, seconds: float = SEND_SECONDS) -> list[Receipt]:
+    def send(self, title: str, text: str, seconds: float = SEND_SECONDS) -> list[SendResult]:
         """Send a message to all addresses at once.
 
         Args:
             title: one line.
             text: the rest, as plain text.
-            seconds: how long to wait for all of them together. Who has not answered by then has not taken it; the
-                attempt goes on in the background as long as the process does, and keeps nobody from ending it.
+            seconds: how long to wait for all addresses together. An address that has not answered by then counts as
+                failed. The attempt goes on in the background, but does not keep the process from ending.
 
         Returns:
-            What came of each, in their order.
+            The result for each address, in their order.
         """
-        # Requests warns of certificates that an address says not to check, and names the host.
+        # If an address turns off certificate checks, urllib3 warns of that and names the host.
         warnings.simplefilter("ignore")
         _mute_handlers()
         begun = self._clock()
-        answers: queue.SimpleQueue[Receipt] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[SendResult] = queue.SimpleQueue()
         for number, (scheme, receiver) in enumerate(self._receivers, 1):
 
             def attempt(number: int = number, scheme: str = scheme, receiver: NotifyBase = receiver) -> None:
                 taken = _notify(receiver, title, text)
-                answers.put(Receipt(number, scheme, taken, self._clock() - begun))
+                answers.put(SendResult(number, scheme, taken, self._clock() - begun))
 
             threading.Thread(target=attempt, name=f"{_THREAD}-{number}", daemon=True).start()
         receipts = {
-            number: Receipt(number, scheme, taken=False, seconds=seconds)
+            number: SendResult(number, scheme, taken=False, seconds=seconds)
             for number, (scheme, _) in enumerate(self._receivers, 1)
         }
         for receipt in self._arriving(answers, begun + seconds):
             receipts[receipt.number] = receipt
         return list(receipts.values())
 
-    def _arriving(self, answers: queue.SimpleQueue[Receipt], deadline: float) -> Iterator[Receipt]:
+    def _arriving(self, answers: queue.SimpleQueue[SendResult], deadline: float) -> Iterator[SendResult]:
         with contextlib.suppress(queue.Empty):
             for _ in self._receivers:
                 yield answers.get(timeout=max(0.0, deadline - self._clock()))
 
 
 def make_notifier(urls: Sequence[str]) -> Notifier | None:
-    """Return what sends to addresses; None if there are none.
+    """Return a notifier for addresses; None if there are none.
 
     Raises:
-        ConfigurationError: the extra is not installed, or an address is none.
+        ConfigurationError: apprise is not installed, or does not support an address.
     """
     return Notifier(urls) if urls else None
 
 
 def scheme_of(url: str) -> str:
-    """Return the part of an address that is no secret."""
+    """Return the scheme of an address, which is its only part that is not secret."""
     scheme, found, _ = url.partition("://")
     return scheme.strip() if found else ""
 
 
 def secrets_of(url: str) -> set[str]:
-    """Return an address, and what of it may be secret by itself: user, password, path and parameters, piece by piece.
+    """Return an address, and those of its parts that may be secrets: user, password, path and parameters.
 
-    Short pieces are left out, since they may be ordinary words; so is the host.
+    The host is left out, and so are short parts, because they may be ordinary words.
     """
     _, _, rest = url.partition("://")
     authority, *others = re.split(r"[/?&#]", rest)
@@ -132,25 +132,22 @@ def secrets_of(url: str) -> set[str]:
 
 
 def _receiver(number: int, url: str) -> NotifyBase:
-    """Return what reaches an address.
+    """Return apprise's object for an address.
 
     Raises:
-        ConfigurationError: see `Notifier`.
+        ConfigurationError: apprise is not installed, or does not support the address.
     """
     try:
         from apprise import Apprise  # noqa: PLC0415 - an extra, and slow to import
     except ImportError:
         msg = (
-            "`notify_urls` is set, and what sends alerts is not installed. Install target-pinterest-audience with the "
-            "extra `notify`, or leave the setting out."
+            "`notify_urls` is set, but apprise, which sends the alerts, is not installed. Install "
+            "target-pinterest-audience with the extra `notify`, or remove the setting."
         )
         raise ConfigurationError(msg) from None
     receiver = Apprise.instantiate(url, suppress_exceptions=True)
     if receiver is None:
-        msg = (
-            f"Address {number} of `notify_urls` is none that apprise understands. Hold it against apprise's list of "
-            "services."
-        )
+        msg = f"Apprise does not support address {number} of `notify_urls`. Compare it with apprise's list of services."
         raise ConfigurationError(msg)
     return receiver
 
@@ -163,14 +160,14 @@ def _notify(receiver: NotifyBase, title: str, text: str) -> bool:
 
 
 def _keep_quiet() -> None:
-    """Let apprise log nothing: its lines show addresses."""
+    """Turn off apprise's log, because its lines show addresses."""
     logger = logging.getLogger("apprise")
     logger.disabled = True
     logger.propagate = False
 
 
 class _Mute(logging.Filter):
-    """Keeps back what libraries log while they send: hosts, paths and parameters, at DEBUG."""
+    """Drops what libraries log at DEBUG while they send: hosts, paths and parameters."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not str(record.threadName).startswith(f"{_THREAD}-")

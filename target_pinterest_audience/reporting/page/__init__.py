@@ -1,4 +1,4 @@
-"""The history as one page that needs nothing else: no network, no script."""
+"""The history as one HTML page without scripts that needs no network."""
 
 from target_pinterest_audience.reporting.page.document import render
 

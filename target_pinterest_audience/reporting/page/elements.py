@@ -1,4 +1,4 @@
-"""HTML as a tree, so that whatever is put into it is escaped."""
+"""HTML as a tree of elements, so that all text in it is escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Child = Element | str | None
 _CONTROLS: Final = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
-"""Control characters, what turns the direction of writing around, and what is no character."""
+"""Control characters, characters that change the writing direction, lone surrogates and noncharacters."""
 
 
 def el(tag: str, *children: Child, **attributes: str | float) -> Element:
@@ -19,8 +19,8 @@ def el(tag: str, *children: Child, **attributes: str | float) -> Element:
 
     Args:
         tag: its name.
-        children: what is in it; None is left out.
-        attributes: its attributes; an underscore stands for a hyphen, one at the end for nothing.
+        children: its content; None is left out.
+        attributes: its attributes; an underscore becomes a hyphen, and one at the end is dropped.
     """
     made = Element(tag, {name.rstrip("_").replace("_", "-"): _clean(str(value)) for name, value in attributes.items()})
     last: Element | None = None
@@ -42,5 +42,5 @@ def serialise(root: Element) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return text without characters that no document may hold."""
+    """Replace characters that an HTML document must not contain."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)

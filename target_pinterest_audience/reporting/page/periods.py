@@ -1,4 +1,4 @@
-"""Runs put together so that a chart of them stays readable: each by itself, or all of an hour, a day, a week. Pure."""
+"""Groups runs by hour, day or week, so that a chart of many runs stays readable. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from target_pinterest_audience.reporting.page.words import day, ends, minute
+from target_pinterest_audience.reporting.page.formats import day, ends, minute
 
 T = TypeVar("T")
 
@@ -17,11 +17,11 @@ _LENGTHS: Final = ((_HOUR, "hour"), (_DAY, "day"), (7 * _DAY, "week"), (28 * _DA
 
 
 class Period(NamedTuple):
-    """Some runs that are shown as one.
+    """Runs that the page shows as one.
 
     Attributes:
-        title: when they were, in words.
-        runs: their places among the runs.
+        title: the time of the period, in words.
+        runs: the indices of its runs.
     """
 
     title: str
@@ -29,12 +29,12 @@ class Period(NamedTuple):
 
 
 class Periods(NamedTuple):
-    """Runs put together.
+    """All runs, grouped into periods.
 
     Attributes:
-        each: what one of the periods is: `run`, `hour`, `day` and so on.
-        periods: the periods, the oldest first, those without a run included.
-        ends: the first and the last in words.
+        each: the length of a period: `run`, `hour`, `day` and so on.
+        periods: the periods, oldest first, including those without a run.
+        ends: the first and the last time, in words.
     """
 
     each: str
@@ -42,21 +42,21 @@ class Periods(NamedTuple):
     ends: tuple[str, str]
 
 
-def put_together(starts: Sequence[float]) -> Periods:
-    """Put runs together.
+def group_runs(starts: Sequence[float]) -> Periods:
+    """Group runs into periods.
 
     Args:
-        starts: when each began, in seconds since 1970, the oldest first; at least one.
+        starts: Unix time when each began, oldest first; at least one.
     """
     if len(starts) <= _MOST_BARS:
-        by_themselves = [Period(minute(start), [place]) for place, start in enumerate(starts)]
-        return Periods("run", by_themselves, ends(starts[0], starts[-1]))
+        single = [Period(minute(start), [index]) for index, start in enumerate(starts)]
+        return Periods("run", single, ends(starts[0], starts[-1]))
     first, last = min(starts), max(starts)
     length, each = next((some for some in _LENGTHS if (last - first) / some[0] < _MOST_BARS - 1), _LENGTHS[-1])
     begin = first - first % length
     members: dict[int, list[int]] = {}
-    for place, start in enumerate(starts):
-        members.setdefault(int((start - begin) // length), []).append(place)
+    for index, start in enumerate(starts):
+        members.setdefault(int((start - begin) // length), []).append(index)
     named = minute if length < _DAY else day
     count = max(members) + 1
     periods = [Period(named(begin + n * length), members.get(n, [])) for n in range(count)]

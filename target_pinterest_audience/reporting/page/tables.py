@@ -1,4 +1,4 @@
-"""Tables that a phone can scroll without the page becoming wider than it."""
+"""Tables that scroll sideways on a narrow screen, so that the page itself does not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str
     """Return a table.
 
     Args:
-        columns: its headings.
-        rows: what stands under them; None is a dash.
-        caption: what it shows.
+        columns: the headings.
+        rows: the cells of each row; None is shown as a dash.
+        caption: what the table shows.
     """
-    numeric = [any(isinstance(row[place], int) for row in rows) for place in range(len(columns))]
+    numeric = [any(isinstance(row[index], int) for row in rows) for index in range(len(columns))]
     styles = ["number" if each else "text" for each in numeric]
     head = [el("th", name, scope="col", class_=style) for name, style in zip(columns, styles, strict=True)]
     body = [
@@ -24,13 +24,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str
         for row in rows
     ]
     made = el("table", el("thead", el("tr", *head)), el("tbody", *body), aria_label=caption)
-    # What scrolls must be reachable by the keyboard; the words above it need not scroll.
+    # `tabindex` makes the scrolling part reachable by keyboard; the caption stays outside of it.
     scrolling = el("div", made, class_="wide", tabindex=0, role="region", aria_label=caption)
     return el("div", el("p", caption, class_="quiet"), scrolling)
 
 
 def details(summary: str, content: Element) -> Element:
-    """Return something that is shown on demand."""
+    """Return content that the reader can unfold."""
     return el("details", el("summary", summary), content)
 
 
