@@ -34,8 +34,10 @@ _LATER: Final = (
     "target_pinterest_audience.ledger.sqlite.sqlite_ledger",
     "target_pinterest_audience.reconcile.upserts",
     "target_pinterest_audience.companion.commands.common",
+    "target_pinterest_audience.ledger.postgres.postgres_ledger",
+    "pyarrow.parquet",
 )
-"""What the programs import only when they need it, and nearly every run does."""
+"""What the programs import only when they need it, and many runs do."""
 
 _START: Final = "from tests.support.zygote import serve; serve()"
 """A program of no module: click names a program after the module that is run."""
@@ -182,6 +184,10 @@ def serve() -> None:
     """Import the programs, and serve whoever has the other end of the socket that the command line names."""
     for module in (*PROGRAMS.values(), *_LATER):
         importlib.import_module(module)
+    # apprise imports its hundred services with the first address.
+    from apprise import Apprise  # noqa: PLC0415 - only the zygote needs it, not whoever imports its client
+
+    Apprise().add("json://127.0.0.1")
     with socket.socket(fileno=int(sys.argv[1])) as control:
         _serve(control)
 
