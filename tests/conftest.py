@@ -19,7 +19,7 @@ from tests.support.contract import assert_contract
 from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
 from tests.support.processes import Companion, Run, command, companion_command, environment
 from tests.support.waiting import Clock
-from tests.support.zygote import Zygote
+from tests.support.zygote import Zygote, shared_zygote
 
 MARKERS = {
     "process": ("zygote", "the target or its companion runs as a process of its own"),
@@ -77,11 +77,9 @@ def pytest_make_collect_report(
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
+def zygote() -> Zygote:
     """What forks the processes of a test run."""
-    running = Zygote()
-    yield running
-    running.close()
+    return shared_zygote()
 
 
 @pytest.fixture

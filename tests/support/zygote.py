@@ -9,6 +9,7 @@ process starts must start one.
 from __future__ import annotations
 
 import atexit
+import functools
 import importlib
 import json
 import os
@@ -161,6 +162,12 @@ class Zygote:
             finally:
                 process.kill()
         return code, texts[0].result(), texts[1].result()
+
+
+@functools.cache
+def shared_zygote() -> Zygote:
+    """Return the zygote of this process, which ends with it."""
+    return Zygote()
 
 
 def _feed(descriptor: int, text: bytes) -> None:

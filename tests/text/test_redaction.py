@@ -16,6 +16,7 @@ from target_pinterest_audience.text import redaction
 from target_pinterest_audience.text.redaction import RedactingFormatter, hide, redact
 from tests.support.messages import address, people, record, schema, sha256, state
 from tests.support.processes import command, environment
+from tests.support.zygote import shared_zygote
 
 CANARY = "canary.person@secret-place.example"
 DEVICE = "2f1e4fc0-81fd-4f8c-b4a1-0c2d3e4f5a6b"
@@ -123,10 +124,11 @@ def run_at_debug(
 ) -> subprocess.CompletedProcess[bytes]:
     secrets = {"access_token": TOKEN, "client_id": "1", "client_secret": SECRET, "refresh_token": REFRESH}
     merged = {**config, "load_method": "upsert", "max_retries": 1, **secrets, **settings}
-    done = subprocess.run(
-        command({**merged, "rejects_path": str(folder / "rejects.jsonl")}, folder), input=stream,
-        capture_output=True, check=False, timeout=120, env=environment(LOGLEVEL="DEBUG"),
-    )  # fmt: skip
+    arguments = command({**merged, "rejects_path": str(folder / "rejects.jsonl")}, folder)[3:]
+    code, stdout, stderr = shared_zygote().run(
+        "target-pinterest-audience", arguments, stream, environment(LOGLEVEL="DEBUG")
+    )
+    done = subprocess.CompletedProcess(arguments, code, stdout, stderr)
     assert b"DEBUG" in done.stderr
     return done
 
