@@ -19,9 +19,14 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.run import readiness
 from target_pinterest_audience.settings.load import resolve_settings
-from tests.support.account import ACCOUNT, TOKEN
-from tests.support.messages import address, people, record, schema
-from tests.support.processes import Companion, Target
+from tests.support.account import ACCOUNT
+from tests.support.account import TOKEN
+from tests.support.messages import address
+from tests.support.messages import people
+from tests.support.messages import record
+from tests.support.messages import schema
+from tests.support.processes import Companion
+from tests.support.processes import Target
 
 LIST = "customers"
 IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"

@@ -22,11 +22,16 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger.open import token_store
 from target_pinterest_audience.pinterest.tokens import SignIn
 from tests.support.account import ACCOUNT
-from tests.support.browser import Browser, answer
+from tests.support.browser import Browser
+from tests.support.browser import answer
 from tests.support.ledgers import address as address_of
-from tests.support.messages import people, schema
+from tests.support.messages import people
+from tests.support.messages import schema
 from tests.support.postgres import Database
-from tests.support.processes import Companion, Run, Target, environment
+from tests.support.processes import Companion
+from tests.support.processes import Run
+from tests.support.processes import Target
+from tests.support.processes import environment
 
 APP = {"client_id": "emulator-app", "client_secret": "emulator-secret"}
 SECRETS = ("emulator-secret", "emulator-refresh", "emulator-token")

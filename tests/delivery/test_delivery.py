@@ -17,7 +17,8 @@ from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS, Sync
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.support.packing import packed
-from tests.support.waiting import Clock, wait_until
+from tests.support.waiting import Clock
+from tests.support.waiting import wait_until
 
 PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 

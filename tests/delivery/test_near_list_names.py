@@ -8,8 +8,12 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.identities.list_names import difference, likeness
-from tests.support.messages import address, people, record, schema
-from tests.support.processes import Companion, Target
+from tests.support.messages import address
+from tests.support.messages import people
+from tests.support.messages import record
+from tests.support.messages import schema
+from tests.support.processes import Companion
+from tests.support.processes import Target
 
 CAFE = "Café Kunden"
 

@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import Sent, members
-from tests.support.messages import address, deleted, digests, record, schema, sha256, state
-from tests.support.processes import Prune, Target
+from tests.support.account import Sent
+from tests.support.account import members
+from tests.support.messages import address
+from tests.support.messages import deleted
+from tests.support.messages import digests
+from tests.support.messages import record
+from tests.support.messages import schema
+from tests.support.messages import sha256
+from tests.support.messages import state
+from tests.support.processes import Prune
+from tests.support.processes import Target
 
 
 @pytest.fixture

@@ -27,7 +27,11 @@ from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
 from target_pinterest_audience.membership.statements import Count
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API, Opened, address, another_process, line_of
+from tests.support.ledgers import API
+from tests.support.ledgers import Opened
+from tests.support.ledgers import address
+from tests.support.ledgers import another_process
+from tests.support.ledgers import line_of
 from tests.support.pooler import run_pooler
 from tests.support.postgres import Database
 

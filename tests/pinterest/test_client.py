@@ -27,8 +27,12 @@ from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.retry import Patience
 from target_pinterest_audience.pinterest.transport import Bearer, Transport
 from target_pinterest_audience.vocabulary import ListType, Operation
-from tests.support.account import ACCOUNT, TOKEN
-from tests.support.client import LOGGER, OAUTH, credentials, transport
+from tests.support.account import ACCOUNT
+from tests.support.account import TOKEN
+from tests.support.client import LOGGER
+from tests.support.client import OAUTH
+from tests.support.client import credentials
+from tests.support.client import transport
 
 
 @pytest.fixture

@@ -20,8 +20,11 @@ from target_pinterest_audience.pinterest.errors import (
 )
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.pinterest.tokens import SignIn
-from tests.support.account import ACCOUNT, TOKEN
-from tests.support.client import OAUTH, credentials, transport
+from tests.support.account import ACCOUNT
+from tests.support.account import TOKEN
+from tests.support.client import OAUTH
+from tests.support.client import credentials
+from tests.support.client import transport
 from tests.support.waiting import Clock
 
 

@@ -29,9 +29,15 @@ from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.retry import Patience
 from target_pinterest_audience.pinterest.route import route_to
 from target_pinterest_audience.pinterest.transport import Bearer, Transport
-from tests.support.account import ACCOUNT, TOKEN
-from tests.support.messages import people, schema, state
-from tests.support.processes import Companion, Run, command, environment
+from tests.support.account import ACCOUNT
+from tests.support.account import TOKEN
+from tests.support.messages import people
+from tests.support.messages import schema
+from tests.support.messages import state
+from tests.support.processes import Companion
+from tests.support.processes import Run
+from tests.support.processes import command
+from tests.support.processes import environment
 
 STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people(range(5)), state(1)]).encode()
 

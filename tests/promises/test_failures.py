@@ -20,9 +20,19 @@ from typing import Any, Final
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import ACCOUNT, TOKEN, members
-from tests.support.messages import address, digests, people, schema, sha256, state
-from tests.support.processes import Run, Target, feed, running
+from tests.support.account import ACCOUNT
+from tests.support.account import TOKEN
+from tests.support.account import members
+from tests.support.messages import address
+from tests.support.messages import digests
+from tests.support.messages import people
+from tests.support.messages import schema
+from tests.support.messages import sha256
+from tests.support.messages import state
+from tests.support.processes import Run
+from tests.support.processes import Target
+from tests.support.processes import feed
+from tests.support.processes import running
 from tests.support.waiting import wait_until
 
 METHODS: Final = pytest.mark.parametrize("load_method", ["append-only", "upsert"])

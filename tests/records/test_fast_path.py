@@ -19,22 +19,22 @@ from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
-from tests.support.account import ACCOUNT, TOKEN
-from tests.support.in_process import Outcome, run
+from tests.support.account import ACCOUNT
+from tests.support.account import TOKEN
+from tests.support.in_process import Outcome
+from tests.support.in_process import run
 from tests.support.lengths import examples
 from tests.support.messages import sha256
-from tests.support.random_streams import (
-    DEVICES,
-    EMAILS,
-    OPAQUE,
-    UUID,
-    ZERO,
-    blocks_of,
-    devices,
-    emails,
-    opaque,
-    streams,
-)
+from tests.support.random_streams import DEVICES
+from tests.support.random_streams import EMAILS
+from tests.support.random_streams import OPAQUE
+from tests.support.random_streams import UUID
+from tests.support.random_streams import ZERO
+from tests.support.random_streams import blocks_of
+from tests.support.random_streams import devices
+from tests.support.random_streams import emails
+from tests.support.random_streams import opaque
+from tests.support.random_streams import streams
 
 DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefined")]
 

@@ -12,9 +12,19 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.run.refusals import Refusals
-from tests.support.account import Sent, members
-from tests.support.messages import address, deleted, digests, people, record, schema, sha256, state
-from tests.support.processes import Target, feed, running
+from tests.support.account import Sent
+from tests.support.account import members
+from tests.support.messages import address
+from tests.support.messages import deleted
+from tests.support.messages import digests
+from tests.support.messages import people
+from tests.support.messages import record
+from tests.support.messages import schema
+from tests.support.messages import sha256
+from tests.support.messages import state
+from tests.support.processes import Target
+from tests.support.processes import feed
+from tests.support.processes import running
 from tests.support.waiting import wait_until
 
 METHODS = pytest.mark.parametrize("load_method", ["append-only", "upsert"])

@@ -24,7 +24,9 @@ from target_pinterest_audience.reporting.page.formats import short
 from target_pinterest_audience.reporting.page.periods import group_runs
 from tests.support.account import ACCOUNT
 from tests.support.browser import Browser
-from tests.support.ledger_histories import BEGUN, HOUR, invent
+from tests.support.ledger_histories import BEGUN
+from tests.support.ledger_histories import HOUR
+from tests.support.ledger_histories import invent
 from tests.support.ledgers import API
 
 HOSTILE = (

@@ -21,9 +21,15 @@ from target_pinterest_audience.ledger.sqlite import sqlite_ledger as sqlite
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.system import waits
-from tests.support.account import ACCOUNT, members
-from tests.support.messages import digests, people, schema
-from tests.support.processes import command, companion_command, environment, lines
+from tests.support.account import ACCOUNT
+from tests.support.account import members
+from tests.support.messages import digests
+from tests.support.messages import people
+from tests.support.messages import schema
+from tests.support.processes import command
+from tests.support.processes import companion_command
+from tests.support.processes import environment
+from tests.support.processes import lines
 from tests.support.waiting import Clock
 
 if TYPE_CHECKING:

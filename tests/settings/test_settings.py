@@ -17,7 +17,8 @@ from target_pinterest_audience.settings import (
     read_environment,
     resolve,
 )
-from tests.support.settings import NEEDED, SDK_SETTINGS
+from tests.support.settings import NEEDED
+from tests.support.settings import SDK_SETTINGS
 
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 

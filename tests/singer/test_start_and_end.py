@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.messages import people, schema
-from tests.support.processes import command, environment, lines
+from tests.support.messages import people
+from tests.support.messages import schema
+from tests.support.processes import command
+from tests.support.processes import environment
+from tests.support.processes import lines
 
 SENDS_ALL = {"load_method": "append-only"}
 HAS_A_LEDGER = {"load_method": "upsert"}

@@ -8,7 +8,13 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from tests.support.account import members
-from tests.support.messages import address, digests, people, record, schema, sha256, state
+from tests.support.messages import address
+from tests.support.messages import digests
+from tests.support.messages import people
+from tests.support.messages import record
+from tests.support.messages import schema
+from tests.support.messages import sha256
+from tests.support.messages import state
 from tests.support.processes import Target
 
 

@@ -17,7 +17,9 @@ from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
 from target_pinterest_audience.system.own_links import ForeignFileError, open_anew, place_of
 from target_pinterest_audience.system.private_files import replace
-from tests.support.messages import people, record, schema
+from tests.support.messages import people
+from tests.support.messages import record
+from tests.support.messages import schema
 from tests.support.processes import Target
 
 STRANGER = 54_321
