@@ -12,7 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import Batch, Written
@@ -26,7 +26,8 @@ _AHEAD_OF_ALL: Final = 9
 """How many identities may be under way for all lists together, as a multiple of what may be for one."""
 
 
-class Result(NamedTuple, Generic[K]):
+@dataclass(frozen=True, slots=True)
+class Result(Generic[K]):
     """What came of a batch.
 
     Attributes:
