@@ -45,7 +45,7 @@ def test_a_wait_is_told_at_once_and_again_each_minute(
     wait = waits.Wait("another run has the list", 600, setting="lock_wait_seconds")
     for second in range(125):
         clock.now = second
-        wait.say(functools.partial(str, "process 1" if second < 2 else "process 2"))
+        wait.log(functools.partial(str, "process 1" if second < 2 else "process 2"))
     assert [record.getMessage() for record in caplog.records] == [
         "Another run has the list: process 1. Waiting at most 600 s (`lock_wait_seconds`).",
         "Still waiting, 60 s so far and at most 600 s (`lock_wait_seconds`): another run has the list: process 2.",

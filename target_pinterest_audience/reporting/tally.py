@@ -7,7 +7,7 @@ from typing import Final
 
 from target_pinterest_audience.routing.orders import ListReport, name_list
 from target_pinterest_audience.text.counts import identities, several
-from target_pinterest_audience.vocabulary import told
+from target_pinterest_audience.vocabulary import describe_causes
 
 _MOST_LISTS_TOLD: Final = 20
 """How many lists are told of one by one."""
@@ -42,7 +42,7 @@ def tell_list(report: ListReport, *, dry: bool) -> str:
         dry: whether it only would have been.
     """
     name = name_list(report)
-    why = f" ({told(report.removals)})" if report.removals else ""
+    why = f" ({describe_causes(report.removals)})" if report.removals else ""
     counts = f"{identities(report.added)} to add, {report.removed:,} to remove{why}"
     if report.refused:
         counts += f"; refused by Pinterest: {report.refused:,}"
