@@ -180,7 +180,7 @@ class TestCheck:
             began = time.monotonic()
             checked = run_companion("check", api_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v5", max_retries=8)
         assert time.monotonic() - began < 15
-        assert (checked.code, "✗ sign-in: No answer from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
+        assert (checked.code, "✗ sign-in: No response from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
 
     def test_a_host_that_never_answers_is_told_within_seconds(
         self, emulator: Emulator, run_companion: Companion
@@ -189,7 +189,7 @@ class TestCheck:
         began = time.monotonic()
         checked = run_companion("check", max_retries=8)
         assert time.monotonic() - began < 15
-        assert (checked.code, "✗ sign-in: No answer from " in checked.stdout) == (4, True), checked.stdout
+        assert (checked.code, "✗ sign-in: No response from " in checked.stdout) == (4, True), checked.stdout
 
 
 class TestLists:

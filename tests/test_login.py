@@ -199,7 +199,7 @@ class TestInABrowser:
         answer(browser, login.address, "Deny")
         ended = login.end()
         assert ended.code == 3
-        assert "The access was denied on Pinterest's page" in ended.stderr
+        assert "Access was denied on Pinterest's page" in ended.stderr
         assert emulator.backend.calls == []
         assert not (tmp_path / "credentials.json").exists()
 

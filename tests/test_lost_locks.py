@@ -23,7 +23,7 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.models import AdAccount
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Bearer, Transport
 from tests.conftest import ACCOUNT, TOKEN, Companion, Sent, Target, companion_command, environment, members
 from tests.integration.postgres import Database
@@ -207,7 +207,7 @@ class TestRequests:
 
     @pytest.fixture
     def transport(self, emulator: Emulator, ledger: Mock) -> Transport:
-        patience = Patience(retries=2, initial_seconds=0.01, max_seconds=5, connect_seconds=5, read_seconds=5)
+        patience = RetryPolicy(retries=2, initial_seconds=0.01, max_seconds=5, connect_seconds=5, read_seconds=5)
         logger = logging.getLogger("test")
         return Transport(emulator.url, patience, user_agent="test/1", logger=logger, tenure=Tenure(ledger))
 
