@@ -250,4 +250,4 @@ def test_a_list_that_pinterest_does_not_make_is_told(emulator: Emulator, run_tar
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=400, times=None))
     told = run_target([MESSAGE, *(person(n, "a") for n in range(4))])
     assert told.code == 5
-    assert 'customer list "a" was not made. Look at its name' in told.stderr
+    assert 'did not create customer list "a". Check its name' in told.stderr
