@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
 from target_pinterest_audience.identities.column import Remarked, identify_column
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.identify import identify
 from target_pinterest_audience.identities.packed import pack_identity
-from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
 from target_pinterest_audience.reporting.stream_summary import sentences
@@ -112,7 +115,7 @@ def summed_up(identities: list[bytes | None], told: list[Remarked]) -> tuple[Any
     counts: Counter[Remark] = Counter()
     for each in told:
         counts[each.remark] += each.values
-    firsts = {each.remark: each.place for each in reversed(told)}
+    firsts = {each.remark: each.at for each in reversed(told)}
     return identities, counts, firsts, [each for each in told if each.remark.rejects]
 
 
@@ -121,7 +124,7 @@ def test_the_digest_of_nothing_is_found_among_others() -> None:
     digest = sha256("person@example.com")
     identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules)
     assert identities == [pack_identity(digest), None, pack_identity(digest), None]
-    assert [each.place for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
+    assert [each.at for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
 
 
 def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:

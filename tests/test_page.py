@@ -82,7 +82,7 @@ class TestWords:
         assert "940 members now, 60 fewer than on 21 Sep 2026. 1,005 were added and 65 removed in this time." in text
         assert "The most frequent reason for removal, with 60 of them: deleted. Their row was deleted in" in text
         assert "Refused . They withdrew their consent" in text
-        assert "Not an e-mail address 6 Refused by Pinterest, although it looks as it should 4" in text
+        assert "Not an e-mail address 6 Refused by Pinterest, although its form is correct 4" in text
         assert "None had to wait" in text
         assert "22 Sep 2026, 14:13: 5 added, 65 removed (60 deleted, 5 refused)" in text
 

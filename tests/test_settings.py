@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.types import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.settings import (
     LoadMethod,
     Mode,

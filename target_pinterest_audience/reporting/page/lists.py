@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
+from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.reporting.history import ListView, RunView, Step
 from target_pinterest_audience.reporting.page.charts import Bar, bars_chart, line_chart, shares
 from target_pinterest_audience.reporting.page.elements import el
@@ -15,7 +16,7 @@ from target_pinterest_audience.reporting.page.tables import details, table
 from target_pinterest_audience.reporting.page.words import CAUSES, cause_name, day
 from target_pinterest_audience.text.counts import several
 
-_REFUSED = "refused by Pinterest, although it looks as it should"
+_REFUSED = Remark.REFUSED_BY_PINTEREST.value
 
 
 class _Movement(NamedTuple):
