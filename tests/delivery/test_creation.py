@@ -82,7 +82,8 @@ def test_a_new_list_is_given_two_minutes_to_appear() -> None:
     time = Waiting()
     with pytest.raises(NotFoundError):
         time.creation.retry_while_new(missing, "the list", 0.0, Attempts())
-    assert 115 <= time.clock.now <= 120
+    assert time.waits[:4] == [2, 4, 5, 5]
+    assert 100 <= time.clock.now <= 120
 
 
 def test_an_old_list_is_given_no_time() -> None:
