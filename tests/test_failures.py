@@ -187,12 +187,12 @@ LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
     "503": (Fault(status=503, times=None), 4, "not available"),
     "200 that is not JSON": (Fault(status=200, body="garbage", times=None), 4, "does not match"),
     "429 for hours": (
-        Fault(status=429, headers={"Retry-After": "7200"}, times=None), 4, "limits the rate"
+        Fault(status=429, headers={"Retry-After": "7200"}, times=None), 4, "rate limit is reached"
     ),
     "429 until a moment": (
         Fault(method="PATCH", status=429, headers={"x-ratelimit-reset": str(time.time() + 7200)}, times=None),
         4,
-        "limits the rate",
+        "rate limit is reached",
     ),
     "401 code 2": (Fault(status=401, times=None), 3, "does not accept the access token"),
     "401 code 3": (

@@ -434,7 +434,7 @@ class TestWhatPinterestRefuses:
         with Emulator(code_lifetime_seconds=0) as late:
             ended = self.exchanged(start_login, late, api_url=late.url)
         assert ended.code == 3
-        assert "does not accept the code (HTTP 401, code 283): it is too old, was used before" in ended.stderr
+        assert "does not accept the code (HTTP 401, code 283). It is too old, was used before" in ended.stderr
         assert f"another redirect address than {redirect_uri}." in ended.stderr
 
     def test_a_secret_that_is_wrong(self, start_login: StartLogin, emulator: Emulator) -> None:
@@ -452,7 +452,7 @@ class TestWhatPinterestRefuses:
         ("changes", "words"),
         [
             ({"scope": "ads:read"}, "lacks the scope ads:write"),
-            ({"refresh_token": None}, "an access token and no refresh token"),
+            ({"refresh_token": None}, "an access token but no refresh token"),
         ],
     )
     def test_tokens_that_are_not_enough(
