@@ -1,4 +1,4 @@
-"""Words that every stage uses: what is done to an identity, what kinds of lists there are, why somebody is removed."""
+"""Terms that every stage uses: operations, types of lists, causes of removals."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 
 
 class Operation(str, Enum):
-    """What a PATCH of a customer list does with its records."""
+    """What a PATCH of a customer list does with its identities."""
 
     ADD = "ADD"
     REMOVE = "REMOVE"
 
 
 class ListType(str, Enum):
-    """The `list_type` values that Pinterest takes when a customer list is created (API description 5.23)."""
+    """The `list_type` values that Pinterest accepts when a customer list is created (API description 5.23)."""
 
     EMAIL = "EMAIL"
     IDFA = "IDFA"
@@ -26,10 +26,10 @@ class ListType(str, Enum):
 
 
 class Cause(IntEnum):
-    """Why an identity is removed. The greater of two explains a removal better. The numbers are stored."""
+    """Why an identity is removed. The greater of two causes explains a removal better. The ledger stores the number."""
 
     UNFINISHED = 0
-    """A run that was cut short was about to send it, and why is not known any more."""
+    """An interrupted run was about to remove it, and its cause is no longer known."""
     PRUNE = 1
     CHANGE = 2
     DELETE = 3
@@ -37,11 +37,11 @@ class Cause(IntEnum):
     CLEAR = 5
     FORGET = 6
     REPEATED = 7
-    """They were removed before, or should have been, and are again: an older request may have brought them back."""
+    """It is removed once more: an older request without an answer may have added it again."""
 
     @property
     def explicit(self) -> bool:
-        """Whether somebody asked for the removal, as against the ledger deriving it: those have a ceiling."""
+        """Whether a person or the stream asked for the removal. The ledger derives the others, which have a ceiling."""
         return self not in {Cause.PRUNE, Cause.CHANGE}
 
 
@@ -52,17 +52,17 @@ _WORDS: Final[Mapping[str, str]] = {
     "prune": "pruned",
     "clear": "cleared",
     "forget": "forgotten",
-    "unfinished": "left by a run that was cut short",
+    "unfinished": "left by an interrupted run",
     "repeated": "removed once more",
 }
 
 
 def by_name(causes: Mapping[Cause, int]) -> dict[str, int]:
-    """Return counts under the names by which reports and the ledger know causes, the greatest first."""
+    """Return counts by the names of their causes, as reports and the ledger show them, the greatest first."""
     in_order = sorted(causes.items(), key=lambda each: (-each[1], each[0]))
     return {cause.name.lower(): count for cause, count in in_order}
 
 
-def told(causes: Mapping[str, int]) -> str:
-    """Tell counts, as `by_name` returns them, as one clause."""
+def describe_causes(causes: Mapping[str, int]) -> str:
+    """Return counts from `by_name` as one clause, such as `3 deleted, 1 changed`."""
     return ", ".join(f"{count:,} {_WORDS.get(name, name)}" for name, count in causes.items())

@@ -13,25 +13,13 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.account import Write
-from tests.support.browser import Browser
-from tests.support.browser import find_browser
-from tests.support.browser import run_browser
+from tests.support.account import ACCOUNT, TOKEN, Write
+from tests.support.browser import Browser, find_browser, run_browser
 from tests.support.contract import assert_contract
-from tests.support.postgres import Database
-from tests.support.postgres import PostgresServer
-from tests.support.postgres import find_binaries
-from tests.support.postgres import run_server
-from tests.support.processes import Companion
-from tests.support.processes import Run
-from tests.support.processes import command
-from tests.support.processes import companion_command
-from tests.support.processes import environment
+from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
+from tests.support.processes import Companion, Run, command, companion_command, environment
 from tests.support.waiting import Clock
-from tests.support.zygote import Zygote
-from tests.support.zygote import shared_zygote
+from tests.support.zygote import Zygote, shared_zygote
 
 MARKERS = {
     "process": ("zygote", "the target or its companion runs as a process of its own"),

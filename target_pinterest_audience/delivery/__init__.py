@@ -1,1 +1,1 @@
-"""Identities wait for a request, and one writer for each list sends them."""
+"""Identities wait for a batch, and one writer for each list sends it."""

@@ -1,4 +1,4 @@
-"""From identities to requests: one waiting room and one writer for each list."""
+"""Takes orders, sends them to Pinterest in batches, and returns receipts."""
 
 from __future__ import annotations
 
@@ -6,45 +6,40 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
 
+from target_pinterest_audience.delivery.creation import Creation
+from target_pinterest_audience.delivery.destination import Destination
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.lanes import Lanes
-from target_pinterest_audience.delivery.list_writer import CustomerListWriter
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, PendingIdentities
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import CustomerList
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Traffic
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, ListReport, Order, Receipt, Written
 from target_pinterest_audience.routing.plan import ListPlan, ListReference, merge
 from target_pinterest_audience.watermark import Watermark
 
 _GRACE_SECONDS: Final = 2.0
-"""How long requests under way have to end when the run ends before them."""
+"""How long requests under way may take when the run ends before them."""
 
 _MOST_WAITING: Final = 400_000
-"""How many identities wait for all lists together at most, some 90 MB; beyond that half-full requests leave."""
+"""The most identities that wait for all lists together, some 90 MB; beyond that, half-full batches are sent."""
 _FEWER_WAITING: Final = 300_000
-"""How many wait after that at most, so that the fullest lists need not be looked for again soon."""
-
-
-@dataclass(slots=True)
-class _Destination:
-    pending: PendingIdentities
-    writer: CustomerListWriter
+"""The most that wait after that, so that the fullest lists need not be searched again soon."""
 
 
 class Taken(NamedTuple):
-    """What was taken in of an order.
+    """How much of an order was taken.
 
     Attributes:
-        identities: how many, from the first on. The others find no room before receipts are collected.
+        identities: how many, from the first one on. The others find no room before receipts are collected.
         duplicates: how many of them waited already.
     """
 
@@ -53,9 +48,9 @@ class Taken(NamedTuple):
 
 
 class Delivery:
-    """Delivers identities to the lists that they belong to, whichever streams they come from.
+    """Delivers identities to their lists, whichever streams they come from.
 
-    It takes orders and gives receipts, and knows nobody who gives or takes them.
+    It takes orders and returns receipts. It does not know who gives or takes them.
 
     Attributes:
         watermark: the watermark of the stream; held for what is not accepted yet.
@@ -64,7 +59,7 @@ class Delivery:
     def __init__(
         self,
         client: PinterestClient,
-        patience: Patience,
+        policy: RetryPolicy,
         logger: logging.Logger,
         *,
         max_identities: int,
@@ -72,11 +67,11 @@ class Delivery:
         ahead: int = 0,
         dry: bool = False,
     ) -> None:
-        """Prepare; nothing is asked of Pinterest before the first batch.
+        """Create it; nothing is asked of Pinterest before `open`.
 
         Args:
             client: the ad account.
-            patience: how often and how long to look for a list that may have been created.
+            policy: limits the lookups of a list that may have been created.
             logger: logs what happens to lists and audiences.
             max_identities: the most identities in a request.
             max_bytes: the most bytes in the body of a request.
@@ -86,56 +81,55 @@ class Delivery:
         self.watermark = Watermark()
         self._client = client
         self._directory = Directory(client, time.monotonic)
-        self._patience = patience
+        self._creation = Creation(policy, logger)
         self._logger = logger
         self._max_identities = max_identities
         self._max_bytes = max_bytes
         self._lanes: Lanes[ListReference] = Lanes(ahead)
         self._receipts: deque[Receipt] = deque()
-        """Of batches that were sent on the main thread."""
+        """Receipts of batches that were sent on the main thread."""
         self._failure: BaseException | None = None
         self._dry = dry
-        self._destinations: dict[ListReference, _Destination] = {}
-        self._of_ids: dict[str, _Destination] = {}
-        """The id of a list → who writes to it."""
+        self._destinations: dict[ListReference, Destination] = {}
+        self._by_list_id: dict[str, Destination] = {}
         self._waiting = 0
         """How many identities wait for all lists together, in no batch yet."""
 
     def open(self, plan: ListPlan, pinned_id: str | None = None, *, may_be_new: bool = False) -> CustomerList | None:
-        """Make ready for a list, and look it up.
+        """Prepare for a list, and look it up.
 
         Args:
-            plan: which list, and what is to happen to it. Its reference is what `put` takes.
-            pinned_id: the id that the list had in former runs; it decides between lists of one name.
-            may_be_new: whether a run that was cut short may just have created it.
+            plan: which list, and what may be done with it. Orders name its reference.
+            pinned_id: the id that the list had in earlier runs; it decides between lists of one name.
+            may_be_new: whether an interrupted run may just have created it.
 
         Returns:
             The list; None if it does not exist yet.
 
         Raises:
-            ConfigurationError: the list cannot be told; or another stream reaches it by another name or id, or wants
-                another audience for it.
+            ConfigurationError: the list is ambiguous; or another stream uses another name or id for it, or wants
+                another audience.
             PinterestError: Pinterest cannot be asked.
         """
         known = self._destinations.get(plan.reference)
         if known is None:
-            name = plan.reference.customer_list_name or ""
-            room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(name))
+            room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(plan.reference.customer_list_name or ""))
             pending = PendingIdentities(self._max_identities, max(1, room), self.watermark, plan.reference)
-            writer = CustomerListWriter(plan, self._directory, self._patience, self._logger, dry=self._dry)
-            known = self._destinations[plan.reference] = _Destination(pending, writer)
-            writer.look_up(pinned_id, may_be_new=may_be_new)
-            self._refuse_second_way(known)
+            known = self._destinations[plan.reference] = Destination(
+                plan, pending, self._directory, self._creation, self._logger, dry=self._dry
+            )
+            known.finder.look_up(pinned_id, may_be_new=may_be_new)
+            self._refuse_second_reference(known)
         else:
-            known.writer.plan = merge(known.writer.plan, plan)
-        return known.writer.customer_list
+            known.finder.plan = merge(known.finder.plan, plan)
+        return known.finder.customer_list
 
     def put(self, order: Order, start: int = 0) -> Taken:
-        """Take identities in, as long as there is room; send the batches that they fill.
+        """Take identities, as long as there is room, and send the batches that they fill.
 
         Args:
-            order: what is to be done with them.
-            start: the index of the first that is not taken in yet.
+            order: the identities, and the operation.
+            start: the index of the first identity that was not taken yet.
 
         Raises:
             TargetError: a batch could not be delivered.
@@ -187,8 +181,8 @@ class Delivery:
             done = done and not len(destination.pending)
         return done
 
-    def _send_any(self, destination: _Destination) -> None:
-        """Send what waits for a list, as much as one request takes."""
+    def _send_any(self, destination: Destination) -> None:
+        """Send what waits for a list, as much as one request holds."""
         before = len(destination.pending)
         batch = destination.pending.take_any()
         self._waiting -= before - len(destination.pending)
@@ -196,13 +190,13 @@ class Delivery:
             self._send(destination, batch)
 
     def receipts(self, seconds: float = 0.0) -> Iterator[Receipt]:
-        """Yield what came of the batches that Pinterest accepted, in the order of each list.
+        """Yield the receipts of the batches that Pinterest accepted, in the order of each list.
 
         Args:
             seconds: how long to wait for the first one, if a batch is under way.
 
         Raises:
-            BaseException: why a batch was not accepted; again at each later call.
+            BaseException: a batch was not accepted; every later call raises it again.
         """
         if self._failure is not None:
             raise self._failure
@@ -221,10 +215,10 @@ class Delivery:
         return not self._receipts and not self._lanes.under_way
 
     def stop(self) -> Iterator[Receipt]:
-        """Send nothing more, and yield the receipts that arrive within a moment."""
+        """Send nothing more, and yield the receipts that arrive within the grace period."""
         self._client.stop()
         self._lanes.stop(_GRACE_SECONDS)
-        # Whoever stops early knows why; what else went wrong is no news then.
+        # The caller stops early because of an error; further errors add nothing.
         yield from self._receipts
         self._receipts.clear()
         for result in self._lanes.results():
@@ -232,42 +226,42 @@ class Delivery:
                 yield self._receipt(result.lane, result.batch, result.outcome)
 
     def removals_of_failures(self) -> Iterator[tuple[ListReference, AcceptedRemoval]]:
-        """Yield the requests that removed somebody and that no receipt names, after `stop`: their batches failed."""
+        """Yield the accepted removals that no receipt names, since their batches failed later; after `stop`."""
         for reference, destination in self._destinations.items():
             yield from ((reference, removal) for removal in destination.writer.take_removals())
 
     def close(self) -> None:
-        """Let go of the connection, after `stop`."""
+        """Release the connection, after `stop`."""
         self._client.close()
 
     def finish(self) -> None:
-        """See to the audiences, when everything is accepted.
+        """Create missing audiences, when everything is accepted.
 
         Raises:
             TargetError: a list is missing, or Pinterest cannot be asked for an audience.
         """
         for destination in self._destinations.values():
-            destination.writer.refuse_if_missing()
-            destination.writer.ensure_audience()
+            destination.finder.refuse_if_missing()
+            destination.audience_maker.ensure()
 
     @property
     def traffic(self) -> Traffic:
-        """How much was asked of Pinterest."""
+        """The requests so far."""
         return self._client.traffic
 
     @property
     def sign_in_seconds(self) -> float | None:
-        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        """For how long the sign-in was valid when it returned a token; None if that is not known."""
         return self._client.sign_in_seconds
 
     @property
     def under_way(self) -> int:
-        """How many identities are on their way. May be called from any thread."""
+        """How many identities are being sent. May be called from any thread."""
         return self._lanes.under_way
 
     @property
     def accepted_so_far(self) -> tuple[int, int]:
-        """How many requests Pinterest accepted, and how many identities with them. May be called from any thread."""
+        """How many requests and how many identities Pinterest accepted. May be called from any thread."""
         tallies = [each.writer.tally for each in list(self._destinations.values())]
         return sum(each.requests for each in tallies), sum(each.added + each.removed for each in tallies)
 
@@ -277,39 +271,39 @@ class Delivery:
         Args:
             members: how many identities belong on each, where that is known.
         """
-        return [each.writer.report(members.get(reference)) for reference, each in self._destinations.items()]
+        return [each.report(members.get(reference)) for reference, each in self._destinations.items()]
 
     def report(self, reference: ListReference) -> ListReport:
         """Return what was sent to one list."""
-        return self._destinations[reference].writer.report()
+        return self._destinations[reference].report()
 
-    def _send(self, destination: _Destination, batch: Batch) -> None:
-        writer = destination.writer
-        if writer.customer_list is not None:
-            self._lanes.submit(writer.plan.reference, batch, writer.write)
+    def _send(self, destination: Destination, batch: Batch) -> None:
+        if destination.finder.customer_list is not None:
+            self._lanes.submit(destination.reference, batch, destination.writer.write)
             return
-        # On this thread: what comes next depends on whether there is a list then.
-        written = writer.write(batch)
-        self._refuse_second_way(destination)
-        self._receipts.append(self._receipt(writer.plan.reference, batch, written))
+        # On the main thread: what comes next depends on whether the list exists then.
+        written = destination.writer.write(batch)
+        self._refuse_second_reference(destination)
+        self._receipts.append(self._receipt(destination.reference, batch, written))
 
     def _receipt(self, reference: ListReference, batch: Batch, written: Written) -> Receipt:
         if written.unanswered:
             batch = replace(batch, unanswered=True)
-        writer = self._destinations[reference].writer
-        return Receipt(reference, writer.list_id, batch, written.refused, writer.take_removals())
+        destination = self._destinations[reference]
+        removals = destination.writer.take_removals()
+        return Receipt(reference, destination.finder.list_id, batch, written.refused, removals)
 
-    def _refuse_second_way(self, destination: _Destination) -> None:
-        """Refuse a list that another stream reaches by another name or id: its writes would overtake each other.
+    def _refuse_second_reference(self, destination: Destination) -> None:
+        """Refuse a list that another stream reaches by another name or id: their writes would overtake each other.
 
         Raises:
-            ConfigurationError: another stream reaches the list by another name or id.
+            ConfigurationError: another stream uses another name or id for the list.
         """
-        list_id = destination.writer.list_id
-        other = self._of_ids.setdefault(list_id, destination) if list_id is not None else destination
+        list_id = destination.finder.list_id
+        other = self._by_list_id.setdefault(list_id, destination) if list_id is not None else destination
         if other is not destination:
             msg = (
-                f"{destination.writer.plan.reference} and {other.writer.plan.reference} are one list (id {list_id})"
-                ". Choose it in the same way for all streams that feed it."
+                f"{destination.reference} and {other.reference} are the same list (id {list_id}). "
+                "Choose it in the same way for all streams that feed it."
             )
             raise ConfigurationError(msg)

@@ -1,4 +1,4 @@
-"""Which lists and audiences an ad account has, asked for once for many lists that are looked for at a time."""
+"""A cache of the lists and audiences of an ad account: one listing serves the lookup of many lists."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from target_pinterest_audience.pinterest.client import PinterestClient
     from target_pinterest_audience.pinterest.models import Audience, CustomerList
 
-_GOOD_FOR_SECONDS: Final = 60.0
-"""How old a listing may be: a list that somebody makes meanwhile, with the name of one to be created, is missed."""
+_FRESH_SECONDS: Final = 60.0
+"""How old a listing may be. The run does not see a list of the same name that another process creates meanwhile."""
 
 
 class Directory:
-    """The listings of an ad account, kept for a minute. Used by one thread.
+    """Caches the listings of an ad account for a minute. Only one thread may use it.
 
     Attributes:
         client: the ad account.
     """
 
     def __init__(self, client: PinterestClient, clock: Callable[[], float]) -> None:
-        """Prepare; nothing is asked yet.
+        """Create it; nothing is asked of Pinterest yet.
 
         Args:
             client: the ad account.
-            clock: seconds that only ever grow.
+            clock: monotonic time in seconds.
         """
         self.client = client
         self._clock = clock
@@ -36,11 +36,11 @@ class Directory:
         self._by_id: dict[str, CustomerList] = {}
         self._lists_as_of: float | None = None
         self._alike: dict[str, list[CustomerList]] | None = None
-        """The likeness of a name → the lists that have such a name; None until it is asked for."""
+        """The likeness of a name → the lists of such names; None until it is needed."""
         self._wanted: dict[str, set[str]] = {}
         """The likeness of a name → such names that this run looked for and did not find, so that it may create them."""
         self._audiences: dict[str, Audience] = {}
-        """Customer list id → the oldest audience that stands for it, as far as the listing was read."""
+        """Customer list id → the oldest audience of the list, as far as the listing was read."""
         self._more_audiences: Iterator[Audience] = iter(())
         self._audiences_as_of: float | None = None
 
@@ -48,12 +48,12 @@ class Directory:
         """Return the account's lists, the oldest first.
 
         Args:
-            anew: whether what was asked before does not count.
+            anew: whether to ignore the cache.
 
         Raises:
-            PinterestError: they cannot be asked for.
+            PinterestError: Pinterest cannot be asked.
         """
-        if anew or not self._is_good(self._lists_as_of):
+        if anew or not self._is_fresh(self._lists_as_of):
             self._lists = list(self.client.customer_lists())
             self._by_name, self._by_id = {}, {}
             for each in self._lists:
@@ -64,12 +64,12 @@ class Directory:
         return self._lists
 
     def namesakes(self, name: str) -> list[tuple[str, str | None]]:
-        """Return the names, with the ids of their lists, that are easily taken for a name that no list has.
+        """Return the names, with the ids of their lists, that are easily mistaken for a name that no list has.
 
-        A name without an id is one that this run has asked for before.
+        A name without an id is one that this run asked for before.
 
         Raises:
-            PinterestError: the lists cannot be asked for.
+            PinterestError: Pinterest cannot be asked.
         """
         listed, like = self.customer_lists(), likeness(name)
         if self._alike is None:
@@ -86,34 +86,42 @@ class Directory:
         return found
 
     def named(self, name: str, *, anew: bool = False) -> Sequence[CustomerList]:
-        """Return the account's lists of a name, the oldest first; see `customer_lists`."""
+        """Return the account's lists of a name, the oldest first.
+
+        Args:
+            name: the exact name.
+            anew: whether to ignore the cache.
+
+        Raises:
+            PinterestError: Pinterest cannot be asked.
+        """
         self.customer_lists(anew=anew)
         return self._by_name.get(name, ())
 
     def customer_list(self, list_id: str) -> CustomerList:
-        """Return a list by its id: from a listing if one was asked for, else by itself.
+        """Return a list by its id: from the cached listing if it is there, else with a request.
 
         Raises:
-            NotFoundError: the account does not have it.
-            PinterestError: it cannot be asked for.
+            NotFoundError: the account does not have the list.
+            PinterestError: Pinterest cannot be asked.
         """
-        if self._is_good(self._lists_as_of):
+        if self._is_fresh(self._lists_as_of):
             listed = self._by_id.get(list_id)
             if listed is not None:
                 return listed
         return self.client.customer_list(list_id)
 
     def audience_of(self, customer_list_id: str, *, anew: bool = False) -> Audience | None:
-        """Return the oldest audience that stands for a list; None if there is none.
+        """Return the oldest audience of a list; None if there is none.
 
         Args:
             customer_list_id: the list.
-            anew: whether what was asked before does not count.
+            anew: whether to ignore the cache.
 
         Raises:
-            PinterestError: the audiences cannot be asked for.
+            PinterestError: Pinterest cannot be asked.
         """
-        if anew or not self._is_good(self._audiences_as_of):
+        if anew or not self._is_fresh(self._audiences_as_of):
             self._audiences.clear()
             self._more_audiences = self.client.audiences()
             self._audiences_as_of = self._clock()
@@ -129,9 +137,9 @@ class Directory:
         try:
             return next(self._more_audiences, None)
         except BaseException:
-            # The rest was not read, so that its absence says nothing.
+            # The rest of the listing was not read, so an audience that is missing here may still exist.
             self._audiences_as_of = None
             raise
 
-    def _is_good(self, as_of: float | None) -> bool:
-        return as_of is not None and self._clock() - as_of <= _GOOD_FOR_SECONDS
+    def _is_fresh(self, as_of: float | None) -> bool:
+        return as_of is not None and self._clock() - as_of <= _FRESH_SECONDS

@@ -1,4 +1,4 @@
-"""What to do with a batch that Pinterest refuses: halve it until the bad identities stand alone, or the size fits."""
+"""Halves a batch that Pinterest refuses, until the bad identities stand alone or the size fits."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from target_pinterest_audience.pinterest.errors import RefusedError
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import Batch
 
-_FEW: Final = 10
+_FEW_BAD: Final = 10
+_ONE_BAD_IN: Final = 500
+"""If more identities than these are bad, or all are, the cause is not bad rows: the batch fails as a whole."""
 _FEW_RESENT: Final = 100
-_ONE_IN: Final = 500
-"""More bad identities than a few, and than one in so many, are no bad rows but a fault of the whole; so are all."""
+"""So many identities of earlier runs are not counted: they may be resent because they were refused before."""
 
 
 @dataclass(slots=True)
 class Halving:
-    """Delivers batches in as few requests as Pinterest lets it.
+    """Delivers batches in as few requests as Pinterest allows.
 
     Attributes:
-        send: has Pinterest accept identities, or raises; a RefusedError means that some of them, or their number, are
-            at fault.
-        fits: how many identities a request may have, once that is known.
+        send: sends a batch; raises a RefusedError if some of its identities, or their number, are at fault.
+        fits: how many identities a request may hold; None as long as no limit is known.
     """
 
     send: Callable[[Batch], None]
@@ -33,36 +33,33 @@ class Halving:
     _counted_bad: int = 0
 
     def deliver(self, batch: Batch) -> list[int]:
-        """Deliver a batch but for its bad identities, each of which costs twice the logarithm of the batch's size.
+        """Deliver a batch except its bad identities.
 
-        Args:
-            batch: what is to be delivered.
+        A bad identity costs at most twice the logarithm of the batch's size in requests.
 
         Returns:
-            The places of the identities that Pinterest refuses.
+            The indices of the identities that Pinterest refuses.
 
         Raises:
-            RefusedError: so many are refused that the fault is not theirs. Some of the batch may have been accepted.
-            TargetError: Pinterest could not be reached, or does not permit it.
+            RefusedError: so many identities were refused that bad rows cannot be the cause. Some of the batch may have
+                been accepted.
+            TargetError: Pinterest could not be reached, or does not permit the request.
         """
         self._bad = []
         self._counted_bad = 0
         self._deliver(batch, 0, len(batch.identities))
         return self._bad
 
-    def _note_bad(self, batch: Batch, place: int) -> bool:
-        """Note an identity that is refused by itself; return whether the fault can still be its own.
-
-        A few that former runs left are not counted: they may be here because they were refused before.
-        """
-        self._bad.append(place)
+    def _note_bad(self, batch: Batch, index: int) -> bool:
+        """Record an identity that was refused alone; return whether bad rows can still be the cause."""
+        self._bad.append(index)
         resent = batch.lines.count(0)
         spared = resent if resent <= _FEW_RESENT else 0
-        if not spared or batch.lines[place]:
+        if not spared or batch.lines[index]:
             self._counted_bad += 1
         counted = len(batch.identities) - spared
-        everybody = 1 < counted == self._counted_bad
-        return not everybody and self._counted_bad <= max(_FEW, counted // _ONE_IN)
+        all_bad = 1 < counted == self._counted_bad
+        return not all_bad and self._counted_bad <= max(_FEW_BAD, counted // _ONE_BAD_IN)
 
     def _deliver(self, batch: Batch, start: int, stop: int) -> bool:
         """Deliver a part; return whether all of it was accepted."""
@@ -79,7 +76,7 @@ class Halving:
             else:
                 return True
         middle = start + (size + 1) // 2
-        # Both, whatever becomes of the first.
+        # Both, even if the first one is refused.
         accepted = [self._deliver(batch, start, middle), self._deliver(batch, middle, stop)]
         if sent and all(accepted) and (self.fits is None or middle - start < self.fits):
             self.fits = middle - start

@@ -1,7 +1,7 @@
-"""Threads that send batches: those of one list one after the other, those of several lists at the same time.
+"""Threads that send batches: those of one list in sequence, those of different lists in parallel.
 
-The main thread submits batches and collects the results. The threads are daemons, so that a request that hangs cannot
-keep the process from ending.
+The main thread submits batches and collects the results. The threads are daemons, so a request that hangs cannot keep
+the process from ending.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import Batch, Written
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound=Hashable)
 
 _THREADS: Final = 8
-"""How many requests are under way at once at most, each for another list."""
+"""The most requests at once, each for a different list."""
 
 _AHEAD_OF_ALL: Final = 9
-"""How many identities may be under way for all lists together, as a multiple of what may be for one."""
+"""How many identities may be under way for all lists together, as a multiple of the bound for one."""
 
 
-class Result(NamedTuple, Generic[K]):
-    """What came of a batch.
+@dataclass(frozen=True, slots=True)
+class Result(Generic[K]):
+    """The result of a batch.
 
     Attributes:
         lane: the lane that it was submitted to.
         batch: the batch.
-        outcome: what Pinterest answered, or why the batch was not accepted.
+        outcome: what Pinterest accepted, or the error.
     """
 
     lane: K
@@ -43,9 +44,9 @@ class Result(NamedTuple, Generic[K]):
 @dataclass(slots=True)
 class _Lane:
     batches: deque[tuple[Batch, Callable[[Batch], Written]]] = field(default_factory=deque)
-    """Submitted, and not begun."""
+    """Batches that were submitted and are not being sent yet."""
     identities: int = 0
-    """In batches whose results are not collected."""
+    """Identities in batches whose results are not collected yet."""
     is_busy: bool = False
 
 
@@ -53,7 +54,7 @@ class Lanes(Generic[K]):
     """Sends batches in the order in which each lane got them. A lane that failed sends nothing more."""
 
     def __init__(self, ahead: int) -> None:
-        """Prepare; threads begin when they are needed.
+        """Create it; threads start when they are needed.
 
         Args:
             ahead: how many identities may wait in a lane while one of its batches is sent.
@@ -70,7 +71,7 @@ class Lanes(Generic[K]):
 
     @property
     def under_way(self) -> int:
-        """How many identities were submitted whose results are not collected. May be called from any thread."""
+        """How many identities were submitted and have no collected result yet. May be called from any thread."""
         return self._identities
 
     def has_room(self, lane: K) -> bool:
@@ -78,12 +79,12 @@ class Lanes(Generic[K]):
         return self._lanes[lane].identities <= self._ahead and self._identities <= _AHEAD_OF_ALL * self._ahead
 
     def submit(self, lane: K, batch: Batch, send: Callable[[Batch], Written]) -> None:
-        """Send a batch on another thread, after those that the lane has already.
+        """Send a batch on another thread, after the earlier batches of its lane.
 
         Args:
             lane: the lane.
             batch: the batch.
-            send: sends it; returns what Pinterest answered, or raises. Called on another thread.
+            send: sends the batch, and returns what Pinterest accepted or raises. Runs on another thread.
         """
         chosen = self._lanes[lane]
         self._batches += 1
@@ -101,10 +102,10 @@ class Lanes(Generic[K]):
         self._ready.put(lane)
 
     def results(self, seconds: float = 0.0) -> Iterator[Result[K]]:
-        """Yield the results that are there.
+        """Yield the results so far.
 
         Args:
-            seconds: how long to wait for the first one, if something is under way.
+            seconds: how long to wait for the first one, if a batch is under way.
         """
         while self._batches:
             try:
@@ -119,10 +120,10 @@ class Lanes(Generic[K]):
             yield result
 
     def stop(self, seconds: float) -> None:
-        """Send nothing more, and give the requests that are under way a moment.
+        """Send nothing more, and wait for the requests that are under way.
 
         Args:
-            seconds: how long to wait for them.
+            seconds: how long to wait at most.
         """
         self._stopped.set()
         for _ in self._threads:
@@ -136,7 +137,7 @@ class Lanes(Generic[K]):
             self._send_next(lane)
 
     def _send_next(self, lane: K) -> None:
-        """Send the batch that has waited longest in a lane, and see to it that the next one follows."""
+        """Send the oldest batch of a lane, and schedule the next one."""
         chosen = self._lanes[lane]
         with self._turn:
             batch, send = chosen.batches.popleft()
@@ -145,7 +146,7 @@ class Lanes(Generic[K]):
         except BaseException as failure:  # noqa: BLE001 - the main thread raises it
             self._results.put(Result(lane, batch, failure))
             return
-        # Before the next one is sent, so that the results of a lane come in order.
+        # Before the next batch is sent, so that the results of a lane keep their order.
         self._results.put(Result(lane, batch, written))
         with self._turn:
             chosen.is_busy = bool(chosen.batches)

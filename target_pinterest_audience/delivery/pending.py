@@ -1,4 +1,4 @@
-"""Where identities wait: for one list, what is to be added and what is to be removed, cut to the size of requests."""
+"""The identities of one list that wait to be added or removed, cut into batches of the size of a request."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _OTHER = {Operation.ADD: Operation.REMOVE, Operation.REMOVE: Operation.ADD}
 @dataclass(slots=True)
 class _Queue:
     identities: dict[bytes, int] = field(default_factory=dict)
-    """Each once, in the order in which they came, and the line of the stream that asks for it."""
+    """Identity → the line of the stream that asks for it, in the order of arrival."""
     size: int = 0
-    """The bytes that they take in a request body, a separator after each included."""
+    """Their size in a request body, in bytes, with a separator after each."""
     hold: Hold | None = None
-    """Holds the earliest line that asks for one of them."""
+    """Holds the earliest of the lines."""
     causes: dict[bytes, Cause] = field(default_factory=dict)
-    """Why each is removed; empty if they are added."""
+    """Identity → why it is removed; empty in the queue of additions."""
 
     def note_cause(self, operation: Operation, identities: Collection[bytes], cause: Cause) -> None:
-        """Note why identities are removed, if they are; before they are taken in."""
+        """Record why identities are removed, if they are, before they are queued."""
         if operation is Operation.REMOVE:
             self.causes.update(dict.fromkeys(identities, cause))
 
@@ -38,21 +38,20 @@ class _Queue:
 class PendingIdentities:
     """The identities of one list that wait for a request.
 
-    The watermark of the stream is held for each of them, from the line that asks for it, until its batch is accepted.
-    An identity waits under one operation only, the last one asked for: so a removal never overtakes a later addition,
-    nor the other way round.
+    The watermark of the stream is held at the line of each of them until its batch is accepted. An identity waits for
+    one operation only, the latest: so a removal never overtakes a later addition, and vice versa.
     """
 
     def __init__(
         self, max_identities: int, max_bytes: int, watermark: Watermark, reference: ListReference | None = None
     ) -> None:
-        """Begin with none.
+        """Create it without identities.
 
         Args:
-            max_identities: the most of one request.
+            max_identities: the most identities in a request.
             max_bytes: the most bytes of the `records` in its body.
             watermark: the watermark of the stream.
-            reference: the list, for whose floor in the watermark they count.
+            reference: the list, which has a floor of its own in the watermark.
         """
         self._max_identities = max_identities
         self._max_bytes = max_bytes
@@ -65,22 +64,22 @@ class PendingIdentities:
         return sum(len(queue.identities) for queue in self._queues.values())
 
     def put(self, operation: Operation, identity: bytes, line: int, cause: Cause = Cause.UNFINISHED) -> bool:
-        """Let an identity wait.
+        """Queue an identity.
 
         Args:
-            operation: what is to be done with it.
-            identity: packed.
+            operation: whether to add or remove it.
+            identity: the identity, packed.
             line: the line of the stream that asks for it.
             cause: why it is removed, if it is.
 
         Returns:
-            Whether it replaces something that waited for the same identity, so that one of the two is a duplicate.
+            Whether the identity waited already, so that one of the two is a duplicate.
         """
         queue, other = self._queues[operation], self._queues[_OTHER[operation]]
         if identity in queue.identities:
             return True
         replaces = identity in other.identities
-        # The STATE that covers a replaced line also waits for the line that replaces it.
+        # The STATE that covers the replaced line must also wait for the line that replaces it.
         held = other.hold.line if replaces and other.hold is not None else None
         # Holds first and removals last: a signal may end the run between any two of these.
         self._hold(queue, line if held is None else min(line, held))
@@ -102,16 +101,16 @@ class PendingIdentities:
         lines: Sequence[int],
         cause: Cause = Cause.UNFINISHED,
     ) -> tuple[int, int]:
-        """Let identities wait, to the same effect as `put` for each, until a batch is full.
+        """Queue identities, with the same effect as `put` for each, until a batch is full.
 
         Args:
-            operation: what is to be done with them.
-            identities: packed; at least one.
+            operation: whether to add or remove them.
+            identities: the identities, packed; at least one.
             lines: the line of the stream that asks for each.
             cause: why they are removed, if they are.
 
         Returns:
-            How many were taken in, and how many of those waited already.
+            How many were queued, and how many of those waited already.
         """
         queue, other = self._queues[operation], self._queues[_OTHER[operation]]
         waiting = queue.identities
@@ -119,7 +118,7 @@ class PendingIdentities:
         size = queue.size + size_in_records(some)
         if (
             size < self._max_bytes
-            # Looks for the new ones among those that wait, not the other way round.
+            # In this order: the new ones are looked up among those that wait, of which there may be many more.
             and waiting.keys().isdisjoint(some)
             and (not other.identities or other.identities.keys().isdisjoint(some))
         ):
@@ -130,19 +129,19 @@ class PendingIdentities:
             waiting.update(zip(some, lines, strict=False))
             again = before + len(some) - len(waiting)
             if again:
-                # Of several lines the first counts, and each takes room once.
+                # For an identity that comes several times, the first line counts, and the size counts once.
                 waiting.update(zip(reversed(some), reversed(lines[: len(some)]), strict=True))
                 queue.size = size_in_records(tuple(waiting))
             return len(some), again
         again = 0
-        for place, identity in enumerate(some):
-            again += self.put(operation, identity, lines[place], cause)
+        for index, identity in enumerate(some):
+            again += self.put(operation, identity, lines[index], cause)
             if self._is_full(queue):
-                return place + 1, again
+                return index + 1, again
         return len(some), again
 
     def _hold(self, queue: _Queue, line: int) -> None:
-        """Hold the watermark at a line, unless it is held below that already."""
+        """Hold the watermark at a line, unless the queue holds an earlier one."""
         if queue.hold is None:
             queue.hold = self._watermark.hold(line, self._reference)
         elif queue.hold.line is not None and line < queue.hold.line:
@@ -150,7 +149,7 @@ class PendingIdentities:
 
     @staticmethod
     def _let_go(queue: _Queue) -> None:
-        """Stop holding the watermark for a queue that is empty."""
+        """Release the hold of an empty queue."""
         if queue.hold is not None:
             queue.hold.release()
             queue.hold = None
@@ -159,14 +158,14 @@ class PendingIdentities:
         return len(queue.identities) >= self._max_identities or queue.size >= self._max_bytes
 
     def take_full(self) -> Batch | None:
-        """Remove and return a batch that has reached a limit; None if there is none."""
+        """Remove and return a full batch; None if there is none."""
         for operation, queue in self._queues.items():
             if self._is_full(queue):
                 return self._take(operation)
         return None
 
     def take_any(self) -> Batch | None:
-        """Remove and return whatever waits, removals first; None if nothing does."""
+        """Remove and return a batch, full or not, removals first; None if nothing waits."""
         for operation in (Operation.REMOVE, Operation.ADD):
             if self._queues[operation].identities:
                 return self._take(operation)
@@ -174,15 +173,15 @@ class PendingIdentities:
 
     @property
     def first_line(self) -> int | None:
-        """The earliest line of the stream that something waits for; None if nothing waits."""
+        """The earliest line of the stream whose identities wait; None if none wait."""
         lines = [queue.hold.line for queue in self._queues.values() if queue.hold is not None]
         return min((line for line in lines if line is not None), default=None)
 
     def _take(self, operation: Operation) -> Batch:
-        """Cut one request's worth; what would pass the byte limit stays."""
+        """Remove and return one batch; what exceeds the byte limit stays in the queue."""
         queue = self._queues[operation]
         hold = queue.hold
-        assert hold is not None  # noqa: S101 - a queue with identities has one
+        assert hold is not None  # noqa: S101 - every queue with identities has a hold
         kept: list[tuple[bytes, int]] = []
         while len(queue.identities) > 1 and queue.size > self._max_bytes:
             kept.append(queue.identities.popitem())
@@ -199,12 +198,12 @@ class PendingIdentities:
 
 
 def cut(operation: Operation, identities: Sequence[bytes], max_identities: int, max_bytes: int) -> Iterator[Batch]:
-    """Yield identities that come from no stream as batches.
+    """Yield identities that come from no stream in batches.
 
     Args:
-        operation: what is to be done with them.
-        identities: packed.
-        max_identities: the most of one request.
+        operation: whether to add or remove them.
+        identities: the identities, packed.
+        max_identities: the most identities in a request.
         max_bytes: the most bytes of the `records` in its body.
     """
     pending = PendingIdentities(max_identities, max_bytes, Watermark())

@@ -1,4 +1,4 @@
-"""What was counted of the requests of one list."""
+"""Counts what a run sends to one list."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ListTally:
     added: int = 0
     removed: int = 0
     needless: int = 0
-    """Identities for a list that does not exist and is not to be made."""
+    """Identities for a list that does not exist and that the plan does not create."""
     refused: int = 0
-    """Identities that Pinterest refused one by one."""
+    """Single identities that Pinterest refused."""
     requests: int = 0
     """Requests that Pinterest accepted."""
     causes: Counter[Cause] = field(default_factory=Counter)

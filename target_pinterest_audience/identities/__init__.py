@@ -1,1 +1,1 @@
-"""From the values of a record to identities. Plain values end here."""
+"""Turns the values of records into identities. Plain values end here."""

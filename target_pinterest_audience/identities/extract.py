@@ -1,4 +1,4 @@
-"""From a record to the identities that it names. Values go no further than this: what comes out is what is sent."""
+"""Extracts the identities from records. Plain values go no further than this."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from msgspec import UnsetType
 
 from target_pinterest_audience.errors import MissingKeyError
 from target_pinterest_audience.identities.column import identify_column
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.identify import Identified, identify
 from target_pinterest_audience.identities.list_names import list_name
-from target_pinterest_audience.identities.marks import is_granted, is_set, places_where
+from target_pinterest_audience.identities.marks import indices_where, is_granted, is_set
 from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.tally import StreamTally
-from target_pinterest_audience.identities.types import (
-    HashAlgorithm,
-    Hashing,
-    Identified,
-    IdentityType,
-    Remark,
-    identify,
-)
+from target_pinterest_audience.identities.types import IdentityType
 from target_pinterest_audience.records.arrow_column import FileColumn
 from target_pinterest_audience.records.position import Place
 
@@ -32,37 +28,37 @@ _MISSING: Final[frozenset[type]] = frozenset({UnsetType})
 _GONE: Final[frozenset[type]] = frozenset({UnsetType, type(None)})
 
 
-def _places(values: Sequence[Any], types: frozenset[type]) -> list[int]:
-    """Return where values of some types are, of which a column of a file can hold only None."""
+def _indices(values: Sequence[Any], types: frozenset[type]) -> list[int]:
+    """Return the indices of values of some types. A column of a file holds no such value but None."""
     if isinstance(values, FileColumn) and None not in values:
         return []
-    # Neither kind of gap is true, and to see whether all are takes a third of the time.
+    # Values of these types are false, and `all` takes a third of the time.
     if all(values) or types.isdisjoint(map(type, values)):
         return []
-    return [place for place, value in enumerate(values) if type(value) in types]
+    return [index for index, value in enumerate(values) if type(value) in types]
 
 
 class Rejected(Protocol):
-    """Told of every value that is rejected."""
+    """Handles rejected values."""
 
     def __call__(self, column: str, reason: Remark, place: Place, record: Mapping[str, Any]) -> None:
-        """Take note of the column, why, where, and the record, for its key."""
+        """Handle one rejected value; the record is for its key."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class RowReader:
-    """Reads the rows of one stream.
+class IdentityExtractor:
+    """Extracts the identities from the rows of one stream, and counts them.
 
     Attributes:
         columns: the identity columns and their types.
-        key_properties: the columns that tell rows apart.
-        removal_columns: each is set in rows that the source has deleted.
+        key_properties: the columns of the rows' keys.
+        removal_columns: the columns that mark deleted rows.
         consent_words: the texts in a consent column that mean yes.
-        hashing: whether plain values are hashed or refused.
-        algorithm: the digest for values that are hashed here.
-        tally: counts what is read.
-        rejected: told of every rejected value, and of its record.
+        hashing: whether plain values are hashed or rejected.
+        algorithm: the digest of values that the target hashes.
+        tally: counts values and remarks.
+        rejected: handles every rejected value; None if nothing does.
     """
 
     columns: Mapping[str, IdentityType]
@@ -75,56 +71,56 @@ class RowReader:
     rejected: Rejected | None = None
 
     def is_deleted(self, record: Mapping[str, Any]) -> bool:
-        """Return whether the source has deleted a row."""
+        """Return whether the source deleted a row."""
         return any(is_set(record.get(name)) for name in self.removal_columns)
 
     def is_granted(self, value: object) -> bool:
-        """Return whether the value of a consent column is a yes."""
+        """Return whether the value of a consent column means yes."""
         return is_granted(value, self.consent_words)
 
     def odd_rows(self, block: RecordBlock, consent_column: str | None, list_name_column: str | None) -> list[int]:
-        """Return the places of the rows that have to be read one by one, in order.
+        """Return the indices of the rows that have to be read one by one, in order.
 
-        The others have their whole key and all identity columns, are not deleted, and consent and name their list if
-        they are asked.
+        The other rows have a complete key and all identity columns, are not deleted, and, if there are such columns,
+        consent and name their list.
         """
         odd: set[int] = set()
         for name in self.key_properties:
-            odd.update(_places(block.column(name), _GONE))
+            odd.update(_indices(block.column(name), _GONE))
         for name in self.columns:
-            odd.update(_places(block.column(name), _MISSING))
+            odd.update(_indices(block.column(name), _MISSING))
         for name in self.removal_columns:
-            odd.update(places_where(is_set, block.column(name)))
+            odd.update(indices_where(is_set, block.column(name)))
         if consent_column is not None:
-            odd.update(places_where(lambda value: not self.is_granted(value), block.column(consent_column)))
+            odd.update(indices_where(lambda value: not self.is_granted(value), block.column(consent_column)))
         if list_name_column is not None:
             names = block.column(list_name_column)
-            odd.update(place for place, name in enumerate(names) if type(name) is not str or not list_name(name)[0])
+            odd.update(index for index, name in enumerate(names) if type(name) is not str or not list_name(name)[0])
         return sorted(odd)
 
     def check_key(self, record: Mapping[str, Any], place: Place) -> bool:
-        """Tell whether every key property has a value.
+        """Return whether every key property has a value.
 
         Raises:
-            MissingKeyError: a key property is not in the record at all, which no good tap does.
+            MissingKeyError: the record lacks a key property, so the tap or a stream map is wrong.
         """
         for name in self.key_properties:
             if name not in record:
                 msg = (
                     f"A record of stream {self.tally.stream} ({place}) lacks the key property {name}. "
-                    "The tap is at fault, or a stream map that drops the column."
+                    "Check the tap, and whether a stream map drops the column."
                 )
                 raise MissingKeyError(msg)
         return all(record[name] is not None for name in self.key_properties)
 
     def identities(self, record: Mapping[str, Any], place: Place, *, are_meant: bool = True) -> dict[str, bytes]:
-        """Return column → identity, packed, for the good values of a row; count the bad ones.
+        """Return column → identity, packed, for the good values of a row; count the values.
 
         Args:
             record: the row.
-            place: where it stands.
-            are_meant: whether they are for a list; else they only tell which rows those are that have no key, and are
-                not counted.
+            place: the place of the row.
+            are_meant: whether the identities are for a list; else they only identify a row without a key, and are not
+                counted.
         """
         found = {}
         for column, (identity, remark) in self._verdicts(record):
@@ -142,31 +138,28 @@ class RowReader:
         return found
 
     def identity_column(self, column: str, block: RecordBlock) -> list[bytes | None]:
-        """Return the identities, packed, in a column of rows that follow each other, None where there is none.
-
-        They are counted as `identities` counts them.
-        """
+        """Return the identities in a column of a block, packed, or None; count the values as `identities` does."""
         values = block.column(column)
         identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
         good = len(identities) - identities.count(None)
         self.tally.received += good
         if good:
             self.tally.usable.add(column)
-        for at, remark, count in remarks:
+        for index, remark, count in remarks:
             if remark.rejects:
-                self.tally.note_shape(column, values[at])
-                record = block.record(at) if self.rejected is not None else {}
-                self._reject(column, remark, block.place(at), record)
+                self.tally.note_shape(column, values[index])
+                record = block.record(index) if self.rejected is not None else {}
+                self._reject(column, remark, block.place(index), record)
             else:
-                self.tally.remark(column, remark, block.place(at), count)
+                self.tally.remark(column, remark, block.place(index), count)
         return identities
 
     def forms(self, record: Mapping[str, Any], named: Mapping[str, bytes]) -> dict[str, tuple[bytes, ...]]:
-        """Return column → what a plain value of a row is under the algorithms that are not used, packed.
+        """Return column → the identities, packed, of a row's plain values under the other algorithms.
 
         Args:
             record: the row.
-            named: the identities in it, as `identities` returned them.
+            named: the identities of the row, from `identities`.
         """
         found = {}
         for column, own in named.items():
@@ -181,12 +174,12 @@ class RowReader:
         return found
 
     def form_columns(self, column: str, block: RecordBlock, named: Sequence[bytes | None]) -> list[list[bytes | None]]:
-        """Return the values of a column under each of the algorithms that are not used, None where it is no other.
+        """Return the identities in a column under each of the other algorithms; None where they do not differ.
 
         Args:
             column: the column.
             block: the rows.
-            named: the identities in the column, as `identity_column` returned them.
+            named: the identities in the column, from `identity_column`.
         """
         values, kind = block.column(column), self.columns[column]
         others = [identify_column(values, kind, self.hashing, each)[0] for each in self._other_algorithms]
@@ -197,10 +190,10 @@ class RowReader:
         return [each for each in HashAlgorithm if each is not self.algorithm]
 
     def reject_row(self, record: Mapping[str, Any], reason: Remark, place: Place) -> dict[str, bytes]:
-        """Set a whole row aside: every identity that it could have had is rejected for the same reason.
+        """Reject all identities of a row for the same reason.
 
         Returns:
-            Column → identity, packed, for the values that are good by themselves.
+            Column → identity, packed, for the values that are good in themselves.
         """
         found = {}
         for column, (identity, remark) in self._verdicts(record):

@@ -1,4 +1,4 @@
-"""The names of lists: those that rows give (`list_name_column`), and which are easily taken for each other. Pure."""
+"""Names of customer lists: names from rows (`list_name_column`), and names that are easily mistaken. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify, trim
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.identify import identify, trim
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.types import IDENTITY_TYPES
 
 NO_LIST: Final = ""
-"""What a row names as its list if it is to be on none."""
+"""The name that stands for no list."""
 
 _PERSONAL: Final = ("EMAIL", "IDFA", "HASHED_PINNER_ID")
-"""The types of identity that together know what is an address, a device id or a digest."""
+"""The types that together recognise addresses, device ids and digests."""
 _RULES: Final = (Hashing.AUTO, HashAlgorithm.SHA256)
 _words: Final = re.compile(r"""[^\s,;:<>()\[\]"'/|=]+""").findall
 
@@ -27,7 +30,7 @@ def named_list(record: Mapping[str, Any], column: str | None) -> tuple[str | Non
         column: the column that holds the name; None if the settings choose the list.
 
     Returns:
-        The name, `NO_LIST` if there is none, None if the settings choose; and why the row is bad if it is.
+        The name, `NO_LIST` if the record names none, or None if the settings choose; and a remark if the row is bad.
     """
     if column is None:
         return None, None
@@ -45,9 +48,9 @@ def named_list(record: Mapping[str, Any], column: str | None) -> tuple[str | Non
 
 @functools.lru_cache(maxsize=10_000)
 def list_name(value: str) -> tuple[str, Remark | None]:
-    """Return a name as the list gets it, and why it is none if it is not.
+    """Return a name without blanks around it; or `NO_LIST` and a remark if it must not be used.
 
-    Everybody who uses the ad account sees the names of its lists, so that no identity may become one.
+    Everybody who uses the ad account sees the names of its lists, so no identity may become one.
     """
     name = trim(value)
     if not name.isprintable():
@@ -62,16 +65,16 @@ def list_name(value: str) -> tuple[str, Remark | None]:
 
 @functools.lru_cache(maxsize=100_000)
 def likeness(name: str) -> str:
-    """Return what a name has in common with all that people take for the same one.
+    """Return a key that is the same for names that people may mistake for each other.
 
-    That is without case, blanks, characters that cannot be seen, and forms of the same character (NFC or NFD, width).
+    It ignores case, blanks, invisible characters, and different forms of a character (NFC or NFD, width).
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(each for each in folded if not each.isspace() and unicodedata.category(each) != "Cf")
 
 
 def difference(name: str, other: str) -> str:
-    """Return in what two different names of the same likeness differ, in words."""
+    """Return how two different names of the same likeness differ, in words."""
     for words, form in _DIFFERENCES:
         if form(name) == form(other):
             return words

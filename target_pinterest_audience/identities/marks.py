@@ -1,4 +1,4 @@
-"""What a row says of itself in two columns: whether it is deleted, and whether its person consents. Pure."""
+"""Deletion marks and consent: whether a row is deleted, and whether its person consents. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from target_pinterest_audience.records.arrow_column import FileColumn
 _NOT_DELETED: Final = frozenset(
     {"", "false", "f", "no", "n", "off", "null", "none", "nan", "undefined", r"\n"},
 )
-"""Texts that other systems write where a row is not deleted, in lower case."""
+"""Texts that systems write in rows that are not deleted, in lower case."""
 # Zeros in any form, such as 0.0 and 00/00/0000, and the first day of the calendar: MySQL, .NET and Go write them.
 _zeros: Final = re.compile(r"[+-]?0[0+\-./:\stz]*|0000-00-00.*|0001-01-01.*", re.DOTALL).fullmatch
 
@@ -23,21 +23,21 @@ def is_set(value: object) -> bool:
     """Return whether the value of a removal column marks its row as deleted."""
     text = _text(value)
     if text is not None:
-        # A bit that is not set is a NUL, where a tap hands over MySQL's bits as text.
+        # Some taps write MySQL's bits as text: then a bit that is not set is a NUL.
         text = text.strip("\0")
         return text not in _NOT_DELETED and not (text[0] in "+-0" and _zeros(text))
     if value is None or value is UNSET:
         return False
     if isinstance(value, float):
-        return value == value and value != 0  # noqa: PLR0124 - NaN is what differs from itself
+        return value == value and value != 0  # noqa: PLR0124 - only NaN differs from itself
     if isinstance(value, Decimal):
         return not value.is_nan() and value != 0
-    # A column of a file may hold dates.
+    # Columns of files may hold dates.
     return bool(value) and getattr(value, "year", None) != 1
 
 
 def is_granted(value: object, words: Collection[str]) -> bool:
-    """Return whether the value of a consent column is a yes: true, 1 or one of some words. Anything else is a no.
+    """Return whether the value of a consent column means yes: true, 1 or one of some words. Anything else means no.
 
     Args:
         value: the value.
@@ -50,33 +50,33 @@ def is_granted(value: object, words: Collection[str]) -> bool:
 
 
 def _text(value: object) -> str | None:
-    """Return a text in the form that is compared; None for what is no text."""
+    """Return a text in the form that is compared; None for a value that is not text."""
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     return value.strip().lower() if isinstance(value, str) else None
 
 
-def places_where(judge: Callable[[Any], bool], values: Sequence[Any]) -> list[int]:
-    """Return the places of the values for which a judge returns true; it judges equal values once.
+def indices_where(predicate: Callable[[Any], bool], values: Sequence[Any]) -> list[int]:
+    """Return the indices of the values for which a predicate is true; it is called once for equal values.
 
-    A column of marks or of answers holds few different values, and most often none at all.
+    A column of marks or consent holds few different values, and most often only nulls.
     """
     if isinstance(values, FileColumn) and values.gaps == len(values):
-        return list(range(len(values))) if judge(None) else []
+        return list(range(len(values))) if predicate(None) else []
     try:
-        found = {value for value in set(values) if judge(value)}
+        found = {value for value in set(values) if predicate(value)}
     except TypeError:
-        # An object or a list.
-        return [place for place, value in enumerate(values) if judge(value)]
-    return [place for place, value in enumerate(values) if value in found] if found else []
+        # Objects and arrays are not hashable.
+        return [index for index, value in enumerate(values) if predicate(value)]
+    return [index for index, value in enumerate(values) if value in found] if found else []
 
 
 def mark_columns(columns: Collection[str], removal_column: str | None) -> tuple[str, ...]:
     """Return the columns that mark rows as deleted: the one that the settings name, and `_sdc_deleted_at`.
 
     Args:
-        columns: the columns of the stream. `_sdc_deleted_at` counts where a SCHEMA does not declare it, too.
-        removal_column: the one that the settings name; None if they name none.
+        columns: the columns of the stream. `_sdc_deleted_at` counts even if the SCHEMA does not declare it.
+        removal_column: the column that the settings name; None if they name none.
     """
     named = named_in_any_case(removal_column, columns) if removal_column is not None else []
     by_taps = named_in_any_case(DEFAULT_REMOVAL_COLUMN, columns) or [DEFAULT_REMOVAL_COLUMN]
@@ -84,21 +84,21 @@ def mark_columns(columns: Collection[str], removal_column: str | None) -> tuple[
 
 
 def named_in_any_case(name: str, columns: Collection[str]) -> list[str]:
-    """Return the column of a name; if there is none, those whose names differ from it in capitals only."""
+    """Return the column of a name; if there is none, the columns whose names differ in case only."""
     if name in columns:
         return [name]
     return [column for column in columns if column.lower() == name.lower()]
 
 
 def look_like_marks(columns: Iterable[str]) -> list[str]:
-    """Return the columns whose names sound as if they marked deleted rows."""
+    """Return the columns whose names suggest that they mark deleted rows."""
     return [column for column in columns if "deleted" in column.lower()]
 
 
 def in_other_capitals(name: str, columns: Collection[str]) -> str:
-    """Return a sentence that names the column whose name differs in capitals only, to stand after another sentence."""
+    """Return a sentence that names a column whose name differs in case only; empty if there is none."""
     near = named_in_any_case(name, columns)
-    return f" It has {near[0]}: the names of columns are compared exactly." if near and near != [name] else ""
+    return f" It has {near[0]}: column names are case-sensitive." if near and near != [name] else ""
 
 
 DEFAULT_REMOVAL_COLUMN: Final = "_sdc_deleted_at"

@@ -1,4 +1,4 @@
-"""What rejected values look like, for people: their type and shape, never a value. Pure."""
+"""Describes rejected values for people by their type and shape, never by a value. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Final
 
-_LOOKED_AT: Final = 4096
-"""How much of a text is looked at."""
+_EXAMINED: Final = 4096
+"""How many characters of a text are examined."""
 
 _FORMS: Final = (
     ("text that holds JSON", re.compile(r"\s*[\[{].*", re.DOTALL)),
@@ -21,9 +21,9 @@ _FORMS: Final = (
 
 
 def shape_of(value: object) -> str:
-    """Return what a value looks like, in the plural and without an article."""
+    """Return a description of a value, in the plural and without an article."""
     if isinstance(value, str):
-        text = value[:_LOOKED_AT]
+        text = value[:_EXAMINED]
         return next((name for name, pattern in _FORMS if pattern.fullmatch(text)), "text without an @")
     if isinstance(value, bool):
         return "true or false"

@@ -1,4 +1,4 @@
-"""What was counted of the values of one stream, and what was noticed about them. No value is kept."""
+"""Counts the values of one stream, and the remarks about them. It keeps no value."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.shapes import shape_of
-from target_pinterest_audience.identities.types import Remark
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.text.counts import several
 
-_LOOKED_AT: Final = 1000
-"""The shapes of so many rejected values of a column are counted."""
-
+_MOST_SHAPES: Final = 1000
+"""How many rejected values of a column are described."""
 
 _FEW_ANSWERS: Final = 10
-"""So many people may refuse, and nobody consent, without a word."""
+"""If so few people were asked and none of them consents, there is no warning."""
 
 
 class NobodyConsents(NamedTuple):
@@ -25,9 +24,9 @@ class NobodyConsents(NamedTuple):
 
     Attributes:
         stream: the stream.
-        column: the column that holds the answers.
-        rows: how many rows have one.
-        nulls: how many of these are null.
+        column: the consent column.
+        rows: how many rows have it.
+        nulls: in how many of these it is null.
     """
 
     stream: str
@@ -37,21 +36,20 @@ class NobodyConsents(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What happened, as one line."""
+        """The finding, in one line."""
         return f"nobody consents in stream {self.stream}"
 
     @property
     def text(self) -> str:
-        """What is in the column, and what to do."""
-        found = "is null in all" if self.nulls == self.rows else "holds no yes in any"
-        cause = (
-            "Check what fills the column."
-            if self.nulls == self.rows
-            else ("Check what fills the column, and whether `consent_values` has its word for yes.")
-        )
+        """What the column holds, and what to do."""
+        if self.nulls == self.rows:
+            found, advice = "is null in all", "Check what fills the column."
+        else:
+            found = "holds no yes in any"
+            advice = "Check what fills the column, and whether `consent_values` has its word for yes."
         return (
             f"Column {self.column} (`consent_column`) {found} of {several(self.rows, 'row', 'rows')}. "
-            f"Everybody whom these rows name is off the list, until their row says yes. {cause}"
+            f"The people in these rows are off the list until their row consents. {advice}"
         )
 
 
@@ -62,18 +60,18 @@ class StreamTally:
     stream: str
     rows: int = 0
     deleted_rows: int = 0
-    """Rows that the source has deleted."""
+    """Rows that the source deleted."""
     unmatched_deletes: int = 0
     """Deletes of rows that the ledger does not know."""
     received: int = 0
-    """Values that were read, good or bad; what is empty or opted out is none."""
+    """Values that were read, good or bad, except empty and opted out ones."""
     rejected: int = 0
     added: int = 0
-    """Identities that were to be added, once each."""
+    """Identities to add, once each."""
     unchanged: int = 0
     """Identities that were on the list already."""
     duplicates: int = 0
-    """Identities that were named again while they waited, or that a later record of the same row took back."""
+    """Identities that came again while they waited, or that a later record of the same row replaced."""
     refused: int = 0
     """Identities in rows that refuse them, or that another row refuses."""
     named_for_removal: int = 0
@@ -81,21 +79,22 @@ class StreamTally:
     answers: int = 0
     """Rows that are not deleted and have a consent column."""
     granted: int = 0
-    """How many of these consent."""
+    """How many of these rows consent."""
     unanswered: int = 0
-    """In how many of these the column is null."""
+    """In how many of these rows the column is null."""
     usable: set[str] = field(default_factory=set)
     """The columns that had a good value."""
     shapes: dict[str, Counter[str]] = field(default_factory=dict)
-    """Column that had none → what the first rejected values look like."""
+    """Column without a good value → the descriptions of its first rejected values."""
     remarks: Counter[tuple[str, Remark]] = field(default_factory=Counter)
-    """How often something was said of a column: why it was rejected, or what is worth knowing."""
+    """How often each remark was made about a column."""
     first_places: dict[tuple[str, Remark], Place] = field(default_factory=dict)
+    """Where each remark was made first."""
     warnings: set[str] = field(default_factory=set)
-    """What was said of the stream already."""
+    """The warnings that were logged about the stream."""
 
     def add_outcomes(self, other: StreamTally) -> None:
-        """Add what another count of the same stream says became of values."""
+        """Add the outcomes of another tally of the same stream."""
         self.added += other.added
         self.unchanged += other.unchanged
         self.duplicates += other.duplicates
@@ -104,10 +103,10 @@ class StreamTally:
         self.unmatched_deletes += other.unmatched_deletes
 
     def count_answers(self, rows: int, granted: int, nulls: int = 0) -> None:
-        """Count what rows say in the consent column.
+        """Count rows with a consent column.
 
         Args:
-            rows: how many there are.
+            rows: the number of rows.
             granted: how many of them consent.
             nulls: in how many of them the column is null.
         """
@@ -117,13 +116,13 @@ class StreamTally:
 
     @property
     def nobody_consents(self) -> NobodyConsents | None:
-        """What there is to say if more than a few people were asked and none of them consents."""
+        """The finding that nobody consents, if more than a few people were asked; None if it does not apply."""
         if self.consent_column is None or self.granted or self.answers <= _FEW_ANSWERS:
             return None
         return NobodyConsents(self.stream, self.consent_column, self.answers, self.unanswered)
 
     def remark(self, column: str, remark: Remark, place: Place, values: int = 1) -> None:
-        """Count a remark about values of a column, and keep the place where it was first made."""
+        """Count a remark about values of a column, and record where it was made first."""
         self.remarks[column, remark] += values
         self.first_places.setdefault((column, remark), place)
 
@@ -134,12 +133,12 @@ class StreamTally:
         self.remark(column, remark, place)
 
     def reject_late(self, column: str, line: int, *, was_added: bool) -> None:
-        """Count an identity that Pinterest refused, after it had been counted by what was to become of it.
+        """Count an identity that Pinterest refused, in place of its earlier outcome.
 
         Args:
-            column: the column that it came from.
-            line: the line of the stream that it came on.
-            was_added: whether it was to be added; else it was to be removed, which only some removals are counted as.
+            column: the column of the identity.
+            line: its line of the stream.
+            was_added: whether it was to be added; else it was to be removed. Only some removals have been counted.
         """
         if was_added and self.added:
             self.added -= 1
@@ -152,7 +151,7 @@ class StreamTally:
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """What became of the values, by names for people."""
+        """How many values had which outcome, by names for people."""
         return {
             "to add": self.added,
             "unchanged": self.unchanged,
@@ -164,19 +163,19 @@ class StreamTally:
 
     @property
     def is_balanced(self) -> bool:
-        """Whether something is known to have become of every value, as it must at the end of a run."""
+        """Whether every value has an outcome, as it must at the end of a run."""
         return self.received == sum(self.outcomes.values())
 
     def note_shape(self, column: str, value: object) -> None:
-        """Note what a value looks like that is rejected for itself, unless the column had good ones before."""
+        """Describe a bad value, unless the column had good ones before."""
         if column not in self.usable:
             seen = self.shapes.setdefault(column, Counter())
-            if sum(seen.values()) < _LOOKED_AT:
+            if sum(seen.values()) < _MOST_SHAPES:
                 seen[shape_of(value)] += 1
 
     @property
     def rejects(self) -> Iterator[tuple[str, Remark, int]]:
-        """The columns of rejected values, why they were rejected before anything was sent, and how many."""
+        """The columns with rejected values, why the target rejected them, and how many; not Pinterest's refusals."""
         for (column, remark), count in self.remarks.items():
             if remark.rejects and remark is not Remark.REFUSED_BY_PINTEREST:
                 yield column, remark, count

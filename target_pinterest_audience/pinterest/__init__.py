@@ -1,1 +1,1 @@
-"""The part of Pinterest's API v5 that customer lists need."""
+"""A client for the part of Pinterest's API v5 that customer lists need."""

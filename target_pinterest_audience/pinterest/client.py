@@ -1,4 +1,4 @@
-"""One method for each endpoint that is used; each method is one call, or one call per page."""
+"""The API client: one method for each endpoint that the target uses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGE_SIZE: Final = 250
-"""The most that Pinterest takes (API description 5.23)."""
+"""Pinterest's maximum (API description 5.23)."""
 
 
 class TokenSource(Protocol):
@@ -35,50 +35,50 @@ class TokenSource(Protocol):
     sign_in_seconds: float | None
 
     def access_token(self) -> str:
-        """Return a token that is believed to be good."""
+        """Return a token that is probably valid."""
         ...
 
     def renew(self, token: str, refused: TokenExpiredError) -> str:
-        """Return a new token in place of one that was refused; raises the refusal if there is no way to."""
+        """Return a new token in place of a refused one; raise the refusal if that is not possible."""
         ...
 
     def close(self) -> None:
-        """Wait for an exchange that is under way, and let none begin."""
+        """Wait for a token request that is under way, and send no more."""
         ...
 
 
 class PinterestClient:
     """The customer lists and audiences of one ad account.
 
-    Every method raises a `PinterestError`, whose subclass says what can be done.
+    Every method that sends a request raises a `PinterestError` if it fails; the subclass says what can be done.
     """
 
     def __init__(self, transport: Transport, tokens: TokenSource, ad_account_id: str) -> None:
-        """Bind the client to an account; nothing is sent yet."""
+        """Create it; nothing is sent yet."""
         self._transport = transport
         self._tokens = tokens
         self._account = f"/ad_accounts/{ad_account_id}"
 
     @property
     def traffic(self) -> Traffic:
-        """How much was asked of Pinterest."""
+        """The requests so far."""
         return self._transport.traffic
 
     @property
     def sign_in_seconds(self) -> float | None:
-        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        """For how long the sign-in was valid when it returned a token; None if that is not known."""
         return self._tokens.sign_in_seconds
 
     def stop(self) -> None:
-        """Let no request begin any more; one that is under way goes on."""
+        """Send no more requests. A request that is under way continues."""
         self._transport.close()
 
     def close(self) -> None:
-        """Let no token be half-exchanged when the process ends."""
+        """Wait for a token request that is under way: its result must be stored before the process ends."""
         self._tokens.close()
 
     def ad_accounts(self) -> Iterator[AdAccount]:
-        """Yield the ad accounts that whoever signed in can use, page by page."""
+        """Yield the ad accounts of the person who signed in, page by page."""
         return self._pages("/ad_accounts", AdAccount, in_order=False)
 
     def ad_account(self) -> AdAccount:
@@ -94,9 +94,9 @@ class PinterestClient:
         return self._call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
 
     def create_customer_list(self, name: str, list_type: ListType, records: str) -> CustomerList:
-        """Create a list with its first identities, separated by commas: Pinterest makes none without.
+        """Create a list with its first identities, separated by commas: Pinterest creates no empty list.
 
-        It is there even if its `exceptions` say that something went wrong, which is then for the caller to look at.
+        The list exists even if its `exceptions` report a failure; the caller has to check them.
         """
         body = {"name": name, "list_type": list_type.value, "records": records}
         request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
@@ -105,13 +105,13 @@ class PinterestClient:
     def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
         """Add identities, separated by commas, to a list, or remove them.
 
-        Doing it twice changes nothing but Pinterest's counters.
+        The request is idempotent, except for Pinterest's counters.
         """
         body = {"operation_type": operation.value, "records": records}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
         answer = self._ask(request, CustomerList)
         try:
-            without_exceptions(answer.body)
+            raise_exceptions(answer.body)
         except RefusedError as refused:
             refused.unanswered = answer.unanswered
             raise
@@ -126,20 +126,20 @@ class PinterestClient:
         return self._call(Request("GET", f"{self._account}/audiences/{audience_id}"), Audience)
 
     def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
-        """Create the audience that stands for a customer list."""
+        """Create the audience of a customer list."""
         return self._create_audience("CUSTOMER_LIST", name, {"customer_list_id": customer_list_id}, description)
 
     def create_lookalike(
         self, name: str, seed_audience_id: str, country: str, percentage: int, description: str | None = None
     ) -> Audience:
-        """Create an audience of people who are like those in another one.
+        """Create a lookalike audience: people who resemble those of another audience.
 
         Args:
-            name: the new audience's.
-            seed_audience_id: the other audience; no list.
-            country: where they live, as a code of two letters.
-            percentage: how many percent of that country's people, from 1 to 10.
-            description: the new audience's.
+            name: the name of the new audience.
+            seed_audience_id: the other audience; not a list.
+            country: where the people live, as a code of two letters.
+            percentage: the share of that country's people, from 1 to 10.
+            description: the description of the new audience.
         """
         rule = {"seed_id": [seed_audience_id], "country": country, "percentage": percentage}
         return self._create_audience("ACTALIKE", name, rule, description)
@@ -151,20 +151,20 @@ class PinterestClient:
         return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
 
     def delete_audience(self, audience_id: str) -> None:
-        """Delete an audience; its list stays."""
+        """Delete an audience, but not its list."""
         body = {"operation_type": "REMOVE"}
         self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
 
     def clock_difference(self, now: float) -> float | None:
-        """Return how many seconds a clock is ahead of Pinterest's, as of the last answer; None if that did not tell.
+        """Return how many seconds a clock is ahead of Pinterest's; None if the last response had no date.
 
         Args:
-            now: what the clock shows, in seconds since 1970.
+            now: what the clock shows, as Unix time in seconds.
         """
         return self._transport.clock_difference(now)
 
     def update_audience(self, audience_id: str, *, name: str, description: str | None = None) -> Audience:
-        """Rename an audience, and describe it anew if a description is given."""
+        """Rename an audience, and replace its description if one is given."""
         body = {"operation_type": "UPDATE", "name": name}
         if description is not None:
             body["description"] = description
@@ -197,7 +197,7 @@ class PinterestClient:
             if not page.bookmark:
                 return
             if page.bookmark in seen:
-                msg = f"Pinterest's listing {request} goes in circles. Try again later."
+                msg = f"Pinterest's listing {request} repeats its pages without an end. Try again later."
                 raise UnavailableError(msg)
             seen.add(page.bookmark)
             request = replace(request, params={**(request.params or {}), "bookmark": page.bookmark})
@@ -207,18 +207,17 @@ def _convert(item: msgspec.Raw, kind: type[T], request: Request) -> T:
     try:
         return msgspec.json.decode(item, type=kind)
     except UNREADABLE:
-        msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
+        msg = f"Pinterest's response to {request} does not match its API description. Try again later."
         raise UnavailableError(msg) from None
 
 
-def without_exceptions(answer: CustomerList) -> CustomerList:
-    """Return the answer unless it is a success only in name.
+def raise_exceptions(answer: CustomerList) -> None:
+    """Check that a response of status 200 does not report a failure.
 
     Raises:
-        RefusedError: the answer's `exceptions` are not empty. What they hold is not repeated: it could be a record.
+        RefusedError: the response's `exceptions` are not empty. The error does not quote them: they may hold a record.
     """
     exceptions: Any = answer.exceptions
     if exceptions:
-        msg = f"Pinterest took the request for customer list {answer.id} but reports that it failed."
+        msg = f"Pinterest accepted the request for customer list {answer.id} but reports that it failed."
         raise RefusedError(msg, status=200)
-    return answer

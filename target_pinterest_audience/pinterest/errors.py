@@ -1,4 +1,4 @@
-"""What can go wrong with a request, one class for each thing that can be done about it."""
+"""The errors of requests: one class for each remedy."""
 
 from __future__ import annotations
 
@@ -6,78 +6,78 @@ from target_pinterest_audience.errors import TargetError
 
 
 class PinterestError(TargetError):
-    """A request did not succeed.
+    """A request failed.
 
     Attributes:
-        status: the HTTP status; None if there was no answer.
-        code: Pinterest's own code from the body, as far as there is one.
-        unanswered: whether an attempt of the request got no clear answer, so that it may still be carried out.
+        status: the HTTP status; None if there was no response.
+        code: Pinterest's own error code from the body; None if there was none.
+        unanswered: whether an attempt of the request got no clear answer, so that Pinterest may still carry it out.
     """
 
     exit_code = 4
     unanswered = False
 
     def __init__(self, message: str, *, status: int | None = None, code: int | None = None) -> None:
-        """Note what is known of the answer."""
+        """Create it with what is known of the response."""
         super().__init__(message)
         self.status = status
         self.code = code
 
 
 class UnavailableError(PinterestError):
-    """Try again later: no answer, half an answer, or one of the 500s."""
+    """No response, half a response, or a status of 500 or above. Try again later."""
 
 
 class OutcomeUnclearError(UnavailableError):
-    """Look before trying again: a request that creates something may or may not have been carried out."""
+    """Pinterest may or may not have carried out a request that creates something. Check before trying again."""
 
 
 class ClosedError(PinterestError):
-    """The run is over, so that nothing more is sent."""
+    """The run is over, so nothing more is sent."""
 
 
 class UntrustedError(PinterestError):
-    """Look at the network: whoever answered could not prove to be Pinterest, and no retry changes that."""
+    """The server could not prove to be Pinterest. Check the network: no retry helps."""
 
 
 class MisroutedError(PinterestError):
-    """Correct how this machine reaches the network: no request leaves it, and no retry changes that."""
+    """A proxy or certificate setting of this machine is wrong, so no request leaves it. Correct it: no retry helps."""
 
     exit_code = 2
 
 
 class RateLimitedError(PinterestError):
-    """Wait.
+    """Pinterest limits the rate of requests. Wait.
 
     Attributes:
-        wait_seconds: how long, from the answer's headers; None if they do not say.
+        wait_seconds: how long to wait, from the response's headers; None if they do not say.
     """
 
     def __init__(self, message: str, *, wait_seconds: float | None, code: int | None = None) -> None:
-        """Note how long to wait."""
+        """Create it with the time to wait."""
         super().__init__(message, status=429, code=code)
         self.wait_seconds = wait_seconds
 
 
 class TokenExpiredError(PinterestError):
-    """Renew the access token: it is unknown, revoked or too old (401, code 2)."""
+    """The access token is unknown, revoked or expired (401, code 2). Renew it."""
 
     exit_code = 3
 
 
 class NotPermittedError(PinterestError):
-    """Ask a person: the app, the token or the person behind it may not do this, and no retry changes that."""
+    """The app, the token or the person who signed in lacks a permission. A person must act: no retry helps."""
 
     exit_code = 3
 
 
 class NotFoundError(PinterestError):
-    """Check the id: there is no such thing in this ad account."""
+    """The ad account does not have a thing of this id. Check the id."""
 
     exit_code = 2
 
 
 class RefusedError(PinterestError):
-    """Change the request: Pinterest understood it and does not take it."""
+    """Pinterest understood the request and refused it. Change the request."""
 
     exit_code = 5

@@ -1,6 +1,6 @@
-"""What Pinterest answers with, as far as it is used; everything but the id is optional (API description 5.28).
+"""Pinterest's response bodies; everything but the id is optional (API description 5.28).
 
-A field that nothing here reads has no place in these types: its form must not be able to fail a run.
+They declare only fields that the package reads: no other field's form can fail a run.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import msgspec
 _DIGITS: Final = r"^[0-9]+\Z"
 
 _PRINTABLE: Final = r"^[!-~]+\Z"
-"""What can stand in a header, and is not empty."""
+"""Text that a header can hold, and that is not empty."""
 
 Id = Annotated[str, msgspec.Meta(pattern=_DIGITS)]
-"""Digits (fact of the API description 5.23); it becomes part of addresses."""
+"""Digits (fact of the API description 5.23): the id becomes part of a URL."""
 
 
 class CustomerList(msgspec.Struct, frozen=True):
-    """A customer list. `exceptions` says what went wrong with a request that was answered as a success."""
+    """A customer list."""
 
     id: Id
     name: str | None = None
     exceptions: Any = None
+    """Why a request failed that has a status of success."""
     status: Any = None
     """PROCESSING, READY, TOO_SMALL or UPLOADING (API description 5.28)."""
     num_uploaded_user_records: Any = None
     num_removed_user_records: Any = None
     updated_time: Any = None
-    """Unix seconds."""
+    """Unix time in seconds."""
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -40,16 +41,16 @@ class Audience(msgspec.Struct, frozen=True):
     name: Any = None
     audience_type: str | None = None
     rule: Any = None
-    """What the audience is made of; its form depends on the type."""
+    """The definition of the audience; its form depends on the type."""
     status: Any = None
     size: Any = None
-    """People whom Pinterest found; nothing while it is looking."""
+    """How many people Pinterest matched; null while it is matching."""
     updated_timestamp: Any = None
-    """Unix seconds."""
+    """Unix time in seconds."""
 
     @property
     def customer_list_id(self) -> str | None:
-        """The list that the audience stands for, if it is made of one."""
+        """The customer list that the audience is made of; None if it is made of something else."""
         if self.audience_type not in {"CUSTOMER_LIST", None} or not isinstance(self.rule, dict):
             return None
         list_id = self.rule.get("customer_list_id")
@@ -62,31 +63,31 @@ class AdAccount(msgspec.Struct, frozen=True):
     id: str
     name: Any = None
     permissions: Any = None
-    """The roles that the person has in it who signed in."""
+    """The roles in the account of the person who signed in."""
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """The answer to a token request. It comes once: the refresh token that was sent is worth nothing afterwards."""
+    """The response to a token request. It comes only once: the refresh token that was sent is invalid afterwards."""
 
     access_token: Annotated[str, msgspec.Meta(pattern=_PRINTABLE)]
     refresh_token: Any = None
-    """See `new_refresh_token`."""
+    """The next refresh token, unchecked: use `new_refresh_token`."""
     expires_in: Any = None
-    """Seconds that the access token lives: 30 days (fact of the API description 5.23)."""
+    """The lifetime of the access token in seconds: 30 days (fact of the API description 5.23)."""
     refresh_token_expires_in: Any = None
-    """Seconds that the refresh token lives: 60 days, anew with each exchange; older apps' end for good."""
+    """The lifetime of the refresh token in seconds: 60 days, renewed with each exchange except for older apps."""
     scope: Any = None
-    """The scopes of the access token, with blanks or commas between them."""
+    """The scopes of the access token, separated by blanks or commas."""
 
     @property
     def new_refresh_token(self) -> str | None:
-        """The refresh token that takes the place of the one that was sent; None if none came, or what came is none."""
+        """The refresh token that replaces the one that was sent; None if the response has no valid one."""
         token = self.refresh_token
         return token if isinstance(token, str) and re.match(_PRINTABLE, token) else None
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a listing; without a bookmark it is the last."""
+    """One page of a listing. The last page has no bookmark."""
 
     items: list[msgspec.Raw]
     bookmark: str | None = None

@@ -1,4 +1,4 @@
-"""The OAuth authorisation-code flow: what a person is asked, and what comes of the answer (RFC 6749, section 4.1)."""
+"""The OAuth authorization code flow (RFC 6749, section 4.1)."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from target_pinterest_audience.text.redaction import hide
 from target_pinterest_audience.text.urls import is_loopback, is_safe, parse_address
 
 _CONSENT_PAGE: Final = "https://www.pinterest.com/oauth/"
-"""Pinterest's, as the API description 5.23 has it."""
+"""Pinterest's consent page (API description 5.23)."""
 
 _INVALID_GRANT: Final = 283
-"""Pinterest's code for a grant that is worth nothing, known of its older API."""
+"""Pinterest's error code for an invalid grant, known from its older API."""
 
 _WORD: Final = re.compile(r"[a-z_]{1,40}")
 
 
-class Granted(NamedTuple):
-    """What a person has given to an app."""
+class Grant(NamedTuple):
+    """The result of a sign-in."""
 
     refresh_token: str
     lifetime: Any
-    """Seconds that it lives unless it is used, if Pinterest told."""
+    """The lifetime of the refresh token in seconds, as Pinterest returned it."""
 
 
 def consent_page(api_url: str) -> str:
-    """Return the address of the page on which a person allows an app to act for them.
+    """Return the URL of the page on which a person allows an app to act for them.
 
-    Pinterest's is on a host of its own, by whatever way the API is reached. What plays Pinterest on the loopback
-    interface has one beside its API.
+    Pinterest's page has its own host, even if `api_url` names a proxy of the API. An emulator on the loopback interface
+    serves the page beside its API.
 
     Args:
         api_url: the setting.
@@ -49,17 +49,17 @@ def consent_page(api_url: str) -> str:
 
 
 def check_redirect_uri(uri: str) -> None:
-    """Make sure that an answer can be sent to an address.
+    """Check that a redirect address is complete and safe.
 
     Raises:
-        ConfigurationError: it cannot.
+        ConfigurationError: it is incomplete, has a fragment, or would send the code unencrypted over a network.
     """
     parts = parse_address(uri)
     if parts is None:
-        msg = "The redirect address must have a form such as http://localhost:8085/, with nothing behind a #."
+        msg = "The redirect address must look like http://localhost:8085/, without a part after #."
         raise ConfigurationError(msg)
     if not is_safe(parts):
-        msg = "The redirect address must begin with https; http is for this machine only, since a code travels on it."
+        msg = "The redirect address must begin with https. http is allowed for this machine only: it carries a code."
         raise ConfigurationError(msg)
 
 
@@ -67,14 +67,14 @@ class Authorization:
     """One attempt to sign in at Pinterest."""
 
     def __init__(self, page: str, client_id: str, redirect_uri: str, state: str) -> None:
-        """Prepare; nothing is asked yet.
+        """Create it; nothing is sent yet.
 
         Args:
-            page: where a person is asked: what `consent_page` returned.
+            page: the URL of the consent page, from `consent_page`.
             client_id: the id of the app.
-            redirect_uri: where the answer is sent; exactly one of the redirect links that the app has at Pinterest.
-            state: random text. An answer without it belongs to somebody else's attempt: an attacker's, say, who wants
-                people to be uploaded to an account of their own.
+            redirect_uri: the URL to which Pinterest redirects the browser; exactly one of the app's redirect links.
+            state: random text. An answer without it belongs to another attempt, perhaps that of an attacker who wants
+                people uploaded to their own account.
         """
         self._page = page
         self._client_id = client_id
@@ -84,93 +84,93 @@ class Authorization:
 
     @property
     def address(self) -> str:
-        """What a person has to open in a browser."""
-        # oauthlib takes https only, and the emulator has none: what goes there does not leave the machine.
+        """The URL that the person opens in a browser."""
+        # oauthlib accepts https only. The emulator serves http, which does not leave the machine.
         secure = urlsplit(self._page)._replace(scheme="https").geturl()
-        # With commas (fact of Pinterest's documentation), where RFC 6749 has blanks.
+        # Pinterest separates scopes by commas (fact of its documentation), RFC 6749 by blanks.
         asked = self._client.prepare_request_uri(secure, self._redirect_uri, ",".join(SCOPES), self._state)
         return urlsplit(asked)._replace(scheme=urlsplit(self._page).scheme).geturl()
 
     def is_answered_by(self, query: str) -> bool:
-        """Tell whether the query of an address is an answer to this attempt: any page can have a browser open one."""
+        """Return whether a query string answers this attempt: any web page can make a browser open the address."""
         return [self._state] == parse_qs(query).get("state")
 
     def code(self, redirected: str) -> str:
-        """Return the code that was given to a person who allowed what was asked.
+        """Return the authorization code from the URL to which Pinterest redirected the browser.
 
         Args:
-            redirected: the address that the browser was sent to in the end.
+            redirected: the URL.
 
         Raises:
-            NotPermittedError: consent was denied, or the address is not the answer to this attempt.
+            NotPermittedError: the person denied access, or the URL does not answer this attempt.
         """
-        # Likewise; to the loopback interface a browser comes by http (RFC 8252, section 7.3).
+        # oauthlib accepts https only. A browser reaches the loopback interface by http (RFC 8252, section 7.3).
         secure = f"https://localhost/?{urlsplit(redirected).query}"
         try:
             answer: dict[str, str] = self._client.parse_request_uri_response(secure, self._state)
         except MismatchingStateError:
             msg = (
-                "The answer does not belong to this sign-in (its state differs), so it was not used. It may be that of "
-                "an earlier call; if you opened no other, somebody tried to sign you in elsewhere. Call "
+                "The answer does not belong to this sign-in (its state differs), so it was not used. It may belong to "
+                "an earlier `login`. If there was none, somebody may have tried to sign you in to another account. Run "
                 "`pinterest-audience login` again, and open only the address that it shows."
             )
             raise NotPermittedError(msg) from None
         except AccessDeniedError:
             msg = (
-                "The access was denied on Pinterest's page. Without it nothing can be uploaded: call "
-                "`pinterest-audience login` again, and allow it."
+                "Access was denied on Pinterest's page. The target cannot upload anything without it. Run "
+                "`pinterest-audience login` again, and allow access."
             )
             raise NotPermittedError(msg) from None
         except OAuth2Error as error:
             named = f" ({error.error})" if _WORD.fullmatch(str(error.error)) else ""
             msg = (
-                f"Pinterest gave no code{named}. Check `client_id`, and that the app has access to the API; then call "
-                "`pinterest-audience login` again."
+                f"Pinterest returned no code{named}. Check `client_id`, and that the app has access to the API. Then "
+                "run `pinterest-audience login` again."
             )
             raise NotPermittedError(msg) from None
         return answer["code"]
 
-    def exchange(self, transport: Transport, client_secret: str, code: str) -> Granted:
+    def exchange(self, transport: Transport, client_secret: str, code: str) -> Grant:
         """Exchange a code for a refresh token.
 
         Args:
-            transport: reaches Pinterest.
+            transport: sends the request.
             client_secret: the secret of the app.
-            code: what `code` returned; it works once.
+            code: the code, from `code`; it works only once.
 
         Raises:
-            NotPermittedError: Pinterest accepts neither, or what was allowed is not enough.
-            PinterestError: the subclass says what can be done.
+            NotPermittedError: Pinterest does not accept the code or the app, or a scope is missing.
+            PinterestError: the request failed otherwise.
         """
         hide([code])
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri}
-        # Apps from before 2025-09-25 get a refresh token without an end only if they ask; newer ones ignore the field.
+        # Apps created before 2025-09-25 get a renewable refresh token only if they ask; newer apps ignore the field.
         form["continuous_refresh"] = "true"
-        # A code that is sent twice may cost the tokens it was given for (RFC 6749, section 4.1.2).
+        # Sending a code twice may revoke the tokens that it was exchanged for (RFC 6749, section 4.1.2).
         request = Request("POST", "/oauth/token", form=form, creates=True, personal=True)
         try:
             tokens = transport.send(request, HTTPBasicAuth(self._client_id, client_secret), Tokens).body
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            told = f"(HTTP {error.status}, code {error.code})"
+            response = f"(HTTP {error.status}, code {error.code})"
             if error.code == _INVALID_GRANT:
                 msg = (
-                    f"Pinterest does not accept the code {told}: it is too old, was used before, or was given for "
-                    f"another redirect address than {self._redirect_uri}. Call `pinterest-audience login` again, and "
+                    f"Pinterest does not accept the code {response}. It is too old, was used before, or belongs to "
+                    f"another redirect address than {self._redirect_uri}. Run `pinterest-audience login` again, and "
                     "finish within a minute or two."
                 )
             else:
                 msg = (
-                    f"Pinterest does not accept `client_id` and `client_secret` {told}. Copy both again from the app's "
-                    "page at Pinterest. If they are right, the code was too old or the redirect address "
-                    f"{self._redirect_uri} is not the app's: call `pinterest-audience login` again."
+                    f"Pinterest does not accept `client_id` and `client_secret` {response}. Copy both again from the "
+                    "app's page at Pinterest. If they are right, the code was too old, or the app does not have the "
+                    f"redirect address {self._redirect_uri}. Then run `pinterest-audience login` again."
                 )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
         hide([tokens.access_token, tokens.new_refresh_token])
         require_scopes(tokens)
         if tokens.new_refresh_token is None:
             msg = (
-                "Pinterest gave an access token and no refresh token, so that the sign-in would end with it. Check at "
-                "Pinterest that the app may have refresh tokens."
+                "Pinterest returned an access token but no refresh token, so the sign-in would end with the access "
+                "token. Check at Pinterest that the app may use refresh tokens."
             )
             raise NotPermittedError(msg)
-        return Granted(tokens.new_refresh_token, tokens.refresh_token_expires_in)
+        return Grant(tokens.new_refresh_token, tokens.refresh_token_expires_in)

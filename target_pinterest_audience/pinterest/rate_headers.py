@@ -1,4 +1,4 @@
-"""How long an answer asks us to wait, read from headers that come in several forms."""
+"""Reads from a response's headers how long to wait. The headers come in several forms."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 _EPOCH_FLOOR: Final = 1e9
-"""A number above this is a moment in Unix time, below it a number of seconds: both are reported to occur."""
+"""A number above this is a Unix time, below it a number of seconds: both are reported to occur."""
 
 _LONGEST_SECONDS: Final = 366 * 86_400.0
-"""What asks for a longer wait than this was not meant so: a moment in milliseconds, for example."""
+"""A longer wait must be a misunderstanding, such as a Unix time in milliseconds."""
 
 _BUCKET: Final = re.compile(r"(\d{1,9})\s*;\s*w=(\d{1,6})\b")
 
@@ -21,11 +21,11 @@ def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
     """Read `Retry-After`, else `x-ratelimit-reset`, else the window in `x-ratelimit-limit`.
 
     Args:
-        headers: the answer's headers, looked up in any case.
-        now: the current Unix time in seconds.
+        headers: the response's headers; a lookup ignores case.
+        now: Unix time in seconds.
 
     Returns:
-        Seconds, never negative; None if no header says anything that can be read and believed.
+        Seconds, never negative; None if no header has a plausible value.
     """
     seconds = _read(headers, "Retry-After", now)
     if seconds is None:
@@ -34,7 +34,15 @@ def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def seconds_until_reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Read `x-ratelimit-reset` alone, in the same way."""
+    """Read `x-ratelimit-reset` alone.
+
+    Args:
+        headers: the response's headers; a lookup ignores case.
+        now: Unix time in seconds.
+
+    Returns:
+        Seconds, never negative; None if the header has no plausible value.
+    """
     return _read(headers, "x-ratelimit-reset", now)
 
 
@@ -55,14 +63,14 @@ def _parse(text: str, now: float) -> float | None:
             return moment.timestamp() - now
         except (ValueError, OverflowError):
             return None
-    # NaN is in no range.
+    # NaN fails the comparison, too.
     return (number - now if number > _EPOCH_FLOOR else number) if abs(number) < float("inf") else None
 
 
 def _window(limit: str) -> float | None:
-    """Return the seconds of the window that is used up.
+    """Return the length in seconds of the window that is used up.
 
-    Pinterest's header begins with the number of the bucket that is closest to its limit, and goes on with all buckets:
+    Pinterest's header begins with the limit of the bucket that is closest to it, followed by all buckets:
     `100, 100;w=1;name="a", 1000;w=60;name="b"` (two projects measured it).
     """
     closest = limit.partition(",")[0].strip()

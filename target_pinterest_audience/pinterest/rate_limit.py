@@ -1,4 +1,4 @@
-"""Keeps to what Pinterest says is left of its limits, instead of running into them."""
+"""Delays requests to stay within Pinterest's rate limits, as its responses report them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class _Left:
     resets_at: float
 
 
-class Pace:
-    """Lets requests pass as long as some are left, for all threads of a process together.
+class RateLimiter:
+    """Delays requests once a rate limit is used up, for all threads of a process together.
 
-    Pinterest counts reads and writes apart, and says in each answer how many are left and when they are as many again
-    (`x-ratelimit-remaining`, `x-ratelimit-reset`).
+    Pinterest counts reads and writes separately. Each response says how many requests are left and when the limit is
+    reset (`x-ratelimit-remaining`, `x-ratelimit-reset`).
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Pace:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        """Begin without limits.
+        """Create it without known limits.
 
         Args:
-            most_seconds: the longest wait; what asks for more is let through, and its answer tells.
-            logger: told of waits.
-            clock: the current Unix time in seconds, to read headers by.
+            most_seconds: the longest wait. A request that would wait longer is sent at once, and Pinterest decides.
+            logger: logs waits.
+            clock: Unix time in seconds, to read headers.
             sleep: waits for seconds.
         """
         self._most_seconds = most_seconds
@@ -53,15 +53,15 @@ class Pace:
         self._left: dict[str, _Left] = {}
         self._lock = threading.Lock()
 
-    def keep(self, request: Request) -> None:
+    def wait_for(self, request: Request) -> None:
         """Wait until a request may be sent."""
         wait = self._take(request.kind)
         if wait > 0:
-            self._logger.info("Pinterest's limit is used up for now: waiting %.1f s before %s.", wait, request)
+            self._logger.info("Pinterest's rate limit is used up. Waiting %.1f s before %s.", wait, request)
             self._sleep(wait)
 
-    def note(self, request: Request, headers: Mapping[str, str]) -> None:
-        """Take in what an answer says is left."""
+    def update(self, request: Request, headers: Mapping[str, str]) -> None:
+        """Record what a response's headers say is left."""
         now = self._clock()
         seconds = seconds_until_reset(headers, now)
         remaining = headers.get("x-ratelimit-remaining", "").strip()
@@ -71,7 +71,7 @@ class Pace:
             self._left[request.kind] = _Left(int(remaining), now + seconds)
 
     def _take(self, kind: str) -> float:
-        """Use one request up; return how long it has to wait."""
+        """Count one request, and return for how many seconds it must wait."""
         with self._lock:
             left, now = self._left.get(kind), self._clock()
             if left is None or now >= left.resets_at or left.resets_at - now > self._most_seconds:

@@ -1,4 +1,4 @@
-"""One call of the API, before it is sent."""
+"""One API request, before it is sent."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of the API.
+    """One API request.
 
     Attributes:
-        method: the HTTP verb.
-        path: what follows the API's address, beginning with a slash; it never holds personal data.
-        params: the query.
+        method: the HTTP method.
+        path: the path after the API's address, with a leading slash; it never holds personal data.
+        params: the query parameters.
         body: sent as JSON.
         form: sent as a form, instead of a body.
-        creates: whether carrying it out twice would make two things.
-        personal: whether it holds identities or secrets, so that Pinterest's words about it are not repeated.
+        creates: whether the request creates something, so that a retry could create it twice.
+        personal: whether the request holds identities or secrets, so that messages must not quote Pinterest's error.
     """
 
     method: str
@@ -31,11 +31,11 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """What Pinterest counts it as: reads, writes and sign-ins have limits of their own."""
+        """The rate limit that the request counts for: reads, writes and sign-ins have separate ones."""
         if self.form is not None:
             return "sign-in"
         return "read" if self.method == "GET" else "write"
 
     def __str__(self) -> str:
-        """Name the call as logs do."""
+        """Return the method and the path, for logs."""
         return f"{self.method} {self.path}"

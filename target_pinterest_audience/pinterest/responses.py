@@ -1,4 +1,4 @@
-"""From an answer that is no success to the error that says what can be done. Pure."""
+"""Turns a response that reports a failure into the error to raise. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from target_pinterest_audience.pinterest.rate_headers import seconds_to_wait
 from target_pinterest_audience.pinterest.request import Request
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding a body can raise, if the body is not JSON or only meant to do harm."""
+"""What decoding a body can raise, if the body is not JSON or is malicious."""
 
 _TOKEN_REFUSED: Final = 2
 _SHORTEST_SECRET: Final = 3
@@ -38,61 +38,58 @@ _BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
 
 
 def failure(request: Request, response: requests.Response, now: float) -> PinterestError:
-    """Name what can be done about an answer that is no success.
+    """Return the error to raise for a response that reports a failure.
 
     Args:
-        request: what was asked.
-        response: the answer, with any status but 200 and 201.
-        now: the current Unix time in seconds, to read headers by.
-
-    Returns:
-        The error to raise.
+        request: the request.
+        response: its response, with any status but 200 and 201.
+        now: Unix time in seconds, to read headers.
     """
     status = response.status_code
     problem = _Problem.of(request, response)
     if status == requests.codes.too_many_requests:
         wait_seconds = seconds_to_wait(response.headers, now)
         when = f", until {_clock_time(now + wait_seconds)}" if wait_seconds is not None else ""
-        msg = f"Pinterest limits the rate of requests{when}: {request}{problem}."
+        msg = f"Pinterest's rate limit is reached{when}: {request}{problem}."
         return RateLimitedError(msg, wait_seconds=wait_seconds, code=problem.code)
     if status == requests.codes.unauthorized and problem.code in {_TOKEN_REFUSED, None}:
-        msg = f"Pinterest does not accept the access token{problem}. Give a new one, or check the OAuth settings."
+        msg = f"Pinterest does not accept the access token{problem}. Set a new one, or check the OAuth settings."
         return TokenExpiredError(msg, status=status, code=problem.code)
     if status in {requests.codes.unauthorized, requests.codes.forbidden}:
         msg = (
-            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, the token "
-            "the scopes ads:read and ads:write, and its owner a role in the ad account."
+            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, that the token "
+            "has the scopes ads:read and ads:write, and that its owner has a role in the ad account."
         )
         return NotPermittedError(msg, status=status, code=problem.code)
     if status == requests.codes.not_found:
-        msg = f"Pinterest does not know what {request} names{problem}. Check the ids in the settings, and `api_url`."
+        msg = f"Not found at Pinterest: {request}{problem}. Check the ids in the settings, and `api_url`."
         return NotFoundError(msg, status=status, code=problem.code)
     if status in _BAD_REQUEST:
-        msg = f"Pinterest refuses {request}{problem}."
+        msg = f"Pinterest refused {request}{problem}."
         return RefusedError(msg, status=status, code=problem.code)
     msg = f"Pinterest is not available for {request}{problem}. Try again later."
     return no_success(request)(msg, status=status, code=problem.code)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return what Pinterest calls a request, from the headers of its answer; None if they do not say."""
+    """Return Pinterest's id of a request, from the headers of its response; None if they have none."""
     rid = headers.get("x-pinterest-rid", "")
     return rid if _REQUEST_ID(rid) else None
 
 
 def _clock_time(moment: float) -> str:
-    """Return a moment in Unix time as people read it."""
+    """Return a Unix time as people read it."""
     return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def no_success(request: Request) -> type[UnavailableError]:
-    """Return the error for a request that may or may not have been carried out: what creates must be looked for."""
+    """Return the error for a request that Pinterest may or may not have carried out."""
     return OutcomeUnclearError if request.creates else UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """What an answer says about itself."""
+    """What a response says about the failure."""
 
     status: int
     code: int | None
@@ -109,7 +106,7 @@ class _Problem:
         message = ""
         quotable = isinstance(body.message, str) and len(body.message) <= _LONGEST_MESSAGE
         if quotable and (not request.personal or response.status_code in {401, 403}):
-            # Cut last: half a secret would not be found.
+            # Truncated last: a truncated secret would not be found.
             message = " ".join(_without(body.message, _held_by(response.request)).split())[:_LONGEST_QUOTE]
         rid = request_id(response.headers)
         return cls(response.status_code, code, message, f", request id {rid}" if rid else "")
@@ -121,14 +118,14 @@ class _Problem:
 
 
 class _Body(msgspec.Struct, frozen=True):
-    """An error body; anything else that it holds is passed over."""
+    """The body of an error response; other fields are ignored."""
 
     code: Any = None
     message: Any = None
 
 
 def _without(message: str, held: Iterable[str]) -> str:
-    """Blank out of Pinterest's words whatever the request held: a token, or somebody."""
+    """Remove from Pinterest's message what the request held: a token, or an identity."""
     for value in held:
         if len(value) >= _SHORTEST_SECRET:
             message = message.replace(value, "...")
@@ -136,7 +133,7 @@ def _without(message: str, held: Iterable[str]) -> str:
 
 
 def _held_by(request: requests.PreparedRequest) -> Iterator[str]:
-    """Yield the secrets and identities in a request as it was sent."""
+    """Yield the secrets and identities in a request that was sent."""
     scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
     yield credential
     if scheme == "Basic":
@@ -151,7 +148,7 @@ def _held_by(request: requests.PreparedRequest) -> Iterator[str]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield all texts in a JSON value, and the parts between their commas. Its keys are ours."""
+    """Yield all texts in a JSON value, and the parts between their commas. The keys are not personal."""
     if isinstance(value, str):
         yield value
         yield from value.split(",")

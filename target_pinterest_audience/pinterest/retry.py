@@ -1,4 +1,4 @@
-"""How long a request is worth waiting for: one account for passing failures and rate limits together."""
+"""The retry policy: backoff for temporary failures, waits for rate limits, and bounds for both together."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Final
 from target_pinterest_audience.pinterest.errors import OutcomeUnclearError, RateLimitedError, UnavailableError
 
 _LONGEST_RATE_LIMIT_SECONDS: Final = 3600.0
-"""How long one request waits for rate limits in all: an answer that never lets us in must come to an end."""
+"""How long one request waits for rate limits in total, so that endless refusals come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to wait, and how often.
+class RetryPolicy:
+    """How often to retry a request, and how long to wait.
 
     Attributes:
-        retries: how often a request is tried again after a passing failure.
-        initial_seconds: the bound of the random wait before the first retry; it doubles with each.
+        retries: the most retries after temporary failures.
+        initial_seconds: the bound of the random wait before the first retry; it doubles with each retry.
         max_seconds: the bound of any single wait.
         connect_seconds: how long to wait for a connection.
-        read_seconds: how long to wait for the next bytes of an answer.
+        read_seconds: how long to wait for the next bytes of a response.
     """
 
     retries: int
@@ -32,22 +32,22 @@ class Patience:
     read_seconds: float
 
     def waits(self, uniform: Callable[[float, float], float] = random.uniform) -> Generator[float, Exception, None]:
-        """Take the errors of one request, one after the other, and yield how many seconds to wait after each.
+        """Receive the errors of one request one by one, and yield how many seconds to wait after each.
 
-        Ends when the error is not worth another try. Waiting for a rate limit is no retry, but neither does it give
-        the retries back: a request that ends in both by turns comes to an end.
+        The generator ends when the request should not be retried. A wait for a rate limit does not count as a retry,
+        nor does it reset their count: a request that gets both errors in turn comes to an end.
 
         Args:
-            uniform: a random number between two others, so that many clients do not come back at once.
+            uniform: returns a random number between two others, so that many clients do not retry at once.
         """
         error = yield 0
         retries = limits = 0
         waited_for_limits = 0.0
         while True:
             if isinstance(error, RateLimitedError):
-                told = error.wait_seconds
-                # "At once" again and again would be a storm of requests.
-                wait = told if told is not None and told >= self.initial_seconds else self._doubled(limits)
+                asked = error.wait_seconds
+                # Obeying "at once" again and again would cause a storm of requests.
+                wait = asked if asked is not None and asked >= self.initial_seconds else self._doubled(limits)
                 limits += 1
                 waited_for_limits += wait
                 if wait > self.max_seconds or waited_for_limits > _LONGEST_RATE_LIMIT_SECONDS:
@@ -62,6 +62,6 @@ class Patience:
             error = yield wait
 
     def _doubled(self, times: int) -> float:
-        """Return the first wait, doubled so many times, within the bound."""
-        # The exponent is bounded too: 2.0 ** 1024 is an OverflowError.
+        """Return the initial wait, doubled so many times, within the bound."""
+        # The exponent is bounded, too: 2.0 ** 1024 is an OverflowError.
         return min(self.initial_seconds * 2.0 ** min(times, 64), self.max_seconds)

@@ -1,6 +1,6 @@
-"""How requests leave this machine: by which proxy, and which certificates are trusted. Checked before the first one.
+"""The proxy and the certificates that requests use; checked before the first request.
 
-What the environment says wrongly no retry repairs, so it must not look like an outage.
+A wrong environment variable must not look like an outage: no retry repairs it.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ from urllib3.util import Url, parse_url
 from target_pinterest_audience.errors import ConfigurationError
 
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""The variables that `requests` reads, the first that is set."""
+"""The variables that `requests` reads; the first one that is set counts."""
 
 _NO_CERTIFICATES: Final = "a file without certificates in PEM form"
 _SOCKS: Final = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
 _SCHEMES: Final = frozenset({"http", "https"}) | _SOCKS
 _HOST: Final = re.compile(r"[\w.-]+|\[[0-9a-fA-F:.]+(%\w+)?\]")
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+")
-"""The name by which OpenSSL finds a certificate in a folder."""
+"""The form of the file names by which OpenSSL finds certificates in a folder."""
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (4\d\d)")
 _AUTHENTICATE: Final = 407
 _NO_SUCH_HOST: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-_OTHER_LANGUAGE: Final = frozenset(
+_NO_COMMON_TLS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "UNKNOWN_PROTOCOL"}
 )
-"""OpenSSL's reasons when the other side does not speak TLS, or none that we speak."""
+"""OpenSSL's reasons if the other side does not speak TLS, or no common version of it."""
 
 
 class Route(NamedTuple):
     """How requests to one address leave this machine.
 
     Attributes:
-        host: where they go.
-        proxies: as `requests` takes them.
-        verify: likewise; a path if certificates are named.
-        proxy_variable: the variable that names the proxy which is used; None if there is none.
+        host: the host of the address.
+        proxies: the proxies, for `requests`.
+        verify: which certificates to trust, for `requests`: a path, or true for the usual ones.
+        proxy_variable: the variable that names the proxy; None if there is no proxy.
         has_port: whether the proxy's address has a port.
     """
 
@@ -58,46 +58,46 @@ class Route(NamedTuple):
     proxy_variable: str | None
     has_port: bool
 
-    def misconfigured(self, error: BaseException) -> str | None:
-        """Return what is set up wrongly on this machine, if that is why a request failed, as a sentence for people."""
+    def misconfiguration(self, error: BaseException) -> str | None:
+        """Return a message if a wrong setting of this machine made a request fail; None if not."""
         causes = list(_causes(error))
         local = _file_error(error, causes)
         if local is not None:
             return (
                 f"TLS cannot be set up on this machine ({local.strerror or type(local).__name__}), so nothing was "
-                "sent. Check the files that REQUESTS_CA_BUNDLE, SSLKEYLOGFILE and OPENSSL_CONF name."
+                "sent. Check the files named by REQUESTS_CA_BUNDLE, SSLKEYLOGFILE and OPENSSL_CONF."
             )
         if self.proxy_variable is None or not any(isinstance(each, requests.exceptions.ProxyError) for each in causes):
-            if any(_speaks_otherwise(each) for each in causes):
-                return f"{self.host} does not speak TLS. Correct `api_url`, or the proxy that stands between."
+            if any(_has_no_common_tls(each) for each in causes):
+                return f"{self.host} does not speak TLS. Correct `api_url`, or the proxy in between."
             return None
-        proxy = f"The proxy that {self.proxy_variable} names"
+        proxy = f"The proxy in {self.proxy_variable}"
         refused = next((found for each in causes if (found := _TUNNEL.search(str(each)))), None)
         if refused is not None:
             if int(refused[1]) == _AUTHENTICATE:
-                return f"{proxy} asks for a user and a password. Write them into its address, or correct them there."
-            return f"{proxy} does not connect to {self.host} (HTTP {refused[1]}). Have it allowed there."
-        if any(_speaks_otherwise(each) for each in causes):
-            return f"{proxy} does not speak TLS itself. Let its address begin with http:// in place of https://."
+                return f"{proxy} requires a user and a password. Add them to its address, or correct them there."
+            return f"{proxy} does not connect to {self.host} (HTTP {refused[1]}). Allow that host in the proxy."
+        if any(_has_no_common_tls(each) for each in causes):
+            return f"{proxy} does not speak TLS itself. Begin its address with http:// instead of https://."
         if any(isinstance(each, socket.gaierror) and each.errno in _NO_SUCH_HOST for each in causes):
-            return f"{proxy} is on a host that does not exist. Correct the variable, or unset it."
+            return f"{proxy} has a host name that does not exist. Correct the variable, or unset it."
         if not self.has_port and any(isinstance(each, NewConnectionError) for each in causes):
-            return f"{proxy} has no port in its address, and nobody answers at the usual one. Add the port."
+            return f"{proxy} has no port in its address, and nothing answers at the default port. Add the port."
         return None
 
 
 def route_to(url: str, environ: Mapping[str, str]) -> Route:
-    """Find out how requests to an address leave this machine.
+    """Return how requests to an address leave this machine.
 
     Args:
         url: the address.
-        environ: the process's environment, to name variables by.
+        environ: the environment variables, to name them in messages.
 
     Raises:
         ConfigurationError: the environment names certificates or a proxy that cannot be used.
     """
     with requests.Session() as session:
-        # Else the environment is asked for proxies and certificates, and the disk for a `.netrc`, at each request.
+        # Otherwise `requests` reads the environment and looks for a `.netrc` on the disk at each request.
         found = session.merge_environment_settings(url, {}, None, None, None)
     parts = urlsplit(url)
     if parts.scheme == "https":
@@ -120,7 +120,7 @@ def _check_bundle(environ: Mapping[str, str]) -> None:
         problem = f"a file that cannot be read ({error.strerror})"
     if problem is not None:
         msg = (
-            f"{variable} names {problem}, so certificates cannot be checked. Let it name a file with certificates in "
+            f"{variable} names {problem}, so certificates cannot be checked. Set it to a file with certificates in "
             "PEM form, or unset it to trust the usual ones."
         )
         raise ConfigurationError(msg)
@@ -129,14 +129,14 @@ def _check_bundle(environ: Mapping[str, str]) -> None:
 def _problem_of_folder(path: Path) -> str | None:
     if any(_HASHED.fullmatch(each.name) for each in path.iterdir()):
         return None
-    return "a folder without hashed names of certificates, which `openssl rehash` makes"
+    return "a folder without hashed names of certificates, which `openssl rehash` creates"
 
 
 def _problem_of_file(path: Path) -> str | None:
     if not path.exists():
         return "a file that does not exist"
     if not path.is_file():
-        # A pipe would be waited for.
+        # Reading a pipe would block.
         return "something that is not a file"
     with path.open("rb"):
         pass
@@ -146,7 +146,7 @@ def _problem_of_file(path: Path) -> str | None:
 
 @functools.lru_cache(maxsize=4)
 def _problem_of_certificates(path: Path, _changed: int, _size: int) -> str | None:
-    """Return what is wrong with the certificates in a file; parsing the usual hundred takes a twentieth of a second."""
+    """Return what is wrong with the certificates in a file. Cached: parsing the usual hundred takes 50 ms."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)
@@ -159,15 +159,15 @@ def _variable(scheme: str, proxies: Mapping[str, str], environ: Mapping[str, str
     """Return the name of the variable that names a proxy."""
     kind = scheme if scheme in proxies else "all"
     names = [name for name in environ if name.lower() == f"{kind}_proxy" and environ[name]]
-    # Lower case counts before upper case.
+    # Lower case takes precedence over upper case.
     return max(names, default="the setting of this system")
 
 
 def _check_proxy(proxy: str, variable: str) -> int | None:
-    """Make sure that the address of a proxy can be used, and return its port if it has one.
+    """Check the address of a proxy, and return its port; None if it has none.
 
     Raises:
-        ConfigurationError: it cannot. Its address is not shown, since a password may be in it.
+        ConfigurationError: the address cannot be used. The message does not show it: it may hold a password.
     """
     try:
         address = parse_url(proxy if "://" in proxy else f"http://{proxy}")
@@ -179,21 +179,21 @@ def _check_proxy(proxy: str, variable: str) -> int | None:
     elif address.scheme not in _SCHEMES:
         problem = "does not begin with http://, https:// or socks5h://"
     elif address.scheme in _SOCKS and importlib.util.find_spec("socks") is None:
-        problem = "is one for SOCKS, and the library for SOCKS is not installed (pip install 'requests[socks]')"
+        problem = "needs SOCKS, and the library for it is not installed (pip install 'requests[socks]')"
     elif address.port is None and "://" not in proxy and "." not in address.host and address.host != "localhost":
-        # A word alone: a host has a dot in its name, or a port behind it.
+        # A single word: the name of a host has a dot, or a port follows it.
         problem = "is not valid"
     if problem is not None:
         msg = (
             f"The proxy address in {variable} {problem}. Write it like http://proxy.example:3128, or unset the "
-            "variable; hosts that are reached without it belong in NO_PROXY."
+            "variable. List hosts that need no proxy in NO_PROXY."
         )
         raise ConfigurationError(msg)
     return address.port
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, and why it was raised, as urllib3 and requests wrap one in the other."""
+    """Yield an error and its causes, as urllib3 and requests wrap them."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
@@ -205,12 +205,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _file_error(error: BaseException, causes: Iterable[BaseException]) -> OSError | None:
-    """Return why a file could not be read or written that the environment names, if that is why a request failed."""
+    """Return the error of a local file, if that made a request fail; None if not."""
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        # What `requests` does not wrap comes before anything is sent.
+        # `requests` does not wrap errors that happen before anything is sent.
         return error
     return next((each for each in causes if isinstance(each, OSError) and each.filename is not None), None)
 
 
-def _speaks_otherwise(error: BaseException) -> bool:
-    return isinstance(error, ssl.SSLError) and error.reason in _OTHER_LANGUAGE
+def _has_no_common_tls(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError) and error.reason in _NO_COMMON_TLS

@@ -1,4 +1,4 @@
-"""Where the newest refresh tokens are kept between runs: Pinterest replaces them, and configurations do not."""
+"""Stores the newest refresh tokens between runs: Pinterest replaces them, and the settings keep the old ones."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ _LOCK_SECONDS: Final = 300.0
 
 
 class StoredTokens(msgspec.Struct, frozen=True):
-    """What the credentials file holds, for any number of sign-ins."""
+    """The content of the credentials file, for any number of sign-ins."""
 
     refresh_tokens: dict[str, str]
-    """The digest of a sign-in's origin (see `TokenStore`) → its newest refresh token."""
+    """The digest of a sign-in's origin → its newest refresh token."""
 
 
 class CredentialsFile:
-    """Keeps the newest refresh tokens: configurations still hold the ones that Pinterest has replaced."""
+    """A token store in a file that only its owner can read."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it is created when there is something to keep."""
+        """Create it for a path; the file is created with the first token."""
         self._path = path
         self._file = SecretFile(path)
 
     def __str__(self) -> str:
-        """Name the file."""
+        """Name the file, for messages."""
         return f"the credentials file {self._path}"
 
     def newest(self, origin: str) -> str | None:
-        """Return the newest refresh token of a sign-in; None if none was kept.
+        """Return the newest refresh token of a sign-in; None if none is stored.
 
         Raises:
-            ConfigurationError: the file is there and cannot be read.
+            ConfigurationError: the file exists and cannot be read.
         """
         return self._read().get(digest_of(origin))
 
     def keep(self, refresh_token: str, origin: str) -> None:
-        """Write the newest refresh token of a sign-in, readable by the owner only.
+        """Store the newest refresh token of a sign-in.
 
         Raises:
             ConfigurationError: the file cannot be read or written.
@@ -57,13 +57,13 @@ class CredentialsFile:
 
     @contextlib.contextmanager
     def room(self) -> Iterator[Keep]:
-        """Make room for a token before one is asked for: Pinterest revokes the old one at once.
+        """Reserve room for a token before it is requested: Pinterest revokes the old one at once.
 
         Yields:
-            What keeps a token, as `keep` does.
+            A function that stores a token, as `keep` does.
 
         Raises:
-            ConfigurationError: there is no room, or the file cannot be written as it will have to be.
+            ConfigurationError: the disk is full, or the file cannot be written.
         """
         kept = self._read()
 
@@ -73,8 +73,8 @@ class CredentialsFile:
             except OSError as error:
                 msg = (
                     f"Pinterest has replaced the refresh token, and the new one could not be written to the "
-                    f"credentials file {self._path} ({error.strerror}), although that was tried before. Sign in again, "
-                    "with `pinterest-audience login`, as soon as it can be written."
+                    f"credentials file {self._path} ({error.strerror}), although a test had succeeded. Make the file "
+                    "writable, then run `pinterest-audience login`."
                 )
                 raise ConfigurationError(msg) from None
 
@@ -84,17 +84,17 @@ class CredentialsFile:
             except OSError as error:
                 msg = (
                     f"The credentials file {self._path} cannot be written ({error.strerror}), and without it the next "
-                    "run could not sign in. Set `credentials_file` to a place that can be written."
+                    "run could not sign in. Set `credentials_file` to a path that can be written."
                 )
                 raise ConfigurationError(msg) from None
             yield keep
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Let other processes that want to exchange a token wait while the block runs.
+        """Lock the file, so that other processes wait before they exchange a token.
 
         Raises:
-            ConfigurationError: the file cannot be locked, or somebody has it for minutes.
+            ConfigurationError: the file cannot be locked, or another process holds the lock for minutes.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -103,37 +103,37 @@ class CredentialsFile:
                 reason = "another process keeps it locked"
             if reason is not None:
                 msg = (
-                    f"The credentials file {self._path} cannot be written, since it cannot be locked ({reason}). Set "
-                    "`credentials_file` to a place that can be written."
+                    f"The credentials file {self._path} cannot be written, because it cannot be locked ({reason}). "
+                    "Set `credentials_file` to a path that can be written."
                 )
                 raise ConfigurationError(msg)
             self._file.recover(_is_whole)
             yield
 
     def _lock(self, stack: contextlib.ExitStack) -> str | None:
-        """Take locks that the stack lets go of.
+        """Take the locks; the stack releases them.
 
         Returns:
-            Why that is not possible; None if it is.
+            Why they cannot be taken; None if they were taken.
 
         Raises:
-            TimeoutError: another process has one for minutes.
+            TimeoutError: another process holds one of them for minutes.
         """
-        from filelock import FileLock  # noqa: PLC0415 - only for who exchanges a token
+        from filelock import FileLock  # noqa: PLC0415 - only runs that exchange a token need it
 
-        place, reason = self._file.place, None
-        lock = FileLock(place.with_name(f".{place.name}.lock"), mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
+        path, reason = self._file.path, None
+        lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
         try:
-            make_folder(place.parent)
+            make_folder(path.parent)
             with waiting(f"another process renews the sign-in in {self._path}", _LOCK_SECONDS, after_seconds=2):
                 lock.acquire(poll_interval=0.2)
             stack.callback(lock.release)
         except TimeoutError:
             raise
-        # NotImplementedError is how filelock says that a file system has no locks.
+        # filelock raises NotImplementedError where a file system has no locks.
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
-        # Who has it mounted by itself, in a container say, does not see the other.
+        # A process that has only this file mounted, as in a container, does not see the lock file beside it.
         is_locked = stack.enter_context(self._file.locked(_LOCK_SECONDS))
         return None if is_locked else reason
 
@@ -143,12 +143,12 @@ class CredentialsFile:
             return _decode(content) if content.strip() else {}
         except OSError as error:
             msg = (
-                f"The credentials file {self._path} cannot be read ({error.strerror}). Let this user read and write "
-                "it, or set `credentials_file` to another place."
+                f"The credentials file {self._path} cannot be read ({error.strerror}). Give this user the right to "
+                "read and write it, or set `credentials_file` to another path."
             )
             raise ConfigurationError(msg) from None
         except UNREADABLE:
-            msg = f"The credentials file {self._path} cannot be read. Repair it, or delete it and sign in again."
+            msg = f"The credentials file {self._path} is damaged. Repair it, or delete it and sign in again."
             raise ConfigurationError(msg) from None
 
 
@@ -163,41 +163,42 @@ def _is_whole(content: bytes) -> bool:
         return False
 
 
-class Homeless:
-    """Stands for a place where there is none: who needs no refresh token never notices."""
+class NoTokenStore:
+    """Takes the place of a store where none can be found. It fails only when a token has to be stored."""
 
     def __str__(self) -> str:
-        """Name what is missing."""
+        """Name the setting that is missing."""
         return "`credentials_file`, which is not set"
 
     def newest(self, origin: str) -> str | None:  # noqa: ARG002 - the protocol's
-        """Return None: nothing was ever kept."""
+        """Return None: nothing is stored."""
         return None
 
     def keep(self, refresh_token: str, origin: str) -> None:  # noqa: ARG002 - the protocol's
-        """Raise a ConfigurationError. So does whatever else a token would be kept by."""
-        self.ensure_writable()
+        """Raise a ConfigurationError."""
+        self._refuse()
 
-    def ensure_writable(self) -> None:
-        """Refuse to keep a token.
+    @contextlib.contextmanager
+    def room(self) -> Iterator[Keep]:
+        """Raise a ConfigurationError."""
+        self._refuse()
+        yield self.keep
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Raise a ConfigurationError."""
+        self._refuse()
+        yield
+
+    @staticmethod
+    def _refuse() -> None:
+        """Refuse to store a token.
 
         Raises:
             ConfigurationError: always.
         """
         msg = (
             "There is no place for the refresh token: neither `credentials_file` nor `ledger_url` is set, and this "
-            "user has no home directory that can be written to. Set `credentials_file`."
+            "user has no writable home directory. Set `credentials_file`."
         )
         raise ConfigurationError(msg)
-
-    @contextlib.contextmanager
-    def room(self) -> Iterator[Keep]:
-        """Refuse, as `ensure_writable` does."""
-        self.ensure_writable()
-        yield self.keep
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Refuse, as `ensure_writable` does."""
-        self.ensure_writable()
-        yield

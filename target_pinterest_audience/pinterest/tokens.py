@@ -1,4 +1,4 @@
-"""Access tokens: a ready one, or renewed by OAuth, with the rotated refresh token kept for the next run."""
+"""Access tokens: from the settings, or renewed by OAuth. The rotated refresh token is stored for the next run."""
 
 from __future__ import annotations
 
@@ -29,44 +29,43 @@ from target_pinterest_audience.text.redaction import hide
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
 _EXCHANGE_SECONDS: Final = 60.0
 _SHORTEST_LIFE_SECONDS: Final = 60.0
-"""A token that is said to live for less is used for so long all the same: each request would ask for a new one."""
+"""The target uses a token for at least so long, or each request might renew a token of a shorter lifetime."""
 
 _LONGEST_LIFE_SECONDS: Final = 100 * 366 * 86_400.0
 WARN_BEFORE_SECONDS: Final = 14 * 86_400.0
 SCOPES: Final = ("ads:read", "ads:write")
-"""What customer lists and audiences need (API description 5.23)."""
+"""The scopes that customer lists and audiences need (API description 5.23)."""
 
 
 class _NotSignedInError(ConfigurationError):
-    """There is no refresh token, neither in the configuration nor in the store."""
+    """There is no refresh token in the settings or in the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """What OAuth takes: the app, its secret, and the refresh token in the configuration."""
+    """The settings for OAuth: the app, its secret, and the refresh token."""
 
     client_id: str
     client_secret: str
     refresh_token: str | None
-    """None: the one that `pinterest-audience login` has kept."""
+    """None: the one that `pinterest-audience login` stored."""
 
     @classmethod
     def of(cls, client_id: str | None, client_secret: str | None, refresh_token: str | None) -> SignIn | None:
-        """Return a sign-in; None if there is no app to sign in by."""
+        """Return a sign-in; None if the settings name no app."""
         return cls(client_id, client_secret, refresh_token) if client_id and client_secret else None
 
     @property
     def origin(self) -> str:
-        """What the sign-in is known by while its refresh tokens are replaced.
+        """The key of the sign-in in the store, which stays the same while its refresh tokens are replaced.
 
-        It is the one in the configuration, so that a new one there, of which nothing is kept yet, is used at once; or
-        the app.
+        It is the refresh token in the settings, so that a new one there takes effect at once; or else the app.
         """
         return self.refresh_token or f"app {self.client_id}"
 
 
 class Credentials:
-    """The token source of a run: a ready access token as long as it is good, else OAuth."""
+    """The token source of a run: the access token in the settings as long as it is valid, else OAuth."""
 
     def __init__(
         self,
@@ -79,16 +78,16 @@ class Credentials:
         clock: Callable[[], float] = time.monotonic,
         shield: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Keep what the settings give; nothing is sent yet.
+        """Create it; nothing is sent yet.
 
         Args:
-            transport: reaches Pinterest.
-            store: where the newest refresh token is kept.
-            access_token: a ready token.
-            sign_in: what new tokens are got by.
-            logger: warned of a sign-in that ends soon.
-            clock: seconds that only ever grow.
-            shield: lets signals wait while a token is exchanged and kept: between the two it exists nowhere else.
+            transport: sends token requests.
+            store: stores the newest refresh token.
+            access_token: the access token in the settings.
+            sign_in: how to get new tokens.
+            logger: logs a warning if the sign-in ends soon.
+            clock: monotonic time in seconds.
+            shield: delays signals between the moment when Pinterest issues a token and the moment when it is stored.
         """
         self._transport = transport
         self._store = store
@@ -96,16 +95,16 @@ class Credentials:
         self._clock = clock
         self._shield = shield
         self.sign_in_seconds: float | None = None
-        """For how long the sign-in held when a token was got by it; None if that is not known."""
+        """For how long the sign-in was valid when it returned a token; None if that is not known."""
         self._expires_at: float | None = None
         self._access_token = access_token
         self._sign_in = sign_in
-        # Pinterest revokes a refresh token as soon as it gives a new one: two exchanges at once would lose one.
+        # Pinterest revokes a refresh token as soon as it issues a new one: parallel requests would lose one.
         self._one_at_a_time = threading.Lock()
         self._closed = False
 
     def access_token(self) -> str:
-        """Return the access token, fetching one if there is none."""
+        """Return the access token, after renewing it if there is none or it expires soon."""
         with self._one_at_a_time:
             ends = self._expires_at is not None and self._clock() >= self._expires_at
             return self._refresh() if self._access_token is None or ends else self._access_token
@@ -114,12 +113,13 @@ class Credentials:
         """Return a new access token.
 
         Args:
-            token: the access token that was refused; if another thread has renewed it meanwhile, that one is returned.
+            token: the access token that Pinterest refused. If another thread has renewed it since, the new one is
+                returned.
             refused: the refusal.
 
         Raises:
-            TokenExpiredError: the refusal, if there is no refresh token to renew by.
-            NotPermittedError: the refresh token is not accepted either.
+            TokenExpiredError: there is no refresh token; this is the refusal.
+            NotPermittedError: Pinterest does not accept the refresh token either.
         """
         if self._sign_in is None:
             raise refused
@@ -130,9 +130,9 @@ class Credentials:
                 raise refused from None
 
     def close(self) -> None:
-        """Wait for an exchange that is under way, for a minute at most, and let none begin.
+        """Wait for a token request that is under way, for up to a minute, and send no more.
 
-        A new refresh token that Pinterest has given and nobody has kept is lost, and the old one is worth nothing.
+        A new refresh token that Pinterest issued and the target did not store would be lost; the old one is invalid.
         """
         if self._one_at_a_time.acquire(timeout=_EXCHANGE_SECONDS):
             self._closed = True
@@ -140,26 +140,26 @@ class Credentials:
 
     def _refresh(self) -> str:
         if self._sign_in is None:
-            msg = "There is no access token, and no OAuth settings to fetch one by."
+            msg = "There is no access token, and there are no OAuth settings to get one with."
             raise ConfigurationError(msg)
         if self._closed:
-            msg = "The run is over, so no new token is asked for."
+            msg = "The run is over, so the target requests no new token."
             raise UnavailableError(msg)
         with self._store.exclusive():
             tokens = self._exchange(self._sign_in)
         hide([tokens.access_token, tokens.new_refresh_token])
-        self._look_at(tokens)
+        self._check(tokens)
         self._access_token = tokens.access_token
         return tokens.access_token
 
     def _exchange(self, sign_in: SignIn) -> Tokens:
-        """Get new tokens, and keep the one that the next run needs."""
-        kept = self._store.newest(sign_in.origin)
-        newest = kept or sign_in.refresh_token
+        """Get new tokens, and store the one that the next run needs."""
+        stored = self._store.newest(sign_in.origin)
+        newest = stored or sign_in.refresh_token
         if newest is None:
             msg = (
-                f"Nobody has signed in: `refresh_token` is not set, and in {self._store} there is none for this app. "
-                "Call `pinterest-audience login` with the same configuration."
+                f"Nobody has signed in: `refresh_token` is not set, and {self._store} has none for this app. "
+                "Run `pinterest-audience login` with the same configuration."
             )
             raise _NotSignedInError(msg)
         try:
@@ -169,51 +169,52 @@ class Credentials:
                     keep(tokens.new_refresh_token, sign_in.origin)
                 return tokens
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            place = "the configuration" if kept is None else str(self._store)
+            source = "the settings" if stored is None else str(self._store)
             msg = (
-                f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {place} (HTTP "
-                f"{error.status}, code {error.code}). Check the first two; else sign in again, with "
-                "`pinterest-audience login`. A token that was used once is replaced: if the credentials file was lost, "
-                "that is why."
+                f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {source} (HTTP "
+                f"{error.status}, code {error.code}). Check the first two. If they are right, sign in again with "
+                "`pinterest-audience login`: each refresh token works only once, and its replacement may have been "
+                "lost with the credentials file."
             )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
 
-    def _look_at(self, tokens: Tokens) -> None:
-        """Note when the tokens end, and what they are not good for.
+    def _check(self, tokens: Tokens) -> None:
+        """Record when the tokens expire, and check their scopes.
 
         Raises:
-            NotPermittedError: the person who signed in did not allow what is needed.
+            NotPermittedError: a scope is missing.
         """
-        lives, signed_in = _seconds(tokens.expires_in), _seconds(tokens.refresh_token_expires_in)
+        lifetime, signed_in = _seconds(tokens.expires_in), _seconds(tokens.refresh_token_expires_in)
         self.sign_in_seconds = signed_in
-        if lives is not None:
-            self._expires_at = self._clock() + max(lives - _BEFORE_EXPIRY_SECONDS, lives / 2, _SHORTEST_LIFE_SECONDS)
+        if lifetime is not None:
+            used = max(lifetime - _BEFORE_EXPIRY_SECONDS, lifetime / 2, _SHORTEST_LIFE_SECONDS)
+            self._expires_at = self._clock() + used
         if signed_in is not None and signed_in < WARN_BEFORE_SECONDS:
             self._logger.warning(
-                "The sign-in at Pinterest ends in %s. Sign in again before that, with `pinterest-audience "
-                "login`: without it no run can do anything.", several(round(signed_in / 86_400), "day", "days"),
+                "The sign-in at Pinterest expires in %s. Run `pinterest-audience login` before that, or runs will "
+                "fail.", several(round(signed_in / 86_400), "day", "days"),
             )  # fmt: skip
         require_scopes(tokens)
 
 
 def require_scopes(tokens: Tokens) -> None:
-    """Make sure that tokens are good for what is needed, as far as Pinterest tells.
+    """Check that tokens have the scopes that the target needs, if Pinterest returned the scopes.
 
     Raises:
-        NotPermittedError: the person who signed in did not allow it.
+        NotPermittedError: a scope is missing.
     """
     scopes = tokens.scope.replace(",", " ").split() if isinstance(tokens.scope, str) else []
     missing = [each for each in SCOPES if each not in scopes]
     if scopes and missing:
         msg = (
-            f"The sign-in at Pinterest lacks the scope {' and '.join(missing)}. Sign in again, with "
-            "`pinterest-audience login`, and allow all that it asks for."
+            f"The sign-in at Pinterest lacks the scope {' and '.join(missing)}. Run `pinterest-audience login` "
+            "again, and allow everything that it asks for."
         )
         raise NotPermittedError(msg)
 
 
 def _seconds(value: object) -> float | None:
-    """Return a number of seconds that Pinterest gave, if it is one: a token that has ended already was not meant."""
+    """Return a lifetime in seconds, if it is plausible; None if it is not."""
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return float(value) if 0 < value < _LONGEST_LIFE_SECONDS else None
@@ -223,9 +224,9 @@ def refresh_access_token(transport: Transport, client_id: str, client_secret: st
     """Exchange a refresh token for an access token, and usually for a new refresh token.
 
     Raises:
-        PinterestError: the subclass says what can be done.
+        PinterestError: the request failed; the subclass says what can be done.
     """
-    # Apps from before 2025-09-25 get a refresh token without an end only if they ask; newer ones ignore the field.
+    # Apps created before 2025-09-25 get a renewable refresh token only if they ask; newer apps ignore the field.
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "continuous_refresh": "true"}
     request = Request("POST", "/oauth/token", form=form, personal=True)
     return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens).body

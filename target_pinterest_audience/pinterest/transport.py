@@ -1,4 +1,4 @@
-"""Sends one request and turns the answer into data, or into the error that says what can be done."""
+"""Sends requests over HTTP, and turns the responses into data or errors."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ from target_pinterest_audience.pinterest.errors import (
     UnavailableError,
     UntrustedError,
 )
-from target_pinterest_audience.pinterest.rate_limit import Pace
+from target_pinterest_audience.pinterest.rate_limit import RateLimiter
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.responses import UNREADABLE, failure, no_success, request_id
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.route import route_to
 
 T = TypeVar("T")
 
 
 class Tenure(Protocol):
-    """Knows whether this process may still write to customer lists."""
+    """The right to write to customer lists, which a process can lose."""
 
     def ensure(self) -> None:
-        """Raise an error if it may not. May be called from any thread."""
+        """Raise an error if the process has lost the right. May be called from any thread."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What Pinterest answers a request with.
+    """Pinterest's successful response to a request.
 
     Attributes:
-        body: the answer's body.
-        request_id: Pinterest's id of the request, which its support asks for; None if the answer has none.
-        received: when it came, in seconds since 1970.
-        unanswered: whether an attempt before it got no clear answer, so that it may still be carried out.
+        body: the decoded body.
+        request_id: Pinterest's id of the request, which its support asks for; None if the response has none.
+        received: when the response came, as Unix time in seconds.
+        unanswered: whether an earlier attempt got no clear answer, so that Pinterest may still carry it out.
     """
 
     body: T
@@ -75,12 +75,12 @@ class _Attempts:
 
 @dataclass(slots=True)
 class Traffic:
-    """How much was asked of Pinterest, by all threads together.
+    """Counts the requests of all threads.
 
     Attributes:
-        calls: requests, each attempt counted.
-        limited_seconds: how long requests waited for Pinterest's rate limits, those of several threads added up.
-        held_until: when the last such wait ends or ended, by the clock that only ever grows.
+        calls: the requests; each attempt counts.
+        limited_seconds: how long requests waited for Pinterest's rate limits, summed over all threads.
+        held_until: when the last such wait ends or ended, as monotonic time in seconds.
     """
 
     calls: int = 0
@@ -94,39 +94,39 @@ class Traffic:
             self.calls += 1
 
     def wait(self, seconds: float) -> None:
-        """Count a wait for a rate limit that begins now."""
+        """Count a wait for a rate limit that starts now."""
         with self._lock:
             self.limited_seconds += seconds
             self.held_until = max(self.held_until, time.monotonic() + seconds)
 
 
 class Bearer(AuthBase):
-    """Signs a request with an access token.
+    """Authorizes a request with an access token.
 
-    An auth object, and not a header, because `requests` lets a `.netrc` entry overwrite the header.
+    It is an auth object, not a header, because `requests` lets a `.netrc` entry overwrite the header.
     """
 
     def __init__(self, token: str) -> None:
-        """Keep the token."""
+        """Create it for a token."""
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
+        """Add the `Authorization` header."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
 
 class Transport:
-    """Talks to one API address, with one connection pool for each thread that uses it.
+    """Sends requests to one API address, with a connection pool for each thread.
 
     Attributes:
-        traffic: how much was asked of it.
+        traffic: counts the requests.
     """
 
     def __init__(
         self,
         api_url: str,
-        patience: Patience,
+        policy: RetryPolicy,
         *,
         user_agent: str,
         logger: logging.Logger,
@@ -134,23 +134,23 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
         tenure: Tenure | None = None,
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Create it; nothing is sent yet.
 
         Args:
-            api_url: the address of the API, without a slash at its end.
-            patience: time-outs and retries.
-            user_agent: what the requests say they come from.
-            logger: told of waits and retries.
-            clock: the current Unix time in seconds, to read headers by.
-            sleep: waits for seconds until Pinterest's limits let a request pass.
-            tenure: asked right before each request that writes; None if writing needs no locks.
+            api_url: the address of the API, without a trailing slash.
+            policy: time-outs and retries.
+            user_agent: the `User-Agent` header.
+            logger: logs waits and retries.
+            clock: Unix time in seconds, to read headers.
+            sleep: waits for seconds until Pinterest's rate limits allow a request.
+            tenure: checked right before each request that writes; None if writing needs no locks.
 
         Raises:
             ConfigurationError: the environment names a proxy or certificates that cannot be used.
         """
         self._api_url = api_url
         self._route = route_to(api_url, os.environ)
-        self._patience = patience
+        self._policy = policy
         self._user_agent = user_agent
         self._tenure = tenure
         self._logger = logger
@@ -158,12 +158,12 @@ class Transport:
         self._local = threading.local()
         self._closed = threading.Event()
         self._answered_at: tuple[float, float] | None = None
-        """What the last answer said the time was, and when it came by the clock that only ever grows."""
+        """The date of the last response as Unix time, and the monotonic time at which it came."""
         self.traffic = Traffic()
         self._sleep = sleep
-        self._pace = Pace(patience.max_seconds, logger, clock, self._wait_for_limit)
-        self._send_patiently = backoff.on_exception(
-            patience.waits,
+        self._rate_limiter = RateLimiter(policy.max_seconds, logger, clock, self._wait_for_limit)
+        self._send_with_retries = backoff.on_exception(
+            policy.waits,
             (UnavailableError, RateLimitedError),
             jitter=None,
             on_backoff=self._log_wait,
@@ -171,32 +171,29 @@ class Transport:
         )(self._send_once)
 
     def send(self, request: Request, auth: AuthBase, answer: type[T]) -> Answer[T]:
-        """Send a request, again as often as patience allows.
+        """Send a request, and retry it as the policy allows.
 
         Args:
-            request: what to send. One that `creates` is tried again only if it surely was not carried out.
-            auth: signs the request.
-            answer: the type of the answer's body.
-
-        Returns:
-            The answer.
+            request: the request. One that `creates` is retried only if it certainly was not carried out.
+            auth: authorizes the request.
+            answer: the type of the response's body.
 
         Raises:
-            PinterestError: the subclass says what can be done.
-            LedgerError: it writes, and the locks under which it was prepared are lost.
+            PinterestError: the request failed; the subclass says what can be done.
+            LedgerError: the request writes, and the process has lost its locks.
         """
         attempts = _Attempts()
         try:
-            return self._send_patiently(request, auth, answer, attempts)
+            return self._send_with_retries(request, auth, answer, attempts)
         except PinterestError as error:
             error.unanswered = attempts.unanswered
             raise
 
     def clock_difference(self, now: float) -> float | None:
-        """Return how many seconds a clock is ahead of the server's; None if no answer told the time.
+        """Return how many seconds a clock is ahead of the server's; None if no response had a date.
 
         Args:
-            now: what the clock shows, in seconds since 1970.
+            now: what the clock shows, as Unix time in seconds.
         """
         if self._answered_at is None:
             return None
@@ -208,7 +205,7 @@ class Transport:
             self._answered_at = parsedate_to_datetime(headers["Date"]).timestamp(), time.monotonic()
 
     def close(self) -> None:
-        """Let no request begin any more, neither anew nor again. May be called from any thread."""
+        """Send no more requests, and no retries. May be called from any thread."""
         self._closed.set()
 
     def _drop_session(self) -> None:
@@ -229,7 +226,7 @@ class Transport:
     def _send_once(self, request: Request, auth: AuthBase, answer: type[T], attempts: _Attempts) -> Answer[T]:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         content = msgspec.json.encode(request.body) if request.body is not None else request.form
-        self._pace.keep(request)
+        self._rate_limiter.wait_for(request)
         if self._closed.is_set():
             msg = f"The run is over, so {request} is not sent."
             raise ClosedError(msg)
@@ -237,7 +234,7 @@ class Transport:
             # After all waits: the locks may have been lost meanwhile.
             self._tenure.ensure()
         if request.creates:
-            # On a connection of its own: one that was kept may be closed by now, and the outcome would be unclear.
+            # On a new connection: the server may have closed the old one, and then the outcome would be unclear.
             self._drop_session()
         self.traffic.call()
         try:
@@ -248,17 +245,17 @@ class Transport:
                 data=content,
                 headers=headers,
                 auth=auth,
-                timeout=(self._patience.connect_seconds, self._patience.read_seconds),
+                timeout=(self._policy.connect_seconds, self._policy.read_seconds),
                 # A redirect could carry the token to another host.
                 allow_redirects=False,
             )
-        # Where an answer's headers make no sense, requests raises whatever its own parsers do.
+        # For malformed headers, `requests` raises whatever its parsers do.
         except (OSError, ValueError) as error:
             raise self._no_answer(request, error, attempts) from None
         if response.status_code < requests.codes.ok:
-            # A word in advance. What it announces would be taken for the answer to the next request.
+            # An informational response. The final one would be mistaken for the response to the next request.
             self._drop_session()
-        self._pace.note(request, response.headers)
+        self._rate_limiter.update(request, response.headers)
         self._note_time(response.headers)
         if response.status_code not in {requests.codes.ok, requests.codes.created}:
             problem = failure(request, response, self._clock())
@@ -268,27 +265,27 @@ class Transport:
             body = msgspec.json.decode(response.content, type=answer)
         except UNREADABLE:
             attempts.unanswered = True
-            msg = f"Pinterest's answer to {request} is not in the form that its API describes. Try again later."
+            msg = f"Pinterest's response to {request} does not match its API description. Try again later."
             raise no_success(request)(msg, status=response.status_code) from None
         return Answer(body, request_id(response.headers), self._clock(), attempts.unanswered)
 
     def _no_answer(self, request: Request, error: Exception, attempts: _Attempts) -> PinterestError:
-        """Return what it means that a request was not answered."""
+        """Return the error to raise for a request without a response."""
         host = urlsplit(self._api_url).netloc
         if _has_reason(error, ssl.SSLCertVerificationError):
             return UntrustedError(
                 f"The certificate of {host} is not trusted, so nothing was sent. If a proxy or a private authority "
-                "issues certificates here, name a file with its own in REQUESTS_CA_BUNDLE."
+                "issues certificates in this network, set REQUESTS_CA_BUNDLE to a file with its certificate."
             )
-        wrong = self._route.misconfigured(error)
+        wrong = self._route.misconfiguration(error)
         if wrong is not None:
             return MisroutedError(wrong)
         surely_not_sent = isinstance(error, requests.ConnectTimeout) or _has_reason(error, NewConnectionError)
         kind = UnavailableError if surely_not_sent else no_success(request)
         attempts.unanswered = attempts.unanswered or not surely_not_sent
         return kind(
-            f"No answer from {host} to {request} ({type(error).__name__}). If `api_url` is right, the network, a proxy "
-            "or Pinterest is at fault; try again later."
+            f"No response from {host} to {request} ({type(error).__name__}). If `api_url` is right, the network, a "
+            "proxy or Pinterest is at fault. Try again later."
         )
 
     def _wait_for_limit(self, seconds: float) -> None:
@@ -302,6 +299,6 @@ class Transport:
 
 
 def _has_reason(error: BaseException, kind: type[BaseException]) -> bool:
-    """Tell whether an error of one kind is why another was raised, as urllib3 and requests wrap them."""
+    """Return whether an error of one kind caused another one, as urllib3 and requests wrap them."""
     reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
     return isinstance(error, kind) or (isinstance(reason, BaseException) and _has_reason(reason, kind))

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
-from target_pinterest_audience.identities.types import HashAlgorithm
+from target_pinterest_audience.identities.hashing import HashAlgorithm
 from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.membership.healing import AT_ONCE, is_due, safe_seconds

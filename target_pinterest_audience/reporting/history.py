@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from target_pinterest_audience.identities.types import Remark
+from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.ledger.catalogue import ListEntry
 from target_pinterest_audience.ledger.history import FORGET, SEVERAL_LISTS, HistoryEntry, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger

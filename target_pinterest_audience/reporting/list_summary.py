@@ -7,7 +7,7 @@ from typing import Final
 
 from target_pinterest_audience.routing.orders import ListReport, name_list
 from target_pinterest_audience.text.counts import identities, several
-from target_pinterest_audience.vocabulary import told
+from target_pinterest_audience.vocabulary import describe_causes
 
 _MOST_SENTENCES: Final = 20
 """How many lists get a sentence of their own."""
@@ -36,7 +36,7 @@ def list_sentences(reports: Iterable[ListReport], *, dry: bool) -> list[str]:
 
 def _sentence(report: ListReport, *, dry: bool) -> str:
     name = name_list(report)
-    reasons = f" ({told(report.removals)})" if report.removals else ""
+    reasons = f" ({describe_causes(report.removals)})" if report.removals else ""
     counts = f"{identities(report.added)} to add, {report.removed:,} to remove{reasons}"
     if report.refused:
         counts += f"; refused by Pinterest: {report.refused:,}"

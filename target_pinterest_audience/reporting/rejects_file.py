@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError
-from target_pinterest_audience.system.own_links import open_anew
+from target_pinterest_audience.system.symlinks import open_anew
 from target_pinterest_audience.text.safe_text import safe_json
 
 

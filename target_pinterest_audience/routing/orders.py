@@ -11,7 +11,7 @@ import msgspec
 
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.text.counts import identities
-from target_pinterest_audience.vocabulary import Cause, Operation, by_name, told
+from target_pinterest_audience.vocabulary import Cause, Operation, by_name, describe_causes
 from target_pinterest_audience.watermark import Hold
 
 
@@ -39,7 +39,7 @@ def tell_removal(removal: AcceptedRemoval, name: str | None, customer_list_id: s
     """
     return (
         f'Removed {identities(sum(removal.causes.values()))} from customer list "{name}" (id {customer_list_id}): '
-        f"{told(by_name(removal.causes))} ({_request(removal)})."
+        f"{describe_causes(by_name(removal.causes))} ({_request(removal)})."
     )
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from typing_extensions import override
 
+from target_pinterest_audience.delivery.creation import Creation
 from target_pinterest_audience.delivery.directory import Directory
-from target_pinterest_audience.delivery.list_writer import CustomerListWriter
+from target_pinterest_audience.delivery.list_finder import ListFinder
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.open import place_of
@@ -26,7 +27,7 @@ from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.reconcile.outbox import owes_additions
 from target_pinterest_audience.reporting.alerts.notifier import make_notifier
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference, chosen_list
-from target_pinterest_audience.run.wiring import make_client, patience_of
+from target_pinterest_audience.run.wiring import make_client, retry_policy_of
 from target_pinterest_audience.settings import LoadMethod, MissingLedger, Mode, Settings, StreamSettings
 from target_pinterest_audience.settings.paths import NO_PLACE, sqlite_path
 from target_pinterest_audience.settings.patterns import is_pattern
@@ -256,11 +257,12 @@ def _look_at_list(
         adds = chosen.operation is Mode.ADD
         plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE if adds else IfMissing.REFUSE, audience=None)
         warnings = _Warnings()
-        writer = CustomerListWriter(plan, directory, patience_of(settings), warnings.logger, dry=True)
+        creation = Creation(retry_policy_of(settings), warnings.logger)
+        finder = ListFinder(plan, directory, creation, warnings.logger)
         pinned = ledger.catalogue.pinned(str(reference)) if ledger is not None else None
-        writer.look_up(pinned.customer_list_id if pinned is not None else None)
-        writer.refuse_if_missing()
-        found = writer.customer_list
+        finder.look_up(pinned.customer_list_id if pinned is not None else None)
+        finder.refuse_if_missing()
+        found = finder.customer_list
         if found is None:
             told = f"{reference} does not exist yet; the first run creates it with its first rows."
             return Found(" ".join(warnings.words) or told, warning=bool(warnings.words))

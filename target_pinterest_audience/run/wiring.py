@@ -15,8 +15,8 @@ from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.retry import Patience
-from target_pinterest_audience.pinterest.token_store import CredentialsFile, Homeless
+from target_pinterest_audience.pinterest.retry import RetryPolicy
+from target_pinterest_audience.pinterest.token_store import CredentialsFile, NoTokenStore
 from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
 from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.run.run import Sync
@@ -99,7 +99,7 @@ def make_delivery(
     """
     return Delivery(
         make_client(settings, user_agent, logger, shield, tenure),
-        patience_of(settings),
+        retry_policy_of(settings),
         logger,
         max_identities=settings.batch_size_rows,
         max_bytes=settings.max_request_bytes,
@@ -108,9 +108,9 @@ def make_delivery(
     )
 
 
-def patience_of(settings: Settings) -> Patience:
+def retry_policy_of(settings: Settings) -> RetryPolicy:
     """Return how long to wait for Pinterest, and how often to try."""
-    return Patience(
+    return RetryPolicy(
         retries=settings.max_retries,
         initial_seconds=settings.initial_backoff_ms / 1000,
         max_seconds=settings.max_backoff_ms / 1000,
@@ -148,7 +148,7 @@ def make_transport(
     settings: Settings, user_agent: str, logger: logging.Logger, tenure: Tenure | None = None
 ) -> Transport:
     """Put together what sends requests; nothing is sent yet. See `make_delivery`."""
-    return Transport(settings.api_url, patience_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
+    return Transport(settings.api_url, retry_policy_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
 
 
 def token_store_of(settings: Settings) -> TokenStore:
@@ -160,7 +160,7 @@ def token_store_of(settings: Settings) -> TokenStore:
     if settings.credentials_file is not None:
         return CredentialsFile(settings.credentials_file)
     if settings.ledger_url is None:
-        return Homeless()
+        return NoTokenStore()
     from target_pinterest_audience.ledger.open import token_store  # noqa: PLC0415 - only for who has one in PostgreSQL
 
     return token_store(settings.ledger_url)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.marks import DEFAULT_REMOVAL_COLUMN
-from target_pinterest_audience.identities.types import HashAlgorithm, Hashing
 
 DEFAULT_API_URL: Final = "https://api.pinterest.com/v5"
 DEFAULT_CONSENT_VALUES: Final = (

@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.marks import DEFAULT_REMOVAL_COLUMN
-from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, IdentityType
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, IdentityType
 from target_pinterest_audience.records.column_names import plain_columns, plain_name
 from target_pinterest_audience.settings.declaration import (
     DEFAULT_CONSENT_VALUES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from singer_sdk.sinks import RecordSink
 
 from target_pinterest_audience.errors import ConfigurationError, MissingKeyError, RejectedError
-from target_pinterest_audience.identities.extract import RowReader
+from target_pinterest_audience.identities.extract import IdentityExtractor
 from target_pinterest_audience.identities.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.identities.marks import (
     DEFAULT_REMOVAL_COLUMN,
@@ -17,8 +17,8 @@ from target_pinterest_audience.identities.marks import (
     mark_columns,
     named_in_any_case,
 )
+from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.tally import StreamTally
-from target_pinterest_audience.identities.types import Remark
 from target_pinterest_audience.membership.row import Row, RowBlock, RowWriter
 from target_pinterest_audience.membership.statements import Kind
 from target_pinterest_audience.records.position import Place
@@ -104,7 +104,7 @@ class CustomerListSink(RecordSink):
         self._sync = target.sync
         self._rejects = target.run_log.rejects
         self._fails = settings.bad_records is BadRecords.FAIL
-        self._rows = RowReader(
+        self._rows = IdentityExtractor(
             columns=self.columns,
             key_properties=self.key_properties,
             removal_columns=self._marks(stream, passed_columns),

@@ -487,4 +487,4 @@ class TargetPinterestAudience(Target):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's
         """Leave at once, in place of the SDK's handler, which writes a STATE for rows that were not delivered."""
-        self._termination.arrived(signum)
+        self._termination.handle(signum)

@@ -1,1 +1,1 @@
-"""What the machine gives: files, signals, waits, the version."""
+"""Services of the machine: files, signals, waits, the version."""

@@ -1,4 +1,4 @@
-"""Files that only their owner can read, and that are there as a whole or not at all."""
+"""Writes files atomically, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import os
 import tempfile
 from pathlib import Path
 
-from target_pinterest_audience.system.own_links import place_of
+from target_pinterest_audience.system.symlinks import resolve
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put a file in a path's place at one stroke; at the end of a symbolic link, which stays.
+    """Atomically replace a file. Symbolic links are followed, not replaced.
 
     Raises:
-        OSError: it cannot be written there, something is there that is no file, or another user's symbolic link leads
-            there.
+        OSError: the file cannot be written, the path names something other than a file, or another user's symbolic link
+            is in the way.
     """
-    place = place_of(path)
-    if place.exists() and not place.is_file():
-        raise OSError(errno.EINVAL, "there is something else than a file")
-    write_beside(place, content).replace(place)
-    sync_folder(place.parent)
+    resolved = resolve(path)
+    if resolved.exists() and not resolved.is_file():
+        raise OSError(errno.EINVAL, "it is not a file")
+    write_beside(resolved, content).replace(resolved)
+    sync_folder(resolved.parent)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, unless it is there.
+    """Create a folder and its parents, unless they exist.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a folder's names written to the disk, so that a rename outlives a power cut; where that is possible."""
+    """Write a folder's names to the disk, where that is possible, so that a rename survives a power cut."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -48,20 +48,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_beside(path: Path, content: bytes) -> Path:
-    """Write a file in a path's folder, which is made if need be, so that it can take the path's place.
+    """Write a temporary file in the folder of a path, which is created if needed, so that it can replace the path.
 
     Args:
-        path: what it is to replace.
-        content: what is to be in it.
+        path: the path to be replaced later.
+        content: the content of the new file.
 
     Returns:
-        The new file, on the disk by then; mode 0600.
+        The temporary file, written to the disk; mode 0600.
 
     Raises:
-        OSError: it cannot be written there.
+        OSError: the file cannot be written.
     """
     make_folder(path.parent)
-    # mkstemp makes files that only their owner can read.
+    # mkstemp creates files that only their owner can read.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

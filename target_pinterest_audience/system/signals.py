@@ -1,4 +1,4 @@
-"""What SIGTERM and SIGINT do: end the run at once, but never in the middle of writing a STATE."""
+"""SIGTERM and SIGINT end the run at once, but never in the middle of writing a STATE."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from typing import Final, NoReturn
 from target_pinterest_audience.errors import Terminated
 
 _GRACE_SECONDS: Final = 8.0
-"""How long leaving may take: a token may be under way that the next run needs, or whoever reads our standard output or
-error may have stopped to. Meltano and container platforms kill after ten seconds."""
+"""How long the process may take to end: it may wait for a token that the next run needs, or for a reader of its output
+that has stopped reading. Meltano and container platforms kill after ten seconds."""
 
-
-_WORDS_SECONDS: Final = 0.2
+_LAST_LINE_SECONDS: Final = 0.2
+"""How long the last line on standard error may take."""
 
 
 class Termination:
-    """Turns a signal into `Terminated`, raised where the main thread is, be it inside a request."""
+    """Turns a signal into `Terminated`, raised wherever the main thread is, even inside a request."""
 
     def __init__(self) -> None:
-        """Begin unshielded."""
+        """Create it without a shield."""
         self._shields = 0
         self._counting = threading.Lock()
         self._signum: int | None = None
-        self._arrived = False
+        self._is_terminating = False
 
-    def arrived(self, signum: int) -> None:
-        """Handle a signal; after the first, others change nothing: schedulers send SIGINT and SIGTERM in a row.
+    def handle(self, signum: int) -> None:
+        """Handle a signal. Only the first one counts: schedulers send SIGINT and SIGTERM in a row.
 
         Raises:
-            Terminated: at once, or at the end of the block that is shielded.
+            Terminated: no block is shielded; else the end of the shielded block raises it.
         """
-        if self._arrived:
+        if self._is_terminating:
             return
-        self._arrived = True
+        self._is_terminating = True
         last_resort = threading.Timer(_GRACE_SECONDS, _give_up, (128 + signum,))
         last_resort.daemon = True
         last_resort.start()
-        # Noted first: a shield may end, on another thread, before the next line.
+        # Set first: a shield may end, on another thread, before the next line.
         self._signum = signum
         if not self._shields:
             self._raise()
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
-        """Let a signal wait until the block is done.
+        """Delay signals until the block ends.
 
         Raises:
-            Terminated: a signal arrived meanwhile.
+            Terminated: a signal arrived during the block.
         """
         with self._counting:
             self._shields += 1
@@ -73,32 +73,32 @@ class Termination:
 
 
 def obey_signals() -> Termination:
-    """Let SIGTERM and SIGINT end the process in good order from now on."""
+    """Make SIGTERM and SIGINT raise `Terminated` from now on."""
     termination = Termination()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda signum, _frame: termination.arrived(signum))
+        signal.signal(number, lambda signum, _frame: termination.handle(signum))
     return termination
 
 
 def _give_up(exit_code: int) -> None:
-    """End the process, whatever its other threads wait for."""
-    words = f"Stopped by a signal, and something took longer than {_GRACE_SECONDS:.0f} s to end: given up.\n"
-    # A descriptor that nobody reads must not keep us either.
-    threading.Thread(target=os.write, args=(2, words.encode()), daemon=True).start()
-    time.sleep(_WORDS_SECONDS)
+    """End the process, whatever its threads are waiting for."""
+    line = f"Stopped by a signal. Something had not ended within {_GRACE_SECONDS:.0f} s, and was given up.\n"
+    # On a thread: writing blocks if nothing reads standard error.
+    threading.Thread(target=os.write, args=(2, line.encode()), daemon=True).start()
+    time.sleep(_LAST_LINE_SECONDS)
     os._exit(exit_code)
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End the process with all that it said, and without waiting for its other threads.
+    """Flush all output and end the process, without waiting for its other threads.
 
     Args:
-        exit_code: the process's; 1 in place of 0 if standard output does not take the last words.
+        exit_code: the exit code; 0 becomes 1 if standard output cannot be flushed.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     logging.shutdown()
-    # Either may be closed, and then it is None, or whoever read it may be gone.
+    # Either stream may be closed, and is None then, or its reader may have ended.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     try:

@@ -1,4 +1,4 @@
-"""What every store of refresh tokens offers, wherever it keeps them."""
+"""The interface of a store of refresh tokens, in a file or in a database."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 Keep = Callable[[str, str], None]
-"""Keeps a refresh token, as the newest of the sign-in of an origin."""
+"""Stores a refresh token as the newest one of the sign-in with an origin."""
 
 
 class TokenStore(Protocol):
-    """Where the newest refresh tokens are kept between runs. Every method raises a ConfigurationError if it cannot.
+    """Stores the newest refresh tokens between runs. Every method raises a ConfigurationError if the store fails.
 
-    A sign-in is known by its origin, which stays as its refresh tokens are replaced: `SignIn.origin`.
+    The key of a sign-in is its origin, `SignIn.origin`: it stays the same while the refresh tokens are replaced.
     """
 
     def newest(self, origin: str) -> str | None:
-        """Return the newest refresh token of a sign-in; None if none was kept."""
+        """Return the newest refresh token of a sign-in; None if none is stored."""
         ...
 
     def keep(self, refresh_token: str, origin: str) -> None:
-        """Keep the newest refresh token of a sign-in."""
+        """Store the newest refresh token of a sign-in."""
         ...
 
     def room(self) -> AbstractContextManager[Keep]:
-        """Make room for a token, and yield what keeps it; before it is asked for, since the old one is then revoked."""
+        """Reserve room for a token before it is requested, since that revokes the old one; yield what stores it."""
         ...
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Let other processes that want to exchange a token wait while the block runs."""
+        """Lock the store, so that other processes wait before they exchange a token."""
         ...
 
 
 def digest_of(origin: str) -> str:
-    """Return what the newest refresh token of a sign-in is kept under: an origin can be a secret itself."""
+    """Return the key under which a sign-in is stored: its origin can be a secret itself."""
     return hashlib.sha256(origin.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Which version this is, also where it was not installed but copied."""
+"""The version of the program, even if it was copied instead of installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE: Final = "target-pinterest-audience"
 
 
 def program_version() -> str:
-    """Return the version that was installed, else the one that was noted when this was built; else `unknown`."""
+    """Return the installed version, else the version of the build, else `unknown`."""
     try:
         return metadata.version(_PACKAGE)
     except metadata.PackageNotFoundError:
@@ -22,5 +22,5 @@ def program_version() -> str:
 
 
 def user_agent() -> str:
-    """Return what requests say they come from."""
+    """Return the `User-Agent` header of requests."""
     return f"target-pinterest-audience/{program_version()}"

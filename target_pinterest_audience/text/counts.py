@@ -1,4 +1,4 @@
-"""Counts with their nouns, as people read them."""
+"""Counts with their nouns, singular or plural."""
 
 from __future__ import annotations
 

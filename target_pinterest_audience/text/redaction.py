@@ -1,7 +1,7 @@
-"""Nobody, no secret and no forged line in a log: each is taken out of every line, whoever writes it.
+"""Removes personal data, secrets and unsafe characters from every log line, including those of libraries.
 
-Our own messages hold nobody and no secret: that is for those of libraries, and for mistakes. But they quote names from
-Pinterest and from taps, which may hold line breaks and what steers a terminal.
+The package's own messages hold no personal data and no secrets. But they quote names from Pinterest and from taps,
+which may hold line breaks and terminal control sequences.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from target_pinterest_audience.errors import told_as_bug
 from target_pinterest_audience.text.safe_text import lines, one_line
 
 _SHORTEST_SECRET: Final = 6
-"""Shorter ones would take ordinary words out."""
+"""Shorter secrets would remove ordinary words."""
 
 _WORD: Final = r"[^\s\"'<>(){}\[\],;:/\\@]{1,254}"
-# What follows a slash or stands inside a word is no local part: the user and host of a database stay.
+# A local part does not follow a slash or stand inside a word: the user and the host of a database URL stay.
 _PATTERNS: Final = (
     (re.compile(rf"(?<![\w/.+-]){_WORD}@{_WORD}\.{_WORD}"), "[address]"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "[device id]"),
@@ -33,12 +33,12 @@ _secrets: set[str] = set()
 
 
 def hide(secrets: Iterable[str | None]) -> None:
-    """Take secrets out of every line from now on."""
+    """Remove secrets from every log line from now on."""
     _secrets.update(secret for secret in secrets if secret is not None and len(secret) >= _SHORTEST_SECRET)
 
 
 def redact(text: str) -> str:
-    """Return a text without addresses, device ids, digests, tokens and the secrets that were given to `hide`."""
+    """Return a text without e-mail addresses, device ids, digests, tokens, and the secrets passed to `hide`."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     for pattern, name in _PATTERNS:
@@ -47,7 +47,7 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redacts what another formatter makes of a record, its traceback included, and keeps its message on one line."""
+    """Redacts the output of another formatter, tracebacks included, and keeps each message on one line."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         """Wrap a formatter."""
@@ -56,15 +56,15 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the redacted line."""
-        # A copy: other handlers may want the record as it is.
+        # A copy: other handlers may need the original record.
         copied = logging.makeLogRecord(record.__dict__)
         copied.msg, copied.args = one_line(record.getMessage()), None
-        # What follows is a traceback; its lines must not look like those of the log.
+        # The other lines are a traceback; they must not look like log lines.
         return lines(redact(self._inner.format(copied))).replace("\n", "\n    ")
 
 
 def redact_handlers() -> None:
-    """Let every handler that is set up by now redact what it writes."""
+    """Make every logging handler that exists now redact its output."""
     loggers = [logging.getLogger(), *(each for each in logging.root.manager.loggerDict.values())]
     for logger in loggers:
         for handler in getattr(logger, "handlers", []):
@@ -73,11 +73,11 @@ def redact_handlers() -> None:
 
 
 def guard_exceptions(program: str) -> None:
-    """Let what nobody caught be told by its class and place alone: its message, or a variable, could hold a person."""
+    """Report an uncaught exception by its class and place only: its message or a variable could hold personal data."""
 
-    def tell(kind: type[BaseException], frames: TracebackType | None) -> None:
+    def report(kind: type[BaseException], frames: TracebackType | None) -> None:
         sys.stderr.write(told_as_bug(program, kind, frames) + "\n")
 
-    sys.excepthook = lambda kind, _, frames: tell(kind, frames)
-    threading.excepthook = lambda caught: tell(caught.exc_type, caught.exc_traceback)
-    sys.unraisablehook = lambda caught: tell(caught.exc_type, caught.exc_traceback)
+    sys.excepthook = lambda kind, _, frames: report(kind, frames)
+    threading.excepthook = lambda caught: report(caught.exc_type, caught.exc_traceback)
+    sys.unraisablehook = lambda caught: report(caught.exc_type, caught.exc_traceback)

@@ -1,4 +1,4 @@
-"""Web addresses that secrets travel to: which ones are whole, and which ones are safe. Pure."""
+"""Checks of the URLs that secrets are sent to. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 
 def parse_address(address: str) -> SplitResult | None:
-    """Return the parts of an address; None if it is not whole, or has more in it than a place and a query."""
+    """Return the parts of a URL; None if it is malformed, or has a user, a password or a fragment."""
     try:
         parts = urlsplit(address)
         odd = (parts.username, parts.password, parts.fragment, parts.port == 0)
@@ -19,12 +19,12 @@ def parse_address(address: str) -> SplitResult | None:
 
 
 def is_safe(parts: SplitResult) -> bool:
-    """Tell whether nobody on the way can read what is sent to an address."""
+    """Return whether nobody in between can read what is sent to a URL."""
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts))
 
 
 def is_loopback(parts: SplitResult) -> bool:
-    """Tell whether what goes to an address stays on this machine."""
+    """Return whether what is sent to a URL stays on this machine."""
     host = parts.hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

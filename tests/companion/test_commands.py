@@ -19,14 +19,9 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.run import readiness
 from target_pinterest_audience.settings.load import resolve_settings
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.messages import address
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Target
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.messages import address, people, record, schema
+from tests.support.processes import Companion, Target
 
 LIST = "customers"
 IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"
@@ -186,7 +181,7 @@ class TestCheck:
             began = time.monotonic()
             checked = run_companion("check", api_url=f"http://127.0.0.1:{deaf.getsockname()[1]}/v5", max_retries=8)
         assert time.monotonic() - began < 15
-        assert (checked.code, "✗ sign-in: No answer from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
+        assert (checked.code, "✗ sign-in: No response from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
 
     def test_a_host_that_never_answers_is_told_within_seconds(
         self, emulator: Emulator, run_companion: Companion
@@ -195,7 +190,7 @@ class TestCheck:
         began = time.monotonic()
         checked = run_companion("check", max_retries=8)
         assert time.monotonic() - began < 15
-        assert (checked.code, "✗ sign-in: No answer from " in checked.stdout) == (4, True), checked.stdout
+        assert (checked.code, "✗ sign-in: No response from " in checked.stdout) == (4, True), checked.stdout
 
 
 class TestLists:

@@ -12,23 +12,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.processes import Companion
-from tests.support.processes import KillCompanion
-from tests.support.processes import Run
-from tests.support.processes import Target
-from tests.support.processes import feed
-from tests.support.processes import running
+from tests.support.account import ACCOUNT, TOKEN, Sent, members
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256
+from tests.support.processes import Companion, KillCompanion, Run, Target, feed, running
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email")

@@ -22,16 +22,11 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger.open import token_store
 from target_pinterest_audience.pinterest.tokens import SignIn
 from tests.support.account import ACCOUNT
-from tests.support.browser import Browser
-from tests.support.browser import answer
+from tests.support.browser import Browser, answer
 from tests.support.ledgers import address as address_of
-from tests.support.messages import people
-from tests.support.messages import schema
+from tests.support.messages import people, schema
 from tests.support.postgres import Database
-from tests.support.processes import Companion
-from tests.support.processes import Run
-from tests.support.processes import Target
-from tests.support.processes import environment
+from tests.support.processes import Companion, Run, Target, environment
 
 APP = {"client_id": "emulator-app", "client_secret": "emulator-secret"}
 SECRETS = ("emulator-secret", "emulator-refresh", "emulator-token")
@@ -202,7 +197,7 @@ class TestInABrowser:
         answer(browser, login.address, "Deny")
         ended = login.end()
         assert ended.code == 3
-        assert "The access was denied on Pinterest's page" in ended.stderr
+        assert "Access was denied on Pinterest's page" in ended.stderr
         assert emulator.backend.calls == []
         assert not (tmp_path / "credentials.json").exists()
 
@@ -437,7 +432,7 @@ class TestWhatPinterestRefuses:
         with Emulator(code_lifetime_seconds=0) as late:
             ended = self.exchanged(start_login, late, api_url=late.url)
         assert ended.code == 3
-        assert "does not accept the code (HTTP 401, code 283): it is too old, was used before" in ended.stderr
+        assert "does not accept the code (HTTP 401, code 283). It is too old, was used before" in ended.stderr
         assert f"another redirect address than {redirect_uri}." in ended.stderr
 
     def test_a_secret_that_is_wrong(self, start_login: StartLogin, emulator: Emulator) -> None:
@@ -455,7 +450,7 @@ class TestWhatPinterestRefuses:
         ("changes", "words"),
         [
             ({"scope": "ads:read"}, "lacks the scope ads:write"),
-            ({"refresh_token": None}, "an access token and no refresh token"),
+            ({"refresh_token": None}, "an access token but no refresh token"),
         ],
     )
     def test_tokens_that_are_not_enough(

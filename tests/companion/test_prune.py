@@ -11,23 +11,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import Sent
-from tests.support.account import Write
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Run
-from tests.support.processes import Target
-from tests.support.processes import feed
-from tests.support.processes import lines
-from tests.support.processes import running
+from tests.support.account import Sent, Write, members
+from tests.support.messages import address, deleted, digests, people, record, schema, state
+from tests.support.processes import Companion, Prune, Run, Target, feed, lines, running
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email")

@@ -8,15 +8,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Target
+from tests.support.account import Sent, members
+from tests.support.messages import address, digests, people, record, schema
+from tests.support.processes import Companion, Target
 
 EMAIL = schema("email")
 WHO = ("--email", address(1), "--yes")

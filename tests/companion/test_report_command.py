@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.support.messages import deleted
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Target
+from tests.support.messages import deleted, people, record, schema
+from tests.support.processes import Companion, Prune, Target
 
 MESSAGE = schema("email", "_sdc_deleted_at")
 # How many people Pinterest finds in an audience, and when, would be news of the list.

@@ -18,17 +18,9 @@ from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.vocabulary import Cause, Operation
 from target_pinterest_audience.watermark import Watermark
 from tests.support.account import ACCOUNT
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
+from tests.support.messages import address, deleted, people, record, schema
 from tests.support.packing import packed
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Target
-from tests.support.processes import feed
-from tests.support.processes import running
+from tests.support.processes import Companion, Prune, Target, feed, running
 from tests.support.waiting import wait_until
 
 CONSENTING = schema("email", "consent", "_sdc_deleted_at")

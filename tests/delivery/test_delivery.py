@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import Mock
 
 import pytest
@@ -9,18 +9,21 @@ import pytest
 from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.models import CustomerList
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.routing.orders import Order
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS, Sync
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.vocabulary import ListType, Operation
+from tests.support.accounts import TwoLists
 from tests.support.packing import packed
-from tests.support.waiting import Clock
-from tests.support.waiting import wait_until
+from tests.support.waiting import Clock, wait_until
 
-PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.client import PinterestClient
+
+POLICY = RetryPolicy(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 
 
 def plan(name: str) -> ListPlan:
@@ -30,10 +33,9 @@ def plan(name: str) -> ListPlan:
 class World:
     """A delivery to two lists, and the run that holds its states back."""
 
-    def __init__(self, client: Mock, written: list[Any], clock: Clock) -> None:
-        client.customer_lists.side_effect = lambda: iter([CustomerList("1", "a"), CustomerList("2", "b")])
-
-        self.delivery = Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
+    def __init__(self, account: TwoLists, written: list[Any], clock: Clock) -> None:
+        client = cast("PinterestClient", account)
+        self.delivery = Delivery(client, POLICY, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
         self.dispatcher = Dispatcher(self.delivery)
         self.sync = Sync(self.delivery, Mock(), Mock(), Mock(), StateGate(written.append, clock))
 
@@ -46,18 +48,25 @@ class World:
 
 
 @pytest.fixture
-def client() -> Mock:
-    return Mock()
+def account() -> TwoLists:
+    return TwoLists()
 
 
 @pytest.fixture
-def world(client: Mock, written: list[Any], clock: Clock) -> World:
-    return World(client, written, clock)
+def world(account: TwoLists, written: list[Any], clock: Clock) -> World:
+    return World(account, written, clock)
 
 
-def test_a_batch_that_failed_holds_its_states_back_for_good(world: World, client: Mock, written: list[Any]) -> None:
+def unavailable(_: str) -> None:
+    msg = "no"
+    raise UnavailableError(msg)
+
+
+def test_a_batch_that_failed_holds_its_states_back_for_good(
+    world: World, account: TwoLists, written: list[Any]
+) -> None:
     reference = world.open("a")
-    client.update_customer_list.side_effect = UnavailableError("no")
+    account.on_update = unavailable
     world.add(reference, "x", 1)
     world.add(reference, "y", 2)
     with pytest.raises(UnavailableError):
@@ -69,38 +78,43 @@ def test_a_batch_that_failed_holds_its_states_back_for_good(world: World, client
     with pytest.raises(UnavailableError):
         world.sync.flush()
     assert written == []
-    assert client.update_customer_list.call_count == 1
+    assert len(account.updates) == 1
 
 
 def test_an_overdue_state_sends_only_what_it_waits_for(
-    world: World, client: Mock, written: list[Any], clock: Clock
+    world: World, account: TwoLists, written: list[Any], clock: Clock
 ) -> None:
     first, second = world.open("a"), world.open("b")
     world.add(first, "x", 1)
     world.sync.hold_state({"at": 2}, 2)
     world.add(second, "y", 3)
     world.sync.tick()
-    assert client.update_customer_list.call_count == 0
+    assert account.updates == []
     clock.now = STATE_PATIENCE_SECONDS
     world.sync.tick()
-    wait_until(lambda: client.update_customer_list.call_args_list)
+    wait_until(lambda: account.updates)
     world.dispatcher.flush(before_line=2)
-    (call,) = client.update_customer_list.call_args_list
-    assert call.args[0] == "1"
+    assert account.updates == ["1"]
     while not written:
         world.sync.tick()
     assert written == [{"at": 2}]
 
 
-def test_a_list_that_was_made_is_not_made_again_though_the_answer_reports_a_failure(client: Mock) -> None:
-    client.customer_lists.side_effect = lambda: iter(())
-    client.create_customer_list.return_value = CustomerList("7", "c", exceptions={"code": 1})
-    delivery = Delivery(client, PATIENCE, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
-    delivery.open(plan("c"))
-    dispatcher = Dispatcher(delivery)
-    dispatcher.send(Order(plan("c").reference, Operation.ADD, packed("x", "y"), [1, 2]))
-    dispatcher.flush()
-    dispatcher.stop()
-    assert client.create_customer_list.call_count == 1
-    sent = [call.args[2] for call in client.update_customer_list.call_args_list]
-    assert sorted(identity for records in sent for identity in records.split(",")) == ["x", "y"]
+class FailingCreation(TwoLists):
+    """Reports that the creation of a list failed, although the list exists then."""
+
+    def create_customer_list(self, name: str, _list_type: ListType, _records: str) -> CustomerList:
+        return CustomerList(self.place(name, ()).id, name, exceptions={"code": 1})
+
+
+def test_a_list_that_was_made_is_not_made_again_though_the_answer_reports_a_failure(
+    written: list[Any], clock: Clock
+) -> None:
+    account = FailingCreation()
+    world = World(account, written, clock)
+    reference = world.open("c")
+    world.dispatcher.send(Order(reference, Operation.ADD, packed("x", "y"), [1, 2]))
+    world.dispatcher.flush()
+    world.dispatcher.stop()
+    assert sorted(account.names.values()) == ["a", "b", "c"]
+    assert account.members["3"] == {"x", "y"}

@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from unittest.mock import Mock
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.delivery.lanes import Lanes
-from target_pinterest_audience.pinterest.models import CustomerList
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.routing.orders import Batch, Order, Written
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.vocabulary import ListType, Operation
 from target_pinterest_audience.watermark import Watermark
+from tests.support.accounts import TwoLists
+from tests.support.packing import packed
 from tests.support.waiting import wait_until
 
-PATIENCE = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.client import PinterestClient
+
+POLICY = RetryPolicy(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 
 
 def batch(number: int, size: int = 2) -> Batch:
@@ -165,37 +169,30 @@ def test_many_lanes_share_a_few_threads_and_each_keeps_its_order() -> None:
 class TestDelivery:
     """The same by way of the dispatcher."""
 
-    @pytest.fixture
-    def client(self) -> Mock:
-        client = Mock()
-        client.customer_lists.side_effect = lambda: iter([CustomerList("1", "a"), CustomerList("2", "b")])
-        return client
-
     @staticmethod
-    def delivery(client: Mock, ahead: int) -> tuple[Delivery, list[ListReference]]:
-        delivery = Delivery(
-            client, PATIENCE, logging.getLogger("test"), max_identities=1, max_bytes=10_000, ahead=ahead
-        )
+    def delivery(account: TwoLists, ahead: int) -> tuple[Delivery, list[ListReference]]:
+        client = cast("PinterestClient", account)
+        delivery = Delivery(client, POLICY, logging.getLogger("test"), max_identities=1, max_bytes=10_000, ahead=ahead)
         references = [ListReference(customer_list_name=name) for name in "ab"]
         for each in references:
             delivery.open(ListPlan(each, ListType.EMAIL, IfMissing.CREATE, audience=None))
         return delivery, references
 
-    def test_lists_are_written_to_side_by_side(self, client: Mock) -> None:
+    def test_lists_are_written_to_side_by_side(self) -> None:
         together = threading.Barrier(2, timeout=10)
-        client.update_customer_list.side_effect = lambda *_: Mock(number=together.wait(), unanswered=False)
-        delivery, references = self.delivery(client, ahead=10)
+        account = TwoLists(lambda _: together.wait())
+        delivery, references = self.delivery(account, ahead=10)
         dispatcher = Dispatcher(delivery)
         for each in references:
-            dispatcher.send(Order(each, Operation.ADD, [b"x"], [1]))
+            dispatcher.send(Order(each, Operation.ADD, packed("x"), [1]))
         dispatcher.flush()
-        assert client.update_customer_list.call_count == 2
+        assert account.members == {"1": {"x"}, "2": {"x"}}
 
-    def test_an_order_waits_for_room(self, client: Mock) -> None:
+    def test_an_order_waits_for_room(self) -> None:
         let = threading.Event()
-        client.update_customer_list.side_effect = lambda *_: Mock(number=let.wait(10), unanswered=False)
-        delivery, references = self.delivery(client, ahead=1)
-        order = Order(references[0], Operation.ADD, [b"v", b"w", b"x", b"y"], [1, 2, 3, 4])
+        account = TwoLists(lambda _: let.wait(10))
+        delivery, references = self.delivery(account, ahead=1)
+        order = Order(references[0], Operation.ADD, packed("v", "w", "x", "y"), [1, 2, 3, 4])
         assert delivery.put(order).identities == 2
         assert delivery.put(order, 2).identities == 0
         threading.Timer(0.2, let.set).start()
@@ -204,19 +201,18 @@ class TestDelivery:
         assert dispatcher.send(order._replace(identities=order.identities[2:], lines=[3, 4])) == 0
         assert time.monotonic() - started > 0.1
         dispatcher.flush()
-        assert client.update_customer_list.call_count == 4
+        assert account.updates == ["1"] * 4
 
-    def test_every_call_after_a_failure_raises_it_and_other_receipts_still_come(self, client: Mock) -> None:
-        def update(list_id: str, *_: object) -> Mock:
+    def test_every_call_after_a_failure_raises_it_and_other_receipts_still_come(self) -> None:
+        def update(list_id: str) -> None:
             if list_id == "1":
                 raise ZeroDivisionError
-            return Mock(unanswered=False)
 
-        client.update_customer_list.side_effect = update
-        delivery, references = self.delivery(client, ahead=10)
+        account = TwoLists(update)
+        delivery, references = self.delivery(account, ahead=10)
         for line, each in enumerate(references, 1):
-            delivery.put(Order(each, Operation.ADD, [b"x"], [line]))
-        wait_until(lambda: client.update_customer_list.call_count == 2)
+            delivery.put(Order(each, Operation.ADD, packed("x"), [line]))
+        wait_until(lambda: len(account.updates) == 2)
         dispatcher = Dispatcher(delivery)
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):

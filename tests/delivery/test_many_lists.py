@@ -20,12 +20,8 @@ from target_pinterest_audience.records import blocks as record_blocks
 from target_pinterest_audience.records.blocks import RecordBlock, RecordDecoder
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.singer.target import TargetPinterestAudience
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.messages import address
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.messages import address, record, schema, state
 
 
 @pytest.fixture

@@ -8,12 +8,8 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.identities.list_names import difference, likeness
-from tests.support.messages import address
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Target
+from tests.support.messages import address, people, record, schema
+from tests.support.processes import Companion, Target
 
 CAFE = "Café Kunden"
 
@@ -48,7 +44,8 @@ def test_a_second_list_is_not_made_without_a_warning(emulator: Emulator, run_tar
     run = run_target([schema("email"), *people([1])], customer_list_name=CAFE, load_method=load_method)
     assert run.code == 0, run.stderr
     assert (
-        f'There is no customer list "{CAFE}". Is "CAFÉ kunden" (id {made.id}), which differs only in case' in run.stderr
+        f'There is no customer list "{CAFE}". Did you mean "CAFÉ kunden" (id {made.id}), which differs only in case'
+        in run.stderr
     )
     assert "can be neither renamed nor deleted" in run.stderr
     assert len(emulator.backend.customer_lists()) == 2
@@ -59,7 +56,7 @@ def test_a_second_list_is_not_made_without_a_warning(emulator: Emulator, run_tar
 def test_a_dry_run_warns_too(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.create_list("Customers")
     run = run_target([schema("email"), *people([1])], dry_run=True)
-    assert "which differs only in case, meant?" in run.stderr
+    assert "which differs only in case?" in run.stderr
     assert len(emulator.backend.customer_lists()) == 1
 
 
@@ -70,7 +67,7 @@ def test_two_names_of_one_run_are_told_from_each_other_before_either_list_exists
     run = run_target([schema("email", "segment"), *rows], load_method="upsert", list_name_column="segment")
     assert run.code == 0, run.stderr
     assert run.stderr.count("which differs only in case") == 1
-    assert '"Gold" (named in this run too)' in run.stderr
+    assert '"Gold" (also named in this run)' in run.stderr
     assert len(emulator.backend.customer_lists()) == 3
 
 
@@ -78,7 +75,7 @@ def test_who_only_removes_is_told_which_list_may_be_meant(emulator: Emulator, ru
     made = emulator.backend.create_list("Customers")
     run = run_target([schema("email"), *people([1])], operation="remove", load_method="upsert")
     assert run.code == 2
-    assert f'Is "Customers" (id {made.id}), which differs only in case, meant?' in run.stderr
+    assert f'Did you mean "Customers" (id {made.id}), which differs only in case?' in run.stderr
 
 
 def test_the_check_warns_before_the_first_run(emulator: Emulator, run_companion: Companion) -> None:
@@ -86,4 +83,4 @@ def test_the_check_warns_before_the_first_run(emulator: Emulator, run_companion:
     checked = run_companion("check", customer_list_name="customers")
     assert checked.code == 0, checked.stdout
     assert "! customer list: " in checked.stdout
-    assert "which differs only in case, meant?" in checked.stdout
+    assert "which differs only in case?" in checked.stdout

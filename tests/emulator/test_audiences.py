@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import ApiError, Backend, Settings
-from tests.support.operations import perform
-from tests.support.operations import update
+from tests.support.operations import perform, update
 from tests.support.waiting import Clock
 
 

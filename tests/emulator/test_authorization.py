@@ -11,9 +11,7 @@ import requests
 from target_pinterest_audience.emulator import ApiError, Backend, Emulator, Settings
 from target_pinterest_audience.emulator.state.authorization import AuthorizationRequest
 from target_pinterest_audience.emulator.state.credentials import Client
-from tests.support.backend import APP
-from tests.support.backend import admitted
-from tests.support.backend import token
+from tests.support.backend import APP, admitted, token
 from tests.support.contract import assert_contract
 from tests.support.waiting import Clock
 

@@ -14,12 +14,8 @@ from target_pinterest_audience.emulator.settings import SettingsOptions
 from target_pinterest_audience.emulator.state.credentials import Client
 from target_pinterest_audience.emulator.state.faults import Attempt
 from tests.support.account import ACCOUNT
-from tests.support.backend import APP
-from tests.support.backend import admitted
-from tests.support.backend import token
-from tests.support.operations import NAMED
-from tests.support.operations import perform
-from tests.support.operations import update
+from tests.support.backend import APP, admitted, token
+from tests.support.operations import NAMED, perform, update
 from tests.support.waiting import Clock
 
 SECRET_RECORD = "somebody@example.com"

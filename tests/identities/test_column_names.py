@@ -15,13 +15,8 @@ from pyarrow import parquet
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.records.column_names import marked_names, plain_columns, plain_expressions, plain_name
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
+from tests.support.account import Sent, members
+from tests.support.messages import address, digests, record, schema, state
 from tests.support.processes import Target
 
 MARK = "\ufeff"

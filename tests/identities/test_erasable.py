@@ -8,7 +8,8 @@ import unicodedata
 import pytest
 
 from target_pinterest_audience.identities.forms import digest_of, forms_of
-from target_pinterest_audience.identities.types import IDENTITY_TYPES, Remark
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.types import IDENTITY_TYPES
 
 UPPER = "EA7583CD-A667-48BC-B806-42ECB2B48606"
 LOWER = UPPER.lower()

@@ -8,16 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_pinterest_audience.identities.types import (
-    DEFAULT_COLUMNS,
-    IDENTITY_TYPES,
-    JAPANESE_CARRIERS,
-    HashAlgorithm,
-    Hashing,
-    Identified,
-    Remark,
-    identify,
-)
+from target_pinterest_audience.identities.emails import JAPANESE_CARRIERS
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.identify import Identified, identify
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES
 from tests.support.messages import sha256
 
 UUID = "ea7583cd-b890-48bc-8f00-0123456789ab"

@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
-from tests.support.processes import Prune
-from tests.support.processes import Target
+from tests.support.account import Sent, members
+from tests.support.messages import address, deleted, digests, record, schema, sha256, state
+from tests.support.processes import Prune, Target
 
 
 @pytest.fixture
@@ -259,4 +251,4 @@ def test_a_list_that_pinterest_does_not_make_is_told(emulator: Emulator, run_tar
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=400, times=None))
     told = run_target([MESSAGE, *(person(n, "a") for n in range(4))])
     assert told.code == 5
-    assert 'customer list "a" was not made. Look at its name' in told.stderr
+    assert 'did not create customer list "a". Check its name' in told.stderr

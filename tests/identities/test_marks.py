@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from msgspec import UNSET
 
-from target_pinterest_audience.identities.marks import is_granted, is_set, mark_columns, places_where
+from target_pinterest_audience.identities.marks import indices_where, is_granted, is_set, mark_columns
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.settings.declaration import DEFAULT_CONSENT_VALUES
 
@@ -40,10 +40,10 @@ def test_everything_else_is_a_mark(value: object) -> None:
 
 def test_a_column_is_judged_like_its_values() -> None:
     for values in (NOT_SET, SET, NOT_SET + SET, [*SET, *NOT_SET] * 3, [None] * 5, [UNSET] * 5, []):
-        assert places_where(is_set, values) == [at for at, value in enumerate(values) if is_set(value)]
+        assert indices_where(is_set, values) == [at for at, value in enumerate(values) if is_set(value)]
     scalars = [value for value in NOT_SET + SET if value.__hash__ is not None and not _is_snan(value)]
     for values in (scalars, scalars[::-1]):
-        assert places_where(is_set, values) == [at for at, value in enumerate(values) if is_set(value)]
+        assert indices_where(is_set, values) == [at for at, value in enumerate(values) if is_set(value)]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_column_is_judged_like_its_values() -> None:
 )
 def test_a_column_of_a_file_is_judged_like_its_values(array: pa.Array) -> None:
     expected = [at for at, value in enumerate(array.to_pylist()) if is_set(value)]
-    assert places_where(is_set, values_of(array)) == expected
+    assert indices_where(is_set, values_of(array)) == expected
     unsure = [at for at, value in enumerate(array.to_pylist()) if not is_granted(value, {"y"})]
-    assert places_where(lambda value: not is_granted(value, {"y"}), values_of(array)) == unsure
+    assert indices_where(lambda value: not is_granted(value, {"y"}), values_of(array)) == unsure
 
 
 def _is_snan(value: object) -> bool:

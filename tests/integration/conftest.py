@@ -11,17 +11,10 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.meltano_project import INSTALL_SECONDS
-from tests.support.meltano_project import LOADER
-from tests.support.meltano_project import NEEDED
-from tests.support.meltano_project import REPOSITORY
-from tests.support.meltano_project import Project
-from tests.support.pipeline import MakePipeline
-from tests.support.pipeline import Pipeline
-from tests.support.postgres import Database
-from tests.support.postgres import SqlError
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.meltano_project import INSTALL_SECONDS, LOADER, NEEDED, REPOSITORY, Project
+from tests.support.pipeline import MakePipeline, Pipeline
+from tests.support.postgres import Database, SqlError
 
 
 @pytest.fixture

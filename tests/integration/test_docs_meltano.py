@@ -10,9 +10,7 @@ import yaml
 
 from docgen.about import PAGES
 from docgen.fences import Fence, parse
-from tests.support.meltano_project import LOADER
-from tests.support.meltano_project import UTILITY
-from tests.support.meltano_project import Project
+from tests.support.meltano_project import LOADER, UTILITY, Project
 
 pytestmark = pytest.mark.timeout(600)
 

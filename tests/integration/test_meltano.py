@@ -11,13 +11,8 @@ from collections.abc import Iterable
 import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
-from tests.support.meltano_project import LOADER
-from tests.support.meltano_project import Project
-from tests.support.people import TABLE_SQL
-from tests.support.people import Customer
-from tests.support.people import identities_of
-from tests.support.people import make_customers
-from tests.support.people import sha256
+from tests.support.meltano_project import LOADER, Project
+from tests.support.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
 from tests.support.postgres import Database
 
 pytestmark = pytest.mark.timeout(600)

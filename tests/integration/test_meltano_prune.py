@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.support.meltano_project import LOADER
-from tests.support.meltano_project import PRUNE
-from tests.support.meltano_project import UTILITY
-from tests.support.meltano_project import Project
-from tests.support.people import TABLE_SQL
-from tests.support.people import Customer
-from tests.support.people import identities_of
-from tests.support.people import make_customers
-from tests.support.people import sha256
+from tests.support.meltano_project import LOADER, PRUNE, UTILITY, Project
+from tests.support.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
 from tests.support.postgres import Database
 
 pytestmark = pytest.mark.timeout(600)

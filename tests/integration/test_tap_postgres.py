@@ -11,13 +11,8 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
-from tests.support.people import TABLE_SQL
-from tests.support.people import Customer
-from tests.support.people import identities_of
-from tests.support.people import make_customers
-from tests.support.people import sha256
-from tests.support.pipeline import MakePipeline
-from tests.support.pipeline import wait_until
+from tests.support.people import TABLE_SQL, Customer, identities_of, make_customers, sha256
+from tests.support.pipeline import MakePipeline, wait_until
 from tests.support.postgres import Database
 
 STREAM = "public-customers"

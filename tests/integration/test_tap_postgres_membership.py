@@ -11,15 +11,8 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.support.people import TABLE_SQL
-from tests.support.people import identities_of
-from tests.support.people import make_customers
-from tests.support.people import sha256
-from tests.support.pipeline import MakePipeline
-from tests.support.pipeline import Outcome
-from tests.support.pipeline import Pipeline
-from tests.support.pipeline import clean_environment
-from tests.support.pipeline import wait_until
+from tests.support.people import TABLE_SQL, identities_of, make_customers, sha256
+from tests.support.pipeline import MakePipeline, Outcome, Pipeline, clean_environment, wait_until
 from tests.support.postgres import Database
 
 STREAM = "public-customers"

@@ -12,9 +12,7 @@ import pytest
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import address
+from tests.support.ledgers import API, Opened, address
 from tests.support.postgres import Database
 
 

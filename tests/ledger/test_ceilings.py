@@ -16,9 +16,7 @@ from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import address
+from tests.support.ledgers import API, Opened, address
 from tests.support.postgres import Database
 
 NOW = 1_790_000_000.0

@@ -14,10 +14,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.sqlite import claims
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import another_process
-from tests.support.ledgers import line_of
+from tests.support.ledgers import API, Opened, another_process, line_of
 
 HOLD = """
 ledger.lock(["customers"], 0)

@@ -15,9 +15,7 @@ from target_pinterest_audience.membership.healing import AT_ONCE
 from target_pinterest_audience.membership.key_forms import NEWEST_RULES
 from target_pinterest_audience.membership.statements import NOBODY, Count
 from target_pinterest_audience.vocabulary import Operation
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import another_process
+from tests.support.ledgers import API, Opened, another_process
 
 MANY = 50_000
 

@@ -27,8 +27,7 @@ from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from target_pinterest_audience.vocabulary import Operation
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
+from tests.support.ledgers import API, Opened
 from tests.support.messages import sha256
 
 DIGESTER = Digester(b"secret", realm_of(API, ACCOUNT))

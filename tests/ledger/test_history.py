@@ -13,10 +13,8 @@ from target_pinterest_audience.ledger.ledger import Ledger, Note
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS
 from tests.support.account import ACCOUNT
-from tests.support.ledger_histories import ENDING
-from tests.support.ledger_histories import note
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
+from tests.support.ledger_histories import ENDING, note
+from tests.support.ledgers import API, Opened
 
 FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1})
 HOUR = 3_600.0

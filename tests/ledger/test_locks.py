@@ -14,10 +14,7 @@ import pytest
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
-from tests.support.ledgers import Opened
-from tests.support.ledgers import another_process
-from tests.support.ledgers import line_of
-from tests.support.ledgers import take_over
+from tests.support.ledgers import Opened, another_process, line_of, take_over
 
 HOLD = """
 ledger.lock(["customers"], 0)

@@ -27,11 +27,7 @@ from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
 from target_pinterest_audience.membership.statements import Count
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import address
-from tests.support.ledgers import another_process
-from tests.support.ledgers import line_of
+from tests.support.ledgers import API, Opened, address, another_process, line_of
 from tests.support.pooler import run_pooler
 from tests.support.postgres import Database
 
@@ -39,7 +35,7 @@ if TYPE_CHECKING:
     import psycopg
 
 KEEP = """
-from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
+
 LedgerCredentials(sys.argv[1]).keep("second", "configured")
 """
 

@@ -23,10 +23,8 @@ from target_pinterest_audience.singer.target import TargetPinterestAudience
 from target_pinterest_audience.vocabulary import ListType
 from tests.support.account import ACCOUNT
 from tests.support.accounts import Pinterest
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.messages import address
-from tests.support.messages import sha256
+from tests.support.ledgers import API, Opened
+from tests.support.messages import address, sha256
 
 BEFORE: Final = MIGRATIONS[: MIGRATIONS.index(LOADERS)]
 

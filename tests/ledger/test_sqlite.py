@@ -14,10 +14,7 @@ from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership.statements import Count
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import another_process
-from tests.support.ledgers import line_of
+from tests.support.ledgers import API, Opened, another_process, line_of
 
 KEY = b"k" * 16
 

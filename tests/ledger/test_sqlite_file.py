@@ -20,10 +20,7 @@ from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
 from tests.support.account import ACCOUNT
-from tests.support.ledgers import API
-from tests.support.ledgers import Opened
-from tests.support.ledgers import another_process
-from tests.support.ledgers import line_of
+from tests.support.ledgers import API, Opened, another_process, line_of
 from tests.support.processes import environment
 
 ROWS = {number.to_bytes(16, "big"): b"says" * 20 for number in range(3_000)}
@@ -187,7 +184,7 @@ class TestMountedAlone:
 
 
 READ = """
-from pathlib import Path
+
 from target_pinterest_audience.ledger.sqlite import sqlite_ledger as sqlite
 os.chdir("/")
 if not os.geteuid():

@@ -21,19 +21,9 @@ from target_pinterest_audience.membership.row_keys import Digester, realm_of
 from target_pinterest_audience.records import batch_files
 from target_pinterest_audience.records.arrow_column import UuidBytes
 from target_pinterest_audience.records.parquet_file import Table
-from tests.support.account import ACCOUNT
-from tests.support.account import Sent
-from tests.support.account import Write
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Companion
-from tests.support.processes import Target
+from tests.support.account import ACCOUNT, Sent, Write, members
+from tests.support.messages import address, deleted, digests, people, record, schema, state
+from tests.support.processes import Companion, Target
 
 UUID = "ea7583cd-b890-48bc-8f00-0123456789ab"
 MOMENT = {"type": "string", "format": "date-time"}

@@ -28,9 +28,9 @@ def test_the_consent_page_follows_from_the_api(api_url: str, page: str) -> None:
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("localhost:8085", "must have a form such as"),
-        ("http://localhost:8085/#x", "must have a form such as"),
-        ("http://localhost:x/", "must have a form such as"),
+        ("localhost:8085", "must look like"),
+        ("http://localhost:8085/#x", "must look like"),
+        ("http://localhost:x/", "must look like"),
         ("http://example.com/back", "must begin with https"),
         ("ftp://localhost/", "must begin with https"),
     ],
@@ -59,12 +59,12 @@ def test_it_asks_for_what_is_needed() -> None:
         ("code=c", "does not belong to this sign-in"),
         ("code=c&state=", "does not belong to this sign-in"),
         ("error=access_denied", "does not belong to this sign-in"),
-        ("error=access_denied&state=s", "The access was denied"),
-        ("error=invalid_scope&state=s", r"gave no code \(invalid_scope\)"),
-        ("error=temporarily_unavailable&state=s", r"gave no code \(temporarily_unavailable\)"),
-        ("error=pinr_s3cr3t&state=s", r"gave no code\. "),
-        ("code=&state=s", "gave no code"),
-        ("state=s", "gave no code"),
+        ("error=access_denied&state=s", "Access was denied"),
+        ("error=invalid_scope&state=s", r"returned no code \(invalid_scope\)"),
+        ("error=temporarily_unavailable&state=s", r"returned no code \(temporarily_unavailable\)"),
+        ("error=pinr_s3cr3t&state=s", r"returned no code\. "),
+        ("code=&state=s", "returned no code"),
+        ("state=s", "returned no code"),
     ],
 )
 def test_what_is_no_code_is_told(answer: str, words: str) -> None:

@@ -20,11 +20,8 @@ from target_pinterest_audience.pinterest.errors import (
 )
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.pinterest.tokens import SignIn
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.client import OAUTH
-from tests.support.client import credentials
-from tests.support.client import transport
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.client import OAUTH, credentials, transport
 from tests.support.waiting import Clock
 
 
@@ -41,7 +38,7 @@ def test_no_access_token_is_fetched_by_oauth_and_the_rotated_token_is_kept(emula
 def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(emulator: Emulator, tmp_path: Path) -> None:
     credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
     tokens = credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": "new"})
-    with pytest.raises(NotPermittedError, match="the refresh token from the configuration"):
+    with pytest.raises(NotPermittedError, match="the refresh token from the settings"):
         tokens.access_token()
     sent = [str((call.request or {})["refresh_token"]) for call in emulator.backend.calls]
     assert sent == ["emulator-refresh", "new"]
@@ -71,7 +68,7 @@ def test_a_refused_access_token_is_final_if_nobody_has_signed_in(emulator: Emula
 
 def test_a_broken_credentials_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "c").write_text('{"refresh_token": "s3cr3t"')
-    with pytest.raises(ConfigurationError, match="cannot be read") as refused:
+    with pytest.raises(ConfigurationError, match="is damaged") as refused:
         CredentialsFile(tmp_path / "c").newest("old")
     assert "s3cr3t" not in str(refused.value)
     monkeypatch.setattr(os, "pwrite", Mock(side_effect=OSError(28, "No space left on device")))
@@ -143,7 +140,7 @@ def test_a_sign_in_that_ends_soon_is_told(emulator: Emulator, tmp_path: Path, ca
     body = token_answer(refresh_token_expires_in=5 * 86_400)
     emulator.backend.inject(Fault(path="/oauth/token", status=200, body=body))
     credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
-    assert "ends in 5 days" in caplog.text
+    assert "expires in 5 days" in caplog.text
 
 
 @pytest.mark.parametrize("scope", ["ads:read,user_accounts:read", "pins:read"])

@@ -19,11 +19,8 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.client import OAUTH
-from tests.support.client import credentials
-from tests.support.client import transport
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.client import OAUTH, credentials, transport
 from tests.support.waiting import Clock
 
 

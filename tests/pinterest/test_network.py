@@ -26,18 +26,12 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import MisroutedError, UnavailableError
 from target_pinterest_audience.pinterest.models import AdAccount
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.route import route_to
 from target_pinterest_audience.pinterest.transport import Bearer, Transport
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Companion
-from tests.support.processes import Run
-from tests.support.processes import command
-from tests.support.processes import environment
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.messages import people, schema, state
+from tests.support.processes import Companion, Run, command, environment
 
 STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people(range(5)), state(1)]).encode()
 
@@ -304,7 +298,7 @@ def test_a_file_that_openssl_cannot_write_to_is_no_outage(pinterest: Pinterest, 
         ("http://not a host:3128", "is not valid"),
         ("ftp://proxy.example:3128", "does not begin with http://"),
         ("htp://proxy.example:3128", "does not begin with http://"),
-        ("socks5h://127.0.0.1:1080", "is one for SOCKS, and the library for SOCKS is not installed"),
+        ("socks5h://127.0.0.1:1080", "needs SOCKS, and the library for it is not installed"),
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
@@ -354,7 +348,7 @@ class Refusing(Proxy):
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("407 Proxy Authentication Required", "asks for a user and a password"),
+        ("407 Proxy Authentication Required", "requires a user and a password"),
         ("403 Forbidden", "does not connect to 127.0.0.1:"),
     ],
 )
@@ -365,7 +359,7 @@ def test_what_a_proxy_does_not_allow_is_not_tried_again(
         done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=proxy.url)
         assert len(proxy.asked) == 1
     assert done.code == 2
-    assert f"The proxy that HTTPS_PROXY names {words}" in done.stderr
+    assert f"The proxy in HTTPS_PROXY {words}" in done.stderr
     assert "Waiting" not in done.stderr
 
 
@@ -381,7 +375,7 @@ def test_a_proxy_that_is_no_server_of_tls_is_told(pinterest: Pinterest, bundle: 
         address = proxy.url.replace("http:", "https:")
         done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=address)
     assert done.code == 2
-    assert "The proxy that HTTPS_PROXY names does not speak TLS itself" in done.stderr
+    assert "The proxy in HTTPS_PROXY does not speak TLS itself" in done.stderr
     assert "Waiting" not in done.stderr
 
 
@@ -417,7 +411,7 @@ def assert_misrouted(
 
 
 def transport_to(url: str) -> Transport:
-    patience = Patience(retries=0, initial_seconds=0.001, max_seconds=1, connect_seconds=5, read_seconds=5)
+    patience = RetryPolicy(retries=0, initial_seconds=0.001, max_seconds=1, connect_seconds=5, read_seconds=5)
     return Transport(url, patience, user_agent="test", logger=logging.getLogger())
 
 

@@ -14,11 +14,8 @@ import pytest
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings import Source, described, refuse_to_leak
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.processes import Companion
-from tests.support.processes import Run
-from tests.support.processes import environment
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.processes import Companion, Run, environment
 
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 NEEDED = {"AD_ACCOUNT_ID": ACCOUNT, "MAX_RETRIES": "0"}

@@ -13,9 +13,9 @@ from target_pinterest_audience.pinterest.errors import (
     UnavailableError,
 )
 from target_pinterest_audience.pinterest.rate_headers import seconds_to_wait
-from target_pinterest_audience.pinterest.rate_limit import Pace
+from target_pinterest_audience.pinterest.rate_limit import RateLimiter
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from tests.support.waiting import Clock
 
 NOW = 999_999_540.0
@@ -26,20 +26,20 @@ def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None
     caplog.set_level(logging.INFO)
     clock = Clock()
     slept: list[float] = []
-    pace = Pace(300, logging.getLogger("test"), clock, slept.append)
+    limiter = RateLimiter(300, logging.getLogger("test"), clock, slept.append)
     write, read = Request("PATCH", "/lists/1"), Request("GET", "/lists")
     limit = '400, 400;w=60;name="x"'
-    pace.note(write, {"x-ratelimit-limit": limit, "x-ratelimit-remaining": "2", "x-ratelimit-reset": "30"})
+    limiter.update(write, {"x-ratelimit-limit": limit, "x-ratelimit-remaining": "2", "x-ratelimit-reset": "30"})
     for _ in range(2):
-        pace.keep(write)
+        limiter.wait_for(write)
     assert slept == []
     clock.now = 10
-    pace.keep(write)
-    pace.keep(read)
+    limiter.wait_for(write)
+    limiter.wait_for(read)
     assert slept == [20]
-    assert "waiting 20.0 s before PATCH /lists/1" in caplog.text
+    assert "Waiting 20.0 s before PATCH /lists/1" in caplog.text
     clock.now = 31
-    pace.keep(write)
+    limiter.wait_for(write)
     assert slept == [20]
 
 
@@ -48,18 +48,18 @@ def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None
 )
 def test_a_wait_that_is_too_long_or_not_told_is_not_waited_for(remaining: str, reset: str) -> None:
     slept: list[float] = []
-    pace = Pace(300, logging.getLogger("test"), Clock(), slept.append)
+    limiter = RateLimiter(300, logging.getLogger("test"), Clock(), slept.append)
     request = Request("PATCH", "/lists/1")
-    pace.note(request, {"x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset})
-    pace.keep(request)
+    limiter.update(request, {"x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset})
+    limiter.wait_for(request)
     assert slept == []
 
 
-def test_patience_waits_longer_each_time_and_ends() -> None:
-    patience = Patience(retries=4, initial_seconds=1, max_seconds=5, connect_seconds=1, read_seconds=1)
+def test_retries_wait_longer_each_time_and_end() -> None:
+    policy = RetryPolicy(retries=4, initial_seconds=1, max_seconds=5, connect_seconds=1, read_seconds=1)
 
     def waits(*errors: Exception) -> list[float]:
-        taken = patience.waits(uniform=lambda _low, high: high)
+        taken = policy.waits(uniform=lambda _low, high: high)
         next(taken)
         result: list[float] = []
         with suppress(StopIteration):

@@ -23,26 +23,13 @@ from target_pinterest_audience.errors import TargetError
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.run.wiring import make_delivery
 from target_pinterest_audience.settings import Settings
-from tests.support.accounts import Fate
-from tests.support.accounts import Killed
+from tests.support.accounts import Fate, Killed
 from tests.support.contract import assert_contract
 from tests.support.lengths import examples
 from tests.support.messages import sha256
-from tests.support.model import LISTS
-from tests.support.model import Member
-from tests.support.model import email
-from tests.support.model import lr_id
-from tests.support.model import member
-from tests.support.model import value
-from tests.support.row_histories import COLUMNS
-from tests.support.row_histories import MEMORY
-from tests.support.row_histories import OTHER
-from tests.support.row_histories import histories
-from tests.support.row_histories import ways
-from tests.support.world import ACCOUNT
-from tests.support.world import Entry
-from tests.support.world import Way
-from tests.support.world import World
+from tests.support.model import LISTS, Member, email, lr_id, member, value
+from tests.support.row_histories import COLUMNS, MEMORY, OTHER, histories, ways
+from tests.support.world import ACCOUNT, Entry, Way, World
 
 EVERYBODY: Final = frozenset(
     each.identity

@@ -20,19 +20,9 @@ from typing import Any, Final
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
-from tests.support.processes import Run
-from tests.support.processes import Target
-from tests.support.processes import feed
-from tests.support.processes import running
+from tests.support.account import ACCOUNT, TOKEN, members
+from tests.support.messages import address, digests, people, schema, sha256, state
+from tests.support.processes import Run, Target, feed, running
 from tests.support.waiting import wait_until
 
 METHODS: Final = pytest.mark.parametrize("load_method", ["append-only", "upsert"])
@@ -171,7 +161,7 @@ def test_a_refused_connection_is_tried_again(config: dict[str, Any], tmp_path: P
     with running(config, tmp_path, **settings) as process:
         feed(process, [*STREAM])
         assert process.stderr is not None
-        while b"No answer from 127.0.0.1" not in (line := process.stderr.readline()):
+        while b"No response from 127.0.0.1" not in (line := process.stderr.readline()):
             assert line
         with Emulator(port=port, access_token=TOKEN, ad_account_id=ACCOUNT) as late:
             stdout, stderr = process.communicate(timeout=60)
@@ -189,21 +179,21 @@ def test_a_token_that_is_refused_once_is_renewed(emulator: Emulator, run: Target
 
 
 LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
-    "reset": (Fault(method="PATCH", reset=True, times=None), 4, "No answer from 127.0.0.1"),
-    "reset after": (Fault(method="PATCH", reset=True, when="after", times=None), 4, "No answer from 127.0.0.1"),
-    "half a body": (Fault(half_body=True, times=None), 4, "No answer from 127.0.0.1"),
-    "slow": (Fault(method="GET", path=LISTS, delay_ms=1500, times=None), 4, "No answer from 127.0.0.1"),
+    "reset": (Fault(method="PATCH", reset=True, times=None), 4, "No response from 127.0.0.1"),
+    "reset after": (Fault(method="PATCH", reset=True, when="after", times=None), 4, "No response from 127.0.0.1"),
+    "half a body": (Fault(half_body=True, times=None), 4, "No response from 127.0.0.1"),
+    "slow": (Fault(method="GET", path=LISTS, delay_ms=1500, times=None), 4, "No response from 127.0.0.1"),
     "500": (Fault(method="PATCH", status=500, times=None), 4, "not available"),
     "502 in HTML": (Fault(status=502, body=PAGE, times=None), 4, "not available"),
     "503": (Fault(status=503, times=None), 4, "not available"),
-    "200 that is not JSON": (Fault(status=200, body="garbage", times=None), 4, "not in the form"),
+    "200 that is not JSON": (Fault(status=200, body="garbage", times=None), 4, "does not match"),
     "429 for hours": (
-        Fault(status=429, headers={"Retry-After": "7200"}, times=None), 4, "limits the rate"
+        Fault(status=429, headers={"Retry-After": "7200"}, times=None), 4, "rate limit is reached"
     ),
     "429 until a moment": (
         Fault(method="PATCH", status=429, headers={"x-ratelimit-reset": str(time.time() + 7200)}, times=None),
         4,
-        "limits the rate",
+        "rate limit is reached",
     ),
     "401 code 2": (Fault(status=401, times=None), 3, "does not accept the access token"),
     "401 code 3": (
@@ -221,7 +211,7 @@ LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
         3,
         "does not permit",
     ),
-    "404": (Fault(method="PATCH", status=404, times=None), 2, "is gone"),
+    "404": (Fault(method="PATCH", status=404, times=None), 2, "no longer has"),
     "400": (Fault(method="PATCH", status=400, body=PERSON, times=None), 5, "refuses"),
     "413": (Fault(method="PATCH", status=413, body=PAGE, times=None), 5, "refuses"),
     "200 with exceptions": (
@@ -372,5 +362,5 @@ def test_a_list_that_a_killed_run_made_and_that_is_not_shown_yet_is_not_made_aga
     emulator.backend.inject(Fault(method="GET", path=LISTS, status=200, body={"items": []}, times=2))
     again = run_target(STREAM, load_method="upsert")
     assert again.code == 0, again.stderr
-    assert "A former run may have created" in again.stderr
+    assert "An interrupted run may have created" in again.stderr
     assert members(emulator) == EVERYBODY

@@ -31,13 +31,10 @@ from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.run.run import Sync
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.singer.target import TargetPinterestAudience
-from tests.support.accounts import Fate
-from tests.support.accounts import Pinterest
+from tests.support.accounts import Fate, Pinterest
 from tests.support.lengths import examples
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.model import email
-from tests.support.model import idfa
+from tests.support.messages import record, schema
+from tests.support.model import email, idfa
 from tests.support.row_histories import MEMORY
 
 LOADERS: Final = ("newsletter", "buyers")

@@ -21,28 +21,9 @@ from target_pinterest_audience.membership.statements import (
 )
 from tests.support.lengths import examples
 from tests.support.messages import sha256
-from tests.support.model import LISTS
-from tests.support.model import TYPES
-from tests.support.model import Member
-from tests.support.model import email
-from tests.support.model import idfa
-from tests.support.model import lr_id
-from tests.support.model import member
-from tests.support.model import value
-from tests.support.row_histories import COLUMNS
-from tests.support.row_histories import MEMORY
-from tests.support.row_histories import OTHER
-from tests.support.row_histories import STRANGER
-from tests.support.row_histories import histories
-from tests.support.row_histories import late_ways
-from tests.support.row_histories import lates
-from tests.support.world import Change
-from tests.support.world import Columns
-from tests.support.world import Entry
-from tests.support.world import Mark
-from tests.support.world import Way
-from tests.support.world import World
-from tests.support.world import change
+from tests.support.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
+from tests.support.row_histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, late_ways, lates
+from tests.support.world import Change, Columns, Entry, Mark, Way, World, change
 from tests.support.world_commands import AttendedWorld
 
 deaths = st.lists(st.integers(0, 12), max_size=2)

@@ -16,20 +16,10 @@ from typing import Any, Final
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.model import DELETED
-from tests.support.model import LISTS
-from tests.support.model import Member
-from tests.support.model import Model
-from tests.support.model import email
-from tests.support.model import lr_id
-from tests.support.model import members_of
-from tests.support.processes import command
-from tests.support.processes import environment
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.messages import record, schema, state
+from tests.support.model import DELETED, LISTS, Member, Model, email, lr_id, members_of
+from tests.support.processes import command, environment
 
 STREAM: Final = "customers"
 COLUMNS: Final = ("email", "lr_id")

@@ -10,17 +10,8 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import Sent
-from tests.support.account import Write
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
+from tests.support.account import Sent, Write, members
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256, state
 from tests.support.processes import Target
 
 IDFA = "EA7583CD-B890-48BC-8F00-0123456789AB"

@@ -11,18 +11,9 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.batch_files import batch
-from tests.support.batch_files import write
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
+from tests.support.account import Sent, members
+from tests.support.batch_files import batch, write
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256, state
 from tests.support.processes import Target
 
 TIME = "2026-02-01T00:00:00Z"

@@ -17,20 +17,9 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.membership.healing import SAFE_SECONDS, is_due, safe_seconds
-from tests.support.account import Sent
-from tests.support.account import Write
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Target
+from tests.support.account import Sent, Write, members
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256, state
+from tests.support.processes import Companion, Prune, Target
 
 EMAIL = schema("email", "_sdc_deleted_at")
 NEVER: Final = 1000

@@ -23,28 +23,14 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.models import AdAccount
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Bearer, Transport
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.account import Sent
-from tests.support.account import members
+from tests.support.account import ACCOUNT, TOKEN, Sent, members
 from tests.support.ledgers import address as address_of
 from tests.support.ledgers import take_over
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
+from tests.support.messages import address, deleted, digests, people, schema, sha256, state
 from tests.support.postgres import Database
-from tests.support.processes import Companion
-from tests.support.processes import Target
-from tests.support.processes import companion_command
-from tests.support.processes import environment
-from tests.support.processes import feed
-from tests.support.processes import running
+from tests.support.processes import Companion, Target, companion_command, environment, feed, running
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email", "_sdc_deleted_at")
@@ -220,7 +206,7 @@ class TestRequests:
 
     @pytest.fixture
     def transport(self, emulator: Emulator, ledger: Mock) -> Transport:
-        patience = Patience(retries=2, initial_seconds=0.01, max_seconds=5, connect_seconds=5, read_seconds=5)
+        patience = RetryPolicy(retries=2, initial_seconds=0.01, max_seconds=5, connect_seconds=5, read_seconds=5)
         logger = logging.getLogger("test")
         return Transport(emulator.url, patience, user_agent="test/1", logger=logger, tenure=Tenure(ledger))
 

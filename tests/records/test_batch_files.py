@@ -19,24 +19,12 @@ from hypothesis import strategies as st
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.records.blocks import RecordDecoder
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.batch_files import batch
-from tests.support.batch_files import rows
-from tests.support.batch_files import write
+from tests.support.account import ACCOUNT, TOKEN, Sent, members
+from tests.support.batch_files import batch, rows, write
 from tests.support.in_process import run
 from tests.support.lengths import examples
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
-from tests.support.processes import Target
-from tests.support.processes import environment
+from tests.support.messages import address, digests, people, record, schema, sha256, state
+from tests.support.processes import Target, environment
 from tests.support.random_streams import streams
 from tests.support.waiting import wait_until
 

@@ -21,10 +21,7 @@ from target_pinterest_audience.records.long_lines import LineError, whole_lines
 from target_pinterest_audience.records.parquet_file import read_tables
 from target_pinterest_audience.records.parquet_pages import PageError, longest_text
 from tests.support.batch_files import batch
-from tests.support.messages import address
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import state
+from tests.support.messages import address, people, schema, state
 from tests.support.processes import environment
 
 MEASURED = """

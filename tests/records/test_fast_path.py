@@ -15,26 +15,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from target_pinterest_audience.identities.column import Remarked, identify_column
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.identify import identify
 from target_pinterest_audience.identities.packed import pack_identity
-from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
-from tests.support.in_process import Outcome
-from tests.support.in_process import run
+from tests.support.account import ACCOUNT, TOKEN
+from tests.support.in_process import Outcome, run
 from tests.support.lengths import examples
 from tests.support.messages import sha256
-from tests.support.random_streams import DEVICES
-from tests.support.random_streams import EMAILS
-from tests.support.random_streams import OPAQUE
-from tests.support.random_streams import UUID
-from tests.support.random_streams import ZERO
-from tests.support.random_streams import blocks_of
-from tests.support.random_streams import devices
-from tests.support.random_streams import emails
-from tests.support.random_streams import opaque
-from tests.support.random_streams import streams
+from tests.support.random_streams import (
+    DEVICES,
+    EMAILS,
+    OPAQUE,
+    UUID,
+    ZERO,
+    blocks_of,
+    devices,
+    emails,
+    opaque,
+    streams,
+)
 
 DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefined")]
 
@@ -98,7 +101,7 @@ def summed_up(identities: list[bytes | None], told: list[Remarked]) -> tuple[Any
     counts: Counter[Remark] = Counter()
     for each in told:
         counts[each.remark] += each.values
-    firsts = {each.remark: each.place for each in reversed(told)}
+    firsts = {each.remark: each.at for each in reversed(told)}
     return identities, counts, firsts, [each for each in told if each.remark.rejects]
 
 
@@ -107,7 +110,7 @@ def test_the_digest_of_nothing_is_found_among_others() -> None:
     digest = sha256("person@example.com")
     identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules)
     assert identities == [pack_identity(digest), None, pack_identity(digest), None]
-    assert [each.place for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
+    assert [each.at for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
 
 
 def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:

@@ -22,17 +22,9 @@ from target_pinterest_audience.membership.key_forms import canonical
 from target_pinterest_audience.records.arrow_column import MomentText, UuidBytes, values_of
 from target_pinterest_audience.records.file_addresses import FileAddress
 from target_pinterest_audience.records.parquet_file import read_tables
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.batch_files import batch
-from tests.support.batch_files import rows
-from tests.support.batch_files import write
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
+from tests.support.account import Sent, members
+from tests.support.batch_files import batch, rows, write
+from tests.support.messages import address, digests, people, record, schema, state
 from tests.support.processes import Target
 
 NOT_UTF8 = pa.array([address(0).encode(), b"person\xc3@example.com", address(2).encode()], pa.binary()).view(

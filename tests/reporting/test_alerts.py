@@ -16,22 +16,11 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
+from tests.support.account import ACCOUNT, TOKEN
 from tests.support.client import OAUTH
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Target
-from tests.support.processes import companion_command
-from tests.support.processes import environment
-from tests.support.processes import feed
-from tests.support.processes import lines
-from tests.support.processes import running
-from tests.support.receivers import Receiver
-from tests.support.receivers import listening
+from tests.support.messages import people, record, schema
+from tests.support.processes import Companion, Prune, Target, companion_command, environment, feed, lines, running
+from tests.support.receivers import Receiver, listening
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email")

@@ -19,13 +19,8 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.reporting.progress import Snapshot, progress_line, share_of_file
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Target
-from tests.support.processes import command
-from tests.support.processes import environment
-from tests.support.processes import lines
+from tests.support.messages import people, schema, state
+from tests.support.processes import Target, command, environment, lines
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email")

@@ -12,19 +12,9 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.run.refusals import Refusals
-from tests.support.account import Sent
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
-from tests.support.processes import Target
-from tests.support.processes import feed
-from tests.support.processes import running
+from tests.support.account import Sent, members
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256, state
+from tests.support.processes import Target, feed, running
 from tests.support.waiting import wait_until
 
 METHODS = pytest.mark.parametrize("load_method", ["append-only", "upsert"])
@@ -53,7 +43,7 @@ def test_one_poisoned_row_costs_one_row(
     assert rejects(path) == [
         {
             "stream": "customers", "line": number + 2, "file_row": None, "column": "email", "type": "EMAIL",
-            "reason": "refused by Pinterest, although it looks as it should", "row": None,
+            "reason": "refused by Pinterest, although its form is correct", "row": None,
         }
     ]  # fmt: skip
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -99,7 +89,7 @@ def test_a_list_that_refuses_everything_fails_the_run_and_holds_the_state(
     assert run.code == 5
     assert run.states == []
     assert emulator.backend.members(made.id) == frozenset()
-    assert "no matter of bad rows" in run.stderr
+    assert "bad rows cannot be the cause" in run.stderr
     assert rejects(tmp_path / "r") == []
 
 
@@ -109,7 +99,7 @@ def test_a_request_that_was_too_big_is_no_bad_row(emulator: Emulator, run_target
     run = run_target([schema("email"), *people(range(300)), state(1)], batch_size_rows=100)
     assert run.code == 0, run.stderr
     assert members(emulator) == digests(range(300))
-    assert run.stderr.count("going on with as many") == 1
+    assert run.stderr.count("refuses requests of more than about") == 1
     assert "rejected" not in run.stderr
 
 
@@ -136,7 +126,7 @@ def test_bad_values_are_told_with_their_place_and_their_row(run_target: Target, 
         found = rejects(path)
         assert [(each["line"], each["reason"].split(":")[0]) for each in found] == [
             (5, "not an e-mail address"), (52, "not an e-mail address"),
-            (102, "in a row whose key property is null, so that it cannot be told from others"),
+            (102, "in a row whose key property is null, so that it cannot be distinguished from other rows"),
             (103, "neither text nor empty"),
         ]  # fmt: skip
         rows_known = [each["row"] is not None for each in found]

@@ -11,16 +11,8 @@ from typing import Any
 import msgspec
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Target
-from tests.support.processes import feed
-from tests.support.processes import lines
-from tests.support.processes import running
+from tests.support.messages import address, deleted, people, record, schema, state
+from tests.support.processes import Target, feed, lines, running
 from tests.support.waiting import wait_until
 
 ODD = [record(id=90, email="no address"), record(id=91, email=address(1))]

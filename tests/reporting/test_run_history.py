@@ -15,20 +15,8 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.ledger.history import HistoryEntry
 from target_pinterest_audience.ledger.open import open_ledger
 from tests.support.account import ACCOUNT
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Target
-from tests.support.processes import command
-from tests.support.processes import environment
-from tests.support.processes import feed
-from tests.support.processes import lines
-from tests.support.processes import running
+from tests.support.messages import address, deleted, people, record, schema, state
+from tests.support.processes import Companion, Prune, Target, command, environment, feed, lines, running
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email")

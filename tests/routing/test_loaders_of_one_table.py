@@ -12,14 +12,8 @@ from target_pinterest_audience.membership.statements import Event, Kind, Named, 
 from target_pinterest_audience.reconcile.source_run import SourceRun, relations
 from tests.support.account import members
 from tests.support.ledgers import address as address_of
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Prune
-from tests.support.processes import Target
+from tests.support.messages import deleted, digests, people, record, schema, state
+from tests.support.processes import Prune, Target
 
 GONE = schema("email", "consent", "_sdc_deleted_at")
 HERE = {"customer_list_name": "here"}

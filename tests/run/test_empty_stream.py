@@ -8,17 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.batch_files import batch
-from tests.support.batch_files import write
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Companion
-from tests.support.processes import Prune
-from tests.support.processes import Run
-from tests.support.processes import Target
-from tests.support.processes import lines
+from tests.support.batch_files import batch, write
+from tests.support.messages import people, record, schema, state
+from tests.support.processes import Companion, Prune, Run, Target, lines
 
 EMAIL = schema("email")
 NAMES = schema("name", stream="names")

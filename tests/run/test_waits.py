@@ -21,15 +21,9 @@ from target_pinterest_audience.ledger.sqlite import sqlite_ledger as sqlite
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.system import waits
-from tests.support.account import ACCOUNT
-from tests.support.account import members
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.processes import command
-from tests.support.processes import companion_command
-from tests.support.processes import environment
-from tests.support.processes import lines
+from tests.support.account import ACCOUNT, members
+from tests.support.messages import digests, people, schema
+from tests.support.processes import command, companion_command, environment, lines
 from tests.support.waiting import Clock
 
 if TYPE_CHECKING:
@@ -52,7 +46,7 @@ def test_a_wait_is_told_at_once_and_again_each_minute(
     wait = waits.Wait("another run has the list", 600, setting="lock_wait_seconds")
     for second in range(125):
         clock.now = second
-        wait.say(functools.partial(str, "process 1" if second < 2 else "process 2"))
+        wait.log(functools.partial(str, "process 1" if second < 2 else "process 2"))
     assert [record.getMessage() for record in caplog.records] == [
         "Another run has the list: process 1. Waiting at most 600 s (`lock_wait_seconds`).",
         "Still waiting, 60 s so far and at most 600 s (`lock_wait_seconds`): another run has the list: process 2.",

@@ -11,15 +11,8 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
-from tests.support.account import ACCOUNT
-from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
+from tests.support.account import ACCOUNT, members
+from tests.support.messages import address, digests, people, record, schema, sha256, state
 from tests.support.processes import Target
 
 
@@ -103,7 +96,7 @@ def test_one_list_reached_in_two_ways_is_refused(emulator: Emulator, run_target:
     stream = [schema("email", stream="a"), schema("email", stream="b"), *people([1], "a"), *people([1], "b")]
     run = run_target(stream, streams=streams)
     assert run.code == 2
-    assert f"are one list (id {made.id})" in run.stderr
+    assert f"are the same list (id {made.id})" in run.stderr
 
 
 def test_a_list_that_gets_addresses_later_is_of_type_email(emulator: Emulator, run_target: Target) -> None:
@@ -125,7 +118,7 @@ def test_a_list_that_is_gone_is_named_and_ends_the_run(emulator: Emulator, run_t
     emulator.backend.inject(Fault(method="PATCH", status=404, times=None))
     run = run_target([schema("email"), *people(range(20)), state(1)])
     assert run.code == 2
-    assert f'customer list "customers" (id {made.id}) is gone' in run.stderr
+    assert f'Pinterest no longer has customer list "customers" (id {made.id})' in run.stderr
     assert run.states == []
 
 
@@ -136,7 +129,7 @@ def test_a_limit_that_is_used_up_is_waited_for_before_pinterest_refuses(emulator
     emulator.backend.inject(Fault(method="PATCH", when="after", status=200, body=answer, headers=headers))
     run = run_target([schema("email"), *people(range(20)), state(1)], batch_size_rows=10)
     assert run.code == 0, run.stderr
-    assert "limit is used up for now: waiting" in run.stderr
+    assert "rate limit is used up. Waiting" in run.stderr
     assert members(emulator) == digests(range(20))
 
 

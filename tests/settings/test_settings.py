@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.types import HashAlgorithm, Hashing
+from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.settings import (
     LoadMethod,
     Mode,
@@ -17,8 +17,7 @@ from target_pinterest_audience.settings import (
     read_environment,
     resolve,
 )
-from tests.support.settings import NEEDED
-from tests.support.settings import SDK_SETTINGS
+from tests.support.settings import NEEDED, SDK_SETTINGS
 
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 

@@ -10,15 +10,8 @@ import pytest
 from target_pinterest_audience.emulator import Emulator
 from tests.support.account import members
 from tests.support.ledgers import address as address_of
-from tests.support.messages import address
-from tests.support.messages import deleted
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.processes import Prune
-from tests.support.processes import Target
+from tests.support.messages import address, deleted, digests, people, record, schema, sha256
+from tests.support.processes import Prune, Target
 
 IDFA = "EA7583CD-B890-48BC-8F00-{:012d}"
 BOTH = schema("email", "idfa", "_sdc_deleted_at")

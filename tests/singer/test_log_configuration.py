@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.processes import Run
-from tests.support.processes import command
-from tests.support.processes import environment
+from tests.support.messages import people, schema
+from tests.support.processes import Run, command, environment
 
 STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people([1])]).encode()
 

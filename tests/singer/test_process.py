@@ -20,17 +20,8 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.reconcile.reconciler import WINDOW_VALUES
 from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS
 from target_pinterest_audience.singer.reader import MessageReader
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Target
-from tests.support.processes import command
-from tests.support.processes import environment
-from tests.support.processes import feed
-from tests.support.processes import lines
-from tests.support.processes import running
+from tests.support.messages import address, digests, people, schema, state
+from tests.support.processes import Target, command, environment, feed, lines, running
 from tests.support.waiting import wait_until
 
 

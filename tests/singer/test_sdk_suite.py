@@ -12,8 +12,7 @@ from singer_sdk.testing import get_target_test_class
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.singer.target import TargetPinterestAudience
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
+from tests.support.account import ACCOUNT, TOKEN
 
 CONFIG: dict[str, Any] = {
     "ad_account_id": ACCOUNT,

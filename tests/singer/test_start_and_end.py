@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.processes import command
-from tests.support.processes import environment
-from tests.support.processes import lines
+from tests.support.messages import people, schema
+from tests.support.processes import command, environment, lines
 
 SENDS_ALL = {"load_method": "append-only"}
 HAS_A_LEDGER = {"load_method": "upsert"}

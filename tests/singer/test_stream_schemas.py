@@ -22,12 +22,7 @@ from target_pinterest_audience.singer.sink import CustomerListSink
 from target_pinterest_audience.singer.stream_schemas import read_schema, without_bare_types
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import state
+from tests.support.messages import address, digests, people, record, schema, state
 from tests.support.processes import Target
 
 TEXT = {"type": ["null", "string"]}

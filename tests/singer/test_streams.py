@@ -8,13 +8,7 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from tests.support.account import members
-from tests.support.messages import address
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
+from tests.support.messages import address, digests, people, record, schema, sha256, state
 from tests.support.processes import Target
 
 
@@ -63,10 +57,10 @@ def test_columns_that_look_like_marks_and_are_not_used_are_named_once(run_target
 @pytest.mark.parametrize(
     ("settings", "code", "hint"),
     [
-        ({"identity_columns": {"mail": "EMAIL"}}, 2, "It has MAIL: the names of columns are compared exactly."),
+        ({"identity_columns": {"mail": "EMAIL"}}, 2, "It has MAIL: column names are case-sensitive."),
         ({"identity_columns": {"email": "EMAIL", "idfa": "IDFA"}}, 0, "has no column idfa, which `identity_columns`"),
-        ({"consent_column": "ok"}, 2, "It has Ok: the names of columns are compared exactly."),
-        ({"list_name_column": "segment"}, 2, "It has SEGMENT: the names of columns are compared exactly."),
+        ({"consent_column": "ok"}, 2, "It has Ok: column names are case-sensitive."),
+        ({"list_name_column": "segment"}, 2, "It has SEGMENT: column names are case-sensitive."),
     ],
 )
 def test_a_column_whose_name_differs_in_capitals_only_is_named(

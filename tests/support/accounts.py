@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
@@ -15,13 +15,13 @@ from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
 from target_pinterest_audience.pinterest.models import Audience, CustomerList
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Answer
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.support.model import Member
 
-_PATIENCE: Final = Patience(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
+_POLICY: Final = RetryPolicy(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 
 
 class Killed(BaseException):
@@ -158,7 +158,7 @@ class Pinterest:
 
     def delivery(self, settings: Settings, logger: logging.Logger) -> Delivery:
         client = cast("PinterestClient", self)
-        return Delivery(client, _PATIENCE, logger, max_identities=settings.batch_size_rows, max_bytes=100_000)
+        return Delivery(client, _POLICY, logger, max_identities=settings.batch_size_rows, max_bytes=100_000)
 
     def haunted(self) -> set[Member]:
         found, self._haunted = self._haunted, set()
@@ -242,3 +242,24 @@ class Pinterest:
             )
             self._audiences.append(made)
         return made
+
+
+class TwoLists(Pinterest):
+    """An ad account with the lists `a` and `b`, whose updates a test can delay or let fail.
+
+    Attributes:
+        updates: the lists of the updates so far.
+        on_update: called with the list of each update, before it is carried out.
+    """
+
+    def __init__(self, on_update: Callable[[str], object] = str) -> None:
+        super().__init__()
+        self.updates: list[str] = []
+        self.on_update = on_update
+        self.place("a", ())
+        self.place("b", ())
+
+    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
+        self.updates.append(list_id)
+        self.on_update(list_id)
+        return super().update_customer_list(list_id, operation, records)

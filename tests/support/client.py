@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.pinterest.retry import Patience
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
 from target_pinterest_audience.pinterest.transport import Transport
@@ -21,7 +21,7 @@ LOGGER = logging.getLogger("test-pinterest")
 
 def transport(emulator: Emulator, **changes: Any) -> Transport:
     patience = {"retries": 2, "initial_seconds": 0.001, "max_seconds": 2.0, "connect_seconds": 5, "read_seconds": 5}
-    return Transport(emulator.url, Patience(**{**patience, **changes}), user_agent="test/1", logger=LOGGER)
+    return Transport(emulator.url, RetryPolicy(**{**patience, **changes}), user_agent="test/1", logger=LOGGER)
 
 
 def credentials(emulator: Emulator, folder: Path, **changes: Any) -> Credentials:

@@ -16,8 +16,7 @@ from target_pinterest_audience.reporting.stream_summary import sentences
 from target_pinterest_audience.singer.reader import MessageReader
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from target_pinterest_audience.vocabulary import ListType
-from tests.support.account import ACCOUNT
-from tests.support.account import TOKEN
+from tests.support.account import ACCOUNT, TOKEN
 
 
 class Outcome(NamedTuple):

@@ -9,21 +9,8 @@ from typing import Final
 from hypothesis import strategies as st
 
 from tests.support.messages import sha256
-from tests.support.model import ANSWERS
-from tests.support.model import CONSENT
-from tests.support.model import LISTS
-from tests.support.model import NO
-from tests.support.model import SEGMENT
-from tests.support.model import SEGMENTS
-from tests.support.model import Member
-from tests.support.model import email
-from tests.support.model import value
-from tests.support.world import Change
-from tests.support.world import Columns
-from tests.support.world import Entry
-from tests.support.world import Mark
-from tests.support.world import Way
-from tests.support.world import change
+from tests.support.model import ANSWERS, CONSENT, LISTS, NO, SEGMENT, SEGMENTS, Member, email, value
+from tests.support.world import Change, Columns, Entry, Mark, Way, change
 
 COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     "customers": [

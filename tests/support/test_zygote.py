@@ -16,13 +16,8 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from tests.support.account import members
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import command
-from tests.support.processes import companion_command
-from tests.support.processes import environment
+from tests.support.messages import digests, people, schema, state
+from tests.support.processes import command, companion_command, environment
 from tests.support.zygote import Zygote
 
 STREAMS = {

@@ -24,21 +24,10 @@ from target_pinterest_audience.routing.plan import FormerLists
 from target_pinterest_audience.run.run import Sync
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.singer.target import TargetPinterestAudience
-from tests.support.accounts import Account
-from tests.support.accounts import Fate
-from tests.support.accounts import Killed
-from tests.support.accounts import Pinterest
+from tests.support.accounts import Account, Fate, Killed, Pinterest
 from tests.support.ledgers import take_over
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.model import ALL_LISTS
-from tests.support.model import CONSENT
-from tests.support.model import DELETED
-from tests.support.model import SEGMENT
-from tests.support.model import Member
-from tests.support.model import Model
-from tests.support.model import belonging
-from tests.support.model import members_of
+from tests.support.messages import record, schema
+from tests.support.model import ALL_LISTS, CONSENT, DELETED, SEGMENT, Member, Model, belonging, members_of
 from tests.support.waiting import Clock
 
 LIST: Final = "customers"

@@ -17,12 +17,10 @@ from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
 from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.settings import Settings
-from tests.support.accounts import Fate
-from tests.support.accounts import Killed
+from tests.support.accounts import Fate, Killed
 from tests.support.model import forgotten
 from tests.support.packing import packed
-from tests.support.world import Way
-from tests.support.world import World
+from tests.support.world import Way, World
 
 
 class AttendedWorld(World):

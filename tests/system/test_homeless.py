@@ -18,14 +18,9 @@ from target_pinterest_audience.settings import Settings, resolve
 from target_pinterest_audience.settings.dotenv_file import names_in_dotenv
 from target_pinterest_audience.settings.paths import ledger_url
 from tests.support.account import members
-from tests.support.messages import digests
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.messages import state
-from tests.support.processes import Run
-from tests.support.processes import environment
-from tests.support.settings import NEEDED
-from tests.support.settings import SDK_SETTINGS
+from tests.support.messages import digests, people, schema, state
+from tests.support.processes import Run, environment
+from tests.support.settings import NEEDED, SDK_SETTINGS
 
 # The password file of this machine may know the user whom the tests run as: `pwd` is hidden from both programs.
 _HIDE = "import sys, pwd; pwd.getpwuid = lambda uid: {}[uid]; "

@@ -15,11 +15,9 @@ from target_pinterest_audience.companion.commands.report import _write as write_
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
-from target_pinterest_audience.system.own_links import ForeignFileError, open_anew, place_of
 from target_pinterest_audience.system.private_files import replace
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
+from target_pinterest_audience.system.symlinks import ForeignFileError, open_anew, resolve
+from tests.support.messages import people, record, schema
 from tests.support.processes import Target
 
 STRANGER = 54_321
@@ -67,13 +65,13 @@ def test_links_that_lead_in_a_circle_are_an_error(shared: Path) -> None:
     (shared / "a").symlink_to("b")
     (shared / "b").symlink_to("a")
     with pytest.raises(OSError, match="symbolic links"):
-        place_of(shared / "a")
+        resolve(shared / "a")
 
 
 def test_two_dots_are_taken_where_the_link_leads(tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to("deep/er")
-    assert place_of(tmp_path / "link" / ".." / "file") == tmp_path / "deep" / "file"
+    assert resolve(tmp_path / "link" / ".." / "file") == tmp_path / "deep" / "file"
 
 
 @pytest.mark.parametrize("write", [lambda path: replace(path, b"1"), open_anew])

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import target_pinterest_audience
 from target_pinterest_audience.text.counts import identities, several
-from tests.support.messages import people
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Target
+from tests.support.messages import people, schema
+from tests.support.processes import Companion, Target
 
 PACKAGE = Path(target_pinterest_audience.__file__).parent
 # A count, then a noun in the plural; "3 of 1,000 values" is no such thing.

@@ -14,14 +14,8 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.text import redaction
 from target_pinterest_audience.text.redaction import RedactingFormatter, hide, redact
-from tests.support.messages import address
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.messages import sha256
-from tests.support.messages import state
-from tests.support.processes import command
-from tests.support.processes import environment
+from tests.support.messages import address, people, record, schema, sha256, state
+from tests.support.processes import command, environment
 from tests.support.zygote import shared_zygote
 
 CANARY = "canary.person@secret-place.example"

@@ -18,11 +18,8 @@ from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compos
 from target_pinterest_audience.reporting.page.elements import el, serialise
 from target_pinterest_audience.text.redaction import RedactingFormatter
 from target_pinterest_audience.text.safe_text import one_line, safe_json
-from tests.support.messages import people
-from tests.support.messages import record
-from tests.support.messages import schema
-from tests.support.processes import Companion
-from tests.support.processes import Target
+from tests.support.messages import people, record, schema
+from tests.support.processes import Companion, Target
 
 NASTY = "a\x1b[2J\x07\x9b31m\u202e\u2066\u2028b\r\nERROR forged\x7f"
 """Escape sequences in both forms, a bell, other directions of writing, three line breaks and a delete."""

@@ -11,7 +11,8 @@ import click
 from target_pinterest_audience.companion.commands.common import confirm
 from target_pinterest_audience.identities.forms import digest_of, forms_of
 from target_pinterest_audience.identities.packed import pack_identity
-from target_pinterest_audience.identities.types import IDENTITY_TYPES, Remark
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.types import IDENTITY_TYPES
 
 F = TypeVar("F", bound=Callable[..., Any])
 

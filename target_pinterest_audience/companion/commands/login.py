@@ -22,7 +22,7 @@ from target_pinterest_audience.companion.commands.common import (
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.oauth import (
     Authorization,
-    Granted,
+    Grant,
     check_redirect_uri,
     consent_page,
 )
@@ -159,7 +159,7 @@ def _open(address: str) -> None:
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
-def _days(granted: Granted) -> int | None:
+def _days(granted: Grant) -> int | None:
     """Return for how many days after the last run the sign-in holds; None if Pinterest did not tell."""
     seconds = number(granted.lifetime)
     return seconds // _DAY_SECONDS if seconds is not None else None

@@ -24,7 +24,7 @@ from target_pinterest_audience.reporting.history import HistoryView, RunView, re
 from target_pinterest_audience.reporting.page import render
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.private_files import replace
-from target_pinterest_audience.vocabulary import told
+from target_pinterest_audience.vocabulary import describe_causes
 
 _ROWS: Final = 20
 _RUNS_OF_A_PAGE: Final = 2_000
@@ -120,7 +120,13 @@ def report(
         show_json(_for_machines(view))
     elif removals:
         rows = [
-            RemovalRow(_shown(each.accepted), each.customer_list, each.identities, told(each.causes), each.request_id)
+            RemovalRow(
+                _shown(each.accepted),
+                each.customer_list,
+                each.identities,
+                describe_causes(each.causes),
+                each.request_id,
+            )
             for each in view.removals
         ]
         show_table(RemovalRow._fields, rows, empty="Nobody was removed in these runs.")
@@ -153,7 +159,7 @@ def _run(run: RunView) -> RunRow:
 
 def _lists(run: RunView) -> Iterator[ListRow]:
     for step in run.lists:
-        why = told(step.removals) or None
+        why = describe_causes(step.removals) or None
         name = step.customer_list or "(several)"
         yield ListRow(_shown(run.started), name, step.members, step.added, step.removed, why, step.unusable)
 

@@ -118,7 +118,7 @@ class LedgerCredentials:
                         f"token for {_LOCK_SECONDS:.0f} s. Let it finish; if it hangs, end it. Then run again."
                     )
                     raise ConfigurationError(msg)
-                wait.say()
+                wait.log()
                 time.sleep(_POLL_SECONDS)
             try:
                 yield

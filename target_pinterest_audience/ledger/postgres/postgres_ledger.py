@@ -235,7 +235,7 @@ class PostgresLedger(Ledger):
             remaining = deadline - time.monotonic()
             if remaining <= 0 or self._interrupted:
                 raise written_by(self.where, self._claims.holder_of(_WRITER), self._wait_seconds)
-            wait.say(partial(self._claims.holder_of, _WRITER))
+            wait.log(partial(self._claims.holder_of, _WRITER))
             time.sleep(min(_TURN_SECONDS, remaining))
 
     def _try_begin(self) -> bool:
@@ -282,7 +282,7 @@ class PostgresLedger(Ledger):
                 if remaining <= 0:
                     raise held_by(self._claims.holder(busy[keys[0]]), wait_seconds)
                 wait = waits.setdefault(keys[0], wait_for(named[keys[0]], wait_seconds))
-                wait.say(partial(self._claims.holder, busy[keys[0]]))
+                wait.log(partial(self._claims.holder, busy[keys[0]]))
                 time.sleep(min(_POLL_SECONDS, remaining))
 
     def ensure_locks(self) -> None:

@@ -114,7 +114,7 @@ class Claim:
                     "file."
                 )
                 raise LedgerError(msg)
-            wait.say()
+            wait.log()
             time.sleep(POLL_SECONDS)
 
     def show_life(self, number: int) -> None:

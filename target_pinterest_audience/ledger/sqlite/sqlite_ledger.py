@@ -261,7 +261,7 @@ class SqliteLedger(Ledger):
             except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
                 if "locked" not in str(error) or self._interrupted or time.monotonic() >= deadline:
                     raise
-                wait.say()
+                wait.log()
             else:
                 return
 
@@ -286,7 +286,7 @@ class SqliteLedger(Ledger):
                 raise held_by(self._who(holder), wait_seconds)
             else:
                 wait = waits.setdefault(wanted[0], wait_for(named[wanted[0]], wait_seconds))
-                wait.say(partial(self._who, holder))
+                wait.log(partial(self._who, holder))
                 time.sleep(max(0.0, min(POLL_SECONDS, deadline - time.monotonic())))
 
     def _who(self, holder: int) -> Holder | None:
@@ -328,7 +328,7 @@ class SqliteLedger(Ledger):
                     f"{self._path.name}-wal while it was at work. End that process, and run again."
                 )
                 raise LedgerError(msg)
-            wait.say()
+            wait.log()
             time.sleep(POLL_SECONDS)
 
     def _holder_of(self, claim: Claim, key: int) -> int | None:

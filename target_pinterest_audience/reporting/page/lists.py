@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from target_pinterest_audience.identities.types import Remark
+from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.reporting.history import ListView, RunView, Step
 from target_pinterest_audience.reporting.page.charts import Bar, bars_chart, line_chart, shares
 from target_pinterest_audience.reporting.page.elements import el
