@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.identities.types import Remark
-from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.history import FORGET, SEVERAL_LISTS, HistoryEntry, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger
 
@@ -173,7 +173,7 @@ def look_at(ledger: Ledger, last: int, which: str | None = None) -> HistoryView:
     Raises:
         LookupError: the ledger knows no such list.
     """
-    entries = {entry.number: entry for entry in ledger.catalogue.lists()}
+    entries = {entry.number: entry for entry in ledger.catalogue.lists.all()}
     if which is not None:
         entries = {n: each for n, each in entries.items() if which in {each.customer_list_id, each.name}}
         if not entries:

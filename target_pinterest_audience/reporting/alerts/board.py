@@ -165,7 +165,7 @@ def encoded(standing: Standing) -> StoredAlert:
 
 def decoded(stored: StoredAlert) -> Standing:
     """Return an alert that a ledger has kept."""
-    return Standing(msgspec.json.decode(stored.alert, type=Alert), stored.since, stored.told)
+    return Standing(msgspec.json.decode(stored.alert, type=Alert), stored.since, stored.notified)
 
 
 class Board:
@@ -188,7 +188,7 @@ class Board:
             now: likewise. A run that ended after it, by a clock that was wrong, may have ended at any time.
         """
         ended_by = now + CLOCK_SLACK_SECONDS
-        run = self._ledger.catalogue.newest_run(self._configuration, clean=True, ended_by=ended_by)
+        run = self._ledger.catalogue.runs.newest(self._configuration, clean=True, ended_by=ended_by)
         return run.ended if run is not None else None
 
     def stale(self, now: float) -> list[Alert]:
@@ -221,7 +221,7 @@ class Board:
         states = []
         for report in reports:
             state = _state(report)
-            entry = self._ledger.catalogue.list_of_id(state.list_id)
+            entry = self._ledger.catalogue.lists.by_id(state.list_id)
             states.append(state._replace(before=before.get(entry.number)) if entry is not None else state)
         return states
 
