@@ -102,7 +102,7 @@ def test_nobody_is_let_in_by_deleting_files(url: str, opened: Opened, path: Path
             elif also and each != path:
                 each.unlink()
         second = opened(wait_seconds=0)
-        with pytest.raises(LedgerError, match="-wal while it was at work" if also else BUSY):
+        with pytest.raises(LedgerError, match="-wal was deleted while that process" if also else BUSY):
             second.locks.take(["customers"], 0)
 
 

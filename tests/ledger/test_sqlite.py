@@ -133,7 +133,7 @@ def test_sources_of_an_older_version_count_as_read_when_they_can_last_have_been(
 
 def test_a_folder_that_cannot_be_made_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match="can be written to") as raised:
+    with pytest.raises(LedgerError, match="folder is writable") as raised:
         open_ledger(f"sqlite:///{tmp_path}/file/ledger.db", API, ACCOUNT, wait_seconds=1)
     assert raised.value.exit_code == 7
 
@@ -163,7 +163,7 @@ def test_a_process_that_writes_too_long_is_told_of(url: str, opened: Opened) -> 
     ledger = opened(wait_seconds=0.1)
     with another_process(url, WRITE_SLOWLY) as process:
         assert line_of(process) == "writing"
-        with pytest.raises(LedgerError, match="no other process keeps it busy"), ledger.transaction():
+        with pytest.raises(LedgerError, match="no other process keeps the file busy"), ledger.transaction():
             pass
 
 

@@ -84,7 +84,7 @@ class TestDamaged:
         ("damage", "words"),
         [
             (lambda path: path.write_bytes(b""), "is an empty file"),
-            (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "cut off"),
+            (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "truncated"),
             (lambda path: path.write_bytes(os.urandom(50_000)), "is not a SQLite database"),
             (lambda path: path.write_text("{}\n" * 999), "is not a SQLite database"),
             (lambda path: path.write_bytes(path.read_bytes()[:100] + os.urandom(50_000)), "is damaged"),
@@ -106,7 +106,7 @@ class TestDamaged:
         assert raised.value.exit_code == 7
         assert words in told
         assert "restore the newest backup" in told
-        assert "begins a new ledger" in told
+        assert "creates a new ledger" in told
         assert not re.search("folder|disk|busy", told)
         assert path.read_bytes() == before
 
