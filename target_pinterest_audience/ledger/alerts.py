@@ -1,4 +1,4 @@
-"""Alerts that hold, between runs: so that each is told once, and once a day as long as it lasts."""
+"""Standing alerts, stored between runs so that people are notified of each once, and then once a day."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 
 class StoredAlert(NamedTuple):
-    """An alert that stands.
+    """A standing alert.
 
     Attributes:
-        name: what it is known by from run to run.
+        name: its name, which is the same from run to run.
         alert: the alert, encoded.
-        since: Unix time when it was found first.
-        told: Unix time when somebody was notified last; None if nobody was yet.
+        since: when it was raised; Unix time in seconds.
+        notified: when people were last notified of it, as Unix time in seconds; None if they were not yet.
     """
 
     name: str
     alert: str
     since: float
-    told: float | None
+    notified: float | None
 
 
 class StandingAlerts:
-    """The alerts of one ad account."""
+    """The standing alerts of one ad account."""
 
     def __init__(self, query: Query, realm: int) -> None:
-        """Bind it to a ledger.
+        """Bind to an ad account.
 
         Args:
             query: runs statements; called within a transaction whenever a method writes.
@@ -39,7 +39,7 @@ class StandingAlerts:
         self._realm = realm
 
     def read(self, configuration: str) -> list[StoredAlert]:
-        """Return what stands for the runs of a configuration, the oldest first."""
+        """Return the alerts that stand for the runs of a configuration, oldest first."""
         found = self._query(
             "SELECT name, alert, since, told FROM alerts WHERE realm = ? AND configuration = ? ORDER BY since, name",
             self._realm, configuration,
@@ -47,7 +47,7 @@ class StandingAlerts:
         return [StoredAlert(*row) for row in found]
 
     def replace(self, configuration: str, standing: Iterable[StoredAlert]) -> None:
-        """Let these stand for the runs of a configuration, and no others."""
+        """Replace the alerts that stand for the runs of a configuration."""
         self._query("DELETE FROM alerts WHERE realm = ? AND configuration = ?", self._realm, configuration)
         for each in standing:
             self._query(

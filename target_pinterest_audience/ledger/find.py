@@ -1,4 +1,4 @@
-"""Finds the ledger that the settings name. Light: databases are imported when one is opened."""
+"""Finds the ledger that the settings name. It imports a database driver only to open a ledger."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def find_ledger(settings: Settings, *, create: bool, read_only: bool = False) ->
 
     Args:
         settings: the settings.
-        create: whether to create one if there is none; in a dry run it is never kept.
-        read_only: whether it is only read, for which the right to read is enough.
+        create: whether to create the ledger if it does not exist; a dry run discards it.
+        read_only: whether to write nothing, so that the right to read is enough.
 
     Returns:
-        The ledger; None if there is none and none is to be created.
+        The ledger; None if it does not exist and should not be created.
 
     Raises:
-        LedgerError: it cannot be opened.
-        ConfigurationError: the driver for it is not installed, or it is to be made and there is no place for it.
+        LedgerError: the ledger cannot be opened.
+        ConfigurationError: its driver is not installed, or it should be created and no setting says where.
     """
     if settings.ledger_url is None:
         if create:
@@ -35,7 +35,7 @@ def find_ledger(settings: Settings, *, create: bool, read_only: bool = False) ->
     path = sqlite_path(settings.ledger_url)
     if not create and path is not None and not _is_there(path):
         return None
-    from target_pinterest_audience.ledger.open import ledger_exists, open_ledger  # noqa: PLC0415 - only for who has a ledger
+    from target_pinterest_audience.ledger.open import ledger_exists, open_ledger  # noqa: PLC0415 - only with a ledger
 
     if not create and not ledger_exists(settings.ledger_url):
         return None
@@ -50,8 +50,8 @@ def find_ledger(settings: Settings, *, create: bool, read_only: bool = False) ->
 
 
 def no_ledger(settings: Settings) -> ConfigurationError:
-    """Return the error of a command for which there must be a ledger, and is none."""
-    from target_pinterest_audience.ledger.open import place_of  # noqa: PLC0415 - only for who wants a ledger
+    """Return the error of a command that needs a ledger when there is none."""
+    from target_pinterest_audience.ledger.open import place_of  # noqa: PLC0415 - only with a ledger
 
     if settings.ledger_url is None:
         return ConfigurationError(NO_PLACE)
@@ -61,13 +61,16 @@ def no_ledger(settings: Settings) -> ConfigurationError:
 
 
 def _is_there(path: Path) -> bool:
-    """Tell whether there is a file.
+    """Return whether a file exists.
 
     Raises:
-        LedgerError: a folder above it cannot be entered.
+        LedgerError: this user may not enter a folder above it.
     """
     try:
         return path.exists()
     except OSError as error:
-        msg = f"The ledger {path} cannot be looked for ({error.strerror}). Correct `ledger_url`, or let this user in."
+        msg = (
+            f"The ledger {path} cannot be found ({error.strerror}). Correct `ledger_url`, or give this user access to "
+            "its folder."
+        )
         raise LedgerError(msg) from None

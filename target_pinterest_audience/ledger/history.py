@@ -1,4 +1,4 @@
-"""What runs leave in a ledger for people: how lists grew and shrank, and why whoever was removed was."""
+"""The history of runs and commands, for people: how lists grew and shrank, and why people were removed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from target_pinterest_audience.ledger.query import next_number
+from target_pinterest_audience.ledger.catalogue.meta import next_number
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.query import Query
@@ -19,22 +19,22 @@ CLEAR: Final = "clear"
 FORGET: Final = "forget"
 
 NO_ENTRY: Final = 0
-"""Stands for the entry of what nobody has entered."""
+"""The entry of removals by a command that is not in the history."""
 
 SEVERAL_LISTS: Final = 0
-"""Stands for the list of what comes from a column that feeds several."""
+"""The list of values from a column that feeds several lists."""
 
 
 class ListFigures(NamedTuple):
-    """What one run did to one list.
+    """What one run or command did to one list.
 
     Attributes:
-        list_number: the list; `SEVERAL_LISTS` for values that were rejected in a column which feeds more than one.
-        members: how many identities belonged on it at the end; None if that was not noted.
-        matched: how many people Pinterest had found among them, if the run came to know.
-        added: identities that Pinterest took.
-        removed: identities that Pinterest removed.
-        refused: identities that Pinterest refused one by one.
+        list_number: the list; `SEVERAL_LISTS` for rejected values of a column that feeds several.
+        members: how many identities belonged on it at the end; None if that was not recorded.
+        matched: how many of them Pinterest had matched; None if the run did not ask.
+        added: how many identities Pinterest added.
+        removed: how many identities Pinterest removed.
+        refused: how many identities Pinterest refused one by one.
         rejected: the name of a reason → how many values were rejected for it.
     """
 
@@ -48,14 +48,14 @@ class ListFigures(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """How a run ended.
+    """How a run or command ended.
 
     Attributes:
-        at: when, in seconds since 1970.
-        exit_code: the process's.
-        calls: requests to Pinterest, each attempt counted.
-        limited_seconds: how long requests waited for Pinterest's rate limits, those of several lists added up.
-        empty: whether neither a row nor a STATE came to a run, so that it is no success.
+        at: when; Unix time in seconds.
+        exit_code: the exit code of its process.
+        calls: how many requests it sent to Pinterest; each attempt counts.
+        limited_seconds: how long requests waited for rate limits, added up over all lists.
+        empty: whether a run read neither a row nor a STATE, so that it is no success.
     """
 
     at: float
@@ -67,14 +67,14 @@ class Ending(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A run, or a prune.
+    """A run or command in the history.
 
     Attributes:
         number: its number.
         kind: `RUN`, `PRUNE`, `CLEAR` or `FORGET`.
-        started: when, in seconds since 1970.
-        ending: how it ended; None if it goes on, or was killed.
-        lists: what it did; without the lists of which all was as it was noted last.
+        started: when it began; Unix time in seconds.
+        ending: how it ended; None if it still runs, or was killed.
+        lists: what it did to each list; lists without any change are left out.
     """
 
     number: int
@@ -88,11 +88,11 @@ class RemovalEntry(NamedTuple):
     """A request that removed identities from a list.
 
     Attributes:
-        entry: the number of what removed them in the history.
+        entry: the number of the run or command that sent it.
         list_number: the list.
-        accepted: when Pinterest accepted it, in seconds since 1970.
+        accepted: when Pinterest accepted it; Unix time in seconds.
         causes: the name of a cause → how many identities were removed for it.
-        request_id: Pinterest's id of the request, which its support asks for.
+        request_id: the id that Pinterest gave the request, and that its support asks for.
     """
 
     entry: int
@@ -103,10 +103,10 @@ class RemovalEntry(NamedTuple):
 
 
 class History:
-    """The history of one ad account; a year of hourly runs on one list takes a megabyte."""
+    """The history of one ad account. A year of hourly runs on one list takes a megabyte."""
 
     def __init__(self, query: Query, realm: int) -> None:
-        """Bind it to a ledger.
+        """Bind to an ad account.
 
         Args:
             query: runs statements; called within a transaction whenever a method writes.
@@ -116,15 +116,12 @@ class History:
         self._realm = realm
 
     def begin(self, kind: str, started: float, run: int | None = None) -> int:
-        """Enter something that has begun.
+        """Add an entry for a run or command that begins, and return its number.
 
         Args:
-            kind: what it is; see `HistoryEntry.kind`.
-            started: when, in seconds since 1970.
-            run: the number of the run, which is the entry's too; None for what is no run.
-
-        Returns:
-            The number of the entry.
+            kind: its kind; see `HistoryEntry.kind`.
+            started: when it began; Unix time in seconds.
+            run: the number of the run, which becomes the number of the entry; None for a command.
         """
         number = next_number(self._query) if run is None else run
         self._query(
@@ -133,20 +130,20 @@ class History:
         return number
 
     def end(self, entry: int, ending: Ending, lists: Iterable[ListFigures]) -> None:
-        """Note how something ended, and what it did; lists of which all is as it was noted last are left out."""
+        """Record how a run or command ended, and what it did. Lists without any change are left out."""
         self._query(
             "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ?, empty = ? WHERE entry = ?",
             *ending[:-1], int(ending.empty), entry,
         )  # fmt: skip
         for each in lists:
-            if self._is_news(each):
+            if self._is_change(each):
                 self._query(
                     "INSERT INTO history_lists (entry, list, members, matched, added, removed, refused, rejected) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     entry, *each[:-1], _encode(each.rejected),
                 )  # fmt: skip
 
-    def _is_news(self, figures: ListFigures) -> bool:
+    def _is_change(self, figures: ListFigures) -> bool:
         if figures.added or figures.removed or figures.refused or figures.rejected:
             return True
         found = self._query(
@@ -155,7 +152,7 @@ class History:
         return not found or found[0] != (figures.members, figures.matched)
 
     def note_removal(self, removal: RemovalEntry) -> None:
-        """Enter a request that removed somebody."""
+        """Add a request that removed people."""
         (top,) = self._query("SELECT COALESCE(MAX(removal), 0) FROM removals")[0]
         self._query(
             "INSERT INTO removals (removal, realm, entry, list, accepted, causes, request_id) "
@@ -164,7 +161,7 @@ class History:
         )  # fmt: skip
 
     def entries(self, limit: int) -> list[HistoryEntry]:
-        """Return the newest entries, the newest first."""
+        """Return the newest entries, newest first."""
         found = self._query(
             "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds, empty FROM history WHERE realm = ? "
             "ORDER BY entry DESC LIMIT ?",
@@ -190,10 +187,10 @@ class History:
         ]
 
     def sizes_before(self, started: float) -> dict[int, int]:
-        """Return list number → its members when they were noted last by what began before a moment.
+        """Return list → its members at the end of the last run or command that recorded them.
 
         Args:
-            started: in seconds since 1970.
+            started: only runs and commands that began before this; Unix time in seconds.
         """
         found = self._query(
             "SELECT list, members FROM history_lists AS newest WHERE members IS NOT NULL AND entry = "
@@ -204,11 +201,11 @@ class History:
         return dict(found)
 
     def removals(self, since: float, limit: int) -> list[RemovalEntry]:
-        """Return the newest requests that removed somebody, the newest first.
+        """Return the newest requests that removed people, newest first.
 
         Args:
-            since: only those that were accepted from then on, in seconds since 1970.
-            limit: how many at most.
+            since: only requests that Pinterest accepted from then on; Unix time in seconds.
+            limit: how many requests at most.
         """
         found = self._query(
             "SELECT entry, list, accepted, causes, request_id FROM removals WHERE realm = ? AND accepted >= ? "
@@ -218,13 +215,13 @@ class History:
         return [RemovalEntry._make([*where, _decode(causes), request]) for *where, causes, request in found]
 
     def expire(self, before: float) -> int:
-        """Forget what began, or was removed, before a moment.
+        """Delete old entries and removals.
 
         Args:
-            before: in seconds since 1970.
+            before: entries that began, and removals that were accepted, before this; Unix time in seconds.
 
         Returns:
-            How many entries are forgotten.
+            How many were deleted.
         """
         ((count,),) = self._query(
             "SELECT (SELECT COUNT(*) FROM history WHERE realm = ? AND started < ?) "

@@ -1,4 +1,4 @@
-"""Who holds a lock, for the person whose run had to wait for it."""
+"""The process that holds a lock, for messages to a person whose run waits for it."""
 
 from __future__ import annotations
 
@@ -26,58 +26,63 @@ class Holder(msgspec.Struct, frozen=True):
 
     @classmethod
     def this_process(cls) -> Holder:
-        """Return the process that asks."""
+        """Return this process."""
         return cls(socket.gethostname(), os.getpid(), Path(sys.argv[0]).name, _BEGAN)
 
     @classmethod
     def read(cls, encoded: bytes) -> Holder | None:
-        """Return what `encode` wrote; None if it is damaged."""
+        """Return the holder that `encode` encoded; None if the bytes are damaged."""
         try:
             return msgspec.json.decode(encoded, type=cls)
         except msgspec.DecodeError:
             return None
 
     def __str__(self) -> str:
-        """Name the process, for people."""
+        """Describe the process, for people."""
         started = self.started.isoformat(sep=" ", timespec="seconds")
         return f"process {self.process} on {self.host} ({self.program}, started {started})"
 
     def encode(self) -> bytes:
-        """Return a form to store."""
+        """Return the holder as bytes, to store them."""
         return msgspec.json.encode(self)
 
 
 def held_by(holder: Holder | None, wait_seconds: float) -> LedgerError:
-    """Return the error that names who has what this process waited for."""
+    """Return the error of a process that waited for a lock in vain.
+
+    Args:
+        holder: the process that holds the lock; None if it is not known.
+        wait_seconds: how long this process waited.
+    """
     return LedgerError(
-        f"Another run works on the same customer list: {_name(holder)}. It was waited for, {wait_seconds:.0f} s "
+        f"Another run works on the same customer list: {_name(holder)}. This run waited {wait_seconds:.0f} s for it "
         "(`lock_wait_seconds`). Let it finish, and schedule runs so that they do not overlap."
     )
 
 
 def wait_for(name: str, wait_seconds: float) -> Wait:
-    """Return what says for whom this process waits.
+    """Return the wait for a lock, which logs itself.
 
     Args:
-        name: the lock's: a realm, and what it locks there.
-        wait_seconds: how long at most.
+        name: the name of the lock: a realm, and what it locks there.
+        wait_seconds: how long to wait at most.
     """
-    # A realm has two lines; what is behind it may have more.
+    # A realm has two lines; the rest may have several.
     what = name.split("\n", 2)[-1]
     return Wait(f"another run has {what}", wait_seconds, setting="lock_wait_seconds")
 
 
 def written_by(where: str, holder: Holder | None, wait_seconds: float) -> LedgerError:
-    """Return the error that names who has been writing to a ledger all the time.
+    """Return the error of a process that waited for another one's transaction in vain.
 
     Args:
-        where: names the ledger, as the beginning of a sentence.
-        holder: who it is, if that is known.
+        where: the ledger, as the beginning of a sentence.
+        holder: the process that writes; None if it is not known.
         wait_seconds: how long this process waited.
     """
     return LedgerError(
-        f"{where} is busy: {_name(holder)} is writing to it, and was waited for, {wait_seconds:.0f} s. Let it finish; "
-        "if it is suspended or hangs, end it. Then run again."
+        f"{where} is busy: {_name(holder)} is writing to it. This process waited {wait_seconds:.0f} s. Let the other "
+        "one finish; if it is suspended or hangs, end it. Then run again."
     )
 
 

@@ -1,4 +1,4 @@
-"""From the setting `ledger_url` to a ledger."""
+"""Opens the ledger that a URL names."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def open_ledger(
 
     Args:
         url: `sqlite:///` and an absolute path, or `postgresql://…`.
-        api_url: the API that its lists are at.
-        ad_account_id: the ad account that owns them.
+        api_url: the API of its lists.
+        ad_account_id: the ad account of its lists.
         wait_seconds: how long to wait while another process writes to it.
         dry: whether to create nothing and to commit nothing.
-        read_only: whether the ledger is only read. It is not created either, and the right to read it is enough.
+        read_only: whether to write nothing at all. Nothing is created either, and the right to read is enough.
 
     Raises:
-        LedgerError: it cannot be opened, or comes from a newer version.
-        ConfigurationError: it is in PostgreSQL, and the driver is not installed.
+        LedgerError: the ledger cannot be opened, or comes from a newer version.
+        ConfigurationError: the ledger is in PostgreSQL, and the driver is not installed.
     """
     path = sqlite_path(url)
     if path is not None:
@@ -38,13 +38,13 @@ def open_ledger(
 
 
 def ledger_exists(url: str) -> bool:
-    """Return whether there is a ledger, without making one.
+    """Return whether a ledger exists, without creating one.
 
     Args:
         url: `sqlite:///` and an absolute path, or `postgresql://…`.
 
     Raises:
-        LedgerError: the server cannot be asked.
+        LedgerError: the server cannot be reached.
         ConfigurationError: the ledger is in PostgreSQL, and the driver is not installed.
     """
     path = sqlite_path(url)
@@ -56,17 +56,17 @@ def ledger_exists(url: str) -> bool:
 
 
 def place_of(url: str) -> str:
-    """Return where a ledger is, or would be, for the middle of a sentence; without a password."""
+    """Return the place of a ledger, or where it would be, for the middle of a sentence; without a password."""
     path = sqlite_path(url)
     if path is not None:
         return f"at {path}"
     with _driver():
-        from target_pinterest_audience.ledger.postgres.connection import Place  # noqa: PLC0415 - an extra
-    return f"in {Place(url)}"
+        from target_pinterest_audience.ledger.postgres.connection import Database  # noqa: PLC0415 - an extra
+    return f"in {Database(url)}"
 
 
 def token_store(url: str) -> TokenStore:
-    """Return where a PostgreSQL ledger keeps the newest refresh tokens.
+    """Return the store of refresh tokens in a PostgreSQL ledger.
 
     Args:
         url: `postgresql://…`.

@@ -1,7 +1,7 @@
-"""Brings the member keys of an older ledger up to date, as part of its migration.
+"""Replaces the member keys of an older ledger, as part of its migration.
 
-Older versions kept 16 bytes of every digest, so that an MD5 digest and a SHA-256 digest that begins with it were one
-member. What rows say holds the whole digests, so the counts can be told apart again.
+Older versions kept 16 bytes of every digest, so that an MD5 digest and a SHA-256 digest that begins with it counted as
+one member. What rows say holds the whole digests, so the counts can be separated again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.identities.packed import KEY_TAGS, member_key
+from target_pinterest_audience.ledger.notes import Notes
 from target_pinterest_audience.membership.statements import NOBODY, Count, Stance, Statement, change_of, statements
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.ledger.query import Query
 
 _PAGE_ROWS: Final = 50_000
@@ -26,12 +26,11 @@ class _Member(NamedTuple):
     identity: bytes
 
 
-def rekey(ledger: Ledger, query: Query) -> None:
-    """Give members and suppressions the keys of this version, within the transaction of the migration.
+def rekey(query: Query) -> None:
+    """Give members and suppressions the keys of this version.
 
     Args:
-        ledger: the ledger, whose tables are those of this version.
-        query: runs statements in it.
+        query: runs statements; called within the transaction of the migration, when the tables are of this version.
     """
     for page in _pages(query):
         changes: defaultdict[_Member, Count] = defaultdict(lambda: NOBODY)
@@ -43,12 +42,12 @@ def rekey(ledger: Ledger, query: Query) -> None:
         for member, count in changes.items():
             _move(query, member, count)
     query("DELETE FROM members WHERE contributors = 0 AND refusers = 0")
-    _resend(ledger, query)
+    _resend(query)
     _tag_suppressions(query)
 
 
 def _pages(query: Query) -> Iterator[list[Statement]]:
-    """Yield all that rows say of identities as they are sent, page by page."""
+    """Yield what rows say about identities that can be sent, page by page."""
     after = b""
     while found := query(
         "SELECT row_key, says FROM row_says WHERE row_key > ? ORDER BY row_key LIMIT ?", after, _PAGE_ROWS
@@ -58,7 +57,7 @@ def _pages(query: Query) -> Iterator[list[Statement]]:
 
 
 def _move(query: Query, member: _Member, count: Count) -> None:
-    """Count statements about a member under its new key, and no longer under its old one."""
+    """Move the counts of a member from its old key to its new one."""
     number, identity = member
     query(
         "UPDATE members SET contributors = contributors - ?, refusers = refusers - ? WHERE list = ? AND identity = ?",
@@ -72,8 +71,8 @@ def _move(query: Query, member: _Member, count: Count) -> None:
     )  # fmt: skip
 
 
-def _resend(ledger: Ledger, query: Query) -> None:
-    """Have those sent again who were counted as one with somebody else: only one of them was."""
+def _resend(query: Query) -> None:
+    """Note identities that were counted as one member, so that they are sent again: only one of them was."""
     found = query(
         "SELECT tagged.list, tagged.identity FROM members AS tagged JOIN members AS plain ON plain.list = tagged.list "
         "AND plain.identity = substr(tagged.identity, 2) "
@@ -89,12 +88,13 @@ def _resend(ledger: Ledger, query: Query) -> None:
             for each in page
             if (each.list_number, member_key(each.identity)) in keys
         )
+    notes = Notes(query)
     for number in sorted({each.list_number for each in both}):
-        ledger.note_unsettled(number, sorted(each.identity for each in both if each.list_number == number))
+        notes.add(number, sorted(each.identity for each in both if each.list_number == number))
 
 
 def _tag_suppressions(query: Query) -> None:
-    """Keep whoever was forgotten out under every algorithm: a suppression of 16 bytes does not say which it was."""
+    """Suppress forgotten people under every algorithm, because 16 bytes do not show which one was used."""
     found = query("SELECT realm, identity, since FROM suppressions")
     for realm, key, since in [(realm, bytes(key), since) for realm, key, since in found]:
         for tag in KEY_TAGS.values() if len(key) == _OLD_KEY_BYTES else ():

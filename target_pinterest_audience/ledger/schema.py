@@ -1,4 +1,4 @@
-"""The tables of a ledger, as the steps that lead from each version to the next."""
+"""The tables of a ledger, as migrations from each version to the next."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _MEMBERSHIP: Final = (
         "PRIMARY KEY (realm, reference))"
     ),
     "CREATE TABLE feeds (source INTEGER NOT NULL, list INTEGER NOT NULL, PRIMARY KEY (source, list))",
-    # What rows say; the run that last saw each.
+    # What rows say, and the mark of the run that last saw each.
     (
         "CREATE TABLE row_says (row_key {blob} PRIMARY KEY, source INTEGER NOT NULL, seen INTEGER NOT NULL, "
         "says {blob} NOT NULL) {clustered}"
     ),
-    # How many statements name each identity: an index of what rows say, kept in step with them.
+    # How many statements name each identity: an index of what rows say, kept in step with it.
     (
         "CREATE TABLE members (list INTEGER NOT NULL, identity {blob} NOT NULL, contributors INTEGER NOT NULL, "
         "refusers INTEGER NOT NULL, PRIMARY KEY (list, identity)) {clustered}"
     ),
-    # What is about to be sent, or may have been sent without an answer.
+    # Notes: identities that are about to be sent, or may have been sent without an answer.
     (
         "CREATE TABLE unsettled (list INTEGER NOT NULL, note BIGINT NOT NULL, identities {blob} NOT NULL, "
         "PRIMARY KEY (list, note))"
@@ -58,18 +58,18 @@ _RUNS: Final = (
 )
 
 _ERASURE: Final = (
-    # Who must never be on any list of the ad account again.
+    # Identities that must never be on a list of the ad account again.
     (
         "CREATE TABLE suppressions (realm INTEGER NOT NULL, identity {blob} NOT NULL, since DOUBLE PRECISION NOT NULL, "
         "PRIMARY KEY (realm, identity)) {clustered}"
     ),
-    # When a run last began to read each source; what is not known is taken for as late as it can be.
+    # When a run last began to read each source; if unknown, the latest possible time.
     "ALTER TABLE sources ADD COLUMN last_read DOUBLE PRECISION",
     "UPDATE sources SET last_read = (SELECT MAX(started) FROM runs WHERE runs.realm = sources.realm)",
 )
 
 _HISTORY: Final = (
-    # What people are told of runs and prunes.
+    # Runs and commands, for reports.
     (
         "CREATE TABLE history (entry INTEGER PRIMARY KEY, realm INTEGER NOT NULL, kind TEXT NOT NULL, "
         "started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, exit_code INTEGER, calls BIGINT, "
@@ -80,7 +80,7 @@ _HISTORY: Final = (
         "added BIGINT NOT NULL, removed BIGINT NOT NULL, refused BIGINT NOT NULL, rejected TEXT NOT NULL, "
         "PRIMARY KEY (list, entry))"
     ),
-    # A line for each request that removed somebody.
+    # A row for each request that removed people.
     (
         "CREATE TABLE removals (removal INTEGER PRIMARY KEY, realm INTEGER NOT NULL, entry INTEGER NOT NULL, "
         "list INTEGER NOT NULL, accepted DOUBLE PRECISION NOT NULL, causes TEXT NOT NULL, request_id TEXT)"
@@ -89,7 +89,7 @@ _HISTORY: Final = (
 )
 
 _ALERTS: Final = (
-    # Alerts that hold, and when somebody was told last.
+    # Standing alerts, and when a person was last notified of each.
     (
         "CREATE TABLE alerts (realm INTEGER NOT NULL, configuration TEXT NOT NULL, name TEXT NOT NULL, "
         "alert TEXT NOT NULL, since DOUBLE PRECISION NOT NULL, told DOUBLE PRECISION, "
@@ -98,7 +98,7 @@ _ALERTS: Final = (
 )
 
 LOADERS: Final = (
-    # Which settings fed which list from which source, and in which runs first and last.
+    # The settings that fed each list from each source, and their first and last run.
     (
         "CREATE TABLE loaders (source INTEGER NOT NULL, list INTEGER NOT NULL, configuration TEXT NOT NULL, "
         "first_run INTEGER NOT NULL, last_run INTEGER NOT NULL, PRIMARY KEY (source, list, configuration))"
@@ -108,12 +108,12 @@ LOADERS: Final = (
         "SELECT source, list, configuration, MIN(run), MAX(run) FROM run_feeds JOIN runs USING (run) "
         "GROUP BY source, list, configuration"
     ),
-    # How many rows of other settings' lists name the same people as those with the same keys of these settings.
+    # How many rows of other loaders name the same people as this loader's rows with the same keys.
     (
         "CREATE TABLE kinships (source INTEGER NOT NULL, list INTEGER NOT NULL, configuration TEXT NOT NULL, "
         "same BIGINT NOT NULL, differing BIGINT NOT NULL, PRIMARY KEY (source, list, configuration))"
     ),
-    # Runs mark the rows that they see, one source at a time. Reader 0 marks in `row_says`, the others here.
+    # Runs mark the rows that they see, one source at a time. Reader 0 marks in `row_says`, the others in `sightings`.
     "ALTER TABLE sources ADD COLUMN mark INTEGER NOT NULL DEFAULT 0",
     "UPDATE sources SET mark = (SELECT COALESCE(MAX(run), 0) FROM runs)",
     "ALTER TABLE feeds ADD COLUMN reader INTEGER NOT NULL DEFAULT 0",
@@ -123,32 +123,32 @@ LOADERS: Final = (
         "CREATE TABLE sightings (reader INTEGER NOT NULL, row_key {blob} NOT NULL, mark INTEGER NOT NULL, "
         "PRIMARY KEY (reader, row_key)) {clustered}"
     ),
-    # The identity columns by which a stream of a source fed a reader's lists; the mark of the run that had them last.
+    # The slots by which a stream of a source fed a reader's lists, and the mark of the last run that had each.
     (
         "CREATE TABLE stream_slots (source INTEGER NOT NULL, reader INTEGER NOT NULL, stream TEXT NOT NULL, "
         "slot INTEGER NOT NULL, mark INTEGER NOT NULL, PRIMARY KEY (source, reader, stream, slot))"
     ),
-    # The algorithm of the last run; and whether some refusals are known under one algorithm only.
+    # The hash algorithm of the last run; whether some refusals are known under one algorithm only.
     "ALTER TABLE lists ADD COLUMN hash_algorithm TEXT",
     "ALTER TABLE lists ADD COLUMN partial_refusals INTEGER NOT NULL DEFAULT 0",
-    # Until here a refusal was noted as one digest. Those of `forget`, which count as one too, have all three.
+    # Until this version a refusal was one digest. Refusals by `forget` have all three.
     (
         "UPDATE lists SET partial_refusals = 1 WHERE EXISTS (SELECT 1 FROM members "
         "WHERE members.list = lists.list AND refusers > 0 AND NOT EXISTS (SELECT 1 FROM suppressions "
         "WHERE suppressions.realm = lists.realm AND suppressions.identity = members.identity))"
     ),
 )
-"""What keeps loaders apart that read one table; with it come the member keys that `rekey` writes."""
+"""Tells loaders apart that read the same table. After it, `rekey` writes new member keys."""
 
 _KEY_FORMS: Final = (
-    # The rules that make one form of each key: the digests of rows that are here already cannot be made anew.
+    # The rules that bring keys into one form. The digests of existing rows cannot be computed again.
     "ALTER TABLE sources ADD COLUMN key_rules INTEGER NOT NULL DEFAULT 1",
-    # Key property → the kinds of values that it came as, as JSON; NULL if that is not known.
+    # Key property → the kinds of its values, as JSON; NULL if they are not known.
     "ALTER TABLE sources ADD COLUMN key_kinds TEXT",
 )
 
 _CEILINGS: Final = (
-    # What each run of the last day met on a list and took from it, so that many small runs do not empty it.
+    # The state of a list at the start of each run of the last day, so that many small runs do not empty it.
     (
         "CREATE TABLE list_starts (list INTEGER NOT NULL, start INTEGER NOT NULL, moment DOUBLE PRECISION NOT NULL, "
         "members BIGINT NOT NULL, removal_percent INTEGER NOT NULL, deleted_percent INTEGER NOT NULL, "
@@ -162,45 +162,48 @@ _EMPTY_RUNS: Final = (
 )
 
 _FENCES: Final = (
-    # The fencing number of whoever took each lock last.
+    # The fencing number of the process that took each lock last.
     "CREATE TABLE fences (name_digest BIGINT PRIMARY KEY, number BIGINT NOT NULL)",
     "CREATE INDEX fences_by_number ON fences (number)",
 )
 
 _HEALING: Final = (
-    # When a note is sent; NULL: by the next run.
+    # When to send a note; NULL: in the next run.
     "ALTER TABLE unsettled ADD COLUMN due DOUBLE PRECISION",
-    # What the unanswered request asked for; NULL: perhaps both.
+    # The operation of the unanswered request; NULL if there may have been both.
     "ALTER TABLE unsettled ADD COLUMN sent TEXT",
 )
 
-MIGRATIONS: Final = (
+Steps = tuple[tuple[str, ...], ...]
+"""Migrations; each is a sequence of statements."""
+
+MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
 )  # fmt: skip
-"""The statements that lead to version 1, from there to version 2, and so on. Released ones are never changed."""
+"""The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 
 VERSION: Final = len(MIGRATIONS)
 
 
-def needs_rekeying(steps: tuple[tuple[str, ...], ...]) -> bool:
-    """Return whether a ledger that lacks some steps may hold members under the keys of an older version."""
+def needs_rekeying(steps: Steps) -> bool:
+    """Return whether a ledger that lacks these migrations may hold member keys of an older version."""
     return LOADERS in steps and _MEMBERSHIP not in steps
 
 
-def missing_steps(version: int, where: str) -> tuple[tuple[str, ...], ...]:
-    """Return the steps that a ledger lacks.
+def missing_steps(version: int, where: str) -> Steps:
+    """Return the migrations that a ledger lacks.
 
     Args:
-        version: what it has; 0 for an empty database.
-        where: its place, for the message.
+        version: the version of its tables; 0 for an empty database.
+        where: the ledger, as the beginning of a sentence.
 
     Raises:
-        LedgerError: it comes from a newer version of this program, whose tables this one does not know.
+        LedgerError: a newer version of this program wrote the ledger, with tables that this one does not know.
     """
     if version > VERSION:
         msg = (
             f"{where} was written by a newer version of target-pinterest-audience (its schema is {version}, this "
-            f"version knows {VERSION}). Install that version again; this one leaves the ledger as it is."
+            f"version knows {VERSION}). Install that version again. The ledger was not changed."
         )
         raise LedgerError(msg)
     return MIGRATIONS[version:]

@@ -1,4 +1,4 @@
-"""The link between requests and the locks under which they are sent."""
+"""The check that a request is sent only while this process holds its locks."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ if TYPE_CHECKING:
 
 
 class Tenure:
-    """Tells whether this process may still write to customer lists.
+    """The right of this process to write to customer lists.
 
-    Requests are prepared long before they leave: identities wait in half-full batches, for a thread, or for the next
+    Requests are prepared long before they are sent: identities wait in half-full batches, for a thread, or for the next
     attempt. If the locks are lost meanwhile, another run may have removed these people, and sending them would bring
-    them back. So each request that writes is preceded by a look at the locks.
+    them back. So the locks are checked before each request that writes.
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
-        """Begin.
+        """Create it.
 
         Args:
-            ledger: whose locks count; None if it is opened later, or never: who uses none needs no lock.
+            ledger: the ledger with the locks; None if it is opened later, or if this process uses none.
         """
         self._ledger = ledger
 
     def begin(self, ledger: Ledger) -> None:
-        """Let the locks of a ledger count from now on."""
+        """Check the locks of a ledger from now on."""
         self._ledger = ledger
 
     def ensure(self) -> None:
-        """Make sure that all locks that were taken are still held. May be called from any thread.
+        """Check that this process still holds all locks that it took. May be called from any thread.
 
         Raises:
-            LedgerError: one was lost, or that cannot be checked.
+            LedgerError: a lock was lost, or the locks cannot be checked.
         """
         if self._ledger is not None:
-            self._ledger.ensure_locks()
+            self._ledger.locks.ensure()

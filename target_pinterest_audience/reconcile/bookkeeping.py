@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities.hashing import HashAlgorithm
-from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, Feed
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RunFeed
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.membership.healing import AT_ONCE, is_due, safe_seconds
 from target_pinterest_audience.membership.row_keys import Digester
@@ -34,7 +34,7 @@ from target_pinterest_audience.vocabulary import Cause, ListType, Operation
 
 if TYPE_CHECKING:
     from target_pinterest_audience.delivery.delivery import Delivery
-    from target_pinterest_audience.ledger.catalogue import ListEntry
+    from target_pinterest_audience.ledger.catalogue.lists import ListEntry
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.pinterest.models import CustomerList
     from target_pinterest_audience.reconcile.changes import Decisions
@@ -102,13 +102,13 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         digests = {name: self.digester.setting(name, value) for name, value in self._settings.effects.items()}
         with self._ledger.transaction():
-            before = catalogue.newest_run(self.configuration, clean=True)
-            run = self._run = catalogue.begin_run(self.configuration, digests, self._now())
+            before = catalogue.runs.newest(self.configuration, clean=True)
+            run = self._run = catalogue.runs.begin(self.configuration, digests, self._now())
             if in_history:
                 self._history.begin(RUN, run)
             if before is not None:
                 # A row that goes to several lists was read once.
-                feeds = sorted((feed.source, feed.rows) for feed in catalogue.feeds_of_run(before.number))
+                feeds = sorted((feed.source, feed.rows) for feed in catalogue.runs.feeds(before.number))
                 self.rows_before = sum(dict(feeds).values())
         self.note_changes(before.settings if before is not None else digests, digests)
         return run
@@ -120,7 +120,7 @@ class Bookkeeper:
             ConfigurationError: it changed, and somebody refuses of whom only the form under the former one is known.
         """
         catalogue, algorithm = self._ledger.catalogue, self._settings.hash_algorithm.value
-        former, partial = catalogue.algorithm_of(number)
+        former, partial = catalogue.lists.algorithm(number)
         if former is None and partial:
             former = self._last_algorithm()
         if former not in {None, algorithm} and partial:
@@ -130,7 +130,7 @@ class Bookkeeper:
                 f"{former}` again, or use another list."
             )
             raise ConfigurationError(msg)
-        catalogue.set_algorithm(number, algorithm)
+        catalogue.lists.set_algorithm(number, algorithm)
 
     def _last_algorithm(self) -> str | None:
         """Return the algorithm of the last clean run, for lists whose algorithm is not known; None if there is none.
@@ -140,7 +140,7 @@ class Bookkeeper:
         """
         name = "hash_algorithm"
         digests = {self.digester.setting(name, each.value): each.value for each in HashAlgorithm}
-        runs = [each for each in self._ledger.catalogue.newest_runs(_RUNS_BACK) if each.number != self._run]
+        runs = [each for each in self._ledger.catalogue.runs.recent(_RUNS_BACK) if each.number != self._run]
         clean = [each for each in runs if each.outcome == CLEAN]
         last = clean[:1] or runs[-1:]
         return digests.get(last[0].settings.get(name, "")) if last else None
@@ -150,7 +150,7 @@ class Bookkeeper:
         names = before.keys() | after.keys()
         self._changed_settings = sorted(name for name in names if before.get(name) != after.get(name))
 
-    def end_run(self, run: int, feeds: list[Feed], *, empty: bool) -> None:
+    def end_run(self, run: int, feeds: list[RunFeed], *, empty: bool) -> None:
         """Note that a run ended cleanly; one that is not noted did not.
 
         Args:
@@ -160,7 +160,8 @@ class Bookkeeper:
         """
         outcome, lists = (EMPTY, ()) if empty else (CLEAN, self._references)
         with self._ledger.transaction():
-            self._ledger.catalogue.end_run(run, outcome, self._now(), feeds, lists)
+            self._ledger.catalogue.runs.end(run, outcome, self._now(), feeds)
+            self._ledger.catalogue.removal_counts.close(lists)
 
     def begin_history(self, kind: str) -> None:
         """Note that something has begun that is no run; see `HistoryEntry.kind`."""
@@ -180,7 +181,7 @@ class Bookkeeper:
 
     def members(self) -> dict[ListReference, int]:
         """Return how many identities belong on each list of the run."""
-        return {reference: self._ledger.catalogue.entry(n).members for n, reference in self._references.items()}
+        return {reference: self._ledger.catalogue.lists.entry(n).members for n, reference in self._references.items()}
 
     def mass_refusals(self) -> list[RefusedMembers]:
         """Return the lists of the run that so many members left by refusals that a person should look."""
@@ -195,7 +196,7 @@ class Bookkeeper:
         """Name a list, and tell which settings changed since the last run if any did."""
         changed = ", ".join(f"`{name}`" for name in self._changed_settings)
         suspicion = f"Since the last run {changed} changed, which may be why. " if changed else ""
-        entry = self._ledger.catalogue.entry(number)
+        entry = self._ledger.catalogue.lists.entry(number)
         name = f'"{entry.name}" (id {entry.customer_list_id})' if entry.name else entry.customer_list_id
         return f"customer list {name}", suspicion
 
@@ -212,7 +213,7 @@ class Bookkeeper:
         catalogue = self._ledger.catalogue
         if plan.reference not in self._numbers:
             self.locks.take_list(plan.reference)
-            pinned = catalogue.pinned(str(plan.reference))
+            pinned = catalogue.lists.pinned(str(plan.reference))
             if pinned is not None and pinned.number in self._former:
                 with self._ledger.transaction():
                     self._check_algorithm(pinned.number, plan.reference)
@@ -240,7 +241,7 @@ class Bookkeeper:
             entry = self._enter(plan.reference, found, pinned)
             self._check_algorithm(entry.number, plan.reference)
             self.ceilings.begin(catalogue, entry.number)
-            catalogue.pin(str(plan.reference), entry.number)
+            catalogue.lists.pin(str(plan.reference), entry.number)
         if found is not None:
             self._identified.add(entry.number)
         self._remember(entry, plan.reference)
@@ -250,17 +251,17 @@ class Bookkeeper:
         """Return the ledger's entry for a list, which is made if it is new."""
         catalogue = self._ledger.catalogue
         if found is None:
-            return pinned or catalogue.add_list(None, reference.customer_list_name)
-        entry = catalogue.list_of_id(found.id)
+            return pinned or catalogue.lists.add(None, reference.customer_list_name)
+        entry = catalogue.lists.by_id(found.id)
         if entry is None and pinned is not None and pinned.customer_list_id is None:
             if not owes_additions(self._ledger, pinned.number):
                 # Nobody was about to be added to it, so that no run of ours can have created it and been cut short.
                 self._miss(reference)
-            catalogue.set_list_id(pinned.number, found.id)
+            catalogue.lists.set_id(pinned.number, found.id)
             return pinned
         if entry is None:
             self._miss(reference)
-            entry = catalogue.add_list(found.id, found.name)
+            entry = catalogue.lists.add(found.id, found.name)
         return entry
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
@@ -299,7 +300,7 @@ class Bookkeeper:
             TargetError: it cannot be opened.
         """
         if number not in self._references:
-            entry = self._ledger.catalogue.entry(number)
+            entry = self._ledger.catalogue.lists.entry(number)
             reference = reference_to(entry)
             self._delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.GO_ON, audience=None))
             self._remember(entry, reference)
@@ -326,9 +327,9 @@ class Bookkeeper:
         if customer_list_id is not None and number not in self._identified:
             # From its creation on, another process may come to it by its id.
             self.locks.take_list(ListReference(customer_list_id=customer_list_id))
-            if catalogue.entry(number).customer_list_id is None:
+            if catalogue.lists.entry(number).customer_list_id is None:
                 with self._ledger.transaction():
-                    catalogue.set_list_id(number, customer_list_id)
+                    catalogue.lists.set_id(number, customer_list_id)
             self._identified.add(number)
         if batch.unanswered:
             # Before their notes are forgotten, in `tidy`.
@@ -346,7 +347,7 @@ class Bookkeeper:
         with self._ledger.transaction():
             refused = [batch.identities[place] for place in places]
             causes = bytes(batch.causes[place] for place in places if batch.causes)
-            self._outbox.leave(number, self._ledger.note_unsettled(number, refused, causes, due=AT_ONCE))
+            self._outbox.leave(number, self._ledger.notes.add(number, refused, causes, due=AT_ONCE))
 
     def handed_over(self, number: int, note: int, last_line: int) -> None:
         """Keep in mind that what a note names waits for requests, the last of it for a line of the stream."""
@@ -376,14 +377,14 @@ class Bookkeeper:
                 for number, batches in self._unanswered.items():
                     note_unanswered(self._ledger, number, batches, due)
                 for number, notes in settled.items():
-                    self._ledger.settle(number, notes.done)
-                    self._ledger.postpone(number, notes.leftover, due)
+                    self._ledger.notes.settle(number, notes.done)
+                    self._ledger.notes.postpone(number, notes.leftover, due)
                 self._history.write_removals()
             self._unanswered.clear()
 
     def owes(self, number: int) -> bool:
         """Tell whether something is noted for a list that may not have arrived, or that is to be sent once more now."""
-        due_times = self._ledger.due_times(number).values()
+        due_times = self._ledger.notes.due_times(number).values()
         return any(is_due(due, self._now(), self._safe) for due in due_times)
 
     def leftovers(self, number: int) -> Iterator[Order]:

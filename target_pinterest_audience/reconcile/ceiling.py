@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
-from target_pinterest_audience.ledger.catalogue import ListStart
+from target_pinterest_audience.ledger.catalogue.removal_counts import ListStart
 from target_pinterest_audience.vocabulary import Cause
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.catalogue import Catalogue
+    from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
     from target_pinterest_audience.reconcile.changes import Decisions
 
 ALWAYS_ALLOWED: Final = 10
@@ -214,20 +214,20 @@ class Ceilings:
             members: how many members it had at the start, if it has changed since.
         """
         if number not in self._lists:
-            catalogue.begin_list(number, members)
+            catalogue.removal_counts.begin(number, members)
             self.resume(catalogue, number, members)
 
     def resume(self, catalogue: Catalogue, number: int, members: int | None = None) -> None:
         """Go on counting where the last run stopped. Called within a transaction; arguments as for `begin`."""
-        entry = catalogue.entry(number)
+        entry = catalogue.lists.entry(number)
         if members is not None:
             entry = entry._replace(members=members)
         now = self.now()
         start = ListStart(entry.members, self.percent, self.deleted_percent)
-        catalogue.add_start(number, start, now, now - _DAY_SECONDS)
+        catalogue.removal_counts.add_start(number, start, now, now - _DAY_SECONDS)
         derived = _Ceiling(self.percent, may_always_be_removed, _Span(entry.at_stake, entry.derived))
         deleted = _Ceiling(self.deleted_percent, may_always_be_deleted, _Span(entry.members))
-        for each in catalogue.starts(number):
+        for each in catalogue.removal_counts.starts(number):
             derived.look_back(each.members, _Use(each.derived, each.removal_percent))
             deleted.look_back(each.members, _Use(each.deleted, each.deleted_percent))
         self._lists[number] = _ListCount(entry.members, derived, deleted, entry.members, now)
@@ -247,11 +247,11 @@ class Ceilings:
             joined = added - derived - deleted - refused
             if number not in self._lists:
                 # No stream of this run has named the list: its rows go elsewhere today. It has changed by now.
-                self.begin(catalogue, number, catalogue.entry(number).members - joined)
+                self.begin(catalogue, number, catalogue.lists.entry(number).members - joined)
             counts = self._lists[number]
             if self.now() - counts.began >= _DAY_SECONDS:
                 # A run that goes on for weeks removes more than any day would allow.
-                catalogue.count_anew(number, counts.remaining)
+                catalogue.removal_counts.begin_again(number, counts.remaining)
                 self.resume(catalogue, number, counts.remaining)
                 counts = self._lists[number] = replace(self._lists[number], refused=counts.refused)
             counts.remaining += joined
@@ -263,7 +263,7 @@ class Ceilings:
                 raise RemovalCeilingError(self._too_many_deleted(number, exceeded))
             counts.refused += refused
             if derived or deleted:
-                catalogue.add_removals(number, derived, deleted, self.now())
+                catalogue.removal_counts.add(number, derived, deleted, self.now())
 
     def mass_refusals(self) -> list[MassRefusal]:
         """Return the lists that more than half of the members, and more than ten, have left in this run by refusals."""

@@ -93,7 +93,7 @@ class NewRows:
         """
         (number,) = self._window.sources
         source = sources[number]
-        if not ledger.insert_rows(number, source.mark if 0 in source.readers else 0, self._says):
+        if not ledger.rows.insert(number, source.mark if 0 in source.readers else 0, self._says):
             return None
         _mark(ledger, source, self._says)
         return self._changes.write(ledger, expect_new=True)
@@ -127,8 +127,8 @@ def absorb(
     """
     changes = _Changes(window, shorten, {number for number, source in sources.items() if source.is_first})
     says, others = window.split()
-    differing = ledger.differing_rows(says)
-    before = differing | ledger.read_rows(others)
+    differing = ledger.rows.differing(says)
+    before = differing | ledger.rows.read(others)
     events = others | {row: [index] for index, row in enumerate(window.rows) if row in differing}
     _count_unchanged(window, {index for indices in events.values() for index in indices})
     new = [indices[0] for row, indices in events.items() if row not in others and not before[row]]
@@ -168,7 +168,7 @@ def _refused_in_this_run(
         if rows:
             # Which readers there are may have changed since it was marked.
             for reader in sorted({0} | source.readers):
-                marks = ledger.marks_of(rows, reader)
+                marks = ledger.rows.marks(rows, reader)
                 refused.update(row for row, mark in marks.items() if mark == source.mark)
     return refused
 
@@ -191,7 +191,7 @@ def _write_rows(
         parts = [part for part in window.stretches() if part.origin.plan.source == number]
         rows = [row for part in parts for row in window.rows[part.start : part.stop]]
         changed_here = {row: changed[row] for row in rows if row in changed}
-        ledger.write_rows(number, source.mark if 0 in source.readers else 0, changed_here)
+        ledger.rows.write(number, source.mark if 0 in source.readers else 0, changed_here)
         seen = set(changed_here)
         if source.overwrites:
             seen.update(rows)
@@ -199,14 +199,14 @@ def _write_rows(
             if part.origin.kind is Kind.REFUSED and not part.origin.plan.keyed:
                 seen.update(window.rows[part.start : part.stop])
         if 0 in source.readers:
-            ledger.mark_seen(source.mark, seen - changed_here.keys())
+            ledger.rows.mark_seen(source.mark, seen - changed_here.keys())
         _mark(ledger, source, seen)
 
 
 def _mark(ledger: Ledger, source: SourceRun, rows: Collection[bytes]) -> None:
     """Mark rows as seen for those readers whose marks are not kept with what rows say."""
     for reader in sorted(source.readers - {0}):
-        ledger.mark_seen(source.mark, rows, reader)
+        ledger.rows.mark_seen(source.mark, rows, reader)
 
 
 @dataclass(slots=True)
@@ -398,8 +398,8 @@ class _Changes:
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
             keys = [*member_keys(arrivals), *member_keys(touched)]
-            inserted = expect_new and not touched and ledger.insert_members(number, keys)
-            before = {} if inserted else ledger.read_members(number, keys)
+            inserted = expect_new and not touched and ledger.members.insert(number, keys)
+            before = {} if inserted else ledger.members.read(number, keys)
             decided = decisions[number] = ListDecisions()
             after = self._decide_arrivals(arrivals, before, decided)
             members = len(decided.additions)
@@ -418,9 +418,9 @@ class _Changes:
                 elif operation is Operation.REMOVE:
                     decided.removals[identity] = Removal(entry.cause, entry.line, was.on_list)
             if not inserted:
-                ledger.write_members(number, after)
+                ledger.members.write(number, after)
             if members:
-                ledger.catalogue.change_members(number, members)
+                ledger.catalogue.lists.change_members(number, members)
         self._count_named(decisions, refused)
         self._note_learnt(ledger)
         return decisions
@@ -428,10 +428,10 @@ class _Changes:
     def _note_learnt(self, ledger: Ledger) -> None:
         """Write what the window showed of refusals and of the lists of former settings."""
         for number in sorted(self._partial):
-            ledger.catalogue.note_partial_refusal(number)
+            ledger.catalogue.lists.note_partial_refusal(number)
         for source, number in sorted(self._compared):
             run = self._sources[source]
-            ledger.catalogue.set_kinship(source, number, run.configuration, run.acquaintances[number])
+            ledger.catalogue.loaders.set_kinship(source, number, run.configuration, run.acquaintances[number])
 
     def _decide_arrivals(
         self, arrivals: Mapping[bytes, int], before: Mapping[bytes, Count], decided: ListDecisions

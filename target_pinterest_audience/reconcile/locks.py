@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.row_keys import realm_of
 from target_pinterest_audience.routing.plan import ListReference
@@ -34,9 +34,9 @@ class Locks:
             LedgerError: another process has one of them.
         """
         self._take(f"source {name}")
-        source = self._ledger.catalogue.find_source(name)
+        source = self._ledger.catalogue.sources.find(name)
         if source is not None:
-            self.take_lists(self._ledger.catalogue.lists_of_source(source))
+            self.take_lists(self._ledger.catalogue.lists.of_source(source))
 
     def take_lists(self, entries: Iterable[ListEntry]) -> None:
         """Take lists that the ledger knows. Raises a LedgerError if another process has one."""
@@ -45,10 +45,10 @@ class Locks:
     def take_all(self) -> None:
         """Take every source and list that the ledger knows. Raises a LedgerError if another process has one."""
         catalogue = self._ledger.catalogue
-        for source in catalogue.sources():
+        for source in catalogue.sources.all():
             self.take_source(source.name)
         self._all = self._known
-        self.take_lists(catalogue.lists())
+        self.take_lists(catalogue.lists.all())
 
     def refuse_newcomers(self) -> None:
         """Make sure, within a transaction, that `take_all` took all that there is.
@@ -66,10 +66,10 @@ class Locks:
     @property
     def _known(self) -> object:
         catalogue = self._ledger.catalogue
-        return [each.number for each in catalogue.sources()], [each.number for each in catalogue.lists()]
+        return [each.number for each in catalogue.sources.all()], [each.number for each in catalogue.lists.all()]
 
     def _take(self, *names: str) -> None:
-        self._ledger.lock([f"{self._realm}\n{name}" for name in names], self._wait_seconds)
+        self._ledger.locks.take([f"{self._realm}\n{name}" for name in names], self._wait_seconds)
 
 
 def reference_to(entry: ListEntry) -> ListReference:

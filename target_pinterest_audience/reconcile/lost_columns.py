@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from target_pinterest_audience.membership.statements import Stance, statements
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.catalogue import StreamSlot
+    from target_pinterest_audience.ledger.catalogue.slots import StreamSlot
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.membership.statements import Slot
 
@@ -61,7 +61,7 @@ def slots_of(said: bytes, lists: Collection[int]) -> set[int]:
 def still_contributing(ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int]) -> set[int]:
     """Return those of some slots by which any row of a source contributes to some lists."""
     missing, found, after = set(slots), set[int](), b""
-    while missing and (page := ledger.rows_of(source, after, _PAGE_ROWS)):
+    while missing and (page := ledger.rows.of_source(source, after, _PAGE_ROWS)):
         for _, said in page:
             found |= slots_of(said, lists) & missing
         missing -= found

@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.identities.packed import member_key
-from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.membership.healing import is_due, is_healing
 from target_pinterest_audience.membership.statements import NOBODY
 from target_pinterest_audience.reconcile.changes import Decisions, ListDecisions
@@ -61,7 +62,7 @@ def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
     for number, decided in decisions.items():
         for sendings in _in_order(decided):
             identities = [identity for each in sendings for identity in each.identities]
-            note = ledger.note_unsettled(number, identities, _causes(sendings))
+            note = ledger.notes.add(number, identities, _causes(sendings))
             outgoing.append(Outgoing(number, note, sendings))
     return outgoing
 
@@ -111,11 +112,12 @@ def owed(ledger: Ledger, list_number: int) -> Iterator[Owed]:
 
     Whatever Pinterest did with them since they were noted, afterwards it agrees with the ledger.
     """
-    return (_come_to(ledger, list_number, each) for each in ledger.notes(list_number) if not is_healing(each.due))
+    notes = ledger.notes.of_list(list_number)
+    return (_come_to(ledger, list_number, each) for each in notes if not is_healing(each.due))
 
 
 def _come_to(ledger: Ledger, list_number: int, note: Note) -> Owed:
-    counts = ledger.read_members(list_number, list(map(member_key, note.identities)))
+    counts = ledger.members.read(list_number, list(map(member_key, note.identities)))
     belong = (counts.get(member_key(identity), NOBODY).on_list for identity in note.identities)
     operations = [Operation.ADD if each else Operation.REMOVE for each in belong]
     causes = map(Cause, note.causes or bytes(len(note.identities)))
@@ -148,14 +150,14 @@ def claim_due(ledger: Ledger, list_number: int, now: float, safe: float) -> Clai
         safe: see `healing.safe_seconds`.
     """
     claimed = Claimed({}, [])
-    for note in ledger.notes(list_number):
+    for note in ledger.notes.of_list(list_number):
         if note.due is None or not is_due(note.due, now, safe):
             continue
         operations = _come_to(ledger, list_number, note).operations
         if note.sent is not None and all(operation is note.sent for operation, *_ in operations):
-            ledger.settle(list_number, [note.number])
+            ledger.notes.settle(list_number, [note.number])
             continue
-        ledger.postpone(list_number, [note.number], None)
+        ledger.notes.postpone(list_number, [note.number], None)
         if is_healing(note.due):
             claimed.once_more[note.number] = note.sent
         else:
@@ -190,7 +192,7 @@ def note_unanswered(ledger: Ledger, list_number: int, batches: Sequence[Batch], 
         for start in range(0, len(identities), _IN_A_NOTE):
             some = identities[start : start + _IN_A_NOTE]
             why = bytes(causes.get(each, Cause.UNFINISHED) for each in some)
-            ledger.note_unsettled(list_number, some, why, due=due, sent=operation)
+            ledger.notes.add(list_number, some, why, due=due, sent=operation)
 
 
 class Settled(NamedTuple):

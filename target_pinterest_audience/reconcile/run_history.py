@@ -95,7 +95,7 @@ def figures_of(
     """
     figures = [
         ListFigures(
-            number, ledger.catalogue.entry(number).members, each.matched, each.added, each.removed, each.refused,
+            number, ledger.catalogue.lists.entry(number).members, each.matched, each.added, each.removed, each.refused,
             rejected.get(number, {}),
         )
         for number, each in reports.items()

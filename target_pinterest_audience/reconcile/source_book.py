@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.ledger.catalogue import Kinship, Loader, StreamSlot
+from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
+from target_pinterest_audience.ledger.catalogue.slots import StreamSlot
 from target_pinterest_audience.membership.key_forms import formats_of
 from target_pinterest_audience.membership.key_kinds import PRECISE, ROUNDED, WORDS, clash
 from target_pinterest_audience.membership.statements import Plan, Slot
@@ -96,19 +97,19 @@ class SourceBook:
         """
         catalogue = self._ledger.catalogue
         with self._ledger.transaction():
-            number = catalogue.source(shape.source)
-            catalogue.note_read(number, self._now())
+            number = catalogue.sources.add(shape.source)
+            catalogue.sources.note_read(number, self._now())
             self._check_key(number, shape)
-            known_as = {(plain_name(name), kind): name for name, kind in catalogue.slots().values()}
-            known_as.update(((name, kind), name) for name, kind in catalogue.slots().values())
+            known_as = {(plain_name(name), kind): name for name, kind in catalogue.slots.all().values()}
+            known_as.update(((name, kind), name) for name, kind in catalogue.slots.all().values())
             slots = {
-                column: catalogue.slot(known_as.get((column, kind.name), column), kind.name)
+                column: catalogue.slots.add(known_as.get((column, kind.name), column), kind.name)
                 for column, kind in columns.items()
             }
-            self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots().items()})
+            self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots.all().items()})
             source = self.runs.get(number)
             if source is None:
-                mark = catalogue.next_mark(number)
+                mark = catalogue.sources.next_mark(number)
                 source = self.runs[number] = SourceRun(number, self._configuration, mark, readers=set())
             if lists is None:
                 self._join_readers(source)
@@ -128,9 +129,9 @@ class SourceBook:
         Raises:
             ConfigurationError: its rows were known by another one in former runs.
         """
-        former = self._ledger.catalogue.key_properties(source)
+        former = self._ledger.catalogue.sources.key_properties(source)
         if former is None:
-            self._ledger.catalogue.set_key_properties(source, shape.key_properties)
+            self._ledger.catalogue.sources.set_key_properties(source, shape.key_properties)
         elif sorted(plain_names(former)) != sorted(shape.key_properties):
             msg = (
                 f"The rows of source {shape.source} were known by the key ({', '.join(former) or 'none'}) and now come "
@@ -150,7 +151,7 @@ class SourceBook:
         former = {
             each.slot
             for reader in source.readers
-            for each in catalogue.stream_slots(source.source, reader)
+            for each in catalogue.slots.of_streams(source.source, reader)
             if each.stream == stream
         }
         gone = stranded(former, present, self._columns)
@@ -159,9 +160,9 @@ class SourceBook:
             contributing = still_contributing(self._ledger, source.source, gone, self.lists_marked_for(source))
         for reader in sorted(source.readers):
             for slot in sorted(set(gone) - contributing):
-                catalogue.forget_stream_slot(source.source, reader, StreamSlot(stream, slot, source.mark))
+                catalogue.slots.forget_stream(source.source, reader, StreamSlot(stream, slot, source.mark))
             for slot in sorted(present):
-                catalogue.note_stream_slot(source.source, reader, StreamSlot(stream, slot, source.mark))
+                catalogue.slots.note_stream(source.source, reader, StreamSlot(stream, slot, source.mark))
         if not contributing:
             return
         free = [name for name in shape.properties if name not in shape.columns]
@@ -192,7 +193,7 @@ class SourceBook:
     def _choose_reader(self, source: SourceRun) -> None:
         """Mark rows apart from other settings, if others read them."""
         catalogue = self._ledger.catalogue
-        source.readers.add(catalogue.new_reader() if self._readers_of(source) else 0)
+        source.readers.add(catalogue.feeds.new_reader() if self._readers_of(source) else 0)
 
     def digester_of(self, source: int, name: str, schemas: Mapping[str, Any]) -> RowDigester:
         """Return what digests the keys of a source's rows, by the rules that it began with.
@@ -203,10 +204,10 @@ class SourceBook:
             schemas: key property → its JSON schema.
         """
         catalogue = self._ledger.catalogue
-        rules, kinds = catalogue.key_rules(source), catalogue.key_kinds(source)
+        rules, kinds = catalogue.sources.key_rules(source), catalogue.sources.key_kinds(source)
         self._former_kinds.setdefault(source, kinds)
         # Earlier versions took a byte order mark for a part of the name.
-        known_as = {plain_name(each): each for each in catalogue.key_properties(source) or ()}
+        known_as = {plain_name(each): each for each in catalogue.sources.key_properties(source) or ()}
         return self._digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds, known_as)
 
     def check_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
@@ -220,27 +221,27 @@ class SourceBook:
             ConfigurationError: the values of a key property changed their type since former runs.
         """
         catalogue = self._ledger.catalogue
-        rules, known = catalogue.key_rules(source), catalogue.key_kinds(source)
+        rules, known = catalogue.sources.key_rules(source), catalogue.sources.key_kinds(source)
         for name, new in kinds.items():
             former = self._former_kinds[source].get(name, frozenset())
             kind = clash(former and former | known.get(name, frozenset()), new, rules)
             if kind is not None:
-                raise _changed_type(name, catalogue.source_name(source), former, kind)
+                raise _changed_type(name, catalogue.sources.name(source), former, kind)
 
     def note_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
         """Note the kinds of values that key properties of a source come as, before the first row of them is written."""
         catalogue = self._ledger.catalogue
-        known = catalogue.key_kinds(source)
+        known = catalogue.sources.key_kinds(source)
         new = {name: set(each) - known.get(name, frozenset()) for name, each in kinds.items()}
         if any(new.values()):
             with self._ledger.transaction():
-                catalogue.add_key_kinds(source, new)
+                catalogue.sources.add_key_kinds(source, new)
         for name in [name for name, each in new.items() if PRECISE in each]:
             self._logger.warning(
                 "Source %s: the key property %s has numbers with more digits than a floating-point number holds. "
                 "A tap that rounds them, as tap-postgres does in LOG_BASED mode, changes the key: the target cannot "
                 "find the rows that it updates or deletes. Read this table with FULL_TABLE only, or cast the column "
-                "to text.", catalogue.source_name(source), name,
+                "to text.", catalogue.sources.name(source), name,
             )  # fmt: skip
 
     def feed(self, source: SourceRun, numbers: Collection[int]) -> None:
@@ -257,19 +258,19 @@ class SourceBook:
         self._relate(source, numbers)
         for number in numbers:
             known.setdefault(number, min(source.readers))
-            catalogue.feed(source.source, number, min(source.readers))
-            catalogue.note_loader(source.source, number, self._configuration, self._run)
+            catalogue.feeds.add(source.source, number, min(source.readers))
+            catalogue.loaders.note(source.source, number, self._configuration, self._run)
 
     def _readers_of(self, source: SourceRun) -> dict[int, int]:
         """Return the lists that a source has ever fed, and who marks the rows that are read for each."""
         if source.source not in self._readers:
-            self._readers[source.source] = self._ledger.catalogue.readers_of_lists(source.source)
+            self._readers[source.source] = self._ledger.catalogue.feeds.readers_of_lists(source.source)
         return self._readers[source.source]
 
     def _relate(self, source: SourceRun, numbers: Collection[int]) -> None:
         """Find out which lists of a source other loaders feed, or fed."""
         if self._loaders is None:
-            self._loaders = self._ledger.catalogue.loaders()
+            self._loaders = self._ledger.catalogue.loaders.all()
             self._loaded = {each.list_number for each in self._loaders}
         if source.source in self._related and self._loaded.isdisjoint({*numbers} - self._own[source.source]):
             # Rows can name thousands of lists; one that no other loader has fed before changes nothing.
@@ -293,7 +294,7 @@ class SourceBook:
 
     def _kinship(self, source: int, number: int, family: Collection[str]) -> Kinship:
         """Return what is known of the rows behind a list: settings that changed since have learnt it, perhaps."""
-        known = [self._ledger.catalogue.kinship(source, number, each) for each in family]
+        known = [self._ledger.catalogue.loaders.kinship(source, number, each) for each in family]
         return max(known, key=sum, default=Kinship(0, 0))
 
     def _introduce(self, source: SourceRun, found: Relations) -> None:
@@ -315,10 +316,10 @@ class SourceBook:
     def _warn_of(self, source: int, numbers: Collection[int], words: str) -> None:
         """Warn of lists that other settings fed, once in a run."""
         catalogue = self._ledger.catalogue
-        names = ", ".join(str(reference_to(catalogue.entry(each))) for each in sorted(numbers))
+        names = ", ".join(str(reference_to(catalogue.lists.entry(each))) for each in sorted(numbers))
         if names and (source, words) not in self._introduced:
             self._introduced.add((source, words))
-            name = catalogue.source_name(source)
+            name = catalogue.sources.name(source)
             self._logger.warning("Source %s fed other lists under other settings: %s. %s", name, names, words)
 
     def lists_marked_for(self, source: SourceRun) -> list[int]:
@@ -330,11 +331,11 @@ class SourceBook:
 
     def knows(self, name: str) -> bool:
         """Tell whether any run has read a source."""
-        return self._ledger.catalogue.find_source(name) is not None
+        return self._ledger.catalogue.sources.find(name) is not None
 
     def lists_of(self, source: int) -> list[int]:
         """Return the numbers of the lists that a source has ever fed."""
-        return sorted(entry.number for entry in self._ledger.catalogue.lists_of_source(source))
+        return sorted(entry.number for entry in self._ledger.catalogue.lists.of_source(source))
 
 
 def former_lists(ledger: Ledger, source: str, references: Collection[ListReference], configuration: str) -> FormerLists:
@@ -348,15 +349,15 @@ def former_lists(ledger: Ledger, source: str, references: Collection[ListReferen
     """
     catalogue = ledger.catalogue
     former = FormerLists([], [])
-    number = catalogue.find_source(source)
+    number = catalogue.sources.find(source)
     if number is None:
         return former
-    chosen = {entry.number for entry in map(catalogue.pinned, map(str, references)) if entry is not None}
-    loaders = catalogue.loaders()
+    chosen = {entry.number for entry in map(catalogue.lists.pinned, map(str, references)) if entry is not None}
+    loaders = catalogue.loaders.all()
     family = relations(number, configuration, 0, chosen, loaders).family
     ours = {each.list_number for each in loaders if each.source == number and each.configuration in family}
     theirs = {each.list_number for each in loaders if each.source == number} - ours
-    for entry in catalogue.lists_of_source(number):
+    for entry in catalogue.lists.of_source(number):
         (former.others if entry.number in theirs else former.own).append(str(reference_to(entry)))
     return former
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from target_pinterest_audience.ledger.catalogue import Kinship, Loader
+from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
 
 if TYPE_CHECKING:
     from target_pinterest_audience.membership.statements import Event, Says

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.identities.list_names import NO_LIST
-from target_pinterest_audience.ledger.catalogue import Feed
+from target_pinterest_audience.ledger.catalogue.runs import RunFeed
 from target_pinterest_audience.ledger.history import SEVERAL_LISTS
 from target_pinterest_audience.membership.statements import Plan
 from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
@@ -259,7 +259,7 @@ class Upserts:
             for number in self._sources.lists_marked_for(self._sources.runs[source]):
                 self._readings.setdefault((number, source), reading)
         feeds = [
-            Feed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites, each.mark)
+            RunFeed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites, each.mark)
             for (number, source), each in self._readings.items()
         ]
         self._book.end_run(self._run, feeds, empty=empty)

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from target_pinterest_audience.identities.packed import member_key
 from target_pinterest_audience.identities.tally import StreamTally
-from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.membership.statements import NOBODY, REFUSALS, Event, Kind, Named, Plan, statements
 from target_pinterest_audience.reconcile.changes import Decisions, absorb
 from target_pinterest_audience.reconcile.window import Origin, Window
@@ -57,7 +58,7 @@ def event_of(kind: Kind, source: int, lists: Iterable[int] = (), named: tuple[Na
 def pages(ledger: Ledger, source: int) -> Iterator[list[tuple[bytes, bytes]]]:
     """Yield a source's rows and what they say; a page may be changed before the next is asked for."""
     after = b""
-    while found := ledger.rows_of(source, after, PAGE_ROWS):
+    while found := ledger.rows.of_source(source, after, PAGE_ROWS):
         yield found
         after = found[-1][0]
 
@@ -105,11 +106,11 @@ def withdraw_silently(
         still = _members(ledger, number, note.identities)
         kept = [place for place, each in enumerate(note.identities) if each in still or each not in members]
         if len(kept) < len(note.identities):
-            ledger.settle(number, [note.number])
+            ledger.notes.settle(number, [note.number])
             if kept:
                 identities = [note.identities[place] for place in kept]
                 causes = bytes(note.causes[place] for place in kept if note.causes)
-                ledger.note_unsettled(number, identities, causes, due=note.due, sent=note.sent)
+                ledger.notes.add(number, identities, causes, due=note.due, sent=note.sent)
     return dict(gone)
 
 
@@ -123,9 +124,9 @@ class _Noted(NamedTuple):
 
 
 def _notes(ledger: Ledger, number: int) -> list[_Noted]:
-    return [_Noted(number, note, _members(ledger, number, note.identities)) for note in ledger.notes(number)]
+    return [_Noted(number, note, _members(ledger, number, note.identities)) for note in ledger.notes.of_list(number)]
 
 
 def _members(ledger: Ledger, number: int, identities: Collection[bytes]) -> set[bytes]:
-    counts = ledger.read_members(number, list(map(member_key, identities)))
+    counts = ledger.members.read(number, list(map(member_key, identities)))
     return {each for each in identities if counts.get(member_key(each), NOBODY).on_list}

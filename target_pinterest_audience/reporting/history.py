@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.identities.remarks import Remark
-from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.history import FORGET, SEVERAL_LISTS, HistoryEntry, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.reporting.words import outcome_words
@@ -146,7 +146,7 @@ def read_history(ledger: Ledger, last: int, which: str | None = None) -> History
     Raises:
         LookupError: the ledger has no such list.
     """
-    entries = {entry.number: entry for entry in ledger.catalogue.lists()}
+    entries = {entry.number: entry for entry in ledger.catalogue.lists.all()}
     if which is not None:
         entries = {n: each for n, each in entries.items() if which in {each.customer_list_id, each.name}}
         if not entries:

@@ -35,7 +35,7 @@ from target_pinterest_audience.text.counts import several
 from target_pinterest_audience.vocabulary import ListType
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.catalogue import ListEntry
+    from target_pinterest_audience.ledger.catalogue.lists import ListEntry
     from target_pinterest_audience.ledger.ledger import Ledger
 
 _WRITERS: Final = frozenset({"OWNER", "ADMIN", "AUDIENCE_MANAGER"})
@@ -252,14 +252,14 @@ def _look_at_list(
             where = "each stream goes to the list of its name, which is created with its first rows"
             if chosen.list_name_column is not None:
                 where = f"each row goes to the list that its column {chosen.list_name_column} names"
-            knows_some = not asks_ledger or (ledger is not None and bool(ledger.catalogue.lists()))
+            knows_some = not asks_ledger or (ledger is not None and bool(ledger.catalogue.lists.all()))
             return _look_at_all_lists(settings, where, directory, knows_some=knows_some)
         adds = chosen.operation is Mode.ADD
         plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE if adds else IfMissing.REFUSE, audience=None)
         warnings = _Warnings()
         creation = Creation(retry_policy_of(settings), warnings.logger)
         finder = ListFinder(plan, directory, creation, warnings.logger)
-        pinned = ledger.catalogue.pinned(str(reference)) if ledger is not None else None
+        pinned = ledger.catalogue.lists.pinned(str(reference)) if ledger is not None else None
         finder.look_up(pinned.customer_list_id if pinned is not None else None)
         finder.refuse_if_missing()
         found = finder.customer_list
@@ -318,7 +318,7 @@ def _is_known(found: CustomerList, pinned: ListEntry | None, ledger: Ledger | No
         return False
     # A run that was cut short may have created it, and not have learnt its id.
     created = pinned is not None and pinned.customer_list_id is None and owes_additions(ledger, pinned.number)
-    return created or ledger.catalogue.list_of_id(found.id) is not None
+    return created or ledger.catalogue.lists.by_id(found.id) is not None
 
 
 class _Warnings(logging.Handler):

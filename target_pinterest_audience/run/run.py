@@ -371,6 +371,6 @@ class Sync:
 def _knows(ledger: Ledger, reference: ListReference, found: CustomerList | None) -> bool:
     """Tell whether a ledger knows a list, by the way of choosing it or by its id."""
     catalogue = ledger.catalogue
-    return catalogue.pinned(str(reference)) is not None or (
-        found is not None and catalogue.list_of_id(found.id) is not None
+    return catalogue.lists.pinned(str(reference)) is not None or (
+        found is not None and catalogue.lists.by_id(found.id) is not None
     )

@@ -14,7 +14,7 @@ import pytest
 from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.reconcile import source_book, source_run
 from target_pinterest_audience.records import blocks as record_blocks
 from target_pinterest_audience.records.blocks import RecordBlock, RecordDecoder
@@ -30,7 +30,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     done: Counter[str] = Counter()
     first_line, query, relations = (
         cast("Any", PendingIdentities.first_line).fget,
-        SqliteLedger._query,
+        Connection.query,
         source_run.relations,
     )
 
@@ -38,8 +38,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         done["looks at what waits for a list"] += 1
         return first_line(pending)
 
-    def counted_query(ledger: SqliteLedger, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        found = query(ledger, statement, *parameters)
+    def counted_query(connection: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        found = query(connection, statement, *parameters)
         done["statements"] += 1
         done["rows read"] += len(found)
         return found
@@ -49,7 +49,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return relations(*arguments)
 
     monkeypatch.setattr(PendingIdentities, "first_line", property(counted_lines))
-    monkeypatch.setattr(SqliteLedger, "_query", counted_query)
+    monkeypatch.setattr(Connection, "query", counted_query)
     monkeypatch.setattr(source_book, "relations", counted_relations)
     return done
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import RemovalCeilingError
-from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY, ListStart
+from target_pinterest_audience.ledger.catalogue.removal_counts import ListStart
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY
 from target_pinterest_audience.ledger.history import RUN, Ending
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
@@ -40,10 +41,11 @@ def remove(ledger: Ledger, number: int, *, derived: int = 0, deleted: int = 0, n
     counting = ceilings(now)
     with ledger.transaction():
         counting.begin(ledger.catalogue, number)
-        ledger.catalogue.change_members(number, -derived - deleted)
+        ledger.catalogue.lists.change_members(number, -derived - deleted)
         counting.count(ledger.catalogue, {number: Movement(0, derived, deleted, 0)})
-        run = ledger.catalogue.begin_run("main", {}, now)
-        ledger.catalogue.end_run(run, CLEAN, now, [], [number])
+        run = ledger.catalogue.runs.begin("main", {}, now)
+        ledger.catalogue.runs.end(run, CLEAN, now, [])
+        ledger.catalogue.removal_counts.close([number])
 
 
 def old_steps(blob: str, clustered: str) -> list[str]:
@@ -54,8 +56,8 @@ def old_steps(blob: str, clustered: str) -> list[str]:
 @pytest.fixture
 def number(ledger: Ledger) -> int:
     with ledger.transaction():
-        number = ledger.catalogue.add_list("1", "customers").number
-        ledger.catalogue.change_members(number, 100)
+        number = ledger.catalogue.lists.add("1", "customers").number
+        ledger.catalogue.lists.change_members(number, 100)
     return number
 
 
@@ -63,23 +65,23 @@ def test_starts_keep_what_was_removed_since(ledger: Ledger, number: int) -> None
     remove(ledger, number, derived=5, deleted=20)
     remove(ledger, number, derived=3, now=NOW + HOUR)
     remove(ledger, number, now=NOW + 2 * HOUR)
-    assert ledger.catalogue.starts(number) == [
+    assert ledger.catalogue.removal_counts.starts(number) == [
         ListStart(100, 20, 50, 5, 20), ListStart(75, 20, 50, 3, 0), ListStart(72, 20, 50, 0, 0),
     ]  # fmt: skip
-    assert ledger.catalogue.starts(number + 1) == []
+    assert ledger.catalogue.removal_counts.starts(number + 1) == []
     with pytest.raises(RemovalCeilingError, match="Over the last 24 hours, 21 of the 100 members"):
         remove(ledger, number, derived=13, now=NOW + 3 * HOUR)
     remove(ledger, number, derived=12, now=NOW + 3 * HOUR)
     remove(ledger, number, now=NOW + 24.5 * HOUR)
-    assert [start.members for start in ledger.catalogue.starts(number)] == [75, 72, 60]
+    assert [start.members for start in ledger.catalogue.removal_counts.starts(number)] == [75, 72, 60]
 
 
 def test_what_is_rolled_back_leaves_no_trace(ledger: Ledger, number: int) -> None:
-    before = ledger.catalogue.entry(number)
+    before = ledger.catalogue.lists.entry(number)
     with pytest.raises(RemovalCeilingError):
         remove(ledger, number, deleted=51)
-    assert ledger.catalogue.starts(number) == []
-    assert ledger.catalogue.entry(number) == before
+    assert ledger.catalogue.removal_counts.starts(number) == []
+    assert ledger.catalogue.lists.entry(number) == before
 
 
 def test_a_dry_run_counts_and_keeps_nothing(ledger: Ledger, number: int, opened: Opened) -> None:
@@ -88,15 +90,15 @@ def test_a_dry_run_counts_and_keeps_nothing(ledger: Ledger, number: int, opened:
         remove(dry, number, deleted=20)
         with pytest.raises(RemovalCeilingError, match="51 of the 100 members"):
             remove(dry, number, deleted=1)
-    assert ledger.catalogue.starts(number) == [ListStart(100, 20, 50, 0, 30)]
+    assert ledger.catalogue.removal_counts.starts(number) == [ListStart(100, 20, 50, 0, 30)]
 
 
 def test_an_empty_run_is_no_clean_one(ledger: Ledger) -> None:
     catalogue = ledger.catalogue
     with ledger.transaction():
         for outcome in (CLEAN, EMPTY):
-            catalogue.end_run(catalogue.begin_run("main", {}, NOW), outcome, NOW, [])
-    newest, clean = catalogue.newest_run("main"), catalogue.newest_run("main", clean=True)
+            catalogue.runs.end(catalogue.runs.begin("main", {}, NOW), outcome, NOW, [])
+    newest, clean = catalogue.runs.newest("main"), catalogue.runs.newest("main", clean=True)
     assert newest is not None
     assert clean is not None
     assert (newest.number, newest.outcome, clean.number) == (2, EMPTY, 1)

@@ -17,7 +17,7 @@ from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, another_process, line_of
 
 HOLD = """
-ledger.lock(["customers"], 0)
+ledger.locks.take(["customers"], 0)
 print("held", flush=True)
 sys.stdin.readline()
 """
@@ -58,31 +58,31 @@ class TestEveryKindOfLocks:
         with another_process(url, HOLD) as process:
             assert line_of(process) == "held"
             with pytest.raises(LedgerError, match=f"{BUSY}: process {process.pid} "):
-                ledger.lock(["customers"], 0)
-            ledger.lock(["others"], 0)
+                ledger.locks.take(["customers"], 0)
+            ledger.locks.take(["others"], 0)
             process.kill()
             process.wait()
-            ledger.lock(["customers"], 10)
+            ledger.locks.take(["customers"], 10)
 
     def test_another_process_waits_also_after_a_second_ledger_was_closed(self, url: str, opened: Opened) -> None:
         first, second = opened(), opened()
-        first.lock(["customers"], 0)
-        second.lock(["others"], 0)
+        first.locks.take(["customers"], 0)
+        second.locks.take(["others"], 0)
         second.close()
-        with another_process(url, "ledger.lock(['others'], 0); print('had', flush=True)\n" + HOLD) as process:
+        with another_process(url, "ledger.locks.take(['others'], 0); print('had', flush=True)\n" + HOLD) as process:
             assert line_of(process) == "had"
             assert line_of(process) == ""
-        first.ensure_locks()
+        first.locks.ensure()
 
     def test_two_ledgers_of_one_process_exclude_each_other(self, opened: Opened) -> None:
         first, second = opened(), opened()
-        first.lock(["customers"], 0)
+        first.locks.take(["customers"], 0)
         with pytest.raises(LedgerError, match=BUSY):
-            second.lock(["customers"], 0)
+            second.locks.take(["customers"], 0)
         first.close()
-        second.lock(["customers"], 0)
+        second.locks.take(["customers"], 0)
         with pytest.raises(LedgerError, match=BUSY):
-            opened().lock(["customers"], 0)
+            opened().locks.take(["customers"], 0)
 
     def test_a_process_by_another_path_has_to_wait(self, url: str, path: Path) -> None:
         with another_process(url, HOLD) as process:
@@ -102,8 +102,8 @@ def test_nobody_is_let_in_by_deleting_files(url: str, opened: Opened, path: Path
             elif also and each != path:
                 each.unlink()
         second = opened(wait_seconds=0)
-        with pytest.raises(LedgerError, match="-wal while it was at work" if also else BUSY):
-            second.lock(["customers"], 0)
+        with pytest.raises(LedgerError, match="-wal was deleted while that process" if also else BUSY):
+            second.locks.take(["customers"], 0)
 
 
 def test_a_process_whose_write_ahead_log_is_gone_commits_nothing_that_counts(opened: Opened, path: Path) -> None:
@@ -119,21 +119,21 @@ def test_a_process_whose_write_ahead_log_is_gone_commits_nothing_that_counts(ope
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_symbolic_link_leads_to_the_same_locks(opened: Opened, path: Path, what: str) -> None:
     first = opened()
-    first.lock(["customers"], 0)
+    first.locks.take(["customers"], 0)
     link = path.parent.parent / "link"
     link.symlink_to(path if what == "file" else path.parent)
     with closing(reopened(link if what == "file" else link / "ledger.db")) as second:
         with pytest.raises(LedgerError, match=BUSY):
-            second.lock(["customers"], 0)
-        second.lock(["others"], 0)
-    first.ensure_locks()
+            second.locks.take(["customers"], 0)
+        second.locks.take(["others"], 0)
+    first.locks.ensure()
 
 
 def test_a_hard_link_is_used_by_one_path_at_a_time(opened: Opened, path: Path) -> None:
     first = opened()
-    first.lock(["customers"], 0)
+    first.locks.take(["customers"], 0)
     with first.transaction():
-        first.catalogue.source("customers")
+        first.catalogue.sources.add("customers")
     other = path.parent.parent / "other.db"
     os.link(path, other)
     with pytest.raises(LedgerError, match=OTHER_PATH) as raised:
@@ -144,8 +144,8 @@ def test_a_hard_link_is_used_by_one_path_at_a_time(opened: Opened, path: Path) -
     opened().close()
     first.close()
     with closing(reopened(other)) as second:
-        second.lock(["customers"], 0)
-        assert second.catalogue.find_source("customers") == 1
+        second.locks.take(["customers"], 0)
+        assert second.catalogue.sources.find("customers") == 1
         with pytest.raises(LedgerError, match=OTHER_PATH):
             opened(wait_seconds=0)
 
@@ -160,11 +160,11 @@ def test_a_second_name_of_the_file_is_warned_of(opened: Opened, path: Path) -> N
 
 
 def test_many_lists_need_no_more_open_files(ledger: Ledger) -> None:
-    ledger.lock(["customers"], 0)
-    ledger.ensure_locks()
+    ledger.locks.take(["customers"], 0)
+    ledger.locks.ensure()
     before = files_in_use()
-    ledger.lock([f"list {number}" for number in range(5_000)], 0)
-    ledger.ensure_locks()
+    ledger.locks.take([f"list {number}" for number in range(5_000)], 0)
+    ledger.locks.ensure()
     assert files_in_use() == before
     ledger.close()
     assert files_in_use() < before
@@ -176,6 +176,6 @@ def test_processes_that_died_leave_nothing(url: str, opened: Opened) -> None:
             assert line_of(process) == "held"
             process.kill()
     ledger = opened()
-    ledger.lock(["customers"], 0)
-    ((holders,),) = ledger._query("SELECT COUNT(*) FROM meta WHERE name LIKE 'holder %'")
+    ledger.locks.take(["customers"], 0)
+    ((holders,),) = ledger.catalogue._query("SELECT COUNT(*) FROM meta WHERE name LIKE 'holder %'")
     assert holders == 1

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.catalogue import Feed
-from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.ledger.catalogue.runs import RunFeed
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.membership.healing import AT_ONCE
 from target_pinterest_audience.membership.key_forms import NEWEST_RULES
 from target_pinterest_audience.membership.statements import NOBODY, Count
@@ -26,13 +27,13 @@ def key(number: int) -> bytes:
 
 def write(ledger: Ledger, says: dict[bytes, bytes], source: int = 1, run: int = 1) -> None:
     with ledger.transaction():
-        ledger.write_rows(source, run, says)
+        ledger.rows.write(source, run, says)
 
 
 def write_and_fail(ledger: Ledger, says: dict[bytes, bytes]) -> None:
     with ledger.transaction():
-        ledger.write_rows(1, 1, says)
-        ledger.catalogue.source("customers")
+        ledger.rows.write(1, 1, says)
+        ledger.catalogue.sources.add("customers")
         raise ZeroDivisionError
 
 
@@ -40,50 +41,50 @@ class TestRows:
     def test_rows_are_read_as_they_were_written(self, ledger: Ledger) -> None:
         says = {key(1): b"\x00one", key(2): b"two\xff"}
         write(ledger, says)
-        assert ledger.read_rows(list(says)) == says
+        assert ledger.rows.read(list(says)) == says
 
     def test_unknown_rows_are_left_out(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one"})
-        assert ledger.read_rows([key(1), key(2)]) == {key(1): b"one"}
+        assert ledger.rows.read([key(1), key(2)]) == {key(1): b"one"}
 
     def test_rows_are_told_that_say_something_else(self, ledger: Ledger) -> None:
         write(ledger, {key(n): said for n, said in enumerate([b"same", b"other", b"longer", b"short", b"said"])})
         supposed = [b"same", b"OTHER", b"long", b"shorter", b"", b"new", b""]
-        differing = ledger.differing_rows({key(n): said for n, said in enumerate(supposed)})
+        differing = ledger.rows.differing({key(n): said for n, said in enumerate(supposed)})
         assert differing == {key(1): b"other", key(2): b"longer", key(3): b"short", key(4): b"said", key(5): b""}
-        assert ledger.differing_rows({}) == {}
+        assert ledger.rows.differing({}) == {}
 
     def test_nothing_is_read_for_nothing(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one"})
-        assert ledger.read_rows([]) == {}
+        assert ledger.rows.read([]) == {}
 
     def test_a_row_is_overwritten_with_its_source_and_run(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"old"}, source=1, run=1)
         write(ledger, {key(1): b"new"}, source=2, run=5)
-        assert ledger.read_rows([key(1)]) == {key(1): b"new"}
-        assert ledger.unseen_rows(1, 9, b"", 10) == []
-        assert ledger.unseen_rows(2, 5, b"", 10) == []
-        assert ledger.unseen_rows(2, 6, b"", 10) == [(key(1), b"new")]
+        assert ledger.rows.read([key(1)]) == {key(1): b"new"}
+        assert ledger.rows.unseen(1, 9, b"", 10) == []
+        assert ledger.rows.unseen(2, 5, b"", 10) == []
+        assert ledger.rows.unseen(2, 6, b"", 10) == [(key(1), b"new")]
 
     def test_a_row_that_says_nothing_is_forgotten(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one", key(2): b"two"})
         write(ledger, {key(1): b"", key(3): b"", key(4): b"four"})
-        assert ledger.read_rows([key(n) for n in range(9)]) == {key(2): b"two", key(4): b"four"}
+        assert ledger.rows.read([key(n) for n in range(9)]) == {key(2): b"two", key(4): b"four"}
 
     def test_a_window_of_rows_goes_in_and_out_at_once(self, ledger: Ledger) -> None:
         says = {key(number * 7_919 % 1_000_003): b"says %d" % number for number in range(MANY)}
         write(ledger, says)
-        assert ledger.read_rows(list(says)) == says
+        assert ledger.rows.read(list(says)) == says
         with ledger.transaction():
-            ledger.mark_seen(2, list(says))
-        assert ledger.unseen_rows(1, 2, b"", 1) == []
+            ledger.rows.mark_seen(2, list(says))
+        assert ledger.rows.unseen(1, 2, b"", 1) == []
         write(ledger, dict.fromkeys(says, b""))
-        assert ledger.read_rows(list(says)) == {}
+        assert ledger.rows.read(list(says)) == {}
 
     def test_rows_written_are_read_within_the_transaction(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            ledger.write_rows(1, 1, {key(1): b"one"})
-            assert ledger.read_rows([key(1)]) == {key(1): b"one"}
+            ledger.rows.write(1, 1, {key(1): b"one"})
+            assert ledger.rows.read([key(1)]) == {key(1): b"one"}
 
 
 class TestUnseenRows:
@@ -91,7 +92,7 @@ class TestUnseenRows:
         digests = [key(number) for number in (300, 2, 255, 256, 65_536, 1)]
         write(ledger, {digest: digest[-3:] for digest in digests})
         pages, after = [], b""
-        while page := ledger.unseen_rows(1, 2, after, 4):
+        while page := ledger.rows.unseen(1, 2, after, 4):
             pages.append(page)
             after = page[-1][0]
         assert [len(page) for page in pages] == [4, 2]
@@ -100,132 +101,132 @@ class TestUnseenRows:
     def test_only_the_rows_of_the_source(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one"}, source=1)
         write(ledger, {key(2): b"two"}, source=2)
-        assert ledger.unseen_rows(2, 9, b"", 10) == [(key(2), b"two")]
+        assert ledger.rows.unseen(2, 9, b"", 10) == [(key(2), b"two")]
 
     def test_only_rows_last_seen_before_the_run(self, ledger: Ledger) -> None:
         for run in (1, 2, 3):
             write(ledger, {key(run): b"says"}, run=run)
-        assert [row for row, _ in ledger.unseen_rows(1, 3, b"", 10)] == [key(1), key(2)]
+        assert [row for row, _ in ledger.rows.unseen(1, 3, b"", 10)] == [key(1), key(2)]
 
     def test_rows_marked_as_seen_are_left_out_and_keep_what_they_say(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one", key(2): b"two"}, run=1)
         with ledger.transaction():
-            ledger.mark_seen(2, [key(2), key(3)])
-        assert ledger.unseen_rows(1, 2, b"", 10) == [(key(1), b"one")]
-        assert ledger.read_rows([key(2), key(3)]) == {key(2): b"two"}
+            ledger.rows.mark_seen(2, [key(2), key(3)])
+        assert ledger.rows.unseen(1, 2, b"", 10) == [(key(1), b"one")]
+        assert ledger.rows.read([key(2), key(3)]) == {key(2): b"two"}
 
 
 class TestMembers:
     def test_counts_are_read_as_they_were_written(self, ledger: Ledger) -> None:
         counts = {b"\x00a@example.com": Count(1, 0), key(1): Count(0, 2), key(2): Count(3, 1)}
         with ledger.transaction():
-            ledger.write_members(1, counts)
-        found = ledger.read_members(1, [*counts, key(3)])
+            ledger.members.write(1, counts)
+        found = ledger.members.read(1, [*counts, key(3)])
         assert found == counts
         assert all(type(count) is Count for count in found.values())
 
     def test_counts_are_overwritten_and_those_of_nobody_forgotten(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            ledger.write_members(1, {key(1): Count(1, 0), key(2): Count(1, 0)})
-            ledger.write_members(1, {key(1): Count(2, 1), key(2): NOBODY, key(3): NOBODY})
-        assert ledger.read_members(1, [key(1), key(2), key(3)]) == {key(1): Count(2, 1)}
+            ledger.members.write(1, {key(1): Count(1, 0), key(2): Count(1, 0)})
+            ledger.members.write(1, {key(1): Count(2, 1), key(2): NOBODY, key(3): NOBODY})
+        assert ledger.members.read(1, [key(1), key(2), key(3)]) == {key(1): Count(2, 1)}
 
     def test_each_list_has_its_own(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            ledger.write_members(1, {key(1): Count(1, 0)})
-            ledger.write_members(2, {key(1): Count(0, 1)})
-            ledger.write_members(2, {key(1): Count(0, 4)})
-        assert ledger.read_members(1, [key(1)]) == {key(1): Count(1, 0)}
-        assert ledger.read_members(2, [key(1)]) == {key(1): Count(0, 4)}
-        assert ledger.read_members(3, [key(1)]) == {}
+            ledger.members.write(1, {key(1): Count(1, 0)})
+            ledger.members.write(2, {key(1): Count(0, 1)})
+            ledger.members.write(2, {key(1): Count(0, 4)})
+        assert ledger.members.read(1, [key(1)]) == {key(1): Count(1, 0)}
+        assert ledger.members.read(2, [key(1)]) == {key(1): Count(0, 4)}
+        assert ledger.members.read(3, [key(1)]) == {}
 
     def test_a_window_of_members_goes_in_and_out_at_once(self, ledger: Ledger) -> None:
         counts = {key(number): Count(number % 3 + 1, number % 2) for number in range(MANY)}
         with ledger.transaction():
-            ledger.write_members(1, counts)
-        assert ledger.read_members(1, list(counts)) == counts
+            ledger.members.write(1, counts)
+        assert ledger.members.read(1, list(counts)) == counts
         with ledger.transaction():
-            ledger.write_members(1, dict.fromkeys(counts, NOBODY))
-        assert ledger.read_members(1, list(counts)) == {}
+            ledger.members.write(1, dict.fromkeys(counts, NOBODY))
+        assert ledger.members.read(1, list(counts)) == {}
 
 
 class TestInserting:
     def test_rows_that_are_all_new_may_be_written_at_once(self, ledger: Ledger) -> None:
         says = {key(number): b"says %d" % number for number in range(MANY)}
         with ledger.transaction():
-            written = ledger.insert_rows(1, 1, says)
-        assert ledger.read_rows(says.keys()) == (says if written else {})
+            written = ledger.rows.insert(1, 1, says)
+        assert ledger.rows.read(says.keys()) == (says if written else {})
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
     def test_with_one_row_that_is_known_nothing_is_written(self, ledger: Ledger, known: int) -> None:
         keys = sorted(key(number) for number in range(400))
         write(ledger, {keys[known]: b"known", b"other": b"stays"})
         with ledger.transaction():
-            assert not ledger.insert_rows(1, 1, dict.fromkeys(keys, b"new"))
-        assert ledger.read_rows([*keys, b"other"]) == {keys[known]: b"known", b"other": b"stays"}
+            assert not ledger.rows.insert(1, 1, dict.fromkeys(keys, b"new"))
+        assert ledger.rows.read([*keys, b"other"]) == {keys[known]: b"known", b"other": b"stays"}
 
     def test_members_that_are_all_new_may_be_counted_at_once(self, ledger: Ledger) -> None:
         keys = [key(number) for number in range(MANY)]
         with ledger.transaction():
-            written = ledger.insert_members(1, keys)
-        assert ledger.read_members(1, keys) == (dict.fromkeys(keys, Count(1, 0)) if written else {})
-        assert ledger.read_members(2, keys) == {}
+            written = ledger.members.insert(1, keys)
+        assert ledger.members.read(1, keys) == (dict.fromkeys(keys, Count(1, 0)) if written else {})
+        assert ledger.members.read(2, keys) == {}
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
     def test_with_one_member_that_is_known_nothing_is_counted(self, ledger: Ledger, known: int) -> None:
         keys = sorted(key(number) for number in range(400))
         with ledger.transaction():
-            ledger.write_members(1, {keys[known]: Count(2, 1)})
-            ledger.write_members(2, {keys[known]: Count(3, 0)})
-            assert not ledger.insert_members(1, keys)
-        assert ledger.read_members(1, keys) == {keys[known]: Count(2, 1)}
-        assert ledger.read_members(2, keys) == {keys[known]: Count(3, 0)}
+            ledger.members.write(1, {keys[known]: Count(2, 1)})
+            ledger.members.write(2, {keys[known]: Count(3, 0)})
+            assert not ledger.members.insert(1, keys)
+        assert ledger.members.read(1, keys) == {keys[known]: Count(2, 1)}
+        assert ledger.members.read(2, keys) == {keys[known]: Count(3, 0)}
 
 
 class TestUnsettled:
     def test_notes_come_back_the_oldest_first_until_they_are_settled(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            first = ledger.note_unsettled(1, [key(2), key(1)])
-            second = ledger.note_unsettled(1, [key(1), b"", b"\0 opaque"])
-            other = ledger.note_unsettled(2, [key(1)])
-        assert list(ledger.unsettled(1)) == [(first, [key(2), key(1)]), (second, [key(1), b"", b"\0 opaque"])]
+            first = ledger.notes.add(1, [key(2), key(1)])
+            second = ledger.notes.add(1, [key(1), b"", b"\0 opaque"])
+            other = ledger.notes.add(2, [key(1)])
+        assert list(ledger.notes.unsettled(1)) == [(first, [key(2), key(1)]), (second, [key(1), b"", b"\0 opaque"])]
         with ledger.transaction():
-            ledger.settle(1, [first, 77])
-        assert list(ledger.unsettled(1)) == [(second, [key(1), b"", b"\0 opaque"])]
+            ledger.notes.settle(1, [first, 77])
+        assert list(ledger.notes.unsettled(1)) == [(second, [key(1), b"", b"\0 opaque"])]
         with ledger.transaction():
-            third = ledger.note_unsettled(1, [key(3)])
-            ledger.settle(1, [second])
-        assert list(ledger.unsettled(1)) == [(third, [key(3)])]
-        assert list(ledger.unsettled(2)) == [(other, [key(1)])]
+            third = ledger.notes.add(1, [key(3)])
+            ledger.notes.settle(1, [second])
+        assert list(ledger.notes.unsettled(1)) == [(third, [key(3)])]
+        assert list(ledger.notes.unsettled(2)) == [(other, [key(1)])]
 
     def test_many_fit_into_a_note(self, ledger: Ledger) -> None:
         identities = [key(number) for number in range(MANY)]
         with ledger.transaction():
-            note = ledger.note_unsettled(1, identities)
-        assert list(ledger.unsettled(1)) == [(note, identities)]
+            note = ledger.notes.add(1, identities)
+        assert list(ledger.notes.unsettled(1)) == [(note, identities)]
 
     def test_what_is_only_to_be_sent_once_more_is_not_unsettled(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            left = ledger.note_unsettled(1, [key(1)], bytes([2]))
-            new = ledger.note_unsettled(1, [key(2)], due=AT_ONCE)
-            ledger.note_unsettled(1, [key(3), key(4)], due=1900.5, sent=Operation.ADD)
-        assert [named for _, named in ledger.unsettled(1)] == [[key(1)], [key(2)]]
-        assert ledger.count_unsettled(1) == 2
+            left = ledger.notes.add(1, [key(1)], bytes([2]))
+            new = ledger.notes.add(1, [key(2)], due=AT_ONCE)
+            ledger.notes.add(1, [key(3), key(4)], due=1900.5, sent=Operation.ADD)
+        assert [named for _, named in ledger.notes.unsettled(1)] == [[key(1)], [key(2)]]
+        assert ledger.notes.count_unsettled(1) == 2
         with ledger.transaction():
-            ledger.postpone(1, [left], 2000.25)
-            ledger.postpone(1, [new], None)
-        assert list(ledger.notes(1)) == [
+            ledger.notes.postpone(1, [left], 2000.25)
+            ledger.notes.postpone(1, [new], None)
+        assert list(ledger.notes.of_list(1)) == [
             Note(1, [key(1)], bytes([2]), 2000.25, None),
             Note(2, [key(2)], b"", None, None),
             Note(3, [key(3), key(4)], b"", 1900.5, Operation.ADD),
         ]
-        assert ledger.due_times(1) == {1: 2000.25, 2: None, 3: 1900.5}
+        assert ledger.notes.due_times(1) == {1: 2000.25, 2: None, 3: 1900.5}
 
     def test_what_was_sent_is_not_known_any_more_once_it_is_sent_again(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            note = ledger.note_unsettled(1, [key(1)], due=1900.0, sent=Operation.REMOVE)
-            ledger.postpone(1, [note], None)
-        assert list(ledger.notes(1)) == [Note(note, [key(1)], b"", None, None)]
+            note = ledger.notes.add(1, [key(1)], due=1900.0, sent=Operation.REMOVE)
+            ledger.notes.postpone(1, [note], None)
+        assert list(ledger.notes.of_list(1)) == [Note(note, [key(1)], b"", None, None)]
 
 
 class TestTransactions:
@@ -233,35 +234,35 @@ class TestTransactions:
         write(ledger, {key(1): b"one"})
         with pytest.raises(ZeroDivisionError):
             write_and_fail(ledger, {key(1): b"other", key(2): b"two"})
-        assert ledger.read_rows([key(1), key(2)]) == {key(1): b"one"}
-        assert ledger.catalogue.find_source("customers") is None
+        assert ledger.rows.read([key(1), key(2)]) == {key(1): b"one"}
+        assert ledger.catalogue.sources.find("customers") is None
         write(ledger, {key(3): b"three"})
-        assert ledger.read_rows([key(3)]) == {key(3): b"three"}
+        assert ledger.rows.read([key(3)]) == {key(3): b"three"}
 
     def test_what_was_committed_is_there_when_it_is_opened_again(self, opened: Opened) -> None:
         first = opened()
         write(first, {key(1): b"one"})
         with first.transaction():
-            source = first.catalogue.source("customers")
-            first.write_members(1, {key(1): Count(1, 0)})
-            note = first.note_unsettled(1, [key(1)])
+            source = first.catalogue.sources.add("customers")
+            first.members.write(1, {key(1): Count(1, 0)})
+            note = first.notes.add(1, [key(1)])
         first.close()
         again = opened()
         assert len(again.secret) == 32
         assert again.secret == first.secret
         assert first.places_rows
         assert again.places_rows
-        assert again.read_rows([key(1)]) == {key(1): b"one"}
-        assert again.read_members(1, [key(1)]) == {key(1): Count(1, 0)}
-        assert list(again.unsettled(1)) == [(note, [key(1)])]
-        assert again.catalogue.source_name(source) == "customers"
+        assert again.rows.read([key(1)]) == {key(1): b"one"}
+        assert again.members.read(1, [key(1)]) == {key(1): Count(1, 0)}
+        assert list(again.notes.unsettled(1)) == [(note, [key(1)])]
+        assert again.catalogue.sources.name(source) == "customers"
 
     def test_each_ledger_sees_what_the_other_commits(self, opened: Opened) -> None:
         one, other = opened(), opened()
         for number, ledger in enumerate([one, other, one]):
             write(ledger, {key(number): b"says"})
-        assert one.read_rows([key(1)]) == {key(1): b"says"}
-        assert other.read_rows([key(0), key(2)]) == {key(0): b"says", key(2): b"says"}
+        assert one.rows.read([key(1)]) == {key(1): b"says"}
+        assert other.rows.read([key(0), key(2)]) == {key(0): b"says", key(2): b"says"}
 
 
 class TestDryRuns:
@@ -272,16 +273,16 @@ class TestDryRuns:
         dry = opened(dry=True)
         write(dry, {key(1): b"", key(2): b"two"})
         with dry.transaction():
-            number = dry.catalogue.add_list(None, "customers").number
+            number = dry.catalogue.lists.add(None, "customers").number
         with dry.transaction():
-            assert dry.catalogue.entry(number).name == "customers"
-            assert dry.read_rows([key(1), key(2)]) == {key(2): b"two"}
+            assert dry.catalogue.lists.entry(number).name == "customers"
+            assert dry.rows.read([key(1), key(2)]) == {key(2): b"two"}
         assert dry.secret == real.secret
         dry.close()
         again = opened()
-        assert again.read_rows([key(1), key(2)]) == {key(1): b"one"}
+        assert again.rows.read([key(1), key(2)]) == {key(1): b"one"}
         with again.transaction():
-            assert again.catalogue.add_list(None, "others").number == number
+            assert again.catalogue.lists.add(None, "others").number == number
 
     def test_a_block_that_raises_is_rolled_back_alone(self, opened: Opened) -> None:
         dry = opened(dry=True)
@@ -289,20 +290,20 @@ class TestDryRuns:
         with pytest.raises(ZeroDivisionError):
             write_and_fail(dry, {key(1): b"", key(2): b"two"})
         write(dry, {key(3): b"three"})
-        assert dry.read_rows([key(1), key(2), key(3)]) == {key(1): b"one", key(3): b"three"}
+        assert dry.rows.read([key(1), key(2), key(3)]) == {key(1): b"one", key(3): b"three"}
 
     def test_it_works_without_a_ledger_and_leaves_none(self, opened: Opened) -> None:
         dry = opened(dry=True)
         write(dry, {key(1): b"one"})
-        assert dry.read_rows([key(1)]) == {key(1): b"one"}
+        assert dry.rows.read([key(1)]) == {key(1): b"one"}
         dry.close()
         real = opened()
-        assert real.read_rows([key(1)]) == {}
+        assert real.rows.read([key(1)]) == {}
         assert real.secret != dry.secret
 
     def test_it_takes_no_locks(self, opened: Opened) -> None:
-        opened(dry=True).lock(["customers"], 0)
-        opened().lock(["customers"], 0)
+        opened(dry=True).locks.take(["customers"], 0)
+        opened().locks.take(["customers"], 0)
 
 
 class TestRealms:
@@ -313,24 +314,24 @@ class TestRealms:
         lists, sources = [], []
         for each in (one, other, elsewhere):
             with each.transaction():
-                entry = each.catalogue.add_list("2542620639259", "customers")
-                each.catalogue.pin("name customers", entry.number)
+                entry = each.catalogue.lists.add("2542620639259", "customers")
+                each.catalogue.lists.pin("name customers", entry.number)
                 lists.append(entry)
-                sources.append(each.catalogue.source("customers"))
+                sources.append(each.catalogue.sources.add("customers"))
         assert len({entry.number for entry in lists}) == 3
         assert len(set(sources)) == 3
         for each, entry, source in zip((one, other, elsewhere), lists, sources, strict=True):
-            assert each.catalogue.list_of_id("2542620639259") == entry
-            assert each.catalogue.pinned("name customers") == entry
-            assert each.catalogue.source("customers") == source
+            assert each.catalogue.lists.by_id("2542620639259") == entry
+            assert each.catalogue.lists.pinned("name customers") == entry
+            assert each.catalogue.sources.add("customers") == source
 
     def test_runs_are_of_one_ad_account(self, opened: Opened) -> None:
         one, other = opened(), opened(account="549755885176")
         with one.transaction():
-            run = one.catalogue.begin_run("main", {}, 1.0)
-        assert other.catalogue.newest_run("main") is None
+            run = one.catalogue.runs.begin("main", {}, 1.0)
+        assert other.catalogue.runs.newest("main") is None
         with other.transaction():
-            assert other.catalogue.begin_run("main", {}, 1.0) != run
+            assert other.catalogue.runs.begin("main", {}, 1.0) != run
 
     def test_the_same_realm_is_found_again(self, opened: Opened) -> None:
         assert opened().catalogue.realm == opened(api=API).catalogue.realm
@@ -340,36 +341,37 @@ class TestCatalogue:
     def test_sources_and_their_keys(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            one, other = catalogue.source("customers"), catalogue.source("Ünïcode ? %s 'quoted'")
-            assert catalogue.key_properties(one) is None
-            catalogue.set_key_properties(one, ["id", "country"])
+            one, other = catalogue.sources.add("customers"), catalogue.sources.add("Ünïcode ? %s 'quoted'")
+            assert catalogue.sources.key_properties(one) is None
+            catalogue.sources.set_key_properties(one, ["id", "country"])
         assert one != other
         with ledger.transaction():
-            assert catalogue.source("customers") == one
-        assert catalogue.find_source("customers") == one
-        assert catalogue.find_source("others") is None
-        assert catalogue.source_name(other) == "Ünïcode ? %s 'quoted'"
-        assert catalogue.key_properties(one) == ["country", "id"]
-        assert catalogue.key_properties(other) is None
+            assert catalogue.sources.add("customers") == one
+        assert catalogue.sources.find("customers") == one
+        assert catalogue.sources.find("others") is None
+        assert catalogue.sources.name(other) == "Ünïcode ? %s 'quoted'"
+        assert catalogue.sources.key_properties(one) == ["country", "id"]
+        assert catalogue.sources.key_properties(other) is None
 
     def test_the_rules_and_the_kinds_of_keys(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            customers, leads = catalogue.source("customers"), catalogue.source("leads")
-            assert (catalogue.key_rules(customers), catalogue.key_kinds(customers)) == (NEWEST_RULES, {})
-            catalogue.add_key_kinds(customers, {"id": {"number"}, "part": {"text"}})
-            catalogue.add_key_kinds(customers, {"id": {"digits"}, "at": {"moment"}})
-            assert catalogue.source("customers") == customers
+            customers, leads = catalogue.sources.add("customers"), catalogue.sources.add("leads")
+            assert catalogue.sources.key_rules(customers) == NEWEST_RULES
+            assert catalogue.sources.key_kinds(customers) == {}
+            catalogue.sources.add_key_kinds(customers, {"id": {"number"}, "part": {"text"}})
+            catalogue.sources.add_key_kinds(customers, {"id": {"digits"}, "at": {"moment"}})
+            assert catalogue.sources.add("customers") == customers
         expected = {"id": {"number", "digits"}, "part": {"text"}, "at": {"moment"}}
-        assert catalogue.key_kinds(customers) == expected
-        assert catalogue.key_kinds(leads) == {}
+        assert catalogue.sources.key_kinds(customers) == expected
+        assert catalogue.sources.key_kinds(leads) == {}
 
     def test_slots(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            one = ledger.catalogue.slot("email", "EMAIL")
-            other = ledger.catalogue.slot("email", "HASHED_EMAIL")
-            assert ledger.catalogue.slot("email", "EMAIL") == one
-        assert {slot: kind for slot, (_, kind) in ledger.catalogue.slots().items()} == {
+            one = ledger.catalogue.slots.add("email", "EMAIL")
+            other = ledger.catalogue.slots.add("email", "HASHED_EMAIL")
+            assert ledger.catalogue.slots.add("email", "EMAIL") == one
+        assert {slot: kind for slot, (_, kind) in ledger.catalogue.slots.all().items()} == {
             one: "EMAIL",
             other: "HASHED_EMAIL",
         }
@@ -377,39 +379,39 @@ class TestCatalogue:
     def test_lists(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            entry = catalogue.add_list(None, "customers")
-            assert entry == catalogue.entry(entry.number)
+            entry = catalogue.lists.add(None, "customers")
+            assert entry == catalogue.lists.entry(entry.number)
             assert (entry.customer_list_id, entry.name, entry.members) == (None, "customers", 0)
-            assert catalogue.list_of_id("2542620639259") is None
-            catalogue.set_list_id(entry.number, "2542620639259")
-            catalogue.change_members(entry.number, 5)
-            catalogue.change_members(entry.number, -2)
-        changed = catalogue.list_of_id("2542620639259")
-        assert changed == catalogue.entry(entry.number)
+            assert catalogue.lists.by_id("2542620639259") is None
+            catalogue.lists.set_id(entry.number, "2542620639259")
+            catalogue.lists.change_members(entry.number, 5)
+            catalogue.lists.change_members(entry.number, -2)
+        changed = catalogue.lists.by_id("2542620639259")
+        assert changed == catalogue.lists.entry(entry.number)
         assert changed is not None
         assert changed.members == 3
 
     def test_pins(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            one, other = catalogue.add_list(None, "one"), catalogue.add_list(None, "other")
-            assert catalogue.pinned("name one") is None
-            catalogue.pin("name one", one.number)
-            assert catalogue.pinned("name one") == one
-            catalogue.pin("name one", other.number)
-        assert catalogue.pinned("name one") == other
+            one, other = catalogue.lists.add(None, "one"), catalogue.lists.add(None, "other")
+            assert catalogue.lists.pinned("name one") is None
+            catalogue.lists.pin("name one", one.number)
+            assert catalogue.lists.pinned("name one") == one
+            catalogue.lists.pin("name one", other.number)
+        assert catalogue.lists.pinned("name one") == other
 
     def test_feeds(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            source = catalogue.source("customers")
-            one, other = catalogue.add_list(None, "one"), catalogue.add_list(None, "other")
-            catalogue.feed(source, one.number)
-            catalogue.feed(source, one.number)
-            catalogue.feed(source, other.number)
-            catalogue.feed(source + 1, one.number)
-        assert sorted(entry.number for entry in catalogue.lists_of_source(source)) == [one.number, other.number]
-        assert catalogue.lists_of_source(source + 2) == []
+            source = catalogue.sources.add("customers")
+            one, other = catalogue.lists.add(None, "one"), catalogue.lists.add(None, "other")
+            catalogue.feeds.add(source, one.number)
+            catalogue.feeds.add(source, one.number)
+            catalogue.feeds.add(source, other.number)
+            catalogue.feeds.add(source + 1, one.number)
+        assert sorted(entry.number for entry in catalogue.lists.of_source(source)) == [one.number, other.number]
+        assert catalogue.lists.of_source(source + 2) == []
 
 
 class TestProcesses:
@@ -433,55 +435,55 @@ print(ledger.secret.hex(), ledger.catalogue.realm)
         add = """
 for _ in range(100):
     with ledger.transaction():
-        print(ledger.catalogue.add_list(None, None).number)
+        print(ledger.catalogue.lists.add(None, None).number)
 """
         with another_process(url, add) as one, another_process(url, add) as other:
             numbers = [int(line) for each in (one, other) for line in each.communicate(timeout=60)[0].split()]
         assert sorted(numbers) == list(range(1, 201))
-        assert ledger.catalogue.entry(200).members == 0
+        assert ledger.catalogue.lists.entry(200).members == 0
 
 
 class TestRuns:
     def test_the_newest_run_of_a_configuration(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            assert catalogue.newest_run("main") is None
-            first = catalogue.begin_run("main", {"a": "1"}, 1.5)
-            second = catalogue.begin_run("main", {"a": "2"}, 2_000_000_000.25)
-            catalogue.begin_run("other", {}, 3.0)
-        newest = catalogue.newest_run("main")
+            assert catalogue.runs.newest("main") is None
+            first = catalogue.runs.begin("main", {"a": "1"}, 1.5)
+            second = catalogue.runs.begin("main", {"a": "2"}, 2_000_000_000.25)
+            catalogue.runs.begin("other", {}, 3.0)
+        newest = catalogue.runs.newest("main")
         assert newest is not None
         assert (newest.number, newest.started, newest.settings) == (second, 2_000_000_000.25, {"a": "2"})
         assert (newest.ended, newest.outcome, newest.pruned) == (None, "open", False)
-        before = catalogue.newest_run("main", before=second)
+        before = catalogue.runs.newest("main", before=second)
         assert before is not None
         assert (before.number, before.settings) == (first, {"a": "1"})
-        assert catalogue.newest_run("main", before=first) is None
+        assert catalogue.runs.newest("main", before=first) is None
 
     def test_how_a_run_ended_and_what_it_read(self, ledger: Ledger) -> None:
         feeds = [
-            Feed(1, 1, 5_000_000_000, incremental=True, overwrites=False, mark=7),
-            Feed(2, 1, 0, incremental=False, overwrites=True, mark=8),
+            RunFeed(1, 1, 5_000_000_000, incremental=True, overwrites=False, mark=7),
+            RunFeed(2, 1, 0, incremental=False, overwrites=True, mark=8),
         ]
         with ledger.transaction():
-            run = ledger.catalogue.begin_run("main", {}, 1.0)
-            ledger.catalogue.end_run(run, "clean", 2.5, feeds)
-            ledger.catalogue.mark_pruned(run)
-        newest = ledger.catalogue.newest_run("main")
+            run = ledger.catalogue.runs.begin("main", {}, 1.0)
+            ledger.catalogue.runs.end(run, "clean", 2.5, feeds)
+            ledger.catalogue.runs.mark_pruned(run)
+        newest = ledger.catalogue.runs.newest("main")
         assert newest is not None
         assert (newest.ended, newest.outcome, newest.pruned) == (2.5, "clean", True)
-        assert sorted(ledger.catalogue.feeds_of_run(run)) == feeds
-        assert ledger.catalogue.feeds_of_run(run + 1) == []
+        assert sorted(ledger.catalogue.runs.feeds(run)) == feeds
+        assert ledger.catalogue.runs.feeds(run + 1) == []
 
     def test_clean_overwrites_come_newest_first(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
 
-        def run(outcome: str, feed: Feed, configuration: str = "main") -> int:
-            number = catalogue.begin_run(configuration, {}, 1.0)
-            catalogue.end_run(number, outcome, 2.0, [feed._replace(mark=100 + number)])
+        def run(outcome: str, feed: RunFeed, configuration: str = "main") -> int:
+            number = catalogue.runs.begin(configuration, {}, 1.0)
+            catalogue.runs.end(number, outcome, 2.0, [feed._replace(mark=100 + number)])
             return number
 
-        good = Feed(1, 1, 10, incremental=False, overwrites=True, mark=0)
+        good = RunFeed(1, 1, 10, incremental=False, overwrites=True, mark=0)
         with ledger.transaction():
             clean = [run("clean", good) for _ in range(3)]
             run("failed", good)
@@ -496,9 +498,9 @@ class TestRuns:
             newest = run("clean", good)
             run("clean", good)
         marks = [100 + number for number in (newest, *clean[::-1])]
-        assert catalogue.clean_overwrites(newest, 1, 1, 10) == marks
-        assert catalogue.clean_overwrites(newest, 1, 1, 2) == marks[:2]
-        assert catalogue.clean_overwrites(newest, 3, 1, 2) == []
+        assert catalogue.runs.clean_marks(newest, 1, 1, 10) == marks
+        assert catalogue.runs.clean_marks(newest, 1, 1, 2) == marks[:2]
+        assert catalogue.runs.clean_marks(newest, 3, 1, 2) == []
 
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) SELECT COUNT(*) FROM n"
@@ -510,15 +512,15 @@ class TestThreads:
 
         def work() -> None:
             with ledger.transaction():
-                ledger.write_rows(1, 1, {key(1): b"half"})
+                ledger.rows.write(1, 1, {key(1): b"half"})
                 writing.set()
                 assert goes_on.wait(20)
-                ledger.write_rows(1, 1, {key(1): b"whole"})
+                ledger.rows.write(1, 1, {key(1): b"whole"})
 
         with futures.ThreadPoolExecutor() as threads:
             working = threads.submit(work)
             assert writing.wait(20)
-            reading = threads.submit(ledger.read_rows, [key(1)])
+            reading = threads.submit(ledger.rows.read, [key(1)])
             with pytest.raises(futures.TimeoutError):
                 reading.result(timeout=0.3)
             goes_on.set()
@@ -530,9 +532,9 @@ class TestThreads:
 
         def work() -> None:
             with ledger.transaction():
-                ledger.write_rows(1, 1, {key(1): b"one"})
+                ledger.rows.write(1, 1, {key(1): b"one"})
                 working.set()
-                ledger._query(ENDLESS)
+                ledger.catalogue._query(ENDLESS)
 
         with futures.ThreadPoolExecutor() as threads:
             done = threads.submit(work)
@@ -542,7 +544,7 @@ class TestThreads:
                 futures.wait([done], timeout=0.05)
             with pytest.raises(LedgerError):
                 done.result()
-        assert ledger.read_rows([key(1)]) == {}
+        assert ledger.rows.read([key(1)]) == {}
         ledger.interrupt()
         write(ledger, {key(2): b"two"})
-        assert ledger.read_rows([key(2)]) == {key(2): b"two"}
+        assert ledger.rows.read([key(2)]) == {key(2): b"two"}

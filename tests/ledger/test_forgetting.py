@@ -9,7 +9,7 @@ import pytest
 from target_pinterest_audience.companion.operations.forget import strike_from_ledger
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.identities.packed import member_key, pack_identity
-from target_pinterest_audience.ledger.catalogue import CLEAN, OPEN
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, OPEN
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.row_keys import Digester, realm_of
 from target_pinterest_audience.membership.statements import (
@@ -65,16 +65,16 @@ def filled(ledger: Ledger) -> Ledger:
     both = encode_says([Statement(number, 1, Stance.CONTRIBUTES, identity(1)) for number in (1, 2)])
     with ledger.transaction():
         for name in ("first", "second"):
-            catalogue.source(name)
-            catalogue.add_list(None, name)
+            catalogue.sources.add(name)
+            catalogue.lists.add(None, name)
         for source, number in ((1, 1), (2, 1), (2, 2)):
-            catalogue.feed(source, number)
-        ledger.write_rows(1, 3, says)
-        ledger.write_rows(2, 4, {key(9): both})
-        ledger.write_members(1, {member_key(identity(1)): Count(2, 0), member_key(identity(2)): Count(1, 0)})
-        ledger.write_members(2, {member_key(identity(1)): Count(1, 0)})
-        catalogue.change_members(1, 2)
-        catalogue.change_members(2, 1)
+            catalogue.feeds.add(source, number)
+        ledger.rows.write(1, 3, says)
+        ledger.rows.write(2, 4, {key(9): both})
+        ledger.members.write(1, {member_key(identity(1)): Count(2, 0), member_key(identity(2)): Count(1, 0)})
+        ledger.members.write(2, {member_key(identity(1)): Count(1, 0)})
+        catalogue.lists.change_members(1, 2)
+        catalogue.lists.change_members(2, 1)
     return ledger
 
 
@@ -83,11 +83,11 @@ class TestSuppressions:
         suppressions = ledger.catalogue.suppressions
         with ledger.transaction():
             for name in ("one", "two"):
-                ledger.catalogue.add_list(None, name)
-            ledger.write_members(1, {key(1): Count(2, 1)})
+                ledger.catalogue.lists.add(None, name)
+            ledger.members.write(1, {key(1): Count(2, 1)})
             assert [suppressions.add(key(1), 5.0), suppressions.add(key(1), 6.0)] == [True, False]
-        assert ledger.read_members(1, [key(1)]) == {key(1): Count(2, 2)}
-        assert ledger.read_members(2, [key(1)]) == {key(1): Count(0, 1)}
+        assert ledger.members.read(1, [key(1)]) == {key(1): Count(2, 2)}
+        assert ledger.members.read(2, [key(1)]) == {key(1): Count(0, 1)}
         assert (suppressions.all(), len(suppressions)) == (frozenset({key(1)}), 1)
 
     def test_a_list_that_comes_later_refuses_them_too(self, ledger: Ledger) -> None:
@@ -95,21 +95,21 @@ class TestSuppressions:
         with ledger.transaction():
             for each in (key(1), opaque):
                 ledger.catalogue.suppressions.add(each, 5.0)
-            added = ledger.catalogue.add_list("77", "later")
-            assert not ledger.insert_members(added.number, [key(1), key(2)])
-        assert ledger.read_members(added.number, [key(1), opaque, key(3)]) == {key(1): Count(0, 1), opaque: Count(0, 1)}
+            added = ledger.catalogue.lists.add("77", "later")
+            assert not ledger.members.insert(added.number, [key(1), key(2)])
+        assert ledger.members.read(added.number, [key(1), opaque, key(3)]) == {key(1): Count(0, 1), opaque: Count(0, 1)}
 
     def test_they_are_of_one_ad_account(self, opened: Opened) -> None:
         ours, theirs = opened(), opened(account="77")
         with theirs.transaction():
-            there = theirs.catalogue.add_list(None, "theirs")
+            there = theirs.catalogue.lists.add(None, "theirs")
         with ours.transaction():
             ours.catalogue.suppressions.add(key(1), 5.0)
         assert theirs.catalogue.suppressions.all() == frozenset()
-        assert theirs.read_members(there.number, [key(1)]) == {}
+        assert theirs.members.read(there.number, [key(1)]) == {}
         with theirs.transaction():
             assert theirs.catalogue.suppressions.add(key(1), 6.0)
-        assert theirs.read_members(there.number, [key(1)]) == {key(1): Count(0, 1)}
+        assert theirs.members.read(there.number, [key(1)]) == {key(1): Count(0, 1)}
 
     def test_they_are_there_when_it_is_opened_again(self, opened: Opened) -> None:
         first = opened()
@@ -122,43 +122,43 @@ class TestSuppressions:
         ledger, theirs = opened(), opened(account="77")
         with theirs.transaction():
             theirs.catalogue.suppressions.add(key(1), 5.0)
-            elsewhere = theirs.catalogue.add_list(None, "theirs")
+            elsewhere = theirs.catalogue.lists.add(None, "theirs")
         suppressions = ledger.catalogue.suppressions
         with ledger.transaction():
-            lists = [ledger.catalogue.add_list(None, name).number for name in ("one", "two", "three")]
+            lists = [ledger.catalogue.lists.add(None, name).number for name in ("one", "two", "three")]
             suppressions.add(key(1), 5.0)
             suppressions.add(key(2), 5.0)
-            ledger.write_members(lists[0], {key(1): Count(2, 1)})
-            ledger.write_members(lists[1], {key(1): Count(1, 2)})
+            ledger.members.write(lists[0], {key(1): Count(2, 1)})
+            ledger.members.write(lists[1], {key(1): Count(1, 2)})
         with ledger.transaction():
             assert suppressions.lift(key(1)) == [lists[0]]
             assert suppressions.lift(key(1)) is None
             assert suppressions.lift(key(3)) is None
-        assert ledger.read_members(lists[0], [key(1)]) == {key(1): Count(2, 0)}
-        assert ledger.read_members(lists[1], [key(1)]) == {key(1): Count(1, 1)}
-        assert ledger.read_members(lists[2], [key(1), key(2)]) == {key(2): Count(0, 1)}
+        assert ledger.members.read(lists[0], [key(1)]) == {key(1): Count(2, 0)}
+        assert ledger.members.read(lists[1], [key(1)]) == {key(1): Count(1, 1)}
+        assert ledger.members.read(lists[2], [key(1), key(2)]) == {key(2): Count(0, 1)}
         assert suppressions.all() == {key(2)}
-        assert theirs.read_members(elsewhere.number, [key(1)]) == {key(1): Count(0, 1)}
+        assert theirs.members.read(elsewhere.number, [key(1)]) == {key(1): Count(0, 1)}
 
 
 class TestStriking:
     def test_what_rows_contribute_goes_and_what_follows_is_noted(self, filled: Ledger, settings: Settings) -> None:
         forms = [identity(1), bytes.fromhex("ab" * 16)]
         strike_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=5.0)
-        assert filled.read_rows([key(1), key(2), key(9)]) == {key(2): contributed(2)}
-        assert filled.unseen_rows(1, 4, b"", 9) == [(key(2), contributed(2))]
-        assert [entry.members for entry in filled.catalogue.lists()] == [1, 0]
+        assert filled.rows.read([key(1), key(2), key(9)]) == {key(2): contributed(2)}
+        assert filled.rows.unseen(1, 4, b"", 9) == [(key(2), contributed(2))]
+        assert [entry.members for entry in filled.catalogue.lists.all()] == [1, 0]
         for number in (1, 2):
-            assert filled.read_members(number, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
-            assert [named for _, named in filled.unsettled(number)] == [[identity(1)]]
+            assert filled.members.read(number, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
+            assert [named for _, named in filled.notes.unsettled(number)] == [[identity(1)]]
         assert filled.catalogue.suppressions.all() == set(map(member_key, forms))
 
     def test_a_second_time_changes_nothing(self, filled: Ledger, settings: Settings) -> None:
         forms = [identity(1)]
         for now in (5.0, 6.0):
             strike_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=now)
-        assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
-        assert [len(list(filled.unsettled(number))) for number in (1, 2)] == [1, 1]
+        assert filled.members.read(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
+        assert [len(list(filled.notes.unsettled(number))) for number in (1, 2)] == [1, 1]
 
     @pytest.mark.parametrize("bring_in", ["source", "list"])
     def test_nothing_is_done_if_a_run_brings_something_in_meanwhile(
@@ -169,14 +169,14 @@ class TestStriking:
                 super().take_all()
                 with filled.transaction():
                     if bring_in == "source":
-                        filled.catalogue.source("late")
+                        filled.catalogue.sources.add("late")
                     else:
-                        filled.catalogue.add_list(None, "late")
+                        filled.catalogue.lists.add(None, "late")
 
         late = LateLocks(filled, settings)
         with pytest.raises(LedgerError, match="has begun meanwhile"):
             strike_from_ledger(filled, late, DIGESTER.shorten, [identity(1)], suppress=True, now=5.0)
-        assert filled.read_rows([key(1)]) == {key(1): contributed(1)}
+        assert filled.rows.read([key(1)]) == {key(1): contributed(1)}
         assert filled.catalogue.suppressions.all() == frozenset()
 
     def test_refusals_stay_and_what_was_asked_for_is_forgotten(self, ledger: Ledger) -> None:
@@ -184,47 +184,47 @@ class TestStriking:
         asked = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(1)))
         other = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(2)))
         with ledger.transaction():
-            ledger.write_rows(1, 1, {key(1): encode_says([refusal, asked, other])})
+            ledger.rows.write(1, 1, {key(1): encode_says([refusal, asked, other])})
             event = event_of(Kind.FORGOTTEN, 1, named=(Named(0, 0, identity(1)),))
             assert apply_to_rows(ledger, [key(1)], event, DIGESTER.shorten) == {}
-        assert set(statements(ledger.read_rows([key(1)])[key(1)])) == {refusal, other}
+        assert set(statements(ledger.rows.read([key(1)])[key(1)])) == {refusal, other}
 
 
 class TestWithdrawing:
     def test_another_source_keeps_its_own(self, filled: Ledger) -> None:
         with filled.transaction():
             assert withdraw_silently(filled, [1], [1], DIGESTER.shorten) == {1: 1}
-        assert filled.read_rows([key(1), key(2)]) == {}
-        assert filled.read_members(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(1, 0)}
+        assert filled.rows.read([key(1), key(2)]) == {}
+        assert filled.members.read(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(1, 0)}
 
     def test_the_ceiling_begins_anew(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            number = catalogue.add_list(None, "cut short").number
-            catalogue.change_members(number, 50)
-            catalogue.begin_list(number)
-            catalogue.add_removals(number, 10, 0, 0.0)
-            catalogue.change_members(number, -50)
-            catalogue.restart_list(number)
-            catalogue.change_members(number, 7)
-            catalogue.begin_list(number)
-        entry = catalogue.entry(number)
+            number = catalogue.lists.add(None, "cut short").number
+            catalogue.lists.change_members(number, 50)
+            catalogue.removal_counts.begin(number)
+            catalogue.removal_counts.add(number, 10, 0, 0.0)
+            catalogue.lists.change_members(number, -50)
+            catalogue.removal_counts.reset(number)
+            catalogue.lists.change_members(number, 7)
+            catalogue.removal_counts.begin(number)
+        entry = catalogue.lists.entry(number)
         assert (entry.at_stake, entry.derived) == (7, 0)
 
     def test_who_is_not_known_any_more_is_struck_from_the_notes_and_nobody_else(self, filled: Ledger) -> None:
         with filled.transaction():
-            filled.note_unsettled(1, [identity(1), identity(2), identity(3)])
-            filled.note_unsettled(1, [identity(2)])
-            filled.note_unsettled(1, [identity(1)])
+            filled.notes.add(1, [identity(1), identity(2), identity(3)])
+            filled.notes.add(1, [identity(2)])
+            filled.notes.add(1, [identity(1)])
             withdraw_silently(filled, [1], [1], DIGESTER.shorten)
-        assert sorted(named for _, named in filled.unsettled(1)) == [[identity(1)], [identity(1), identity(3)]]
+        assert sorted(named for _, named in filled.notes.unsettled(1)) == [[identity(1)], [identity(1), identity(3)]]
 
     def test_what_a_note_says_besides_stays(self, filled: Ledger) -> None:
         with filled.transaction():
-            filled.note_unsettled(1, [identity(1), identity(2), identity(3)], bytes([1, 2, 3]), due=9.5)
-            filled.note_unsettled(1, [identity(3), identity(2)], due=9.0, sent=Operation.ADD)
+            filled.notes.add(1, [identity(1), identity(2), identity(3)], bytes([1, 2, 3]), due=9.5)
+            filled.notes.add(1, [identity(3), identity(2)], due=9.0, sent=Operation.ADD)
             withdraw_silently(filled, [1], [1], DIGESTER.shorten)
-        assert [each[1:] for each in filled.notes(1)] == [
+        assert [each[1:] for each in filled.notes.of_list(1)] == [
             ([identity(1), identity(3)], bytes([1, 3]), 9.5, None),
             ([identity(3)], b"", 9.0, Operation.ADD),
         ]
@@ -234,26 +234,26 @@ class TestRuns:
     def test_the_newest_of_each_configuration_and_outcome_outlive_their_time(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
-            runs = [catalogue.begin_run(name, {}, started) for name, started in zip("aaabab", range(6), strict=True)]
+            runs = [catalogue.runs.begin(name, {}, started) for name, started in zip("aaabab", range(6), strict=True)]
             for run in runs[:2]:
-                catalogue.end_run(run, CLEAN, 9.0, [])
-            assert catalogue.forget_runs(5.0) == 3
-        kept = {run.number: run.outcome for run in catalogue.newest_runs(9)}
+                catalogue.runs.end(run, CLEAN, 9.0, [])
+            assert catalogue.runs.expire(5.0) == 3
+        kept = {run.number: run.outcome for run in catalogue.runs.recent(9)}
         assert kept == {runs[1]: CLEAN, runs[4]: OPEN, runs[5]: OPEN}
         with ledger.transaction():
-            assert catalogue.begin_run("a", {}, 9.0) == runs[5] + 1
+            assert catalogue.runs.begin("a", {}, 9.0) == runs[5] + 1
 
     def test_sources_and_when_they_were_read(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            number = ledger.catalogue.source("customers")
-            ledger.catalogue.source("leads")
-            ledger.catalogue.note_read(number, 7.5)
-        assert [tuple(each) for each in ledger.catalogue.sources()] == [(1, "customers", 7.5), (2, "leads", None)]
+            number = ledger.catalogue.sources.add("customers")
+            ledger.catalogue.sources.add("leads")
+            ledger.catalogue.sources.note_read(number, 7.5)
+        assert [tuple(each) for each in ledger.catalogue.sources.all()] == [(1, "customers", 7.5), (2, "leads", None)]
 
     def test_rows_come_in_pages_whichever_run_saw_them(self, ledger: Ledger) -> None:
         with ledger.transaction():
             for run in (1, 2, 3):
-                ledger.write_rows(1, run, {key(run): b"says %d" % run})
-            ledger.write_rows(2, 1, {key(4): b"theirs"})
-        assert ledger.rows_of(1, b"", 2) == [(key(1), b"says 1"), (key(2), b"says 2")]
-        assert ledger.rows_of(1, key(2), 2) == [(key(3), b"says 3")]
+                ledger.rows.write(1, run, {key(run): b"says %d" % run})
+            ledger.rows.write(2, 1, {key(4): b"theirs"})
+        assert ledger.rows.of_source(1, b"", 2) == [(key(1), b"says 1"), (key(2), b"says 2")]
+        assert ledger.rows.of_source(1, key(2), 2) == [(key(3), b"says 3")]

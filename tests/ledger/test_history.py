@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
-from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS
 from tests.support.account import ACCOUNT
@@ -93,15 +94,15 @@ class TestExpiry:
         assert [(each.started, each.lists) for each in ledger.history.entries(10)] == [(3.0, (FIGURES,))]
         assert [each.accepted for each in ledger.history.removals(0, 10)] == [3.0]
         assert [(each.number, each.lists) for each in other.history.entries(10)] == [(kept, (FIGURES,))]
-        assert ledger._query("SELECT COUNT(*) FROM history_lists") == [(2,)]
+        assert ledger.catalogue._query("SELECT COUNT(*) FROM history_lists") == [(2,)]
 
 
 class TestCausesOfNotes:
     def test_they_come_back_with_their_note(self, ledger: Ledger) -> None:
         with ledger.transaction():
-            removing = ledger.note_unsettled(1, [b"a", b"b"], bytes([2, 0]))
-            adding = ledger.note_unsettled(1, [b"c"])
-        found = [(note.number, note.identities, note.causes) for note in ledger.notes(1)]
+            removing = ledger.notes.add(1, [b"a", b"b"], bytes([2, 0]))
+            adding = ledger.notes.add(1, [b"c"])
+        found = [(note.number, note.identities, note.causes) for note in ledger.notes.of_list(1)]
         assert found == [(removing, [b"a", b"b"], bytes([2, 0])), (adding, [b"c"], b"")]
 
 
@@ -118,13 +119,13 @@ def test_a_ledger_from_before_there_was_a_history_keeps_its_notes(path: Path) ->
         connection.execute("PRAGMA user_version = 2")
         connection.commit()
     with closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
-        assert list(ledger.notes(1)) == [Note(1, [b"a"], b"", None, None)]
+        assert list(ledger.notes.of_list(1)) == [Note(1, [b"a"], b"", None, None)]
         assert ledger.history.entries(10) == []
 
 
 def test_a_year_of_hourly_runs_is_small(path: Path) -> None:
     with closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
-        ledger._query("VACUUM")
+        ledger.catalogue._query("VACUUM")
         before = path.stat().st_size
         with ledger.transaction():
             for hour in range(24 * 365):
@@ -133,5 +134,5 @@ def test_a_year_of_hourly_runs_is_small(path: Path) -> None:
                 ledger.history.note_removal(
                     RemovalEntry(entry, 1, 1.7e9 + hour * HOUR, {"change": 3}, "5103431563231134")
                 )
-        ledger._query("PRAGMA wal_checkpoint(TRUNCATE)")
+        ledger.catalogue._query("PRAGMA wal_checkpoint(TRUNCATE)")
         assert path.stat().st_size - before < 2_500_000

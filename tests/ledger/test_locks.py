@@ -17,7 +17,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from tests.support.ledgers import Opened, another_process, line_of, take_over
 
 HOLD = """
-ledger.lock(["customers"], 0)
+ledger.locks.take(["customers"], 0)
 print("held", flush=True)
 sys.stdin.readline()
 """
@@ -28,7 +28,7 @@ def test_a_lock_of_another_process_is_waited_for_and_then_told_of(url: str, ledg
         assert line_of(process) == "held"
         began = time.monotonic()
         with pytest.raises(LedgerError) as raised:
-            ledger.lock(["others", "customers"], 0.5)
+            ledger.locks.take(["others", "customers"], 0.5)
         assert 0.5 <= time.monotonic() - began < 5
         message = str(raised.value)
     assert raised.value.exit_code == 7
@@ -39,12 +39,12 @@ def test_a_lock_of_another_process_is_waited_for_and_then_told_of(url: str, ledg
 
 def test_the_newest_holder_is_told_of(url: str, opened: Opened) -> None:
     former = opened()
-    former.lock(["customers"], 0)
+    former.locks.take(["customers"], 0)
     former.close()
     with another_process(url, HOLD.replace("0)", "20)")) as process:
         assert line_of(process) == "held"
         with pytest.raises(LedgerError, match=f"process {process.pid} "):
-            opened().lock(["customers"], 0)
+            opened().locks.take(["customers"], 0)
 
 
 def test_a_lock_is_had_as_soon_as_the_other_process_lets_go(url: str, ledger: Ledger) -> None:
@@ -54,7 +54,7 @@ def test_a_lock_is_had_as_soon_as_the_other_process_lets_go(url: str, ledger: Le
         process.stdin.write("\n")
         process.stdin.flush()
         began = time.monotonic()
-        ledger.lock(["customers"], 30)
+        ledger.locks.take(["customers"], 30)
         assert 0.5 <= time.monotonic() - began < 10
 
 
@@ -63,37 +63,37 @@ def test_a_killed_process_lets_go(url: str, ledger: Ledger) -> None:
         assert line_of(process) == "held"
         process.kill()
         process.wait()
-        ledger.lock(["customers"], 10)
+        ledger.locks.take(["customers"], 10)
 
 
 def test_other_names_are_free(url: str, ledger: Ledger) -> None:
     with another_process(url, HOLD) as process:
         assert line_of(process) == "held"
-        ledger.lock(["others"], 0)
+        ledger.locks.take(["others"], 0)
 
 
 def test_a_lock_is_free_for_the_ledger_that_has_it(ledger: Ledger) -> None:
-    ledger.lock(["customers", "others", "customers"], 0)
-    ledger.lock(["others"], 0)
+    ledger.locks.take(["customers", "others", "customers"], 0)
+    ledger.locks.take(["others"], 0)
     with ledger.transaction():
-        ledger.catalogue.source("customers")
+        ledger.catalogue.sources.add("customers")
 
 
 def test_closing_lets_go_of_a_lock_for_who_did_not_have_it(opened: Opened) -> None:
     first, second = opened(), opened()
-    first.lock(["customers"], 0)
+    first.locks.take(["customers"], 0)
     with pytest.raises(LedgerError):
-        second.lock(["customers"], 0)
+        second.locks.take(["customers"], 0)
     first.close()
-    second.lock(["customers"], 10)
+    second.locks.take(["customers"], 10)
     with pytest.raises(LedgerError):
-        opened().lock(["customers"], 0)
+        opened().locks.take(["customers"], 0)
 
 
 MANY = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-ledger.lock([f"list {n}" for n in range(600)], 0)
+ledger.locks.take([f"list {n}" for n in range(600)], 0)
 print("held", flush=True)
 sys.stdin.readline()
 """
@@ -104,7 +104,7 @@ def test_a_process_can_have_more_locks_than_files_are_open_by_default(url: str, 
         assert line_of(process) == "held"
         for number in (0, 299, 599):
             with pytest.raises(LedgerError, match=f"process {process.pid} "):
-                ledger.lock([f"list {number}"], 0)
+                ledger.locks.take([f"list {number}"], 0)
 
 
 Lose = Callable[[Ledger], None]
@@ -117,75 +117,75 @@ def lose(request: pytest.FixtureRequest, url: str) -> Lose:
         return lambda _: take_over(Path(url.removeprefix("sqlite:///")))
 
     def end_session(ledger: Ledger) -> None:
-        pid = ledger._connection.info.backend_pid  # type: ignore[attr-defined]
+        pid = ledger._session.connection.info.backend_pid  # type: ignore[attr-defined]
         request.getfixturevalue("database").execute(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     return end_session
 
 
 def test_a_ledger_without_locks_has_none_to_lose(ledger: Ledger, lose: Lose) -> None:
-    ledger.ensure_locks()
-    ledger.lock(["customers"], 0)
-    ledger.ensure_locks()
+    ledger.locks.ensure()
+    ledger.locks.take(["customers"], 0)
+    ledger.locks.ensure()
     lose(ledger)
 
 
 def test_a_process_whose_lock_another_one_took_neither_writes_nor_sends(opened: Opened, lose: Lose) -> None:
     first, second = opened(), opened()
-    first.lock(["customers", "others"], 0)
+    first.locks.take(["customers", "others"], 0)
     lose(first)
-    second.lock(["others"], 10)
-    for use in (first.ensure_locks, lambda: first.transaction().__enter__(), lambda: first.lock(["more"], 0)):
+    second.locks.take(["others"], 10)
+    for use in (first.locks.ensure, lambda: first.transaction().__enter__(), lambda: first.locks.take(["more"], 0)):
         for _ in range(2):
             with pytest.raises(LedgerError, match=r"lost its locks.*Nothing more is sent or written") as raised:
                 use()
             assert raised.value.exit_code == 7
-    second.ensure_locks()
+    second.locks.ensure()
     with second.transaction():
-        assert second.catalogue.find_source("customers") is None
+        assert second.catalogue.sources.find("customers") is None
 
 
 def test_who_lost_a_lock_and_took_it_anew_lost_it_all_the_same(opened: Opened, lose: Lose) -> None:
     first, second, third = opened(), opened(), opened()
-    first.lock(["customers"], 0)
+    first.locks.take(["customers"], 0)
     lose(first)
-    second.lock(["customers"], 10)
+    second.locks.take(["customers"], 10)
     second.close()
-    third.lock(["customers"], 10)
+    third.locks.take(["customers"], 10)
     with pytest.raises(LedgerError, match="lost its locks"):
-        first.ensure_locks()
-    third.ensure_locks()
+        first.locks.ensure()
+    third.locks.ensure()
 
 
 def test_a_look_at_the_locks_does_not_wait_for_a_transaction(ledger: Ledger) -> None:
-    ledger.lock(["customers"], 0)
+    ledger.locks.take(["customers"], 0)
     with ledger.transaction(), futures.ThreadPoolExecutor() as threads:
-        ledger.catalogue.source("customers")
-        for look in [threads.submit(ledger.ensure_locks) for _ in range(8)]:
+        ledger.catalogue.sources.add("customers")
+        for look in [threads.submit(ledger.locks.ensure) for _ in range(8)]:
             look.result(timeout=5)
 
 
 def test_a_look_from_another_thread_does_not_miss_a_lock_that_is_just_taken(ledger: Ledger) -> None:
-    ledger.lock(["customers"], 0)
+    ledger.locks.take(["customers"], 0)
     done = threading.Event()
 
     def look() -> None:
         while not done.is_set():
-            ledger.ensure_locks()
+            ledger.locks.ensure()
 
     with futures.ThreadPoolExecutor() as threads:
         looks = [threads.submit(look) for _ in range(2)]
         for number in range(50):
-            ledger.lock([f"list {number}"], 0)
+            ledger.locks.take([f"list {number}"], 0)
         done.set()
         for each in looks:
             each.result()
 
 
 def test_a_look_at_a_thousand_locks_is_one_short_statement(ledger: Ledger) -> None:
-    ledger.lock([f"list {number}" for number in range(1000)], 0)
-    ledger.ensure_locks()
+    ledger.locks.take([f"list {number}" for number in range(1000)], 0)
+    ledger.locks.ensure()
     began = time.monotonic()
     for _ in range(20):
-        ledger.ensure_locks()
+        ledger.locks.ensure()
     assert time.monotonic() - began < 2

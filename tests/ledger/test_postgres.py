@@ -20,7 +20,8 @@ from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.postgres import connection as postgres_connection
 from target_pinterest_audience.ledger.postgres import credentials as postgres_credentials
 from target_pinterest_audience.ledger.postgres.claims import stands
-from target_pinterest_audience.ledger.postgres.connection import SCHEMA, Place, begin, make_schema
+from target_pinterest_audience.ledger.postgres.connection import SCHEMA, begin, make_schema
+from target_pinterest_audience.ledger.postgres.connection import Database as LedgerDatabase
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
@@ -50,7 +51,7 @@ def url(postgres_url: str) -> str:
 
 def session_of(ledger: Ledger) -> psycopg.Connection[tuple[Any, ...]]:
     assert isinstance(ledger, PostgresLedger)
-    return ledger._connection
+    return ledger._session.connection
 
 
 def backend(ledger: Ledger) -> int:
@@ -167,15 +168,15 @@ class TestTables:
             INSERT INTO sources VALUES (1, 1, 'customers', '["id"]');
         """)  # noqa: S608 - our own statements
         dry = opened(dry=True)
-        assert dry.catalogue.newest_run("main") is None
+        assert dry.catalogue.runs.newest("main") is None
         dry.close()
         assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == "1"
         ledger = opened()
-        assert ledger.read_rows([KEY]) == {KEY: b"\x90"}
+        assert ledger.rows.read([KEY]) == {KEY: b"\x90"}
         with ledger.transaction():
-            ledger.catalogue.begin_run("main", {}, 1.0)
-            assert ledger.catalogue.key_rules(ledger.catalogue.source("customers")) == FIRST_RULES
-            assert ledger.catalogue.key_rules(ledger.catalogue.source("new")) == NEWEST_RULES
+            ledger.catalogue.runs.begin("main", {}, 1.0)
+            assert ledger.catalogue.sources.key_rules(ledger.catalogue.sources.add("customers")) == FIRST_RULES
+            assert ledger.catalogue.sources.key_rules(ledger.catalogue.sources.add("new")) == NEWEST_RULES
         assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == str(VERSION)
 
     def test_a_missing_right_is_named(self, database: Database) -> None:
@@ -202,11 +203,11 @@ class TestSession:
         assert session_of(ledger).execute("SHOW synchronous_commit").fetchone() == ("on",)
 
     def test_reading_leaves_no_transaction_open(self, database: Database, ledger: Ledger) -> None:
-        ledger.read_rows([KEY])
-        ledger.read_members(1, [KEY])
-        list(ledger.unsettled(1))
+        ledger.rows.read([KEY])
+        ledger.members.read(1, [KEY])
+        list(ledger.notes.unsettled(1))
         with ledger.transaction():
-            ledger.catalogue.source("customers")
+            ledger.catalogue.sources.add("customers")
         state = database.execute(f"SELECT state FROM pg_stat_activity WHERE pid = {backend(ledger)}")  # noqa: S608 - a number
         assert state == "idle"
 
@@ -216,20 +217,20 @@ class TestSession:
     )
     def test_a_pooler_is_found_out_before_anything_is_written(self, opened: Opened, loss: str) -> None:
         ledger = opened()
-        ledger.lock(["customers"], 0)
+        ledger.locks.take(["customers"], 0)
         with ledger.transaction():
-            ledger.write_rows(1, 1, {KEY: b"before"})
+            ledger.rows.write(1, 1, {KEY: b"before"})
         session_of(ledger).execute(loss)
         with pytest.raises(LedgerError, match="PgBouncer"), ledger.transaction():
-            ledger.write_rows(1, 2, {KEY: b"after"})
-        assert opened().read_rows([KEY]) == {KEY: b"before"}
+            ledger.rows.write(1, 2, {KEY: b"after"})
+        assert opened().rows.read([KEY]) == {KEY: b"before"}
 
     def test_a_pooler_is_found_out_before_a_lock_is_taken(self, database: Database, opened: Opened) -> None:
         ledger, other = opened(), opened()
         assert isinstance(ledger, PostgresLedger)
-        ledger._connection, own = session_of(other), ledger._connection
+        ledger._session.connection, own = session_of(other), session_of(ledger)
         with pytest.raises(LedgerError, match="PgBouncer"):
-            ledger.lock(["customers"], 0)
+            ledger.locks.take(["customers"], 0)
         own.close()
         assert database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
 
@@ -237,9 +238,9 @@ class TestSession:
         "use",
         [
             lambda ledger: ledger.transaction().__enter__(),
-            lambda ledger: ledger.read_rows([KEY]),
-            lambda ledger: ledger.lock(["customers"], 0),
-            lambda ledger: ledger.catalogue.slots(),
+            lambda ledger: ledger.rows.read([KEY]),
+            lambda ledger: ledger.locks.take(["customers"], 0),
+            lambda ledger: ledger.catalogue.slots.all(),
         ],
     )
     def test_a_lost_connection_is_told_of(
@@ -259,16 +260,16 @@ class TestSession:
     ) -> None:
         database.execute(f"ALTER DATABASE {database.name} SET {limit} TO '300ms'")
         ledger = opened()
-        ledger.lock(["customers"], 0)
-        ledger.ensure_locks()
+        ledger.locks.take(["customers"], 0)
+        ledger.locks.ensure()
         with ledger.transaction():
-            ledger.catalogue.source("customers")
+            ledger.catalogue.sources.add("customers")
             time.sleep(0.6)
-            ledger._query("SELECT pg_sleep(0.6)")
+            ledger.catalogue._query("SELECT pg_sleep(0.6)")
         time.sleep(0.6)
-        ledger.ensure_locks()
+        ledger.locks.ensure()
         with ledger.transaction():
-            ledger.catalogue.source("customers")
+            ledger.catalogue.sources.add("customers")
 
     def test_a_limit_that_its_user_may_not_lift_is_named_when_it_strikes(
         self, monkeypatch: pytest.MonkeyPatch, database: Database
@@ -279,23 +280,25 @@ class TestSession:
         database.execute(f"GRANT CREATE ON DATABASE {database.name} TO {user.user}")
         database.execute(f"ALTER DATABASE {database.name} SET statement_timeout TO '300ms'")
         with contextlib.closing(open_ledger(address(user), API, ACCOUNT, wait_seconds=1)) as ledger:
-            ledger._query("SELECT pg_sleep(0.6)")
+            ledger.catalogue._query("SELECT pg_sleep(0.6)")
             session_of(ledger).execute("SET statement_timeout TO '100ms'")
             with pytest.raises(LedgerError, match="may not change `deadlock_timeout`: an administrator has to set it"):
-                ledger._query("SELECT pg_sleep(0.6)")
+                ledger.catalogue._query("SELECT pg_sleep(0.6)")
 
     def test_a_session_that_idled_for_too_long_is_told_as_that(self, ledger: Ledger) -> None:
-        ledger.lock(["customers"], 0)
+        ledger.locks.take(["customers"], 0)
         session_of(ledger).execute("SET idle_session_timeout TO '100ms'")
         time.sleep(0.5)
         for _ in range(2):
             with pytest.raises(LedgerError, match="Set `idle_session_timeout` to 0 for its user") as raised:
-                ledger.catalogue.slots()
+                ledger.catalogue.slots.all()
             assert "PgBouncer" not in str(raised.value)
 
     def test_a_process_that_writes_too_long_is_told_of(self, database: Database, url: str, opened: Opened) -> None:
         other = opened(wait_seconds=1.0)
-        writes = "ledger.lock(['a'], 0)\nwith ledger.transaction(): print('writing', flush=True); sys.stdin.readline()"
+        writes = (
+            "ledger.locks.take(['a'], 0)\nwith ledger.transaction(): print('writing', flush=True); sys.stdin.readline()"
+        )
         with another_process(url, writes) as process:
             assert line_of(process) == "writing"
             began = time.monotonic()
@@ -321,83 +324,85 @@ class TestSession:
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "  # noqa: S608 - a number
             f"AND pid NOT IN (pg_backend_pid(), {backend(ledger)})"
         )
-        ledger.lock(["customers"], 0)
-        ledger.ensure_locks()
+        ledger.locks.take(["customers"], 0)
+        ledger.locks.ensure()
         assert database.execute(others) == "t"
-        ledger.ensure_locks()
+        ledger.locks.ensure()
         database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)")
         with pytest.raises(LedgerError, match=r"lost its locks.* session with the server ended"):
-            ledger.ensure_locks()
+            ledger.locks.ensure()
 
     def test_a_lock_that_is_let_go_of_is_lost_though_nobody_took_it(self, ledger: Ledger) -> None:
-        ledger.lock(["customers"], 0)
+        ledger.locks.take(["customers"], 0)
         session_of(ledger).execute("SELECT pg_advisory_unlock_all()")
         with pytest.raises(LedgerError, match="lost its locks"):
-            ledger.ensure_locks()
+            ledger.locks.ensure()
 
     def test_who_takes_a_lock_waits_for_the_window_of_who_lost_it(self, opened: Opened) -> None:
         first, second = opened(), opened()
-        first.lock(["customers"], 0)
+        first.locks.take(["customers"], 0)
         taken = threading.Event()
 
         def take() -> None:
-            second.lock(["customers"], 10)
+            second.locks.take(["customers"], 10)
             taken.set()
 
         taker = threading.Thread(target=take)
         with first.transaction():
             session_of(first).execute("SELECT pg_advisory_unlock_all()")
             taker.start()
-            first.write_rows(1, 1, {KEY: b"first"})
+            first.rows.write(1, 1, {KEY: b"first"})
             assert not taken.wait(0.5)
         taker.join()
-        assert second.read_rows([KEY]) == {KEY: b"first"}
+        assert second.rows.read([KEY]) == {KEY: b"first"}
 
     def test_a_connection_lost_while_it_writes_commits_nothing(self, database: Database, opened: Opened) -> None:
         ledger = opened()
 
         def write_and_lose() -> None:
             with ledger.transaction():
-                ledger.write_rows(1, 1, {KEY: b"says"})
+                ledger.rows.write(1, 1, {KEY: b"says"})
                 database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)")
 
         with pytest.raises(LedgerError, match="ended the session"):
             write_and_lose()
-        assert opened().read_rows([KEY]) == {}
+        assert opened().rows.read([KEY]) == {}
 
     def test_errors_hold_no_values(self, ledger: Ledger) -> None:
         with pytest.raises(LedgerError, match="DataError") as raised:
-            ledger.catalogue.find_source("hush\x00")
+            ledger.catalogue.sources.find("hush\x00")
         assert "hush" not in str(raised.value)
         with ledger.transaction():
-            ledger.catalogue.add_list("hush", "hush")
+            ledger.catalogue.lists.add("hush", "hush")
         with pytest.raises(LedgerError, match="SQLSTATE 23505") as raised, ledger.transaction():
-            ledger.catalogue.add_list("hush", "hush")
+            ledger.catalogue.lists.add("hush", "hush")
         assert "hush" not in str(raised.value)
         with pytest.raises(LedgerError, match="SQLSTATE 22P02") as raised, ledger.transaction():
-            ledger.catalogue.source_name("hush")  # type: ignore[arg-type]
+            ledger.catalogue.sources.name("hush")  # type: ignore[arg-type]
         assert "hush" not in str(raised.value)
 
 
 class TestLocks:
     def test_many_take_one_place_in_the_server_s_table(self, database: Database, opened: Opened) -> None:
         ledger, other = opened(), opened()
-        ledger.lock([f"list {number}" for number in range(10_000)], 0)
-        ledger.ensure_locks()
+        ledger.locks.take([f"list {number}" for number in range(10_000)], 0)
+        ledger.locks.ensure()
         assert database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1"
         with pytest.raises(LedgerError, match="Another run works on the same customer list"):
-            other.lock(["list 9999"], 0)
+            other.locks.take(["list 9999"], 0)
 
     def test_a_look_at_them_reads_one_row(self, opened: Opened) -> None:
         ledger = opened()
-        ledger.lock([f"list {number}" for number in range(100)], 0)
-        question = session_of(ledger).execute(f"EXPLAIN (ANALYZE, TIMING OFF) {stands(SCHEMA, ledger._fence)[6:]}")  # type: ignore[attr-defined]
+        ledger.locks.take([f"list {number}" for number in range(100)], 0)
+        assert isinstance(ledger, PostgresLedger)
+        condition = stands(SCHEMA, ledger._session.number).removeprefix("EXISTS")
+        question = session_of(ledger).execute(f"EXPLAIN (ANALYZE, TIMING OFF) {condition}")
         assert not any("rows=100 " in line for (line,) in question)
 
     def test_what_ended_processes_left_is_cleared_away(self, database: Database, opened: Opened) -> None:
         for _ in range(5):
             ledger = opened()
-            ledger.lock(["customers", "others"], 10)
+            ledger.locks.take(["customers", "others"], 10)
             ledger.close()
         tables = ("fences", "lock_holders")
         left = [database.execute(f"SELECT count(*) FROM target_pinterest_audience.{table}") for table in tables]  # noqa: S608 - our own names
@@ -430,11 +435,11 @@ class TestEncodings:
         monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
         url, name = encoded("SQL_ASCII"), "Käufer 顧客 🎉"
         with contextlib.closing(open_ledger(url, API, ACCOUNT, wait_seconds=1)) as ledger:
-            ledger.lock([name], 0)
+            ledger.locks.take([name], 0)
             with ledger.transaction():
-                number = ledger.catalogue.add_list(None, name).number
+                number = ledger.catalogue.lists.add(None, name).number
         with contextlib.closing(open_ledger(url, API, ACCOUNT, wait_seconds=1)) as ledger:
-            assert ledger.catalogue.entry(number).name == name
+            assert ledger.catalogue.lists.entry(number).name == name
 
 
 @pytest.fixture
@@ -451,18 +456,18 @@ class TestPoolers:
             return open_ledger(pooled, API, ACCOUNT, wait_seconds=10, **options)
 
         first = opened()
-        first.lock(["customers"], 0)
-        first.ensure_locks()
+        first.locks.take(["customers"], 0)
+        first.locks.ensure()
         with first.transaction():
-            first.write_rows(first.catalogue.source("customers"), 1, {KEY: b"says"})
+            first.rows.write(first.catalogue.sources.add("customers"), 1, {KEY: b"says"})
         with contextlib.closing(opened()) as second:
             with pytest.raises(LedgerError, match="Another run works on the same customer list"):
-                second.lock(["customers"], 0)
+                second.locks.take(["customers"], 0)
             first.close()
-            second.lock(["customers"], 10)
-            assert second.read_rows([KEY]) == {KEY: b"says"}
+            second.locks.take(["customers"], 10)
+            assert second.rows.read([KEY]) == {KEY: b"says"}
         with contextlib.closing(opened(dry=True)) as dry:
-            assert dry.read_rows([KEY]) == {KEY: b"says"}
+            assert dry.rows.read([KEY]) == {KEY: b"says"}
         with LedgerCredentials(pooled).exclusive():
             LedgerCredentials(pooled).keep("second", "configured")
         assert LedgerCredentials(address(database)).newest("configured") == "second"
@@ -483,9 +488,9 @@ class TestDryRuns:
     def test_none_is_left_in_an_empty_database(self, database: Database, opened: Opened) -> None:
         dry = opened(dry=True)
         with dry.transaction():
-            dry.write_rows(1, 1, {KEY: b"says"})
+            dry.rows.write(1, 1, {KEY: b"says"})
         opened()
-        assert dry.read_rows([KEY]) == {KEY: b"says"}
+        assert dry.rows.read([KEY]) == {KEY: b"says"}
         dry.close()
         assert schemas(database) == "1"
 
@@ -496,37 +501,37 @@ class TestDryRuns:
     def test_runs_write_while_it_goes_on_and_it_does_not_wait_for_them(self, opened: Opened) -> None:
         real = opened(wait_seconds=5)
         with real.transaction():
-            real.write_rows(1, 1, {KEY: b"before"})
+            real.rows.write(1, 1, {KEY: b"before"})
         dry = opened(dry=True)
         with real.transaction(), dry.transaction():
-            real.write_rows(1, 1, {KEY: b"real"})
-            dry.write_rows(1, 1, {KEY: b"dry", OTHER: b"dry"})
+            real.rows.write(1, 1, {KEY: b"real"})
+            dry.rows.write(1, 1, {KEY: b"dry", OTHER: b"dry"})
         with real.transaction():
-            real.write_rows(1, 1, {OTHER: b"real"})
-        assert dry.read_rows([KEY, OTHER]) == {KEY: b"dry", OTHER: b"dry"}
-        assert real.read_rows([KEY, OTHER]) == {KEY: b"real", OTHER: b"real"}
+            real.rows.write(1, 1, {OTHER: b"real"})
+        assert dry.rows.read([KEY, OTHER]) == {KEY: b"dry", OTHER: b"dry"}
+        assert real.rows.read([KEY, OTHER]) == {KEY: b"real", OTHER: b"real"}
 
     def test_no_transaction_stays_open(self, database: Database, opened: Opened) -> None:
         opened().close()
         dry = opened(dry=True)
-        dry.lock(["customers"], 0)
+        dry.locks.take(["customers"], 0)
         with dry.transaction():
-            dry.write_rows(1, 1, {KEY: b"dry"})
-        dry.read_rows([KEY])
+            dry.rows.write(1, 1, {KEY: b"dry"})
+        dry.rows.read([KEY])
         assert open_transactions(database) == ""
 
     def test_only_what_belongs_to_the_ad_account_is_copied(self, opened: Opened) -> None:
         for account in (ACCOUNT, "7"):
             ledger = opened(account=account)
             with ledger.transaction():
-                source, entry = ledger.catalogue.source("customers"), ledger.catalogue.add_list("1", "customers")
-                reader = ledger.catalogue.new_reader()
-                ledger.catalogue.feed(source, entry.number, reader)
+                source, entry = ledger.catalogue.sources.add("customers"), ledger.catalogue.lists.add("1", "customers")
+                reader = ledger.catalogue.feeds.new_reader()
+                ledger.catalogue.feeds.add(source, entry.number, reader)
                 row = account.encode().rjust(16)
-                ledger.write_rows(source, 1, {row: b"says"})
-                ledger.mark_seen(1, [row], reader)
-                ledger.write_members(entry.number, {row: Count(1, 0)})
-                ledger.note_unsettled(entry.number, [row])
+                ledger.rows.write(source, 1, {row: b"says"})
+                ledger.rows.mark_seen(1, [row], reader)
+                ledger.members.write(entry.number, {row: Count(1, 0)})
+                ledger.notes.add(entry.number, [row])
         dry = session_of(opened(dry=True))
         for table in ("row_says", "sightings", "members", "unsettled"):
             assert dry.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,), table  # noqa: S608 - our own names
@@ -600,7 +605,7 @@ class TestCredentials:
 
         def keep_and_fail() -> None:
             with ledger.transaction():
-                ledger.write_rows(1, 1, {KEY: b"says"})
+                ledger.rows.write(1, 1, {KEY: b"says"})
                 credentials.ensure_writable()
                 credentials.keep("second", "configured")
                 raise ZeroDivisionError
@@ -609,21 +614,21 @@ class TestCredentials:
             keep_and_fail()
         ledger.close()
         assert credentials.newest("configured") == "second"
-        assert opened().read_rows([KEY]) == {}
+        assert opened().rows.read([KEY]) == {}
 
     def test_they_need_not_come_after_the_ledger(self, url: str, opened: Opened) -> None:
         LedgerCredentials(url).keep("second", "configured")
         dry = opened(dry=True)
-        assert dry.catalogue.slots() == {}
+        assert dry.catalogue.slots.all() == {}
         dry.close()
-        assert opened().catalogue.slots() == {}
+        assert opened().catalogue.slots.all() == {}
         assert LedgerCredentials(url).newest("configured") == "second"
 
     def test_both_make_the_schema_at_once(self, url: str, database: Database, opened: Opened) -> None:
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
-        with contextlib.closing(Place(url).connect()) as connection:
+        with contextlib.closing(LedgerDatabase(url).connect()) as connection:
             begin(connection)
             make_schema(connection)
             with another_process(url, KEEP, opens=False) as process:
@@ -631,7 +636,7 @@ class TestCredentials:
                     assert process.poll() is None
                 connection.execute("COMMIT")
                 assert process.wait(60) == 0
-        assert opened().catalogue.slots() == {}
+        assert opened().catalogue.slots.all() == {}
         assert LedgerCredentials(url).newest("configured") == "second"
 
     def test_no_connection_stays(self, url: str, database: Database) -> None:

@@ -112,7 +112,7 @@ def old_ledger(request: pytest.FixtureRequest, url: str) -> None:
 def test_each_identity_has_a_key_of_its_own_and_what_was_counted_as_one_is_sent_again(opened: Opened) -> None:
     ledger = opened()
     whole, sha1, md5 = digest("sha256", 1), digest("sha1", 2), digest("md5", 3)
-    known = ledger.read_members(1, [member_key(each) for each in (whole, CUT, sha1, md5, pack_identity("XY1"))])
+    known = ledger.members.read(1, [member_key(each) for each in (whole, CUT, sha1, md5, pack_identity("XY1"))])
     assert known == {
         member_key(whole): Count(1, 0),
         member_key(CUT): Count(1, 0),
@@ -121,33 +121,33 @@ def test_each_identity_has_a_key_of_its_own_and_what_was_counted_as_one_is_sent_
         member_key(pack_identity("XY1")): Count(1, 0),
     }
     assert len(known) == 5
-    assert [sorted(named) for _, named in ledger.unsettled(1)] == [sorted([whole, CUT])]
+    assert [sorted(named) for _, named in ledger.notes.unsettled(1)] == [sorted([whole, CUT])]
 
 
 @pytest.mark.usefixtures("old_ledger")
 def test_who_was_forgotten_stays_out_under_every_algorithm(opened: Opened) -> None:
     ledger = opened()
     assert member_key(digest("sha1", 9)) in ledger.catalogue.suppressions.all()
-    assert ledger.read_members(1, [member_key(digest("sha1", 9))]) == {member_key(digest("sha1", 9)): Count(0, 1)}
+    assert ledger.members.read(1, [member_key(digest("sha1", 9))]) == {member_key(digest("sha1", 9)): Count(0, 1)}
 
 
 @pytest.mark.usefixtures("old_ledger")
 def test_marks_and_loaders_go_on_where_runs_were(opened: Opened) -> None:
     ledger = opened()
     catalogue = ledger.catalogue
-    assert [tuple(each) for each in catalogue.loaders()] == [(1, 1, "main", 7, 7)]
-    assert catalogue.clean_overwrites(7, 1, 1, 5) == [7]
+    assert [tuple(each) for each in catalogue.loaders.all()] == [(1, 1, "main", 7, 7)]
+    assert catalogue.runs.clean_marks(7, 1, 1, 5) == [7]
     with ledger.transaction():
-        assert catalogue.next_mark(1) == 8
-    assert catalogue.algorithm_of(1) == (None, True)
+        assert catalogue.sources.next_mark(1) == 8
+    assert catalogue.lists.algorithm(1) == (None, True)
 
 
 @pytest.mark.usefixtures("old_ledger")
 def test_a_dry_run_takes_over_a_copy_and_leaves_the_ledger_as_it_is(opened: Opened) -> None:
     dry = opened(dry=True)
-    assert dry.read_members(1, [member_key(digest("sha1", 2))])
+    assert dry.members.read(1, [member_key(digest("sha1", 2))])
     dry.close()
-    assert opened().read_members(1, [member_key(digest("sha1", 2))])
+    assert opened().members.read(1, [member_key(digest("sha1", 2))])
 
 
 @pytest.mark.usefixtures("old_ledger")
@@ -164,8 +164,8 @@ def test_the_algorithm_of_the_last_run_tells_what_old_refusals_are(opened: Opene
     digester = Digester.of(ledger, former)
     with ledger.transaction():
         digest = digester.setting("hash_algorithm", "md5")
-        run = ledger.catalogue.begin_run(digester.configuration(former), {"hash_algorithm": digest}, 1.0)
-        ledger.catalogue.end_run(run, "clean", 1.5, [])
+        run = ledger.catalogue.runs.begin(digester.configuration(former), {"hash_algorithm": digest}, 1.0)
+        ledger.catalogue.runs.end(run, "clean", 1.5, [])
     account = Pinterest()
     account.names["77"], account.members["77"] = "customers", set()
     plan = ListPlan(ListReference(customer_list_name="customers"), ListType.EMAIL, IfMissing.CREATE, audience=None)

@@ -43,9 +43,9 @@ def foreign(path: Path, *statements: str) -> bytes:
 
 def test_only_its_owner_can_read_anything(path: Path, opened: Opened) -> None:
     ledger = opened()
-    ledger.lock(["customers"], 0)
+    ledger.locks.take(["customers"], 0)
     with ledger.transaction():
-        ledger.write_rows(1, 1, {KEY: b"says"})
+        ledger.rows.write(1, 1, {KEY: b"says"})
     found = modes(path.parent)
     assert set(found) == {"folder", "ledger.db", "ledger.db-wal", "ledger.db-shm"}
     assert {name: mode for name, mode in found.items() if mode != 0o600} == {"folder": 0o700}
@@ -56,7 +56,7 @@ def test_a_file_that_others_could_read_is_closed_to_them(path: Path, opened: Ope
     path.chmod(0o664)
     ledger = opened()
     with ledger.transaction():
-        ledger.write_rows(1, 1, {KEY: b"says"})
+        ledger.rows.write(1, 1, {KEY: b"says"})
     assert {mode for name, mode in modes(path.parent).items() if name.startswith("ledger.db")} == {0o600}
 
 
@@ -96,16 +96,16 @@ def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) ->
         "PRAGMA user_version = 1",
     )
     dry = opened(dry=True)
-    assert dry.catalogue.newest_run("main") is None
+    assert dry.catalogue.runs.newest("main") is None
     dry.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     ledger = opened()
     assert ledger.secret == b"\x01\x02"
     assert not ledger.places_rows
-    assert ledger.read_rows([KEY]) == {KEY: b"\x90"}
+    assert ledger.rows.read([KEY]) == {KEY: b"\x90"}
     with ledger.transaction():
-        ledger.catalogue.begin_run("main", {}, 1.0)
+        ledger.catalogue.runs.begin("main", {}, 1.0)
     ledger.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
@@ -124,23 +124,23 @@ def test_sources_of_an_older_version_count_as_read_when_they_can_last_have_been(
         "PRAGMA user_version = 2",
     )
     ledger = opened()
-    assert [(each.name, each.last_read) for each in ledger.catalogue.sources()] == [("customers", 9.0)]
-    assert [each.last_read for each in opened("other", "other").catalogue.sources()] == [None]
+    assert [(each.name, each.last_read) for each in ledger.catalogue.sources.all()] == [("customers", 9.0)]
+    assert [each.last_read for each in opened("other", "other").catalogue.sources.all()] == [None]
     with ledger.transaction():
         assert ledger.catalogue.suppressions.add(KEY, 1.0)
-    assert ledger.read_members(1, [KEY]) == {KEY: Count(0, 1)}
+    assert ledger.members.read(1, [KEY]) == {KEY: Count(0, 1)}
 
 
 def test_a_folder_that_cannot_be_made_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match="can be written to") as raised:
+    with pytest.raises(LedgerError, match="folder is writable") as raised:
         open_ledger(f"sqlite:///{tmp_path}/file/ledger.db", API, ACCOUNT, wait_seconds=1)
     assert raised.value.exit_code == 7
 
 
 WRITE_SLOWLY = f"""
 with ledger.transaction():
-    ledger.write_rows(1, 1, {{{KEY!r}: b"theirs"}})
+    ledger.rows.write(1, 1, {{{KEY!r}: b"theirs"}})
     print("writing", flush=True)
     time.sleep(1)
 sys.stdin.read()
@@ -154,24 +154,24 @@ def test_processes_that_write_wait_for_each_other(url: str, opened: Opened) -> N
         began = time.monotonic()
         with ledger.transaction():
             assert time.monotonic() - began > 0.5
-            assert ledger.read_rows([KEY]) == {KEY: b"theirs"}
-            ledger.write_rows(1, 2, {KEY: b"ours"})
-    assert ledger.read_rows([KEY]) == {KEY: b"ours"}
+            assert ledger.rows.read([KEY]) == {KEY: b"theirs"}
+            ledger.rows.write(1, 2, {KEY: b"ours"})
+    assert ledger.rows.read([KEY]) == {KEY: b"ours"}
 
 
 def test_a_process_that_writes_too_long_is_told_of(url: str, opened: Opened) -> None:
     ledger = opened(wait_seconds=0.1)
     with another_process(url, WRITE_SLOWLY) as process:
         assert line_of(process) == "writing"
-        with pytest.raises(LedgerError, match="no other process keeps it busy"), ledger.transaction():
+        with pytest.raises(LedgerError, match="no other process keeps the file busy"), ledger.transaction():
             pass
 
 
 def test_a_dry_run_without_a_file_makes_none(tmp_path: Path, opened: Opened) -> None:
     dry = opened(dry=True)
-    dry.lock(["customers"], 0)
+    dry.locks.take(["customers"], 0)
     with dry.transaction():
-        dry.write_rows(1, 1, {KEY: b"says"})
+        dry.rows.write(1, 1, {KEY: b"says"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,8 +180,8 @@ def test_a_dry_run_leaves_a_file_as_it_is(path: Path, opened: Opened) -> None:
     before = path.read_bytes()
     dry = opened(dry=True)
     with dry.transaction():
-        dry.write_rows(1, 1, {KEY: b"says"})
-        dry.catalogue.begin_run("main", {}, 1.0)
+        dry.rows.write(1, 1, {KEY: b"says"})
+        dry.catalogue.runs.begin("main", {}, 1.0)
     dry.close()
     assert path.read_bytes() == before
 
@@ -190,29 +190,29 @@ def test_two_paths_to_one_file_share_its_locks(path: Path, opened: Opened) -> No
     ledger = opened()
     link = path.parent.parent / "link.db"
     link.symlink_to(path)
-    ledger.lock(["customers"], 0)
+    ledger.locks.take(["customers"], 0)
     other = open_ledger(f"sqlite:///{link}", API, ACCOUNT, wait_seconds=1)
     with closing(other), pytest.raises(LedgerError, match="Another run works on the same customer list"):
-        other.lock(["customers"], 0)
-    ledger.ensure_locks()
+        other.locks.take(["customers"], 0)
+    ledger.locks.ensure()
 
 
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_ledger_whose_file_is_gone_is_used_no_more(path: Path, opened: Opened, *, replaced: bool) -> None:
     ledger = opened()
-    ledger.lock(["customers"], 0)
+    ledger.locks.take(["customers"], 0)
     path.rename(path.with_name("backup.db"))
     if replaced:
         opened()
-    for use in (ledger.ensure_locks, lambda: ledger.transaction().__enter__()):
+    for use in (ledger.locks.ensure, lambda: ledger.transaction().__enter__()):
         with pytest.raises(LedgerError, match="moved, deleted or replaced"):
             use()
 
 
 def test_a_ledger_that_cannot_be_asked_lets_nothing_be_sent(path: Path, opened: Opened) -> None:
     ledger = opened()
-    ledger.lock(["customers"], 0)
+    ledger.locks.take(["customers"], 0)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE fences")
     with pytest.raises(LedgerError, match="a table is missing"):
-        ledger.ensure_locks()
+        ledger.locks.ensure()

@@ -19,6 +19,7 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
+from target_pinterest_audience.ledger.sqlite import reader as sqlite_reader
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, another_process, line_of
 from tests.support.processes import environment
@@ -41,8 +42,8 @@ def filled(opened: Opened) -> None:
     """A ledger with rows, closed."""
     ledger = opened()
     with ledger.transaction():
-        ledger.catalogue.source("customers")
-        ledger.write_rows(1, 1, ROWS)
+        ledger.catalogue.sources.add("customers")
+        ledger.rows.write(1, 1, ROWS)
     ledger.close()
 
 
@@ -60,11 +61,11 @@ class TestReplaced:
     ) -> None:
         ledger = opened()
         if locked:
-            ledger.lock(["customers"], 0)
+            ledger.locks.take(["customers"], 0)
 
         def commit() -> None:
             with ledger.transaction():
-                ledger.catalogue.source("customers")
+                ledger.catalogue.sources.add("customers")
                 path.rename(path.with_name("moved.db"))
                 if replaced:
                     path.touch()
@@ -84,7 +85,7 @@ class TestDamaged:
         ("damage", "words"),
         [
             (lambda path: path.write_bytes(b""), "is an empty file"),
-            (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "cut off"),
+            (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "truncated"),
             (lambda path: path.write_bytes(os.urandom(50_000)), "is not a SQLite database"),
             (lambda path: path.write_text("{}\n" * 999), "is not a SQLite database"),
             (lambda path: path.write_bytes(path.read_bytes()[:100] + os.urandom(50_000)), "is damaged"),
@@ -106,7 +107,7 @@ class TestDamaged:
         assert raised.value.exit_code == 7
         assert words in told
         assert "restore the newest backup" in told
-        assert "begins a new ledger" in told
+        assert "creates a new ledger" in told
         assert not re.search("folder|disk|busy", told)
         assert path.read_bytes() == before
 
@@ -116,7 +117,7 @@ class TestDamaged:
         path.write_bytes(whole[:-100_000] + os.urandom(100_000))
         ledger = opened()
         with pytest.raises(LedgerError, match="is damaged"), ledger.transaction():
-            ledger.read_rows(list(ROWS))
+            ledger.rows.read(list(ROWS))
 
     def test_a_database_of_another_program_is_told_as_that_whatever_its_version(
         self, path: Path, opened: Opened
@@ -131,7 +132,7 @@ class TestDamaged:
         execute(path, "UPDATE sources SET name = CAST(x'7365637265742dff' AS TEXT)")
         ledger = opened()
         with pytest.raises(LedgerError, match="text that is not UTF-8") as raised:
-            ledger._query("SELECT name FROM sources")
+            ledger.catalogue._query("SELECT name FROM sources")
         assert "secret-" not in str(raised.value)
 
 
@@ -152,7 +153,8 @@ class TestMade:
 
     def test_processes_that_make_it_at_once_share_it(self, url: str, path: Path) -> None:
         code = (
-            "import time; ledger.lock([sys.argv[1] + str(os.getpid())], 5); print('had', flush=True); sys.stdin.read()"
+            "import time; ledger.locks.take([sys.argv[1] + str(os.getpid())], 5); print('had', flush=True); "
+            "sys.stdin.read()"
         )
 
         def run(_: int) -> str:
@@ -193,7 +195,7 @@ if not os.geteuid():
 for how in ("read_only", "dry"):
     ledger = open_ledger(sys.argv[1], API, ACCOUNT, wait_seconds=5.0, **{how: True})
     with ledger.transaction():
-        print(*(each.name for each in ledger.catalogue.sources()), end=" ")
+        print(*(each.name for each in ledger.catalogue.sources.all()), end=" ")
     ledger.close()
 try:
     open_ledger(sys.argv[1], API, ACCOUNT, wait_seconds=0)
@@ -206,7 +208,7 @@ else:
 
 WRITE = """
 with ledger.transaction():
-    ledger.catalogue.source("customers")
+    ledger.catalogue.sources.add("customers")
 print("done", flush=True)
 time.sleep(60)
 """
@@ -238,7 +240,7 @@ class TestReadOnly:
     def test_a_ledger_that_was_closed(self, path: Path, opened: Opened) -> None:
         ledger = opened()
         with ledger.transaction():
-            ledger.catalogue.source("customers")
+            ledger.catalogue.sources.add("customers")
         ledger.close()
         assert self.read(path) == ["customers", "customers", "LedgerError"]
         assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
@@ -254,12 +256,12 @@ class TestReadOnly:
 
     def test_a_ledger_that_a_run_is_writing(self, path: Path, opened: Opened) -> None:
         ledger = opened()
-        ledger.lock(["customers"], 0)
+        ledger.locks.take(["customers"], 0)
         with ledger.transaction():
-            ledger.catalogue.source("customers")
+            ledger.catalogue.sources.add("customers")
         assert self.read(path) == ["customers", "customers", "LedgerError"]
         with ledger.transaction():
-            ledger.catalogue.source("others")
+            ledger.catalogue.sources.add("others")
         assert self.read(path) == ["customers", "others"] * 2 + ["LedgerError"]
 
     def test_a_writer_that_cannot_be_noticed_otherwise_is_told_of(
@@ -267,9 +269,9 @@ class TestReadOnly:
     ) -> None:
         writer = opened()
         with writer.transaction():
-            writer.catalogue.source("customers")
+            writer.catalogue.sources.add("customers")
         writer.close()
-        real = sqlite_file._open
+        real = sqlite_reader._open
 
         def without_the_right(path: Path, how: str, timeout: float, *, alone: bool = False) -> sqlite3.Connection:
             if how == "mode=ro":
@@ -277,24 +279,24 @@ class TestReadOnly:
                 raise sqlite3.OperationalError(msg)
             return real(path, how, timeout, alone=alone)
 
-        monkeypatch.setattr(sqlite_file, "_open", without_the_right)
+        monkeypatch.setattr(sqlite_reader, "_open", without_the_right)
         reader = opened(read_only=True)
-        assert reader.catalogue.find_source("customers") == 1
+        assert reader.catalogue.sources.find("customers") == 1
         with (writer := opened()).transaction():
-            writer.catalogue.source("others")
+            writer.catalogue.sources.add("others")
         with pytest.raises(LedgerError, match="was written to by a run while it was read"):
-            reader.catalogue.sources()
+            reader.catalogue.sources.all()
 
     def test_reading_changes_nothing_whoever_asks(self, path: Path, opened: Opened) -> None:
         ledger = opened()
         with ledger.transaction():
-            ledger.catalogue.source("customers")
+            ledger.catalogue.sources.add("customers")
         ledger.close()
         before = path.read_bytes()
         for account, known in ((ACCOUNT, 1), ("9", 0)):
             reader = opened(account=account, read_only=True)
-            assert len(reader.catalogue.sources()) == known
-            reader.lock(["customers"], 0)
+            assert len(reader.catalogue.sources.all()) == known
+            reader.locks.take(["customers"], 0)
             reader.close()
         assert path.read_bytes() == before
 
@@ -305,5 +307,5 @@ class TestReadOnly:
         )
         execute(path, f"PRAGMA user_version = {VERSION - 2}")
         before = path.read_bytes()
-        assert opened(read_only=True).catalogue.lists() == []
+        assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before

@@ -32,14 +32,14 @@ class Book:
         self.ledger = ledger
         self.now = 1_790_000_000.0
         with ledger.transaction():
-            self.lists = [ledger.catalogue.add_list(str(number), "L").number for number in (7, 8)]
+            self.lists = [ledger.catalogue.lists.add(str(number), "L").number for number in (7, 8)]
 
     def fill(self, members: int, place: int = 0) -> None:
         with self.ledger.transaction():
-            self.ledger.catalogue.change_members(self.lists[place], members - self.members(place))
+            self.ledger.catalogue.lists.change_members(self.lists[place], members - self.members(place))
 
     def members(self, place: int = 0) -> int:
-        return self.ledger.catalogue.entry(self.lists[place]).members
+        return self.ledger.catalogue.lists.entry(self.lists[place]).members
 
     def begin(self, percent: int = 20, deleted_percent: int = 50, *, lists: int = 1) -> Ceilings:
         explain = 'customer list "L"', "Since the last run `hashing` changed, which may be why. "
@@ -54,14 +54,15 @@ class Book:
         """Work a window off."""
         number = self.lists[place]
         with self.ledger.transaction():
-            self.ledger.catalogue.change_members(number, added - derived - deleted - refused)
+            self.ledger.catalogue.lists.change_members(number, added - derived - deleted - refused)
             ceilings.count(self.ledger.catalogue, {number: Movement(added, derived, deleted, refused)})
 
     def end(self) -> None:
         """Let the run end cleanly."""
         with self.ledger.transaction():
-            run = self.ledger.catalogue.begin_run("main", {}, self.now)
-            self.ledger.catalogue.end_run(run, "clean", self.now, [], self.lists)
+            run = self.ledger.catalogue.runs.begin("main", {}, self.now)
+            self.ledger.catalogue.runs.end(run, "clean", self.now, [])
+            self.ledger.catalogue.removal_counts.close(self.lists)
 
     def run(self, percent: int = 20, deleted_percent: int = 50, **leaving: int) -> bool:
         """Let a whole run happen; return whether the ceilings let it."""
@@ -188,7 +189,7 @@ def test_a_list_that_only_grows_keeps_one_start(book: Book) -> None:
     for _ in range(30):
         book.run(added=10)
         book.now += 60
-    assert [start.members for start in book.ledger.catalogue.starts(book.lists[0])] == [290]
+    assert [start.members for start in book.ledger.catalogue.removal_counts.starts(book.lists[0])] == [290]
 
 
 def test_what_is_a_day_old_is_deleted(book: Book) -> None:
@@ -197,7 +198,7 @@ def test_what_is_a_day_old_is_deleted(book: Book) -> None:
         book.run(derived=2)
         book.now += 10 * HOUR
     book.run()
-    assert [start.members for start in book.ledger.catalogue.starts(book.lists[0])] == [90, 80, 78]
+    assert [start.members for start in book.ledger.catalogue.removal_counts.starts(book.lists[0])] == [90, 80, 78]
 
 
 def test_what_a_long_run_removed_at_its_end_counts_for_a_day_from_then_on(book: Book) -> None:
@@ -277,7 +278,7 @@ def test_after_a_clear_the_count_of_the_day_begins_anew(book: Book) -> None:
     book.fill(100)
     book.run(derived=20, deleted=50)
     with book.ledger.transaction():
-        book.ledger.catalogue.restart_list(book.lists[0])
+        book.ledger.catalogue.removal_counts.reset(book.lists[0])
     book.fill(100)
     assert book.run(derived=20, deleted=50)
 

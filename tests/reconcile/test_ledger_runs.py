@@ -435,7 +435,7 @@ def test_a_ledger_that_is_empty_or_cut_off_is_told_as_that(
     sent()
     path = tmp_path / "ledger.db"
     whole = path.read_bytes()
-    for content, words in ((b"", "is an empty file"), (whole[: len(whole) // 2], "is damaged, or cut off")):
+    for content, words in ((b"", "is an empty file"), (whole[: len(whole) // 2], "is damaged or truncated")):
         path.write_bytes(content)
         for run in (
             run_target([EMAIL, *people(range(300)), state(2)]),

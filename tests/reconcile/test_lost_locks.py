@@ -215,7 +215,7 @@ class TestRequests:
         self, emulator: Emulator, transport: Transport, ledger: Mock, method: str, path: str
     ) -> None:
         emulator.backend.inject(Fault(method=method, status=429, headers={"Retry-After": "0"}, times=None))
-        ledger.ensure_locks.side_effect = [None, LedgerError("lost")]
+        ledger.locks.ensure.side_effect = [None, LedgerError("lost")]
         with pytest.raises(LedgerError, match="lost"):
             transport.send(
                 Request(method, f"/ad_accounts/{ACCOUNT}{path}", body=BODIES[method]), Bearer(TOKEN), AdAccount
@@ -223,5 +223,5 @@ class TestRequests:
         assert len(emulator.backend.calls) == 1
 
     def test_it_is_not_asked_before_reading(self, transport: Transport, ledger: Mock) -> None:
-        ledger.ensure_locks.side_effect = LedgerError("lost")
+        ledger.locks.ensure.side_effect = LedgerError("lost")
         assert transport.send(Request("GET", f"/ad_accounts/{ACCOUNT}"), Bearer(TOKEN), AdAccount).body.id == ACCOUNT

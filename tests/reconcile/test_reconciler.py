@@ -55,7 +55,7 @@ class Desk:
         self.ledger = SlowLedger(path / "ledger.db")
         self.ledger.slow = False
         with self.ledger.transaction():
-            self.list_number = self.ledger.catalogue.add_list("1", "customers").number
+            self.list_number = self.ledger.catalogue.lists.add("1", "customers").number
         self.ledger.slow = True
         self.sent: list[int] = []
         self.plan = Plan(1, frozenset({self.list_number}), {SLOT: Slot("email", "EMAIL")}, frozenset({SLOT}))

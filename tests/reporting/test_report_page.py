@@ -70,8 +70,8 @@ class TestWords:
     def test_the_question_why_an_audience_shrank_is_answered(self, tmp_path: Path) -> None:
         with closing(open_ledger(f"sqlite:///{tmp_path}/ledger.db", API, ACCOUNT, wait_seconds=1)) as ledger:
             with ledger.transaction():
-                number = ledger.catalogue.add_list("2542620639259", "Newsletter").number
-                ledger.catalogue.change_members(number, 940)
+                number = ledger.catalogue.lists.add("2542620639259", "Newsletter").number
+                ledger.catalogue.lists.change_members(number, 940)
                 for place, (members, added, removed) in enumerate([(1_000, 1_000, 0), (940, 5, 65)]):
                     entry = ledger.history.begin(RUN, BEGUN + place * DAY)
                     figures = ListFigures(number, members, None, added, removed, 2, {"NOT_AN_EMAIL": 3})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.ledger.catalogue import Kinship, Loader
+from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
 from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Stance, Statement
 from target_pinterest_audience.reconcile.source_run import SourceRun, relations
 from tests.support.account import members

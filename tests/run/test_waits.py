@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.ledger.sqlite import sqlite_ledger as sqlite
+from target_pinterest_audience.ledger.sqlite import connection as sqlite
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.system import waits
@@ -75,7 +75,7 @@ def test_a_short_wait_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> N
 def test_waiting_for_a_window_of_another_process_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite, "_WORD_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite, "LOG_AFTER_SECONDS", 0.0)
     path = tmp_path / "ledger.db"
     with (
         closing(SqliteLedger(path, "https://api.pinterest.com/v5", ACCOUNT, wait_seconds=30)) as ledger,

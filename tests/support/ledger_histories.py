@@ -32,7 +32,7 @@ def invent(ledger: Ledger, names: Sequence[str], runs: int, *, every: float = HO
     chance = random.Random(seed)
     now = BEGUN
     with ledger.transaction():
-        lists = [ledger.catalogue.add_list(f"2542620{place:06}", name).number for place, name in enumerate(names)]
+        lists = [ledger.catalogue.lists.add(f"2542620{place:06}", name).number for place, name in enumerate(names)]
         members = dict.fromkeys(lists, 0)
         for place in range(runs):
             now = BEGUN + place * every
@@ -43,7 +43,7 @@ def invent(ledger: Ledger, names: Sequence[str], runs: int, *, every: float = HO
                 causes = _causes(chance, members[number], prunes=prunes)
                 removed = sum(causes.values())
                 added = 0 if prunes else chance.randrange(40) + (0 if place else 40_000)
-                ledger.catalogue.change_members(number, added - removed)
+                ledger.catalogue.lists.change_members(number, added - removed)
                 members[number] += added - removed
                 rejected = {} if prunes else {reason: chance.randrange(1, 50) for reason in _REASONS}
                 matched = members[number] * 6 // 10 if place > 3 else None

@@ -56,7 +56,7 @@ class MortalLedger(SqliteLedger):
     def __init__(self, path: Path, fate: Fate, api_url: str) -> None:
         self._fate = fate
         super().__init__(path, api_url, ACCOUNT, wait_seconds=10)
-        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.raw.execute("PRAGMA synchronous = OFF")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -427,9 +427,9 @@ class World:
         assert self._account.everybody() - haunted == members_of(said) - haunted
         with contextlib.closing(self._ledger(Fate())) as ledger:
             for name in {LIST, *(each.list_name for each in belonging(said))}:
-                entry = ledger.catalogue.pinned(f'customer list "{name}"')
+                entry = ledger.catalogue.lists.pinned(f'customer list "{name}"')
                 assert entry is not None
-                assert list(ledger.unsettled(entry.number)) == []
+                assert list(ledger.notes.unsettled(entry.number)) == []
                 assert entry.members == sum(each.list_name == name for each in belonging(said))
 
 

@@ -53,7 +53,7 @@ class AttendedWorld(World):
         """Clear a list that is in step, likewise; the source begins a new log after that."""
 
         def attempt(ledger: Ledger, settings: Settings) -> None:
-            entry = ledger.catalogue.pinned(f'customer list "{name}"')
+            entry = ledger.catalogue.lists.pinned(f'customer list "{name}"')
             if entry is None:
                 return
             logger = logging.getLogger("test")

@@ -148,7 +148,7 @@ def test_a_ledger_that_cannot_be_looked_for_is_told(homeless: Homeless) -> None:
     long_name = "n" * 300
     run = homeless(_TARGET, ledger_url=f"sqlite:////tmp/{long_name}")
     assert run.code == 7
-    assert "cannot be looked for (File name too long)" in run.stderr
+    assert "cannot be found (File name too long)" in run.stderr
 
 
 def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome
-from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.tenure import Tenure
@@ -238,13 +238,15 @@ def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEnt
         ConfigurationError: it cannot be told.
     """
     catalogue = ledger.catalogue
-    known = catalogue.lists()
+    known = catalogue.lists.all()
     if which is None:
         reference = chosen_list(settings.default_stream)
-        found = catalogue.pinned(str(reference)) or catalogue.list_of_id(settings.default_stream.customer_list_id or "")
+        found = catalogue.lists.pinned(str(reference)) or catalogue.lists.by_id(
+            settings.default_stream.customer_list_id or ""
+        )
         chosen, whose = [found] if found is not None else [], "the settings choose"
     else:
-        pinned = catalogue.pinned(str(ListReference(customer_list_name=which)))
+        pinned = catalogue.lists.pinned(str(ListReference(customer_list_name=which)))
         named = [pinned] if pinned is not None else [each for each in known if each.name == which]
         chosen, whose = [each for each in known if each.customer_list_id == which] or named, "--list names"
     if len(chosen) == 1:

@@ -37,7 +37,7 @@ from target_pinterest_audience.companion.operations.forget import (
     strike_from_ledger,
 )
 from target_pinterest_audience.errors import LedgerError, outcome
-from target_pinterest_audience.ledger.catalogue import ListEntry
+from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.history import FORGET, ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
@@ -117,7 +117,7 @@ def forget(
         ledger = find_ledger(settings, create=not no_suppress)
         if ledger is not None:
             stack.enter_context(closing(ledger))
-            before = ledger.catalogue.lists()
+            before = ledger.catalogue.lists.all()
             noted = _strike(ledger, settings, identities, suppress=not no_suppress)
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
@@ -175,7 +175,7 @@ def _end_history(
 ) -> None:
     """Note in the ledger how it ended; see `_in_history`."""
     done = {each.list for each in receipts if each.request_ids}
-    now = {entry.number: entry.members for entry in ledger.catalogue.lists()}
+    now = {entry.number: entry.members for entry in ledger.catalogue.lists.all()}
     # Requests name each person under several digests; how many were members only the ledger knows.
     figures = [
         ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})

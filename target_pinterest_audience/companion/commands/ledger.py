@@ -156,7 +156,7 @@ def find(
         else:
             msg = "Say which row: --source and --key, or --row."
             raise click.UsageError(msg)
-        found = opened.read_rows(digests)
+        found = opened.rows.read(digests)
         # Whoever refuses is known by several digests, which read alike here.
         said = list(dict.fromkeys(each for encoded in found.values() for each in _says(opened, encoded)))
     if as_json:
@@ -166,17 +166,17 @@ def find(
 
 
 def _lists(opened: Ledger) -> Iterator[KnownList]:
-    for entry in opened.catalogue.lists():
-        owed = opened.count_unsettled(entry.number)
-        sources = ", ".join(opened.catalogue.sources_of_list(entry.number))
+    for entry in opened.catalogue.lists.all():
+        owed = opened.notes.count_unsettled(entry.number)
+        sources = ", ".join(opened.catalogue.feeds.source_names(entry.number))
         yield KnownList(entry.customer_list_id, entry.name, entry.members, owed, sources)
 
 
 def _runs(opened: Ledger) -> Iterator[KnownRun]:
-    for run in opened.catalogue.newest_runs(_RUNS):
+    for run in opened.catalogue.runs.recent(_RUNS):
         # A source may feed many lists with the same rows.
         rows: Counter[int] = Counter()
-        for feed in opened.catalogue.feeds_of_run(run.number):
+        for feed in opened.catalogue.runs.feeds(run.number):
             rows[feed.source] = max(rows[feed.source], feed.rows)
         yield KnownRun(run.number, when(run.started), when(run.ended), run.outcome, rows.total(), run.pruned)
 
@@ -231,18 +231,18 @@ def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str
         ConfigurationError: the source is unknown, or has another key.
     """
     catalogue = opened.catalogue
-    number = catalogue.find_source(source)
+    number = catalogue.sources.find(source)
     if number is None:
         msg = f"{opened.where} knows no source of that name. `lists show` and `ledger show` name them."
         raise ConfigurationError(msg)
-    properties = catalogue.key_properties(number) or []
+    properties = catalogue.sources.key_properties(number) or []
     if sorted(given) != sorted(properties):
         msg = (
             f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
         )
         raise ConfigurationError(msg)
     digester = Digester.of(opened, settings)
-    rules, kinds = catalogue.key_rules(number), catalogue.key_kinds(number)
+    rules, kinds = catalogue.sources.key_rules(number), catalogue.sources.key_kinds(number)
     key = {name: _value(value, kinds.get(name, ())) for name, value in given.items()}
     possible = [(*_FORMATS, NUMBER_FORMAT) if NUMBER in kinds.get(name, {NUMBER}) else _FORMATS for name in properties]
     for formats in itertools.product(*possible):
@@ -251,9 +251,9 @@ def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str
 
 
 def _says(opened: Ledger, encoded: bytes) -> Iterator[Said]:
-    slots = opened.catalogue.slots()
+    slots = opened.catalogue.slots.all()
     for each in statements(encoded):
-        entry = opened.catalogue.entry(each.list_number)
+        entry = opened.catalogue.lists.entry(each.list_number)
         column, kind = slots[each.slot]
         yield Said(
             f"{entry.name or ''} ({entry.customer_list_id or 'not created yet'})", column, kind, _STANCES[each.stance]

@@ -167,8 +167,8 @@ class _Known(NamedTuple):
 
 
 def _known(ledger: Ledger, customer_list_id: str) -> _Known:
-    entry = ledger.catalogue.list_of_id(customer_list_id)
+    entry = ledger.catalogue.lists.by_id(customer_list_id)
     if entry is None:
         return _Known()
-    sources = ledger.catalogue.sources_of_list(entry.number)
-    return _Known(entry.members, sources, ledger.count_unsettled(entry.number))
+    sources = ledger.catalogue.feeds.source_names(entry.number)
+    return _Known(entry.members, sources, ledger.notes.count_unsettled(entry.number))

@@ -80,7 +80,7 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
     """
     settings = read_settings(config, dry_run=dry_run)
     with opened_ledger(settings) as ledger:
-        entries = ledger.catalogue.lists() if which is None else [known_list(ledger, settings, which)]
+        entries = ledger.catalogue.lists.all() if which is None else [known_list(ledger, settings, which)]
         if not settings.dry_run:
             members = sum(entry.members for entry in entries)
             told = several(members, "identity was", "identities were")
@@ -124,7 +124,7 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
                 ", ".join(entry.name or str(entry.customer_list_id) for entry in lists),
             )
             for each in sources
-            for lists in [ledger.catalogue.lists_of_source(each.number)]
+            for lists in [ledger.catalogue.lists.of_source(each.number)]
         ]
         if sources and not settings.dry_run:
             names = ", ".join(each.source for each in shown)
@@ -156,5 +156,5 @@ def _shorten(ledger: Ledger, settings: Settings) -> Shorten:
 
 
 def _rows(ledger: Ledger, forgotten: dict[int, int]) -> list[ForgottenMembers]:
-    entries = map(ledger.catalogue.entry, sorted(forgotten))
+    entries = map(ledger.catalogue.lists.entry, sorted(forgotten))
     return [ForgottenMembers(each.customer_list_id, each.name, forgotten[each.number]) for each in entries]

@@ -30,11 +30,11 @@ def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int)
     """
     catalogue = ledger.catalogue
     # So nobody reads the sources that feed it either: who does has all lists that a source feeds.
-    book.locks.take_lists([catalogue.entry(number)])
+    book.locks.take_lists([catalogue.lists.entry(number)])
     book.begin_history(CLEAR)
     with ledger.transaction():
-        for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):
+        for decisions in withdraw(ledger, catalogue.feeds.sources(number), {number}, book.digester.shorten):
             book.note(decisions)
-        catalogue.restart_list(number)
+        catalogue.removal_counts.reset(number)
     dispatcher.send_all(book.leftovers(number))
     dispatcher.flush()

@@ -82,7 +82,7 @@ def strike_from_ledger(
     noted: set[tuple[int, int]] = set()
     with ledger.transaction():
         locks.refuse_newcomers()
-        for source in catalogue.sources():
+        for source in catalogue.sources.all():
             event = event_of(Kind.FORGOTTEN, source.number, named=named)
             for page in pages(ledger, source.number):
                 rows = [row for row, said in page if any(each.identity in known for each in statements(said))]
@@ -130,7 +130,7 @@ class Erasure:
         """
         found = {each.id: Target(each.id, each.name, listed=True) for each in self.account.customer_lists()}
         # A listing can lag behind.
-        for entry in self.ledger.catalogue.lists() if self.ledger is not None else ():
+        for entry in self.ledger.catalogue.lists.all() if self.ledger is not None else ():
             if entry.customer_list_id is not None:
                 known = Target(entry.customer_list_id, entry.name, listed=False)
                 found.setdefault(known.id, known)
@@ -174,7 +174,7 @@ class Erasure:
 
     def _note(self, target: Target, accepted: Collection[AcceptedRemoval]) -> None:
         """Note in the ledger, if it knows the list, what Pinterest removed."""
-        entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
+        entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or self.history is None or entry is None:
             return
         with self.ledger.transaction():
@@ -199,19 +199,19 @@ class Erasure:
         A request of a run that was cut short may still bring the person back, so what that run left is sent once more
         by a later run.
         """
-        entry = self.ledger.catalogue.list_of_id(target.id) if self.ledger is not None else None
+        entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or entry is None:
             return
         removed = set(self.identities)
         due = self.now() + safe_seconds(self.settings.read_timeout_seconds)
         with self.ledger.transaction():
-            for note in list(self.ledger.notes(entry.number)):
+            for note in list(self.ledger.notes.of_list(entry.number)):
                 if not removed.issuperset(note.identities) or is_healing(note.due):
                     continue
                 if (entry.number, note.number) in self.noted or note.due is not None:
-                    self.ledger.settle(entry.number, [note.number])
+                    self.ledger.notes.settle(entry.number, [note.number])
                 else:
-                    self.ledger.postpone(entry.number, [note.number], due)
+                    self.ledger.notes.postpone(entry.number, [note.number], due)
             if unanswered:
                 causes = bytes([Cause.FORGET]) * len(self.identities)
-                self.ledger.note_unsettled(entry.number, self.identities, causes, due=due, sent=Operation.REMOVE)
+                self.ledger.notes.add(entry.number, self.identities, causes, due=due, sent=Operation.REMOVE)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.tally import StreamTally
-from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.membership.statements import Event, Kind, Plan
 from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement, movements
@@ -18,7 +18,7 @@ from target_pinterest_audience.reconcile.window import Origin, Window
 from target_pinterest_audience.reconcile.withdrawal import pages
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.catalogue import Feed, RunRecord
+    from target_pinterest_audience.ledger.catalogue.runs import RunFeed, RunRecord
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
     from target_pinterest_audience.run.dispatcher import Dispatcher
@@ -71,7 +71,7 @@ class Absentees:
         """
         plan = Plan(self.source, frozenset({self.list_number}), {}, frozenset())
         after = b""
-        while found := ledger.unseen_rows(self.source, self.before, after, PAGE_ROWS, self.reader):
+        while found := ledger.rows.unseen(self.source, self.before, after, PAGE_ROWS, self.reader):
             yield _page([row for row, _ in found], Event(Kind.ABSENT, (), frozenset(), plan, line=0))
             after = found[-1][0]
         if self.lost_slots:
@@ -118,11 +118,11 @@ def prune(
         TargetError: the ledger, a lock or Pinterest cannot be had.
     """
     run = newest_clean_run(ledger, book.configuration, options, now)
-    for source in sorted({feed.source for feed in ledger.catalogue.feeds_of_run(run.number)}):
-        book.locks.take_source(ledger.catalogue.source_name(source))
+    for source in sorted({feed.source for feed in ledger.catalogue.runs.feeds(run.number)}):
+        book.locks.take_source(ledger.catalogue.sources.name(source))
     # Another process may have had the lock.
     run = newest_clean_run(ledger, book.configuration, options, now)
-    before = ledger.catalogue.newest_run(book.configuration, before=run.number, clean=True)
+    before = ledger.catalogue.runs.newest(book.configuration, before=run.number, clean=True)
     if before is not None:
         book.note_changes(before.settings, run.settings)
     chosen = absentees(ledger, run, options, tell)
@@ -134,7 +134,7 @@ def prune(
     dispatcher.flush()
     if chosen:
         with ledger.transaction():
-            ledger.catalogue.mark_pruned(run.number)
+            ledger.catalogue.runs.mark_pruned(run.number)
 
 
 def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: int, now: float) -> None:
@@ -169,7 +169,7 @@ def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, 
     Raises:
         ConfigurationError: there is none. The message says why, and which ledger was asked.
     """
-    run = ledger.catalogue.newest_run(configuration)
+    run = ledger.catalogue.runs.newest(configuration)
     if run is None:
         reason = (
             "knows no run with these settings. Prune with the configuration of the run itself: the same `ledger_url`, "
@@ -215,8 +215,8 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
     chosen = []
     reasons: dict[str, None] = {}
     waiting = False
-    for feed in ledger.catalogue.feeds_of_run(run.number):
-        clean = ledger.catalogue.clean_overwrites(
+    for feed in ledger.catalogue.runs.feeds(run.number):
+        clean = ledger.catalogue.runs.clean_marks(
             run.number, feed.list_number, feed.source, options.missing_runs, incremental=options.full_table
         )
         reason = _leave_alone(feed, options)
@@ -224,12 +224,12 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
             waiting = True
             reason = f"it had {len(clean)} clean runs so far, and `--missing-runs` wants {options.missing_runs}."
         if reason is None:
-            reader = ledger.catalogue.readers_of_lists(feed.source).get(feed.list_number, 0)
-            lost = lost_slots(ledger.catalogue.stream_slots(feed.source, reader), min(clean))
+            reader = ledger.catalogue.feeds.readers_of_lists(feed.source).get(feed.list_number, 0)
+            lost = lost_slots(ledger.catalogue.slots.of_streams(feed.source, reader), min(clean))
             chosen.append(Absentees(feed.list_number, feed.source, min(clean), reader, lost))
         else:
             # Once for a source, however many lists it feeds.
-            reasons[f"source {ledger.catalogue.source_name(feed.source)}: {reason}"] = None
+            reasons[f"source {ledger.catalogue.sources.name(feed.source)}: {reason}"] = None
     if not chosen and not waiting:
         said = " ".join(reasons) or "it read no rows."
         msg = f"Nobody is removed after the newest run in {_lower_first(ledger.where)}: {said}"
@@ -239,7 +239,7 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
     return chosen
 
 
-def _leave_alone(feed: Feed, options: PruneOptions) -> str | None:
+def _leave_alone(feed: RunFeed, options: PruneOptions) -> str | None:
     if not feed.overwrites:
         return "it was not read with `load_method: overwrite`, or has a stream with `operation: remove`."
     if not feed.rows:

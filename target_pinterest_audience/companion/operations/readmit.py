@@ -40,6 +40,6 @@ def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
             for number in lists or ():
                 back[number].append(packed)
         for number, some in sorted(back.items()):
-            ledger.note_unsettled(number, some, due=AT_ONCE)
-            catalogue.change_members(number, len(some))
+            ledger.notes.add(number, some, due=AT_ONCE)
+            catalogue.lists.change_members(number, len(some))
     return lifted

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.reconcile.withdrawal import has_sent, withdraw_silently
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.catalogue import ListEntry, SourceEntry
+    from target_pinterest_audience.ledger.catalogue.lists import ListEntry
+    from target_pinterest_audience.ledger.catalogue.sources import SourceEntry
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.reconcile.locks import Locks
     from target_pinterest_audience.reconcile.withdrawal import Shorten
@@ -47,7 +48,7 @@ def reset(ledger: Ledger, locks: Locks, shorten: Shorten, entries: Sequence[List
     # So nobody reads the sources that feed them either: who does has all lists that a source feeds.
     locks.take_lists(entries)
     lists = {entry.number for entry in entries}
-    sources = {source for number in lists for source in catalogue.numbers_of_sources(number)}
+    sources = {source for number in lists for source in catalogue.feeds.sources(number)}
     with ledger.transaction():
         return _withdraw(ledger, sources, lists, shorten)
 
@@ -61,7 +62,7 @@ def stale_sources(ledger: Ledger, before: float) -> list[SourceEntry]:
     """
     return [
         each
-        for each in ledger.catalogue.sources()
+        for each in ledger.catalogue.sources.all()
         if each.last_read is not None and each.last_read < before and has_sent(ledger, each.number)
     ]
 
@@ -89,14 +90,14 @@ def expire(
         # A run may have read one of them until the lock was free.
         still = {each.number for each in stale_sources(ledger, before)}
         numbers = {source.number for source in sources} & still
-        lists = {entry.number for number in numbers for entry in ledger.catalogue.lists_of_source(number)}
+        lists = {entry.number for number in numbers for entry in ledger.catalogue.lists.of_source(number)}
         members = _withdraw(ledger, numbers, lists, shorten)
         ledger.history.expire(before)
-        return Expired(ledger.catalogue.forget_runs(before), members)
+        return Expired(ledger.catalogue.runs.expire(before), members)
 
 
 def _withdraw(ledger: Ledger, sources: Collection[int], lists: Collection[int], shorten: Shorten) -> dict[int, int]:
     forgotten = withdraw_silently(ledger, sorted(sources), sorted(lists), shorten)
     for number in forgotten:
-        ledger.catalogue.restart_list(number)
+        ledger.catalogue.removal_counts.reset(number)
     return forgotten

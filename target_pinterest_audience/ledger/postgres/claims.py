@@ -1,11 +1,11 @@
-"""Who has which lock of a PostgreSQL ledger.
+"""Which process has which lock of a PostgreSQL ledger.
 
 The server has room for a few thousand advisory locks for all its users, and a run can work on more customer lists than
-that. So a process takes one advisory lock only, on its fencing number, which the server lets go of when the session
-ends. Each lock of the ledger is a row with the number of its holder: it stands as long as that advisory lock does.
+that. So a process takes one advisory lock only, on its fencing number. The server releases it when the session ends.
+Each lock of the ledger is a row with the number of its holder: it stands as long as that advisory lock does.
 
-The row of the process itself has its number as both name and number. Whoever takes over a lock from a process whose
-session ended deletes that row, so that one look-up tells a process whether it still has all its locks.
+A process also writes a row with its number as both name and number. A process that takes over a lock from one whose
+session ended deletes that row, so that one look-up shows a process whether it still has all its locks.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _SESSIONS: Final = """
     FROM pg_catalog.pg_locks JOIN pg_catalog.pg_database ON pg_database.oid = pg_locks.database
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
 """
-"""Each advisory lock of this database, and the process that has it."""
+"""Each advisory lock in this database, and the server's process that has it."""
 
-# A session that is not ours must not get a lock that nobody would let go of.
+# If the connection leads to another session, that session must not get a lock that nothing would release.
 _TAKE: Final = "SELECT CASE WHEN pg_backend_pid() = ? THEN pg_try_advisory_lock(?) END"
 _BUSY: Final = f"""
     SELECT name_digest, number FROM fences
@@ -56,14 +56,14 @@ def holds(backend: int, number: int) -> str:
     """Return a condition in SQL: whether a session has the advisory lock of a process.
 
     Args:
-        backend: the session's process.
+        backend: the server's process for the session.
         number: the fencing number.
     """
     return f"EXISTS (SELECT FROM ({_SESSIONS}) AS sessions WHERE pid = {backend:d} AND number = {number:d})"
 
 
 def stands(schema: str, number: int) -> str:
-    """Return a condition in SQL: whether nobody took over a lock of a process.
+    """Return a condition in SQL: whether no other process took over a lock of a process.
 
     Args:
         schema: the schema of the tables.
@@ -76,7 +76,7 @@ class Claims:
     """The locks of one process."""
 
     def __init__(self, query: Query, number: int) -> None:
-        """Begin with none.
+        """Create it, without locks.
 
         Args:
             query: runs statements.
@@ -87,25 +87,25 @@ class Claims:
         self.held: set[int] = set()
         """The keys of the locks."""
         self.has_number = False
-        """Whether the process has taken its advisory lock."""
+        """Whether the process has its advisory lock."""
 
     def take_number(self, backend: int) -> bool:
         """Take the advisory lock of the process, unless it has it.
 
         Args:
-            backend: the session that is to take it.
+            backend: the server's process for the session that should take it.
 
         Returns:
-            Whether it has it now; false if the connection leads to another session.
+            Whether the process has it now; false if the connection leads to another session.
         """
         if not self.has_number:
             self.has_number = bool(self._query(_TAKE, backend, self._number)[0][0])
         return self.has_number
 
     def claim(self, keys: Collection[int]) -> list[int]:
-        """Write claims on locks, up to the first that another process has, and return their keys.
+        """Write this process into locks, up to the first that another process has, and return their keys.
 
-        Called within a transaction, so that processes take turns, and after `take_number`.
+        Called after `take_number`, and within a transaction, so that processes take turns.
         """
         busy = self.busy(keys)
         free = list(takewhile(lambda key: key not in busy, keys))
@@ -116,15 +116,15 @@ class Claims:
         return free
 
     def busy(self, keys: Collection[int]) -> dict[int, int]:
-        """Return the locks that other processes have, and the numbers of these."""
+        """Return lock → fencing number, for the locks that other processes have."""
         return dict(self._query(_BUSY, list(keys), self._number))
 
     def holder(self, number: int) -> Holder | None:
-        """Return the process that a fencing number is of; None if that is not known."""
+        """Return the process with a fencing number; None if it is not known."""
         return _read(self._query(_HOLDER, number))
 
     def holder_of(self, advisory_lock: int) -> Holder | None:
-        """Return the process whose session has an advisory lock; None if that is not known."""
+        """Return the process whose session has an advisory lock; None if it is not known."""
         return _read(self._query(_HOLDER_OF, advisory_lock))
 
 

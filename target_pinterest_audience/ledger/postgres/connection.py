@@ -1,4 +1,4 @@
-"""The way to a ledger in PostgreSQL, and what goes wrong on it, told without a value or a password."""
+"""Connections to the PostgreSQL database of a ledger, and its errors in words without a value or a password."""
 
 from __future__ import annotations
 
@@ -12,46 +12,48 @@ from psycopg.conninfo import conninfo_to_dict
 from target_pinterest_audience.errors import ConfigurationError
 
 SCHEMA: Final = "target_pinterest_audience"
-"""The PostgreSQL schema that holds all of our tables, and nothing else."""
+"""The PostgreSQL schema that holds all tables of the ledger, and nothing else."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-"""Begins a transaction each of whose statements sees what others committed before it, whatever the default is."""
+"""Begins a transaction in which each statement sees what others committed before it, whatever the default is."""
 
 _PROGRAM: Final = "target-pinterest-audience"
 _CONNECT_SECONDS: Final = 10
-_ROOM_SECONDS: Final = 60
-"""How long to wait while another process makes the schema."""
+_SET_UP_SECONDS: Final = 60
+"""How long to wait while another process creates the schema."""
 _KEEPALIVE: Final = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 6,
     "tcp_user_timeout": 120_000,
 }
-"""Keeps firewalls from dropping a session whose tap is slow, and ends one whose server is gone."""
+"""Keeps firewalls from dropping the session of a slow tap, and ends a session whose server is gone."""
 _IDLE_LIMIT: Final = "5min"
-"""How long a process that is cut off or suspended within a transaction keeps the others from writing. No run waits for
-anybody within one."""
+"""How long a process that is cut off or suspended within a transaction keeps the others from writing.
+
+No run waits for anything else within a transaction.
+"""
 _LIMITS: Final = {
     "idle_session_timeout": "0",
     "statement_timeout": "0",
     "lock_timeout": "0",
     "transaction_timeout": "0",
     "idle_in_transaction_session_timeout": _IDLE_LIMIT,
-    # The server notices within minutes that a machine is gone, and lets go of its locks.
+    # The server notices within minutes that a machine is gone, and releases its locks.
     "tcp_keepalives_idle": "60",
     "tcp_keepalives_interval": "15",
     "tcp_keepalives_count": "4",
 }
-"""What a session needs in place of the limits that are meant for other programs."""
+"""The settings of a session in place of the limits that are meant for other programs."""
 _SET_UP: Final = 0x7069_6E5F_7365_7475
-"""The advisory lock of those who make the schema: the bytes "pin_setu"."""
+"""The advisory lock of a process that creates the schema: the bytes "pin_setu"."""
 
-_TELLING: Final = frozenset({"08", "25", "28", "3D", "3F", "42", "40", "53", "54", "55", "57", "58"})
+_SAFE_CLASSES: Final = frozenset({"08", "25", "28", "3D", "3F", "42", "40", "53", "54", "55", "57", "58"})
 """The classes of errors whose messages name things and never quote values."""
 
-_REACH: Final = "Make sure that the server runs and that this machine reaches it."
+_REACH: Final = "Make sure that the server runs and that this machine can reach it."
 DIRECT: Final = (
     "Give `ledger_url` a direct connection, or one through PgBouncer in session mode; transaction pooling gives each "
     "transaction another session."
@@ -63,45 +65,45 @@ _ADVICE: Final = {
         "A connection pooler refused it. A run needs two connections of a pool in session mode; `ledger_url` can also "
         "name the server directly."
     ),
-    "25": "Its address must be that of a server that can be written to, not of a standby.",
+    "25": "`ledger_url` must name a server that can be written to, not a standby.",
     "25P03": "The run was suspended, or cut off from the server, while it wrote.",
     "25P04": "The server limits the length of transactions. Set `transaction_timeout` to 0 for its user.",
     "26000": DIRECT,
     "28": "Correct the user or the password in `ledger_url`.",
     "3D": "Create the database, or correct `ledger_url`.",
-    "40": "Another run wrote the same at the same time. Run it again.",
+    "40": "Another run wrote the same at the same time. Run again.",
     "42501": (
         "Its user lacks a right: grant it CREATE on the database (or let an administrator create the schema "
         f"{SCHEMA} with this user as its owner), or TEMPORARY on the database for a dry run."
     ),
-    "42P01": f"Its tables were there when it was opened. {DIRECT}",
+    "42P01": f"Its tables existed when it was opened. {DIRECT}",
     "42P05": DIRECT,
-    "53": "Give the server the room that it lacks.",
-    "55": "Another run is writing to it. Run it again when that one has ended.",
+    "53": "The server lacks disk space, memory or connections. Give it more.",
+    "55": "Another run is writing to it. Run again when that run has ended.",
     "57": _REACH,
-    "57014": "The server cancelled a statement, or an administrator did. Run again; the log of the server may say why.",
+    "57014": "The server or an administrator cancelled a statement. Run again; the server's log may explain why.",
     "57P01": "An administrator, a restart or a failover ended the session.",
     "57P05": "Set `idle_session_timeout` to 0 for its user: ALTER ROLE ... SET idle_session_timeout = 0.",
 }
-_OTHER_ADVICE: Final = "The server's log says more."
+_OTHER_ADVICE: Final = "See the server's log."
 _LIMITED: Final = frozenset({"25P03", "25P04", "55P03", "57014", "57P05"})
 """The errors by which a limit ends a session or a statement."""
 
 
-class Place:
-    """A database that a ledger is in."""
+class Database:
+    """The database of a ledger."""
 
     def __init__(self, url: str) -> None:
-        """Take apart the address.
+        """Parse the URL.
 
         Args:
             url: `postgresql://…`, as in the setting `ledger_url`.
 
         Raises:
-            ConfigurationError: it is not an address, or a character in its password makes it a different one.
+            ConfigurationError: the URL is malformed, or a character in its password makes it a different URL.
         """
         authority, _, rest = url.partition("://")[2].partition("/")
-        # Here part of the password would pass for a host or a database, and be shown.
+        # Part of the password would be taken for a host or a database, and be shown.
         if authority.count("@") > 1 or "@" in rest.partition("?")[0]:
             msg = "`ledger_url` has an @ or / in its user or password. Write them as %40 and %2F."
             raise ConfigurationError(msg)
@@ -120,8 +122,8 @@ class Place:
             "fallback_application_name": _PROGRAM,
         }
         self._defaults |= {name: value for name, value in _KEEPALIVE.items() if name not in parts}
-        self._standing: list[str] = []
-        """The limits that the role may not lift."""
+        self._limits_left: list[str] = []
+        """The limits that this user may not lift."""
         if "connect_timeout" not in parts and "PGCONNECT_TIMEOUT" not in os.environ:
             self._defaults["connect_timeout"] = _CONNECT_SECONDS
         host = parts.get("host") or parts.get("hostaddr") or os.environ.get("PGHOST", "localhost")
@@ -134,33 +136,33 @@ class Place:
         return f"the PostgreSQL database {self._database} on {self._server}"
 
     def connect(self) -> Connection:
-        """Connect; each statement is a transaction of its own unless one is begun.
+        """Connect. Each statement is a transaction of its own unless one is begun.
 
-        The session has no limits on its time: the tap may be slow, and a window long.
+        The session has no time limits, because the tap may be slow and a window long.
 
         Raises:
-            psycopg.Error: it cannot be reached, or turns us away.
+            psycopg.Error: the server cannot be reached, or refuses the connection.
         """
         connection = psycopg.connect(self._url, autocommit=True, **self._defaults)
         try:
-            self._standing = lift_limits(connection)
+            self._limits_left = lift_limits(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
     def shares_sessions(self, connection: Connection, backend: int) -> bool:
-        """Tell whether a pooler gives the session of a connection to others while it is idle.
+        """Return whether a pooler gives the session of a connection to other programs while it is idle.
 
         Args:
             connection: a connection.
-            backend: the process that has served it so far.
+            backend: the server's process that has served it so far.
 
         Raises:
-            psycopg.Error: the server cannot be asked.
+            psycopg.Error: the server does not answer.
         """
         if backend == connection.info.backend_pid:
-            # Nobody stands between.
+            # There is no pooler.
             return False
         # A pooler takes the session that was idle last or, with `server_round_robin`, the one that was idle first.
         if backend_of(connection) != backend:
@@ -174,17 +176,17 @@ class Place:
         if isinstance(error, psycopg.DataError) or (state is None and not isinstance(error, psycopg.OperationalError)):
             return f"({_code(error)}). {_OTHER_ADVICE}"
         advice = _ADVICE.get(state) or _ADVICE.get(state and state[:2]) or _OTHER_ADVICE
-        if state in _LIMITED and self._standing:
-            limits = " and ".join(f"`{name}`" for name in self._standing)
+        if state in _LIMITED and self._limits_left:
+            limits = " and ".join(f"`{name}`" for name in self._limits_left)
             advice = f"{advice} Its user may not change {limits}: an administrator has to set it for that user."
         return f"({self._reason(error)}). {advice}"
 
     def _reason(self, error: psycopg.Error) -> str:
         if error.sqlstate is None:
-            # The client's own words, on one line; the server's follow "FATAL:" in them if it turned us away.
+            # The message of the client on one line. If the server refused the connection, its message is part of it.
             text = " ".join(next(iter(str(error).splitlines()), "").split())
             return type(error).__name__ if any(secret in text for secret in self._secrets) else text
-        if error.sqlstate[:2] in _TELLING:
+        if error.sqlstate[:2] in _SAFE_CLASSES:
             return f"{error.diag.message_primary}, {_code(error)}"
         return _code(error)
 
@@ -202,10 +204,10 @@ def lift_limits(connection: Connection) -> list[str]:
     """Lift the limits that would end the session of a slow run.
 
     Returns:
-        The limits that stand all the same, since the role may not change them; older servers lack some of them.
+        The limits that remain, because this user may not change them. Older servers do not have all of them.
 
     Raises:
-        psycopg.Error: the server cannot be asked.
+        psycopg.Error: the server does not answer.
     """
     lift = (
         "SELECT set_config(given.name, given.value, false) "
@@ -214,24 +216,24 @@ def lift_limits(connection: Connection) -> list[str]:
     try:
         connection.execute(lift, (list(_LIMITS), list(_LIMITS.values())))
     except psycopg.errors.InsufficientPrivilege:
-        standing = []
+        left = []
         for name, value in _LIMITS.items():
             try:
                 connection.execute(lift, ([name], [value]))
-            except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - seldom
-                standing.append(name)
-        return standing
+            except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - rare
+                left.append(name)
+        return left
     return []
 
 
 def backend_of(connection: Connection) -> int:
-    """Return the process that serves a connection; behind a pooler the connection itself does not know it."""
+    """Return the server's process for a connection. Behind a pooler, the connection itself has the wrong number."""
     ((backend,),) = connection.execute("SELECT pg_backend_pid()").fetchall()
     return int(backend)
 
 
 def table_exists(connection: Connection, name: str) -> bool:
-    """Tell whether our schema has a table; asking needs no right on the schema."""
+    """Return whether the ledger's schema has a table. No right on the schema is needed."""
     found = connection.execute(
         "SELECT FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace "
         "WHERE nspname = %s AND relname = %s",
@@ -241,8 +243,8 @@ def table_exists(connection: Connection, name: str) -> bool:
 
 
 def make_schema(connection: Connection) -> None:
-    """Create our schema unless it exists, and keep others from creating things in it until the transaction ends."""
-    connection.execute(f"SET LOCAL lock_timeout TO '{_ROOM_SECONDS}s'")
+    """Create the ledger's schema unless it exists, and keep others from creating tables until the transaction ends."""
+    connection.execute(f"SET LOCAL lock_timeout TO '{_SET_UP_SECONDS}s'")
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SET_UP,))
     # CREATE SCHEMA IF NOT EXISTS would need the right to create one even where it exists.
     if not connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,)).rowcount:

@@ -1,7 +1,7 @@
-"""Refresh tokens kept inside a PostgreSQL ledger, over connections of their own.
+"""Stores refresh tokens in the database of a PostgreSQL ledger, over connections of their own.
 
-A token must be kept even while the ledger is in a transaction that may be rolled back: Pinterest has revoked the one
-before it.
+A token must be stored even while the ledger is in a transaction that may be rolled back, because Pinterest has revoked
+the previous one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from target_pinterest_audience.ledger.postgres.connection import (
     DIRECT,
     SCHEMA,
     Connection,
-    Place,
+    Database,
     backend_of,
     begin,
     make_schema,
@@ -29,31 +29,31 @@ from target_pinterest_audience.system.waits import Wait
 
 _TABLE: Final = f"{SCHEMA}.credentials"
 _KEY: Final = f"hashtext('{_TABLE}')"
-"""The advisory lock of who exchanges a token."""
+"""The advisory lock of a process that exchanges a token."""
 _LOCK_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.2
 
 
 class LedgerCredentials:
-    """Keeps the newest refresh tokens: configurations still hold the ones that Pinterest has replaced."""
+    """Stores the newest refresh tokens. Configurations still hold the ones that Pinterest has replaced."""
 
     def __init__(self, url: str) -> None:
-        """Name the database; its table is created when there is something to keep.
+        """Name the database. Its table is created with the first token.
 
         Args:
             url: `postgresql://…`.
 
         Raises:
-            ConfigurationError: it is not an address.
+            ConfigurationError: the URL is malformed.
         """
-        self._place = Place(url)
+        self._database = Database(url)
 
     def __str__(self) -> str:
         """Name the database."""
-        return str(self._place)
+        return str(self._database)
 
     def newest(self, origin: str) -> str | None:
-        """Return the newest refresh token of a sign-in; None if none was kept.
+        """Return the newest refresh token of a sign-in; None if none was stored.
 
         Raises:
             ConfigurationError: the database cannot be read.
@@ -68,7 +68,7 @@ class LedgerCredentials:
             return str(found[0]) if found else None
 
     def keep(self, refresh_token: str, origin: str) -> None:
-        """Write the newest refresh token of a sign-in.
+        """Store the newest refresh token of a sign-in.
 
         Raises:
             ConfigurationError: the database cannot be written.
@@ -78,7 +78,7 @@ class LedgerCredentials:
             connection.execute("COMMIT")
 
     def ensure_writable(self) -> None:
-        """Make sure that a token can be kept, before one is asked for: Pinterest revokes the old one at once.
+        """Check that a token can be stored, before one is requested: Pinterest revokes the old one at once.
 
         Raises:
             ConfigurationError: the database cannot be written.
@@ -89,32 +89,32 @@ class LedgerCredentials:
 
     @contextlib.contextmanager
     def room(self) -> Iterator[Keep]:
-        """Make sure that a token can be kept, as `ensure_writable` does, and yield what keeps it."""
+        """Check that a token can be stored, as `ensure_writable` does, and yield the function that stores it."""
         self.ensure_writable()
         yield self.keep
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Let other processes that want to exchange a token wait while the block runs.
+        """Let no other process exchange a token while the block runs.
 
-        The lock belongs to the session and not to a transaction: nothing is open while Pinterest is waited for.
+        The lock belongs to the session, so that no transaction is open during the request to Pinterest.
 
         Raises:
-            ConfigurationError: the database cannot be reached, or somebody has it for minutes.
+            ConfigurationError: the database cannot be reached, or another process has the lock for minutes.
         """
         with self._connection("locked") as connection:
-            if self._place.shares_sessions(connection, backend_of(connection)):
+            if self._database.shares_sessions(connection, backend_of(connection)):
                 msg = (
-                    f"The credentials in {self._place} cannot be locked: a connection pooler lets other programs have "
-                    f"its session. {DIRECT}"
+                    f"The credentials in {self._database} cannot be locked: a connection pooler lets other programs "
+                    f"have its session. {DIRECT}"
                 )
                 raise ConfigurationError(msg)
             deadline = time.monotonic() + _LOCK_SECONDS
-            wait = Wait(f"another process renews the sign-in in {self._place}", _LOCK_SECONDS, after_seconds=2)
+            wait = Wait(f"another process renews the sign-in in {self._database}", _LOCK_SECONDS, after_seconds=2)
             while connection.execute(f"SELECT pg_try_advisory_lock({_KEY})").fetchone() != (True,):
                 if time.monotonic() >= deadline:
                     msg = (
-                        f"The credentials in {self._place} cannot be locked: another process has been exchanging a "
+                        f"The credentials in {self._database} cannot be locked: another process has been exchanging a "
                         f"token for {_LOCK_SECONDS:.0f} s. Let it finish; if it hangs, end it. Then run again."
                     )
                     raise ConfigurationError(msg)
@@ -123,25 +123,25 @@ class LedgerCredentials:
             try:
                 yield
             finally:
-                # If the session ended, so did the lock; the token is kept all the same.
+                # If the session ended, so did the lock; the token is stored even so.
                 with contextlib.suppress(psycopg.Error):
                     connection.execute(f"SELECT pg_advisory_unlock({_KEY})")
 
     @contextlib.contextmanager
     def _connection(self, verb: str) -> Iterator[Connection]:
         try:
-            with contextlib.closing(self._place.connect()) as connection:
+            with contextlib.closing(self._database.connect()) as connection:
                 yield connection
         except psycopg.Error as error:
             msg = (
-                f"The credentials in {self._place} cannot be {verb} {self._place.explain(error)} Without them the next "
-                "run could not sign in; `credentials_file` can name a file to keep them in instead."
+                f"The credentials in {self._database} cannot be {verb} {self._database.explain(error)} Without them, "
+                "the next run cannot sign in. To store them in a file instead, set `credentials_file`."
             )
             raise ConfigurationError(msg) from None
 
 
 def _write(connection: Connection, digest: str, refresh_token: str) -> None:
-    """Write a token in a transaction that is left open; the table is made first, for good."""
+    """Write a token in a transaction that stays open. The table is created and committed before."""
     if not table_exists(connection, "credentials"):
         begin(connection)
         make_schema(connection)
@@ -149,7 +149,7 @@ def _write(connection: Connection, digest: str, refresh_token: str) -> None:
             connection.execute(f"CREATE TABLE {_TABLE} (origin TEXT PRIMARY KEY, refresh_token TEXT NOT NULL)")
         connection.execute("COMMIT")
     begin(connection)
-    # What Pinterest gives only once must outlive a power cut.
+    # Pinterest returns a token only once, so it must survive a power cut.
     connection.execute("SET LOCAL synchronous_commit TO on")
     connection.execute(
         f"INSERT INTO {_TABLE} (origin, refresh_token) VALUES (%s, %s) "  # noqa: S608 - our own name

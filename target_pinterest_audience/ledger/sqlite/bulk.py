@@ -1,7 +1,7 @@
-"""Many rows in one SQLite statement: columns go in as BLOBs of equally long pieces, and come out as one text.
+"""Many rows in one SQLite statement: each column goes in as a BLOB of equally long pieces, and comes out as one text.
 
-A statement with a parameter for each value takes half as long again, and one that returns rows takes the interpreter's
-lock for each. This way other threads run while SQLite works.
+A statement with a parameter for each value takes half as long again. A statement that returns many rows takes the
+interpreter's lock for each of them; this way other threads run while SQLite works.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ _COUNTED: Final = (
 _KEY: Final = "substr(:keys, place * :key_size + 1, :key_size)"
 _VALUE: Final = "substr(:values, place * :value_size + 1, :value_size)"
 
-# Without a limit SQLite may leave the order away.
+# Without a limit, SQLite may ignore the order.
 _IN_ORDER: Final = ", places (place, key) AS (SELECT place, {key} FROM given ORDER BY 2 LIMIT -1) "
 
 
 def for_all_places(statement: str) -> str:
-    """Return a statement that knows the table `places`, with a row for each `place` in a group.
+    """Return a statement that can use the table `places`, with a row for each `place` in a group.
 
     Args:
-        statement: with `{key}` and `{value}` where those at the place go.
+        statement: SQL with `{key}` and `{value}` for the key and the value at a place.
     """
     return _COUNTED.format(table="places") + statement.format(key=_KEY, value=_VALUE)
 
 
 def for_all_places_sorted(statement: str) -> str:
-    """Return a statement as `for_all_places` does, that takes the places in the order of their keys.
+    """Return a statement as `for_all_places` does, which goes through the places in the order of their keys.
 
-    It takes longer than to sort a group before; but other threads run meanwhile.
+    This takes longer than sorting a group in Python, but other threads run meanwhile.
     """
     given = _COUNTED.format(table="given") + _IN_ORDER.format(key=_KEY)
     return given + statement.format(key="key", value=_VALUE)
 
 
 class Group(NamedTuple):
-    """Rows whose keys are equally long, and so are their values.
+    """Rows with equally long keys and equally long values.
 
     Attributes:
-        keys: of the rows, by their places.
-        parameters: of a statement that `for_all_places` made.
+        keys: the keys of the rows, by their places.
+        parameters: the parameters of a statement from `for_all_places`.
     """
 
     keys: list[bytes]
@@ -54,9 +54,9 @@ def groups(keys: Sequence[bytes], values: Sequence[bytes] | None = None, *, in_o
     """Divide rows into as few groups as their sizes allow.
 
     Args:
-        keys: of the rows, each once.
-        values: of the rows, in the same order; None if the statement needs none.
-        in_order: whether to sort them by their keys, so that each page of the table is met once.
+        keys: the keys of the rows, without duplicates.
+        values: the values of the rows, in the same order; None if the statement needs none.
+        in_order: whether to sort the rows by their keys, so that each page of the table is read once.
     """
     for places in _of_equal_size(keys, values):
         if in_order:

@@ -1,15 +1,15 @@
 """The claim of a process on the file of a SQLite ledger: locks on bytes of the file itself.
 
-Such locks belong to the file and not to its path, nobody can delete them, and the system lets go of them when the
-process dies. They are far behind the end of the file and behind the bytes that SQLite locks.
+Such locks belong to the file and not to its path, they cannot be deleted, and the system releases them when the process
+dies. They are far beyond the end of the file and beyond the bytes that SQLite locks.
 
-A process locks one byte that its number stands for: while the byte is locked, the process is alive. Which lists and
-sources it holds is written in the ledger, under the same number (see `fence`). So a process needs one lock, however
-many lists it works on.
+A process locks one byte, which follows from its fencing number: while the byte is locked, the process is alive. The
+lists and sources that it holds are recorded in the ledger, under the same number (see `fence`). So a process needs one
+lock, however many lists it works on.
 
 It shares another byte with all processes that use the file by the same path. SQLite keeps a write-ahead log for each
-path, so that two processes with two paths (a hard link, or a file that is mounted by itself) would not see what the
-other one has written, and would damage the ledger.
+path, so that two processes with different paths (a hard link, or a file that is mounted by itself) would not see each
+other's changes, and would damage the ledger.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from target_pinterest_audience.system.waits import Wait
 POLL_SECONDS: Final = 0.2
 
 _PATHS: Final = 1 << 60
-"""The first byte of those that stand for paths."""
+"""The first byte of the range for paths."""
 _ALIVE: Final = 1 << 61
-"""The first byte of those that stand for processes."""
+"""The first byte of the range for processes."""
 _RANGE: Final = 1 << 60
-"""How many bytes there are of each kind."""
+"""The length of each range."""
 
 _LINUX: Final = sys.platform == "linux"
-# Locks of the open file: closing another descriptor of it leaves them alone. Other systems lack them.
+# Locks of the open file, which stay when another descriptor of the file is closed. Only Linux has them.
 _SET: Final = getattr(fcntl, "F_OFD_SETLK", None)
 _GET: Final = getattr(fcntl, "F_OFD_GETLK", None)
 _LAYOUT: Final = "hhqqi" if _LINUX else "qqihh"
@@ -49,19 +49,19 @@ _LAYOUT: Final = "hhqqi" if _LINUX else "qqihh"
 _descriptors: dict[tuple[int, int], list[int]] = defaultdict(list)
 """File → the descriptors of it that claims have opened.
 
-To close one makes the process lose the locks that SQLite has on the same file, so they are closed together, with the
-last ledger in this process.
+Closing one makes the process lose SQLite's locks on the same file, so all are closed together with the last ledger in
+this process.
 """
 _users: Counter[tuple[int, int]] = Counter()
 _ours: set[tuple[tuple[int, int], int]] = set()
-"""The bytes that stand for ledgers of this process, of which not every system tells the process itself."""
+"""The locked bytes of ledgers in this process. Not every system reports them to the process itself."""
 
 
 class Claim:
     """The claim of one ledger that is open.
 
     Attributes:
-        file: the device and the number of the file, by which it is told from one that takes its place.
+        file: the device and the inode of the file, which show whether another file has replaced it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,20 +77,19 @@ class Claim:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         found = os.fstat(self._descriptor)
         self.file = (found.st_dev, found.st_ino)
-        self.is_empty = not found.st_size
         _descriptors[self.file].append(self._descriptor)
         _users[self.file] += 1
         self._locked: list[int] = []
         self._open_file_locks = _SET is not None
 
     def take_path(self, wait_seconds: float) -> None:
-        """Make sure that nobody uses the file by another path, and keep others from doing so.
+        """Check that no other process uses the file by another path, and keep others from doing so.
 
         Args:
-            wait_seconds: how long to wait for those who do.
+            wait_seconds: how long to wait for processes that do.
 
         Raises:
-            LedgerError: somebody still does.
+            LedgerError: another process still uses the file by another path.
             OSError: the file system has no locks.
         """
         folder = self._path.parent.stat()
@@ -104,7 +103,7 @@ class Claim:
             others = [*self._found(_PATHS, byte), *self._found(byte + 1, _PATHS + _RANGE)]
             if not others:
                 return
-            # Whoever opens the file meanwhile by the other path must not wait for this process, which waits itself.
+            # A process that opens the file by the other path meanwhile must not wait for this one, which waits too.
             self._unlock(byte)
             if time.monotonic() >= deadline:
                 msg = (
@@ -118,7 +117,7 @@ class Claim:
             time.sleep(POLL_SECONDS)
 
     def show_life(self, number: int) -> None:
-        """Lock the byte that a number stands for, until `close` or the end of the process.
+        """Lock the byte of a fencing number, until `close` or the end of the process.
 
         Raises:
             OSError: the file system has no locks.
@@ -128,16 +127,16 @@ class Claim:
         _ours.add((self.file, byte))
 
     def is_alive(self, number: int) -> bool:
-        """Return whether the process with a number still has the file open; this ledger's own number does not count."""
+        """Return whether another process or ledger with a fencing number has the file open."""
         byte = byte_of(number)
         return any(True for _ in self._found(byte, byte + 1))
 
     def alive(self) -> set[int]:
-        """Return the bytes of all others that have shown life, as `byte_of` does."""
+        """Return the bytes of all other processes and ledgers that have shown life; see `byte_of`."""
         return set(self._found(_ALIVE, _ALIVE + _RANGE))
 
     def close(self) -> None:
-        """Let go of all locks. To be called after SQLite has closed the file."""
+        """Release all locks. Call it after SQLite has closed the file."""
         for byte in self._locked:
             with contextlib.suppress(OSError):
                 self._call(fcntl.F_UNLCK, byte)
@@ -166,37 +165,37 @@ class Claim:
             first, last = ranges.pop()
             if first >= last:
                 continue
-            kind, found, length = self._call(fcntl.F_WRLCK, first, last - first, look=True)
+            kind, found, length = self._call(fcntl.F_WRLCK, first, last - first, test=True)
             if kind != fcntl.F_UNLCK:
                 yield found
-                # Which one of several is told is not said.
+                # The system may report any one of several locks in the range.
                 ranges += [(first, found), (found + max(length, 1), last)]
 
-    def _call(self, kind: int, start: int, length: int = 1, *, look: bool = False) -> tuple[int, int, int]:
-        """Lock, unlock or look at a range.
+    def _call(self, kind: int, start: int, length: int = 1, *, test: bool = False) -> tuple[int, int, int]:
+        """Lock, unlock or test a range.
 
         Returns:
-            Of a look, the type, the start and the length of a lock that is in the way.
+            For a test, the type, the start and the length of a lock that is in the way.
 
         Raises:
             OSError: the file system has no locks.
         """
         get, set_ = (_GET, _SET) if self._open_file_locks else (fcntl.F_GETLK, fcntl.F_SETLK)
-        command = get if look else set_
-        assert command is not None  # noqa: S101 - there are both or none
+        command = get if test else set_
+        assert command is not None  # noqa: S101 - a system has both or none
         fields = (kind, os.SEEK_SET, start, length, 0) if _LINUX else (start, length, 0, kind, os.SEEK_SET)
         try:
             answer = fcntl.fcntl(self._descriptor, command, struct.pack(_LAYOUT, *fields) + b"\0" * 8)
         except OSError as error:
             if error.errno == errno.EINVAL and self._open_file_locks:
-                # The constants come from the machine that Python was built on; this system may know less.
+                # The constants come from the machine that Python was built on; this system may lack the feature.
                 self._open_file_locks = False
-                return self._call(kind, start, length, look=look)
+                return self._call(kind, start, length, test=test)
             raise
         found = struct.unpack_from(_LAYOUT, answer)
         return (found[0], found[2], found[3]) if _LINUX else (found[3], found[0], found[1])
 
 
 def byte_of(number: int) -> int:
-    """Return the byte that stands for a process with a number."""
+    """Return the byte of a process with a fencing number."""
     return _ALIVE + number % _RANGE

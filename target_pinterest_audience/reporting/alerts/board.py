@@ -48,7 +48,7 @@ class Board:
             now: Unix time. Runs that ended after it are ignored: a wrong clock recorded them.
         """
         ended_by = now + CLOCK_SLACK_SECONDS
-        run = self._ledger.catalogue.newest_run(self._configuration, clean=True, ended_by=ended_by)
+        run = self._ledger.catalogue.runs.newest(self._configuration, clean=True, ended_by=ended_by)
         return run.ended if run is not None else None
 
     def stale(self, now: float) -> list[Alert]:
@@ -81,7 +81,7 @@ class Board:
         states = []
         for report in reports:
             state = state_of(report)
-            entry = self._ledger.catalogue.list_of_id(state.list_id)
+            entry = self._ledger.catalogue.lists.by_id(state.list_id)
             states.append(state._replace(before=before.get(entry.number)) if entry is not None else state)
         return states
 
@@ -149,7 +149,7 @@ def encoded(standing: StandingAlert) -> StoredAlert:
 
 def decoded(stored: StoredAlert) -> StandingAlert:
     """Return an alert that the ledger has stored."""
-    return StandingAlert(msgspec.json.decode(stored.alert, type=Alert), stored.since, stored.told)
+    return StandingAlert(msgspec.json.decode(stored.alert, type=Alert), stored.since, stored.notified)
 
 
 def _log_results(results: Sequence[SendResult], logger: logging.Logger) -> None:

@@ -1,16 +1,19 @@
-"""Who was forgotten and must never be on a list again: a refusal without a row, in every list of the ad account.
+"""Suppressions: people who were forgotten and must never be on a list of the ad account again.
 
-In each list that the ledger knows, a suppression counts as one more refusal of the identity, so that a run needs no
-further look to obey it.
+A suppression is a refusal without a row. It counts as one more refusal of the identity on each list that the ledger
+knows, so that a run obeys it without a further look-up.
 """
 
 from __future__ import annotations
 
-from target_pinterest_audience.ledger.query import Query
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.query import Query
 
 
 class Suppressions:
-    """The suppressions of one ad account of one API. Identities are given as `membership.member_key` returns them."""
+    """The suppressions of one ad account. Identities are given as `identities.packed.member_key` returns them."""
 
     def __init__(self, query: Query, realm: int) -> None:
         """Bind to an ad account.
@@ -23,14 +26,14 @@ class Suppressions:
         self._realm = realm
 
     def add(self, key: bytes, now: float) -> bool:
-        """Suppress an identity for good, in all lists that the ledger knows and those to come.
+        """Suppress an identity for good, on all known and future lists.
 
         Args:
             key: the identity.
-            now: seconds since 1970.
+            now: Unix time in seconds.
 
         Returns:
-            Whether it was not suppressed before.
+            Whether the suppression is new.
         """
         if self._query("SELECT 1 FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key):
             return False
@@ -43,25 +46,25 @@ class Suppressions:
         return True
 
     def lift(self, key: bytes) -> list[int] | None:
-        """Suppress an identity no longer.
+        """End the suppression of an identity.
 
         Args:
             key: the identity.
 
         Returns:
-            The lists that it belongs on from now on, since rows contribute it; None if it was not suppressed.
+            The lists that it belongs on from now on, because rows contribute it; None if it was not suppressed.
         """
         if not self._query("SELECT 1 FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key):
             return None
         self._query("DELETE FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key)
         here = "identity = ? AND list IN (SELECT list FROM lists WHERE realm = ?)"
         self._query(f"UPDATE members SET refusers = refusers - 1 WHERE {here}", key, self._realm)  # noqa: S608 - our own words
-        self._query(f"DELETE FROM members WHERE contributors = 0 AND refusers = 0 AND {here}", key, self._realm)  # noqa: S608 - likewise
-        found = self._query(f"SELECT list FROM members WHERE refusers = 0 AND {here} ORDER BY list", key, self._realm)  # noqa: S608 - likewise
+        self._query(f"DELETE FROM members WHERE contributors = 0 AND refusers = 0 AND {here}", key, self._realm)  # noqa: S608 - our own words
+        found = self._query(f"SELECT list FROM members WHERE refusers = 0 AND {here} ORDER BY list", key, self._realm)  # noqa: S608 - our own words
         return [number for (number,) in found]
 
     def apply_to(self, list_number: int) -> None:
-        """Let a list that is new to the ledger refuse whoever is suppressed."""
+        """Let a new list refuse all suppressed identities."""
         self._query(
             "INSERT INTO members (list, identity, contributors, refusers) SELECT ?, identity, 0, 1 FROM suppressions "
             "WHERE realm = ?",
@@ -69,7 +72,7 @@ class Suppressions:
         )  # fmt: skip
 
     def all(self) -> frozenset[bytes]:
-        """Return all who are suppressed."""
+        """Return all suppressed identities."""
         found = self._query("SELECT identity FROM suppressions WHERE realm = ?", self._realm)
         return frozenset(bytes(identity) for (identity,) in found)
 

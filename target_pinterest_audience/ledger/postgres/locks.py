@@ -1,0 +1,114 @@
+"""The locks of a PostgreSQL ledger: rows with the number of a process whose session has an advisory lock."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from target_pinterest_audience.ledger.fence import lock_key, lost
+from target_pinterest_audience.ledger.lock_holder import held_by, wait_for
+from target_pinterest_audience.ledger.locks import Locks
+from target_pinterest_audience.ledger.postgres.claims import holds, stands
+from target_pinterest_audience.ledger.postgres.connection import SCHEMA
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.ledger.postgres.connection import Connection
+    from target_pinterest_audience.ledger.postgres.session import Session
+    from target_pinterest_audience.system.waits import Wait
+
+_POLL_SECONDS: Final = 0.2
+
+
+class PostgresLocks(Locks):
+    """The locks of this process."""
+
+    def __init__(self, ledger: Ledger, session: Session, *, dry: bool) -> None:
+        """Create it, without locks.
+
+        Args:
+            ledger: the ledger, for its transactions.
+            session: its session.
+            dry: whether nothing is written, so that no lock is needed.
+        """
+        self._ledger = ledger
+        self._session = session
+        self._dry = dry
+        self._watch: Connection | None = None
+        """A second connection, for `ensure`, because a transaction occupies the first."""
+        self._watch_turn = threading.Lock()
+
+    def take(self, names: Iterable[str], wait_seconds: float) -> None:
+        """See `Locks.take`."""
+        if self._dry:
+            return
+        claims = self._session.claims
+        deadline = time.monotonic() + wait_seconds
+        named = {lock_key(name): name for name in names}
+        keys = [key for key in named if key not in claims.held]
+        waits: dict[int, Wait] = {}
+        if keys and not claims.take_number(self._session.backend):
+            self._session.refuse_loss(same=False, standing=True)
+        while keys:
+            with self._ledger.transaction():
+                taken = claims.claim(keys)
+            # Last: `ensure` may check at any time.
+            claims.held.update(taken)
+            keys = keys[len(taken) :]
+            while keys and (busy := claims.busy(keys[:1])):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    raise held_by(claims.holder(busy[keys[0]]), wait_seconds)
+                wait = waits.setdefault(keys[0], wait_for(named[keys[0]], wait_seconds))
+                wait.log(partial(claims.holder, busy[keys[0]]))
+                time.sleep(min(_POLL_SECONDS, remaining))
+
+    def ensure(self) -> None:
+        """See `Locks.ensure`."""
+        if not self._session.claims.held:
+            return
+        where = self._session.where
+        try:
+            with self._watch_turn:
+                held, standing = self._look()
+        except psycopg.Error as error:
+            reason = f"It cannot check whether it still has them {self._session.database.explain(error)}"
+            raise lost(where, reason, "Run again when the server is reachable.") from None
+        if not held:
+            reason = "Its session with the server ended."
+            raise lost(where, reason, "Run again; the server's log explains why the session ended.")
+        self._session.refuse_loss(same=True, standing=standing)
+
+    def _look(self) -> tuple[bool, bool]:
+        """Return whether the session has the advisory lock of the process, and whether its locks stand.
+
+        Raises:
+            psycopg.Error: the server does not answer.
+        """
+        if self._watch is not None:
+            # Something on the way may have dropped it while it was idle. The locks are not its own.
+            with contextlib.suppress(psycopg.OperationalError):
+                return self._ask(self._watch)
+            self._watch.close()
+        self._watch = self._session.database.connect()
+        return self._ask(self._watch)
+
+    def _ask(self, watch: Connection) -> tuple[bool, bool]:
+        number = self._session.number
+        question = f"SELECT {holds(self._session.backend, number)}, {stands(SCHEMA, number)}"
+        ((held, standing),) = watch.execute(question).fetchall()
+        return held, standing
+
+    def close(self) -> None:
+        """Close the second connection, unless a thread that cannot be stopped uses it."""
+        if self._watch_turn.acquire(blocking=False):
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
+            self._watch_turn.release()

@@ -1,0 +1,45 @@
+"""The members of a PostgreSQL ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.ledger.members import Members
+from target_pinterest_audience.membership.statements import NOBODY, Count
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.postgres.session import Session
+
+
+class PostgresMembers(Members):
+    """Reads and writes many counts in one statement, as arrays."""
+
+    def __init__(self, session: Session) -> None:
+        """Bind to a ledger.
+
+        Args:
+            session: its session.
+        """
+        self._session = session
+
+    def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
+        """See `Members.read`."""
+        found = self._session.bulk(
+            "SELECT identity, contributors, refusers FROM members WHERE list = %s AND identity = ANY(%b)",
+            list_number, sorted(identities),
+        )  # fmt: skip
+        return {identity: Count(contributors, refusers) for identity, contributors, refusers in found}
+
+    def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
+        """See `Members.write`."""
+        counted = sorted((identity, *count) for identity, count in counts.items() if count != NOBODY)
+        self._session.bulk(
+            "INSERT INTO members (list, identity, contributors, refusers) "
+            "SELECT %s, given.* FROM unnest(%b::bytea[], %b::integer[], %b::integer[]) AS given "
+            "ON CONFLICT (list, identity) "
+            "DO UPDATE SET contributors = excluded.contributors, refusers = excluded.refusers",
+            list_number, *([each[column] for each in counted] for column in range(3)),
+        )  # fmt: skip
+        nobodies = sorted(identity for identity, count in counts.items() if count == NOBODY)
+        self._session.bulk("DELETE FROM members WHERE list = %s AND identity = ANY(%b)", list_number, nobodies)

@@ -1,0 +1,100 @@
+"""Rows: what each row says, and the marks of the runs that read it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.query import Query
+
+
+class Rows(ABC):
+    """The rows of a ledger. A row is known by the digest of its source and its key."""
+
+    def __init__(self, query: Query) -> None:
+        """Bind to a ledger.
+
+        Args:
+            query: runs statements that both databases know.
+        """
+        self._query = query
+
+    @abstractmethod
+    def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
+        """Return row → what it says, encoded. Rows that the ledger does not know are left out."""
+
+    def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return the rows whose stored statements differ from those in `says`.
+
+        Args:
+            says: row → its expected statements, encoded; empty if the row should be unknown.
+
+        Returns:
+            Row → its stored statements; empty if it is unknown.
+        """
+        known = self.read(says)
+        return {row: known.get(row, b"") for row, said in says.items() if known.get(row, b"") != said}
+
+    @abstractmethod
+    def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
+        """Replace what rows say, and mark them unless they have a later mark. Rows that say nothing are deleted.
+
+        Args:
+            source: the source of the rows.
+            mark: the mark of reader 0, as in `mark_seen`; 0 if that reader did not read the rows.
+            says: row → what it says, encoded.
+        """
+
+    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002 - declined
+        """Write rows without a look-up before, where that is faster. Each row says something.
+
+        Returns:
+            Whether the rows were written. If one is known already, or if it would not be faster, nothing is written.
+        """
+        return False
+
+    @abstractmethod
+    def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
+        """Record that a reader saw rows. Marks only grow; rows that the ledger does not know are skipped."""
+
+    @abstractmethod
+    def marks(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
+        """Return row → the mark of a reader. Rows that it did not see are left out."""
+
+    def unseen(self, source: int, before: int, after: bytes, limit: int, reader: int = 0) -> list[tuple[bytes, bytes]]:
+        """Return a page of the rows of a source that a reader has not seen lately.
+
+        Args:
+            source: the source.
+            before: only rows with an earlier mark than this one, or without a mark.
+            after: only rows with greater digests; `b""` for the first page.
+            limit: how many rows at most.
+            reader: the reader whose marks count.
+
+        Returns:
+            Pairs of digest and what the row says, ordered by digest.
+        """
+        if reader:
+            found = self._query(
+                "SELECT row_says.row_key, says FROM row_says LEFT JOIN sightings ON sightings.reader = ? "
+                "AND sightings.row_key = row_says.row_key WHERE row_says.row_key > ? AND source = ? "
+                "AND COALESCE(mark, 0) < ? ORDER BY row_says.row_key LIMIT ?",
+                reader, after, source, before, limit,
+            )  # fmt: skip
+        else:
+            found = self._query(
+                "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? AND seen < ? ORDER BY row_key "
+                "LIMIT ?",
+                after, source, before, limit,
+            )  # fmt: skip
+        return [(bytes(row), bytes(said)) for row, said in found]
+
+    def of_source(self, source: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return a page of all rows of a source, as `unseen` does."""
+        found = self._query(
+            "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? ORDER BY row_key LIMIT ?",
+            after, source, limit,
+        )  # fmt: skip
+        return [(bytes(row), bytes(said)) for row, said in found]

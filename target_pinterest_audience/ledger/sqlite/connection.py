@@ -1,0 +1,153 @@
+"""A connection to a SQLite ledger: one thread at a time uses it, and its errors are LedgerErrors."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, for_all_places_sorted, groups
+from target_pinterest_audience.system.waits import Wait
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.sqlite.errors import Errors
+    from target_pinterest_audience.ledger.sqlite.reader import Reader
+
+LOG_AFTER_SECONDS: Final = 5.0
+"""How long to wait for another process's transaction before the wait is logged."""
+
+
+class Connection:
+    """The connection that all threads share."""
+
+    def __init__(self, raw: sqlite3.Connection, errors: Errors, reader: Reader | None = None) -> None:
+        """Wrap a connection.
+
+        Args:
+            raw: the connection of SQLite.
+            errors: translates its errors.
+            reader: the reader that opened it, if the file is only read.
+        """
+        self.raw = raw
+        self._errors = errors
+        self._reader = reader
+        self._turn = threading.RLock()
+        self._interrupted = False
+
+    @property
+    def reads_file(self) -> bool:
+        """Whether the connection only reads the file of the ledger itself."""
+        return self._reader is not None
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other thread uses the connection, and raise errors in the block as LedgerErrors."""
+        with self._errors.translated(), self._turn:
+            yield
+
+    def begin(self, path: object, wait_seconds: float) -> None:
+        """Begin a transaction as soon as no other process is in one.
+
+        SQLite can wait by itself, but not even a signal ends that. So it waits for a moment, again and again.
+
+        Args:
+            path: the file, for the log.
+            wait_seconds: how long to wait.
+
+        Raises:
+            sqlite3.OperationalError: another process has been in a transaction all that time.
+        """
+        deadline = time.monotonic() + wait_seconds
+        wait = Wait(
+            f"another process writes to {path}", wait_seconds,
+            setting="lock_wait_seconds", after_seconds=LOG_AFTER_SECONDS,
+        )  # fmt: skip
+        self._interrupted = False
+        while True:
+            try:
+                self.raw.execute("BEGIN IMMEDIATE" if self._reader is None else "BEGIN")
+            except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
+                if "locked" not in str(error) or self._interrupted or time.monotonic() >= deadline:
+                    raise
+                wait.log()
+            else:
+                return
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a statement, and return the rows of its result."""
+        with self.turn():
+            found = self.raw.execute(statement, parameters).fetchall()
+            if self._reader is not None:
+                self._reader.ensure_current()
+            return found
+
+    def run(self, statement: str, group: Group, **parameters: object) -> None:
+        """Run a statement for all rows of a group; see `bulk.for_all_places`."""
+        with self.turn():
+            self.raw.execute(for_all_places(statement), {**group.parameters, **parameters})
+
+    def find(self, value: str, source: str, group: Group, **parameters: object) -> Iterator[tuple[int, str]]:
+        """Look up the rows of a group.
+
+        Args:
+            value: the expression to return for each row, as text without commas.
+            source: the FROM clause, which joins `places`.
+            group: the rows.
+            parameters: further parameters of the statement.
+
+        Returns:
+            For each row that was found, its place in the group and the value.
+        """
+        # The result is one row: for each further one, SQLite would wait for the interpreter's lock.
+        statement = f"SELECT group_concat(place), group_concat({value}) FROM {source}"  # noqa: S608 - our own words
+        with self.turn():
+            found = self.raw.execute(for_all_places_sorted(statement), {**group.parameters, **parameters})
+            ((places, texts),) = found.fetchall()
+        return zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
+
+    def insert_new(self, parts: Iterable[Group], rows: str, inserted: str, **parameters: object) -> bool:
+        """Insert rows if none of their keys is in the table.
+
+        Rows that were inserted before a known key was met are deleted again. A statement that undoes itself, or a
+        savepoint, would copy every page before it is changed.
+
+        Args:
+            parts: the rows.
+            rows: what follows INSERT INTO.
+            inserted: what follows DELETE FROM, for the same rows.
+            parameters: further parameters of both statements.
+
+        Returns:
+            Whether they were inserted.
+        """
+        done: list[bytes] = []
+        for group in parts:
+            before = self.raw.total_changes
+            with self.turn():
+                try:
+                    self.raw.execute(for_all_places(f"INSERT OR FAIL INTO {rows}"), {**group.parameters, **parameters})
+                except sqlite3.IntegrityError:
+                    done += group.keys[: self.raw.total_changes - before]
+                    for some in groups(done):
+                        self.run(f"DELETE FROM {inserted}", some, **parameters)  # noqa: S608 - our own words
+                    return False
+            done += group.keys
+        return True
+
+    def interrupt(self) -> None:
+        """End what another thread does on the connection."""
+        self._interrupted = True
+        self.raw.interrupt()
+
+    @contextlib.contextmanager
+    def idle(self) -> Iterator[bool]:
+        """Yield whether no other thread uses the connection; if so, none can before the block ends."""
+        is_idle = self._turn.acquire(blocking=False)
+        try:
+            yield is_idle
+        finally:
+            if is_idle:
+                self._turn.release()
