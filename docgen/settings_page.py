@@ -10,7 +10,7 @@ from docgen.about import as_text, choices_of, kind_of
 _INTRODUCTION: Final = """\
 # Settings
 
-<!-- Written by `python -m docgen` from settings/declaration.py; change it there. -->
+<!-- Written by `python -m docgen` from the declarations in settings/; change it there. -->
 
 They go into a JSON file (`--config target.json`), into variables of the environment or of a `.env` file in the working
 directory (`--config ENV`), or into `meltano.yml`. The names are public: they do not change without a major version.
