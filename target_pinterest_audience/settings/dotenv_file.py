@@ -32,7 +32,7 @@ def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
 
 
 def names_in_dotenv(path: Path) -> list[str]:
-    """Return the names of the variables in a `.env` file; none if it cannot be read, because nobody asked for it."""
+    """Return the names of the variables in a `.env` file that is not in use; none if the file cannot be read."""
     try:
         # A pipe can be read only once, and may never end.
         text = _text(path) if path.is_file() else ""

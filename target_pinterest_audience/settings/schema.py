@@ -53,9 +53,9 @@ def properties_of(kind: type[Any]) -> dict[str, dict[str, Any]]:
         rules = declared[field.name]
         if rules is not None:
             type_rules = _rules_of(field.type)
-            needs_value = type_rules["type"] not in (["array"], ["object"])
-            if not (needs_value and "default" not in rules):
-                type_rules["type"] = list(dict.fromkeys([*type_rules["type"], "null"]))
+            is_optional = "default" in rules or type_rules["type"] in (["array"], ["object"])
+            if is_optional and "null" not in type_rules["type"]:
+                type_rules["type"].append("null")
             properties[field.name] = {**type_rules, **rules}
         elif isinstance(field.type, inspect.DataclassType):
             properties |= properties_of(field.type.cls)
@@ -68,7 +68,7 @@ def required(properties: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _rules_of(kind: inspect.Type) -> dict[str, Any]:
-    """Return what the type of a setting says in JSON schema."""
+    """Return the JSON schema of a type that a setting may have."""
     if isinstance(kind, inspect.UnionType):
         (other,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
         rules = _rules_of(other)

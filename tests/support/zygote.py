@@ -33,7 +33,7 @@ _LATER: Final = (
     "target_pinterest_audience.singer.command",
     "target_pinterest_audience.ledger.sqlite.sqlite_ledger",
     "target_pinterest_audience.reconcile.upserts",
-    "target_pinterest_audience.companion.commands.common",
+    "target_pinterest_audience.companion.session",
 )
 """What the programs import only when they need it, and nearly every run does."""
 
