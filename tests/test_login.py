@@ -210,7 +210,7 @@ class TestInABrowser:
             assert "redirect_uri is not one of the redirect links" in browser.page_source
             ended = login.end()
         assert ended.code == 3
-        assert f"add {redirect_uri} to the app's redirect links" in ended.stderr
+        assert f"add exactly {redirect_uri} to the app's redirect links" in ended.stderr
 
 
 class TestTheCallback:
@@ -474,7 +474,7 @@ class TestSettings:
     def test_without_an_app_nobody_can_sign_in(self, start_login: StartLogin) -> None:
         ended = start_login(client_secret=None, access_token="emulator-token").end()
         assert ended.code == 2
-        assert "To sign in, `client_secret` must be set" in ended.stderr
+        assert "To sign in, set `client_secret`" in ended.stderr
         assert start_login(client_id=None, client_secret=None).end().code == 2
 
     def test_a_redirect_address_is_checked_before_anything_is_opened(self, start_login: StartLogin) -> None:

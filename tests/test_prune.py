@@ -68,13 +68,13 @@ def test_prune_without_a_ledger_names_where_it_looked(run_prune: Prune, tmp_path
     ("stream", "settings", "code", "words"),
     [
         (lines([EMAIL, *people(range(6))]) + b'{"type": "RECORD", "str', {}, 8, "did not end cleanly"),
-        (lines([EMAIL]), {}, 0, "it was empty"),
+        (lines([EMAIL]), {}, 0, "was empty"),
         (b"", {}, 0, "No one was removed"),
         (lines([EMAIL, *people([20])]), {"load_method": "upsert"}, 0, "not read with `load_method: overwrite`"),
         (lines([EMAIL, *people([20])]), {"max_retries": 0}, 4, "did not end cleanly"),
-        (lines([{**EMAIL, "bookmark_properties": ["at"]}, *people([1])]), {}, 0, "incremental read"),
+        (lines([{**EMAIL, "bookmark_properties": ["at"]}, *people([1])]), {}, 0, "incremental sync"),
         (lines([EMAIL, *people([1]), state(1)]).replace(b'"at": 1', b'"customers": {"replication_key_value": 1}'), {},
-         0, "incremental read"),
+         0, "incremental sync"),
     ],
     ids=["half a line", "no rows", "nothing", "upsert", "failed batch", "bookmark_properties", "STATE"],
 )  # fmt: skip
