@@ -123,8 +123,8 @@ def _app(settings: Settings) -> SignIn:
     if app is None:
         missing = [name for name in ("client_id", "client_secret") if getattr(settings, name) is None]
         msg = (
-            f"To sign in, set {' and '.join(f'`{name}`' for name in missing)}. The page of your app at Pinterest shows its "
-            "app id and its app secret key."
+            f"To sign in, set {' and '.join(f'`{name}`' for name in missing)}. The page of your app at Pinterest shows "
+            "its app id and its app secret key."
         )
         raise ConfigurationError(msg)
     return app
