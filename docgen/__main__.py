@@ -12,7 +12,7 @@ from docgen.hub import PATH, definition
 from docgen.settings_page import settings_page
 from docgen.transcripts import refreshed
 from target_pinterest_audience.companion.main import cli
-from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
+from target_pinterest_audience.settings.stream_settings import PER_STREAM_SETTINGS
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 

@@ -10,7 +10,7 @@ from docgen.about import as_text, choices_of, kind_of
 _INTRODUCTION: Final = """\
 # Settings
 
-<!-- Written by `python -m docgen` from settings/declaration.py; change it there. -->
+<!-- Written by `python -m docgen` from the declarations in settings/; change it there. -->
 
 Set them in a JSON file (`--config target.json`), in environment variables or a `.env` file in the working directory
 (`--config ENV`), or in `meltano.yml`. Names change only with a new major version.

@@ -1,1 +1,1 @@
-"""`pinterest-audience`: what people need around the pipeline."""
+"""The program `pinterest-audience`, the companion of the target."""

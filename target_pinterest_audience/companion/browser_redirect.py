@@ -1,4 +1,4 @@
-"""How a browser's answer reaches a command: by a server on the loopback interface, or pasted by a person."""
+"""Receives the redirect at the end of a sign-in: by a server on the loopback interface, or pasted by the person."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from target_pinterest_audience.pinterest.errors import NotPermittedError
 from target_pinterest_audience.text.urls import is_loopback
 
 _LOCALHOST: Final = ("127.0.0.1", "::1")
-"""What browsers take `localhost` for, whichever of them answers first."""
+"""The addresses of `localhost`; browsers use the one that responds first."""
 
 _NO_SUCH_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _HTTP_PORT: Final = 80
@@ -37,42 +37,42 @@ _PAGE: Final = b"""<!doctype html>
 <meta charset="utf-8">
 <title>pinterest-audience login</title>
 <link rel="icon" href="data:,">
-<p>Pinterest's answer has arrived. Close this page: the terminal tells how the sign-in ended.</p>
+<p>Pinterest's response has arrived. Close this page; the terminal shows whether the sign-in succeeded.</p>
 </html>
 """
 
 _FOREIGN_PAGE: Final = _PAGE.replace(
-    b"Pinterest's answer has arrived. Close this page: the terminal tells how the sign-in ended.",
-    b"This answer does not belong to the sign-in under way and was not used. Open the address that the terminal shows.",
+    b"Pinterest's response has arrived. Close this page; the terminal shows whether the sign-in succeeded.",
+    b"This response does not belong to the current sign-in and was not used. Open the address in the terminal.",
 )
 
 Wait = Callable[[float], str]
-"""Waits for so many seconds at most, and returns the address that the browser was sent to.
+"""Waits for at most so many seconds, and returns the address that the browser was redirected to.
 
 Raises:
-    NotPermittedError: it did not come in time.
+    NotPermittedError: the redirect did not come in time.
 """
 
 Belongs = Callable[[str], bool]
-"""Tells whether the query of an address answers this very sign-in."""
+"""Returns whether the query of an address is the response to this sign-in."""
 
 
 def can_listen(redirect_uri: str) -> bool:
-    """Tell whether a browser that is sent to an address can be received here: by http, on the loopback interface."""
+    """Return whether this process can serve a redirect address: by http, on the loopback interface."""
     parts = urlsplit(redirect_uri)
     return parts.scheme == "http" and is_loopback(parts)
 
 
 @contextlib.contextmanager
 def listening(redirect_uri: str, belongs: Belongs) -> Iterator[Wait]:
-    """Listen at a redirect address of which `can_listen` is true.
+    """Listen at a redirect address for which `can_listen` is true.
 
     Args:
         redirect_uri: the address.
-        belongs: tells the answer that is waited for from what any other page can have a browser send.
+        belongs: recognizes the response to this sign-in: any web page can make a browser send requests.
 
     Raises:
-        ConfigurationError: the port cannot be had.
+        ConfigurationError: the port cannot be used.
     """
     parts = urlsplit(redirect_uri)
     host = parts.hostname or ""
@@ -83,8 +83,8 @@ def listening(redirect_uri: str, belongs: Belongs) -> Iterator[Wait]:
             return inbox.arrived.get(timeout=seconds)
         except queue.Empty:
             foreign = (
-                " What came did not belong to this sign-in (its state differs), so it was not used: it was the answer "
-                "to an earlier call, or somebody tried to sign you in elsewhere."
+                " A response with another state came and was not used: it belongs to an earlier sign-in, or someone "
+                "tried to sign you in to another account."
             )
             msg = (
                 f"{_too_late(redirect_uri, seconds)} If the browser is on another machine, use --no-browser."
@@ -102,39 +102,39 @@ def listening(redirect_uri: str, belongs: Belongs) -> Iterator[Wait]:
         yield wait
 
 
-def pasted(redirect_uri: str, descriptor: int, tell: Callable[[str], None], seconds: float) -> str:
-    """Wait until a person pastes the address that the browser was sent to.
+def pasted(redirect_uri: str, descriptor: int, prompt: Callable[[str], None], seconds: float) -> str:
+    """Wait until the person pastes the address that the browser was redirected to.
 
     Args:
-        redirect_uri: what the address must begin with; anything else is asked for again.
-        descriptor: what it is pasted into, such as standard input's.
-        tell: tells the person that something was wrong.
+        redirect_uri: the beginning of the address; any other line is rejected.
+        descriptor: the file descriptor to read from, such as that of standard input.
+        prompt: prints a text for the person.
         seconds: how long to wait.
 
     Raises:
-        NotPermittedError: it did not come in time.
-        ConfigurationError: nothing more can come.
+        NotPermittedError: the address did not come in time.
+        ConfigurationError: the input ended.
     """
     try:
         for line in _lines(descriptor, time.monotonic() + seconds):
             if _is_answer(line.strip(), redirect_uri):
                 return line.strip()
-            tell(f"This is not the address: it begins with {redirect_uri} and has `code=` or `error=` in it.")
+            prompt(f"This is not the address. It begins with {redirect_uri} and contains `code=` or `error=`.")
     except TimeoutError:
         raise NotPermittedError(_too_late(redirect_uri, seconds)) from None
-    msg = "The standard input ended before the address was pasted, so nobody was signed in. Call again, in a terminal."
+    msg = "Standard input ended before the address was pasted, so you are not signed in. Try again in a terminal."
     raise ConfigurationError(msg)
 
 
 def _too_late(redirect_uri: str, seconds: float) -> str:
     return (
-        f"Nobody allowed the access within {seconds:.0f} s. Call `pinterest-audience login` again. If Pinterest's page "
-        f"complained of the redirect address, add {redirect_uri} to the app's redirect links, exactly so."
+        f"The access was not allowed within {seconds:.0f} s. Run `pinterest-audience login` again. If Pinterest's page "
+        f"rejected the redirect address, add exactly {redirect_uri} to the app's redirect links."
     )
 
 
 def _is_answer(address: str, redirect_uri: str) -> bool:
-    """Tell whether an address is the redirect address with an answer."""
+    """Return whether an address is the redirect address with a response in its query."""
     try:
         given, expected = urlsplit(address), urlsplit(redirect_uri)
     except ValueError:
@@ -143,8 +143,8 @@ def _is_answer(address: str, redirect_uri: str) -> bool:
     return place == (expected.scheme, expected.netloc.lower(), expected.path or "/") and _answers(given.query)
 
 
-def _comes_here(host: str | None, origin: str | None) -> bool:
-    """Return whether the request names this server, and not a web page's host that resolves to this address."""
+def _is_for_this_server(host: str | None, origin: str | None) -> bool:
+    """Return whether a request names the loopback interface, not the host of a web page that resolves to it."""
     try:
         named = [urlsplit(address) for address in (f"//{host}" if host is not None else None, origin) if address]
         return all(map(is_loopback, named))
@@ -159,10 +159,14 @@ def _answers(query: str) -> bool:
 def _lines(descriptor: int, deadline: float) -> Iterator[str]:
     """Yield lines as they come.
 
-    Not by `input`, which cannot be given up; and a thread in it would keep the process from ending.
+    `input` cannot be used: it has no timeout, and a thread that waits in it would keep the process from ending.
+
+    Args:
+        descriptor: the file descriptor to read from.
+        deadline: a monotonic time in seconds.
 
     Raises:
-        TimeoutError: the next is not there by the deadline, in seconds of the clock that only ever grows.
+        TimeoutError: the next line did not come before the deadline.
     """
     held = b""
     while True:
@@ -179,13 +183,13 @@ def _lines(descriptor: int, deadline: float) -> Iterator[str]:
 
 
 class _Inbox:
-    """Where answers arrive.
+    """Collects the responses that browsers bring.
 
     Attributes:
         expected: the redirect address.
-        belongs: see `listening`.
-        arrived: the addresses that a browser was sent to with the answer that is waited for.
-        refused: whether another sign-in's answer came.
+        belongs: recognizes the response to this sign-in.
+        arrived: redirect addresses with the response to this sign-in.
+        refused: whether the response to another sign-in came.
     """
 
     def __init__(self, expected: SplitResult, belongs: Belongs) -> None:
@@ -199,10 +203,10 @@ def _server(host: str, inbox: _Inbox, *, optional: bool) -> _Server | None:
     """Listen on one address of the loopback interface.
 
     Returns:
-        The server; None if the machine has no such address and need not have it.
+        The server; None if the address is optional and the machine does not have it.
 
     Raises:
-        ConfigurationError: the port cannot be had.
+        ConfigurationError: the port cannot be used.
     """
     port = inbox.expected.port or _HTTP_PORT
     try:
@@ -210,27 +214,27 @@ def _server(host: str, inbox: _Inbox, *, optional: bool) -> _Server | None:
     except OSError as error:
         if optional and error.errno in _NO_SUCH_ADDRESS:
             return None
-        reason = "another program has it" if error.errno == errno.EADDRINUSE else error.strerror
+        reason = "another program uses it" if error.errno == errno.EADDRINUSE else error.strerror
         msg = (
-            f"Port {port}, to which the browser comes back, cannot be listened on ({reason}). End that program; or use "
-            "--no-browser and paste the address; or give the app a redirect link with another port, and name it with "
+            f"Port {port}, to which the browser is redirected, cannot be used ({reason}). Stop that program; or use "
+            "--no-browser and paste the address; or add a redirect link with another port to the app, and give it with "
             "--redirect-uri."
         )
         raise ConfigurationError(msg) from None
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """Receives the browser. It has threads, since browsers open connections in advance and leave them idle."""
+    """Serves the redirect. It has threads, because browsers open connections in advance and leave them idle."""
 
     daemon_threads = True
-    # A connection that was closed a moment ago would keep the port.
+    # A recently closed connection would block the port.
     allow_reuse_address = True
 
     def __init__(self, host: str, port: int, inbox: _Inbox) -> None:
         """Listen.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: the address or the port cannot be used.
         """
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.inbox = inbox
@@ -238,7 +242,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a browser that hangs up early is no news, and the base class prints a traceback."""
+        """Print nothing: browsers may hang up early, and the base class prints a traceback for it."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -248,10 +252,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Take the answer, and nothing else: browsers ask for icons, too, and for whatever any page tells them to."""
+        """Accept only the response: browsers also request icons, and whatever any web page makes them request."""
         inbox, asked = self.server.inbox, urlsplit(self.path)
         expected = inbox.expected
-        if not _comes_here(self.headers.get("Host"), self.headers.get("Origin")):
+        if not _is_for_this_server(self.headers.get("Host"), self.headers.get("Origin")):
             self.send_error(HTTPStatus.FORBIDDEN)
             return
         if asked.path != (expected.path or "/") or not _answers(asked.query):

@@ -1,4 +1,4 @@
-"""The command `pinterest-audience`: what people need around the pipeline."""
+"""The command line of `pinterest-audience`, the companion of the target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from target_pinterest_audience.system.version import program_version
 from target_pinterest_audience.text.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.text.safe_text import one_line
 
-_LAZY: Final = (
+_LAZY_COMMANDS: Final = (
     "alerts",
     "audiences",
     "check",
@@ -33,13 +33,13 @@ _LAZY: Final = (
 
 
 class _LazyGroup(click.Group):
-    """Imports a command that needs the whole target only if it is called."""
+    """Imports the commands that need most of the package only when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_LAZY])
+        return sorted([*super().list_commands(ctx), *_LAZY_COMMANDS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _LAZY:
+        if cmd_name in _LAZY_COMMANDS:
             module = importlib.import_module(f"target_pinterest_audience.companion.commands.{cmd_name}")
             command: click.Command = getattr(module, cmd_name)
             return command
@@ -49,7 +49,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(program_version())
 def cli() -> None:
-    """Companion of target-pinterest-audience: what people need around the pipeline."""
+    """Check, control and inspect target-pinterest-audience."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     redact_handlers()
 
@@ -59,9 +59,13 @@ cli.add_command(emulator)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line (by default the process's); an error ends it with one line and its class's exit code."""
+    """Run the command line, and exit. An error prints one line and exits with the code of its class.
+
+    Args:
+        arguments: the command line; by default the process's.
+    """
     guard_exceptions("pinterest-audience")
-    # Commands that must not be interrupted at certain points set up more.
+    # Commands that must not be interrupted at certain points shield them.
     obey_signals()
     try:
         cli(arguments)
@@ -69,8 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(f"Error: {one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
     except Terminated as terminated:
-        click.echo("Stopped by a signal. What Pinterest had accepted stays; call again for the rest.", err=True)
+        click.echo(
+            "Stopped by a signal. Accepted requests stay in effect. Run the command again for the rest.", err=True
+        )
         sys.exit(128 + terminated.signum)
-    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, no value may be shown
+    except Exception as error:  # noqa: BLE001 - the last resort: no message of an unknown error may show a value
         click.echo(f"Error: {told_as_bug('pinterest-audience', type(error), error.__traceback__)}", err=True)
         sys.exit(1)

@@ -1,25 +1,23 @@
-"""The settings: declared in one place, read from files and the environment, checked, and turned into values."""
+"""The settings: declared, read from files and the environment, and checked."""
 
 from __future__ import annotations
 
-from target_pinterest_audience.settings.declaration import config_jsonschema
 from target_pinterest_audience.settings.origins import Source, described, merged, refuse_to_leak
-from target_pinterest_audience.settings.resolve import (
-    BadRecords,
-    EmptyStream,
-    LoadMethod,
-    MissingLedger,
-    Mode,
-    Settings,
-    StreamSettings,
-    UnmappedStreams,
-    resolve,
-)
+from target_pinterest_audience.settings.resolve import resolve
 from target_pinterest_audience.settings.sources import (
     environment_sources,
     read_config_files,
     read_environment,
     unread_variables,
+)
+from target_pinterest_audience.settings.stream_settings import LoadMethod, Mode, StreamSettings
+from target_pinterest_audience.settings.target_settings import (
+    BadRecords,
+    EmptyStream,
+    MissingLedger,
+    Settings,
+    UnmappedStreams,
+    config_jsonschema,
 )
 
 __all__ = [

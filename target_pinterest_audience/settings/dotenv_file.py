@@ -1,4 +1,4 @@
-"""Reads the `.env` of the working directory, and refuses the lines for this target that the library would skip."""
+"""Reads the `.env` file of the working directory. Refuses lines for this target that the library would skip."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
 
     Args:
         path: the file.
-        prefix: what the names of our variables begin with.
+        prefix: the prefix of this target's variables.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a line that is meant for this target would be skipped. The
-            message gives the number of the line, and nothing of what it holds.
+        ConfigurationError: the file cannot be read, or a line for this target would be skipped. The message gives the
+            number of the line, but not its content.
     """
     text = _text(path)
     ours = re.compile(r"[^A-Za-z0-9\r\n]*".join(re.split(r"[^A-Z0-9]+", prefix.rstrip("_"))), re.IGNORECASE)
@@ -32,21 +32,21 @@ def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
 
 
 def names_in_dotenv(path: Path) -> list[str]:
-    """Return the names of the variables in a `.env` file that was not asked for, so that its mistakes do not matter."""
+    """Return the names of the variables in a `.env` file that is not in use; none if the file cannot be read."""
     try:
-        # A pipe could only be read once, and perhaps for ever.
+        # A pipe can be read only once, and may never end.
         text = _text(path) if path.is_file() else ""
-    # The second: the folder cannot be entered.
+    # OSError: the folder cannot be entered.
     except (ConfigurationError, OSError):
         return []
     return [binding.key for binding in parse_stream(io.StringIO(text)) if binding.key is not None]
 
 
 def _text(path: Path) -> str:
-    """Return what the file holds; nothing if it is not there, or is a folder, such as a virtual environment.
+    """Return the text of the file; an empty one if it does not exist, or is a folder such as a virtual environment.
 
     Raises:
-        ConfigurationError: it cannot be read.
+        ConfigurationError: the file cannot be read, or is not UTF-8 text.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -61,10 +61,11 @@ def _text(path: Path) -> str:
 
 
 def _check(binding: Binding, ours: re.Pattern[str], path: Path) -> None:
-    """Check that a statement of ours is read, and that no statement of ours is lost in the value of another.
+    """Check a statement of the file.
 
     Raises:
-        ConfigurationError: it is not.
+        ConfigurationError: the library would skip the statement although it is for this target, or the statement's
+            value swallows later lines for this target.
     """
     if binding.error:
         if ours.search(binding.original.string):
@@ -75,15 +76,15 @@ def _check(binding: Binding, ours: re.Pattern[str], path: Path) -> None:
         if value is None:
             _refuse(binding, path, "has no `=`")
         if re.search(r"\W", key):
-            _refuse(binding, path, "has a character in its name that no variable has")
+            _refuse(binding, path, "has a character in its name that variables cannot have")
     later_lines = (value or "").partition("\n")[2]
     if re.search(rf"^\s*(?:export\s+)?['\"]?{ours.pattern}", later_lines, re.IGNORECASE | re.MULTILINE):
-        _refuse(binding, path, "opens a quote that ends behind other lines for this target")
+        _refuse(binding, path, "opens a quote that closes only after other lines for this target")
 
 
 def _refuse(binding: Binding, path: Path, what: str) -> NoReturn:
     statement = binding.original.string
     blank = statement[: len(statement) - len(statement.lstrip())]
     line = binding.original.line + blank.count("\n")
-    msg = f"Line {line} of {path} {what}, so a setting would not be read. Write NAME=VALUE, in quotes if need be."
+    msg = f"Line {line} of {path} {what}, so a setting would not be read. Write NAME=VALUE, with quotes if needed."
     raise ConfigurationError(msg)

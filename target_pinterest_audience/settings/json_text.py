@@ -1,4 +1,4 @@
-"""Reads JSON text in which no name comes twice in one object: the parser would silently keep the last one only."""
+"""Parses JSON text and refuses repeated names: the standard parser would silently keep only the last one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class RepeatedNameError(ValueError):
-    """A name comes twice in one JSON object.
+    """A name occurs twice in one JSON object.
 
     Attributes:
         name: the name.
@@ -15,7 +15,7 @@ class RepeatedNameError(ValueError):
 
     def __init__(self, name: str) -> None:
         """Keep the name."""
-        super().__init__(f"The name {name} comes twice in one object.")
+        super().__init__(f"The name {name} occurs twice in one object.")
         self.name = name
 
 
@@ -24,8 +24,8 @@ def read_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
     Raises:
         JSONDecodeError: the text is not JSON.
-        RepeatedNameError: a name comes twice in one object.
-        RecursionError: it is nested beyond all bounds.
+        RepeatedNameError: a name occurs twice in one object.
+        RecursionError: the text is nested too deeply.
     """
     return json.loads(text, object_pairs_hook=_object)
 

@@ -1,4 +1,4 @@
-"""Loads the settings of a command line: from the files and the environment that `--config` names, checked."""
+"""Loads the settings of a command line from the files and the environment that `--config` names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from singer_sdk.target_base import Target
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.records.column_names import plain_expressions
-from target_pinterest_audience.settings.declaration import config_jsonschema
 from target_pinterest_audience.settings.origins import Source, merged, refuse_to_leak
-from target_pinterest_audience.settings.resolve import Settings, resolve
+from target_pinterest_audience.settings.resolve import resolve
 from target_pinterest_audience.settings.sources import environment_sources, read_config_files, unread_variables
+from target_pinterest_audience.settings.target_settings import Settings, config_jsonschema
 from target_pinterest_audience.text.redaction import hide
 
 PREFIX: Final = "TARGET_PINTEREST_AUDIENCE_"
-"""What the names of environment variables begin with."""
+"""The prefix of environment variables."""
 
 CAPABILITIES: Final[list[Any]] = [
     PluginCapabilities.ABOUT,
@@ -29,13 +29,13 @@ CAPABILITIES: Final[list[Any]] = [
     PluginCapabilities.STRUCTURED_LOGGING,
     TargetCapabilities.VALIDATE_RECORDS,
 ]
-"""What the target can do by means of the SDK, which has settings for it."""
+"""The capabilities that the SDK implements; it adds settings for them."""
 
 _logger: Final = logging.getLogger("target-pinterest-audience")
 
 
 class _SdkSettings(Target):
-    """Only asked for the settings that the SDK adds for the capabilities."""
+    """Gives access to the settings that the SDK adds for the capabilities."""
 
     name = "target-pinterest-audience"
     capabilities: ClassVar[list[Any]] = CAPABILITIES
@@ -60,13 +60,14 @@ def read_config(names: tuple[str, ...]) -> dict[str, Any]:
     """Read a configuration from files, and from the environment for the word ENV.
 
     Raises:
-        ConfigurationError: a file or a variable cannot be read, or a token would go where it must not.
+        ConfigurationError: a file or a variable cannot be read, or a token would be sent to an address that only a
+            found `.env` names.
     """
     return merged(read_sources(names))
 
 
 def read_sources(names: tuple[str, ...]) -> list[Source]:
-    """Read a configuration as `read_config` does, and keep apart where it comes from."""
+    """Read a configuration as `read_config` does, but keep its sources apart."""
     sources = [Source(path, read_config_files((path,))) for path in names if path != "ENV"]
     schema = config_jsonschema()
     _SdkSettings.append_builtin_config(schema)
@@ -79,8 +80,8 @@ def read_sources(names: tuple[str, ...]) -> list[Source]:
     unread = unread_variables(config, schema, PREFIX, folder, os.environ) if names else []
     if unread:
         _logger.warning(
-            "These variables are set but not read, since only files were asked for: %s. Add `--config ENV` to read "
-            "them.", ", ".join(unread),
+            "These variables are set, but `--config` names only files, so they are not read: %s. Add `--config ENV` to "
+            "read them.", ", ".join(unread),
         )  # fmt: skip
     return sources
 
@@ -89,10 +90,10 @@ def _working_directory() -> Path:
     """Return the working directory.
 
     Raises:
-        ConfigurationError: it was deleted, or folders above it cannot be read.
+        ConfigurationError: it was deleted, or a folder above it cannot be read.
     """
     try:
         return Path.cwd()
     except OSError as error:
-        msg = f"The working directory cannot be used ({error.strerror}). Start the program in one that exists."
+        msg = f"The working directory cannot be read ({error.strerror}). Start the program in one that exists."
         raise ConfigurationError(msg) from None

@@ -1,4 +1,4 @@
-"""Where settings come from, and that no token goes where a file says that nobody named. Pure."""
+"""Where settings come from. Keeps tokens from addresses that only a `.env` found by chance names. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.text.urls import parse_address
 
 _SECRETS: Final = ("access_token", "client_secret", "refresh_token")
-"""What is sent to the address in `api_url`."""
+"""The secrets that are sent to `api_url`."""
 
 _PINTEREST: Final = frozenset({"api.pinterest.com", "api-sandbox.pinterest.com"})
 
@@ -18,9 +18,9 @@ class Source(NamedTuple):
     """A place that settings come from.
 
     Attributes:
-        name: for people, such as `target.json` or `the environment`.
+        name: for messages, such as `target.json` or `the environment`.
         config: the settings in it.
-        is_found: whether it is only read because it lies where the program is started; the user may not know of it.
+        is_found: whether it is read only because it lies in the working directory; the user may not know about it.
     """
 
     name: str
@@ -34,12 +34,12 @@ def merged(sources: Iterable[Source]) -> dict[str, Any]:
 
 
 def origins(sources: Iterable[Source]) -> dict[str, Source]:
-    """Return each setting's source, that whose value counts."""
+    """Return each setting's source; of several, the one whose value counts."""
     return {name: source for source in sources for name in source.config}
 
 
 def described(sources: Iterable[Source]) -> str:
-    """Return for people which settings come from where; their values are not shown."""
+    """Return a sentence on which settings come from where, without their values."""
     names: dict[str, list[str]] = {}
     for name, source in origins(sources).items():
         names.setdefault(source.name, []).append(name)
@@ -48,13 +48,13 @@ def described(sources: Iterable[Source]) -> str:
 
 
 def refuse_to_leak(sources: Iterable[Source]) -> None:
-    """Make sure that secrets go only where their own source sends them, or another that the user has named.
+    """Refuse to send a secret to an address that comes from a found `.env` unless the secret comes from there, too.
 
-    A `.env` counts only because of the folder that a program is started in. If that folder is somebody else's, their
-    `api_url` must not get the token in the user's environment.
+    A `.env` is read only because the program was started in its folder. If the folder belongs to another person, that
+    person's `api_url` must not get the token in the user's environment.
 
     Raises:
-        ConfigurationError: a secret would go where it must not.
+        ConfigurationError: a found `.env` would send a secret of another source to an address of its own.
     """
     sources = list(sources)
     origin, config = origins(sources), merged(sources)
@@ -63,15 +63,15 @@ def refuse_to_leak(sources: Iterable[Source]) -> None:
         if origin[place].is_found and strangers:
             secret = strangers[0]
             msg = (
-                f"`{secret}` comes from {origin[secret].name}, and `{place}`, which says where it goes, from "
-                f"{origin[place].name}. It was not sent: that file may be somebody else's. Set both in one place, or "
-                f"take `{place}` out of that file."
+                f"`{secret}` comes from {origin[secret].name}, but `{place}`, which says where to send it, comes from "
+                f"{origin[place].name}. It was not sent, because that file may not be yours. Set both in one place, or "
+                f"remove `{place}` from that file."
             )
             raise ConfigurationError(msg)
 
 
 def _destinations(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return the settings that say where secrets go, each with these secrets."""
+    """Return the settings that say where to send secrets, each with these secrets."""
     found: dict[str, tuple[str, ...]] = {}
     address = parse_address(str(config.get("api_url") or "").strip())
     if config.get("api_url") is not None and not (
@@ -79,6 +79,6 @@ def _destinations(config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     ):
         found["api_url"] = _SECRETS
     if str(config.get("ledger_url") or "").strip().startswith("postgres") and not config.get("credentials_file"):
-        # Who signs in by these keeps the refresh token in it.
+        # A sign-in stores the refresh token in the ledger.
         found["ledger_url"] = ("client_secret", "refresh_token")
     return found

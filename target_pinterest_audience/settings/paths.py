@@ -1,4 +1,4 @@
-"""The files that the target keeps between runs: where they are unless a setting says otherwise."""
+"""Locates the files that the target keeps between runs: the ledger and the refresh token."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ _POSTGRESQL = ("postgresql://", "postgres://")
 
 
 NO_PLACE: Final = (
-    "There is no place for the ledger: `ledger_url` is not set, and this user has no home directory that can be "
-    "written to. Set `ledger_url`, for example to sqlite:////data/ledger.db."
+    "There is no place for the ledger: `ledger_url` is not set, and this user has no writable home directory. Set "
+    "`ledger_url`, for example to sqlite:////data/ledger.db."
 )
-"""Said when something needs the ledger, and `ledger_url` returned None."""
+"""The message if the ledger is needed, and `ledger_url` returned None."""
 
 
 def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return where the ledger is: `sqlite:///` and an absolute path, or the address of a PostgreSQL database.
+    """Return the URL of the ledger: `sqlite:///` and an absolute path, or that of a PostgreSQL database.
 
     Args:
         configured: the setting.
         environ: the process's environment; Meltano sets `MELTANO_PROJECT_ROOT` for the plugins that it runs.
 
     Returns:
-        The address; None if the setting is not set and this user has no home directory for it. Not every run needs one.
+        The URL; None if the setting is not set and this user has no home directory for it. Not every run needs a
+        ledger.
 
     Raises:
-        ConfigurationError: the setting has a form that is not supported, or looks like an absolute path and is none.
+        ConfigurationError: the setting has an unsupported form, or is a relative path that looks like an absolute one.
     """
     if configured is None:
         if environ.get("MELTANO_PROJECT_ROOT"):
@@ -58,57 +59,60 @@ def _refuse_lost_slash(path: Path) -> None:
     """Refuse a relative path that looks like an absolute one: its ledger would be a new one in any other folder.
 
     Raises:
-        ConfigurationError: it begins like a folder of the root, and not like one of the working directory.
+        ConfigurationError: the path begins with a folder that the root has and the working directory does not have.
     """
     first, *rest = path.parts
     if rest and Path("/", first).is_dir() and not Path(first).exists():
         msg = (
-            f"`ledger_url` names a file relative to the working directory, which has no folder {first}; the root of "
-            f"the file system has one. Write sqlite:////{first}/… with four slashes for the absolute path, or "
+            f"`ledger_url` has a relative path, but the working directory has no folder {first}; the root of the file "
+            f"system has one. Write sqlite:////{first}/… with four slashes for the absolute path, or "
             f"sqlite:///./{first}/… for the relative one."
         )
         raise ConfigurationError(msg)
 
 
 def _state_folder() -> Path | None:
-    """Return the user's folder for what programs keep; None if there is no such place, as in many a container."""
+    """Return the user's state folder; None if there is none, as in many containers."""
     try:
         folder = platformdirs.user_state_path(_NAME)
         ledger = folder / "ledger.db"
         usable = ledger.exists() or os.access(next(each for each in ledger.parents if each.exists()), os.W_OK | os.X_OK)
-    # Without a home, some versions of platformdirs raise the first, and some return a path that begins with `~`.
+    # Without a home, some versions of platformdirs raise RuntimeError, and some return a path that begins with `~`.
     except (RuntimeError, OSError):
         return None
     return folder if folder.is_absolute() and usable else None
 
 
 def expanded(path: str, setting: str) -> Path:
-    """Return the path that a setting names, with the home directory in place of a `~` at its beginning.
+    """Return the path that a setting names, with a leading `~` replaced by the home directory.
 
     Raises:
-        ConfigurationError: that home directory is not known.
+        ConfigurationError: the home directory is unknown.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        msg = f"`{setting}` begins with ~, and that home directory is not known. Write the path from / on."
+        msg = f"`{setting}` begins with ~, but that home directory is unknown. Write the path in full, from / on."
         raise ConfigurationError(msg) from None
 
 
 def sqlite_path(url: str) -> Path | None:
-    """Return the file of a ledger, by the address that `ledger_url` returned; None if it is in PostgreSQL."""
+    """Return the file of the ledger at a URL that `ledger_url` returned; None if it is in PostgreSQL."""
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
 def credentials_path(configured: str | None, url: str | None) -> Path | None:
-    """Return the file in which the newest refresh token is kept: by default beside a SQLite ledger.
+    """Return the file that keeps the newest refresh token: by default beside a SQLite ledger.
 
     Args:
         configured: the setting `credentials_file`.
-        url: what `ledger_url` returned.
+        url: the ledger's, as `ledger_url` returned it.
 
     Returns:
-        The file; None if the token is kept inside the PostgreSQL ledger, or if there is no place for one.
+        The file; None if the PostgreSQL ledger keeps the token, or if there is no ledger.
+
+    Raises:
+        ConfigurationError: the setting begins with `~`, and the home directory is unknown.
     """
     if configured:
         return expanded(configured, "credentials_file")

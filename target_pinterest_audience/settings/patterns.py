@@ -1,4 +1,4 @@
-"""Which of the names under `streams` speak of a stream: its own name, and glob patterns. Pure."""
+"""Matches streams with the names and glob patterns under `streams`. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from target_pinterest_audience.errors import ConfigurationError
 
 
 def is_pattern(name: str) -> bool:
-    """Tell whether a name can stand for several streams."""
+    """Return whether a name is a glob pattern, which can match several streams."""
     return re.search(r"[*?[]", name) is not None
 
 
 def names_for(stream: str, names: Collection[str]) -> list[str]:
-    """Return the names that speak of a stream, patterns first and its own last; upper and lower case differ."""
+    """Return the names that match a stream, in the same case: patterns first, its own name last."""
     patterns = [name for name in names if name != stream and is_pattern(name) and fnmatchcase(stream, name)]
     return [*patterns, stream] if stream in names else patterns
 
@@ -24,18 +24,18 @@ def names_for(stream: str, names: Collection[str]) -> list[str]:
 def overrides_for(
     stream: str, streams: Mapping[str, Mapping[str, Any]], exclusive: Collection[str]
 ) -> dict[str, Any] | None:
-    """Return the settings that `streams` gives a stream: those of all patterns, and before them those of its own name.
+    """Return the settings that `streams` gives a stream: those of all matching patterns, overridden by its own name's.
 
     Args:
         stream: the stream's name.
         streams: name or pattern → its settings.
-        exclusive: settings of which one takes the place of another.
+        exclusive: settings that exclude one another.
 
     Returns:
-        Setting → value; None if no name speaks of the stream.
+        Setting → value; None if no name matches the stream.
 
     Raises:
-        ConfigurationError: two patterns give one setting different values, and its own name does not decide.
+        ConfigurationError: two patterns give one setting different values, and the stream's own name does not decide.
     """
     names = names_for(stream, streams)
     if not names:
@@ -52,8 +52,8 @@ def overrides_for(
             other, rival, before = given_by.setdefault(group, (pattern, setting, value))
             if (rival, before) != (setting, value):
                 msg = (
-                    f"`streams.{other}.{rival}` and `streams.{pattern}.{setting}` disagree about stream {stream}: both "
-                    f"patterns match it. Set `streams.{stream}.{setting}`."
+                    f"`streams.{other}.{rival}` and `streams.{pattern}.{setting}` disagree about stream {stream}, "
+                    f"which both patterns match. Set `streams.{stream}.{setting}`."
                 )
                 raise ConfigurationError(msg)
             given[setting] = value

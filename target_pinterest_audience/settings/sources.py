@@ -1,4 +1,4 @@
-"""Where configurations come from: JSON files, and the environment with the `.env` of the working directory."""
+"""Reads configurations from JSON files, from environment variables, and from the `.env` of the working directory."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _NO = {"false", "0", "no", "off"}
 
 
 def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
-    """Read JSON configuration files; of two values for one setting, the later file's counts.
+    """Read JSON configuration files; later files override earlier ones.
 
     Raises:
-        ConfigurationError: a file cannot be read, or does not hold a JSON object. Its contents are never shown.
+        ConfigurationError: a file cannot be read, or does not contain a JSON object. The message never shows its
+            content.
     """
     config: dict[str, Any] = {}
     for path in paths:
@@ -33,29 +34,29 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
             msg = f"The configuration file {path} cannot be read: {error.strerror}. Check the path after `--config`."
             raise ConfigurationError(msg) from None
         except json.JSONDecodeError as error:
-            msg = f"The configuration file {path} is not JSON: look at line {error.lineno}, column {error.colno}."
+            msg = f"The configuration file {path} is not JSON. Check line {error.lineno}, column {error.colno}."
             raise ConfigurationError(msg) from None
         except UnicodeDecodeError:
             msg = f"The configuration file {path} is not UTF-8 text."
             raise ConfigurationError(msg) from None
         except RepeatedNameError as error:
             msg = (
-                f"The configuration file {path} has `{error.name}` twice in one object, and only one of them would be "
-                "read. Keep one."
+                f"The configuration file {path} has `{error.name}` twice in one object, and only one would be read. "
+                "Keep one."
             )
             raise ConfigurationError(msg) from None
         except (ValueError, RecursionError):
-            msg = f"The configuration file {path} holds a number or a nesting beyond all bounds."
+            msg = f"The configuration file {path} is nested too deeply, or contains a number that is too long."
             raise ConfigurationError(msg) from None
         if not isinstance(values, dict):
-            msg = f"The configuration file {path} must hold a JSON object of settings."
+            msg = f"The configuration file {path} must contain a JSON object of settings."
             raise ConfigurationError(msg)
         config |= values
     return config
 
 
 def environment_sources(schema: Mapping[str, Any], prefix: str, directory: Path) -> list[Source]:
-    """Read settings from `.env` and from environment variables, as `read_environment` does, and keep them apart."""
+    """Read settings as `read_environment` does, but keep those of `.env` and of environment variables apart."""
     config = read_environment(schema, prefix, directory)
     exported = {name: value for name, value in config.items() if f"{prefix}{name.upper()}" in os.environ}
     rest = {name: value for name, value in config.items() if name not in exported}
@@ -63,23 +64,23 @@ def environment_sources(schema: Mapping[str, Any], prefix: str, directory: Path)
 
 
 def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) -> dict[str, Any]:
-    """Read settings from environment variables and from `.env`; the environment wins.
+    """Read settings from environment variables and from `.env`; environment variables override `.env`.
 
     Args:
-        schema: the JSON schema whose properties are looked for.
-        prefix: what the variables' names begin with, such as `TARGET_PINTEREST_AUDIENCE_`.
-        directory: where `.env` is looked for, and nowhere else.
+        schema: the JSON schema of all settings.
+        prefix: the prefix of the variables' names, such as `TARGET_PINTEREST_AUDIENCE_`.
+        directory: the only folder in which `.env` is searched.
 
     Raises:
         ConfigurationError: a value does not have its setting's type, or a variable or a line of `.env` that is meant
-            for this target is not read.
+            for this target would not be read.
     """
     variables = {**read_dotenv(directory / ".env", prefix), **os.environ}
     ours = sort_out(variables, prefix, schema["properties"])
     ours.refuse_misspelt()
     unknown: Iterable[str] = ours.unknown.values()
     if "MELTANO_UTILITY_NAME" in variables:
-        unknown = _without_splinters(unknown, ours.settings.values(), schema)
+        unknown = _without_parts_of_objects(unknown, ours.settings.values(), schema)
     refuse_unknown(unknown, schema["properties"])
     config: dict[str, Any] = {}
     for name, rules in schema["properties"].items():
@@ -92,15 +93,16 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
 def unread_variables(
     config: Mapping[str, Any], schema: Mapping[str, Any], prefix: str, directory: Path, environ: Mapping[str, str]
 ) -> list[str]:
-    """Return the variables that are meant for this target, but are not read since only files were asked for.
+    """Return the variables that are meant for this target, but are not read because `--config` names only files.
 
-    Meltano sets a variable for each setting that it also writes to the file, and others that name no setting.
+    Meltano sets a variable for each setting that it also writes to the file, and others that name no setting: these are
+    left out.
 
     Args:
         config: the settings in the files.
         schema: the JSON schema of all settings.
-        prefix: what the variables' names begin with.
-        directory: where a `.env` may be.
+        prefix: the prefix of the variables' names.
+        directory: the folder that may contain a `.env`.
         environ: the process's environment.
     """
     ours = sort_out({**dict.fromkeys(names_in_dotenv(directory / ".env")), **environ}, prefix, schema["properties"])
@@ -116,18 +118,18 @@ def _objects(schema: Mapping[str, Any]) -> list[str]:
     return [name for name, rules in schema["properties"].items() if "object" in rules.get("type", ())]
 
 
-def _without_splinters(unknown: Iterable[str], known: Collection[str], schema: Mapping[str, Any]) -> list[str]:
-    """Leave out the variables that Meltano makes of the single values inside an object setting in meltano.yml.
+def _without_parts_of_objects(unknown: Iterable[str], known: Collection[str], schema: Mapping[str, Any]) -> list[str]:
+    """Leave out the variables that Meltano sets for the single values inside an object setting in meltano.yml.
 
-    A utility gets them whether or not it gets the whole object too; their names cannot be brought back to keys.
+    A utility gets them whether or not it also gets the whole object. Keys cannot be restored from their names.
 
     Args:
-        unknown: what variables name that is not a setting.
-        known: the settings that came.
+        unknown: names in variables that are not settings.
+        known: the settings that variables give.
         schema: the JSON schema of all settings.
 
     Raises:
-        ConfigurationError: the whole object did not come.
+        ConfigurationError: only parts of an object setting were given, not the whole object.
     """
     kept = []
     for name in unknown:
@@ -136,8 +138,9 @@ def _without_splinters(unknown: Iterable[str], known: Collection[str], schema: M
             kept.append(name)
         elif whole not in known:
             msg = (
-                f"Meltano has broken `{whole}` into single variables, which cannot be put together again. Declare the "
-                "setting with `kind: object` in the utility, as our meltano.yml does, or write it as JSON text."
+                f"Meltano has split `{whole}` into single variables, which cannot be put together again. Declare the "
+                "setting with `kind: object` in the utility, as the meltano.yml of this project does, or write it as "
+                "JSON text."
             )
             raise ConfigurationError(msg)
     return kept
@@ -148,13 +151,13 @@ def _parse(name: str, text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401
         try:
             return read_json(text)
         except json.JSONDecodeError as error:
-            msg = f"`{name}` in the environment is not JSON: look at column {error.colno}."
+            msg = f"`{name}` in the environment is not JSON. Check column {error.colno}."
             raise ConfigurationError(msg) from None
         except RepeatedNameError as error:
             msg = f"`{name}` in the environment has `{error.name}` twice in one object. Keep one."
             raise ConfigurationError(msg) from None
         except RecursionError:
-            msg = f"`{name}` in the environment is nested beyond all bounds."
+            msg = f"`{name}` in the environment is nested too deeply."
             raise ConfigurationError(msg) from None
     if "boolean" in kinds:
         if text.strip().lower() in _YES | _NO:

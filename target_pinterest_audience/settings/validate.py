@@ -1,4 +1,4 @@
-"""Checks a raw configuration against a JSON schema, in messages that name the setting and the rule, never the value."""
+"""Checks a raw configuration against its JSON schema. Messages name the setting and the rule, never the value."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _KINDS = {
     "object": "an object of names and values",
     "string": "text",
 }
-_NO_FORM = "does not have the form that its description asks for"
+_MALFORMED = "does not have the form that its description requires"
 
 
 def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str = "") -> None:
-    """Refuse names that are not settings, with the nearest one that is.
+    """Refuse names that are not settings, and suggest the most similar setting.
 
     Raises:
-        ConfigurationError: a name is not known; a misspelt `consent_column` would add people who said no.
+        ConfigurationError: a name is not a setting. With a misspelt `consent_column`, people without consent would be
+            added.
     """
     known = list(known)
     for name in names:
@@ -42,21 +43,21 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "")
     Args:
         config: setting names and values.
         schema: a JSON schema of type object.
-        where: what the name of a setting is prefixed with in messages, such as `streams.customers.`.
+        where: the prefix of settings' names in messages, such as `streams.customers.`.
 
     Raises:
-        ConfigurationError: for the first setting, in the order of the schema, that breaks a rule.
+        ConfigurationError: a setting breaks a rule; the message names the first one in the order of the schema.
     """
     for name in schema.get("required", ()):
         if config.get(name) is None:
-            msg = f"`{where}{name}` is not set, and nothing works without it. Set it in the configuration."
+            msg = f"`{where}{name}` is not set, but it is required. Set it in the configuration."
             raise ConfigurationError(msg)
     for name, rules in schema["properties"].items():
         value = config.get(name)
         if value is None:
             continue
         if isinstance(value, str) and not value.strip():
-            msg = f"`{where}{name}` is empty. Give it a value, or leave it out."
+            msg = f"`{where}{name}` is empty. Give it a value, or remove it."
             raise ConfigurationError(msg)
         broken = _broken_rule(value, rules)
         if broken is not None:
@@ -65,13 +66,13 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "")
 
 
 def _broken_rule(value: object, rules: Mapping[str, Any]) -> str | None:
-    """Say which rule a value breaks, from the schema alone: the library's own message shows the value."""
+    """Return the rule that a value breaks, in words from the schema: the library's own message shows the value."""
     try:
         error = next(DEFAULT_JSONSCHEMA_VALIDATOR(rules).iter_errors(value), None)
     except AttributeError:
-        # singer-sdk 0.54.9 has a text among the schemas of `stream_maps.*.__else__`; the validator gets as far as that,
-        # and fails, only if the value fits none of the real ones.
-        return _NO_FORM
+        # singer-sdk 0.54.9 has a text among the schemas of `stream_maps.*.__else__`. The validator reaches it, and
+        # fails, only if the value fits none of the real schemas.
+        return _MALFORMED
     if error is None:
         return None
     limit: Any = error.validator_value
@@ -88,4 +89,4 @@ def _broken_rule(value: object, rules: Mapping[str, Any]) -> str | None:
         return f"must be at least {limit}"
     if error.validator == "maximum":
         return f"must be at most {limit}"
-    return _NO_FORM
+    return _MALFORMED

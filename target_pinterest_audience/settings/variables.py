@@ -1,4 +1,4 @@
-"""Tells which environment variables are meant for this target, and which of these are read. Pure."""
+"""Finds the environment variables that are meant for this target, and those of them that are read. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from target_pinterest_audience.errors import ConfigurationError
 _SERVICE_LINK: Final = re.compile(
     r"(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:ADDR|PORT|PROTO))?)?)"
 ).fullmatch
-"""What Kubernetes appends to the name of a service: every pod of the namespace gets these variables."""
+"""The suffixes that Kubernetes appends to the name of a service: every pod of the namespace gets these variables."""
 
 _LOG_LEVEL: Final = "loglevel"
-"""What the SDK itself reads under our prefix."""
+"""The variable that the SDK itself reads under our prefix."""
 
 
 class Variables(NamedTuple):
@@ -22,8 +22,8 @@ class Variables(NamedTuple):
 
     Attributes:
         settings: variable that is read → its setting.
-        unknown: variable that begins with the prefix → what it names, which is not a setting.
-        misspelt: variable that is not read → the spelling that would be.
+        unknown: variable that begins with the prefix, but names no setting → the name after the prefix.
+        misspelt: variable that is not read because of its spelling → the spelling that is read.
     """
 
     settings: dict[str, str]
@@ -31,10 +31,10 @@ class Variables(NamedTuple):
     misspelt: dict[str, str]
 
     def refuse_misspelt(self) -> None:
-        """Refuse variables that nobody reads, because only the upper-case name is.
+        """Refuse variables that are not read because of their spelling.
 
         Raises:
-            ConfigurationError: there is one; a `consent_column` that is not read would add people who said no.
+            ConfigurationError: there is one. If `consent_column` were not read, people without consent would be added.
         """
         for variable, right in self.misspelt.items():
             msg = f"The variable {variable} is set, but only {right} is read. Rename it."
@@ -42,13 +42,13 @@ class Variables(NamedTuple):
 
 
 def sort_out(variables: Iterable[str], prefix: str, known: Collection[str]) -> Variables:
-    """Find the variables that are meant for this target, in whatever case and with whatever separators.
+    """Find the variables that are meant for this target, in any case and with any separators.
 
-    Kubernetes' service links are nobody's settings, and Meltano adds extras of its own that begin with an underscore.
+    Kubernetes' service links, and Meltano's own extras that begin with an underscore, are not settings.
 
     Args:
         variables: the names of all variables.
-        prefix: what the names of ours begin with, in upper case, such as `TARGET_PINTEREST_AUDIENCE_`.
+        prefix: the prefix of this target's variables in upper case, such as `TARGET_PINTEREST_AUDIENCE_`.
         known: the names of all settings.
     """
     by_letters = {_letters(name): name for name in (*known, _LOG_LEVEL)}
@@ -69,5 +69,5 @@ def sort_out(variables: Iterable[str], prefix: str, known: Collection[str]) -> V
 
 
 def _letters(name: str) -> str:
-    """Return a name without case and separators."""
+    """Return the letters and digits of a name, in lower case."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

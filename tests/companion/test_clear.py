@@ -53,7 +53,7 @@ def test_a_list_is_cleared_once_and_filled_again_by_the_next_full_run(
     sent()
     again = run_companion(*CLEAR)
     assert (again.code, sent()) == (0, [])
-    assert "Nobody has to be removed" in again.stdout
+    assert "There is no one to remove" in again.stdout
     # Above any ceiling: the list is new to the ledger, as it were.
     run_target([EMAIL, *people(range(30))], max_removal_percent=0)
     run_target([EMAIL, *people(range(1)), *(record(id=n, email=address(100 + n)) for n in range(1, 11))])
@@ -187,8 +187,8 @@ def test_who_pinterest_does_not_remove_stays_noted(
 @pytest.mark.parametrize(
     ("arguments", "settings", "words"),
     [
-        (("--list", "nobody"), {}, 'Say which with --list; it knows "customers"'),
-        ((), {}, 'Say which with --list; it knows "customers"'),
+        (("--list", "nobody"), {}, 'Choose one with --list. Known lists: "customers"'),
+        ((), {}, 'Choose one with --list. Known lists: "customers"'),
         ((), {"customer_list_name": "nobody"}, "no list that the settings choose"),
         ((), {"customer_list_id": "77"}, "no list that the settings choose"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import time
 from contextlib import ExitStack, closing
@@ -278,7 +279,7 @@ class TestLedger:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            ((), "Say which row"),
+            ((), "Choose the row"),
             (("--source", LIST, "--key", "id"), "COLUMN=VALUE"),
             (("--source", "nobody", "--key", "id=1"), "no source"),
             (("--source", LIST, "--key", "number=1"), "(id)"),
@@ -323,6 +324,18 @@ class TestAudiences:
         (call,) = [each for each in emulator.backend.calls if each.method == "POST"]
         assert call.request is not None
         assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
+
+    def test_a_lookalike_without_a_name_is_called_what_the_help_says(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        seed = emulator.backend.create_audience("buyers", made.id)
+        arguments = ("audiences", "lookalike", "--seed", seed.id, "--country", "US", "--percentage", "2", "--json")
+        named = json.loads(run_companion(*arguments).stdout)["name"]
+        told = " ".join(run_companion("audiences", "lookalike", "--help").stdout.split())
+        described = re.search(r'By default "(.*?)"', told)
+        assert described is not None
+        assert named == described[1].replace("SEED", seed.id).replace("COUNTRY", "US").replace("PERCENTAGE", "2")
 
     def test_what_pinterest_does_not_take_is_the_command_lines_fault(self, run_companion: Companion) -> None:
         refused = run_companion("audiences", "create", "--list", "999", "--name", "Nobody")

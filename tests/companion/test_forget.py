@@ -339,12 +339,12 @@ class TestAnEndThatTheLedgerCannotNote:
         refused = run_companion(*FORGET)
         assert refused.code == 3
         assert "does not permit" in refused.stderr.splitlines()[-1]
-        assert "The history of runs does not tell how this ended." in refused.stderr
+        assert "The history of runs does not show how this command ended." in refused.stderr
 
     def test_does_not_make_a_failure_of_what_was_done(self, emulator: Emulator, run_companion: Companion) -> None:
         done = run_companion(*FORGET)
         assert (done.code, holding(emulator)) == (0, [])
-        assert "The history of runs does not tell how this ended." in done.stderr
+        assert "The history of runs does not show how this command ended." in done.stderr
 
 
 class TestAppendOnly:
@@ -391,11 +391,11 @@ class TestAppendOnly:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "words"),
     [
-        ((), "", "Say who is meant"),
-        ((WHO,), "", "Say what each value is"),
+        ((), "", "Give at least one identity"),
+        ((WHO,), "", "Give each value with the option of its type"),
         (("--email", "person@example"), "", "--email: a value is not an e-mail address"),
         (("--email", "-"), f"{WHO}\nperson@example\n", "--email: line 2 of standard input is not an e-mail address"),
-        (("--email", "-"), "\n \n", "Say who is meant"),
+        (("--email", "-"), "\n \n", "Give at least one identity"),
         (("--email", "-", "--idfa", "-"), "", "for one option only"),
         (("--idfa", "a" * 32), "", "a digest with --digest"),
         (("--hashed-pinner-id", "person@example"), "", "--hashed-pinner-id: a value is not a digest"),

@@ -172,14 +172,12 @@ class TestInABrowser:
         assert "pinterest-audience login" in before.stdout
         login = start_login()
         answer(browser, login.address, "Allow")
-        assert "Pinterest's answer has arrived" in browser.page_source
+        assert "Pinterest's response has arrived" in browser.page_source
         ended = login.end()
         assert ended.code == 0, ended.stderr
         kept = tmp_path / "credentials.json"
-        assert (
-            ended.stdout
-            == f"Signed in, for 60 days after the last run. The refresh token is kept in the credentials file {kept}.\n"
-        )
+        signed_in = "Signed in, for 60 days after the last run."
+        assert ended.stdout == f"{signed_in} The refresh token is stored in the credentials file {kept}.\n"
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         assert_silent(ended, emulator)
         (exchange,) = emulator.backend.calls
@@ -210,7 +208,7 @@ class TestInABrowser:
             assert "redirect_uri is not one of the redirect links" in browser.page_source
             ended = login.end()
         assert ended.code == 3
-        assert f"add {redirect_uri} to the app's redirect links" in ended.stderr
+        assert f"add exactly {redirect_uri} to the app's redirect links" in ended.stderr
 
 
 class TestTheCallback:
@@ -221,7 +219,7 @@ class TestTheCallback:
         right = decide(login.address)
         for query in ("error=access_denied", "code=x", "error=access_denied&state=", "code=x&state=y&state=z"):
             answer = requests.get(f"{redirect_uri}?{query}", timeout=SECONDS)
-            assert (answer.status_code, "does not belong to the sign-in" in answer.text) == (400, True)
+            assert (answer.status_code, "does not belong to the current sign-in" in answer.text) == (400, True)
         for headers in ({"Host": "example.com"}, {"Origin": "https://example.com"}, {"Origin": "null"}):
             assert requests.get(right, headers=headers, timeout=SECONDS).status_code == 403
         assert requests.get(right, timeout=SECONDS).status_code == 200
@@ -236,7 +234,7 @@ class TestTheCallback:
         requests.get(foreign, timeout=SECONDS)
         ended = login.end()
         assert ended.code == 3
-        assert "did not belong to this sign-in" in ended.stderr
+        assert "belongs to an earlier sign-in" in ended.stderr
         assert emulator.backend.calls == []
         assert not (tmp_path / "credentials.json").exists()
 
@@ -270,14 +268,13 @@ class TestTheCallback:
             ended = start_login().end()
         assert ended.code == 2
         assert (
-            f"Port {port}, to which the browser comes back, cannot be listened on (another program has it)"
-            in ended.stderr
+            f"Port {port}, to which the browser is redirected, cannot be used (another program uses it)" in ended.stderr
         )
 
     def test_nobody_is_waited_for_for_ever(self, start_login: StartLogin) -> None:
         ended = start_login("--wait-seconds", "1").end()
         assert ended.code == 3
-        assert "Nobody allowed the access within 1 s" in ended.stderr
+        assert "The access was not allowed within 1 s" in ended.stderr
 
     def test_a_signal_ends_the_wait(self, start_login: StartLogin) -> None:
         login = start_login()
@@ -320,12 +317,12 @@ class TestPasting:
         login = start_login("--no-browser", "--wait-seconds", "1")
         login.paste("not yet")
         assert login.process.wait(SECONDS) == 3
-        assert "Nobody allowed the access within 1 s" in login.end().stderr
+        assert "The access was not allowed within 1 s" in login.end().stderr
 
     def test_an_end_of_input_is_told(self, start_login: StartLogin) -> None:
         ended = start_login("--no-browser").end()
         assert ended.code == 2
-        assert "The standard input ended" in ended.stderr
+        assert "Standard input ended" in ended.stderr
 
     def test_the_last_line_may_lack_its_end(self, start_login: StartLogin) -> None:
         login = start_login("--no-browser")
@@ -411,7 +408,7 @@ class TestWhereTheTokenGoes:
         requests.get(decide(login.address), timeout=SECONDS)
         ended = login.end()
         assert ended.code == 0
-        assert "The settings have an `access_token`, which runs use first" in ended.stderr
+        assert "The settings have an `access_token`, which takes precedence" in ended.stderr
 
 
 class TestWhatPinterestRefuses:
@@ -475,7 +472,7 @@ class TestSettings:
     def test_without_an_app_nobody_can_sign_in(self, start_login: StartLogin) -> None:
         ended = start_login(client_secret=None, access_token="emulator-token").end()
         assert ended.code == 2
-        assert "To sign in, `client_secret` must be set" in ended.stderr
+        assert "To sign in, set `client_secret`" in ended.stderr
         assert start_login(client_id=None, client_secret=None).end().code == 2
 
     def test_a_redirect_address_is_checked_before_anything_is_opened(self, start_login: StartLogin) -> None:

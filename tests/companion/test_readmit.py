@@ -37,7 +37,7 @@ def test_a_row_that_was_read_meanwhile_is_obeyed_by_the_next_run(
     sent()
     lifted = run_companion("readmit", *WHO)
     assert (lifted.code, sent()) == (0, [])
-    assert "3 digests and ids are suppressed no longer" in lifted.stdout
+    assert "3 digests and ids are no longer suppressed" in lifted.stdout
     assert run_target([EMAIL]).code == 0
     assert members(emulator) == digests([0, 1, 3, 4])
     (known,) = json.loads(run_companion("ledger", "show", "--json").stdout)["lists"]

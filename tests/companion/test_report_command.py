@@ -31,7 +31,7 @@ def ran(run_target: Target, run_prune: Prune) -> None:
 class TestReport:
     def test_people_are_told_who_came_and_went_and_why(self, run_companion: Companion) -> None:
         runs, lists = run_companion("report").stdout.split("\n\n")
-        assert runs.splitlines()[0].split() == ["started", "what", "outcome", "seconds", "requests", "waited"]
+        assert runs.splitlines()[0].split() == ["started", "command", "outcome", "seconds", "requests", "waited"]
         assert [line.split()[2:4] for line in runs.splitlines()[1:]] == [["run", "done"]] * 3 + [["prune", "done"]]
         told = [line.split(None, 2)[2].split() for line in lists.splitlines()[1:]]
         assert told == [
@@ -75,13 +75,13 @@ class TestReport:
 
     def test_each_removal_can_be_shown(self, run_companion: Companion) -> None:
         shown = run_companion("report", "--removals").stdout.splitlines()
-        assert shown[0].split() == ["time", "list", "removed", "why", "request"]
+        assert shown[0].split() == ["time", "list", "removed", "reason", "request"]
         assert [line.split()[3:6] for line in shown[1:]] == [["1", "1", "deleted"], ["2", "2", "pruned"]]
 
     def test_the_page_is_written_for_its_owner(self, run_companion: Companion, tmp_path: Path) -> None:
         path = tmp_path / "new" / "page.html"
         written = run_companion("report", "--html", str(path))
-        assert (written.code, written.stdout) == (0, f"Written: {path}\n")
+        assert (written.code, written.stdout) == (0, f"Wrote {path}\n")
         page = path.read_text(encoding="utf-8")
         assert page.startswith('<!doctype html>\n<html lang="en">')
         assert "17 members now, 3 fewer than" in page

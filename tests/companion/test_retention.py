@@ -195,7 +195,7 @@ class TestExpire:
         refused = run_companion("ledger", "expire", "--older-than", "100")
         assert refused.code == 2
         assert LIST in refused.stderr
-        assert "can then not be removed any more" in refused.stderr
+        assert "can no longer be removed" in refused.stderr
         assert count(tmp_path, "row_says") == 4
 
     def test_a_source_that_is_read_keeps_its_old_rows(

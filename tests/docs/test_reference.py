@@ -13,7 +13,7 @@ from docgen.about import PAGES, REPOSITORY, about
 from docgen.commands_page import contexts
 from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.identities.emails import JAPANESE_CARRIERS
-from target_pinterest_audience.settings.declaration import PER_STREAM_SETTINGS
+from target_pinterest_audience.settings.stream_settings import PER_STREAM_SETTINGS
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 COMMANDS = (PAGES / "reference" / "commands.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from target_pinterest_audience.identities.marks import indices_where, is_granted, is_set, mark_columns
 from target_pinterest_audience.records.arrow_column import values_of
-from target_pinterest_audience.settings.declaration import DEFAULT_CONSENT_VALUES
+from target_pinterest_audience.settings.stream_settings import DEFAULT_CONSENT_VALUES
 
 NOT_SET: list[Any] = [
     None, UNSET, False, 0, 0.0, -0.0, Decimal(0), Decimal("0.00"), float("nan"), Decimal("NaN"), Decimal("sNaN"), [],

@@ -274,7 +274,7 @@ def test_inherited_loader(project: Project, database: Database, emulator: Emulat
 
     # Meltano sets a variable for each setting, besides the file, for the heir and its parent.
     assert "identities to add" in printed
-    assert "are set but not read" not in printed
+    assert "so they are not read" not in printed
     # The e-mail addresses and nothing else: the loader's own settings count, and its parent's connection.
     assert members(emulator) == {"Newsletter": {address for customer in CUSTOMERS for address in customer.addresses}}
 

@@ -81,7 +81,7 @@ def test_rows_that_were_deleted_in_the_table_are_pruned(
     first = project.meltano("run", JOB)
     assert first.returncode == 0, first.stdout
     assert members(emulator) == {LIST: identities_of(CUSTOMERS)}
-    assert "Nobody had to be removed." in first.stdout
+    assert "There was no one to remove." in first.stdout
     # Loader and utility find the same ledger of themselves, with Meltano's own state.
     assert (project.root / ".meltano" / LOADER / "ledger.db").exists()
     seen = len(emulator.backend.writes())
@@ -143,7 +143,7 @@ def test_an_incremental_read_prunes_nobody(project: Project, database: Database,
     done = project.run_and_prune()
 
     assert done.returncode == 1
-    assert "shows an incremental read" in done.stdout
+    assert "shows an incremental sync" in done.stdout
     assert members(emulator) == {LIST: identities_of(CUSTOMERS)}
 
 
@@ -196,7 +196,7 @@ def test_prune_finds_the_run_wherever_the_settings_are(place: str, project: Proj
     done = project.run_and_prune()
 
     assert done.returncode == 0, done.stdout
-    assert "Nobody had to be removed." in done.stdout
+    assert "There was no one to remove." in done.stdout
     assert members(emulator) == {"Leads": lead_identities(1, 40)}
 
 
@@ -215,7 +215,7 @@ def test_with_other_settings_prune_removes_nobody_and_names_its_ledger(
 
     ledger = project.root / ".meltano" / LOADER / "ledger.db"
     assert done.returncode == 1
-    assert f"{ledger} knows no run with these settings" in " ".join(done.stdout.split())
+    assert f"{ledger} has no run with these settings" in " ".join(done.stdout.split())
     with project.edit() as content:
         content["plugins"]["utilities"][0]["config"]["ledger_url"] = "sqlite:///another/ledger.db"
 
@@ -237,7 +237,7 @@ def test_an_object_that_meltano_has_broken_into_variables_is_refused(project: Pr
     done = project.meltano("invoke", PRUNE)
 
     assert done.returncode == 2
-    assert "Meltano has broken `streams` into single variables" in done.stdout
+    assert "Meltano has split `streams` into single variables" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["streams", "customer_list_name"])

@@ -51,7 +51,7 @@ def test_an_address_in_the_dotenv_of_a_folder_does_not_get_the_secrets_of_the_en
     run = start(*command, dotenv={"API_URL": emulator.url}, exported=secrets)
     assert run.code == 2
     assert f"`{[*secrets][-1].lower()}` comes from the environment" in run.stderr
-    assert f"`api_url`, which says where it goes, from {tmp_path}/.env" in run.stderr
+    assert f"`api_url`, which says where to send it, comes from {tmp_path}/.env" in run.stderr
     assert emulator.backend.calls == []
     assert TOKEN not in run.stderr
     assert emulator.url not in run.stderr

@@ -203,7 +203,7 @@ class Table(RuleBasedStateMachine):
             delivery = self.pinterest.delivery(target.settings, logger)
             book = Bookkeeper(ledger, target.settings, delivery, logger, time.time)
             dispatcher = Dispatcher(delivery, book)
-            prune(ledger, book, dispatcher, OPTIONS, now=time.time(), tell=lambda _: None)
+            prune(ledger, book, dispatcher, OPTIONS, now=time.time(), warn=lambda _: None)
             book.tidy()
 
 

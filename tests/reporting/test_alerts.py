@@ -449,7 +449,7 @@ class TestCommand:
     ) -> None:
         run_target([EMAIL, *people([1])], **UPSERT)
         called = run_companion("alerts", **UPSERT)
-        assert (called.code, called.stdout, receiver.messages) == (0, "Nothing is worth an alert.\n", [])
+        assert (called.code, called.stdout, receiver.messages) == (0, "There are no alerts.\n", [])
 
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
     def test_too_long_without_a_success_is_told_once_a_day_until_there_is_one(
@@ -465,7 +465,7 @@ class TestCommand:
         assert told == [0, 1, 1, 1, 2]
         assert receiver.titles[-1] == "Pinterest audience: No run has succeeded for 51 hours"
         run_target([EMAIL, *people([1])], **settings)
-        assert run_companion("alerts", **settings).stdout == "Nothing is worth an alert.\n"
+        assert run_companion("alerts", **settings).stdout == "There are no alerts.\n"
 
     def test_a_success_by_a_clock_that_was_years_ahead_does_not_keep_it_silent(
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path
@@ -499,7 +499,7 @@ class TestCommand:
         run_target(lines([EMAIL]) + b"{", **UPSERT)
         failed = run_companion("alerts", **UPSERT)
         assert failed.code == 1
-        assert "no address took them" in failed.stderr
+        assert "none could be delivered" in failed.stderr
         receiver.status = 200
         receiver.messages.clear()
         for _ in range(2):
@@ -540,4 +540,4 @@ class TestCommand:
     def test_without_an_address_it_says_what_to_set(self, run_companion: Companion) -> None:
         called = run_companion("alerts", notify_urls=None)
         assert called.code == 2
-        assert "set `notify_urls`" in called.stderr
+        assert "Set `notify_urls`" in called.stderr

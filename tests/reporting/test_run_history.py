@@ -211,5 +211,5 @@ def test_a_note_that_fails_does_not_hide_what_ended_a_prune(
     emulator.backend.inject(Fault(method="PATCH", skip=1, status=403, body={"code": 29, "message": "no"}))
     pruned = run_prune("--allow-removal-percent", "100", batch_size_rows=2, **OVERWRITE)
     assert pruned.code == 3, pruned.stderr
-    assert "What Pinterest accepted last is not noted" in pruned.stderr
+    assert "The last accepted requests are not recorded" in pruned.stderr
     assert "does not permit" in pruned.stderr.splitlines()[-1]

@@ -115,7 +115,7 @@ def test_nobody_is_told_that_it_was_done(run_companion: Companion, tmp_path: Pat
 def test_prune_says_that_it_was_empty(run_prune: Prune) -> None:
     pruned = run_prune(load_method="overwrite")
     assert pruned.code == 2
-    assert "it was empty: neither a row nor a STATE came" in pruned.stderr
+    assert "was empty: it read neither a row nor a STATE" in pruned.stderr
 
 
 def test_it_does_not_end_the_count_of_removals(run_target: Target) -> None:

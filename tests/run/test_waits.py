@@ -130,5 +130,5 @@ def test_values_that_are_to_be_typed_are_asked_for(config: dict[str, Any], tmp_p
         os.write(ours, b"person1@example.com\n\x04")
         process.communicate(timeout=60)
     os.close(ours)
-    assert b"Standard input is a terminal: give the values, one per line." in first
+    assert b"Standard input is a terminal: enter the values, one per line." in first
     assert process.returncode == 0

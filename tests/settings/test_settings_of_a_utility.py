@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.settings import read_environment
-from target_pinterest_audience.settings.declaration import config_jsonschema
+from target_pinterest_audience.settings import config_jsonschema, read_environment
 
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 SPLINTER = f"{PREFIX}STREAMS_PUBLIC_CRM_LEADS_SOURCE_NAME"
@@ -34,7 +33,7 @@ def test_the_single_values_of_an_object_that_came_whole_are_passed_over(
 
 @pytest.mark.usefixtures("utility")
 def test_the_single_values_of_an_object_that_did_not_come_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="Meltano has broken `streams`"):
+    with pytest.raises(ConfigurationError, match="Meltano has split `streams`"):
         read_environment(config_jsonschema(), PREFIX, tmp_path)
 
 

@@ -69,7 +69,7 @@ def test_a_run_that_keeps_one_asks_for_its_place(homeless: Homeless, tmp_path: P
     (tmp_path / "file").touch()
     run = homeless(_TARGET, load_method="upsert", home=str(tmp_path / home) if home else None)
     assert (run.code, run.states) == (2, [])
-    assert "`ledger_url` is not set, and this user has no home directory that can be written to" in run.stderr
+    assert "`ledger_url` is not set, and this user has no writable home directory" in run.stderr
 
 
 @pytest.mark.parametrize("command", ["report", "prune", "ledger show", "forget --email a@example.com --yes"])
@@ -113,7 +113,7 @@ def test_a_path_that_begins_with_an_unknown_home_is_told(homeless: Homeless, set
     value = f"sqlite:///{place}" if setting == "ledger_url" else place
     run = homeless(_TARGET, **{setting: value})
     assert run.code == 2
-    assert f"`{setting}` begins with ~, and that home directory is not known" in run.stderr
+    assert f"`{setting}` begins with ~, but that home directory is unknown" in run.stderr
 
 
 def settle(**values: Any) -> Settings:
@@ -160,7 +160,7 @@ def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
             [sys.executable, "-c", program + _TARGET, *arguments], capture_output=True, check=False, env=environment()
         )
         assert done.returncode == 2
-        assert b"The working directory cannot be used" in done.stderr
+        assert b"The working directory cannot be read" in done.stderr
 
 
 def test_a_working_directory_that_cannot_be_entered_is_none_of_ours(

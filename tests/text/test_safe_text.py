@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from singer_sdk.logging import ConsoleFormatter, StructuredFormatter
 
-from target_pinterest_audience.companion.commands.common import show_table
+from target_pinterest_audience.companion.output import show_table
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.page.elements import el, serialise

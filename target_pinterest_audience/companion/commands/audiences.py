@@ -8,29 +8,23 @@ from typing import NamedTuple
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    ad_account,
+from target_pinterest_audience.companion.options import (
     check_identifier,
     config_option,
     confirm,
     json_option,
-    number,
-    read_settings,
     refuse_early_options,
-    show,
-    show_json,
-    show_rows,
-    text,
-    when,
     yes_option,
 )
+from target_pinterest_audience.companion.output import number, show, show_json, show_rows, text, when
+from target_pinterest_audience.companion.session import ad_account, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import Audience
 
 _LARGEST_PERCENTAGE = 10
-"""Of a country, that a look-alike can be (API description 5.23)."""
+"""The largest share of a country that a lookalike audience can have (API description 5.23)."""
 
 _EXAMPLES = """
 \b
@@ -44,21 +38,21 @@ Examples:
 
 
 class AudienceRow(NamedTuple):
-    """An audience as it is shown."""
+    """An audience, as it is printed."""
 
     id: str
     name: str | None
     type: str | None
     status: str | None
     size: int | None
-    """People whom Pinterest found; None while it is looking."""
+    """The number of people that Pinterest matched; None while it is matching."""
     customer_list: str | None
-    """The list that it stands for, if it does."""
+    """The list that the audience is made of, if any."""
     changed: str | None
 
     @classmethod
     def of(cls, found: Audience) -> AudienceRow:
-        """Return an audience as it is shown."""
+        """Return the row for an audience."""
         return cls(
             found.id,
             text(found.name),
@@ -75,10 +69,10 @@ class AudienceRow(NamedTuple):
 @json_option
 @click.pass_context
 def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Show the audiences of the ad account, and make, rename or delete them.
+    """Show the audiences of the ad account; create, rename or delete them.
 
-    An audience is what campaigns target; one of type CUSTOMER_LIST stands for a customer list. Below 100 people it is
-    TOO_SMALL to be used.
+    Campaigns target audiences. An audience of type CUSTOMER_LIST makes a customer list available to them. Below 100
+    people its status is TOO_SMALL, and campaigns cannot use it.
     """
     refuse_early_options(context)
     if context.invoked_subcommand is not None:
@@ -95,19 +89,19 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
     required=True,
     callback=check_identifier,
     metavar="ID",
-    help="The customer list that it stands for.",
+    help="The id of the customer list.",
 )
-@click.option("--name", required=True)
-@click.option("--description")
+@click.option("--name", required=True, help="The name of the audience.")
+@click.option("--description", help="The description of the audience.")
 @config_option
 @json_option
 def create(list_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Make the audience that lets a customer list be targeted.
+    """Create the audience through which campaigns target a customer list.
 
-    Call it once: after an answer that was lost, look with `pinterest-audience audiences` before calling it again.
+    If no response came, check with `pinterest-audience audiences` whether the audience exists before you try again.
     """
-    with _asked(config) as account:
-        _tell("Created", account.create_audience(name, list_id, description), as_json=as_json)
+    with _ad_account(config) as account:
+        _show_done("Created", account.create_audience(name, list_id, description), as_json=as_json)
 
 
 @audiences.command("lookalike", epilog=_EXAMPLES)
@@ -116,17 +110,17 @@ def create(list_id: str, name: str, description: str | None, config: tuple[str, 
     required=True,
     callback=check_identifier,
     metavar="ID",
-    help="The audience, not the list, that others shall be like.",
+    help="The id of the seed audience (not of its list), whose people the new ones resemble.",
 )
-@click.option("--country", required=True, metavar="CODE", help="Where they live: US, CA, GB ...")
+@click.option("--country", required=True, metavar="CODE", help="The country of the people: US, CA, GB ...")
 @click.option(
     "--percentage",
     required=True,
     type=click.IntRange(1, _LARGEST_PERCENTAGE),
-    help="How many of that country's people, from the most alike on.",
+    help=f"The size: the most similar 1-{_LARGEST_PERCENTAGE} % of the country.",
 )
-@click.option("--name", help='By default "Like", the seed\'s id, the country and the percentage.')
-@click.option("--description")
+@click.option("--name", help='The name of the audience. By default "Like SEED (COUNTRY PERCENTAGE %)".')
+@click.option("--description", help="The description of the audience.")
 @config_option
 @json_option
 def lookalike(
@@ -139,24 +133,24 @@ def lookalike(
     *,
     as_json: bool,
 ) -> None:
-    """Make an audience of people who are like those in another one (Pinterest calls it ACTALIKE)."""
-    with _asked(config) as account:
+    """Create an audience of people who resemble those in another one (Pinterest calls it ACTALIKE)."""
+    with _ad_account(config) as account:
         made = account.create_lookalike(
             name or f"Like {seed} ({country} {percentage} %)", seed, country, percentage, description
         )
-        _tell("Created", made, as_json=as_json)
+        _show_done("Created", made, as_json=as_json)
 
 
 @audiences.command("rename", epilog=_EXAMPLES)
 @click.argument("audience_id", callback=check_identifier, metavar="ID")
-@click.option("--name", required=True)
-@click.option("--description", help="Replaces the old one; without this it stays.")
+@click.option("--name", required=True, help="The new name.")
+@click.option("--description", help="The new description. By default the old one stays.")
 @config_option
 @json_option
 def rename(audience_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Give an audience another name. Customer lists cannot be renamed."""
-    with _asked(config) as account:
-        _tell("Renamed", account.update_audience(audience_id, name=name, description=description), as_json=as_json)
+    """Rename an audience. Customer lists cannot be renamed."""
+    with _ad_account(config) as account:
+        _show_done("Renamed", account.update_audience(audience_id, name=name, description=description), as_json=as_json)
 
 
 @audiences.command("delete", epilog=_EXAMPLES)
@@ -165,20 +159,20 @@ def rename(audience_id: str, name: str, description: str | None, config: tuple[s
 @json_option
 @yes_option
 def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
-    """Delete an audience; campaigns that target it lose it. Its customer list stays: no list can be deleted."""
-    with _asked(config) as account:
+    """Delete an audience; campaigns that target it lose it. Its customer list stays: lists cannot be deleted."""
+    with _ad_account(config) as account:
         found = account.audience(audience_id)
         confirm(f'Delete audience {found.id} "{found.name}"?', yes=yes)
         account.delete_audience(audience_id)
-        _tell("Deleted", found, as_json=as_json)
+        _show_done("Deleted", found, as_json=as_json)
 
 
 @contextmanager
-def _asked(config: tuple[str, ...]) -> Iterator[PinterestClient]:
-    """Yield the ad account of the settings.
+def _ad_account(config: tuple[str, ...]) -> Iterator[PinterestClient]:
+    """Yield the client for the ad account of the settings.
 
     Raises:
-        ConfigurationError: Pinterest does not take what the command line asks for.
+        ConfigurationError: Pinterest refused the request, because of a value on the command line.
     """
     with ad_account(read_settings(config)) as account:
         try:
@@ -187,7 +181,7 @@ def _asked(config: tuple[str, ...]) -> Iterator[PinterestClient]:
             raise ConfigurationError(str(refused)) from None
 
 
-def _tell(what: str, audience: Audience, *, as_json: bool) -> None:
+def _show_done(what: str, audience: Audience, *, as_json: bool) -> None:
     row = AudienceRow.of(audience)
     if as_json:
         show_json(row._asdict())

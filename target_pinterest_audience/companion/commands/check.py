@@ -1,4 +1,4 @@
-"""The command `pinterest-audience check`: is everything ready for a run?"""
+"""The command `pinterest-audience check`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from typing import Final
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    json_option,
-    logger,
-    settle,
-    show,
-    show_json,
-)
+from target_pinterest_audience.companion.options import config_option, json_option
+from target_pinterest_audience.companion.output import show, show_json
+from target_pinterest_audience.companion.session import logger, settings_from
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.route import route_to
 from target_pinterest_audience.run.readiness import Result, connect, look
@@ -33,12 +28,13 @@ _MARKS: Final = {"ok": "✓", "warning": "!", "failed": "✗"}
 @config_option
 @json_option
 def check(config: tuple[str, ...], *, as_json: bool) -> None:
-    """Check whether everything is ready for a run: settings, sign-in, ad account, list, audience, ledger, clock.
+    """Check whether everything is ready for a run.
 
-    A line with ✗ is what would end a run; the exit code is that of the first one. A line with ! is what you should
-    know before a run; it does not change the exit code.
+    It checks the settings, the sign-in, the ad account, lists, audiences, the ledger and the clock. A line with ✗ would
+    make a run fail; the exit code is that of the first one. A line with ! is a warning; it does not change the exit
+    code.
 
-    Nothing is changed at Pinterest; only a sign-in by OAuth renews its token, as each run does.
+    The check changes nothing at Pinterest. With OAuth it renews the access token, as each run does.
 
     Example: pinterest-audience check --config target.json
     """
@@ -60,7 +56,7 @@ def check(config: tuple[str, ...], *, as_json: bool) -> None:
 def _results(config: tuple[str, ...]) -> Iterator[Result]:
     try:
         sources = read_sources(config)
-        settings = settle(sources)
+        settings = settings_from(sources)
     except ConfigurationError as error:
         yield Result("settings", str(error), error)
         return

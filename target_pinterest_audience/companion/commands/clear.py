@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    confirm,
-    dry_run_option,
-    json_option,
+from target_pinterest_audience.companion.operations.clear import clear as remove_all
+from target_pinterest_audience.companion.options import config_option, confirm, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.output import show, show_json
+from target_pinterest_audience.companion.session import (
     known_list,
     opened_ledger,
+    raise_if_refused,
     read_settings,
-    refuse_half,
-    removing,
-    show,
-    show_json,
-    yes_option,
+    removal_session,
 )
-from target_pinterest_audience.companion.operations.clear import clear as remove_everybody
 from target_pinterest_audience.reporting.list_summary import list_sentences
 from target_pinterest_audience.text.counts import identities
 
@@ -37,20 +32,21 @@ Examples:
 @json_option
 @yes_option
 def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
-    """Remove everybody from a customer list whom this connector sent to it.
+    """Remove everyone whom this target sent to a customer list.
 
-    That is who the ledger knows to be on it, or may be after a run that was cut short. Whom others put there stays, as
-    do refusals. There is no ceiling. The rows then contribute nothing to the list, and a later run adds those again
-    that it reads: stop its schedule first if the list is to stay empty. After an interruption call it again.
+    These are the people whom the ledger knows to be on the list, and those who may be on it after an interrupted run.
+    People whom others put on the list stay, and refusals stay in the ledger. No ceiling applies. A later run adds the
+    rows again that it reads: stop its schedule first if the list must stay empty. If the command is interrupted, run it
+    again.
     """
     settings = read_settings(config, dry_run=dry_run)
     with opened_ledger(settings) as ledger:
         entry = known_list(ledger, settings, which)
         named = f'customer list "{entry.name or ""}" (id {entry.customer_list_id or "none yet"})'
         if not settings.dry_run:
-            confirm(f"Remove all that was sent to {named} ({identities(entry.members)})?", yes=yes)
-        with removing(ledger, settings) as (book, dispatcher):
-            remove_everybody(ledger, book, dispatcher, entry.number)
+            confirm(f"Remove everything that was sent to {named} ({identities(entry.members)})?", yes=yes)
+        with removal_session(ledger, settings) as (book, dispatcher):
+            remove_all(ledger, book, dispatcher, entry.number)
             reports = dispatcher.delivery.lists(book.members())
             if as_json:
                 show_json(
@@ -65,6 +61,6 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
                 )
             else:
                 lines = list_sentences(reports, dry=settings.dry_run)
-                for line in lines or [f"Nobody has to be removed from {named}."]:
+                for line in lines or [f"There is no one to remove from {named}."]:
                     show(line)
-            refuse_half(reports)
+            raise_if_refused(reports)

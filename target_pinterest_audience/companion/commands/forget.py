@@ -9,20 +9,8 @@ from typing import NamedTuple
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    ad_account,
-    config_option,
-    dry_run_option,
-    json_option,
-    logger,
-    read_settings,
-    show_json,
-    show_table,
-    when,
-    yes_option,
-)
-from target_pinterest_audience.companion.commands.given import (
-    ARGUMENTS_UNSEEN,
+from target_pinterest_audience.companion.identity_options import (
+    HIDE_ARGUMENTS,
     all_forms,
     confirm_given,
     given_identities,
@@ -34,8 +22,11 @@ from target_pinterest_audience.companion.operations.forget import (
     REFUSED,
     Erasure,
     Receipt,
-    strike_from_ledger,
+    erase_from_ledger,
 )
+from target_pinterest_audience.companion.options import config_option, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.output import show_json, show_table, when
+from target_pinterest_audience.companion.session import ad_account, logger, read_settings, warn_of_unrecorded_end
 from target_pinterest_audience.errors import LedgerError, outcome
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger
@@ -59,11 +50,11 @@ Examples:
 
 
 Notes = frozenset[tuple[int, int]]
-"""Notes of the ledger: list and number of each."""
+"""Notes in the ledger: the list and the number of each."""
 
 
 class ShownReceipt(NamedTuple):
-    """What was done about one list, as it is shown."""
+    """What was done on one list, as it is printed."""
 
     at: str | None
     list: str
@@ -72,9 +63,9 @@ class ShownReceipt(NamedTuple):
     request_ids: Sequence[str]
 
 
-@click.command("forget", epilog=_EXAMPLES, context_settings=ARGUMENTS_UNSEEN)
+@click.command("forget", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
 @identity_options
-@click.option("--no-suppress", is_flag=True, help="Let later runs add them again.")
+@click.option("--no-suppress", is_flag=True, help="Allow later runs to add them again.")
 @dry_run_option
 @config_option
 @json_option
@@ -91,16 +82,16 @@ def forget(
     yes: bool,
     **values: tuple[str, ...],
 ) -> None:
-    """Erase somebody: remove them from every customer list of the ad account, and keep them out for good.
+    """Erase people from every customer list, and keep them out for good.
 
-    They are removed under all three algorithms (SHA-256, SHA-1, MD5), from every list of the ad account, whether the
-    ledger knows it or not; a device id as one of either platform. From then on no run with this ledger adds them to any
-    list, new ones included, also with `load_method: append-only`, until `readmit` is called; --no-suppress waives that.
-    What their rows contributed is struck from the ledger.
+    The command removes them under all three hash algorithms (SHA-256, SHA-1, MD5), from every list of the ad account,
+    whether the ledger knows the list or not; device ids as ids of both platforms. From then on no run with this ledger
+    adds them to any list, not even to a new one or with `load_method: append-only`, until you run `readmit`;
+    --no-suppress switches that off. The command deletes from the ledger what their rows contributed.
 
-    Prints a receipt: the time, the lists and Pinterest's ids of the requests, and nobody's identity. After an
-    interruption call it again. What stands on a command line ends up in the shell's history: with - the values come
-    from standard input, one per line.
+    It prints a receipt with the time, the lists and Pinterest's ids of the requests, but no identities. If the command
+    is interrupted, run it again. Values on a command line end up in the shell's history: to avoid that, give - and
+    write the values to standard input, one per line.
     """
     given = given_identities(context, values)
     identities = all_forms(given)
@@ -118,7 +109,7 @@ def forget(
         if ledger is not None:
             stack.enter_context(closing(ledger))
             before = ledger.catalogue.lists.all()
-            noted = _strike(ledger, settings, identities, suppress=not no_suppress)
+            noted = _erase_from_ledger(ledger, settings, identities, suppress=not no_suppress)
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))
@@ -126,24 +117,24 @@ def forget(
         targets = erasure.targets()
         try:
             for target in targets:
-                receipts.append(erasure.remove_from(target))  # noqa: PERF401 - what is done counts, if the next fails
+                receipts.append(erasure.remove_from(target))  # noqa: PERF401 - keeps receipts if the next request fails
         finally:
             receipts += [Receipt(each.id, each.name, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
             _show(receipts, settings, len(given), suppress=not no_suppress, as_json=as_json)
-        _refuse_half(receipts)
+        _raise_if_incomplete(receipts)
 
 
 @contextmanager
 def _in_history(
     ledger: Ledger | None, before: Sequence[ListEntry], account: PinterestClient, receipts: Sequence[Receipt]
 ) -> Iterator[RunHistory | None]:
-    """Yield what notes removals for people, and note in the end how it ended.
+    """Yield the history in which to record removals, and record at the end of the block how the command ended.
 
     Args:
-        ledger: where; None if there is none.
-        before: the lists as the ledger knew them before anybody was struck from it.
+        ledger: the ledger with the history; None if there is none.
+        before: the lists as they were before the people were erased from the ledger.
         account: the ad account.
-        receipts: what was done, once it is.
+        receipts: what was done; the block adds to it.
     """
     if ledger is None:
         yield None
@@ -161,8 +152,8 @@ def _in_history(
         try:
             _end_history(ledger, history, before, account, receipts, exit_code)
         except LedgerError as error:
-            # It must not take the place of what ended the command; and the receipt is printed by now.
-            logger.warning("The history of runs does not tell how this ended. %s", error)
+            # It must not replace what ended the command; and the receipt is printed already.
+            warn_of_unrecorded_end(error)
 
 
 def _end_history(
@@ -173,10 +164,10 @@ def _end_history(
     receipts: Sequence[Receipt],
     exit_code: int,
 ) -> None:
-    """Note in the ledger how it ended; see `_in_history`."""
+    """Record in the ledger how the command ended; the arguments are those of `_in_history`."""
     done = {each.list for each in receipts if each.request_ids}
     now = {entry.number: entry.members for entry in ledger.catalogue.lists.all()}
-    # Requests name each person under several digests; how many were members only the ledger knows.
+    # Requests name each person under several digests; only the ledger knows how many of them were members.
     figures = [
         ListFigures(each.number, now[each.number], None, 0, each.members - now[each.number], 0, {})
         for each in before
@@ -186,9 +177,9 @@ def _end_history(
         history.end(exit_code, account.traffic, figures)
 
 
-def _strike(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:
+def _erase_from_ledger(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:
     digester = Digester.of(ledger, settings)
-    return strike_from_ledger(
+    return erase_from_ledger(
         ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()
     )
 
@@ -214,20 +205,23 @@ def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppre
     click.echo(f"\n{counts.identities(given)} {what}. {when(time.time())}")
 
 
-def _refuse_half(receipts: Sequence[Receipt]) -> None:
-    """Fail if a list may still hold somebody.
+def _raise_if_incomplete(receipts: Sequence[Receipt]) -> None:
+    """Raise an error if a list may still contain the people.
 
     Raises:
-        PinterestError: one may.
+        PinterestError: Pinterest refused a removal, or did not find a list.
     """
     refusing = ", ".join(each.list for each in receipts if each.outcome == REFUSED)
     if refusing:
         msg = (
-            f"Pinterest refused the removal from some lists ({refusing}). A list of another type may not take such "
-            "values, and then cannot hold them either; look at these lists, and call this again."
+            f"Pinterest refused the removal from some lists ({refusing}). A list of another type may not accept such "
+            "values, but then it cannot contain them either. Check these lists, and run the command again."
         )
         raise RefusedError(msg)
     missing = ", ".join(each.list for each in receipts if each.outcome == NOT_FOUND)
     if missing:
-        msg = f"Pinterest names some lists and does not find them ({missing}): they may be new. Call this again later."
+        msg = (
+            f"Pinterest's listing has some lists that Pinterest does not find ({missing}). They may be new: try again "
+            "later."
+        )
         raise UnavailableError(msg)

@@ -12,16 +12,10 @@ from typing import Any, Final, NamedTuple
 import click
 import msgspec
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    json_option,
-    opened_ledger,
-    read_settings,
-    show_json,
-    show_table,
-    when,
-)
 from target_pinterest_audience.companion.commands.retention import expire, reset
+from target_pinterest_audience.companion.options import config_option, json_option
+from target_pinterest_audience.companion.output import show_json, show_table, when
+from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.key_forms import NUMBER_FORMAT
@@ -33,13 +27,13 @@ from target_pinterest_audience.text.counts import several
 
 _RUNS: Final = 5
 _FORMATS: Final = (None, "date-time", "time")
-"""What the schema of a key may have said of it; the ledger does not keep that."""
+"""The formats that the schema of a key property may have; the ledger does not store them."""
 
-_NO_TEXTS: Final = frozenset({NUMBER, BOOLEAN, OTHER})
-"""The kinds of keys that are no text in JSON."""
+_KINDS_WITHOUT_TEXT: Final = frozenset({NUMBER, BOOLEAN, OTHER})
+"""The kinds of key values that are not text in JSON."""
 
 _decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
-"""Decodes JSON as a run does, so that long numbers stay as they are."""
+"""Decodes JSON as a run does: long numbers keep all their digits."""
 
 _EXAMPLES = """
 \b
@@ -58,32 +52,35 @@ _STANCES: Final[Mapping[int, str]] = {
 
 
 class KnownList(NamedTuple):
-    """A list as the ledger knows it."""
+    """A list in the ledger."""
 
     id: str | None
-    """None: it is not created yet."""
+    """None: the list is not created yet."""
     name: str | None
     members: int
-    """Identities that belong on it."""
+    """The number of identities that belong on the list."""
     owed: int
-    """Identities that a run has noted and Pinterest has not accepted yet."""
+    """The number of identities that a run has noted and Pinterest has not accepted yet."""
     sources: str
 
 
+_LIST_HEADINGS: Final = ("id", "name", "members", "pending", "sources")
+
+
 class KnownRun(NamedTuple):
-    """A run as the ledger remembers it."""
+    """A run in the ledger."""
 
     run: int
     started: str | None
     ended: str | None
     outcome: str
     rows: int
-    """Those that were read for any list; a row for two lists counts twice."""
+    """The rows that the run read from all sources."""
     pruned: bool
 
 
-class Said(NamedTuple):
-    """Something that a row says."""
+class KnownStatement(NamedTuple):
+    """What a row says about one identity on one list."""
 
     list: str
     column: str
@@ -91,9 +88,12 @@ class Said(NamedTuple):
     says: str
 
 
+_STATEMENT_HEADINGS: Final = ("list", "column", "type", "statement")
+
+
 @click.group("ledger", epilog=_EXAMPLES)
 def ledger() -> None:
-    """Show what the ledger knows: lists, runs, and what a row says; and have it forget."""
+    """Show or delete what the ledger knows: lists, runs and rows."""
 
 
 ledger.add_command(reset)
@@ -119,30 +119,33 @@ def show(config: tuple[str, ...], *, as_json: bool) -> None:
         )
         return
     click.echo(f"{where}\n")
-    show_table(KnownList._fields, lists, empty="It knows no lists of this ad account.")
+    show_table(_LIST_HEADINGS, lists, empty="The ledger knows no lists of this ad account.")
     click.echo()
-    show_table(KnownRun._fields, runs, empty="It knows no runs of this ad account.")
+    show_table(KnownRun._fields, runs, empty="The ledger knows no runs of this ad account.")
     if suppressed:
         what = several(suppressed, "digest or id is", "digests and ids are")
-        click.echo(f"\n{what} suppressed, by `forget`: no run adds them to any list.")
+        click.echo(f"\n{what} suppressed by `forget`: no run adds them to any list.")
 
 
 @ledger.command("find", epilog=_EXAMPLES)
-@click.option("--source", help="The source of the row: its stream, unless `source_name` says otherwise.")
+@click.option("--source", help="The source of the row: its stream, or the setting `source_name`.")
 @click.option(
     "--key",
     "pairs",
     multiple=True,
     metavar="COLUMN=VALUE",
-    help='A column of the key and its value; where it has both numbers and text, quote text: code=\\"1.0\\".',
+    help='A column of the key and its value. If the column has both numbers and text, quote text: code=\\"1.0\\".',
 )
-@click.option("--row", metavar="DIGEST", help="The digest of the row, from the file that `rejects_path` names.")
+@click.option("--row", metavar="DIGEST", help="The digest of the row, from the file in `rejects_path`.")
 @config_option
 @json_option
 def find(
     source: str | None, pairs: tuple[str, ...], row: str | None, config: tuple[str, ...], *, as_json: bool
 ) -> None:
-    """Show what a row says: which lists it contributes to or refuses, by which columns. Nobody's address is shown."""
+    """Show what a row says.
+
+    It says which lists it contributes to or refuses, and by which columns. The command shows no identities.
+    """
     settings = read_settings(config)
     with opened_ledger(settings, read_only=True) as opened:
         if row is not None:
@@ -154,15 +157,15 @@ def find(
                 raise click.UsageError(msg)
             digests = list(_digests(opened, settings, source, key))
         else:
-            msg = "Say which row: --source and --key, or --row."
+            msg = "Choose the row: give --source and --key, or --row."
             raise click.UsageError(msg)
         found = opened.rows.read(digests)
-        # Whoever refuses is known by several digests, which read alike here.
-        said = list(dict.fromkeys(each for encoded in found.values() for each in _says(opened, encoded)))
+        # A refusal has a statement for each hash algorithm; here they look the same.
+        said = list(dict.fromkeys(each for encoded in found.values() for each in _known_statements(opened, encoded)))
     if as_json:
         show_json({"known": bool(found), "says": [each._asdict() for each in said]})
     else:
-        show_table(Said._fields, said, empty="The ledger knows no such row, or the row says nothing.")
+        show_table(_STATEMENT_HEADINGS, said, empty="The ledger knows no such row, or the row says nothing.")
 
 
 def _lists(opened: Ledger) -> Iterator[KnownList]:
@@ -174,7 +177,7 @@ def _lists(opened: Ledger) -> Iterator[KnownList]:
 
 def _runs(opened: Ledger) -> Iterator[KnownRun]:
     for run in opened.catalogue.runs.recent(_RUNS):
-        # A source may feed many lists with the same rows.
+        # A source may feed many lists with the same rows: they count once.
         rows: Counter[int] = Counter()
         for feed in opened.catalogue.runs.feeds(run.number):
             rows[feed.source] = max(rows[feed.source], feed.rows)
@@ -182,21 +185,21 @@ def _runs(opened: Ledger) -> Iterator[KnownRun]:
 
 
 def _digest(row: str) -> bytes:
-    """Return the digest that a person gave.
+    """Return the digest in the value of `--row`.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the value is not a digest of a row.
     """
     with contextlib.suppress(ValueError):
         digest = bytes.fromhex(row)
         if len(digest) == ROW_BYTES:
             return digest
-    msg = f"--row takes a digest of {2 * ROW_BYTES} hexadecimal digits, as in the file that `rejects_path` names."
+    msg = f"--row takes a digest of {2 * ROW_BYTES} hexadecimal digits, as in the file in `rejects_path`."
     raise click.UsageError(msg)
 
 
 def _pair(given: str) -> tuple[str, str]:
-    """Return a column and its value.
+    """Return the column and the value in a `--key`.
 
     Raises:
         UsageError: there is no `=`.
@@ -209,23 +212,23 @@ def _pair(given: str) -> tuple[str, str]:
 
 
 def _value(given: str, kinds: Collection[str]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value of a key property, which is JSON if it can be read as such.
+    """Return the value of a key property: JSON if the text is JSON and the property has such values, else the text.
 
     Args:
-        given: what a person gave.
-        kinds: the kinds of values that the property came as; none if that is not known.
+        given: the text on the command line.
+        kinds: the kinds of values that the property has had; empty if they are unknown.
     """
     try:
         value = _decode_json(given)
     except (msgspec.DecodeError, ArithmeticError):
         return given
-    if isinstance(value, str) or not kinds or not _NO_TEXTS.isdisjoint(kinds):
+    if isinstance(value, str) or not kinds or not _KINDS_WITHOUT_TEXT.isdisjoint(kinds):
         return value
     return given
 
 
 def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str, str]) -> Iterator[bytes]:
-    """Yield every digest that a row may be known by.
+    """Yield every digest under which the ledger may know a row.
 
     Raises:
         ConfigurationError: the source is unknown, or has another key.
@@ -233,13 +236,11 @@ def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str
     catalogue = opened.catalogue
     number = catalogue.sources.find(source)
     if number is None:
-        msg = f"{opened.where} knows no source of that name. `lists show` and `ledger show` name them."
+        msg = f"{opened.where} knows no source of that name. `ledger show` shows all sources."
         raise ConfigurationError(msg)
     properties = catalogue.sources.key_properties(number) or []
     if sorted(given) != sorted(properties):
-        msg = (
-            f"The rows of that source are known by ({', '.join(properties) or 'no key'}). Give --key for each of them."
-        )
+        msg = f"The key of that source is ({', '.join(properties) or 'none'}). Give --key for each of its columns."
         raise ConfigurationError(msg)
     digester = Digester.of(opened, settings)
     rules, kinds = catalogue.sources.key_rules(number), catalogue.sources.key_kinds(number)
@@ -250,11 +251,11 @@ def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str
         yield digester.rows(source, properties, known, rules)(key)
 
 
-def _says(opened: Ledger, encoded: bytes) -> Iterator[Said]:
+def _known_statements(opened: Ledger, encoded: bytes) -> Iterator[KnownStatement]:
     slots = opened.catalogue.slots.all()
     for each in statements(encoded):
         entry = opened.catalogue.lists.entry(each.list_number)
         column, kind = slots[each.slot]
-        yield Said(
+        yield KnownStatement(
             f"{entry.name or ''} ({entry.customer_list_id or 'not created yet'})", column, kind, _STANCES[each.stance]
         )

@@ -9,19 +9,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    ad_account,
-    config_option,
-    json_option,
-    number,
-    read_settings,
-    refuse_early_options,
-    show_json,
-    show_rows,
-    show_table,
-    text,
-    when,
-)
+from target_pinterest_audience.companion.options import config_option, json_option, refuse_early_options
+from target_pinterest_audience.companion.output import number, show_json, show_rows, show_table, text, when
+from target_pinterest_audience.companion.session import ad_account, read_settings
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.find import find_ledger
@@ -39,21 +29,21 @@ Examples:
 
 
 class ListRow(NamedTuple):
-    """A customer list as it is shown."""
+    """A customer list, as it is printed."""
 
     id: str
     name: str | None
     status: str | None
     """PROCESSING, READY, TOO_SMALL or UPLOADING."""
     uploaded: int | None
-    """Identities that anybody ever uploaded, each as often as it was uploaded: not who is on the list."""
+    """The number of identities in all additions to the list so far, repetitions included; not its size."""
     removed: int | None
-    """Identities whose removal was ever asked for, likewise."""
+    """The number of identities in all removals from the list so far, repetitions included."""
     changed: str | None
 
     @classmethod
     def of(cls, found: CustomerList) -> ListRow:
-        """Return a list as it is shown."""
+        """Return the row for a list."""
         return cls(
             found.id,
             found.name,
@@ -65,22 +55,22 @@ class ListRow(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What the ledger knows of a list, against what Pinterest counts."""
+    """What Pinterest and the ledger know about a list."""
 
     customer_list: ListRow
     audience: str | None
-    """The id of an audience that stands for the list."""
+    """The id of an audience that is made of the list."""
     audience_status: str | None
     matched: int | None
-    """People whom Pinterest found among the members, as the size of that audience."""
+    """The size of that audience: the number of people that Pinterest matched."""
     ledger: str
-    """The place of the ledger."""
+    """Where the ledger is."""
     members: int | None
-    """Identities that belong on the list, says the ledger; None if it does not know the list."""
+    """The number of identities that belong on the list; None if the ledger does not know the list."""
     sources: Sequence[str]
-    """Whose rows the ledger has on the list."""
+    """The sources whose rows the ledger has for the list."""
     owed: int | None
-    """Identities that a run has noted and Pinterest has not accepted yet."""
+    """The number of identities that a run has noted and Pinterest has not accepted yet."""
 
 
 @click.group("lists", invoke_without_command=True, epilog=_EXAMPLES)
@@ -90,8 +80,8 @@ class Comparison(NamedTuple):
 def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> None:
     """Show the customer lists of the ad account.
 
-    `uploaded` and `removed` count requests, as Pinterest does: somebody who was sent twice counts twice. Who is on a
-    list Pinterest does not tell; `lists show` tells what the ledger knows.
+    `uploaded` and `removed` are Pinterest's own counts: an identity that was sent twice counts twice. Pinterest does
+    not reveal the members of a list; `lists show` shows what the ledger knows.
     """
     refuse_early_options(context)
     if context.invoked_subcommand is not None:
@@ -106,7 +96,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
 @config_option
 @json_option
 def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Show what the ledger knows of a list against what Pinterest counts."""
+    """Compare what the ledger knows about a list with Pinterest's counts."""
     settings = read_settings(config)
     with ad_account(settings) as account:
         found = _find(account, which)
@@ -121,11 +111,12 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
         "sources": ", ".join(compared.sources) or None,
     }
     del shown["customer_list"]
+    shown["pending"] = shown.pop("owed")
     show_table(("", ""), list(shown.items()), empty="")
 
 
 def _find(account: PinterestClient, which: str) -> CustomerList:
-    """Return the list with an id, or else the one with a name.
+    """Return the list with an id or a name; ids take precedence.
 
     Raises:
         ConfigurationError: there is none, or several have that name.
@@ -138,7 +129,7 @@ def _find(account: PinterestClient, which: str) -> CustomerList:
         ids = ", ".join(each.id for each in chosen)
         msg = f"Several customer lists have that name (ids {ids}). Give the id."
         raise ConfigurationError(msg)
-    msg = "The ad account has no customer list with that id or name. `pinterest-audience lists` shows them all."
+    msg = "The ad account has no customer list with that id or name. `pinterest-audience lists` shows all lists."
     raise ConfigurationError(msg)
 
 
@@ -159,7 +150,7 @@ def _compare(settings: Settings, found: CustomerList, audience: Audience | None)
 
 
 class _Known(NamedTuple):
-    """What a ledger knows of a list; see `Comparison`."""
+    """The part of a `Comparison` that comes from the ledger."""
 
     members: int | None = None
     sources: Sequence[str] = ()

@@ -7,18 +7,11 @@ from contextlib import closing
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    json_option,
-    logger,
-    read_settings,
-    refuse_half,
-    removing,
-    show,
-    show_json,
-)
 from target_pinterest_audience.companion.operations.prune import PruneOptions
-from target_pinterest_audience.companion.operations.prune import prune as remove_absentees
+from target_pinterest_audience.companion.operations.prune import prune as remove_missing
+from target_pinterest_audience.companion.options import config_option, json_option
+from target_pinterest_audience.companion.output import show, show_json
+from target_pinterest_audience.companion.session import logger, raise_if_refused, read_settings, removal_session
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.ledger.history import PRUNE
@@ -32,26 +25,26 @@ from target_pinterest_audience.reporting.list_summary import list_sentences
 @click.option(
     "--allow-removal-percent",
     type=click.IntRange(0, 100),
-    help="The share of a list's members that may be removed, in place of the setting `max_removal_percent`.",
+    help="The share of a list's members that may be removed. Overrides the setting `max_removal_percent`.",
 )
 @click.option(
     "--max-age-minutes",
     type=click.IntRange(1, 1_000_000),
     default=60,
     show_default=True,
-    help="How old the run may be.",
+    help="The maximum age of the run.",
 )
 @click.option(
     "--missing-runs",
     type=click.IntRange(1, 1_000_000),
     default=1,
     show_default=True,
-    help="From how many clean runs in a row somebody must be absent.",
+    help="How many consecutive clean runs a person must be missing from.",
 )
 @click.option(
     "--full-table",
     is_flag=True,
-    help="The tables were read in full, although the stream shows signs of an incremental read.",
+    help="Confirm that the tables were read in full, although the stream shows signs of an incremental sync.",
 )
 def prune(
     config: tuple[str, ...],
@@ -62,14 +55,14 @@ def prune(
     full_table: bool,
     as_json: bool,
 ) -> None:
-    """Remove those whom the last run with `load_method: overwrite` did not name any more.
+    """Remove people who are missing from the last run.
 
-    Run it right after the target, and only if the tap succeeded too: `meltano run tap target pinterest-audience:prune`,
-    or in a shell, after `set -o pipefail`, `tap | target-pinterest-audience --config FILE && pinterest-audience prune
-    --config FILE`.
+    The run must have `load_method: overwrite`. Run the command right after the target, and only if the tap succeeded as
+    well: `meltano run tap target pinterest-audience:prune`, or in a shell, after `set -o pipefail`, `tap |
+    target-pinterest-audience --config FILE && pinterest-audience prune --config FILE`.
 
     It acts on the newest run of the same configuration, once, and only if that run ended cleanly. Above the ceiling it
-    removes nobody, and exits 6. With `dry_run` it tells whom it would remove.
+    removes no one and exits 6. With `dry_run` it shows how many people it would remove.
 
     Example: pinterest-audience prune --config target.json --allow-removal-percent 40
     """
@@ -84,14 +77,14 @@ def prune(
         ledger = find_ledger(settings, create=False)
         if ledger is None:
             why = str(no_ledger(settings))
-            msg = f"Nobody is removed: {why[0].lower()}{why[1:]}"
+            msg = f"No one was removed: {why[0].lower()}{why[1:]}"
             raise ConfigurationError(msg)
-        with closing(ledger), removing(ledger, settings) as (book, dispatcher):
-            remove_absentees(ledger, book, dispatcher, options, now=time.time(), tell=logger.warning)
+        with closing(ledger), removal_session(ledger, settings) as (book, dispatcher):
+            remove_missing(ledger, book, dispatcher, options, now=time.time(), warn=logger.warning)
             lists.extend(dispatcher.delivery.lists(book.members()))
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:
-                for line in list_sentences(lists, dry=settings.dry_run) or ["Nobody had to be removed."]:
+                for line in list_sentences(lists, dry=settings.dry_run) or ["There was no one to remove."]:
                     show(line)
-            refuse_half(lists)
+            raise_if_refused(lists)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    dry_run_option,
-    json_option,
-    opened_ledger,
-    read_settings,
-    show_json,
-    yes_option,
-)
-from target_pinterest_audience.companion.commands.given import (
-    ARGUMENTS_UNSEEN,
+from target_pinterest_audience.companion.identity_options import (
+    HIDE_ARGUMENTS,
     all_forms,
     confirm_given,
     given_identities,
     identity_options,
 )
 from target_pinterest_audience.companion.operations.readmit import readmit as lift_suppressions
+from target_pinterest_audience.companion.options import config_option, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.output import show_json
+from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.text import counts
 
@@ -32,7 +26,7 @@ Examples:
 """
 
 
-@click.command("readmit", epilog=_EXAMPLES, context_settings=ARGUMENTS_UNSEEN)
+@click.command("readmit", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
 @identity_options
 @dry_run_option
 @config_option
@@ -49,10 +43,11 @@ def readmit(
     yes: bool,
     **values: tuple[str, ...],
 ) -> None:
-    """Let runs add somebody again whom `forget` has kept out since: they came back, and consent.
+    """Let runs add people again whom `forget` keeps out.
 
-    Nothing is sent. A row that names them and was read since is obeyed by the next run; one that was not has to be read
-    again. Give what was given to `forget`.
+    Use it for people who came back and consent. The command sends nothing to Pinterest. The next run adds them if a row
+    that was read since `forget` names them; rows that were not read since must be read again. Give the same values as
+    to `forget`.
     """
     given = given_identities(context, values)
     identities = all_forms(given)
@@ -69,5 +64,5 @@ def readmit(
         return
     one, many = ("would be", "would be") if settings.dry_run else ("is", "are")
     what = counts.several(lifted, f"digest or id {one}", f"digests and ids {many}")
-    known = f"{what} suppressed no longer." if lifted else "None of them was suppressed."
+    known = f"{what} no longer suppressed." if lifted else "None of them was suppressed."
     click.echo(f"{counts.identities(len(given))}: {known}")

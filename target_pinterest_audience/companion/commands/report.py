@@ -10,15 +10,9 @@ from typing import Final, NamedTuple
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    json_option,
-    opened_ledger,
-    read_settings,
-    show_json,
-    show_table,
-    when,
-)
+from target_pinterest_audience.companion.options import config_option, json_option
+from target_pinterest_audience.companion.output import show_json, show_table, when
+from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.reporting.history import HistoryView, RunView, read_history
 from target_pinterest_audience.reporting.page import render
@@ -26,8 +20,8 @@ from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.private_files import replace
 from target_pinterest_audience.vocabulary import describe_causes
 
-_ROWS: Final = 20
-_RUNS_OF_A_PAGE: Final = 2_000
+_RUNS_IN_TABLES: Final = 20
+_RUNS_IN_PAGE: Final = 2_000
 
 _EXAMPLES = """
 \b
@@ -39,58 +33,58 @@ Examples:
 
 
 class RunRow(NamedTuple):
-    """A run as it is shown."""
+    """A run, as a row of the table."""
 
     started: str
-    what: str
+    command: str
     """`run`, `prune`, or the name of another command."""
     outcome: str
     seconds: float | None
-    """How long it took."""
+    """The duration."""
     requests: int | None
     waited: float | None
-    """Seconds that requests waited for Pinterest's rate limits."""
+    """How many seconds requests waited for Pinterest's rate limits."""
 
 
 class ListRow(NamedTuple):
-    """What one run did to one list, as it is shown."""
+    """What one run did to one list, as a row of the table."""
 
     started: str
     list: str
     members: int | None
-    """Identities that belong on it, as of then."""
+    """The number of identities that belonged on the list after the run."""
     added: int
     removed: int
-    why: str | None
+    reason: str | None
     """Why identities were removed."""
-    unusable: int
-    """Values that were rejected, or that Pinterest refused."""
+    rejected: int
+    """The number of values that the run rejected, or that Pinterest refused."""
 
 
 class RemovalRow(NamedTuple):
-    """A request that removed somebody, as it is shown."""
+    """A request that removed people, as a row of the table."""
 
     time: str
     list: str
     removed: int
-    why: str
+    reason: str
     request: str | None
     """Pinterest's id of the request."""
 
 
 @click.command("report", epilog=_EXAMPLES)
-@click.option("--list", "which", metavar="ID_OR_NAME", help="Only what happened to this customer list.")
+@click.option("--list", "which", metavar="ID_OR_NAME", help="Show only this customer list.")
 @click.option(
     "--last",
     type=click.IntRange(1, 1_000_000),
-    help=f"How many runs to look at, the newest.  [default: {_ROWS}; for --html {_RUNS_OF_A_PAGE}]",
+    help=f"How many of the newest runs to show.  [default: {_RUNS_IN_TABLES}; with --html {_RUNS_IN_PAGE}]",
 )
-@click.option("--removals", is_flag=True, help="Show the requests that removed somebody, and why.")
+@click.option("--removals", is_flag=True, help="Show the requests that removed people, and the reasons.")
 @click.option(
     "--html",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write one page with charts to a file that any browser opens, without a network.",
+    help="Write a page with charts to this file. Any browser can open it, without a network connection.",
 )
 @config_option
 @json_option
@@ -103,21 +97,22 @@ def report(
     removals: bool,
     as_json: bool,
 ) -> None:
-    """Show what the last runs did: how they ended, who was added and removed and why, what could not be used.
+    """Show what the last runs did.
 
-    The first table has a line for each run, the second one for each list that a run changed. Times are in UTC. Runs
-    that leave the ledger alone are not told: those with `load_method: append-only`, and dry ones.
+    That is how they ended, how many people they added and removed and why, and what they rejected. The first table has
+    a row for each run, the second one for each list that a run changed. Times are in UTC. Runs that do not use the
+    ledger are not shown: those with `load_method: append-only`, and dry runs.
     """
     if html is not None and (removals or as_json):
-        msg = "--html writes a page, which has neither --removals nor --json."
+        msg = "--html cannot be combined with --removals or --json. The page has everything."
         raise click.UsageError(msg)
     settings = read_settings(config)
-    view = _look(settings, last or (_ROWS if html is None else _RUNS_OF_A_PAGE), which)
+    view = _history(settings, last or (_RUNS_IN_TABLES if html is None else _RUNS_IN_PAGE), which)
     if html is not None:
         _write(html, render(view, settings.ad_account_id, time.time()))
-        click.echo(f"Written: {html}")
+        click.echo(f"Wrote {html}")
     elif as_json:
-        show_json(_for_machines(view))
+        show_json(_as_json(view))
     elif removals:
         rows = [
             RemovalRow(
@@ -129,16 +124,16 @@ def report(
             )
             for each in view.removals
         ]
-        show_table(RemovalRow._fields, rows, empty="Nobody was removed in these runs.")
+        show_table(RemovalRow._fields, rows, empty="No one was removed in these runs.")
     else:
-        show_table(RunRow._fields, list(map(_run, view.runs)), empty="The ledger knows of no such runs yet.")
-        lists = [row for run in view.runs for row in _lists(run)]
+        show_table(RunRow._fields, list(map(_run_row, view.runs)), empty="The ledger has no such runs yet.")
+        lists = [row for run in view.runs for row in _list_rows(run)]
         click.echo()
         show_table(ListRow._fields, lists, empty="No list changed in these runs.")
 
 
-def _look(settings: Settings, last: int, which: str | None) -> HistoryView:
-    """Return the history.
+def _history(settings: Settings, last: int, which: str | None) -> HistoryView:
+    """Return the history of the last runs.
 
     Raises:
         ConfigurationError: there is no ledger, or it knows no such list.
@@ -147,30 +142,30 @@ def _look(settings: Settings, last: int, which: str | None) -> HistoryView:
         try:
             return read_history(ledger, last, which)
         except LookupError:
-            msg = f"{ledger.where} knows no customer list with that id or name. `ledger show` names them all."
+            msg = f"{ledger.where} knows no customer list with that id or name. `ledger show` shows all lists."
             raise ConfigurationError(msg) from None
 
 
-def _run(run: RunView) -> RunRow:
+def _run_row(run: RunView) -> RunRow:
     took = round(run.ended - run.started, 1) if run.ended is not None else None
     waited = round(run.limited_seconds, 1) if run.limited_seconds is not None else None
     return RunRow(_shown(run.started), run.kind, run.outcome, took, run.calls, waited)
 
 
-def _lists(run: RunView) -> Iterator[ListRow]:
+def _list_rows(run: RunView) -> Iterator[ListRow]:
     for step in run.lists:
-        why = describe_causes(step.removals) or None
+        reason = describe_causes(step.removals) or None
         name = step.customer_list or "(several)"
-        yield ListRow(_shown(run.started), name, step.members, step.added, step.removed, why, step.unusable)
+        yield ListRow(_shown(run.started), name, step.members, step.added, step.removed, reason, step.unusable)
 
 
 def _shown(moment: float) -> str:
-    """Return a moment, given in seconds since 1970, to the minute, in UTC."""
+    """Return a Unix time as text, to the minute, in UTC."""
     return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M}"
 
 
-def _for_machines(view: HistoryView) -> Mapping[str, object]:
-    """Return the history in the form that `--json` prints, with moments as text."""
+def _as_json(view: HistoryView) -> Mapping[str, object]:
+    """Return the history in the form that `--json` prints."""
     return {
         "ledger": view.ledger,
         "lists": [{"id": each.id, "name": each.name, "members": each.members} for each in view.lists],
@@ -194,13 +189,13 @@ def _for_machines(view: HistoryView) -> Mapping[str, object]:
 
 
 def _write(path: Path, page: str) -> None:
-    """Write the page, readable by its owner only: it names lists.
+    """Write the page. Only its owner may read it, because it names lists.
 
     Raises:
-        ConfigurationError: it cannot be written there.
+        ConfigurationError: the file cannot be written.
     """
     try:
         replace(path, page.encode())
     except OSError as error:
-        msg = f"The page cannot be written to {path} ({error.strerror})."
+        msg = f"The page cannot be written to {path} ({error.strerror}). Choose another file with --html."
         raise ConfigurationError(msg) from None

@@ -1,4 +1,4 @@
-"""The commands `pinterest-audience ledger reset` and `ledger expire`: what the ledger is to forget."""
+"""The commands `pinterest-audience ledger reset` and `ledger expire`: they delete from the ledger."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from typing import Final, NamedTuple
 
 import click
 
-from target_pinterest_audience.companion.commands.common import (
-    config_option,
-    confirm,
-    dry_run_option,
-    json_option,
-    known_list,
-    opened_ledger,
-    read_settings,
-    show_json,
-    show_table,
-    when,
-    yes_option,
-)
 from target_pinterest_audience.companion.operations.retention import expire as forget_old
 from target_pinterest_audience.companion.operations.retention import reset as forget_sent
 from target_pinterest_audience.companion.operations.retention import stale_sources
+from target_pinterest_audience.companion.options import config_option, confirm, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.output import show_json, show_table, when
+from target_pinterest_audience.companion.session import known_list, opened_ledger, read_settings
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.reconcile.locks import Locks
@@ -48,7 +38,7 @@ Examples:
 
 
 class ForgottenMembers(NamedTuple):
-    """How many members of a list the ledger does not know any more."""
+    """How many members of a list were deleted from the ledger."""
 
     id: str | None
     name: str | None
@@ -56,7 +46,7 @@ class ForgottenMembers(NamedTuple):
 
 
 class StaleSource(NamedTuple):
-    """A source that no run has read for long."""
+    """A source that no run has read for a long time."""
 
     source: str
     last_read: str | None
@@ -64,27 +54,27 @@ class StaleSource(NamedTuple):
 
 
 @click.command("reset", epilog=_RESET_EXAMPLES)
-@click.option("--list", "which", metavar="ID_OR_NAME", help="Only this list. By default, all that the ledger knows.")
+@click.option("--list", "which", metavar="ID_OR_NAME", help="Only this list. By default all lists in the ledger.")
 @dry_run_option
 @config_option
 @json_option
 @yes_option
 def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
-    """Forget what was sent, so that the next run sends again whomever it reads.
+    """Forget what was sent, so that the next run sends it again.
 
-    Nobody is removed at Pinterest. Whoever is on a list and does not come again stays there: neither a later delete of
-    their row by its key nor `prune` can remove them any more. To empty a list, `clear` it first. What rows refuse, who
-    was forgotten with `forget`, and removals that are still due stay known.
+    The command removes no one at Pinterest. People who are on a list and are missing from later runs stay there:
+    neither a delete of their row nor `prune` can remove them any more. To empty a list, `clear` it first. Refusals,
+    people whom `forget` erased, and removals that are still pending stay in the ledger.
 
-    A tap that reads only what is new must be told to read everything.
+    If the tap reads incrementally, start its next run with a full refresh.
     """
     settings = read_settings(config, dry_run=dry_run)
     with opened_ledger(settings) as ledger:
         entries = ledger.catalogue.lists.all() if which is None else [known_list(ledger, settings, which)]
         if not settings.dry_run:
             members = sum(entry.members for entry in entries)
-            told = several(members, "identity was", "identities were")
-            confirm(f"Forget that {told} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
+            sent = several(members, "identity was", "identities were")
+            confirm(f"Forget that {sent} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
         forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
         rows = _rows(ledger, forgotten)
         where = ledger.where
@@ -97,20 +87,28 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
 
 
 @click.command("expire", epilog=_EXPIRE_EXAMPLES)
-@click.option("--older-than", "days", required=True, type=click.IntRange(1, 100_000), metavar="DAYS", help="How old.")
+@click.option(
+    "--older-than",
+    "days",
+    required=True,
+    type=click.IntRange(1, 100_000),
+    metavar="DAYS",
+    help="The age of the data to delete, in days.",
+)
 @dry_run_option
 @config_option
 @json_option
 @yes_option
 def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
-    """Forget what is older than some days: for a limit to how long personal data is kept.
+    """Delete old data, to limit how long the ledger keeps personal data.
 
-    Forgotten are runs that began before that, but for the newest of each configuration; and, of each source that no run
-    has read since, the digests that its rows contributed. What rows refuse and who was forgotten with `forget` stay
-    known for good. A row of a source that is still read is kept, however old: it tells who is on a list now.
+    The command deletes runs that began more than DAYS days ago, except the newest one of each configuration; and, for
+    each source that no run has read since, the digests that its rows contributed. Refusals and people whom `forget`
+    erased stay in the ledger for good. Rows of a source that is still read stay, however old: they show who is on a
+    list now.
 
-    Nobody is removed at Pinterest. Those whom only such a source had put on a list stay there, and nothing can remove
-    them any more: to have them removed, `clear` the list first. That is why it asks.
+    The command removes no one at Pinterest. People whom only a deleted source had put on a list stay there, and nothing
+    can remove them any more: to remove them, `clear` the list first. That is why the command asks for confirmation.
     """
     settings = read_settings(config, dry_run=dry_run)
     now = time.time()
@@ -129,7 +127,8 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
         if sources and not settings.dry_run:
             names = ", ".join(each.source for each in shown)
             confirm(
-                f"Forget whom the sources {names} put on lists? They stay there, and can then not be removed any more.",
+                f"Forget the people whom the sources {names} put on lists? They stay on the lists, and can no longer "
+                "be removed.",
                 yes=yes,
             )
         expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
@@ -144,9 +143,13 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
             }
         )
         return
-    show_table(StaleSource._fields, shown, empty=f"Every source was read in the last {several(days, 'day', 'days')}.")
+    show_table(
+        StaleSource._fields,
+        shown,
+        empty=f"Every source was read in the last {'day' if days == 1 else f'{days:,} days'}.",
+    )
     click.echo()
-    show_table(ForgottenMembers._fields, rows, empty="All members of lists stay known.")
+    show_table(ForgottenMembers._fields, rows, empty="All members of lists stay in the ledger.")
     verb = "would be forgotten" if settings.dry_run else "forgotten"
     click.echo(f"\nRuns {verb}: {expired.runs:,}.")
 

@@ -1,1 +1,1 @@
-"""What the commands do to the ledger and to lists."""
+"""What the commands do to the ledger and to customer lists."""

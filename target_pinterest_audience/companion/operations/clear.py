@@ -1,4 +1,4 @@
-"""Removing everybody from a list who was sent to it, because a person says so."""
+"""Removes everyone from a list who was sent to it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int) -> None:
-    """Remove everybody from a list whom the ledger knows to be on it, or who may be.
+    """Remove everyone from a list who is on it, or may be, according to the ledger.
 
-    All is noted in the ledger at one stroke before the first request leaves; what could not be sent then is sent when
-    this is called again, or by the next run. There is no ceiling.
+    One transaction notes all removals in the ledger before the first request is sent. The next call, or the next run,
+    sends what could not be sent. No ceiling applies.
 
     Args:
         ledger: the ledger.
-        book: the settings' place in it.
-        dispatcher: sends removals.
+        book: the records of this command in the ledger.
+        dispatcher: sends the removals.
         number: the list.
 
     Raises:
-        TargetError: the ledger, a lock or Pinterest cannot be had.
+        TargetError: the ledger, a lock or Pinterest is not available.
     """
     catalogue = ledger.catalogue
-    # So nobody reads the sources that feed it either: who does has all lists that a source feeds.
+    # No run can read the sources that feed the list meanwhile: it would hold the locks of all their lists.
     book.locks.take_lists([catalogue.lists.entry(number)])
     book.begin_history(CLEAR)
     with ledger.transaction():

@@ -1,4 +1,4 @@
-"""The right to erasure: somebody leaves every list of the ad account, and does not come back."""
+"""The right to erasure: removes people from every list of the ad account, and keeps them out."""
 
 from __future__ import annotations
 
@@ -34,46 +34,46 @@ NOT_DONE: Final = "not done"
 
 
 class Target(NamedTuple):
-    """A customer list that somebody is to leave."""
+    """A customer list to remove people from."""
 
     id: str
     name: str | None
     listed: bool
-    """Whether Pinterest lists it; if not, the ledger knows it."""
+    """Whether Pinterest's listing has it; if not, it is known from the ledger."""
 
 
 class Receipt(NamedTuple):
-    """What was done about one list; it names nobody."""
+    """What was done on one list; it contains no identities."""
 
     list: str
     name: str | None
     outcome: str
     at: float | None
-    """When Pinterest answered, in seconds since 1970; None if nothing was sent."""
+    """The Unix time of Pinterest's response; None if nothing was sent."""
     request_ids: tuple[str, ...]
-    """What Pinterest calls the requests that it accepted."""
+    """Pinterest's ids of the requests that it accepted."""
 
 
-def strike_from_ledger(
+def erase_from_ledger(
     ledger: Ledger, locks: Locks, shorten: Shorten, identities: Collection[bytes], *, suppress: bool, now: float
 ) -> frozenset[tuple[int, int]]:
-    """Take somebody out of what rows contribute, and note the removals that follow, at one stroke.
+    """Delete what rows contribute of the identities, and note the resulting removals, in one transaction.
 
-    What rows refuse stays: it keeps the same person off the lists.
+    What rows refuse stays: it keeps the same people off the lists.
 
     Args:
         ledger: the ledger.
-        locks: taken for all that the ledger knows.
-        shorten: the keyed digest of an identity.
-        identities: all forms in which a list may hold the person, packed.
-        suppress: whether no run may add them again, to any list.
-        now: seconds since 1970.
+        locks: takes the locks of all lists in the ledger.
+        shorten: returns the keyed digest of an identity.
+        identities: all forms in which a list may contain the people, packed.
+        suppress: whether to keep runs from adding them again, to any list.
+        now: Unix time in seconds.
 
     Returns:
-        List and number of each note of these removals.
+        The list and the number of each note of these removals.
 
     Raises:
-        LedgerError: the ledger cannot be written, or another process is at work.
+        LedgerError: the ledger cannot be written, or another process holds a lock.
     """
     locks.take_all()
     known = {*identities, *map(shorten, identities)}
@@ -94,23 +94,23 @@ def strike_from_ledger(
     return frozenset(noted)
 
 
-def _tell_nobody(_sentence: str) -> None:
-    """Pass over."""
+def _log_nothing(_sentence: str) -> None:
+    """Log nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Sends the removals of somebody, list by list; every such request leaves here.
+    """Removes people from the lists of the ad account, one list after the other.
 
     Attributes:
-        account: the ad account.
-        ledger: knows some of its lists; None if there is none.
-        settings: how much fits into a request, and whether any is sent.
-        identities: all forms in which a list may hold the person, packed.
-        now: returns the seconds since 1970.
-        history: notes what was removed, for people.
-        noted: what `strike_from_ledger` returned.
-        tell: told of each request that Pinterest accepted, for the log.
+        account: the client for the ad account.
+        ledger: the ledger; None if there is none.
+        settings: limit the size of requests, and may make this a dry run.
+        identities: all forms in which a list may contain the people, packed.
+        now: returns the Unix time in seconds.
+        history: records the removals.
+        log: logs a sentence for each request that Pinterest accepted.
+        noted: the notes that `erase_from_ledger` returned.
     """
 
     account: PinterestClient
@@ -119,17 +119,17 @@ class Erasure:
     identities: tuple[bytes, ...]
     now: Callable[[], float]
     history: RunHistory | None = None
-    tell: Callable[[str], None] = _tell_nobody
+    log: Callable[[str], None] = _log_nothing
     noted: Collection[tuple[int, int]] = frozenset()
 
     def targets(self) -> list[Target]:
-        """Return all customer lists of the account: those that Pinterest lists, and others that the ledger knows.
+        """Return all customer lists of the ad account: those in Pinterest's listing, and others that the ledger knows.
 
         Raises:
-            PinterestError: Pinterest cannot be asked.
+            PinterestError: the listing cannot be read.
         """
         found = {each.id: Target(each.id, each.name, listed=True) for each in self.account.customer_lists()}
-        # A listing can lag behind.
+        # The listing can lag behind.
         for entry in self.ledger.catalogue.lists.all() if self.ledger is not None else ():
             if entry.customer_list_id is not None:
                 known = Target(entry.customer_list_id, entry.name, listed=False)
@@ -137,12 +137,12 @@ class Erasure:
         return list(found.values())
 
     def remove_from(self, target: Target) -> Receipt:
-        """Have Pinterest remove the person from a list, whether they are on it or not.
+        """Have Pinterest remove the people from a list, whether they are on it or not.
 
-        The API does not tell what type a list is of, so every list is asked.
+        The API does not return the type of a list, so lists of every type get the request.
 
         Raises:
-            PinterestError: Pinterest could not be reached, or does not permit it; the subclass says what can be done.
+            PinterestError: Pinterest cannot be reached, or does not permit the request.
         """
         if self.settings.dry_run:
             return Receipt(target.id, target.name, WOULD_BE_REMOVED, None, ())
@@ -159,12 +159,12 @@ class Erasure:
             unanswered = unanswered or answer.unanswered
             causes = {Cause.FORGET: len(batch.identities)}
             accepted.append(AcceptedRemoval(answer.received, causes, answer.request_id))
-            self.tell(tell_removal(accepted[-1], target.name, target.id))
+            self.log(tell_removal(accepted[-1], target.name, target.id))
 
         try:
             outcome = self._deliver(Halving(send))
         except NotFoundError:
-            # One of Pinterest's machines may not know a new list yet.
+            # Some of Pinterest's servers may not know a new list yet.
             outcome = NOT_FOUND if target.listed else GONE
         self._note(target, accepted)
         if outcome == REMOVED:
@@ -173,7 +173,7 @@ class Erasure:
         return Receipt(target.id, target.name, outcome, self.now(), request_ids)
 
     def _note(self, target: Target, accepted: Collection[AcceptedRemoval]) -> None:
-        """Note in the ledger, if it knows the list, what Pinterest removed."""
+        """Record in the history what Pinterest removed, if the ledger knows the list."""
         entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or self.history is None or entry is None:
             return
@@ -194,10 +194,9 @@ class Erasure:
         return REFUSED if refused else REMOVED
 
     def _settle(self, target: Target, *, unanswered: bool) -> None:
-        """Strike out what was noted for the list and names nobody else.
+        """Settle the notes for the list that contain only these people.
 
-        A request of a run that was cut short may still bring the person back, so what that run left is sent once more
-        by a later run.
+        A request of an interrupted run may still add the people again. So a later run resends what that run left.
         """
         entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or entry is None:

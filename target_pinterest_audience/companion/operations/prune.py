@@ -1,4 +1,4 @@
-"""The second phase of `overwrite`: removes those whom a run that ended cleanly did not name any more."""
+"""The second phase of `overwrite`: removes people who are missing from a run that ended cleanly."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from target_pinterest_audience.reconcile.changes import absorb
 from target_pinterest_audience.reconcile.lost_columns import lost_slots, slots_of
 from target_pinterest_audience.reconcile.window import Origin, Window
 from target_pinterest_audience.reconcile.withdrawal import pages
+from target_pinterest_audience.text.counts import several
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.runs import RunFeed, RunRecord
@@ -26,18 +27,18 @@ if TYPE_CHECKING:
 _CLOCK_SLACK_SECONDS: Final = 120.0
 
 PAGE_ROWS: Final = 50_000
-"""How many rows are worked off together."""
+"""How many rows are processed together."""
 
 
 @dataclass(frozen=True, slots=True)
 class PruneOptions:
-    """What the person who prunes allows.
+    """The limits of a prune.
 
     Attributes:
-        max_age_minutes: how old the run may be: what it did not name is only gone as of then.
-        missing_runs: from how many clean runs in a row a row must be absent.
-        full_table: whether a source is taken for complete although it shows signs of an incremental read.
-        max_removal_percent: the share of a list's members that may leave.
+        max_age_minutes: the maximum age of the run: rows may have come back since.
+        missing_runs: the number of consecutive clean runs in which a row must be missing.
+        full_table: whether sources count as complete although they show signs of an incremental sync.
+        max_removal_percent: the share of a list's members that may be removed.
     """
 
     max_age_minutes: int
@@ -47,15 +48,15 @@ class PruneOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Absentees:
-    """The rows of one source that are to leave one list.
+class MissingRows:
+    """The rows of one source to remove from one list.
 
     Attributes:
         list_number: the list.
         source: the source.
-        before: rows leave that were not marked with this or more.
-        reader: who marks the rows that are read for the list.
-        lost_slots: the identity columns that the source does not have any more: what rows contribute by them leaves.
+        before: rows are missing if their mark is less than this.
+        reader: the reader whose marks count for the list.
+        lost_slots: the identity columns that the source no longer has: what rows contribute by them is removed.
     """
 
     list_number: int
@@ -65,9 +66,9 @@ class Absentees:
     lost_slots: frozenset[int]
 
     def pages(self, ledger: Ledger) -> Iterator[Window]:
-        """Yield the rows that leave as a whole, then those that leave by a lost column, each with its event.
+        """Yield the missing rows, then the rows with a lost column, each with its event.
 
-        What a page changes may be written before the next is asked for.
+        The changes of a page may be written before the next page is read.
         """
         plan = Plan(self.source, frozenset({self.list_number}), {}, frozenset())
         after = b""
@@ -97,35 +98,35 @@ def prune(
     options: PruneOptions,
     *,
     now: float,
-    tell: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> None:
-    """Remove whom the newest run did not name any more.
+    """Remove the people who are missing from the newest run.
 
-    All is noted in the ledger at one stroke before the first request leaves; what could not be sent then is sent by
-    the next run or the next prune.
+    One transaction notes all removals in the ledger before the first request is sent. The next run, or the next prune,
+    sends what could not be sent.
 
     Args:
         ledger: the ledger.
-        book: the settings' place in it.
-        dispatcher: sends removals.
-        options: what is allowed.
-        now: seconds since 1970.
-        tell: told of each source that is left alone, and why.
+        book: the records of this command in the ledger.
+        dispatcher: sends the removals.
+        options: the limits.
+        now: Unix time in seconds.
+        warn: logs a sentence for each source that is skipped.
 
     Raises:
         ConfigurationError: there is no run to act on.
-        RemovalCeilingError: too many would be removed, so that nobody is.
-        TargetError: the ledger, a lock or Pinterest cannot be had.
+        RemovalCeilingError: too many people would be removed; none were.
+        TargetError: the ledger, a lock or Pinterest is not available.
     """
     run = newest_clean_run(ledger, book.configuration, options, now)
     for source in sorted({feed.source for feed in ledger.catalogue.runs.feeds(run.number)}):
         book.locks.take_source(ledger.catalogue.sources.name(source))
-    # Another process may have had the lock.
+    # Another process may have held the locks, and changed the runs.
     run = newest_clean_run(ledger, book.configuration, options, now)
     before = ledger.catalogue.runs.newest(book.configuration, before=run.number, clean=True)
     if before is not None:
         book.note_changes(before.settings, run.settings)
-    chosen = absentees(ledger, run, options, tell)
+    chosen = missing_rows(ledger, run, options, warn)
     book.begin_history(PRUNE)
     with ledger.transaction():
         _note(ledger, book, chosen, options.max_removal_percent, now)
@@ -137,11 +138,11 @@ def prune(
             ledger.catalogue.runs.mark_pruned(run.number)
 
 
-def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: int, now: float) -> None:
-    """Write who leaves.
+def _note(ledger: Ledger, book: Bookkeeper, chosen: list[MissingRows], percent: int, now: float) -> None:
+    """Write the removals to the ledger.
 
     Raises:
-        RemovalCeilingError: they are too many, so that the transaction must be rolled back.
+        RemovalCeilingError: they are too many, so the caller must roll the transaction back.
     """
     ceilings = Ceilings(percent, book.explain, lambda: now, advice="allow it with `--allow-removal-percent`")
     leaving = dict.fromkeys((each.list_number for each in chosen), 0)
@@ -149,7 +150,7 @@ def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: in
         ceilings.resume(ledger.catalogue, number)
     for each in chosen:
         for page in each.pages(ledger):
-            # Rows that stay for the sake of another list have not been seen by this.
+            # Rows that stay on another list must not be marked as seen by this.
             decisions, _ = absorb(ledger, {}, book.digester.shorten, page)
             book.note(decisions)
             for number, moved in movements(decisions).items():
@@ -162,55 +163,57 @@ def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, 
 
     Args:
         ledger: the ledger.
-        configuration: the digest of the settings that say which rows go to which lists.
-        options: what is allowed.
-        now: seconds since 1970.
+        configuration: the digest of the settings that choose which rows go to which lists.
+        options: the limits.
+        now: Unix time in seconds.
 
     Raises:
-        ConfigurationError: there is none. The message says why, and which ledger was asked.
+        ConfigurationError: there is none. The message gives the reason and the ledger.
     """
     run = ledger.catalogue.runs.newest(configuration)
     if run is None:
         reason = (
-            "knows no run with these settings. Prune with the configuration of the run itself: the same `ledger_url`, "
-            "ad account, `api_url`, and settings that choose the lists"
+            "has no run with these settings. Prune with the configuration of the run: the same `ledger_url`, ad "
+            "account, `api_url`, and settings that choose the lists"
         )
     elif run.outcome == EMPTY:
         reason = (
-            "says of the newest run that it was empty: neither a row nor a STATE came, as from a tap that died before "
-            "its first row. Check the tap's log, run it again, and prune after that"
+            "shows that the newest run was empty: it read neither a row nor a STATE, as from a tap that failed before "
+            "its first row. Check the tap's log, run it again, and then prune"
         )
     elif run.outcome != CLEAN or run.ended is None:
         reason = (
-            "says that the newest run did not end cleanly: it was cut short, stopped by a signal, failed, or is not "
-            "done yet. Run it again, and prune after that"
+            "shows that the newest run did not end cleanly: it was interrupted, stopped by a signal, failed, or is "
+            "still going on. Run it again, and then prune"
         )
     elif run.ended > now + _CLOCK_SLACK_SECONDS:
-        reason = "says that the newest run ended in the future. Set the clock right, and run it again"
+        reason = "shows that the newest run ended in the future. Correct the clock, and run it again"
     elif run.pruned:
-        reason = "says that the newest run was pruned after already. Prune after the next one"
+        reason = "shows that the newest run was pruned already. Prune after the next run"
     elif now - run.ended > options.max_age_minutes * 60:
         reason = (
-            f"says that the newest run ended more than {options.max_age_minutes} minutes ago (`--max-age-minutes`). "
+            f"shows that the newest run ended more than {options.max_age_minutes} minutes ago (`--max-age-minutes`). "
             "Prune right after a run"
         )
     else:
         return run
-    msg = f"Nobody is removed: {_lower_first(ledger.where)} {reason}."
+    msg = f"No one was removed: {_lower_first(ledger.where)} {reason}."
     raise ConfigurationError(msg)
 
 
-def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Callable[[str], None]) -> list[Absentees]:
-    """Return whose rows are to leave which lists.
+def missing_rows(
+    ledger: Ledger, run: RunRecord, options: PruneOptions, warn: Callable[[str], None]
+) -> list[MissingRows]:
+    """Return the rows to remove from lists.
 
     Args:
         ledger: the ledger.
         run: the run to act on.
-        options: what is allowed.
-        tell: told of each source that is left alone, and why.
+        options: the limits.
+        warn: logs a sentence for each source that is skipped.
 
     Raises:
-        ConfigurationError: there is nothing to act on, and more runs like this one would not change that.
+        ConfigurationError: every source is skipped, for reasons that further runs like this one would not change.
     """
     chosen = []
     reasons: dict[str, None] = {}
@@ -219,35 +222,36 @@ def absentees(ledger: Ledger, run: RunRecord, options: PruneOptions, tell: Calla
         clean = ledger.catalogue.runs.clean_marks(
             run.number, feed.list_number, feed.source, options.missing_runs, incremental=options.full_table
         )
-        reason = _leave_alone(feed, options)
+        reason = _reason_to_skip(feed, options)
         if reason is None and len(clean) < options.missing_runs:
             waiting = True
-            reason = f"it had {len(clean)} clean runs so far, and `--missing-runs` wants {options.missing_runs}."
+            so_far = several(len(clean), "clean run", "clean runs")
+            reason = f"it has had {so_far} so far, and `--missing-runs` requires {options.missing_runs}."
         if reason is None:
             reader = ledger.catalogue.feeds.readers_of_lists(feed.source).get(feed.list_number, 0)
             lost = lost_slots(ledger.catalogue.slots.of_streams(feed.source, reader), min(clean))
-            chosen.append(Absentees(feed.list_number, feed.source, min(clean), reader, lost))
+            chosen.append(MissingRows(feed.list_number, feed.source, min(clean), reader, lost))
         else:
-            # Once for a source, however many lists it feeds.
+            # One reason for a source, however many lists it feeds.
             reasons[f"source {ledger.catalogue.sources.name(feed.source)}: {reason}"] = None
     if not chosen and not waiting:
-        said = " ".join(reasons) or "it read no rows."
-        msg = f"Nobody is removed after the newest run in {_lower_first(ledger.where)}: {said}"
+        why = " ".join(reasons) or "it read no rows."
+        msg = f"No one was removed after the newest run in {_lower_first(ledger.where)}: {why}"
         raise ConfigurationError(msg)
     for reason in reasons:
-        tell(f"Left alone: {reason}")
+        warn(f"Skipped: {reason}")
     return chosen
 
 
-def _leave_alone(feed: RunFeed, options: PruneOptions) -> str | None:
+def _reason_to_skip(feed: RunFeed, options: PruneOptions) -> str | None:
     if not feed.overwrites:
         return "it was not read with `load_method: overwrite`, or has a stream with `operation: remove`."
     if not feed.rows:
-        return "it was empty, and an empty table cannot be told from a tap that found nothing."
+        return "it was empty; the table may be empty, or the tap may have failed to read it."
     if feed.incremental and not options.full_table:
         return (
-            "it shows an incremental read (`bookmark_properties`, or a position in its STATE), which does not name "
-            "those who stay. If it was read in full, say so with `--full-table`."
+            "it shows an incremental sync (`bookmark_properties`, or a position in its STATE), which leaves out rows "
+            "that did not change. If it was read in full, pass `--full-table`."
         )
     return None
 

@@ -1,4 +1,4 @@
-"""The way back for somebody who was forgotten and comes again of their own will."""
+"""Lets runs add people again whom `forget` keeps out."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
-    """Let runs add somebody again whom `forget` has kept out; note additions for whom rows name already.
+    """Lift the suppression of identities, and note the addition of those that rows contribute already.
 
     Args:
         ledger: the ledger.
-        locks: taken for all that the ledger knows.
-        identities: all forms in which a list may hold the person, packed.
+        locks: takes the locks of all lists in the ledger.
+        identities: all forms in which a list may contain the people, packed.
 
     Returns:
         How many of these forms were suppressed.
 
     Raises:
-        LedgerError: the ledger cannot be written, or another process is at work.
+        LedgerError: the ledger cannot be written, or another process holds a lock.
     """
     locks.take_all()
     catalogue, lifted = ledger.catalogue, 0

@@ -1,4 +1,4 @@
-"""What the ledger need not know any more; nobody is removed at Pinterest, and no refusal is lost."""
+"""Deletes from the ledger what it no longer needs. Removes no one at Pinterest, and keeps all refusals."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What the ledger does not know any more.
+    """What was deleted from the ledger.
 
     Attributes:
-        runs: how many runs are forgotten.
-        members: list → how many of its members are.
+        runs: the number of runs.
+        members: list → the number of its members.
     """
 
     runs: int
@@ -30,22 +30,22 @@ class Expired:
 
 
 def reset(ledger: Ledger, locks: Locks, shorten: Shorten, entries: Sequence[ListEntry]) -> dict[int, int]:
-    """Forget what was sent to lists, so that the next run sends it all again.
+    """Delete what was sent to lists, so that the next run sends it again.
 
     Args:
         ledger: the ledger.
-        locks: taken for the lists.
-        shorten: the keyed digest of an identity.
+        locks: takes the locks of the lists.
+        shorten: returns the keyed digest of an identity.
         entries: the lists.
 
     Returns:
-        List → how many of its members are forgotten.
+        List → how many of its members were deleted.
 
     Raises:
-        LedgerError: the ledger cannot be written, or another process is at work.
+        LedgerError: the ledger cannot be written, or another process holds a lock.
     """
     catalogue = ledger.catalogue
-    # So nobody reads the sources that feed them either: who does has all lists that a source feeds.
+    # No run can read the sources that feed the lists meanwhile: it would hold the locks of all their lists.
     locks.take_lists(entries)
     lists = {entry.number for entry in entries}
     sources = {source for number in lists for source in catalogue.feeds.sources(number)}
@@ -54,11 +54,11 @@ def reset(ledger: Ledger, locks: Locks, shorten: Shorten, entries: Sequence[List
 
 
 def stale_sources(ledger: Ledger, before: float) -> list[SourceEntry]:
-    """Return the sources that no run has read since a moment and whose rows do more than refuse.
+    """Return the sources that no run has read since a point in time, unless their rows only refuse.
 
     Args:
         ledger: the ledger.
-        before: the moment, in seconds since 1970.
+        before: a Unix time in seconds.
     """
     return [
         each
@@ -70,24 +70,24 @@ def stale_sources(ledger: Ledger, before: float) -> list[SourceEntry]:
 def expire(
     ledger: Ledger, locks: Locks, shorten: Shorten, sources: Sequence[SourceEntry], before: float, now: float
 ) -> Expired:
-    """Forget old runs, their history, and what the rows of some sources contribute.
+    """Delete old runs, their history, and what the rows of stale sources contribute.
 
     Args:
         ledger: the ledger.
-        locks: taken for the sources.
-        shorten: the keyed digest of an identity.
-        sources: those that `stale_sources` returned.
-        before: the moment, in seconds since 1970, before which runs and readings are old.
-        now: Unix time. What is noted as later counts as of now.
+        locks: takes the locks of the sources.
+        shorten: returns the keyed digest of an identity.
+        sources: the sources that `stale_sources` returned.
+        before: a Unix time in seconds; earlier runs and reads are old.
+        now: Unix time in seconds. Times in the ledger that are later are set to it.
 
     Raises:
-        LedgerError: the ledger cannot be written, or another process is at work.
+        LedgerError: the ledger cannot be written, or another process holds a lock.
     """
     for source in sources:
         locks.take_source(source.name)
     with ledger.transaction():
         ledger.catalogue.correct_times(now)
-        # A run may have read one of them until the lock was free.
+        # A run may have read one of them before the lock was free.
         still = {each.number for each in stale_sources(ledger, before)}
         numbers = {source.number for source in sources} & still
         lists = {entry.number for number in numbers for entry in ledger.catalogue.lists.of_source(number)}

@@ -1,4 +1,4 @@
-"""Somebody as a person names them to a command: by options for each type of identity, or on standard input."""
+"""The options that name identities: one for each type, one for digests, each also from standard input."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
-from target_pinterest_audience.companion.commands.common import confirm
+from target_pinterest_audience.companion.options import confirm
 from target_pinterest_audience.identities.forms import digest_of, forms_of
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.remarks import Remark
@@ -18,52 +18,52 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _STDIN: Final = "-"
 _DIGEST: Final = "digest"
-_KINDS: Final = {name.lower(): kind for name, kind in IDENTITY_TYPES.items()}
+_TYPES: Final = {name.lower(): kind for name, kind in IDENTITY_TYPES.items()}
 
-ARGUMENTS_UNSEEN: Final = {"allow_extra_args": True}
-"""Settings of a command whose usage errors must not repeat what somebody gave without an option."""
+HIDE_ARGUMENTS: Final = {"allow_extra_args": True}
+"""The context settings of a command whose usage errors must not repeat a value that was given without an option."""
 
 
 class GivenIdentity(NamedTuple):
-    """An identity as a person gave it."""
+    """An identity as it was given on the command line or on standard input."""
 
     option: str
     value: str
     line: int | None
-    """Of standard input, if it came from there."""
+    """The line of standard input; None if the value was given on the command line."""
 
 
 def identity_options(command: F) -> F:
-    """Add an option for each type of identity, and one for digests, as the arguments of `given_identities`."""
+    """Add an option for each type of identity and one for digests; their values are the arguments `values`."""
     command = click.option(
         f"--{_DIGEST}",
         multiple=True,
         metavar="HEX",
-        help="A digest (SHA-256, SHA-1 or MD5), of whatever: this one alone; or - for standard input.",
+        help="A digest (SHA-256, SHA-1 or MD5) of any identity: only this one; or - for standard input.",
     )(command)
-    for name, kind in reversed(_KINDS.items()):
+    for name, kind in reversed(_TYPES.items()):
         command = click.option(
             f"--{name.replace('_', '-')}",
             name,
             multiple=True,
             metavar="VALUE",
-            help=f"A value of type {kind.name}, or - to read them from standard input.",
+            help=f"An identity of type {kind.name}, or - to read values from standard input.",
         )(command)
     return command
 
 
 def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...]]) -> list[GivenIdentity]:
-    """Return what was given, on the command line and on standard input.
+    """Return the identities from the command line and from standard input.
 
     Args:
-        context: of a command with `ARGUMENTS_UNSEEN`.
+        context: the context of a command with `HIDE_ARGUMENTS`.
         values: the arguments that `identity_options` adds.
 
     Raises:
-        UsageError: nothing was, or standard input cannot be read.
+        UsageError: there are none, or standard input cannot be read.
     """
     if context.args:
-        msg = "Say what each value is: --email, --idfa, --gaid and so on, see --help."
+        msg = "Give each value with the option of its type: --email, --idfa, --gaid and so on. See --help."
         raise click.UsageError(msg)
     from_stdin = [option for option, each in values.items() for value in each if value == _STDIN]
     if len(from_stdin) > 1:
@@ -72,7 +72,7 @@ def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...
     given = [GivenIdentity(option, value, None) for option, each in values.items() for value in each if value != _STDIN]
     if from_stdin:
         if sys.stdin.isatty():
-            click.echo("Standard input is a terminal: give the values, one per line. Ctrl-D ends them.", err=True)
+            click.echo("Standard input is a terminal: enter the values, one per line. Ctrl-D ends them.", err=True)
         try:
             lines = sys.stdin.buffer.read().decode().splitlines()
         except UnicodeDecodeError:
@@ -80,40 +80,40 @@ def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...
             raise click.UsageError(msg) from None
         given += [GivenIdentity(from_stdin[0], line, number) for number, line in enumerate(lines, 1) if line.strip()]
     if not given:
-        msg = "Say who is meant: --email, --idfa, --gaid and so on, see --help."
+        msg = "Give at least one identity: --email, --idfa, --gaid and so on. See --help."
         raise click.UsageError(msg)
     return given
 
 
 def all_forms(given: Sequence[GivenIdentity]) -> tuple[bytes, ...]:
-    """Return all forms in which lists may hold what was given, packed, each once.
+    """Return every form in which a list may contain the identities, packed, without duplicates.
 
     Raises:
-        UsageError: something is no identity. The message does not repeat it.
+        UsageError: a value is not an identity of its type. The message does not repeat the value.
     """
     found: set[str] = set()
     for each in given:
-        forms = digest_of(each.value) if each.option == _DIGEST else forms_of(each.value, _KINDS[each.option])
+        forms = digest_of(each.value) if each.option == _DIGEST else forms_of(each.value, _TYPES[each.option])
         if isinstance(forms, Remark):
             place = f"line {each.line} of standard input" if each.line is not None else "a value"
-            told = (
+            reason = (
                 forms.value
                 if forms is not Remark.UUID_WITHOUT_DASHES
-                else ("32 hex digits: give a device id with its dashes, and a digest with --digest")
+                else "32 hex digits: give a device id with its dashes, and a digest with --digest"
             )
-            msg = f"--{each.option.replace('_', '-')}: {place} is {told}. Nothing was done."
+            msg = f"--{each.option.replace('_', '-')}: {place} is {reason}. Nothing was done."
             raise click.UsageError(msg)
         found |= forms
     return tuple(sorted(map(pack_identity, found)))
 
 
 def confirm_given(question: str, given: Sequence[GivenIdentity], *, yes: bool) -> None:
-    """Have a person say that it is meant.
+    """Ask for confirmation, unless `--yes` was given.
 
     Raises:
-        UsageError: nobody does.
+        UsageError: the answer is no, or standard input is not a terminal, or has the values.
     """
     if not yes and any(each.line is not None for each in given):
-        msg = "Standard input holds the values, so that nobody can be asked: say with --yes that it is meant."
+        msg = "Standard input has the values, so it cannot be used to confirm: pass --yes."
         raise click.UsageError(msg)
     confirm(question, yes=yes)

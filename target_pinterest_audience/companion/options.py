@@ -1,0 +1,82 @@
+"""The options that commands share, and the question that `--yes` answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from target_pinterest_audience.text.safe_text import one_line
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def config_option(command: F) -> F:
+    """Add `--config` to a command; its values are the argument `config`."""
+    return click.option(
+        "--config",
+        multiple=True,
+        default=("ENV",),
+        show_default=True,
+        help="The settings: a JSON file, or ENV for TARGET_PINTEREST_AUDIENCE_* and `.env`.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json` to a command, as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")(command)
+
+
+def yes_option(command: F) -> F:
+    """Add `--yes` to a command, as the argument `yes`."""
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(command)
+
+
+def dry_run_option(command: F) -> F:
+    """Add `--dry-run` to a command, as the argument `dry_run`."""
+    return click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")(command)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask for confirmation of something that cannot be undone, unless `--yes` was given.
+
+    Raises:
+        UsageError: the answer is no, or standard input is not a terminal.
+    """
+    if yes:
+        return
+    question = one_line(question)
+    if not sys.stdin.isatty():
+        msg = f"{question} Standard input is not a terminal: pass --yes to confirm."
+        raise click.UsageError(msg)
+    if not click.confirm(question):
+        msg = "Not confirmed. Nothing was done."
+        raise click.UsageError(msg)
+
+
+def refuse_early_options(context: click.Context) -> None:
+    """Refuse options before a subcommand: the subcommand would ignore them, and act on other settings.
+
+    Raises:
+        UsageError: an option was given before the subcommand.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.invoked_subcommand and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            msg = f"Give {parameter.opts[0]} after `{context.invoked_subcommand}`: it is an option of that command."
+            raise click.UsageError(msg)
+
+
+def check_identifier(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return an id of Pinterest's, as the callback of an option. Only digits are safe in the path of a URL.
+
+    Raises:
+        BadParameter: the value is not a number.
+    """
+    if not (value.isascii() and value.isdigit()):
+        msg = "an id is a number; it is in the first column of the listing."
+        raise click.BadParameter(msg)
+    return value

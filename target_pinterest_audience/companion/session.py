@@ -1,0 +1,179 @@
+"""What a command works with: the settings, the ad account, the ledger, and a session that sends removals."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Final
+
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome
+from target_pinterest_audience.ledger.catalogue.lists import ListEntry
+from target_pinterest_audience.ledger.find import find_ledger, no_ledger
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.tenure import Tenure
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.routing.orders import ListReport
+from target_pinterest_audience.routing.plan import ListReference, chosen_list
+from target_pinterest_audience.run.dispatcher import Dispatcher
+from target_pinterest_audience.run.wiring import make_client, make_delivery
+from target_pinterest_audience.settings import Settings, Source, merged
+from target_pinterest_audience.settings.load import read_sources, resolve_settings
+from target_pinterest_audience.settings.meltano import SDK_OBJECTS
+from target_pinterest_audience.system.signals import obey_signals
+from target_pinterest_audience.system.version import user_agent
+
+logger: Final = logging.getLogger("pinterest-audience")
+
+
+def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings:
+    """Return the settings that `--config` names.
+
+    Args:
+        config: the values of `--config`.
+        dry_run: whether to make it a dry run even if the settings do not.
+
+    Raises:
+        ConfigurationError: a source cannot be read, or a setting breaks a rule.
+    """
+    settings = settings_from(read_sources(config))
+    return replace(settings, dry_run=True) if dry_run else settings
+
+
+def settings_from(sources: Iterable[Source]) -> Settings:
+    """Return the settings in sources that were read.
+
+    Raises:
+        ConfigurationError: a setting breaks a rule.
+    """
+    raw = merged(sources)
+    # These change rows, and a command reads no rows; and Meltano passes them to a utility with flattened keys.
+    settings, _ = resolve_settings({name: value for name, value in raw.items() if name not in SDK_OBJECTS})
+    return settings
+
+
+@contextmanager
+def ad_account(settings: Settings, ledger: Ledger | None = None) -> Iterator[PinterestClient]:
+    """Yield the client for the ad account of the settings; it has sent no request yet.
+
+    Args:
+        settings: the settings.
+        ledger: the ledger whose locks protect the writes; None if no locks are needed.
+    """
+    shield, tenure = obey_signals().shield, Tenure(ledger)
+    client = make_client(settings, user_agent(), logger, shield, tenure)
+    try:
+        yield client
+    finally:
+        client.stop()
+        client.close()
+
+
+@contextmanager
+def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Ledger]:
+    """Open the ledger of the settings, and close it at the end of the block.
+
+    Args:
+        settings: the settings.
+        read_only: whether the ledger is only read; the right to read is then enough.
+
+    Raises:
+        ConfigurationError: there is no ledger.
+        LedgerError: the ledger cannot be opened.
+    """
+    ledger = find_ledger(settings, create=False, read_only=read_only)
+    if ledger is None:
+        raise no_ledger(settings)
+    with closing(ledger):
+        yield ledger
+
+
+@contextmanager
+def removal_session(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, Dispatcher]]:
+    """Yield what sends the removals that the ledger notes; at the end, record what Pinterest accepted."""
+    shield, tenure = obey_signals().shield, Tenure(ledger)
+    delivery = make_delivery(settings, user_agent(), logger, shield, tenure)
+    book = Bookkeeper(ledger, settings, delivery, logger, time.time)
+    dispatcher = Dispatcher(delivery, book)
+    ended_by: BaseException | None = None
+    try:
+        yield book, dispatcher
+    except BaseException as error:
+        ended_by = error
+        raise
+    finally:
+        # Also after a failure: a request in flight to another list gets a moment, and its response is recorded.
+        try:
+            dispatcher.stop()
+            book.tidy()
+        except LedgerError as error:
+            if ended_by is None:
+                ended_by = error
+                raise
+            logger.warning("The last accepted requests are not recorded; a later run will send them again. %s", error)
+        finally:
+            exit_code = 0 if ended_by is None else outcome(ended_by, "pinterest-audience")[0]
+            _end_history(book, exit_code)
+
+
+def _end_history(book: Bookkeeper, exit_code: int) -> None:
+    """Record in the ledger how the command ended; log a warning if that fails."""
+    try:
+        book.end_history(exit_code, {})
+    except LedgerError as error:
+        warn_of_unrecorded_end(error)
+
+
+def warn_of_unrecorded_end(error: LedgerError) -> None:
+    """Log that the history of runs lacks how a command ended. It must not replace what ended the command."""
+    logger.warning("The history of runs does not show how this command ended. %s", error)
+
+
+def raise_if_refused(reports: Iterable[ListReport]) -> None:
+    """Raise an error if Pinterest refused removals.
+
+    Raises:
+        RefusedError: Pinterest refused to remove an identity.
+    """
+    named = ", ".join(f'"{each.name}" (id {each.customer_list_id})' for each in reports if each.refused)
+    if named:
+        msg = (
+            f"Pinterest refused to remove some identities from {named}. They may still be on the list. The ledger has "
+            "noted them, and the next run of the target tries again."
+        )
+        raise RefusedError(msg)
+
+
+def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEntry:
+    """Return a list that the ledger knows.
+
+    Args:
+        ledger: the ledger.
+        settings: choose the list if `which` is None.
+        which: the list's id or name.
+
+    Raises:
+        ConfigurationError: the ledger knows no such list, or several.
+    """
+    catalogue = ledger.catalogue
+    known = catalogue.lists.all()
+    if which is None:
+        reference = chosen_list(settings.default_stream)
+        found = catalogue.lists.pinned(str(reference)) or catalogue.lists.by_id(
+            settings.default_stream.customer_list_id or ""
+        )
+        chosen, criterion = [found] if found is not None else [], "the settings choose"
+    else:
+        pinned = catalogue.lists.pinned(str(ListReference(customer_list_name=which)))
+        named = [pinned] if pinned is not None else [each for each in known if each.name == which]
+        chosen, criterion = [each for each in known if each.customer_list_id == which] or named, "--list names"
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(f'"{each.name or ""}" (id {each.customer_list_id or "none yet"})' for each in chosen or known)
+    what = f"several lists that {criterion}" if chosen else f"no list that {criterion}"
+    msg = f"{ledger.where} knows {what}. Choose one with --list. Known lists: {names or 'none'}."
+    raise ConfigurationError(msg)

@@ -1,0 +1,82 @@
+"""A setting is declared in one place: the JSON schema and the typed value come from its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from target_pinterest_audience.settings import config_jsonschema, resolve
+from target_pinterest_audience.settings.schema import properties_of, required, setting
+
+# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
+
+
+class Colour(str, Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inner:
+    words: tuple[str, ...] = setting("Words", "Some words.")
+    derived: int = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outer:
+    name: str = setting("Name", "A name.", pattern="^a")
+    inner: Inner
+    token: str | None = setting("Token", "A token.", secret=True)
+    file: Path | None = setting("File", "A file.")
+    size: int = setting("Size", "A size.", between=(1, 9), default=3)
+    loud: bool = setting("Loud", "Whether it is loud.", default=False)
+    colour: Colour = setting("Colour", "A colour.", default=Colour.BLUE)
+    tags: Mapping[str, Any] = setting("Tags", "Some tags.")
+    derived: float
+
+
+def test_a_field_gives_the_whole_schema_of_its_setting() -> None:
+    properties = properties_of(Outer)
+    assert {name: rules.pop("title").lower() for name, rules in properties.items()} == {
+        name: name for name in properties
+    }
+    assert all(rules.pop("description") for rules in properties.values())
+    assert properties == {
+        "name": {"type": ["string"], "pattern": "^a"},
+        "words": {"type": ["array", "null"], "items": {"type": ["string"]}},
+        "token": {"type": ["string", "null"], "secret": True, "writeOnly": True},
+        "file": {"type": ["string", "null"]},
+        "size": {"type": ["integer", "null"], "minimum": 1, "maximum": 9, "default": 3},
+        "loud": {"type": ["boolean", "null"], "default": False},
+        "colour": {"type": ["string", "null"], "enum": ["red", "blue"], "default": "blue"},
+        "tags": {"type": ["object", "null"], "properties": {}, "additionalProperties": True},
+    }
+    assert list(properties) == ["name", "words", "token", "file", "size", "loud", "colour", "tags"]
+    assert required(properties) == ["name"]
+
+
+def test_a_field_reads_its_value() -> None:
+    inner = Inner(words=("a",))
+    values = {"name": "a", "inner": inner, "token": None, "file": None, "size": 3, "loud": True, "colour": "red"}
+    read = msgspec.convert({**values, "tags": {"x": 1}, "derived": 0.5}, Outer)
+    assert (read.colour, read.inner, read.tags) == (Colour.RED, inner, {"x": 1})
+
+
+def test_the_schema_is_a_new_one_each_time() -> None:
+    config_jsonschema()["properties"]["ad_account_id"]["title"] = "changed"
+    assert config_jsonschema()["properties"]["ad_account_id"]["title"] == "Ad account id"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, rules in config_jsonschema()["properties"].items() if rules.get("secret")]
+)
+def test_no_log_may_show_the_value_of_a_setting_that_is_marked_as_secret(name: str) -> None:
+    values = {"ledger_url": "postgresql://user:s3cr3t@host/database", "notify_urls": ["s3cr3t"]}
+    settings, _ = resolve({"ad_account_id": "1", "access_token": "t", name: values.get(name, "s3cr3t")}, {}, {})
+    assert "s3cr3t" in settings.secrets
