@@ -24,7 +24,7 @@ from target_pinterest_audience.identities.column import Remarked, identify_colum
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.types import IDENTITY_TYPES, HashAlgorithm, Hashing, Remark, identify
 from target_pinterest_audience.records.arrow_column import values_of
-from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
+from target_pinterest_audience.records.decoder import RecordDecoder, TakeBlock, _is_utf8
 from target_pinterest_audience.reporting.stream_summary import sentences
 from target_pinterest_audience.singer.reader import MessageReader
 from target_pinterest_audience.singer.target import TargetPinterestAudience

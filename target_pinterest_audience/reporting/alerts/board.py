@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome, told_as_bug
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, bug_message, outcome
 from target_pinterest_audience.ledger.alerts import StoredAlert
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.membership.row_keys import Digester
@@ -118,7 +118,7 @@ def send_alerts(
             tell([each for each in alerts if not each.waits_seconds], notifier, settings, logger)
     except Exception as error:  # noqa: BLE001 - whatever it is, the run ended as it ended
         logger.warning(
-            "%s No alert was sent.", told_as_bug("target-pinterest-audience", type(error), error.__traceback__)
+            "%s No alert was sent.", bug_message("target-pinterest-audience", type(error), error.__traceback__)
         )
 
 

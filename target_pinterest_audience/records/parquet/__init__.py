@@ -1,0 +1,1 @@
+"""Reads Parquet files with bounded memory. Imported only by runs that have such files."""
