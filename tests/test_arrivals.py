@@ -191,9 +191,7 @@ def test_the_columns_of_the_top_level_do_not_bind_a_parent_stream(emulator: Emul
     for _ in range(2):
         run = run_target([*parent, *child], **settings)
         assert (run.code, run.states) == (0, [state(1)["value"]]), run.stderr
-        assert (
-            "Stream lists: it is skipped, because none of its columns (name, id) is in" in run.stderr
-        )
+        assert "Stream lists: it is skipped, because none of its columns (name, id) is in" in run.stderr
     assert members(emulator, "list_members") == digests([1])
     alone = run_target([*parent, state(2)], **settings)
     assert (alone.code, alone.states) == (2, [])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.reporting.rejects_file import RejectsFile
     from target_pinterest_audience.routing.plan import ListReference
     from target_pinterest_audience.run.run import Sync
-    from target_pinterest_audience.singer.fed_lists import FedLists
+    from target_pinterest_audience.singer.stream_lists import StreamLists
 
 
 class Rejections:
@@ -31,7 +31,7 @@ class Rejections:
     """
 
     def __init__(
-        self, stream: str, lists: FedLists, tally: StreamTally, file: RejectsFile | None, run: Sync, *, fails: bool
+        self, stream: str, lists: StreamLists, tally: StreamTally, file: RejectsFile | None, run: Sync, *, fails: bool
     ) -> None:
         """Prepare.
 

@@ -13,12 +13,12 @@ from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.routing.plan import find_columns
 from target_pinterest_audience.routing.stream import StreamShape
 from target_pinterest_audience.settings import BadRecords, LoadMethod, Mode
-from target_pinterest_audience.singer.checks.config_test import MELTANO_TEST_STREAM
+from target_pinterest_audience.singer.checks.config_check import MELTANO_TEST_STREAM
 from target_pinterest_audience.singer.checks.stream_columns import StreamColumns
 from target_pinterest_audience.singer.checks.warnings import StreamWarnings
-from target_pinterest_audience.singer.fed_lists import FedLists
 from target_pinterest_audience.singer.rejections import KeyedRejections, Rejections
 from target_pinterest_audience.singer.row_intake import RowIntake
+from target_pinterest_audience.singer.stream_lists import StreamLists
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.block import RecordBlock
@@ -80,7 +80,7 @@ class CustomerListSink(RecordSink):
             checks.check_marks(declared, self.raw_columns, passed_columns, self.key_properties)
         elif not is_test:
             checks.check_skipped(run, target.stream_names)
-        lists = FedLists(stream_name, self.columns, stream)
+        lists = StreamLists(stream_name, self.columns, stream)
         shape = StreamShape(
             raw_stream=raw_stream,
             properties=tuple(properties),

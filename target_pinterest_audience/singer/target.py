@@ -10,7 +10,7 @@ from target_pinterest_audience.errors import ConfigurationError, StreamError
 from target_pinterest_audience.records.batch_files import BatchFiles
 from target_pinterest_audience.reporting.run_log import RunLog
 from target_pinterest_audience.run.wiring import connect
-from target_pinterest_audience.singer.checks.config_test import MELTANO_TEST_STREAM, check_readiness
+from target_pinterest_audience.singer.checks.config_check import MELTANO_TEST_STREAM, check_readiness
 from target_pinterest_audience.singer.checks.stream_names import StreamNames
 from target_pinterest_audience.singer.configuration import ConfiguredTarget
 from target_pinterest_audience.singer.errors import AT_FAULT

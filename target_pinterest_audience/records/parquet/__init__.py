@@ -1,1 +1,1 @@
-"""Reads Parquet files with bounded memory. Imported only by runs that have such files."""
+"""Reads Parquet files with bounded memory. Only runs that have such files import the reader."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from target_pinterest_audience.records.parquet.cached_file import CachedFile, Span
 from target_pinterest_audience.records.parquet.errors import ParquetError
-from target_pinterest_audience.records.parquet.held_file import HeldFile, Span
 from target_pinterest_audience.records.parquet.pages import MOST_PAGE_BYTES
 from target_pinterest_audience.records.parquet.thrift import ThriftError, read_struct
 
@@ -82,7 +82,7 @@ class RowGroup(NamedTuple):
         return sum(chunk.span.size for chunk in self.chunks)
 
 
-def read_footer(file: HeldFile) -> Sequence[Mapping[int, Any]]:
+def read_footer(file: CachedFile) -> Sequence[Mapping[int, Any]]:
     """Return the fields of each row group in the footer, by number.
 
     Raises:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from target_pinterest_audience.records.parquet.cached_file import CachedFile
 from target_pinterest_audience.records.parquet.errors import ParquetError
 from target_pinterest_audience.records.parquet.footer import Leaf, RowGroup
-from target_pinterest_audience.records.parquet.held_file import HeldFile
 from target_pinterest_audience.records.parquet.pages import DELTA_BYTE_ARRAY, Page, longest_text, pages
 
 PIECE_ROWS: Final = 10_000
@@ -70,7 +70,7 @@ class LeafMemory(NamedTuple):
             return values * self.leaf.width
         return sum(page.size for page in self.pages) + values * self.each
 
-    def of(self, rows: int) -> float:
+    def of_rows(self, rows: int) -> float:
         """Return the largest size that a number of consecutive rows can have."""
         sizes = [0 if page.uses_dictionary else page.size for page in self.pages]
         if not self.leaf.is_text:
@@ -93,7 +93,7 @@ class LeafMemory(NamedTuple):
 
 
 def measure_leaf(
-    file: HeldFile, groups: Sequence[RowGroup], index: int, leaf: Leaf, types: Mapping[str, str]
+    file: CachedFile, groups: Sequence[RowGroup], index: int, leaf: Leaf, types: Mapping[str, str]
 ) -> LeafMemory:
     """Return how much memory a leaf takes in some row groups.
 
@@ -132,7 +132,7 @@ def measure_leaf(
     return memory
 
 
-def _longest_entry(file: HeldFile, page: Page, codec: int) -> int:
+def _longest_entry(file: CachedFile, page: Page, codec: int) -> int:
     """Return the largest possible size of an entry of a dictionary.
 
     Raises:
@@ -155,15 +155,15 @@ def rows_at_once(leaves: Sequence[LeafMemory]) -> int:
     Raises:
         ParquetError: one page of each column is already too big.
     """
-    held = sum(memory.page for memory in leaves)
-    if held > _MOST_PAGES_BYTES:
+    pages_bytes = sum(memory.page for memory in leaves)
+    if pages_bytes > _MOST_PAGES_BYTES:
         msg = (
-            f"one page of each of its columns takes {held >> 20:,} MB together, and the limit is "
+            f"one page of each of its columns takes {pages_bytes >> 20:,} MB together, and the limit is "
             f"{_MOST_PAGES_BYTES >> 20} MB. Write smaller pages, or fewer columns"
         )
         raise ParquetError(msg)
-    most = max(PIECE_BYTES, 2 * held)
+    most = max(PIECE_BYTES, 2 * pages_bytes)
     rows = PIECE_ROWS
-    while rows > 1 and sum(memory.of(rows) for memory in leaves) > most:
+    while rows > 1 and sum(memory.of_rows(rows) for memory in leaves) > most:
         rows //= 2
     return rows

@@ -7,8 +7,8 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.column_names import plain_columns
+from target_pinterest_audience.records.parquet.cached_file import CachedFile
 from target_pinterest_audience.records.parquet.footer import batched, find_leaves, find_row_groups, read_footer
-from target_pinterest_audience.records.parquet.held_file import HeldFile
 from target_pinterest_audience.records.parquet.memory import (
     DICTIONARY_TYPES,
     PIECE_BYTES,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Table = tuple[Mapping[str, Sequence[Any]], int]
 """Column → values, and the number of rows."""
 
-_HELD_BYTES: Final = 1 << 28
+_CACHED_BYTES: Final = 1 << 28
 """If a row group has larger needed columns, the file is read bit by bit instead of a row group at a time."""
 _STREAM_BUFFER: Final = 1 << 20
 
@@ -41,17 +41,17 @@ def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Tabl
     """
     from pyarrow import parquet  # noqa: PLC0415 - heavy, and only needed for such files
 
-    held = HeldFile(file)
-    footer = read_footer(held)
-    metadata = parquet.read_metadata(held)
+    cached = CachedFile(file)
+    footer = read_footer(cached)
+    metadata = parquet.read_metadata(cached)
     if columns is not None:
         there = plain_columns({name: name for name in metadata.schema.to_arrow_schema().names})
         columns = [there[name] for name in columns if name in there]
     leaves = find_leaves(metadata.schema, columns)
-    groups = find_row_groups(footer, leaves, held.size)
-    is_large = any(group.size > _HELD_BYTES for group in groups)
+    groups = find_row_groups(footer, leaves, cached.size)
+    is_large = any(group.size > _CACHED_BYTES for group in groups)
     options = {"coerce_int96_timestamp_unit": "us", "buffer_size": _STREAM_BUFFER if is_large else 0}
-    opened = parquet.ParquetFile(held, metadata=metadata, **options)
+    opened = parquet.ParquetFile(cached, metadata=metadata, **options)
     uuids = {leaf.path for leaf in leaves if leaf.is_uuid}
     types = {field.name: str(field.type) for field in opened.schema_arrow if columns is None or field.name in columns}
     names = list(types)
@@ -62,12 +62,12 @@ def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Tabl
             yield from _empty_tables(sum(group.rows for group in batch))
             continue
         if not is_large:
-            held.hold([chunk.span for group in batch for chunk in group.chunks])
-        memory = [measure_leaf(held, batch, index, leaf, types) for index, leaf in enumerate(leaves)]
+            cached.cache([chunk.span for group in batch for chunk in group.chunks])
+        memory = [measure_leaf(cached, batch, index, leaf, types) for index, leaf in enumerate(leaves)]
         rows = rows_at_once(memory)
         compact = frozenset(each.leaf.path for each in memory if each.is_compact)
         if compact not in readers:
-            readers[compact] = parquet.ParquetFile(held, metadata=metadata, read_dictionary=compact, **options)
+            readers[compact] = parquet.ParquetFile(cached, metadata=metadata, read_dictionary=compact, **options)
         pieces = readers[compact].iter_batches(rows, [group.number for group in batch], names)
         for piece in _divided(pieces if rows == PIECE_ROWS else _gathered(pieces)):
             arrays = zip(piece.schema.names, piece.columns, strict=True)

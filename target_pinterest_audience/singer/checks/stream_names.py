@@ -12,7 +12,7 @@ from target_pinterest_audience.identities.types import IdentityType
 from target_pinterest_audience.routing.near_names import Candidate, nearest_column, resembles
 from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.patterns import names_for
-from target_pinterest_audience.singer.checks.config_test import MELTANO_TEST_STREAM
+from target_pinterest_audience.singer.checks.config_check import MELTANO_TEST_STREAM
 
 _SOURCE: Final = "__source__"
 _ALIAS: Final = "__alias__"

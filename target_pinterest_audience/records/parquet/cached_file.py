@@ -1,4 +1,4 @@
-"""A seekable file that keeps some of its parts in memory."""
+"""A seekable file that caches some of its parts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Span(NamedTuple):
     size: int
 
 
-class HeldFile:
-    """A file of which some parts, still compressed, are kept in memory, so that they are read only once.
+class CachedFile:
+    """A file that caches some of its parts, as they are stored, so that they are read only once.
 
     Arrow reads from it, too: the lower methods are those of a Python file.
 
@@ -31,21 +31,21 @@ class HeldFile:
         self._file = file
         self.size = file.seek(0, 2)
         self._at = 0
-        self._held: dict[int, bytes] = {}
+        self._cached: dict[int, bytes] = {}
         self._starts: list[int] = []
 
-    def hold(self, spans: Sequence[Span]) -> None:
-        """Keep some parts in memory, in place of those kept before."""
-        self._held, self._starts = {}, []
-        self._held = {span.start: self.read_at(span.start, span.size) for span in spans}
-        self._starts = sorted(self._held)
+    def cache(self, spans: Sequence[Span]) -> None:
+        """Cache some parts, in place of those cached before."""
+        self._cached, self._starts = {}, []
+        self._cached = {span.start: self.read_at(span.start, span.size) for span in spans}
+        self._starts = sorted(self._cached)
 
     def read_at(self, start: int, size: int) -> bytes:
         """Return bytes from a position; fewer at the end of the file."""
         index = bisect_right(self._starts, start) - 1
         if index >= 0:
             begin = self._starts[index]
-            data = self._held[begin]
+            data = self._cached[begin]
             if start + size <= begin + len(data):
                 return data[start - begin : start - begin + size]
         self._file.seek(start)

@@ -1,4 +1,4 @@
-"""Which customer lists the identity columns of a stream feed."""
+"""The customer lists that one stream feeds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from target_pinterest_audience.routing.plan import ListPlan, ListReference, plan
 from target_pinterest_audience.settings import StreamSettings
 
 
-class FedLists:
-    """The lists that one stream feeds. Rows can name further lists during the run."""
+class StreamLists:
+    """Plans the lists that one stream feeds, and knows which columns feed each list.
+
+    Attributes:
+        columns: identity column → its type.
+    """
 
     def __init__(self, stream: str, columns: Mapping[str, IdentityType], settings: StreamSettings) -> None:
         """Begin without lists.
