@@ -1,4 +1,4 @@
-"""Lets `python -m target_pinterest_audience` run the target."""
+"""Runs the target as `python -m target_pinterest_audience`."""
 
 from __future__ import annotations
 

@@ -1,15 +1,20 @@
-"""Errors that end a run, each with the exit code that says whose fault it is.
+"""The errors that end a run, and their exit codes.
 
-A message is one line for the person who reads it at 3 a.m.: what happened, whose fault it is, what to do.
-It never holds a value of a record, of a setting or of a credential.
+A message is one line for the person on call: what happened, why, and what to do. It never holds a value of a record, a
+setting or a credential.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import traceback
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_FULL_OR_CLOSED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EPIPE})
+"""Errors of the operating system that no program can prevent."""
 
 
 class TargetError(Exception):
@@ -19,81 +24,83 @@ class TargetError(Exception):
 
 
 class ConfigurationError(TargetError):
-    """A setting is missing, unknown, contradictory or not supported: the person who configured the run must act."""
+    """A setting is missing, unknown, contradictory or not supported."""
 
     exit_code = 2
 
 
 class RejectedError(TargetError):
-    """More rows are bad than the settings allow."""
+    """More values were rejected than the settings allow."""
 
     exit_code = 5
 
 
 class RemovalCeilingError(TargetError):
-    """More people would leave a list than the settings allow: a person must say that it is meant."""
+    """More people would leave a list than the settings allow. A person must confirm it."""
 
     exit_code = 6
 
 
 class LedgerError(TargetError):
-    """The ledger cannot be read, written or had for oneself."""
+    """The ledger cannot be read, written or locked."""
 
     exit_code = 7
 
 
 class StreamError(TargetError):
-    """The stream is broken: the tap, or what stands between it and the target, is at fault."""
+    """The input is malformed. The tap, or something between the tap and this target, is at fault."""
 
     exit_code = 8
 
 
 class OutputError(TargetError):
-    """Standard output is closed or full."""
+    """Standard output is closed or full, or a file cannot be written."""
 
 
 class MissingKeyError(StreamError):
-    """A record lacks a property that its SCHEMA names as a key."""
-
-
-def told_as_bug(program: str, kind: type[BaseException], frames: TracebackType | None) -> str:
-    """Return the sentence about an error that nobody foresaw, without its own message, which could hold a value.
-
-    Args:
-        program: which program has the bug.
-        kind: the error's class.
-        frames: where it came from, if that is known.
-    """
-    where = traceback.extract_tb(frames)[-1:]
-    place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
-    return f"This is a bug in {program} ({kind.__name__}{place}). Please report it with these words."
+    """A record lacks a key property of its SCHEMA."""
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGINT arrived: not an error, so that nothing that handles errors swallows it.
+    """SIGTERM or SIGINT arrived. Not an `Exception`, so that no handler of errors catches it.
 
     Attributes:
-        signum: the signal's number; the process exits with 128 more.
+        signum: the number of the signal. The process exits with 128 + this number.
     """
 
     def __init__(self, signum: int) -> None:
-        """Note which signal it was."""
+        """Store the number of the signal."""
         super().__init__(signum)
         self.signum = signum
 
 
 def outcome(error: BaseException, program: str) -> tuple[int, str]:
-    """Return how a run ends by an error: the exit code, and the sentence that says what happened and what to do.
+    """Return the exit code and the message for an error that ends a run.
 
     Args:
-        error: what ended it.
+        error: the error.
         program: the program's name.
     """
     if isinstance(error, TargetError):
         return error.exit_code, str(error)
     if isinstance(error, Terminated):
         name = signal.Signals(error.signum).name
-        told = f"{name}: stopped. What Pinterest had accepted stays; the rest comes with the next run."
-        return 128 + error.signum, told
-    words = told_as_bug(program, type(error), error.__traceback__)
-    return 1, f"{words} Run with LOGLEVEL=DEBUG for the place."
+        message = f"{name}: stopped. What Pinterest accepted is kept; the next run sends the rest."
+        return 128 + error.signum, message
+    if isinstance(error, OSError) and error.errno in _FULL_OR_CLOSED:
+        message = f"The run cannot write any more ({os.strerror(error.errno)}). Free some space, or check the program "
+        return 1, message + "that reads the output. Then run again."
+    return 1, f"{bug_message(program, type(error), error.__traceback__)} Set LOGLEVEL=DEBUG to log where it happened."
+
+
+def bug_message(program: str, kind: type[BaseException], frames: TracebackType | None) -> str:
+    """Return the message for an unexpected error. It leaves out the error's own message, which could hold a value.
+
+    Args:
+        program: the program's name.
+        kind: the class of the error.
+        frames: the traceback, if there is one.
+    """
+    where = traceback.extract_tb(frames)[-1:]
+    place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
+    return f"This is a bug in {program} ({kind.__name__}{place}). Please report it with these words."

@@ -11,7 +11,7 @@ import click
 
 from target_pinterest_audience.demo.command import demo
 from target_pinterest_audience.emulator.command import emulator
-from target_pinterest_audience.errors import TargetError, Terminated, told_as_bug
+from target_pinterest_audience.errors import TargetError, Terminated, bug_message
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import program_version
 from target_pinterest_audience.text.redaction import guard_exceptions, redact_handlers
@@ -78,5 +78,5 @@ def main(arguments: list[str] | None = None) -> None:
         )
         sys.exit(128 + terminated.signum)
     except Exception as error:  # noqa: BLE001 - the last resort: no message of an unknown error may show a value
-        click.echo(f"Error: {told_as_bug('pinterest-audience', type(error), error.__traceback__)}", err=True)
+        click.echo(f"Error: {bug_message('pinterest-audience', type(error), error.__traceback__)}", err=True)
         sys.exit(1)

@@ -22,7 +22,7 @@ from target_pinterest_audience.records.arrow_column import FileColumn
 from target_pinterest_audience.records.position import Place
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.records.blocks import RecordBlock
+    from target_pinterest_audience.records.block import RecordBlock
 
 _MISSING: Final[frozenset[type]] = frozenset({UnsetType})
 _GONE: Final[frozenset[type]] = frozenset({UnsetType, type(None)})

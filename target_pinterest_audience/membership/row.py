@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from target_pinterest_audience.membership.statements import Kind
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.records.blocks import RecordBlock
+    from target_pinterest_audience.records.block import RecordBlock
 
 
 class Row(NamedTuple):

@@ -1,1 +1,1 @@
-"""From bytes to blocks of records."""
+"""Turns bytes into blocks of records."""

@@ -1,4 +1,4 @@
-"""A column of a columnar file: looked at where it lies, and turned into Python's values only if it has to be."""
+"""Columns of Parquet files. They stay in Arrow's memory, and become Python values only where needed."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ _TEXTS: Final = frozenset({"string", "large_string"})
 _TEXTS_AS_BYTES: Final = frozenset({"binary", "large_binary", "string_view", "binary_view"})
 
 _DIGITS: Final = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-"""Unit → how many digits of a second it has."""
+"""Unit → the digits of its fraction of a second."""
 _MICROSECONDS: Final = 6
 _DAY_SECONDS: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class UuidBytes(bytes):
-    """The 16 bytes of a UUID, as older versions of Arrow return it."""
+    """The 16 bytes of a UUID. Older versions of Arrow return UUIDs as bytes."""
 
     __slots__ = ()
 
 
 class MomentText(str):
-    """A moment that Python's types cannot hold, as ISO 8601 text: of nanoseconds, or after the year 9999."""
+    """A time that Python's types cannot represent, as ISO 8601 text: with nanoseconds, or after the year 9999."""
 
     __slots__ = ()
 
 
 def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
-    """Return the values of an array, None where there is none.
+    """Return the values of an array, with None for nulls.
 
-    A value that Python's type cannot hold costs nothing but itself: text that is not UTF-8 stays bytes, and a moment
-    becomes a `MomentText`. Each value has the same form, whatever the others are.
+    A value that Python's type cannot represent does not affect the others: text that is not UTF-8 stays bytes, and a
+    time becomes a `MomentText`. The form of a value does not depend on the other values.
 
     Args:
         array: the array.
-        is_uuid: whether the file says that its values are UUIDs.
+        is_uuid: whether the file declares the values to be UUIDs.
     """
     import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no array
-    from pyarrow import types  # noqa: PLC0415 - likewise
+    from pyarrow import types  # noqa: PLC0415 - imported already, or there would be no array
 
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
@@ -58,7 +58,7 @@ def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
         texts = _texts(array)
         if texts is not None:
             return texts
-        # These casts refuse what they would cut off. Arrow's own conversion cuts some off, and others depend on pandas.
+        # These casts raise where they would lose digits. Arrow's own conversion loses some, or depends on pandas.
         if types.is_timestamp(kind):
             array = array.cast(pa.timestamp("us", kind.tz))
         elif str(kind) == "time64[ns]":
@@ -66,16 +66,16 @@ def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
         elif types.is_duration(kind):
             array = array.cast(pa.duration("us"))
         values: list[Any] = array.to_pylist()
-    except Exception:  # noqa: BLE001 - for a single value, Arrow and Python raise errors of many kinds
+    except Exception:  # noqa: BLE001 - one bad value can make Arrow or Python raise errors of many types
         return list(map(_value_of, array))
     return values
 
 
 def _texts(array: pa.Array) -> FileColumn | None:
-    """Return the texts of an array; None if it has another type.
+    """Return a column of texts; None if the array has another type.
 
     Raises:
-        pyarrow.ArrowInvalid: one of them is not UTF-8.
+        pyarrow.ArrowInvalid: a text is not UTF-8.
     """
     import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no array
 
@@ -87,17 +87,17 @@ def _texts(array: pa.Array) -> FileColumn | None:
 
 
 def text_of(value: bytes | None) -> str | bytes | None:
-    """Return bytes as the text that they are; as they are if that is none."""
+    """Return bytes as text if they are UTF-8, and unchanged otherwise."""
     try:
         return value.decode() if value is not None else None
     except UnicodeDecodeError:
         return value
 
 
-def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401, PLR0911 - any value that a file holds, kind by kind
-    """Return a single value, in a form that loses nothing where Python's type for it could not hold it."""
+def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401, PLR0911 - any value that a file holds; one branch for each type
+    """Return a single value, without loss even if Python's type cannot represent it."""
     import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no value
-    from pyarrow import types  # noqa: PLC0415 - likewise
+    from pyarrow import types  # noqa: PLC0415 - imported already, or there would be no value
 
     kind = scalar.type
     if not scalar.is_valid:
@@ -122,7 +122,7 @@ def _value_of(scalar: pa.Scalar) -> Any:  # noqa: ANN401, PLR0911 - any value th
 
 
 def _moment_of(value: int, digits: int, *, is_aware: bool) -> datetime | MomentText:
-    """Return the moment so many units after the beginning of 1970, each a second divided by a power of ten."""
+    """Return a time given in Unix time, in units of a second divided by a power of ten."""
     seconds, rest = divmod(value, 10**digits)
     microseconds, finer = divmod(rest * 10**_MICROSECONDS, 10**digits)
     if not finer:
@@ -135,14 +135,14 @@ def _moment_of(value: int, digits: int, *, is_aware: bool) -> datetime | MomentT
 
 
 def _date_of(days: int) -> date | MomentText:
-    """Return the day so many days after the first of 1970."""
+    """Return the date that is a number of days after 1970-01-01."""
     with contextlib.suppress(OverflowError):
         return _EPOCH.date() + timedelta(days)
     return MomentText(_day(days))
 
 
 def _day(days: int) -> str:
-    """Return a day of the Gregorian calendar in any year, as text."""
+    """Return a date of the Gregorian calendar as text, for any year."""
     # The calendar repeats itself every 400 years, which are 146,097 days.
     eras, left = divmod(days, 146_097)
     day = _EPOCH.date() + timedelta(left)
@@ -151,40 +151,40 @@ def _day(days: int) -> str:
 
 
 def _clock(seconds: int, rest: int, digits: int) -> str:
-    """Return a time of day as text; the rest is a fraction of a second of so many digits."""
+    """Return a time of day as text, with a fraction of a second of some digits."""
     hours, minutes = divmod(seconds // 60, 60)
     fraction = f".{rest:0{digits}d}" if rest else ""
     return f"{hours:02d}:{minutes:02d}:{seconds % 60:02d}{fraction}"
 
 
 class FileColumn(Sequence[Any]):
-    """The texts or integers of a column, None where there is none."""
+    """The texts or integers of a column, with None for nulls."""
 
     __slots__ = ("_array", "_values")
 
     def __init__(self, array: pa.Array) -> None:
-        """Take over an array."""
+        """Wrap an array."""
         self._array = array
         self._values: list[Any] | None = None
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of values."""
         return len(self._array)
 
     def __getitem__(self, place: int | slice) -> Any:  # noqa: ANN401 - a value, or a column
-        """Return one, or some."""
+        """Return a value, or a slice as a column."""
         return FileColumn(self._array[place]) if isinstance(place, slice) else self._array[place].as_py()
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield all."""
+        """Yield the values."""
         return iter(self._list())
 
     def __contains__(self, value: object) -> bool:
-        """Tell whether one is equal to a value."""
+        """Return whether the column has a value."""
         return self.gaps > 0 if value is None else value in self._list()
 
     def count(self, value: object) -> int:
-        """Return how many are equal to a value."""
+        """Return how often the column has a value."""
         return self.gaps if value is None else self._list().count(value)
 
     def _list(self) -> list[Any]:
@@ -194,31 +194,31 @@ class FileColumn(Sequence[Any]):
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are texts."""
+        """Whether the values are texts."""
         return str(self._array.type) in _TEXTS
 
     @property
     def gaps(self) -> int:
-        """How many there are not."""
+        """The number of nulls."""
         gaps: int = self._array.null_count
         return gaps
 
     @property
     def longest(self) -> int:
-        """How long the longest text is, in bytes."""
+        """The length of the longest text in bytes."""
         from pyarrow import compute  # noqa: PLC0415 - imported already, or there would be no column
 
         return compute.max(compute.binary_length(self._array)).as_py() or 0
 
     def matching(self, pattern: str, most: int) -> list[bytes | None]:
-        """Return each text in lower case and trimmed of blanks, None where it is not as it should be then.
+        """Return each text, stripped of spaces and in lower case; None for texts that do not match then.
 
         Args:
-            pattern: what all of a text has to match; one that both Python and RE2 know.
-            most: how long it may be, in bytes.
+            pattern: a regular expression, in the syntax that Python and RE2 share, that must match the whole text.
+            most: the largest length in bytes.
         """
         import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no column
-        from pyarrow import compute  # noqa: PLC0415 - likewise
+        from pyarrow import compute  # noqa: PLC0415 - imported already, or there would be no column
 
         tidy = compute.ascii_lower(compute.ascii_trim(self._array, " "))
         is_short = compute.less_equal(compute.binary_length(tidy), most)

@@ -1,4 +1,4 @@
-"""The files that a BATCH message names: opened where they lie, told apart by their first bytes, read piece by piece."""
+"""Reads the files that a BATCH message names. Their first bytes show their format."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError, StreamError, TargetError
 from target_pinterest_audience.records.file_addresses import FileAddress
 from target_pinterest_audience.records.long_lines import LineError, whole_lines
-from target_pinterest_audience.records.parquet_file import Table, read_tables
-from target_pinterest_audience.records.parquet_pages import PageError
+from target_pinterest_audience.records.parquet.errors import ParquetError
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.records.parquet.reader import Table
 
 JSONL: Final = "jsonl"
 PARQUET: Final = "parquet"
@@ -23,8 +25,8 @@ _COMPRESSIONS: Final = frozenset({_GZIP, "none"})
 _PIECE_BYTES: Final = 1 << 20
 _HEAD_BYTES: Final = 64
 _MAGIC: Final[Mapping[bytes, str]] = {b"\x1f\x8b": _GZIP, b"PAR1": PARQUET, b"PARE": PARQUET}
-"""The first bytes of files that are read."""
-_UNREAD: Final[Mapping[bytes, str]] = {
+"""The first bytes of supported files."""
+_UNSUPPORTED: Final[Mapping[bytes, str]] = {
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"BZh": "compressed with bzip2",
     b"\xfd7zXZ\0": "compressed with xz",
@@ -42,11 +44,11 @@ _CHOOSE: Final = "Choose JSONL, plain or with gzip, or Parquet in the tap's `bat
 
 @dataclass(frozen=True, slots=True)
 class BatchFiles:
-    """What a BATCH message says of its files.
+    """The files of a BATCH message.
 
     Attributes:
-        urls: where they are: paths, or addresses; see `FileAddress`.
-        format: `jsonl`, a record a line, or `parquet`, as the tap says.
+        urls: their paths or addresses.
+        format: the format that the message declares: `jsonl` (one record per line) or `parquet`.
         line: the line of the message.
     """
 
@@ -56,15 +58,15 @@ class BatchFiles:
 
     @classmethod
     def of(cls, message: Mapping[str, Any], line: int) -> BatchFiles:
-        """Read a message.
+        """Parse a BATCH message.
 
         Args:
-            message: with `encoding` and `manifest`.
+            message: the message, with `encoding` and `manifest`.
             line: its line in the stream.
 
         Raises:
-            StreamError: it is malformed.
-            ConfigurationError: its files are of a kind that is not read.
+            StreamError: the message is malformed.
+            ConfigurationError: the files have a format that the target does not read.
         """
         encoding, manifest = message["encoding"], message["manifest"]
         if (
@@ -72,30 +74,31 @@ class BatchFiles:
             or not isinstance(manifest, list)
             or not all(isinstance(url, str) for url in manifest)
         ):
-            msg = f"The BATCH message on line {line} has no `encoding`, or no list of files. The tap is at fault."
+            msg = f"The BATCH message on line {line:,} has no `encoding`, or no list of files. Check the tap's log."
             raise StreamError(msg)
         kind, compression = encoding.get("format"), str(encoding.get("compression") or "none")
         if kind == PARQUET:
             return cls(manifest, PARQUET, line)
         if kind != JSONL or compression not in _COMPRESSIONS:
             msg = (
-                f"The files of the BATCH message on line {line} are neither JSONL, plain or with gzip, nor Parquet. "
+                f"The files of the BATCH message on line {line:,} are neither JSONL (plain or with gzip) nor Parquet. "
                 f"{_CHOOSE}"
             )
             raise ConfigurationError(msg)
         return cls(manifest, JSONL, line)
 
     def pieces(self, columns: Sequence[str] | None) -> Iterator[bytes | Table]:
-        """Yield whole lines of JSONL files, about a megabyte at a time, and some thousand rows of Parquet files.
+        """Yield the rows: about a megabyte of complete lines of a JSONL file, or some thousand rows of a Parquet file.
 
-        What a file is shows in its first bytes; taps name another format or compression than they write.
+        The first bytes of a file decide what it is, since some taps declare another format or compression than they
+        write.
 
         Args:
-            columns: those that are needed of Parquet files; None for all.
+            columns: the needed columns of Parquet files; None for all.
 
         Raises:
-            StreamError: a file cannot be read, or holds a line that is too long.
-            ConfigurationError: a file lies where none may, or needs what is not installed.
+            StreamError: a file cannot be read, or has a line that is too long.
+            ConfigurationError: a file has an address that is not allowed, or needs a package that is not installed.
         """
         numbers = range(len(self.urls))
         addresses = [FileAddress.of(url, self._name(number)) for number, url in enumerate(self.urls)]
@@ -107,38 +110,40 @@ class BatchFiles:
         kind = self._kind(number, file.read(_HEAD_BYTES))
         if kind == PARQUET:
             self._require_parquet()
+            from target_pinterest_audience.records.parquet.reader import read_tables  # noqa: PLC0415 - only needed for such files
+
             yield from read_tables(file, columns)
             return
         file.seek(0)
         if kind == _GZIP:
-            from fsspec.compression import compr  # noqa: PLC0415 - only for those with such files
+            from fsspec.compression import compr  # noqa: PLC0415 - only needed for such files
 
-            # May be faster than Python's own.
+            # fsspec uses a faster decompressor than Python's own if one is installed.
             file = compr["gzip"](file, mode="r")
         yield from whole_lines(partial(file.read, _PIECE_BYTES))
 
     def _kind(self, number: int, head: bytes) -> str:
-        """Return what a file is: Parquet, gzip or JSONL.
+        """Return the format of a file: Parquet, gzip or JSONL.
 
         Args:
-            number: its number.
+            number: the index of the file.
             head: its first bytes.
 
         Raises:
-            ConfigurationError: it is compressed in a way that is not read.
-            StreamError: it should be a Parquet file, and is neither one nor JSONL.
+            ConfigurationError: the file has a format or compression that the target does not read.
+            StreamError: the message declares Parquet, and the file is neither Parquet nor JSONL.
         """
         for magic, kind in _MAGIC.items():
             if head.startswith(magic):
                 return kind
-        for magic, name in _UNREAD.items():
+        for magic, name in _UNSUPPORTED.items():
             if head.startswith(magic):
                 msg = f"{self._name(number)} is {name}, which the target does not read. {_CHOOSE}"
                 raise ConfigurationError(msg)
         if self.format == PARQUET and not head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
             msg = (
-                f"{self._name(number)} is neither a Parquet file nor JSONL. It may be cut off or damaged; what came "
-                "before it is delivered. Check the tap's log."
+                f"{self._name(number)} is neither Parquet nor JSONL. It may be truncated or damaged. Check the tap's "
+                "log. Rows before it are delivered."
             )
             raise StreamError(msg)
         return JSONL
@@ -147,22 +152,26 @@ class BatchFiles:
         """Check that Arrow is installed.
 
         Raises:
-            ConfigurationError: it is not.
+            ConfigurationError: Arrow is not installed.
         """
         try:
-            import pyarrow.parquet  # noqa: F401, PLC0415 - heavy, and only for those with such files
+            import pyarrow.parquet  # noqa: F401, PLC0415 - heavy, and only needed for such files
         except ModuleNotFoundError:
             msg = (
-                f"The BATCH message on line {self.line} names Parquet files, which need the extra `parquet`: install "
+                f"The BATCH message on line {self.line:,} names Parquet files, which need the extra `parquet`. Install "
                 "target-pinterest-audience[parquet], or choose JSONL in the tap's `batch_config`."
             )
             raise ConfigurationError(msg) from None
 
     @contextmanager
     def _open(self, number: int, address: FileAddress) -> Iterator[IO[bytes]]:
-        """Open a file; whatever goes wrong while it is open is the file's fault.
+        """Open a file, and report any error while it is open as an error of the file.
 
-        What takes its rows is not called within: a generator's consumer raises elsewhere.
+        The code that takes the rows does not run inside this block, since `pieces` is a generator.
+
+        Raises:
+            StreamError: the file cannot be read.
+            ConfigurationError: the driver for its address is not installed.
         """
         try:
             with address.open() as file:
@@ -171,24 +180,24 @@ class BatchFiles:
             raise
         except ImportError:
             msg = (
-                f"{self._name(number)} is at a {address.scheme}:// address, and no fsspec driver for that is "
-                "installed. Install it beside this target: s3fs for s3, gcsfs for gs, adlfs for abfs."
+                f"{self._name(number)} has a {address.scheme}:// address, and its fsspec driver is not installed. "
+                "Install the driver next to this target: s3fs for s3, gcsfs for gs, adlfs for abfs."
             )
             raise ConfigurationError(msg) from None
-        except (LineError, PageError) as error:
+        except (LineError, ParquetError) as error:
             what = f"a line {error}" if isinstance(error, LineError) else error
-            msg = f"{self._name(number)} cannot be read: {what}. What came before it is delivered."
+            msg = f"{self._name(number)} cannot be read: {what}. Rows before it are delivered."
             raise StreamError(msg) from None
-        except Exception as error:  # noqa: BLE001 - each driver, and pyarrow, has errors of its own
+        except Exception as error:  # noqa: BLE001 - each driver, and Arrow, has its own errors
             why = type(error).__name__
             if address.scheme == "file" and isinstance(error, OSError) and error.strerror:
                 why = error.strerror
             msg = (
-                f"{self._name(number)} cannot be read ({why}). It may be cut off or gone, or lie where this machine "
-                "has no access; what came before is delivered."
+                f"{self._name(number)} cannot be read ({why}). It may be truncated or deleted, or this machine may "
+                "have no access to it. Rows before it are delivered."
             )
             raise StreamError(msg) from None
 
     def _name(self, number: int) -> str:
-        """Return which file it is, as the beginning of a sentence. Its address is not told: it may hold a secret."""
-        return f"File {number + 1:,} of the {len(self.urls):,} that the BATCH message on line {self.line:,} names"
+        """Return a name for a file, as the subject of a sentence, without its address, which may hold a secret."""
+        return f"File {number + 1:,} of {len(self.urls):,} in the BATCH message on line {self.line:,}"

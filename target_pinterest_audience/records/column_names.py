@@ -1,7 +1,7 @@
-"""Column names without the byte order mark that stands before the first of them in many CSV files. Pure.
+"""Removes byte order marks from column names. Pure.
 
-A tap that reads such a file without regard to the mark takes it for a part of the name. Where the header is in quotes,
-they become a part of the name, too; and where the file is read as Latin-1, the mark is three letters.
+Many CSV files begin with a byte order mark. A tap that does not expect it makes it a part of the first column's name.
+If the header is quoted, the quotes become a part of the name, too. If the tap reads Latin-1, the mark is three letters.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ T = TypeVar("T")
 _MARKS: Final = ("\ufeff", "\xef\xbb\xbf")
 _MARKS_IN_EXPRESSIONS: Final = (*_MARKS, r"\ufeff", r"\uFEFF")
 _DROPPED: Final = "__NULL__"
-"""What the SDK takes for null in a stream map."""
+"""How a stream map of the SDK drops a column."""
 
 
 def plain_name(name: str) -> str:
-    """Return a name without a byte order mark."""
+    """Return a name without a byte order mark and the quotes behind it."""
     rest = name
     while rest.startswith(_MARKS):
         rest = rest.removeprefix(_MARKS[0]).removeprefix(_MARKS[1])
@@ -28,7 +28,7 @@ def plain_name(name: str) -> str:
 
 
 def plain_names(names: Iterable[str]) -> list[str]:
-    """Return names without byte order marks; of those that become equal, one."""
+    """Return names without byte order marks, and without the duplicates that this makes."""
     names = list(names)
     return list(dict.fromkeys(map(plain_name, names))) if has_marks(names) else names
 
@@ -36,7 +36,7 @@ def plain_names(names: Iterable[str]) -> list[str]:
 def plain_columns(columns: Mapping[str, T]) -> dict[str, T]:
     """Return columns by their names without byte order marks.
 
-    Of two that become equal, one that has a value is taken: a tap that reads several files may fill both.
+    If two names become equal, a column that is not null takes precedence: a tap that reads several files may send both.
     """
     found: dict[str, T] = {}
     for name, value in columns.items():
@@ -47,7 +47,7 @@ def plain_columns(columns: Mapping[str, T]) -> dict[str, T]:
 
 
 def marked_names(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return plain name → the names that are it behind a byte order mark."""
+    """Return plain name → the names that have a byte order mark before it."""
     found: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         plain = plain_name(name)
@@ -57,12 +57,12 @@ def marked_names(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def has_marks(names: Iterable[str]) -> bool:
-    """Return whether a name begins with a byte order mark."""
+    """Return whether any name begins with a byte order mark."""
     return any(name.startswith(_MARKS) for name in names)
 
 
 def plain_expressions(stream_maps: Mapping[str, Any]) -> dict[str, Any]:
-    """Return stream maps in which neither columns nor expressions have byte order marks."""
+    """Return stream maps without byte order marks in column names and expressions."""
     return {
         stream: plain_columns({name: _plain_rule(rule) for name, rule in rules.items()})
         if isinstance(rules, Mapping) and _mentions_marks(rules)
@@ -76,9 +76,9 @@ def _mentions_marks(rules: Mapping[str, Any]) -> bool:
     return any(mark in text for text in texts for mark in _MARKS_IN_EXPRESSIONS)
 
 
-def _plain_rule(rule: Any) -> Any:  # noqa: ANN401 - whatever a stream map holds
+def _plain_rule(rule: Any) -> Any:  # noqa: ANN401 - a stream map may hold any JSON value
     if rule == _DROPPED:
-        # So that a rule that computes the column takes precedence over one that drops it under its other name.
+        # A rule that computes the column takes precedence over a rule that drops it under its other name.
         return None
     if isinstance(rule, list):
         return [plain_name(each) if isinstance(each, str) else each for each in rule]

@@ -1,4 +1,4 @@
-"""Where the files of BATCH messages may lie: on this machine, or in an object store. Anything else is refused."""
+"""The addresses of files in BATCH messages. Only local files and object stores are allowed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 """The object stores whose fsspec drivers are s3fs, gcsfs and adlfs."""
 
 _CHAIN: Final = "::"
-"""How fsspec chains addresses: `zip://…::https://…` would read whatever the last one names."""
+"""Separates chained addresses in fsspec: `zip://…::https://…` would read from the last one."""
 
 _scheme_of = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):").match
 
 
 class FileAddress(NamedTuple):
-    """A file that may be opened.
+    """The address of a file that the target may open.
 
     Attributes:
-        scheme: the object store's; `file` for a file on this machine.
-        path: a path on this machine, or the whole address.
+        scheme: the object store's scheme, or `file` for a local file.
+        path: a local path, or the whole address.
     """
 
     scheme: str
@@ -34,14 +34,14 @@ class FileAddress(NamedTuple):
 
     @classmethod
     def of(cls, url: str, where: str) -> FileAddress:
-        """Read an address, without touching any library or network.
+        """Parse an address, without any driver or network access.
 
         Args:
-            url: as the tap gives it: a path, or an address.
-            where: which file it is, as the beginning of a sentence.
+            url: a path or an address, as the tap gives it.
+            where: names the file, as the subject of a sentence.
 
         Raises:
-            ConfigurationError: it is neither a path nor an address in an object store.
+            ConfigurationError: the file is neither local nor in an object store.
         """
         found = _scheme_of(url)
         if found is None:
@@ -52,12 +52,12 @@ class FileAddress(NamedTuple):
         if scheme in _STORES and rest.startswith("//") and _CHAIN not in rest:
             return cls(scheme, f"{scheme}:{rest}")
         if not rest.startswith(("//", ":")) and _exists(url):
-            # A file with a colon in its name, in the working directory.
+            # A file in the working directory with a colon in its name.
             return cls("file", url)
         what = "a chained address" if _CHAIN in url else f"an address that begins with `{scheme}:`"
         msg = (
-            f"{where} is {what}, which the target does not read. Have the tap put its files on this machine "
-            "(a path, or file://), or in an object store: s3://, gs:// or abfs://."
+            f"{where} has {what}, which the target does not read. Let the tap write its files to this machine "
+            "(a path or file://) or to an object store (s3://, gs:// or abfs://)."
         )
         raise ConfigurationError(msg)
 
@@ -65,19 +65,20 @@ class FileAddress(NamedTuple):
         """Open the file.
 
         Raises:
-            OSError: it cannot be opened, or is no file.
-            Exception: whatever the object store's driver raises; an ImportError if it is not installed.
+            OSError: the file cannot be opened, or is not a regular file.
+            ImportError: the object store's driver is not installed.
+            Exception: the driver raised this error.
         """
         if self.scheme == "file":
             return _open_local(self.path)
-        import fsspec  # noqa: PLC0415 - only for those with files in an object store
+        import fsspec  # noqa: PLC0415 - only needed for files in an object store
 
         opened: IO[bytes] = fsspec.open(self.path, "rb").open()
         return opened
 
 
 def _local_path(rest: str) -> str:
-    """Return the path in a file address. Taps built on the SDK percent-encode special characters, others do not."""
+    """Return the path of a file address. Taps built on the SDK percent-encode special characters; others do not."""
     path = rest.removeprefix("//")
     if path.startswith("localhost/"):
         path = path.removeprefix("localhost")
@@ -92,8 +93,8 @@ def _exists(path: str) -> bool:
 
 
 def _open_local(path: str) -> IO[bytes]:
-    """Open a regular file. A device or a named pipe would never end, or never begin."""
-    # A named pipe that nobody writes to would otherwise block here.
+    """Open a regular file. A device might never end, and a named pipe might never begin."""
+    # Without O_NONBLOCK, a named pipe without a writer would block here.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):

@@ -1,4 +1,4 @@
-"""How long a line of JSON may be: a small compressed file, or a broken tap, can make one that fills memory. Pure."""
+"""Limits for lines of JSON: a small compressed file or a broken tap can write one that fills the memory. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from target_pinterest_audience.text.counts import several
 
 MOST_LINE_BYTES: Final = 64 << 20
 LONG_LINE_BYTES: Final = 1 << 20
-"""From here on the values of a line are counted."""
+"""The values of longer lines are counted."""
 _MOST_VALUES: Final = 4_000_000
-"""A value of two bytes takes some seventy when it is decoded."""
+"""A value of two bytes takes about seventy when it is decoded."""
 
 
 class LineError(Exception):
-    """A line is too long. The message is the end of a sentence about the line."""
+    """A line is too long. The message is a predicate whose subject is the line."""
 
 
 def check_length(size: int) -> None:
-    """Check how long a line is, as far as it has come.
+    """Check the length of a line, or of the part of it that has arrived.
 
     Raises:
-        LineError: it is too long.
+        LineError: the line is too long.
     """
     if size > MOST_LINE_BYTES:
         msg = f"is longer than {MOST_LINE_BYTES >> 20} MB"
@@ -30,14 +30,14 @@ def check_length(size: int) -> None:
 
 
 def check_values(text: bytes | bytearray, end: int) -> None:
-    """Check how many values the first line of a text has.
+    """Check the number of values in the first line of a text.
 
     Args:
         text: the text.
-        end: where its first line ends.
+        end: the end of its first line.
 
     Raises:
-        LineError: it has too many.
+        LineError: the line has too many values.
     """
     if end > LONG_LINE_BYTES and text.count(b",", 0, end) > _MOST_VALUES:
         msg = f"has more than {several(_MOST_VALUES, 'value', 'values')}"
@@ -45,13 +45,13 @@ def check_values(text: bytes | bytearray, end: int) -> None:
 
 
 def whole_lines(read: Callable[[], bytes]) -> Iterator[bytes]:
-    """Yield whole lines, about as many at a time as a reader returns.
+    """Yield blocks of complete lines, each about as large as the pieces that `read` returns.
 
     Args:
-        read: returns what comes next, and nothing at the end.
+        read: returns the next piece, which is empty at the end.
 
     Raises:
-        LineError: a line is too long.
+        LineError: a line is too long, or has too many values.
     """
     begun: list[bytes] = []
     size = 0

@@ -1,4 +1,4 @@
-"""Takes what an iterator yields on a thread of its own, so that it is there when it is wanted."""
+"""Runs an iterator on a thread of its own, so that its next items are ready when they are needed."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ T = TypeVar("T")
 
 
 class ReadAhead(Generic[T]):
-    """What an iterator yields, of which a little waits.
+    """The items of an iterator, some of which are fetched in advance.
 
-    Waits for an input need a thread anyway: a wait for a pipe cannot be given a time-out on every platform.
+    Waiting for input needs a thread in any case, because not every platform allows a timeout on a pipe.
 
     Attributes:
-        ended: whether all was returned.
+        ended: whether all items were returned.
     """
 
     def __init__(self, items: Iterator[T], most: int, name: str) -> None:
-        """Begin.
+        """Start the thread.
 
         Args:
-            items: used on the thread only.
-            most: how many wait at most.
-            name: of the thread.
+            items: the iterator, used only on the thread.
+            most: the largest number of items to fetch in advance.
+            name: the thread's name.
         """
         self.ended = False
         self._items = items
-        # Both ways by queues of this kind: a signal may raise at any moment, and must leave no lock behind.
+        # A simple queue in both directions: a signal handler may raise at any moment, and must not leave a lock held.
         self._ready: queue.SimpleQueue[tuple[T] | BaseException | None] = queue.SimpleQueue()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(most):
             self._room.put(None)
         self._last: tuple[BaseException | None] | None = None
-        """How it ended, if that has been noticed and not been told yet."""
+        """How the iterator ended, if `get` has not reported it yet."""
         self._stopped = False
         threading.Thread(target=self._read, name=name, daemon=True).start()
 
     def __enter__(self) -> ReadAhead[T]:
-        """Return itself."""
+        """Return the object itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Have the thread end as soon as it gets to it; nobody waits for that."""
+        """Let the thread end after its current item, without waiting for it."""
         self._stopped = True
         self._room.put(None)
 
@@ -58,19 +58,19 @@ class ReadAhead(Generic[T]):
                 if self._stopped:
                     return
                 self._ready.put((item,))
-        except BaseException as failure:  # noqa: BLE001 - it is raised where the items are wanted
+        except BaseException as failure:  # noqa: BLE001 - `get` raises it
             self._ready.put(failure)
         else:
             self._ready.put(None)
 
     def get(self, seconds: float) -> T | None:
-        """Return the next item; None if it does not come in time, or nothing is left.
+        """Return the next item; None if it does not arrive in time, or if none is left.
 
         Args:
-            seconds: how long to wait for it.
+            seconds: how long to wait.
 
         Raises:
-            BaseException: whatever the iterator raised.
+            BaseException: the iterator raised this error.
         """
         item = self._take(seconds)
         if item is None and self._last is not None:
@@ -81,7 +81,7 @@ class ReadAhead(Generic[T]):
         return item
 
     def get_another(self) -> T | None:
-        """Return one more item if it is there; if the iterator raised, that is left to `get`."""
+        """Return the next item if it is ready. An error of the iterator is left to `get`."""
         return self._take(0)
 
     def _take(self, seconds: float) -> T | None:

@@ -1,1 +1,1 @@
-"""The Singer target: messages come in, STATE leaves. The only folder that builds on the SDK."""
+"""The Singer target. The only folder that builds on the SDK."""

@@ -1,21 +1,73 @@
-"""Standard output, where STATE leaves: whole lines or an error that says that nobody takes them."""
+"""What a run writes while it goes on: STATE on standard output, and a progress line on a terminal."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.singerlib.json import serialize_json
 
 from target_pinterest_audience.errors import OutputError
+from target_pinterest_audience.reporting.progress import on_terminal
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.reporting.progress import Progress, Snapshot
+
+
+class Output:
+    """Writes STATE to standard output, and shows progress if standard error is a terminal."""
+
+    def __init__(self, logger: logging.Logger, shield: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        """Prepare. No progress is shown yet.
+
+        Args:
+            logger: the run's logger, whose level decides whether progress is shown.
+            shield: delays signals while a STATE is written.
+        """
+        self._logger = logger
+        self._shield = shield
+        self._progress: Progress | None = None
+
+    def show_progress(self, look: Callable[[], Snapshot]) -> None:
+        """Show a progress line.
+
+        Args:
+            look: returns the progress of the run. It is called on another thread.
+        """
+        self._progress = on_terminal(look, self._logger)
+        if self._progress is not None:
+            self._progress.start()
+
+    def hide_progress(self) -> None:
+        """Remove the progress line."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def write_state(self, state: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Write a STATE to standard output.
+
+        Raises:
+            OutputError: standard output is closed or full.
+        """
+        aside: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if self._progress is not None and sys.stdout.isatty():
+            aside = self._progress.aside()
+        with self._shield(), aside:
+            write_line(serialize_json(state))
 
 
 def write_line(text: str) -> None:
-    """Write a line to standard output, all of it.
+    """Write a complete line to standard output.
 
-    The descriptor is written to directly: an unbuffered standard output (`PYTHONUNBUFFERED`) cuts a long line off
-    without a word when a signal arrives.
+    This writes to the descriptor itself, because an unbuffered standard output (`PYTHONUNBUFFERED`) silently truncates
+    a long line when a signal arrives.
 
     Raises:
-        OutputError: standard output is closed, or what it leads to takes no more.
+        OutputError: standard output is closed or full.
     """
     try:
         if sys.stdout is None:
@@ -24,8 +76,8 @@ def write_line(text: str) -> None:
         _write_all(text + "\n")
     except OSError as error:
         msg = (
-            f"STATE cannot be handed over: standard output is closed or full ({error.strerror or 'closed'}). Look at "
-            "what runs the target. What was delivered stays; the next run sends it again."
+            f"STATE cannot be written: standard output is closed or full ({error.strerror or 'closed'}). Check the "
+            "program that reads it. Rows that were delivered stay; the next run sends them again."
         )
         raise OutputError(msg) from None
 
@@ -34,7 +86,7 @@ def _write_all(text: str) -> None:
     try:
         descriptor = sys.stdout.fileno()
     except (AttributeError, OSError):
-        # Somebody has put another object in its place, as tests do.
+        # Another object, without a descriptor, takes the place of standard output, as in tests.
         sys.stdout.write(text)
         sys.stdout.flush()
         return

@@ -1,72 +1,58 @@
-"""Where the stream enters: lines from a pipe or a file, and a sign of life while the pipe is silent."""
+"""Reads Singer messages, and the files that BATCH messages name."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import io
 import json
-import os
-import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, time
 from decimal import Decimal
 from functools import partial
-from typing import IO, Any, Final, NoReturn, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerReader, SingerMessageType
 
 from target_pinterest_audience.errors import StreamError
 from target_pinterest_audience.records.batch_files import BatchFiles
-from target_pinterest_audience.records.blocks import (
-    ColumnarRecords,
-    Need,
-    RecordBlock,
-    RecordDecoder,
-    TakeBlock,
-    split_lines,
-)
-from target_pinterest_audience.records.long_lines import LONG_LINE_BYTES, LineError, check_length, check_values
-from target_pinterest_audience.records.parquet_file import Table
+from target_pinterest_audience.records.block import ColumnarRecords, RecordBlock, split_lines
+from target_pinterest_audience.records.decoder import Need, RecordDecoder, TakeBlock
+from target_pinterest_audience.records.input_lines import TICK_SECONDS, blocks_of
+from target_pinterest_audience.records.long_lines import LineError
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.records.read_ahead import ReadAhead
+from target_pinterest_audience.singer.errors import AT_FAULT
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.records.parquet.reader import Table
 
 T = TypeVar("T")
 
-_BLOCK_BYTES: Final = 1 << 19
-"""How much is read and processed together at most, about: it stays in the processor's caches."""
-_PIPE_BYTES: Final = 1 << 20
-"""How much a pipe is asked to hold."""
-_AHEAD: Final = 4
-"""How many blocks wait at most."""
 _PIECES_AHEAD: Final = 2
-"""How many pieces of files wait at most. In a piece there may be a single value of many megabytes."""
-_TICK_SECONDS: Final = 0.5
+"""The largest number of pieces of files to read ahead. A piece may hold a single value of many megabytes."""
 _CHANGES_IN_A_BLOCK: Final = 8
-"""How often a block is decoded anew because a SCHEMA in it changed what is needed; then it is read line by line."""
+"""How often a SCHEMA inside a block may change the decoding of its rest; after that, lines are decoded one by one."""
 
 Callbacks = dict[str, Callable[[dict[str, Any]], None]]
 
-# Decimals, so that numbers in a record or a STATE keep every digit on their way through.
+# Decimals keep every digit of the numbers in a record or a STATE.
 _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class MessageReader(GenericSingerReader[bytes]):
-    """Reads Singer messages, and says nothing of what they hold: the SDK's own reader logs bad lines whole.
+    """Reads Singer messages. Errors never show a line's text, as the errors of the SDK's own reader do.
 
     Attributes:
-        place: where what is being read stands.
-        records: knows the streams whose records need not be read whole.
+        place: the position that is being read.
+        records: decodes the streams whose records are read in blocks.
     """
 
     def __init__(self, tick: Callable[[], None]) -> None:
-        """Prepare.
+        """Prepare to read.
 
         Args:
-            tick: called after every block of lines, and twice a second while none come.
+            tick: called after every block of lines, and twice a second while the input is silent.
         """
         super().__init__()
         self._tick = tick
@@ -78,25 +64,25 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @property
     def nothing_came(self) -> bool:
-        """Whether neither a row nor a STATE has come."""
+        """Whether the input had neither a row nor a STATE so far."""
         return not (
             self._counts[SingerMessageType.RECORD] or self._counts[SingerMessageType.STATE] or self._skipped_files
         )
 
     @property
     def line(self) -> int:
-        """The number of the line that is being read, from 1."""
+        """The line that is being read, from 1."""
         return self.place.line
 
     @property
     def default_input(self) -> IO[bytes]:
-        """Standard input, as bytes.
+        """Standard input, in bytes.
 
         Raises:
-            StreamError: it is closed.
+            StreamError: standard input is closed.
         """
         if sys.stdin is None:
-            msg = "There is no standard input to read a stream from. Pipe a tap into the target."
+            msg = "Standard input is closed. Pipe a tap into the target."
             raise StreamError(msg)
         return sys.stdin.buffer
 
@@ -104,11 +90,11 @@ class MessageReader(GenericSingerReader[bytes]):
         """Read messages until the input ends.
 
         Args:
-            file_input: where to read from, text or bytes; standard input by default.
-            callbacks: message type → what to do with such a message.
+            file_input: the input, in text or bytes; None for standard input.
+            callbacks: message type → the function that takes such messages.
 
         Returns:
-            How many messages of each type were read.
+            The number of messages of each type.
 
         Raises:
             StreamError: a line is not a Singer message.
@@ -122,31 +108,31 @@ class MessageReader(GenericSingerReader[bytes]):
         return counts
 
     def read_files(self, stream: str, files: BatchFiles) -> None:
-        """Read the files of a BATCH message, as if their rows were RECORDs in its place.
+        """Read the files of a BATCH message, as if their rows were RECORDs in place of the message.
 
         Args:
             stream: the stream that the message names.
             files: the files.
 
         Raises:
-            TargetError: a file cannot be read, or what it holds not be delivered.
+            TargetError: a file cannot be read, or its rows cannot be delivered.
         """
         message = self.place
         self.place = Place(message.line, 0)
         need = self.records.needed(stream)
-        pieces = files.pieces(list(need.attributes) if need is not None else None)
+        pieces = files.pieces(need.columns if need is not None else None)
         self._read_ahead(pieces, partial(self._read_piece, stream, need))
         self.place = message
 
     def skip_files(self) -> None:
-        """Pass over the files of a BATCH message, which are taken to have rows."""
+        """Skip the files of a BATCH message. They count as rows, so that the input is not taken for empty."""
         self._skipped_files = True
 
     def _read_ahead(self, items: Iterator[T], take: Callable[[T], None]) -> None:
-        """Take items in, and have the next ones read meanwhile."""
+        """Take items while a thread reads the next ones."""
         with ReadAhead(items, _PIECES_AHEAD, "file-reader") as ahead:
             while not ahead.ended:
-                item = ahead.get(_TICK_SECONDS)
+                item = ahead.get(TICK_SECONDS)
                 if item is not None:
                     take(item)
                     item = None
@@ -178,14 +164,14 @@ class MessageReader(GenericSingerReader[bytes]):
             self._take_record(stream, {name: _as_in_json(value) for name, value in zip(columns, row, strict=True)})
 
     def _take_block(self, take: TakeBlock, block: RecordBlock) -> int:
-        """Hand records over that come next; return how many."""
+        """Pass on a block of records, and return its size."""
         take(block)
         self.place = self.place.after(len(block))
         self._counts[SingerMessageType.RECORD] += len(block)
         return len(block)
 
     def _take_record(self, stream: str, record: dict[str, Any]) -> None:
-        """Process a row of a file as a RECORD in the place of the BATCH message."""
+        """Process a row of a file as a RECORD in place of the BATCH message."""
         kind = SingerMessageType.RECORD
         self._callbacks[kind]({"type": kind, "stream": stream, "record": record})
         self._counts[kind] += 1
@@ -199,7 +185,7 @@ class MessageReader(GenericSingerReader[bytes]):
             self._process_line(line)
 
     def _process(self, text: bytes) -> bytes:
-        """Process lines until a SCHEMA changes how they are decoded; return those that are left."""
+        """Process lines until a SCHEMA changes the decoding, and return the lines that are left."""
         records = self.records
         version, read = records.version, 0
         for run in records.runs(text, self.place.after(1)):
@@ -230,7 +216,7 @@ class MessageReader(GenericSingerReader[bytes]):
         """Parse one line.
 
         Raises:
-            StreamError: it is not a JSON object. Its text is not shown, since it may hold a person.
+            StreamError: the line is not a JSON object. The error does not show its text, which may be personal data.
         """
         try:
             message = _decode(line)
@@ -242,121 +228,43 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @staticmethod
     def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
-        """Check that a message has the keys that it needs.
+        """Check that a message has the required keys.
 
         Raises:
-            StreamError: one is missing; the message names it and not what the line holds.
+            StreamError: a key is missing. The error does not show the line's text.
         """
         missing = ", ".join(sorted(requires - line_dict.keys()))
         if missing:
-            msg = f"A Singer message lacks {missing}. The tap, or what stands between it and the target, is at fault."
+            msg = f"A Singer message lacks {missing}. {AT_FAULT}"
             raise StreamError(msg)
 
     def _parse_leniently(self, line: bytes) -> Any:  # noqa: ANN401 - any JSON value
-        """Parse what the fast decoder refuses and Python takes: NaN, lone surrogates, huge exponents, a BOM."""
+        """Parse what the fast decoder rejects and Python accepts: NaN, lone surrogates, huge exponents, a BOM."""
         try:
             return json.loads(line.decode("utf-8-sig"))
         except (ValueError, RecursionError):
-            self._fail("is not JSON in UTF-8: malformed, or cut off")
+            self._fail("is not valid JSON in UTF-8 (malformed or truncated)")
 
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
-        self._fail("has no type that Singer knows" if "type" in message_dict else "has no type")
+        self._fail("has an unknown message type" if "type" in message_dict else "has no message type")
 
     def _fail(self, what: str) -> NoReturn:
-        msg = (
-            f"What stands on {self.place} {what}. The target reads Singer messages; the tap, or what stands between "
-            "them, is at fault: look at its log."
-        )
+        msg = f"{str(self.place).capitalize()} {what}. {AT_FAULT}"
         raise StreamError(msg) from None
 
     def _blocks(self, source: IO[Any]) -> Iterator[bytes | None]:
-        """Yield whole lines, many at a time, and None as a sign of life while the source is silent.
+        """Yield blocks of complete lines, and None twice a second while the source is silent.
 
         Raises:
             StreamError: the source cannot be read, or the next line is too long.
         """
         try:
-            yield from _blocks_of(source)
+            yield from blocks_of(source)
         except LineError as error:
             self.place = self.place.after(1)
             self._fail(str(error))
 
 
-def _blocks_of(source: IO[Any]) -> Iterator[bytes | None]:
-    """Yield whole lines, many at a time, and None while the source is silent."""
-    try:
-        descriptor = source.fileno()
-    except (AttributeError, io.UnsupportedOperation):
-        for block in source:
-            yield block.encode() if isinstance(block, str) else block
-        return
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        # The system reads ahead in it by itself; a thread would take turns with this one at every block.
-        yield from _read_lines(descriptor)
-        return
-    _widen(descriptor)
-    with ReadAhead(_read_lines(descriptor), _AHEAD, "stream-reader") as ahead:
-        while not ahead.ended:
-            yield _what_has_come(ahead)
-
-
-def _read_lines(descriptor: int) -> Iterator[bytes]:
-    """Yield whole lines as they come, about a block at most.
-
-    It reads the descriptor itself: a buffered reader that is being waited for cannot be closed when the process must
-    leave.
-
-    Raises:
-        StreamError: the input cannot be read.
-    """
-    # Used again and again: the pages of a new block of memory cost as much as what is read into them.
-    buffer, filled = bytearray(), 0
-    while True:
-        buffer.extend(bytes(max(0, filled + _BLOCK_BYTES - len(buffer))))
-        try:
-            # No more than a block, also where a long line has left much room.
-            with memoryview(buffer)[filled : filled + _BLOCK_BYTES] as room:
-                count = os.readv(descriptor, [room])
-        except OSError as error:
-            msg = f"The stream cannot be read: {error.strerror}."
-            raise StreamError(msg) from None
-        if not count:
-            break
-        end = buffer.rfind(b"\n", filled, filled + count) + 1
-        if filled > LONG_LINE_BYTES and end:
-            check_values(buffer, buffer.index(b"\n", filled))
-        filled += count
-        if end:
-            yield bytes(memoryview(buffer)[:end])
-            buffer[: filled - end] = buffer[end:filled]
-            filled -= end
-        check_length(filled)
-    if filled:
-        check_values(buffer, filled)
-        yield bytes(buffer[:filled])
-
-
-def _what_has_come(ahead: ReadAhead[bytes]) -> bytes | None:
-    """Return the lines that were read meanwhile, about a block at most; None if none come for a moment.
-
-    A pipe may give little at a time, and a block of a few lines costs as much as one of many.
-    """
-    texts: list[bytes] = []
-    text = ahead.get(_TICK_SECONDS)
-    while text is not None:
-        texts.append(text)
-        # Not if it could make it twice as much.
-        text = ahead.get_another() if 2 * sum(map(len, texts)) < _BLOCK_BYTES else None
-    return b"".join(texts) if texts else None
-
-
 def _as_in_json(value: Any) -> Any:  # noqa: ANN401 - any value of a file
-    """Return a value of a columnar file as a RECORD has it, for what looks at records whole."""
+    """Return a value of a columnar file in the form that a RECORD gives it."""
     return value.isoformat() if isinstance(value, (date, time)) else value
-
-
-def _widen(descriptor: int) -> None:
-    """Let a pipe hold a whole block, where that can be had: each time that its reader is woken costs milliseconds."""
-    # Only Linux knows how, and it allows so much to each user.
-    with contextlib.suppress(AttributeError, OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

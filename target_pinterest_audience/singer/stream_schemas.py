@@ -1,7 +1,7 @@
-"""Stream schemas: the JSON schema of a SCHEMA message, in a form in which its columns can be looked up. Pure.
+"""Converts the JSON schema of a SCHEMA message into a form that the SDK accepts. Pure.
 
-JSON Schema allows more than the SDK takes: no `properties` at all, true or false in place of a schema, columns behind a
-reference. Such a stream is not broken. What nobody here looks at stays as the tap sent it.
+JSON Schema allows more than the SDK: no `properties`, true or false in place of a schema, and columns behind a
+reference. Such a schema is valid. Parts that neither the SDK nor the target reads stay as the tap sent them.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from target_pinterest_audience.records.column_names import plain_columns, plain_
 Schema = dict[str, Any]
 
 _DEEPEST: Final = 100
-"""How deep a schema may be; the SDK copies schemas by recursion, and what lies deeper is no column."""
+"""The largest depth of a schema. The SDK copies schemas recursively, and no column lies deeper."""
 
 _KINDS_OF_SCALARS: Final = ("null", "boolean", "integer", "number", "string")
 _KINDS_THAT_FLATTENING_TAKES: Final = frozenset({"string", "array", "object"})
 
 
 def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool = False) -> Schema | None:
-    """Return a schema whose `properties` are an object of objects; None if the tap sent no JSON schema.
+    """Return a schema whose `properties` map each column to an object; None if the tap did not send a JSON schema.
 
     Args:
-        schema: what the tap sent.
-        key_properties: the key, whose columns every record has, declared or not.
-        flattens: whether the SDK is to flatten it, which it does not manage for every column without a type.
+        schema: the schema as the tap sent it.
+        key_properties: the columns of the key, which every record has even if the schema does not declare them.
+        flattens: whether the SDK will flatten the schema, which it cannot do for some columns without a type.
     """
     whole = _as_object(schema)
     if whole is None or not _are_columns(whole.get("properties", {})):
@@ -36,7 +36,7 @@ def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool
     columns = {name: _column(each) for name, each in _columns(whole, whole, _DEEPEST)}
     columns = plain_columns(columns)
     if not flattens or not columns:
-        # Flattening makes columns of its own, of which a key may be one.
+        # With flattening, a key may be a column that flattening makes.
         columns = {**columns, **{name: {} for name in key_properties if name not in columns}}
     if flattens:
         columns = {name: _flattenable(each) for name, each in columns.items()}
@@ -50,13 +50,13 @@ def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool
 
 
 def written_names(schema: object) -> list[str]:
-    """Return the columns of a schema by the names that the tap gives them."""
+    """Return the columns of a schema by the names in the tap's message."""
     whole = _as_object(schema)
     return [name for name, _ in _columns(whole, whole, _DEEPEST)] if whole is not None else []
 
 
 def without_bare_types(schema: Schema) -> Schema:
-    """Return a schema that is one again, after a stream map of the SDK has written types among schemas."""
+    """Return a valid schema, after a stream map of the SDK wrote bare types among the schemas of `anyOf`."""
     columns = {name: dict(each) for name, each in schema["properties"].items()}
     for column in columns.values():
         if isinstance(column.get("anyOf"), list):
@@ -65,7 +65,7 @@ def without_bare_types(schema: Schema) -> Schema:
 
 
 def _as_object(schema: object) -> Schema | None:
-    """Return a schema as an object: true allows everything, and false nothing. None if it is no schema."""
+    """Return a schema as an object; None if it is not a schema. The schema true allows every value, and false none."""
     if isinstance(schema, bool):
         return {} if schema else {"not": {}}
     return schema if isinstance(schema, dict) else None
@@ -76,7 +76,7 @@ def _are_columns(properties: object) -> bool:
 
 
 def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value without what lies deeper."""
+    """Return a JSON value without the parts below a depth."""
     if isinstance(value, dict):
         return {name: _cut(each, depth - 1) for name, each in value.items()} if depth else {}
     if isinstance(value, list):
@@ -85,7 +85,7 @@ def _cut(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _columns(schema: Schema, whole: Schema, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the columns that a schema declares, itself or by the schemas that it refers to."""
+    """Yield the columns that a schema declares, directly or through the schemas that it refers to."""
     properties = schema.get("properties")
     if _are_columns(properties):
         yield from properties.items()  # type: ignore[union-attr]
@@ -98,7 +98,7 @@ def _columns(schema: Schema, whole: Schema, depth: int) -> Iterator[tuple[str, A
         yield from _columns(target, whole, depth - 1)
     for keyword in ("anyOf", "oneOf"):
         for each in _listed(schema, keyword):
-            # A record need not fit each of them.
+            # A record need not match each of these schemas, so their types may not apply.
             yield from ((name, {}) for name, _ in _columns(each, whole, depth - 1))
 
 
@@ -108,7 +108,7 @@ def _listed(schema: Schema, keyword: str) -> list[Schema]:
 
 
 def _referred(reference: object, whole: Schema) -> Schema | None:
-    """Return the schema that a reference leads to; None if that is not within the same document."""
+    """Return the schema to which a reference points; None if it is not in the same document."""
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
     found: Any = whole
@@ -119,7 +119,7 @@ def _referred(reference: object, whole: Schema) -> Schema | None:
 
 
 def _column(schema: object) -> Schema:
-    """Return the schema of a column without what nobody could read in it."""
+    """Return the schema of a column without malformed keywords."""
     column = dict(_as_object(schema) or {})
     if not isinstance(column.get("type", ""), (str, list)):
         del column["type"]
@@ -134,7 +134,7 @@ def _column(schema: object) -> Schema:
 
 
 def _flattenable(column: Schema) -> Schema:
-    """Return the schema of a column in a form that the SDK can flatten, which without a type it mostly cannot."""
+    """Return the schema of a column with a type, without which the SDK mostly cannot flatten it."""
     if "type" in column:
         if isinstance(column.get("properties"), dict):
             return {**column, "properties": {name: _flattenable(each) for name, each in column["properties"].items()}}

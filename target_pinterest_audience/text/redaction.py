@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
 
-from target_pinterest_audience.errors import told_as_bug
+from target_pinterest_audience.errors import bug_message
 from target_pinterest_audience.text.safe_text import lines, one_line
 
 _SHORTEST_SECRET: Final = 6
@@ -76,7 +76,7 @@ def guard_exceptions(program: str) -> None:
     """Report an uncaught exception by its class and place only: its message or a variable could hold personal data."""
 
     def report(kind: type[BaseException], frames: TracebackType | None) -> None:
-        sys.stderr.write(told_as_bug(program, kind, frames) + "\n")
+        sys.stderr.write(bug_message(program, kind, frames) + "\n")
 
     sys.excepthook = lambda kind, _, frames: report(kind, frames)
     threading.excepthook = lambda caught: report(caught.exc_type, caught.exc_traceback)

@@ -16,8 +16,10 @@ from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.reconcile import source_book, source_run
-from target_pinterest_audience.records import blocks as record_blocks
-from target_pinterest_audience.records.blocks import RecordBlock, RecordDecoder
+from target_pinterest_audience.records import block as record_block
+from target_pinterest_audience.records import decoder as record_decoder
+from target_pinterest_audience.records.block import RecordBlock
+from target_pinterest_audience.records.decoder import RecordDecoder
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.account import ACCOUNT, TOKEN
@@ -120,14 +122,14 @@ def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(
 
 def test_a_block_with_a_state_after_each_row_is_split_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = 0
-    split_lines = record_blocks.split_lines
+    split_lines = record_block.split_lines
 
     def counted(text: bytes) -> list[bytes]:
         nonlocal splits
         splits += 1
         return split_lines(text)
 
-    monkeypatch.setattr(record_blocks, "split_lines", counted)
+    monkeypatch.setattr(record_decoder, "split_lines", counted)
     taken: list[RecordBlock] = []
     decoder = RecordDecoder()
     decoder.need("customers", ["id", "email"], taken.append)

@@ -314,7 +314,7 @@ def test_half_a_line(tmp_path: Path, database: Database, make_pipeline: MakePipe
         )  # fmt: skip
 
     assert done.returncode == BROKEN_STREAM, done.stderr
-    assert f"line {cut + 2:,} of the stream is not JSON" in done.stderr
+    assert f"Line {cut + 2:,} of the stream is not valid JSON" in done.stderr
     before = CUSTOMERS[:198]
     assert sorted(received(emulator.backend.writes())) == sorted(identities_of(before))
     assert [json.loads(line) for line in done.stdout.splitlines()] == [json.loads(state)["value"]]

@@ -20,7 +20,7 @@ from target_pinterest_audience.membership.key_forms import FIRST_RULES
 from target_pinterest_audience.membership.row_keys import Digester, realm_of
 from target_pinterest_audience.records import batch_files
 from target_pinterest_audience.records.arrow_column import UuidBytes
-from target_pinterest_audience.records.parquet_file import Table
+from target_pinterest_audience.records.parquet.reader import Table
 from tests.support.account import ACCOUNT, Sent, Write, members
 from tests.support.messages import address, deleted, digests, people, record, schema, state
 from tests.support.processes import Companion, Target

@@ -137,7 +137,7 @@ class TestStreamMaps:
     def test_a_deleted_row_without_a_key_is_told_once(self, run_target: Target) -> None:
         run = run_target([GONE, *people([1]), *[record(id=None, _sdc_deleted_at=TIME)] * 3])
         assert run.code == 0
-        assert run.stderr.count("nobody knows which row was deleted") == 1
+        assert run.stderr.count("the target cannot find the row to delete") == 1
 
     def test_a_stream_that_is_mapped_away_stays_away(self, emulator: Emulator, run_target: Target) -> None:
         run_target([GONE, *people([1, 2])])

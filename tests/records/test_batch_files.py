@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.records.blocks import RecordDecoder
+from target_pinterest_audience.records.decoder import RecordDecoder
 from tests.support.account import ACCOUNT, TOKEN, Sent, members
 from tests.support.batch_files import batch, rows, write
 from tests.support.in_process import run
@@ -135,7 +135,7 @@ def test_what_came_before_a_broken_file_is_delivered(
     stream = [schema("email"), batch("jsonl", good), state(1), batch(kind, path.as_uri()), state(2)]
     done = run_target(stream, load_method=load_method)
     assert done.code == 8, done.stderr
-    assert "line 4" in done.stderr
+    assert "line 4" in done.stderr.lower()
     assert "person" not in done.stderr
     assert members(emulator) >= digests(range(5))
     assert done.states == [state(1)["value"]]
@@ -150,7 +150,7 @@ def test_what_came_before_a_broken_file_is_delivered(
         ({"encoding": {"format": "jsonl"}, "manifest": "person@example.com"}, 8, "no list of files"),
         ({"manifest": []}, 8, "lacks encoding"),
         ({"encoding": {"format": "jsonl", "compression": ["gzip"]}, "manifest": []}, 2, "neither JSONL"),
-        ({"encoding": {"format": "jsonl"}, "manifest": ["gs://person@example.com/f"]}, 2, "no fsspec driver"),
+        ({"encoding": {"format": "jsonl"}, "manifest": ["gs://person@example.com/f"]}, 2, "driver is not installed"),
         ({"encoding": {"format": "jsonl"}, "manifest": [], "stream": "orders"}, 8, "came before its SCHEMA"),
     ],
 )

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from target_pinterest_audience.records.compact_thrift import ThriftError, read_struct
 from target_pinterest_audience.records.long_lines import LineError, whole_lines
-from target_pinterest_audience.records.parquet_file import read_tables
-from target_pinterest_audience.records.parquet_pages import PageError, longest_text
+from target_pinterest_audience.records.parquet.errors import ParquetError
+from target_pinterest_audience.records.parquet.pages import longest_text
+from target_pinterest_audience.records.parquet.reader import read_tables
+from target_pinterest_audience.records.parquet.thrift import ThriftError, read_struct
 from tests.support.batch_files import batch
 from tests.support.messages import address, people, schema, state
 from tests.support.processes import environment
@@ -160,7 +161,7 @@ def test_a_line_of_the_stream_has_bounds_and_the_rest_is_read_in_blocks(measure:
         file.writelines([b"a" * MEGABYTE] * 300)
     done = measure(path)
     assert done.code == 8
-    assert "What stands on line 6 of the stream is longer than 64 MB" in done.stderr
+    assert "Line 6 of the stream is longer than 64 MB" in done.stderr
     assert "3 to add" in done.stderr
     assert done.megabytes < 400
 
@@ -239,7 +240,7 @@ def test_what_is_no_struct_is_an_error(data: bytes, error: type[Exception]) -> N
 def test_a_dictionary_is_no_longer_than_its_page() -> None:
     assert longest_text(b"\x01\0\0\0a\x02\0\0\0bc", 2) == 2
     for values in (3, 100):
-        with pytest.raises(PageError):
+        with pytest.raises(ParquetError):
             longest_text(b"\x01\0\0\0a\x02\0\0\0bc", values)
-    with pytest.raises(PageError):
+    with pytest.raises(ParquetError):
         longest_text(b"\xff\xff\xff\x7fa", 1)

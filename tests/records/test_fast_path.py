@@ -21,7 +21,7 @@ from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.records.arrow_column import values_of
-from target_pinterest_audience.records.blocks import RecordDecoder, TakeBlock, _is_utf8
+from target_pinterest_audience.records.decoder import RecordDecoder, TakeBlock, _is_utf8
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.in_process import Outcome, run
 from tests.support.lengths import examples

@@ -21,7 +21,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.membership.key_forms import canonical
 from target_pinterest_audience.records.arrow_column import MomentText, UuidBytes, values_of
 from target_pinterest_audience.records.file_addresses import FileAddress
-from target_pinterest_audience.records.parquet_file import read_tables
+from target_pinterest_audience.records.parquet.reader import read_tables
 from tests.support.account import Sent, members
 from tests.support.batch_files import batch, rows, write
 from tests.support.messages import address, digests, people, record, schema, state
@@ -179,10 +179,10 @@ def test_a_file_is_read_as_what_it_is(
         (b"\x28\xb5\x2f\xfd person", "jsonl", 2, "compressed with zstd"),
         (b"PK\x03\x04 person", "gzip", 2, "a zip archive"),
         ("\ufeff{}".encode("utf-16-le"), "jsonl", 2, "text in UTF-16"),
-        (b"person@example.com", "parquet", 8, "neither a Parquet file nor JSONL"),
-        (b"", "parquet", 8, "neither a Parquet file nor JSONL"),
-        (gzip.compress(b"PAR1", mtime=0), "gzip", 8, "not JSON"),
-        (b"PAR1", "parquet", 8, "cut off"),
+        (b"person@example.com", "parquet", 8, "neither Parquet nor JSONL"),
+        (b"", "parquet", 8, "neither Parquet nor JSONL"),
+        (gzip.compress(b"PAR1", mtime=0), "gzip", 8, "not valid JSON"),
+        (b"PAR1", "parquet", 8, "truncated"),
     ],
 )
 def test_a_file_that_is_not_read_is_told(
@@ -228,7 +228,7 @@ def test_an_address_that_is_not_meant_is_refused_before_anything_is_sent(
     good = write(tmp_path / "good", rows(range(5)), "jsonl")
     done = run_target([schema("email"), state(0), batch("jsonl", good, url), state(1)])
     assert (done.code, done.states) == (2, [state(0)["value"]]), done.stderr
-    assert "File 2 of the 2 that the BATCH message on line 3 names is" in done.stderr
+    assert "File 2 of 2 in the BATCH message on line 3 has" in done.stderr
     assert "person" not in done.stderr
     assert emulator.backend.writes() == []
 

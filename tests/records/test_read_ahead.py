@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_pinterest_audience.errors import StreamError
+from target_pinterest_audience.records.input_lines import blocks_of, joined_blocks, read_lines
 from target_pinterest_audience.records.read_ahead import ReadAhead
-from target_pinterest_audience.singer.reader import MessageReader, _read_lines, _what_has_come
 from tests.support.waiting import wait_until
 
 
@@ -108,7 +108,7 @@ def test_lines_come_whole_however_long_they_are(lines: list[bytes], *, last: boo
     with tempfile.TemporaryFile() as file:
         file.write(sent + (b"the last one" if last else b""))
         file.seek(0)
-        texts = list(_read_lines(file.fileno()))
+        texts = list(read_lines(file.fileno()))
     whole = texts[:-1] if last else texts
     assert b"".join(texts) == sent + (b"the last one" if last else b"")
     assert all(text.endswith(b"\n") for text in whole)
@@ -118,7 +118,7 @@ def test_lines_come_whole_however_long_they_are(lines: list[bytes], *, last: boo
 def test_whole_lines_are_handed_on_while_the_rest_of_one_is_awaited() -> None:
     out, into = os.pipe()
     with os.fdopen(out, "rb") as source, os.fdopen(into, "wb", buffering=0) as tap:
-        blocks = filter(None, MessageReader(lambda: None)._blocks(source))
+        blocks = filter(None, blocks_of(source))
         tap.write(b"one\ntw")
         assert next(blocks) == b"one\n"
         tap.write(b"o")
@@ -137,9 +137,9 @@ def test_lines_before_a_failure_of_the_input_are_handed_on_first() -> None:
 
     with ReadAhead(items(), 4, "lines") as ahead:
         wait_until(lambda: is_over("lines"))
-        assert _what_has_come(ahead) == b"one\ntwo\n"
+        assert joined_blocks(ahead) == b"one\ntwo\n"
         with pytest.raises(StreamError):
-            _what_has_come(ahead)
+            joined_blocks(ahead)
 
 
 def test_what_a_pipe_gives_little_by_little_is_handed_on_together() -> None:
@@ -153,6 +153,6 @@ def test_what_a_pipe_gives_little_by_little_is_handed_on_together() -> None:
             tap.close()
 
         threading.Thread(target=write).start()
-        blocks = list(filter(None, MessageReader(lambda: None)._blocks(source)))
+        blocks = list(filter(None, blocks_of(source)))
     assert b"".join(blocks) == sent
     assert len(blocks) < len(sent) / 1000

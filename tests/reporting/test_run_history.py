@@ -143,7 +143,7 @@ def test_a_history_that_cannot_be_written_does_not_fail_the_run(
         ledger.commit()
     run = run_target([EMAIL, *people([8])], **UPSERT)
     assert run.code == 0
-    assert "does not tell how this run ended" in run.stderr
+    assert "The end of this run is missing from the history of runs" in run.stderr
     assert exit_codes(history(emulator, tmp_path)) == [0, None]
 
 

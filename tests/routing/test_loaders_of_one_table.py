@@ -56,7 +56,7 @@ def test_a_table_without_identities_is_not_held_to_another_of_the_same_name(
     other = {"streams": {"leads": {"customer_list_name": "there"}}}
     told = run_target([*leads, *bare], **other)
     assert (told.code, told.states) == (0, [state(1)["value"]]), told.stderr
-    assert "other settings put people from a source of this name on other lists" in told.stderr
+    assert "other settings added people from a source with this name to other lists" in told.stderr
     assert members(emulator, "here") == digests(range(5))
     own = run_target([*leads, *bare], **other, **HERE)
     assert (own.code, own.states) == (2, []), "the same list: it is the table that fed it"

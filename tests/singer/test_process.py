@@ -28,25 +28,25 @@ from tests.support.waiting import wait_until
 @pytest.mark.parametrize(
     ("tail", "words"),
     [
-        (b'{"type": "RECORD", "stream": "customers", "rec', "is not JSON in UTF-8: malformed, or cut off"),
-        (b"person1@example.com\n", "is not JSON"),
+        (b'{"type": "RECORD", "stream": "customers", "rec', "is not valid JSON in UTF-8 (malformed or truncated)"),
+        (b"person1@example.com\n", "is not valid JSON"),
         (b'["person1@example.com"]\n', "is not a JSON object"),
-        (b'{"stream": "customers", "record": {"id": 9, "email": "person1@example.com"}}\n', "has no type"),
-        (b'{"type": "RECODR", "email": "person1@example.com"}\n', "has no type that Singer knows"),
-        (b'{"type": 7, "email": "person1@example.com"}\n', "has no type that Singer knows"),
+        (b'{"stream": "customers", "record": {"id": 9, "email": "person1@example.com"}}\n', "has no message type"),
+        (b'{"type": "RECODR", "email": "person1@example.com"}\n', "has an unknown message type"),
+        (b'{"type": 7, "email": "person1@example.com"}\n', "has an unknown message type"),
         (b'{"type": "RECORD", "stream": "customers", "email": "person1@example.com"}\n', "lacks record"),
-        (b'{"type": "RECORD", "stream": "customers", "record": "person1@example.com"}\n', "is not an object"),
+        (b'{"type": "RECORD", "stream": "customers", "record": "person1@example.com"}\n', "is not a JSON object"),
         (b'{"type": "RECORD", "stream": "b", "record": {"email": "person1@example.com"}}\n', "came before its SCHEMA"),
         (b'{"type": "RECORD", "stream": "customers", "record": {"email": "person1@example.com"}}\n', "key property id"),
-        (b'{"type": "SCHEMA", "stream": "b", "schema": []}\n', "holds no JSON schema"),
+        (b'{"type": "SCHEMA", "stream": "b", "schema": []}\n', "has no JSON schema"),
         (b'{"type": "STATE", "email": "person1@example.com"}\n', "lacks value"),
         (
             b'{"type": "RECORD", "stream": "customers", "record": {"id": 9, "email": "person1\xff"}}\n',
-            "is not JSON in UTF-8",
+            "is not valid JSON in UTF-8",
         ),
         (
             b'{"type": "RECORD", "email": "person1", "record": ' + b"[" * 200_000 + b"]" * 200_000 + b"}\n",
-            "is not JSON",
+            "is not valid JSON",
         ),
         (b'{"type": "RECORD", "stream": ["person1"], "record": {}}\n', "does not name its stream"),
         (b'{"type": "SCHEMA", "stream": null, "schema": {"properties": {}}}\n', "does not name its stream"),
@@ -66,7 +66,7 @@ def test_what_came_before_a_broken_line_is_delivered(
 
 def test_a_line_is_counted_as_it_stands_in_the_stream(run_target: Target) -> None:
     run = run_target(b"\n\r\n" + lines([schema("email")]) + b"\n" + lines([*people([1])]) + b"nonsense\n")
-    assert "on line 6 of the stream is not JSON" in run.stderr
+    assert "Line 6 of the stream is not valid JSON" in run.stderr
 
 
 def test_a_last_line_without_its_newline_counts(run_target: Target) -> None:
@@ -100,7 +100,7 @@ def test_a_line_of_many_megabytes_is_read(emulator: Emulator, run_target: Target
 
 def test_no_configuration_is_told_as_such(tmp_path: Path) -> None:
     done = subprocess.run(command({}, tmp_path)[:-2], input=b"", capture_output=True, check=False, env=environment())
-    assert (done.returncode, b"use `--config FILE`" in done.stderr) == (2, True)
+    assert (done.returncode, b"Pass `--config FILE`" in done.stderr) == (2, True)
 
 
 def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
@@ -119,12 +119,12 @@ def test_nobody_to_hand_a_state_to_is_told_in_one_line(config: dict[str, Any], t
     done = subprocess.run(argv, input=stream, stdout=writing, stderr=subprocess.PIPE, check=False, env=env)
     os.close(writing)
     assert done.returncode == 1
-    assert b"STATE cannot be handed over" in done.stderr
+    assert b"STATE cannot be written" in done.stderr
     assert b"Traceback" not in done.stderr
     closed = ["sh", "-c", 'exec "$@" >&-', "sh", *argv]
     done = subprocess.run(closed, input=stream, stderr=subprocess.PIPE, check=False, env=env)
     assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
-    assert b"STATE cannot be handed over" in done.stderr
+    assert b"STATE cannot be written" in done.stderr
     closed = ["sh", "-c", 'exec "$@" <&-', "sh", *argv]
     done = subprocess.run(closed, capture_output=True, check=False, env=env)
     assert (done.returncode, b"Pipe a tap into the target" in done.stderr) == (8, True)
@@ -229,7 +229,7 @@ def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
     firsts = numbers if pause == 0 else numbers[:1]
     assert process.returncode in {128 + number for number in firsts}, stderr
     assert (first, stdout) == (state(1)["value"], b"")
-    assert stderr.count(b"stopped. What Pinterest had accepted stays") == 1
+    assert stderr.count(b"stopped. What Pinterest accepted is kept") == 1
     assert b"bug" not in stderr
     assert json.loads((tmp_path / "report.json").read_text())["exit_code"] == process.returncode
     emulator.backend.clear_faults()

@@ -11,7 +11,8 @@ from singer_sdk.mapper import PluginMapper
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.records.position import Place
-from target_pinterest_audience.singer.row_maps import RowMap, definitions, row_maps
+from target_pinterest_audience.singer.stream_maps.row_map import RowMap, row_maps
+from target_pinterest_audience.singer.stream_maps.rules import definitions
 
 PLACE = Place(3)
 GONE = {"_sdc_deleted_at": "2026-02-01T00:00:00Z"}

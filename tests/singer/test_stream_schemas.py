@@ -15,10 +15,10 @@ from singer_sdk.mapper import PluginMapper
 from singer_sdk.sinks.core import JSONSchemaValidator
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.records.blocks import RecordDecoder
+from target_pinterest_audience.records.decoder import RecordDecoder
 from target_pinterest_audience.routing.near_names import nearest_column
-from target_pinterest_audience.singer.row_maps import row_maps
 from target_pinterest_audience.singer.sink import CustomerListSink
+from target_pinterest_audience.singer.stream_maps.row_map import row_maps
 from target_pinterest_audience.singer.stream_schemas import read_schema, without_bare_types
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.account import members
@@ -157,7 +157,7 @@ def test_a_stream_whose_schema_declares_no_columns_is_told_so(run_target: Target
     events = {"type": "SCHEMA", "stream": "events", "schema": {"type": "object"}}
     run = run_target([events, record("events", email=address(1))])
     assert run.code == 2
-    assert "Stream events: it is skipped: its SCHEMA declares no columns." in run.stderr
+    assert "Stream events: it is skipped, because its SCHEMA declares no columns." in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_schemas_that_alternate_take_no_memory(emulator: Emulator, config: dict[
         target.listen(stream())  # type: ignore[arg-type]
     finally:
         logging.disable(logging.NOTSET)
-        target.close(None)
+        target.sync.close()
     assert alive[0] <= 3
     assert members(emulator) == digests(range(5))
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
-from target_pinterest_audience.records.blocks import RecordDecoder
+from target_pinterest_audience.records.decoder import RecordDecoder
 from target_pinterest_audience.reporting.stream_summary import sentences
 from target_pinterest_audience.singer.reader import MessageReader
 from target_pinterest_audience.singer.target import TargetPinterestAudience

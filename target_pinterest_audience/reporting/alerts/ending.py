@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome, told_as_bug
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, bug_message, outcome
 from target_pinterest_audience.reporting.alerts.board import opened_board, send, state_of
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, make_notifier
 from target_pinterest_audience.reporting.alerts.rules import RunResult, Thresholds, find_alerts
@@ -101,5 +101,5 @@ def send_alerts(
             send([each for each in alerts if not each.waits_seconds], notifier, settings, logger)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here, it must not change how the run ended
         logger.warning(
-            "%s No alert was sent.", told_as_bug("target-pinterest-audience", type(error), error.__traceback__)
+            "%s No alert was sent.", bug_message("target-pinterest-audience", type(error), error.__traceback__)
         )

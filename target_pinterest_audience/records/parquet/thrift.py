@@ -1,7 +1,6 @@
-"""Reads the integers in structs of Thrift's compact protocol, of which the headers and the footer of Parquet files are.
+"""Reads the integers in structs of Thrift's compact protocol, the format of Parquet's footers and page headers. Pure.
 
-Arrow's own metadata objects end the process where a damaged file contradicts itself, and they tell nothing of pages.
-Everything here is pure.
+Arrow's own metadata objects do not cover pages, and abort the process where a damaged file contradicts itself.
 """
 
 from __future__ import annotations
@@ -12,35 +11,35 @@ from typing import Any, Final, NoReturn
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12
 _INTEGERS: Final = frozenset({_I16, _I32, _I64})
 _FIXED_SIZES: Final = {_TRUE: 1, _FALSE: 1, _BYTE: 1, _DOUBLE: 8}
-"""Type → how many bytes it takes in a list."""
+"""Type → its size in a list, in bytes."""
 _LAST_OF_VARINT: Final = 127
-"""The highest bit says that more bytes follow."""
+"""In a larger byte the highest bit is set: more bytes follow."""
 _MOST_DEPTH: Final = 16
 _MOST_ITEMS: Final = 300_000
 _LONG_LIST: Final = 15
-"""In place of the length of a list that is at least that long."""
+"""Stands for the length of a list that has at least this many items."""
 
 _NOTHING: Final[Mapping[int, Any]] = {}
 
 Wanted = Mapping[int, Any]
-"""The numbers of the fields that are wanted; for a struct, or a list of structs, what is wanted of it."""
+"""Number of a wanted field → the wanted fields inside it, if it is a struct or a list of structs; None otherwise."""
 
 
 class ThriftError(Exception):
-    """What is there is no struct, or holds too much. The message is the end of a sentence about it."""
+    """The data is not a struct, or the struct is too big. The message is a predicate whose subject is the struct."""
 
 
 def read_struct(data: bytes, at: int, wanted: Wanted) -> tuple[dict[int, Any], int]:
-    """Return the wanted fields of a struct that are there, and where it ends.
+    """Return those wanted fields of a struct that it has, and the position after it.
 
     Args:
-        data: what holds it.
-        at: where it begins.
+        data: the bytes that hold the struct.
+        at: the position of the struct.
         wanted: which fields are wanted.
 
     Raises:
-        IndexError: the data ends before it does.
-        ThriftError: it is none, or has more lists and items than any file needs.
+        IndexError: the data ends before the struct does.
+        ThriftError: the data is not a struct, or has more lists and items than any file needs.
     """
     reader = _Reader(data, at)
     return reader.struct(wanted, 0), reader.at
@@ -61,7 +60,7 @@ class _Reader:
             number = number + (head >> 4) if head >> 4 else self._integer()
             if kind > _FALSE:
                 if kind in _INTEGERS and number not in wanted:
-                    # By far the most frequent.
+                    # The most frequent case by far, so it is inlined.
                     while data[self.at] > _LAST_OF_VARINT:
                         self.at += 1
                     self.at += 1
@@ -77,9 +76,9 @@ class _Reader:
         if kind in _INTEGERS:
             return self._integer()
         if kind == _BINARY:
-            self._pass(self._varint())
+            self._skip(self._varint())
         elif kind in _FIXED_SIZES:
-            self._pass(_FIXED_SIZES[kind])
+            self._skip(_FIXED_SIZES[kind])
         elif depth >= _MOST_DEPTH:
             self._fail()
         elif kind == _STRUCT:
@@ -103,8 +102,8 @@ class _Reader:
         items = [self._value(head & 15, wanted, depth) for _ in range(size)]
         return items if wanted is not None else []
 
-    def _pass(self, size: int) -> None:
-        """Pass over some bytes, which must be there."""
+    def _skip(self, size: int) -> None:
+        """Skip some bytes. Raises IndexError if the data ends before them."""
         self.at += size
         if size:
             self._data[self.at - 1]
@@ -122,9 +121,9 @@ class _Reader:
             if byte <= _LAST_OF_VARINT:
                 return value
             shift += 7
-            if shift > 63:  # noqa: PLR2004 - no integer is longer
+            if shift > 63:  # noqa: PLR2004 - an integer has 64 bits
                 self._fail()
 
     def _fail(self) -> NoReturn:
-        msg = "has a part that cannot be read"
+        msg = "has an unreadable part"
         raise ThriftError(msg)

@@ -1,0 +1,244 @@
+"""Decodes blocks of JSON lines, and of each record only the columns that its stream needs."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from target_pinterest_audience.records.block import DecodedRecords, Lines, RecordBlock, RowLayout, split_lines
+from target_pinterest_audience.records.position import Place
+
+TakeBlock = Callable[[RecordBlock], None]
+"""Takes the blocks of one stream."""
+
+Run = tuple[TakeBlock, RecordBlock] | list[bytes]
+"""Consecutive lines: either a block of records and the function that takes it, or lines to decode one by one."""
+
+Decode = Callable[[bytes], Any]
+
+_MOST_DECODERS: Final = 16
+_PIECE_BYTES: Final = 1 << 16
+"""How many bytes are checked at once for being UTF-8."""
+
+
+class _Other(msgspec.Struct, tag_field="type", tag="SCHEMA"):
+    """A message that is not a record. It is decoded again from its line, so its fields are not needed here."""
+
+    stream = None
+
+
+class _State(_Other, tag="STATE"):
+    pass
+
+
+class _ActivateVersion(_Other, tag="ACTIVATE_VERSION"):
+    pass
+
+
+class _Batch(_Other, tag="BATCH"):
+    pass
+
+
+_OTHER: Final = _Other()
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
+_stream_of = attrgetter("stream")
+_record_of = attrgetter("record")
+
+
+class Need(NamedTuple):
+    """What a stream needs of its records.
+
+    Attributes:
+        layout: which attributes of decoded rows hold the needed columns.
+        take: takes the blocks.
+    """
+
+    layout: RowLayout
+    take: TakeBlock
+
+    @property
+    def columns(self) -> list[str]:
+        """The needed columns."""
+        return list(self.layout.attributes)
+
+
+class RecordDecoder:
+    """Decodes the records of the streams whose needed columns are known.
+
+    Attributes:
+        version: changes whenever the decoding changes, so that a reader can begin the rest of its block again.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no stream."""
+        self.version = 0
+        self._attributes: dict[str, str] = {}
+        self._needs: dict[str, Need | None] = {}
+        """Stream → what it needs of its records; None if they are decoded one by one."""
+        self._decode: Decode | None = None
+        self._decode_row: Decode | None = None
+        self._decoders: dict[Any, tuple[Decode | None, Decode | None]] = {}
+        """The decoders of messages and of records for recent needs, since a tap may alternate between SCHEMAs."""
+
+    def need(
+        self,
+        stream: str,
+        columns: Sequence[str],
+        take: TakeBlock,
+        written: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
+        """From now on, decode a stream's records in blocks and only with some columns.
+
+        Args:
+            stream: the stream's name in the tap's messages.
+            columns: the needed columns.
+            take: takes the blocks.
+            written: column → other names that records may give it.
+        """
+        attributes = {name: self._attribute(name) for name in columns}
+        others = {name: list(map(self._attribute, written[name])) for name in columns if name in written}
+        self._set(stream, Need(RowLayout(attributes, others), take))
+
+    def _attribute(self, name: str) -> str:
+        return self._attributes.setdefault(name, f"c{len(self._attributes)}")
+
+    def needed(self, stream: str) -> Need | None:
+        """Return what a stream needs of its records; None if they are decoded one by one."""
+        return self._needs.get(stream)
+
+    def forget(self, stream: str) -> None:
+        """From now on, leave a stream's records to be decoded one by one."""
+        self._set(stream, None)
+
+    def _set(self, stream: str, need: Need | None) -> None:
+        if stream in self._needs and self._needs[stream] == need:
+            return
+        before = self._needs.get(stream)
+        self._needs[stream] = need
+        if before is not None and need is not None and before.layout == need.layout:
+            # The blocks only go to another function.
+            return
+        self.version += 1
+        key = tuple((name, each is not None) for name, each in self._needs.items()), len(self._attributes)
+        if key not in self._decoders:
+            while len(self._decoders) >= _MOST_DECODERS:
+                del self._decoders[next(iter(self._decoders))]
+            self._decoders[key] = self._make_decoders()
+        self._decode, self._decode_row = self._decoders[key]
+
+    def _make_decoders(self) -> tuple[Decode | None, Decode | None]:
+        """Return the decoders of messages and of records; None where every line is decoded by itself."""
+        if not any(self._needs.values()):
+            return None, None
+        fields = [(attribute, Any, UNSET) for attribute in self._attributes.values()]
+        rename = {attribute: name for name, attribute in self._attributes.items()}
+        # msgspec refuses a field name with a quote or a backslash, and any name with a lone surrogate.
+        with contextlib.suppress(ValueError):
+            row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
+            # A literal gives one string object for each stream instead of one for each record.
+            stream = Literal[tuple(self._needs)]  # type: ignore[valid-type]
+            record = msgspec.defstruct(
+                "Record", [("stream", stream), ("record", row)], tag_field="type", tag="RECORD", gc=False
+            )
+            message = record | _Other | _State | _ActivateVersion | _Batch
+            return (
+                msgspec.json.Decoder(message, float_hook=Decimal).decode,
+                msgspec.json.Decoder(row, float_hook=Decimal).decode,
+            )
+        return None, None
+
+    def runs(self, text: bytes, first: Place) -> Iterator[Run]:
+        """Divide Singer messages into blocks of records and lines to decode one by one, in their order.
+
+        Args:
+            text: complete lines of the stream.
+            first: the position of the first line.
+        """
+        messages = _decode_each(text, self._decode)
+        texts: list[bytes] = []
+        lines = Lines(text, are_messages=True)
+        for at, group in _alike(messages, _stream_of):
+            stream = group[0].stream
+            need = self._needs.get(stream) if stream is not None else None
+            if need is None:
+                # Split the text only once: a tap may write a STATE after each row.
+                texts = texts or split_lines(text)
+                yield texts[at : at + len(group)]
+            else:
+                rows = list(map(_record_of, group))
+                yield need.take, DecodedRecords(rows, need.layout, first.after(at), lines, at)
+
+    def rows(self, stream: str, text: bytes, first: Place) -> Iterator[Run]:
+        """Divide bare records of a stream into blocks and lines to decode one by one, in their order.
+
+        Args:
+            stream: the stream's name in the tap's messages.
+            text: complete lines of a file.
+            first: the position of the first line.
+        """
+        texts: list[bytes] = []
+        need, lines = self._needs.get(stream), Lines(text, are_messages=False)
+        for at, group in _alike(_decode_each(text, self._decode_row if need is not None else None), type):
+            if need is None or group[0] is _OTHER:
+                texts = texts or split_lines(text)
+                yield texts[at : at + len(group)]
+            else:
+                yield need.take, DecodedRecords(group, need.layout, first.after(at), lines, at)
+
+
+def _alike(messages: list[Any], kind: Callable[[Any], Any]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield groups of consecutive messages of the same kind, each with the index of its first message."""
+    kinds = list(map(kind, messages))
+    if kinds.count(kinds[0]) == len(kinds):
+        yield 0, messages
+        return
+    start = 0
+    for _, group in groupby(kinds):
+        stop = start + sum(1 for _ in group)
+        yield start, messages[start:stop]
+        start = stop
+
+
+def _decode_each(text: bytes, decode: Callable[[bytes], Any] | None) -> list[Any]:
+    """Return the decoded lines, with `_OTHER` for each line that has to be decoded by itself."""
+    if decode is not None and _is_utf8(text):
+        try:
+            # `BytesIO` yields one line at a time, so each line is decoded while it is in the processor's caches.
+            return list(map(decode, io.BytesIO(text)))
+        except _UNREADABLE:
+            return [_decode_one(line, decode) for line in split_lines(text)]
+    return [_OTHER] * len(split_lines(text))
+
+
+def _decode_one(line: bytes, decode: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - a struct made for the streams
+    try:
+        return decode(line)
+    except _UNREADABLE:
+        # Unusual or malformed: decoding the whole line shows which.
+        return _OTHER
+
+
+def _is_utf8(text: bytes) -> bool:
+    """Return whether a text is valid UTF-8. The decoder does not check the values that it skips."""
+    if text.isascii():
+        return True
+    at, size = 0, len(text)
+    try:
+        with memoryview(text) as view:
+            # In small pieces: the decoded text is thrown away, and small pieces reuse the same warm memory.
+            while at < size:
+                _, read = codecs.utf_8_decode(view[at : at + _PIECE_BYTES], "strict", at + _PIECE_BYTES >= size)
+                at += read
+    except UnicodeDecodeError:
+        return False
+    return True

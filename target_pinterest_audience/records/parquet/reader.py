@@ -1,0 +1,110 @@
+"""Reads a Parquet file in pieces that fit into memory, whatever the file claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from target_pinterest_audience.records.arrow_column import values_of
+from target_pinterest_audience.records.column_names import plain_columns
+from target_pinterest_audience.records.parquet.cached_file import CachedFile
+from target_pinterest_audience.records.parquet.footer import batched, find_leaves, find_row_groups, read_footer
+from target_pinterest_audience.records.parquet.memory import (
+    DICTIONARY_TYPES,
+    PIECE_BYTES,
+    PIECE_ROWS,
+    measure_leaf,
+    rows_at_once,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Table = tuple[Mapping[str, Sequence[Any]], int]
+"""Column → values, and the number of rows."""
+
+_CACHED_BYTES: Final = 1 << 28
+"""If a row group has larger needed columns, the file is read bit by bit instead of a row group at a time."""
+_STREAM_BUFFER: Final = 1 << 20
+
+
+def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Table]:
+    """Yield the rows of a Parquet file, some thousand at a time.
+
+    Args:
+        file: the file, which must be seekable.
+        columns: the needed columns; None for all. Columns that the file lacks are left out.
+
+    Raises:
+        ParquetError: the file is damaged, or has rows or pages that are too big.
+        Exception: Arrow cannot read the file; it raises errors of many types.
+    """
+    from pyarrow import parquet  # noqa: PLC0415 - heavy, and only needed for such files
+
+    cached = CachedFile(file)
+    footer = read_footer(cached)
+    metadata = parquet.read_metadata(cached)
+    if columns is not None:
+        there = plain_columns({name: name for name in metadata.schema.to_arrow_schema().names})
+        columns = [there[name] for name in columns if name in there]
+    leaves = find_leaves(metadata.schema, columns)
+    groups = find_row_groups(footer, leaves, cached.size)
+    is_large = any(group.size > _CACHED_BYTES for group in groups)
+    options = {"coerce_int96_timestamp_unit": "us", "buffer_size": _STREAM_BUFFER if is_large else 0}
+    opened = parquet.ParquetFile(cached, metadata=metadata, **options)
+    uuids = {leaf.path for leaf in leaves if leaf.is_uuid}
+    types = {field.name: str(field.type) for field in opened.schema_arrow if columns is None or field.name in columns}
+    names = list(types)
+    readers = {frozenset[str](): opened}
+    for batch in batched(groups):
+        if not names:
+            # Arrow would make the pieces of all rows at once.
+            yield from _empty_tables(sum(group.rows for group in batch))
+            continue
+        if not is_large:
+            cached.cache([chunk.span for group in batch for chunk in group.chunks])
+        memory = [measure_leaf(cached, batch, index, leaf, types) for index, leaf in enumerate(leaves)]
+        rows = rows_at_once(memory)
+        compact = frozenset(each.leaf.path for each in memory if each.is_compact)
+        if compact not in readers:
+            readers[compact] = parquet.ParquetFile(cached, metadata=metadata, read_dictionary=compact, **options)
+        pieces = readers[compact].iter_batches(rows, [group.number for group in batch], names)
+        for piece in _divided(pieces if rows == PIECE_ROWS else _gathered(pieces)):
+            arrays = zip(piece.schema.names, piece.columns, strict=True)
+            found = {name: values_of(array, is_uuid=name in uuids) for name, array in arrays}
+            yield plain_columns(found), piece.num_rows
+
+
+def _empty_tables(rows: int) -> Iterator[Table]:
+    """Yield tables with some rows and no column."""
+    for start in range(0, rows, PIECE_ROWS):
+        yield {}, min(PIECE_ROWS, rows - start)
+
+
+def _divided(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches with so few rows that the texts that their dictionaries stand for fit into memory."""
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no batch
+    from pyarrow import compute  # noqa: PLC0415 - imported already, or there would be no batch
+
+    for batch in batches:
+        each = 0
+        for array in batch.columns:
+            if isinstance(array, pa.DictionaryArray) and str(array.dictionary.type) in DICTIONARY_TYPES:
+                each += compute.max(compute.binary_length(array.dictionary)).as_py() or 0
+        rows = max(1, min(batch.num_rows, PIECE_BYTES // max(1, each)))
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+
+
+def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of some thousand rows, joined from smaller ones unless these are large."""
+    import pyarrow as pa  # noqa: PLC0415 - imported already, or there would be no batch
+
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= PIECE_ROWS or sum(each.nbytes for each in waiting) >= PIECE_BYTES:
+            yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
+            waiting = []
+    if waiting:
+        yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()

@@ -1,0 +1,1 @@
+"""Checks the streams of a run against the settings."""

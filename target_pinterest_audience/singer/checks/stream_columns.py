@@ -1,0 +1,166 @@
+"""Checks the columns of one stream against its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.marks import (
+    DEFAULT_REMOVAL_COLUMN,
+    in_other_capitals,
+    look_like_marks,
+    mark_columns,
+    named_in_any_case,
+)
+from target_pinterest_audience.routing.near_names import nearest_column, told_columns
+from target_pinterest_audience.routing.plan import FormerLists, possible_lists
+from target_pinterest_audience.settings import LoadMethod, Mode
+from target_pinterest_audience.singer.checks.stream_names import some_names
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.identities.types import IdentityType
+    from target_pinterest_audience.run.run import Sync
+    from target_pinterest_audience.settings import StreamSettings
+    from target_pinterest_audience.singer.checks.stream_names import StreamNames
+    from target_pinterest_audience.singer.checks.warnings import StreamWarnings
+
+
+@dataclass(frozen=True, slots=True)
+class StreamColumns:
+    """The columns of one stream under one schema.
+
+    Attributes:
+        stream: the stream's name after stream maps.
+        settings: the stream's settings.
+        properties: column → its JSON schema.
+        identities: identity column → its type.
+        warnings: logs warnings about the stream.
+    """
+
+    stream: str
+    settings: StreamSettings
+    properties: Mapping[str, Any]
+    identities: Mapping[str, IdentityType]
+    warnings: StreamWarnings
+
+    def check_skipped(self, run: Sync, names: StreamNames) -> None:
+        """Warn that the stream is skipped because it has no identity column.
+
+        Raises:
+            ConfigurationError: it had identity columns in an earlier run with these settings, so that its people would
+                stay on their lists forever.
+        """
+        former = self._former_lists(run)
+        if former.own:
+            msg = (
+                f"Stream {self.stream} no longer has an identity column, but earlier runs added people from it to "
+                "lists. They would stay there, whatever happens to their rows. "
+                f"{told_columns(self.properties)} Name the right column in `identity_columns`, or deselect the stream "
+                "in the tap."
+            )
+            raise ConfigurationError(msg)
+        message = names.skip(self.stream, self.properties)
+        if message is not None:
+            self.warnings.warn(message)
+            if former.others:
+                self.warnings.warn(
+                    "other settings added people from a source with this name to other lists: "
+                    f"{some_names(former.others)}. If it is the same table, those people stay there: map their "
+                    "column with `identity_columns`. If it is another table, ignore this warning."
+                )
+
+    def _former_lists(self, run: Sync) -> FormerLists:
+        is_its_own = self.settings.source_name is None or "source_name" in self.settings.own
+        if not is_its_own or self.settings.load_method is LoadMethod.APPEND_ONLY:
+            return FormerLists([], [])
+        source = self.settings.source_name or self.stream
+        return run.former_lists(source, possible_lists(self.stream, self.settings))
+
+    def check_named(self) -> None:
+        """Check that the stream has the columns that its settings name.
+
+        Raises:
+            ConfigurationError: the stream lacks its consent column or its list name column, or the list name column
+                holds identities.
+        """
+        consent_column = self.settings.consent_column if self.settings.operation is Mode.ADD else None
+        if consent_column is not None:
+            self._check_exists(consent_column, "consent_column", "the consent of its people is unknown")
+        list_name_column = self.settings.list_name_column
+        if list_name_column is not None:
+            self._check_exists(list_name_column, "list_name_column", "the lists of its people are unknown")
+        if list_name_column in self.identities:
+            msg = (
+                f"Column {list_name_column} of stream {self.stream} holds identities, which `list_name_column` would "
+                "use as names of lists. Name the column that holds the name of the audience."
+            )
+            raise ConfigurationError(msg)
+        self._suggest_addresses(consent_column)
+
+    def _check_exists(self, column: str, setting: str, effect: str) -> None:
+        if column not in self.properties:
+            msg = (
+                f"Stream {self.stream} has no column {column}, which `{setting}` names, so {effect}. Correct the name, "
+                "or select the column in the tap."
+            )
+            raise ConfigurationError(msg + in_other_capitals(column, self.properties))
+
+    def _suggest_addresses(self, consent_column: str | None) -> None:
+        """Warn if none of the identity columns, which were found by name, holds addresses, but another column may."""
+        if self.settings.identity_columns or "EMAIL" in {kind.name for kind in self.identities.values()}:
+            return
+        others = (consent_column, self.settings.list_name_column, self.settings.removal_column)
+        candidate = nearest_column(self.properties, others, addresses_only=True)
+        if candidate is not None:
+            self.warnings.warn(
+                f"only {', '.join(self.identities)} {'is' if len(self.identities) == 1 else 'are'} read. Column "
+                f"`{candidate.column}` may hold e-mail addresses. If it does, set `identity_columns` for the stream: "
+                f"{candidate.setting(self.stream, self.identities)}."
+            )
+
+    def check_marks(
+        self,
+        declared: Collection[str],
+        raw_columns: Collection[str],
+        unread_columns: Collection[str],
+        key_properties: Collection[str],
+    ) -> None:
+        """Check the columns that mark deleted rows, and warn of similar columns that are not used.
+
+        Args:
+            declared: the columns of the schema, including those that the SDK removes from it.
+            raw_columns: the columns of the tap's rows.
+            unread_columns: those that no stream map reads.
+            key_properties: the columns of the key.
+
+        Raises:
+            ConfigurationError: the stream lacks the column that `removal_column` names.
+        """
+        setting = self.settings.removal_column
+        if setting is not None and not named_in_any_case(setting, {*declared, *raw_columns}):
+            msg = (
+                f"Stream {self.stream} has no column {setting}, which `removal_column` names, so deleted people would "
+                "stay on the list. Correct the name, or select the column in the tap. If the stream has no such "
+                f"column, set `streams.{self.stream}.removal_column` to `{DEFAULT_REMOVAL_COLUMN}`: at the top level, "
+                "`removal_column` applies to every stream."
+            )
+            raise ConfigurationError(msg)
+        used = {*mark_columns(declared, setting), *mark_columns(raw_columns, setting)}
+        used |= {*self.identities, *key_properties}
+        used |= {str(self.settings.consent_column), str(self.settings.list_name_column)}
+        unused = sorted({*look_like_marks(declared), *look_like_marks(unread_columns)} - used)
+        if unused:
+            verb, which = ("is", "it") if len(unused) == 1 else ("are", "one")
+            self.warnings.warn(
+                f"column {' and column '.join(unused)} may mark deleted rows, and {verb} not used. If {which} does, "
+                "name it in `removal_column`; otherwise, deleted people stay on the list."
+            )
+        for name in self.settings.identity_columns.keys() - self.identities:
+            near = named_in_any_case(name, declared)
+            if near:
+                self.warnings.warn(
+                    f"it has no column {name}, which `identity_columns` names, but it has {near[0]}. Column names are "
+                    "case-sensitive. Correct the setting."
+                )

@@ -1,0 +1,1 @@
+"""Applies the stream maps and the flattening of the SDK to rows."""
