@@ -102,7 +102,7 @@ def test_a_key_whose_type_makes_other_rows_of_it_ends_the_run_before_anything_of
     sent()
     run = run_target(stream(*then, email=address(2)))
     assert (run.code, run.states, sent()) == (2, [], [])
-    assert "The key property id of source customers came as" in run.stderr
+    assert "The key property id of source customers changed its type" in run.stderr
     assert "another `source_name`" in run.stderr
     # It is no better the next time, and the former type is as good as before.
     assert run_target(stream(*then, email=address(2))).code == 2
@@ -120,8 +120,8 @@ def test_each_property_of_a_key_is_judged_by_itself(run_target: Target, sent: Se
     assert sent() == []
     run = run_target([both, record(id=1, part=3, email=address(3))])
     assert run.code == 2
-    assert "The key property part of source customers came as" in run.stderr
-    assert "text in former runs and now comes as numbers" in run.stderr
+    assert "The key property part of source customers changed its type" in run.stderr
+    assert "text in former runs and now holds numbers" in run.stderr
 
 
 def test_no_state_covers_rows_before_a_changed_key_that_were_not_delivered(
@@ -322,7 +322,7 @@ def test_in_an_old_ledger_a_key_that_changes_between_number_and_text_ends_the_ru
     sent()
     run = run_target(stream(then, TEXT, email=address(1)) if then is not None else [keyed({"id": TEXT}), from_file])
     assert (run.code, sent()) == (2, [])
-    assert "The key property id of source customers came as" in run.stderr
+    assert "The key property id of source customers changed its type" in run.stderr
 
 
 @pytest.mark.usefixtures("old_ledger")

@@ -80,7 +80,7 @@ def run(emulator: Emulator, folder: Path, lists: int, shift: int) -> None:
     try:
         target.listen(iter([json.dumps(each).encode() + b"\n" for each in messages]))  # type: ignore[arg-type]
     finally:
-        target.sync.close()
+        target.current_run.close()
 
 
 @pytest.mark.parametrize("runs", [1, 2])

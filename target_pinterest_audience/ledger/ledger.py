@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.alerts import StandingAlerts
     from target_pinterest_audience.ledger.catalogue import Catalogue
     from target_pinterest_audience.ledger.history import History
-    from target_pinterest_audience.membership.statements import Count
+    from target_pinterest_audience.membership.counts import Count
 
 
 class Note(NamedTuple):

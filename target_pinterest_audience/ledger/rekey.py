@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.identities.packed import KEY_TAGS, member_key
-from target_pinterest_audience.membership.statements import NOBODY, Count, Stance, Statement, change_of, statements
+from target_pinterest_audience.membership.counts import NOBODY, Count, change_of
+from target_pinterest_audience.membership.statements import Stance, Statement, statements
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger

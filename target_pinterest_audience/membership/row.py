@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from target_pinterest_audience.membership.statements import Kind
+from target_pinterest_audience.membership.events import Kind
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.blocks import RecordBlock

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.identities.packed import member_key
+from target_pinterest_audience.membership.events import CAUSES, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock, in_order
-from target_pinterest_audience.membership.statements import CAUSES, Kind
 from target_pinterest_audience.routing.orders import Order
 from target_pinterest_audience.routing.stream import StreamShape
 from target_pinterest_audience.vocabulary import Operation

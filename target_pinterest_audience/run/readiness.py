@@ -23,7 +23,7 @@ from target_pinterest_audience.ledger.open import place_of
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError, NotPermittedError, PinterestError, RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
-from target_pinterest_audience.reconcile.outbox import owes_additions
+from target_pinterest_audience.reconcile.notes import owes_additions
 from target_pinterest_audience.reporting.alerts.notifier import make_notifier
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference, chosen_list
 from target_pinterest_audience.run.wiring import make_client, patience_of

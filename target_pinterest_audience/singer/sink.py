@@ -19,8 +19,8 @@ from target_pinterest_audience.identities.marks import (
 )
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.identities.types import Remark
+from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.row import Row, RowBlock, RowWriter
-from target_pinterest_audience.membership.statements import Kind
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.reporting.rejects_file import Reject
 from target_pinterest_audience.routing.near_names import nearest_column, told_columns
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.records.blocks import RecordBlock
     from target_pinterest_audience.reporting.run_log import RunLog
     from target_pinterest_audience.routing.plan import ListPlan, ListReference
-    from target_pinterest_audience.run.run import Sync
+    from target_pinterest_audience.run.run import Run
     from target_pinterest_audience.settings import Settings
 
 _PLAIN_ROWS_FOR_AN_ODD_ONE: Final = 8
@@ -48,7 +48,7 @@ class SinkOwner(Protocol):
     """What a sink needs of its target."""
 
     settings: Settings
-    sync: Sync
+    current_run: Run
     arrivals: Arrivals
     run_log: RunLog
 
@@ -101,7 +101,7 @@ class CustomerListSink(RecordSink):
         elif stream_name != MELTANO_TEST_STREAM:
             self._pass_over(target, stream)
         self._introduce(stream)
-        self._sync = target.sync
+        self._run = target.current_run
         self._rejects = target.run_log.rejects
         self._fails = settings.bad_records is BadRecords.FAIL
         self._rows = RowReader(
@@ -133,7 +133,7 @@ class CustomerListSink(RecordSink):
         appends = stream.load_method is LoadMethod.APPEND_ONLY
         self._writer: RowWriter | None = None
         if self.columns:
-            self._writer = target.sync.append(shape) if appends else target.sync.upsert(shape)
+            self._writer = target.current_run.append(shape) if appends else target.current_run.upsert(shape)
 
     def reads(self, schema: Mapping[str, Any], key_properties: Sequence[str], raw_columns: Collection[str]) -> bool:
         """Return whether it was made for a schema and key, and for rows with such columns."""
@@ -166,7 +166,7 @@ class CustomerListSink(RecordSink):
         is_its_own = stream.source_name is None or "source_name" in stream.own
         former = FormerLists([], [])
         if is_its_own and stream.load_method is not LoadMethod.APPEND_ONLY:
-            former = target.sync.former_lists(source, possible_lists(self.stream_name, stream))
+            former = target.current_run.former_lists(source, possible_lists(self.stream_name, stream))
         if former.own:
             msg = (
                 f"Stream {self.stream_name} has no identity column any more, but former runs put people from it on "
@@ -283,7 +283,7 @@ class CustomerListSink(RecordSink):
             TargetError: the stream is broken, or a batch that this row filled could not be delivered.
         """
         rows, place = self._rows, context["place"]
-        self._sync.note_rows(place.line, 1, self)
+        self._run.refusals.note_rows(place.line, 1, self)
         rows.tally.rows += 1
         deleted = context["deleted"] or rows.is_deleted(record)
         rows.tally.deleted_rows += deleted
@@ -343,7 +343,7 @@ class CustomerListSink(RecordSink):
             TargetError: as `process_record`.
         """
         lines = block.lines
-        self._sync.note_rows(lines[0], lines[-1] + 1 - lines[0], self)
+        self._run.refusals.note_rows(lines[0], lines[-1] + 1 - lines[0], self)
         odd = self._rows.odd_rows(block, self._consent_column, self._settings.list_name_column)
         if len(odd) * _PLAIN_ROWS_FOR_AN_ODD_ONE > len(block):
             odd = list(range(len(block)))
@@ -390,7 +390,7 @@ class CustomerListSink(RecordSink):
             raise self._failure(column, reason, place)
 
     def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
-        """See `sync.RowOwner.note_refused`."""
+        """See `RowOwner.note_refused`."""
         feeding = {column for each in references for column in self._columns_of.get(each, ())}
         columns = [column for column in self.columns if column in feeding]
         if not columns:
@@ -400,7 +400,7 @@ class CustomerListSink(RecordSink):
         self._tally.reject_late(column, line, was_added=operation is Operation.ADD)
         self._write_reject(column, types, Remark.REFUSED_BY_PINTEREST, Place(line), row=None)
         if self._fails:
-            self._sync.fail_later(self._failure(column, Remark.REFUSED_BY_PINTEREST, Place(line)))
+            self._run.fail_later(self._failure(column, Remark.REFUSED_BY_PINTEREST, Place(line)))
         return True
 
     def _write_reject(self, column: str, types: str, reason: Remark, place: Place, row: str | None) -> None:

@@ -130,7 +130,7 @@ class TargetPinterestAudience(Target):
         """Stream → column → the other names that its SCHEMA gives it."""
         self._progress: Progress | None = None
         shield = self._termination.shield
-        self.sync = connect(self.settings, user_agent(), self.logger, self._write_state_message, shield)
+        self.current_run = connect(self.settings, user_agent(), self.logger, self._write_state_message, shield)
 
     @classmethod
     def get_plugin_version(cls) -> str:
@@ -227,7 +227,7 @@ class TargetPinterestAudience(Target):
         except (StreamError, RejectedError) as broken:
             # What came before the broken line, or the bad row, is whole.
             try:
-                self.sync.flush()
+                self.current_run.flush()
             except TargetError:
                 self.logger.error("%s", broken)  # noqa: TRY400 - two things went wrong; the other is told by who raises
                 raise
@@ -238,7 +238,7 @@ class TargetPinterestAudience(Target):
 
         def look() -> Snapshot:
             rows = sum(tally.rows for tally in list(self.run_log.tallies.values()))
-            return self.sync.progress(rows, share_of_file(file_input or sys.stdin))
+            return self.current_run.progress(rows, share_of_file(file_input or sys.stdin))
 
         self._progress = on_terminal(look, self.logger)
         if self._progress is not None:
@@ -255,17 +255,21 @@ class TargetPinterestAudience(Target):
         with contextlib.ExitStack() as last:
             # Each of these is done, the last first, also if a second signal ends another.
             last.callback(lambda: self._send_alerts(ended_by, lists, refused))
-            last.callback(self.sync.close)
+            last.callback(self.current_run.close)
             last.callback(lambda: self._end_history(ended_by))
-            last.callback(lambda: self.run_log.end_report(ended_by, self.sync.lists(), self.sync.traffic))
-            last.callback(lambda: lists.extend(self.sync.lists()))
+            last.callback(
+                lambda: self.run_log.end_report(ended_by, self.current_run.lists(), self.current_run.delivery.traffic)
+            )
+            last.callback(lambda: lists.extend(self.current_run.lists()))
             last.callback(self.run_log.close_rejects)
-            last.callback(lambda: self.run_log.tell_summary(self.sync.lists(), self.sync.traffic))
+            last.callback(
+                lambda: self.run_log.tell_summary(self.current_run.lists(), self.current_run.delivery.traffic)
+            )
             last.callback(lambda: self.run_log.warn_of_refused(refused))
-            last.callback(lambda: refused.extend(self.sync.mass_refusals()))
+            last.callback(lambda: refused.extend(self.current_run.mass_refusals()))
             if self._progress is not None:
                 last.callback(self._progress.stop)
-            self.sync.stop()
+            self.current_run.stop()
 
     def _send_alerts(
         self, ended_by: BaseException | None, lists: list[ListReport], refused: list[RefusedMembers]
@@ -286,7 +290,7 @@ class TargetPinterestAudience(Target):
             error,
             received=sum(tally.received for tally in tallies),
             rejected=sum(tally.rejected for tally in tallies),
-            sign_in_seconds=self.sync.sign_in_seconds,
+            sign_in_seconds=self.current_run.delivery.sign_in_seconds,
             nobody_consents=tuple(each for tally in tallies if (each := tally.nobody_consents) is not None),
             empty=self.run_log.empty,
             refused=tuple(refused),
@@ -297,7 +301,7 @@ class TargetPinterestAudience(Target):
         """Note the run in the ledger for people; that it cannot be noted is a warning."""
         code, _ = self.run_log.outcome(ended_by)
         try:
-            self.sync.end_history(code, self.run_log.tallies.values(), empty=self.run_log.empty)
+            self.current_run.end_history(code, self.run_log.tallies.values(), empty=self.run_log.empty)
         except LedgerError as error:
             if not isinstance(ended_by, LedgerError):
                 self.logger.warning("The history of runs does not tell how this run ended. %s", error)
@@ -328,7 +332,7 @@ class TargetPinterestAudience(Target):
                 "that is not Python, a column that is not there, or a key that is dropped."
             )
             raise ConfigurationError(msg) from None
-        self.sync.note_stream(stream, incremental=bool(message_dict.get("bookmark_properties")))
+        self.current_run.note_stream(stream, incremental=bool(message_dict.get("bookmark_properties")))
         if stream == MELTANO_TEST_STREAM:
             self._check_readiness()
         self._row_maps[stream] = row_maps(self.mapper, stream, schema, self._row_maps.get(stream, ()))
@@ -436,7 +440,7 @@ class TargetPinterestAudience(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Let a STATE wait for what it covers; the SDK's `_latest_state` stays empty, or it would write it early."""
         self._assert_line_requires(message_dict, requires={"value"})
-        self.sync.hold_state(message_dict["value"], self.message_reader.line)
+        self.current_run.hold_state(message_dict["value"], self.message_reader.line)
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Pass over: it comes at the start, at the end, at both or never, and proves nothing about the stream."""
@@ -462,11 +466,11 @@ class TargetPinterestAudience(Target):
             StreamError: neither a row nor a STATE came, and `empty_stream` is `fail`.
         """
         self.arrivals.refuse_unmapped()
-        self.sync.deliver()
+        self.current_run.deliver()
         self.run_log.refuse_too_many_rejects()
         if self.message_reader.nothing_came:
             self.run_log.note_empty()
-        self.sync.finish(empty=self.run_log.empty)
+        self.current_run.finish(empty=self.run_log.empty)
         self.run_log.check_balance()
         for sink in [*self._stream_sinks.values(), *itertools.chain.from_iterable(self._former_sinks.values())]:
             sink.clean_up()
@@ -475,7 +479,7 @@ class TargetPinterestAudience(Target):
     # The process's edges
 
     def _tick(self) -> None:
-        self.sync.tick()
+        self.current_run.tick()
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
         """Write a STATE to standard output."""

@@ -11,9 +11,9 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue import Feed
 from target_pinterest_audience.ledger.ledger import Ledger, Note
+from target_pinterest_audience.membership.counts import NOBODY, Count
 from target_pinterest_audience.membership.healing import AT_ONCE
 from target_pinterest_audience.membership.key_forms import NEWEST_RULES
-from target_pinterest_audience.membership.statements import NOBODY, Count
 from target_pinterest_audience.vocabulary import Operation
 from tests.ledger.conftest import API, Opened, another_process
 

@@ -24,8 +24,8 @@ from target_pinterest_audience.ledger.postgres.connection import SCHEMA, Place, 
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
+from target_pinterest_audience.membership.counts import Count
 from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
-from target_pinterest_audience.membership.statements import Count
 from tests.conftest import ACCOUNT
 from tests.integration.pooler import run_pooler
 from tests.integration.postgres import Database

@@ -24,7 +24,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError
-from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reporting.report_file import moment
 from target_pinterest_audience.routing.orders import ListReport
 from target_pinterest_audience.routing.plan import ListReference, chosen_list
@@ -151,15 +151,15 @@ def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Le
 
 
 @contextmanager
-def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, Dispatcher]]:
+def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Books, Dispatcher]]:
     """Yield what removals that a ledger notes are sent with, and note what was accepted, whatever happens."""
     shield, tenure = obey_signals().shield, Tenure(ledger)
     delivery = make_delivery(settings, user_agent(), logger, shield, tenure)
-    book = Bookkeeper(ledger, settings, delivery, logger, time.time)
-    dispatcher = Dispatcher(delivery, book)
+    books = Books.make(ledger, settings, delivery, logger, time.time)
+    dispatcher = Dispatcher(delivery, books.outbox)
     ended_by: BaseException | None = None
     try:
-        yield book, dispatcher
+        yield books, dispatcher
     except BaseException as error:
         ended_by = error
         raise
@@ -167,7 +167,7 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
         # After a failure, too: a request under way on another list gets a moment, and its answer is noted.
         try:
             dispatcher.stop()
-            book.tidy()
+            books.outbox.tidy()
         except LedgerError as error:
             if ended_by is None:
                 ended_by = error
@@ -175,7 +175,7 @@ def removing(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, D
             logger.warning("What Pinterest accepted last is not noted, so a later run sends it again. %s", error)
         finally:
             exit_code = 0 if ended_by is None else outcome(ended_by, "pinterest-audience")[0]
-            _end_history(book, exit_code)
+            _end_history(books, exit_code)
 
 
 def refuse_half(reports: Iterable[ListReport]) -> None:
@@ -218,10 +218,10 @@ def check_identifier(_context: click.Context, _parameter: click.Parameter, value
     return value
 
 
-def _end_history(book: Bookkeeper, exit_code: int) -> None:
+def _end_history(books: Books, exit_code: int) -> None:
     """Note in the ledger how it ended; that it cannot be noted is a warning."""
     try:
-        book.end_history(exit_code, {})
+        books.end_history(exit_code, {})
     except LedgerError as error:
         logger.warning("The history of runs does not tell how this ended. %s", error)
 

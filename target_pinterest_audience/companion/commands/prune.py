@@ -86,9 +86,9 @@ def prune(
             why = str(no_ledger(settings))
             msg = f"Nobody is removed: {why[0].lower()}{why[1:]}"
             raise ConfigurationError(msg)
-        with closing(ledger), removing(ledger, settings) as (book, dispatcher):
-            remove_absentees(ledger, book, dispatcher, options, now=time.time(), tell=logger.warning)
-            lists.extend(dispatcher.delivery.lists(book.members()))
+        with closing(ledger), removing(ledger, settings) as (books, dispatcher):
+            remove_absentees(ledger, books, dispatcher, options, now=time.time(), tell=logger.warning)
+            lists.extend(dispatcher.delivery.lists(books.members()))
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:

@@ -9,11 +9,11 @@ from target_pinterest_audience.reconcile.withdrawal import withdraw
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+    from target_pinterest_audience.reconcile.books import Books
     from target_pinterest_audience.run.dispatcher import Dispatcher
 
 
-def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int) -> None:
+def clear(ledger: Ledger, books: Books, dispatcher: Dispatcher, number: int) -> None:
     """Remove everybody from a list whom the ledger knows to be on it, or who may be.
 
     All is noted in the ledger at one stroke before the first request leaves; what could not be sent then is sent when
@@ -21,7 +21,7 @@ def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int)
 
     Args:
         ledger: the ledger.
-        book: the settings' place in it.
+        books: the books of this command.
         dispatcher: sends removals.
         number: the list.
 
@@ -30,11 +30,11 @@ def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int)
     """
     catalogue = ledger.catalogue
     # So nobody reads the sources that feed it either: who does has all lists that a source feeds.
-    book.locks.take_lists([catalogue.entry(number)])
-    book.begin_history(CLEAR)
+    books.locks.take_lists([catalogue.entry(number)])
+    books.recorder.begin_command(CLEAR)
     with ledger.transaction():
-        for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, book.digester.shorten):
-            book.note(decisions)
+        for decisions in withdraw(ledger, catalogue.numbers_of_sources(number), {number}, books.digester.shorten):
+            books.outbox.note(decisions)
         catalogue.restart_list(number)
-    dispatcher.send_all(book.leftovers(number))
+    dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()

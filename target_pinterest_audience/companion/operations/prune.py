@@ -10,17 +10,17 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.ledger.catalogue import CLEAN, EMPTY
 from target_pinterest_audience.ledger.history import PRUNE
-from target_pinterest_audience.membership.statements import Event, Kind, Plan
+from target_pinterest_audience.membership.events import Event, Kind, Plan
 from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement, movements
-from target_pinterest_audience.reconcile.changes import absorb
-from target_pinterest_audience.reconcile.lost_columns import lost_slots, slots_of
-from target_pinterest_audience.reconcile.window import Origin, Window
+from target_pinterest_audience.reconcile.sources.lost_columns import lost_slots, slots_of
+from target_pinterest_audience.reconcile.windows.absorb import absorb
+from target_pinterest_audience.reconcile.windows.window import Origin, Window
 from target_pinterest_audience.reconcile.withdrawal import pages
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue import Feed, RunRecord
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+    from target_pinterest_audience.reconcile.books import Books
     from target_pinterest_audience.run.dispatcher import Dispatcher
 
 _CLOCK_SLACK_SECONDS: Final = 120.0
@@ -92,7 +92,7 @@ def _page(rows: Iterable[bytes], event: Event) -> Window:
 
 def prune(
     ledger: Ledger,
-    book: Bookkeeper,
+    books: Books,
     dispatcher: Dispatcher,
     options: PruneOptions,
     *,
@@ -106,7 +106,7 @@ def prune(
 
     Args:
         ledger: the ledger.
-        book: the settings' place in it.
+        books: the books of this command.
         dispatcher: sends removals.
         options: what is allowed.
         now: seconds since 1970.
@@ -117,41 +117,41 @@ def prune(
         RemovalCeilingError: too many would be removed, so that nobody is.
         TargetError: the ledger, a lock or Pinterest cannot be had.
     """
-    run = newest_clean_run(ledger, book.configuration, options, now)
+    run = newest_clean_run(ledger, books.recorder.configuration, options, now)
     for source in sorted({feed.source for feed in ledger.catalogue.feeds_of_run(run.number)}):
-        book.locks.take_source(ledger.catalogue.source_name(source))
+        books.locks.take_source(ledger.catalogue.source_name(source))
     # Another process may have had the lock.
-    run = newest_clean_run(ledger, book.configuration, options, now)
-    before = ledger.catalogue.newest_run(book.configuration, before=run.number, clean=True)
+    run = newest_clean_run(ledger, books.recorder.configuration, options, now)
+    before = ledger.catalogue.newest_run(books.recorder.configuration, before=run.number, clean=True)
     if before is not None:
-        book.note_changes(before.settings, run.settings)
+        books.recorder.note_changed_settings(before.settings, run.settings)
     chosen = absentees(ledger, run, options, tell)
-    book.begin_history(PRUNE)
+    books.recorder.begin_command(PRUNE)
     with ledger.transaction():
-        _note(ledger, book, chosen, options.max_removal_percent, now)
+        _note(ledger, books, chosen, options.max_removal_percent, now)
     for number in sorted({each.list_number for each in chosen}):
-        dispatcher.send_all(book.leftovers(number))
+        dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()
     if chosen:
         with ledger.transaction():
             ledger.catalogue.mark_pruned(run.number)
 
 
-def _note(ledger: Ledger, book: Bookkeeper, chosen: list[Absentees], percent: int, now: float) -> None:
+def _note(ledger: Ledger, books: Books, chosen: list[Absentees], percent: int, now: float) -> None:
     """Write who leaves.
 
     Raises:
         RemovalCeilingError: they are too many, so that the transaction must be rolled back.
     """
-    ceilings = Ceilings(percent, book.explain, lambda: now, advice="allow it with `--allow-removal-percent`")
+    ceilings = Ceilings(percent, books.recorder.explain, lambda: now, advice="allow it with `--allow-removal-percent`")
     leaving = dict.fromkeys((each.list_number for each in chosen), 0)
     for number in leaving:
         ceilings.resume(ledger.catalogue, number)
     for each in chosen:
         for page in each.pages(ledger):
             # Rows that stay for the sake of another list have not been seen by this.
-            decisions, _ = absorb(ledger, {}, book.digester.shorten, page)
-            book.note(decisions)
+            decisions, _ = absorb(ledger, {}, books.digester.shorten, page)
+            books.outbox.note(decisions)
             for number, moved in movements(decisions).items():
                 leaving[number] += moved.derived
     ceilings.count(ledger.catalogue, {number: Movement(0, count, 0, 0) for number, count in leaving.items()})

@@ -32,7 +32,7 @@ from target_pinterest_audience.ledger.postgres.connection import (
 from target_pinterest_audience.ledger.postgres.copy import TEMPORARY, copy_tables
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
-from target_pinterest_audience.membership.statements import NOBODY, Count
+from target_pinterest_audience.membership.counts import NOBODY, Count
 from target_pinterest_audience.system.waits import Wait
 
 _POLL_SECONDS: Final = 0.2

@@ -36,7 +36,7 @@ from target_pinterest_audience.ledger.sqlite.file import (
     log_of,
     missing_tables,
 )
-from target_pinterest_audience.membership.statements import NOBODY, Count
+from target_pinterest_audience.membership.counts import NOBODY, Count
 from target_pinterest_audience.system.waits import Wait
 
 _BUSY_SECONDS: Final = 1.0
