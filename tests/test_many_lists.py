@@ -15,7 +15,7 @@ from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
-from target_pinterest_audience.reconcile import source_book, source_run
+from target_pinterest_audience.reconcile.sources import loaders
 from target_pinterest_audience.records import blocks as record_blocks
 from target_pinterest_audience.records.blocks import RecordBlock, RecordDecoder
 from target_pinterest_audience.records.position import Place
@@ -31,7 +31,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     first_line, query, relations = (
         cast("Any", PendingIdentities.first_line).fget,
         SqliteLedger._query,
-        source_run.relations,
+        loaders.relations,
     )
 
     def counted_lines(pending: PendingIdentities) -> Any:
@@ -50,7 +50,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(PendingIdentities, "first_line", property(counted_lines))
     monkeypatch.setattr(SqliteLedger, "_query", counted_query)
-    monkeypatch.setattr(source_book, "relations", counted_relations)
+    monkeypatch.setattr(loaders, "relations", counted_relations)
     return done
 
 

@@ -354,7 +354,7 @@ class TargetPinterestAudience(Target):
 
         account = readiness.connect(self.settings, user_agent(), self.logger, self._termination.shield)
         with contextlib.closing(account):
-            for result in readiness.look(self.settings, account):
+            for result in readiness.run_checks(self.settings, account):
                 if result.error is not None:
                     raise result.error
                 level = logging.WARNING if result.warning else logging.INFO
