@@ -94,7 +94,7 @@ class TestCheck:
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, permissions=("ANALYST",)) as account:
             checked = run_companion("check", api_url=account.url)
         assert checked.code == 3
-        assert "the role ANALYST" in checked.stdout
+        assert "is ANALYST, which cannot change lists" in checked.stdout
 
     def test_a_wrong_ad_account_is_named_with_those_that_may_be_used(self, run_companion: Companion) -> None:
         checked = run_companion("check", ad_account_id="1")

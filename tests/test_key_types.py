@@ -230,7 +230,7 @@ def test_uuids_are_not_taken_for_other_text(run_target: Target, tmp_path: Path, 
     sent()
     run = run_target([message, parquet_batch(tmp_path / "f", id=uuids(UUID), email=[address(1)])])
     assert (run.code, sent()) == (2, [])
-    assert "now comes as UUIDs" in run.stderr
+    assert "now holds UUIDs" in run.stderr
 
 
 LONG = "12345678901234567890.123456789"
@@ -249,7 +249,7 @@ def test_a_long_number_that_comes_rounded_ends_the_run(emulator: Emulator, run_t
     assert (again.code, "more digits" in again.stderr) == (0, False)
     rounded = run_target(long_number("1.2345678901234567e+19", _sdc_deleted_at="2026-11-21"))
     assert rounded.code == 2
-    assert "now comes as numbers rounded to what a floating-point number holds" in rounded.stderr
+    assert "now holds numbers rounded to what a floating-point number holds" in rounded.stderr
     assert members(emulator) == digests([1])
 
 

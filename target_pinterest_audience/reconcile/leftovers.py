@@ -52,17 +52,17 @@ class Leftovers:
             self._lists.add(number)
 
     @property
-    def wait(self) -> bool:
+    def waiting(self) -> bool:
         """Whether leftovers wait."""
         return bool(self._lists)
 
     def have_waited(self, seconds: float) -> bool:
         """Return whether leftovers have waited for so long."""
-        return self.wait and self._clock() - self._since >= seconds
+        return self.waiting and self._clock() - self._since >= seconds
 
     def release(self) -> None:
         """Let `orders` yield what waits."""
-        self._released = self.wait
+        self._released = self.waiting
 
     def orders(self) -> Iterator[Order]:
         """Yield the leftovers if they are released. The caller ensures that nothing else uses the ledger.

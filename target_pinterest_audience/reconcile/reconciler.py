@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.ledger.ledger import Ledger
@@ -43,6 +44,26 @@ class _Worked(NamedTuple):
     all_new: bool
 
 
+class _Queued(NamedTuple):
+    """A note of a window that is not handed over yet.
+
+    Attributes:
+        outgoing: the note.
+        hold: holds the watermark for what is left of the window.
+        first_line: the first line of this note and of all later ones of the window.
+    """
+
+    outgoing: Outgoing
+    hold: Hold
+    first_line: int
+
+
+def _queue(notes: list[Outgoing], hold: Hold) -> list[_Queued]:
+    """Return the notes of a window as they are queued. They are ordered by list, not by line."""
+    first_lines = [*accumulate((each.first_line for each in reversed(notes)), min)]
+    return [_Queued(each, hold, first) for each, first in zip(notes, reversed(first_lines), strict=True)]
+
+
 @dataclass(slots=True)
 class Reconciler:
     """Keeps the ledger in step with a stream, and yields what to send for that.
@@ -71,7 +92,7 @@ class Reconciler:
     """The window that is being worked off; it stays here if that fails."""
     _work: Background[_Worked] | None = None
     """The work on it, while the stream is read on."""
-    _outgoing: deque[tuple[Outgoing, Hold]] = field(default_factory=deque)
+    _outgoing: deque[_Queued] = field(default_factory=deque)
     """What is noted and not handed over yet."""
     _hold: Hold | None = None
     """Holds the watermark for the events that wait."""
@@ -151,18 +172,18 @@ class Reconciler:
     def orders(self) -> Iterator[Outgoing]:
         """Yield what is noted and not handed over; each counts as handed over when the next one is requested."""
         while self._outgoing:
-            outgoing, hold = self._outgoing[0]
+            outgoing, hold, first_line = self._outgoing[0]
             # The window held the watermark from its first line on; what is left of it needs only its own lines.
-            if hold.line is not None and outgoing.first_line > hold.line:
-                hold.move(outgoing.first_line)
+            if hold.line is not None and first_line > hold.line:
+                hold.move(first_line)
             yield outgoing
             self._outgoing.popleft()
-            if not self._outgoing or self._outgoing[0][1] is not hold:
+            if not self._outgoing or self._outgoing[0].hold is not hold:
                 hold.release()
 
     def waits_for(self, line: int) -> bool:
         """Return whether something from before a line of the stream is not handed over yet."""
-        holds = [self._hold, self._hold_of_work, *(hold for _, hold in self._outgoing)]
+        holds = [self._hold, self._hold_of_work, *(each.hold for each in self._outgoing)]
         return any(each is not None and each.line is not None and each.line < line for each in holds)
 
     def stop(self, seconds: float) -> None:
@@ -194,7 +215,7 @@ class Reconciler:
     def _take(self, worked: _Worked) -> None:
         hold = self._hold_of_work
         assert hold is not None  # noqa: S101 - a window that is worked off has one
-        self._outgoing.extend((each, hold) for each in worked.outgoing)
+        self._outgoing.extend(_queue(worked.outgoing, hold))
         if not worked.outgoing:
             hold.release()
         self._hold_of_work = None

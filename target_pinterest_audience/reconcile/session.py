@@ -83,7 +83,7 @@ class Session:
         changed since.
 
         Raises:
-            TargetError: the ledger, a lock or a list cannot be had; or the key of the source has changed.
+            TargetError: the ledger, a lock or a list is not available; or the key of the source has changed.
         """
         self._reconciler.collect()
         catalogue = self._books.ledger.catalogue
@@ -168,7 +168,7 @@ class Session:
 
     def waits_for(self, line: int) -> bool:
         """Return whether something from before a line of the stream is not handed over yet."""
-        return self._leftovers.wait or self._reconciler.waits_for(line)
+        return self._leftovers.waiting or self._reconciler.waits_for(line)
 
     def tick(self) -> None:
         """Work off a window that has waited long enough. Raises as `flush` does."""

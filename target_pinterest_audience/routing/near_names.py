@@ -39,13 +39,13 @@ def resembles(name: str, stream: str) -> bool:
     """
     plain = _separated if is_pattern(name) else _letters
     streams = [plain(each) for each in (stream, *_without_schema(stream))]
-    if _says_something(name) and any(fnmatchcase(each, plain(name)) for each in streams):
+    if _has_letters(name) and any(fnmatchcase(each, plain(name)) for each in streams):
         return True
-    names = [plain(each) for each in _without_schema(name) if _says_something(each)]
+    names = [plain(each) for each in _without_schema(name) if _has_letters(each)]
     return any(fnmatchcase(streams[0], each) for each in names)
 
 
-def _says_something(name: str) -> bool:
+def _has_letters(name: str) -> bool:
     """Return whether a pattern has enough letters to show what it was meant for."""
     return not is_pattern(name) or len(_letters(re.sub(r"\[.*?\]|[*?\[]", "", name))) >= _FEWEST_LETTERS
 

@@ -129,7 +129,7 @@ class Run:
         """Open a stream whose rows pass through the ledger, and return the writer of its rows.
 
         Raises:
-            TargetError: the ledger, a lock or a list cannot be had.
+            TargetError: the ledger, a lock or a list is not available.
         """
 
         def plan(list_name: str | None) -> Mapping[str, ListPlan]:

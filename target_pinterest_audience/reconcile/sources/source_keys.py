@@ -47,8 +47,8 @@ class SourceKeys:
             msg = (
                 f"The key of source {shape.source} changed: its rows had the key ({', '.join(former) or 'none'}) and "
                 f"now have ({', '.join(shape.key_properties) or 'none'}). The target cannot match them with the rows "
-                "of former runs. Restore the key. Or, to start over, give the source another `source_name`; what its "
-                "rows said under the old name stays in force."
+                "of former runs. Restore the key. Or, to start over, give the source another `source_name`; what the "
+                "ledger recorded under the old name stays in force."
             )
             raise ConfigurationError(msg)
 
@@ -118,5 +118,5 @@ def _changed_type(name: str, source: str, former: Collection[str], kind: str) ->
         f"The key property {name} of source {source} changed its type: it held {before} in former runs and now holds "
         f"{WORDS[kind]}. The target cannot match these rows with the rows of former runs, and sent nothing from them. "
         "Restore the type of the column, or how the tap reads it. Or, to start over, give the source another "
-        "`source_name`; what its rows said under the old name stays in force."
+        "`source_name`; what the ledger recorded under the old name stays in force."
     )
