@@ -16,7 +16,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError
-from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.routing.orders import ListReport
 from target_pinterest_audience.routing.plan import ListReference, chosen_list
 from target_pinterest_audience.run.dispatcher import Dispatcher
@@ -93,15 +93,15 @@ def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Le
 
 
 @contextmanager
-def removal_session(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookkeeper, Dispatcher]]:
+def removal_session(ledger: Ledger, settings: Settings) -> Iterator[tuple[Books, Dispatcher]]:
     """Yield what sends the removals that the ledger notes; at the end, record what Pinterest accepted."""
     shield, tenure = obey_signals().shield, Tenure(ledger)
     delivery = make_delivery(settings, user_agent(), logger, shield, tenure)
-    book = Bookkeeper(ledger, settings, delivery, logger, time.time)
-    dispatcher = Dispatcher(delivery, book)
+    books = Books.make(ledger, settings, delivery, logger, time.time)
+    dispatcher = Dispatcher(delivery, books.outbox)
     ended_by: BaseException | None = None
     try:
-        yield book, dispatcher
+        yield books, dispatcher
     except BaseException as error:
         ended_by = error
         raise
@@ -109,7 +109,7 @@ def removal_session(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookke
         # Also after a failure: a request in flight to another list gets a moment, and its response is recorded.
         try:
             dispatcher.stop()
-            book.tidy()
+            books.outbox.tidy()
         except LedgerError as error:
             if ended_by is None:
                 ended_by = error
@@ -117,13 +117,13 @@ def removal_session(ledger: Ledger, settings: Settings) -> Iterator[tuple[Bookke
             logger.warning("The last accepted requests are not recorded; a later run will send them again. %s", error)
         finally:
             exit_code = 0 if ended_by is None else outcome(ended_by, "pinterest-audience")[0]
-            _end_history(book, exit_code)
+            _end_history(books, exit_code)
 
 
-def _end_history(book: Bookkeeper, exit_code: int) -> None:
+def _end_history(books: Books, exit_code: int) -> None:
     """Record in the ledger how the command ended; log a warning if that fails."""
     try:
-        book.end_history(exit_code, {})
+        books.end_history(exit_code, {})
     except LedgerError as error:
         warn_of_unrecorded_end(error)
 

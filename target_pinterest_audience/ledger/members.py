@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.membership.statements import Count
+    from target_pinterest_audience.membership.counts import Count
 
 
 class Members(ABC):

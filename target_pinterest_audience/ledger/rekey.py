@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.identities.packed import KEY_TAGS, member_key
 from target_pinterest_audience.ledger.notes import Notes
-from target_pinterest_audience.membership.statements import NOBODY, Count, Stance, Statement, change_of, statements
+from target_pinterest_audience.membership.counts import NOBODY, Count, change_of
+from target_pinterest_audience.membership.statements import Stance, Statement, statements
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.query import Query

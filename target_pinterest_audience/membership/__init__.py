@@ -1,1 +1,1 @@
-"""What rows say, and who belongs on a list because of it. Pure."""
+"""The membership formula: what each row says, and who belongs on a list as a result. Pure."""

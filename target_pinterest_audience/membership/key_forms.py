@@ -1,4 +1,4 @@
-"""Key forms: one canonical form for each key value, however a tap encodes it."""
+"""Key forms: one canonical form for each key value, however a tap encodes it. Pure."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ else:
 
 FIRST_RULES: Final = 1
 NEWEST_RULES: Final = 2
-"""The rules for the rows of new sources.
+"""The rules for the keys of new sources.
 
-A ledger stores keyed digests of keys, so the digests of its rows cannot be computed again in another form. Each source
-keeps the rules that it began with. Released rules are never changed:
+A ledger stores only keyed digests of keys, so it cannot convert them to another form. Each source keeps the rules that
+it began with. Released rules never change:
 
-1. Text never equals a number. Only a `format` at the top level of a property's schema makes a moment of text.
-2. Text that is an integer equals that integer. So does the text of any number if the schema says that it is one. A
-   UUID equals its text in upper or lower case. A `format` counts in `anyOf`, `oneOf` and `allOf`, too.
+1. Text never equals a number. Text is a moment only if its schema has a `format` at the top level.
+2. Text that is an integer equals that integer. Text of any other number equals the number if the schema declares a
+   number. A UUID equals its text in upper or lower case. A `format` counts in `anyOf`, `oneOf` and `allOf`, too.
 """
 
 NUMBER_FORMAT: Final = "number"
 """The format of a key whose text is a number."""
 
 _MOST_DIGITS: Final = 4300
-"""The longest integer that Python turns into text."""
+"""The longest integer that Python converts to text."""
 
 _UUID_LENGTH: Final = 36
 
 _FINER_THAN_MICROSECONDS: Final = re.compile(r"[.,]\d{6}0*[1-9]").search
-"""Finds the moments that would lose precision and so become equal to another row's."""
+"""Finds moments that would lose precision and so could equal the moment of another row."""
 
 _READERS: Final[Mapping[str, Callable[[str], datetime | time]]] = {
     "date-time": datetime_fromisoformat,
@@ -58,14 +58,14 @@ _is_uuid_text = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}
 
 
 def canonical(value: object, text_format: str | None = None, rules: int = NEWEST_RULES) -> bytes:
-    """Return one form for a key value, however it was encoded.
+    """Return the canonical form of a key value.
 
-    Numbers are equal if they have the same value (`1` in a RECORD, `1.0` as a decimal, `1` in a Parquet file), and
-    moments if they are the same moment, whether they come as text or not.
+    Equal numbers have equal forms (`1` in a RECORD, `1.0` as a decimal, `1` in a Parquet file), and so have equal
+    moments, whether they come as text or not.
 
     Args:
-        value: what the record holds; any JSON value, or what a Parquet file holds.
-        text_format: what the schema of the column says of its text; see `formats_of`.
+        value: the value in the record: any JSON value, or a value of a Parquet file.
+        text_format: the format of the column's text; see `formats_of`.
         rules: the rules of the source; see `NEWEST_RULES`.
     """
     if type(value) is int:
@@ -91,7 +91,7 @@ def canonical(value: object, text_format: str | None = None, rules: int = NEWEST
 
 
 def lower_uuid(text: bytes) -> bytes:
-    """Return text, in lower case if it is a UUID."""
+    """Return text, converted to lower case if it is a UUID."""
     return text.lower() if is_uuid_text(text) else text
 
 
@@ -101,14 +101,14 @@ def is_uuid_text(text: bytes) -> bool:
 
 
 def formats_of(schemas: Mapping[str, Any], rules: int = NEWEST_RULES) -> dict[str, str]:
-    """Return what the schemas of columns say of their text: `date-time`, `date`, `time` or `number`.
+    """Return the format that schemas declare for the text of columns: `date-time`, `date`, `time` or `number`.
 
     Args:
         schemas: column → its JSON schema.
         rules: the rules of the source.
 
     Returns:
-        Column → format, for the columns whose text is more than text.
+        Column → format, without columns of plain text.
     """
     found = {}
     for name, schema in schemas.items():
@@ -123,7 +123,7 @@ def _format_at_top(schema: Any) -> str | None:  # noqa: ANN401 - a tap may send 
     return text_format if isinstance(text_format, str) and text_format in _READERS else None
 
 
-def _format_anywhere(schema: Any) -> str | None:  # noqa: ANN401 - likewise
+def _format_anywhere(schema: Any) -> str | None:  # noqa: ANN401 - a tap may send anything
     parts = list(_parts(schema))
     formats = {each["format"] for each in parts if isinstance(each.get("format"), str)}
     for text_format in _READERS:
@@ -137,7 +137,7 @@ def _format_anywhere(schema: Any) -> str | None:  # noqa: ANN401 - likewise
     return NUMBER_FORMAT if is_number or "singer.decimal" in formats else None
 
 
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - likewise
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a tap may send anything
     """Yield a schema and the schemas that it is combined from."""
     if isinstance(schema, dict):
         yield schema
@@ -152,7 +152,7 @@ def _canonical_text(text: bytes, text_format: str | None, rules: int) -> bytes:
         if is_integer_text(text):
             return b"n" + text
         if text_format == NUMBER_FORMAT and is_number_text(text):
-            # Text may name an exponent beyond what a decimal can have.
+            # Text may have an exponent that is too large for a decimal.
             with contextlib.suppress(ArithmeticError):
                 return _canonical_number(Decimal(text.decode()))
         text = lower_uuid(text)
@@ -166,7 +166,7 @@ def _canonical_number(value: Decimal) -> bytes:
         return b"n0"
     if abs(value.adjusted()) < _MOST_DIGITS and value == value.to_integral_value():
         return b"n%d" % int(value)
-    # Not `normalize`, which rounds: two long keys would become one.
+    # Not `normalize`, which rounds: two long keys could become equal.
     sign, digits, exponent = value.as_tuple()
     significant = "".join(map(str, digits)).rstrip("0")
     return b"n" + f"{'-' * sign}{significant}e{int(exponent) + len(digits) - len(significant)}".encode()
@@ -189,7 +189,7 @@ def _utc(value: date | time) -> str:
         value = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
     if value.tzinfo is None:
         value = value.replace(tzinfo=timezone.utc)
-    # A day at the very edge of the calendar has no equal in another time zone.
+    # The first and last day of the calendar do not exist in every time zone.
     with contextlib.suppress(OverflowError):
         value = value.astimezone(timezone.utc)
     return value.isoformat()

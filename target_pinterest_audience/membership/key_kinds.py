@@ -1,4 +1,4 @@
-"""Key kinds: what kinds of values a key property came as, so that a changed type is noticed before it doubles rows."""
+"""Key kinds: which kinds of values a key property has held. A changed type is noticed before it doubles rows. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from target_pinterest_audience.records.arrow_column import MomentText, UuidBytes
 
 NUMBER: Final = "number"
 ROUNDED: Final = "rounded"
-"""A number of 16 or 17 digits that a double holds, as it is left of a longer one when a tap reads floats."""
+"""A number of 16 or 17 digits that a double holds: what remains of a longer one when a tap reads floats."""
 PRECISE: Final = "precise"
 """A number with more digits than a double holds."""
 DIGITS: Final = "digits"
-"""Text that is an integer, as JSON writes it."""
+"""Text that is an integer, written as JSON writes it."""
 ODD_NUMBER: Final = "odd_number"
 """Text that is a number in another notation, such as `01` or `1.0`, in a column of text."""
 TEXT: Final = "text"
@@ -42,7 +42,7 @@ WORDS: Final[Mapping[str, str]] = {
 }
 
 _DOUBLE_DIGITS: Final = 15
-"""Every number of so many digits survives in a double."""
+"""A double holds every number with so many digits exactly."""
 
 _TEXTS: Final = frozenset({TEXT, UUID_TEXT, ODD_NUMBER})
 
@@ -54,7 +54,7 @@ _FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
     UUID_TEXT: frozenset({DIGITS, UUID_VALUE}) | _TEXTS,
     UUID_VALUE: frozenset({UUID_TEXT}),
 }
-"""Kind → the former kinds that it may come after: the same key has one form in both."""
+"""Kind → the former kinds that it may follow: a key has the same canonical form in both."""
 
 _NEVER_FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
     NUMBER: _TEXTS,
@@ -62,18 +62,18 @@ _NEVER_FOLLOWS: Final[Mapping[str, frozenset[str]]] = {
     ROUNDED: frozenset({PRECISE}),
     PRECISE: frozenset({ROUNDED}),
 }
-"""Kind → the former kinds that it may not come after, whichever other ones there were."""
+"""Kind → the former kinds that it may never follow, whatever other kinds there were."""
 
 _is_like_a_moment = re.compile(rb"-?infinity|-?\d{4,}-\d\d-\d\d.*", re.IGNORECASE | re.DOTALL).fullmatch
-"""Matches what a column of moments holds beside them: zero dates, years Python cannot have, more than microseconds."""
+"""Matches values in a column of moments that Python cannot read: zero dates, distant years, nanoseconds."""
 
 
 def clash(former: Collection[str], new: Iterable[str], rules: int) -> str | None:
-    """Return the kind of values that makes other rows of the same keys; None if all may come.
+    """Return a new kind of values that would make other rows of known keys; None if all new kinds are compatible.
 
     Args:
-        former: the kinds that the key property came as before; with none, everything may come.
-        new: further kinds that it comes as now.
+        former: the kinds that the key property held before; if there are none, every kind is compatible.
+        new: further kinds that it holds now.
         rules: the rules of the source.
     """
     if not former:
@@ -91,7 +91,7 @@ def _may_follow(kind: str, former: Collection[str], rules: int) -> bool:
     if not _NEVER_FOLLOWS.get(kind, frozenset()).isdisjoint(former):
         return False
     if kind in {ROUNDED, PRECISE}:
-        # These are numbers besides, which are judged by themselves.
+        # These values are numbers, too, and that kind is checked by itself.
         return True
     return rules > FIRST_RULES and not _FOLLOWS.get(kind, frozenset()).isdisjoint(former)
 
@@ -99,9 +99,9 @@ def _may_follow(kind: str, former: Collection[str], rules: int) -> bool:
 def kinds_of_texts(
     texts: Sequence[bytes], are_integers: Sequence[bool] | None, former: Collection[str], rules: int
 ) -> set[str]:
-    """Return the kinds of the texts of a column whose schema does not say that they are anything else.
+    """Return the kinds of texts in a column whose schema declares plain text.
 
-    Whether they are UUIDs is judged by the first one: a column of UUIDs has nothing else.
+    The first text decides whether they are UUIDs: a column of UUIDs holds nothing else.
 
     Args:
         texts: the texts.
@@ -121,7 +121,7 @@ def kinds_of_texts(
         texts = others
     if texts:
         kinds.add(UUID_TEXT if is_uuid_text(texts[0]) else TEXT)
-    # These are looked for only where they do harm, since the search is slow.
+    # Searched only where such numbers do harm, since the search is slow.
     if NUMBER in former and ODD_NUMBER not in former and any(map(is_number_text, texts)):
         kinds.add(ODD_NUMBER)
     return kinds
@@ -135,7 +135,7 @@ def kinds_of(
     Args:
         values: the values.
         forms: their canonical forms.
-        text_format: what the schema of the column says of its text; see `key_forms.formats_of`.
+        text_format: the format of the column's text; see `key_forms.formats_of`.
         former: the kinds that are known.
         rules: the rules of the source.
     """
@@ -166,7 +166,7 @@ def kinds_of(
 def _kinds_of_some_texts(
     values: Sequence[Any], forms: Sequence[bytes], text_format: str | None, former: Collection[str], rules: int
 ) -> set[str]:
-    """Return the kinds of those values that are texts and no moments; see `kinds_of`."""
+    """Return the kinds of the values that are texts and no moments. The arguments are those of `kinds_of`."""
     texts, are_integers, numbers = [], [], []
     for value, form in zip(values, forms, strict=True):
         is_text = isinstance(value, (str, bytes)) and not isinstance(value, (UuidBytes, MomentText))
@@ -183,7 +183,7 @@ def _kinds_of_some_texts(
 
 
 def _lengths(forms: Iterable[bytes]) -> set[str]:
-    """Return whether numbers have more digits than a double holds, or as many as it has left of them."""
+    """Return `ROUNDED` or `PRECISE` for each number with as many digits as a double holds, or with more."""
     kinds = set()
     for form in forms:
         if len(form) > _DOUBLE_DIGITS:

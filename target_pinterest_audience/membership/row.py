@@ -1,4 +1,4 @@
-"""Rows whose identities are extracted: one by one, or as a block of columns."""
+"""Rows after their identities were extracted: single rows, and blocks of columns. Pure."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from target_pinterest_audience.membership.statements import Kind
+from target_pinterest_audience.membership.events import Kind
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.block import RecordBlock
 
 
 class Row(NamedTuple):
-    """A record whose identities are read.
+    """A record after its identities were extracted.
 
     Attributes:
-        kind: what it says of its row.
+        kind: what happened to its row.
         record: the record, for its key.
-        named: the identities in its columns, packed; of a row that is too bad to be read,
-            they only tell which rows those are that have no key.
-        present: the identity columns that it has, with a good value, a bad one or none.
+        named: identity column → its packed identity. If the record could not be read, the identities only show which
+            keyless rows it is about.
+        present: the identity columns in the record, whether their values are valid, invalid or null.
         line: its line in the stream.
         deleted: whether it is deleted, whatever else it says.
-        list_name: the list that it names, empty if none; None if the settings choose the list.
-        forms: what the people whom it refuses are under the other algorithms, in each column.
+        list_name: the list name in it, empty if it has none; None if the settings choose the list.
+        forms: identity column → the same people under the other hash algorithms, if the record refuses them.
     """
 
     kind: Kind
@@ -40,14 +40,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowBlock:
-    """Rows that follow each other, that all say the same, and that have their key and all identity columns.
+    """Consecutive rows of one kind that all have their key and every identity column.
 
     Attributes:
-        kind: what each says of its row: that it is there, or that its people must not be.
+        kind: what happened to each row.
         records: the records, for their keys.
-        named: identity column → its identities, packed, None where there is no good value.
-        list_names: the list that each names; None if the settings choose the list.
-        forms: identity column → the same people under each of the other algorithms, if the rows refuse them.
+        named: identity column → its packed identities; None where a row has no valid value.
+        list_names: the list name in each row; None if the settings choose the list.
+        forms: identity column → the same people under each of the other hash algorithms, if the rows refuse them.
     """
 
     kind: Kind
@@ -58,32 +58,32 @@ class RowBlock:
 
     @property
     def lines(self) -> Sequence[int]:
-        """The line of each in the stream."""
+        """The line of each row in the stream."""
         return self.records.lines
 
-    def forms_of(self, place: int) -> dict[str, list[bytes]]:
-        """Return what the people whom one of the rows refuses are under the other algorithms, in each column."""
+    def forms_of(self, index: int) -> dict[str, list[bytes]]:
+        """Return the people in a row under the other hash algorithms, by column."""
         return {
-            column: [each for form in forms for each in [form[place]] if each is not None]
+            column: [each for form in forms for each in [form[index]] if each is not None]
             for column, forms in self.forms.items()
         }
 
-    def list_name(self, place: int) -> str | None:
-        """Return the list that one of the rows names; None if the settings choose the list."""
-        return self.list_names[place] if self.list_names is not None else None
+    def list_name(self, index: int) -> str | None:
+        """Return the list name in a row; None if the settings choose the list."""
+        return self.list_names[index] if self.list_names is not None else None
 
     def by_list(self) -> Iterator[tuple[str | None, Sequence[int]]]:
-        """Yield each list that rows name, and the places of these rows."""
+        """Yield each list name in the rows, with the indices of its rows."""
         if self.list_names is None:
             yield None, range(len(self))
             return
-        places: dict[str, list[int]] = {}
-        for place, name in enumerate(self.list_names):
-            places.setdefault(name, []).append(place)
-        yield from places.items()
+        indices: dict[str, list[int]] = {}
+        for index, name in enumerate(self.list_names):
+            indices.setdefault(name, []).append(index)
+        yield from indices.items()
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of rows."""
         return len(self.records)
 
 
@@ -91,24 +91,24 @@ class RowWriter(Protocol):
     """Takes the rows of one stream under one schema."""
 
     def write(self, row: Row) -> None:
-        """Take in a row.
+        """Take a row.
 
         Raises:
-            TargetError: a batch that it filled could not be delivered.
+            TargetError: the row filled a window or a batch that could not be written.
         """
         ...
 
     def write_block(self, rows: RowBlock) -> None:
-        """Take in many rows, to the same effect. Raises as `write` does."""
+        """Take a block of rows, to the same effect. Raises as `write` does."""
         ...
 
     def row_digest(self, record: Mapping[str, Any]) -> bytes | None:
-        """Return what the ledger knows a record's row by; None if it does not."""
+        """Return the digest by which the ledger identifies a record's row; None if it stores no such row."""
         ...
 
 
 def in_order(columns: Sequence[Sequence[bytes | None]], lines: Sequence[int]) -> tuple[Sequence[bytes], Sequence[int]]:
-    """Return the identities in some columns of rows in the order of a reader, and the line of each."""
+    """Return the identities in some columns of rows, row by row, and the line of each."""
     if len(columns) == 1 and all(columns[0]):
         return cast("Sequence[bytes]", columns[0]), lines
     named, lines_of_named = [], []

@@ -1,4 +1,4 @@
-"""How the ledger knows a row: by a keyed digest of its source and its key, the same from whatever form it came in."""
+"""Row keys: the keyed digests of source and key by which the ledger identifies rows, however a tap encodes the key."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from target_pinterest_audience.settings import Settings
 
 ROW_BYTES: Final = 16
-"""The size of a row's digest: too long for two rows to share one, by chance or by design."""
+"""The size of a row's digest: too long for two rows to have the same one, by chance or by design."""
 
 _PLACE_BYTES: Final = 4
-"""How much of a row's digest tells where it lies, if its key begins with an integer."""
+"""How many bytes of a row's digest decide where it lies in the ledger, if its key begins with an integer."""
 
 _PLACE_DIGITS: Final = 4
-"""Keys that differ in so many last digits at most lie side by side."""
+"""Keys that differ only in so many last digits lie side by side."""
 
 _MOST_PLACES: Final = 50_000
-"""How many places are kept in mind, some 6 MB."""
+"""How many places are cached, which takes some 6 MB."""
 
 _SHORT: Final = 64
-"""Keys are mostly shorter than that, in bytes."""
+"""Most keys are shorter than that, in bytes."""
 
 
 def realm_of(api_url: str, ad_account_id: str) -> str:
-    """Return what tells an ad account of one API from all others."""
+    """Return what identifies an ad account among all APIs."""
     return f"{api_url}\n{ad_account_id}"
 
 
 class Digester:
-    """Makes the keyed digests of one ledger and ad account; nobody without the ledger's secret can test a guess."""
+    """Makes the keyed digests of one ledger and ad account. Without the ledger's secret, no one can test a guess."""
 
     def __init__(self, secret: bytes, realm: str, *, places_rows: bool = True) -> None:
         """Bind to a ledger.
 
         Args:
-            secret: the ledger's, at most 64 bytes.
-            realm: what tells its ad accounts apart.
-            places_rows: whether the ledger has rows with neighbouring keys side by side.
+            secret: the secret of the ledger, at most 64 bytes.
+            realm: the ad account; see `realm_of`.
+            places_rows: whether the ledger keeps rows with neighbouring keys side by side.
         """
         self._secret = secret
         self._realm = realm.encode()
@@ -60,7 +60,7 @@ class Digester:
 
     @classmethod
     def of(cls, ledger: Ledger, settings: Settings) -> Digester:
-        """Return what makes the digests of a ledger for the ad account of the settings."""
+        """Return the digester of a ledger for the ad account in the settings."""
         realm = realm_of(settings.api_url, settings.ad_account_id)
         return cls(ledger.secret, realm, places_rows=ledger.places_rows)
 
@@ -73,15 +73,15 @@ class Digester:
         kinds: Mapping[str, Collection[str]] | None = None,
         known_as: Mapping[str, str] | None = None,
     ) -> RowDigester:
-        """Return what digests the keys of a source's rows.
+        """Return the digester of a source's rows.
 
         Args:
             source: the source's name.
             key_properties: the columns of the key, in any order.
-            formats: key property → what its schema says of its text; see `key_forms.formats_of`.
+            formats: key property → the format of its text; see `key_forms.formats_of`.
             rules: the rules of the source; see `key_forms.NEWEST_RULES`.
-            kinds: key property → the kinds of values that are known; see `key_kinds`.
-            known_as: key property → its name in the digests, where that is another.
+            kinds: key property → the known kinds of its values; see `key_kinds`.
+            known_as: key property → its name in the digests, if that differs.
         """
         names = {name: (known_as or {}).get(name, name) for name in key_properties}
         place = self._begin(b"place", source.encode()) if self._places_rows else None
@@ -92,20 +92,20 @@ class Digester:
         return RowDigester(self._begin(b"row", source.encode()), place, columns, names)
 
     def identities(self, source: str) -> Callable[[str, bytes], bytes]:
-        """Return what digests the rows of a source without a key, where each identity, of its type, is its own row."""
+        """Return the digester of a source without a key: the row of an identity is its type and the identity."""
         begun = self._begin(b"keyless row", source.encode())
         return lambda identity_type, identity: _digest(begun, (identity_type.encode(), identity))
 
     def shorten(self, identity: bytes) -> bytes:
-        """Return a digest of an identity that tells nobody who it is."""
+        """Return a digest of an identity that reveals nothing about the person."""
         return _digest(self._begin(b"identity"), (identity,))
 
     def configuration(self, settings: Settings) -> str:
-        """Return what tells settings from others that say which rows go to which lists."""
+        """Return the digest of the settings that choose which rows go to which lists."""
         return self.setting("configuration", settings.choice_of_lists)
 
     def setting(self, name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
-        """Return a digest by which a changed setting is known, whatever it holds."""
+        """Return a digest of a setting's value, which shows only whether the value changed."""
         encoded = msgspec.json.encode(value, order="sorted")
         return _digest(self._begin(b"setting", name.encode()), (encoded,)).hex()
 
@@ -116,18 +116,18 @@ class Digester:
 
 
 class _KeyColumn:
-    """A key property: encodes its values, and collects the kinds that they have.
+    """A key property: encodes its values and collects their kinds.
 
     Attributes:
         name: its name.
-        known: the kinds of its values that are known.
+        known: the known kinds of its values.
         new: further kinds that have come.
     """
 
     __slots__ = ("_format", "_rules", "known", "name", "new")
 
     def __init__(self, name: str, text_format: str | None, rules: int, known: Collection[str]) -> None:
-        """Begin with the kinds that are known."""
+        """Begin with the known kinds."""
         self.name = name
         self.known = set(known)
         self.new: set[str] = set()
@@ -135,7 +135,7 @@ class _KeyColumn:
         self._rules = rules
 
     def encode(self, values: Sequence[Any]) -> tuple[list[bytes], bool | None]:
-        """Return the canonical forms of values, framed, and whether all or none are integers; None: it differs."""
+        """Return the framed canonical forms of values, and whether they are integers: True, False, or None for some."""
         types = set(map(type, values))
         if types == {int}:
             self._note({NUMBER})
@@ -155,7 +155,7 @@ class _KeyColumn:
         if self._rules > FIRST_RULES:
             if together != together.lower():
                 texts = list(map(lower_uuid, texts))
-            # Most columns of text have no integer at all, which is quick to see.
+            # Most columns of text have no integer at all, and these checks are quick.
             if any(map(bytes.isdigit, texts)) or together.startswith(b"-") or b"\n-" in together:
                 integers = [is_integer_text(text) is not None for text in texts]
         self._note(kinds_of_texts(texts, integers, self.known, self._rules))
@@ -175,9 +175,8 @@ class _KeyColumn:
 class RowDigester:
     """Digests the keys of one source's rows.
 
-    A table is mostly read in the order of its key, and a digest scatters what was in order: each row of a stream would
-    lie on another page of a big ledger. So where keys begin with an integer, the first bytes of the digest are those of
-    all keys nearby.
+    Most tables are read in the order of their keys, and digests would scatter their rows: each would lie on another
+    page of a big ledger. So if keys begin with an integer, all keys nearby share the first bytes of their digests.
     """
 
     def __init__(
@@ -187,11 +186,11 @@ class RowDigester:
         columns: Sequence[_KeyColumn],
         names: Mapping[str, str],
     ) -> None:
-        """Take over digests that have begun with the source; see `Digester.rows`.
+        """Continue digests that begin with the source; see `Digester.rows`.
 
         Args:
-            begun: for the rows.
-            place: for where they lie; None if they are scattered.
+            begun: the digest of the rows.
+            place: the digest of their places; None if rows are scattered.
             columns: the columns of the key, in the order of their names in the digests.
             names: column → its name in the digests.
         """
@@ -202,12 +201,12 @@ class RowDigester:
         _update(begun, (names[each.name].encode() for each in columns))
 
     def __call__(self, record: Mapping[str, Any]) -> bytes:
-        """Return the digest of a row, which has a value for every key property."""
+        """Return the digest of a row from a record that has all key properties."""
         (digest,) = self.many(lambda name: (record[name],))
         return digest
 
     def many(self, column: Callable[[str], Sequence[Any]]) -> list[bytes]:
-        """Return the digests of rows that follow each other.
+        """Return the digests of consecutive rows.
 
         Args:
             column: returns the values of a key property, one for each row.
@@ -219,14 +218,14 @@ class RowDigester:
             return list(self._scattered(rows))
         if are_integers:
             return self._placed(first, rows)
-        # The same row must not depend on how the others came.
+        # The digest of a row must not depend on the other rows.
         return [
             self._placed((key,), (row,))[0] if _is_integer(key) else next(self._scattered((row,)))
             for key, row in zip(first, rows, strict=True)
         ]
 
     def take_new_kinds(self) -> dict[str, set[str]]:
-        """Return key property → the kinds of values that have come and were not known; they are known from now on."""
+        """Return key property → the new kinds of its values, which count as known from now on."""
         new = {each.name: each.new for each in self._columns if each.new}
         for each in self._columns if new else ():
             each.known |= each.new
@@ -241,11 +240,11 @@ class RowDigester:
             yield digest.digest()
 
     def _placed(self, first: Iterable[bytes], rows: Iterable[bytes]) -> list[bytes]:
-        """Return the digests of rows so that they lie beside their neighbours; the rest of each still tells it apart.
+        """Return digests that begin with the places of the rows, so that neighbours lie side by side.
 
         Args:
-            first: the first column of their keys, which are integers, framed.
-            rows: their whole keys.
+            first: the first column of the keys, which holds integers, framed.
+            rows: the whole keys, framed.
         """
         begin, places, digests = self._begun.copy, self._places, []
         for key, row in zip(first, rows, strict=True):
@@ -259,7 +258,7 @@ class RowDigester:
     def _find_place(self, nearby: bytes) -> bytes:
         if len(self._places) >= _MOST_PLACES:
             self._places.clear()
-        assert self._place is not None  # noqa: S101 - only then is a place asked for
+        assert self._place is not None  # noqa: S101 - rows without places do not come here
         begun = self._place.copy()
         begun.update(nearby)
         place = self._places[nearby] = begun.digest()[:_PLACE_BYTES]
@@ -267,11 +266,11 @@ class RowDigester:
 
 
 _is_integer = re.compile(rb"\d+:n-?\d+").fullmatch
-"""Finds framed integers."""
+"""Matches framed integers."""
 
 
 def _framed_integers(values: Sequence[int]) -> list[bytes]:
-    """Return `_framed` of the canonical form of integers, in a third of the time."""
+    """Return the framed canonical forms of integers, in a third of the time that `_framed` takes."""
     try:
         return _framed_all(b"n", repr(list(values))[1:-1].encode().split(b", "))
     except ValueError:
@@ -279,7 +278,7 @@ def _framed_integers(values: Sequence[int]) -> list[bytes]:
 
 
 def _framed_all(letter: bytes, texts: Sequence[bytes]) -> list[bytes]:
-    """Return `_framed` of texts behind a letter, quickly if all are short."""
+    """Return the framed forms of texts behind a letter, faster if all are short."""
     heads = _HEADS[letter]
     try:
         return [heads[len(text)] + text for text in texts]
@@ -288,12 +287,12 @@ def _framed_all(letter: bytes, texts: Sequence[bytes]) -> list[bytes]:
 
 
 def _framed(part: bytes) -> bytes:
-    """Return a part so that no two sequences of parts are fed alike."""
+    """Return a part with its length, so that different sequences of parts never give the same bytes."""
     return b"%d:%b" % (len(part), part)
 
 
 _HEADS: Final = {letter: [b"%d:%b" % (1 + size, letter) for size in range(_SHORT)] for letter in (b"n", b"s")}
-"""Letter of a canonical form → what `_framed` puts before the rest of it, by the length of that."""
+"""Letter of a canonical form → the beginning of its framed form, by the length of the rest."""
 
 
 def _digest(begun: hashlib.blake2b, parts: Iterable[bytes]) -> bytes:

@@ -1,1 +1,1 @@
-"""Rows that pass through the ledger: from what they say to what must be sent."""
+"""Reconciliation: rows pass through the ledger, and what changed becomes orders."""

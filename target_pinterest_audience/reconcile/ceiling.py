@@ -1,4 +1,4 @@
-"""How many people may leave a list before a person has to confirm that it is meant."""
+"""Ceilings: how many people may leave a list before a person has to confirm that this is intended."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from target_pinterest_audience.vocabulary import Cause
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
-    from target_pinterest_audience.reconcile.changes import Decisions
+    from target_pinterest_audience.reconcile.windows.decisions import Decisions
+
 
 ALWAYS_ALLOWED: Final = 10
-"""How many people may leave a list whatever the settings say; see `may_always_be_removed`."""
+"""How many people may leave a list whatever the settings are; see `may_always_be_removed`."""
 
 ONE_PERSON: Final = 3
-"""How many members of a list one person may be: an address and two device ids, for example."""
+"""How many members one person may account for: an address and two device ids, for example."""
 
 _EVERYBODY: Final = 100
 _DAY_SECONDS: Final = 86_400.0
 _REFUSED_PERCENT: Final = 50
-"""Refusals have no ceiling, but if more of the members refuse in one run, a person is to know."""
+"""Refusals have no ceiling, but if more of the members refuse in one run, the target warns."""
 
 
 class Movement(NamedTuple):
@@ -32,9 +33,9 @@ class Movement(NamedTuple):
 
     Attributes:
         added: identities that join.
-        derived: members who leave because the ledger derived it: their rows changed, or were not named any more.
-        deleted: members who leave because their rows were marked as deleted.
-        refused: members who leave because a row refuses them.
+        derived: members whose removal the ledger derives: their rows changed, or are missing from the stream.
+        deleted: members whose rows were marked as deleted.
+        refused: members whom a row refuses.
     """
 
     added: int
@@ -44,7 +45,7 @@ class Movement(NamedTuple):
 
 
 class MassRefusal(NamedTuple):
-    """A list that so many members left by refusals that a person should look.
+    """A list that so many members left by refusals that a person should look at it.
 
     Attributes:
         number: the ledger's number of the list.
@@ -58,9 +59,9 @@ class MassRefusal(NamedTuple):
 
 
 def movements(decisions: Decisions) -> dict[int, Movement]:
-    """Return list number → who joins and leaves; lists that nobody joins or leaves are left out.
+    """Return list number → how many join and leave, for the lists that change.
 
-    A removal of somebody who was no member, which a deleted row can ask for, takes nobody off the list.
+    The removal of an identity that was no member, which a deleted row can request, does not count.
     """
     found = {}
     for number, decided in decisions.items():
@@ -72,10 +73,10 @@ def movements(decisions: Decisions) -> dict[int, Movement]:
 
 
 def may_always_be_removed(members: int, remaining: int) -> int:
-    """Return how many members may be removed because the ledger derived it, whatever the settings say.
+    """Return how many members the ledger may derive the removal of, whatever the settings are.
 
-    Ten people may, as long as half of the members remain or others take their place; so a prune cannot empty a small
-    list. One person may in any case: the only one on a list can leave.
+    Ten may leave as long as half of the members remain or others take their place, so that a prune cannot empty a
+    small list. One person may always leave: the only one on a list can go.
 
     Args:
         members: how many members there were.
@@ -85,9 +86,9 @@ def may_always_be_removed(members: int, remaining: int) -> int:
 
 
 def may_always_be_deleted(_members: int, _remaining: int) -> int:
-    """Return how many members may be removed because their rows are marked as deleted, whatever the settings say.
+    """Return how many members may be removed because their rows are marked as deleted, whatever the settings are.
 
-    A source marks rows on purpose, so ten people may leave a list of any size.
+    A source marks rows on purpose, so ten may leave a list of any size.
     """
     return ALWAYS_ALLOWED
 
@@ -113,9 +114,9 @@ class _Ceiling:
 
     Attributes:
         percent: the share of the members that may be removed.
-        always: returns how many may be removed all the same, from how many there were and how many there are now.
-        run: the members at the start of this run, and who has been removed since.
-        day: the most members at any start in the last 24 hours, and who has been removed in that time.
+        always: returns how many may be removed in any case, given how many members there were and how many remain.
+        run: the members at the start of this run, and how many have been removed since.
+        day: the most members at any start in the last 24 hours, and how many have been removed in that time.
     """
 
     percent: int
@@ -124,14 +125,14 @@ class _Ceiling:
     day: _Span = field(default_factory=lambda: _Span(0))
 
     def look_back(self, members: int, use: _Use) -> None:
-        """Take in a start of the last day; called for each, the oldest first.
+        """Add a run of the last 24 hours; called for each, the oldest first.
 
-        If a person had allowed more for a run than today's percentage, and the run used it, the count begins anew
-        behind it: otherwise nobody else could be removed for a day.
+        If a person had allowed a run more than today's percentage, and the run used it, the count starts over after
+        that run. Otherwise no one else could be removed for a day.
 
         Args:
-            members: how many members the list had.
-            use: who was removed.
+            members: how many members the list had at its start.
+            use: what it removed and was allowed to.
         """
         self.day.members = max(self.day.members, members)
         self.day.removed += use.removed
@@ -143,14 +144,14 @@ class _Ceiling:
 
         Args:
             removed: how many more members are removed.
-            remaining: how many members the list has then.
+            remaining: how many members the list has after that.
 
         Returns:
-            How many have been removed of how many, and since when, if it is more than may be; else None.
+            None, or if the ceiling is exceeded: how many of how many members have been removed, and since when.
         """
         for span, when in ((self.run, ""), (self.day, "Over the last 24 hours, ")):
             span.removed += removed
-            # Whoever came in this very run can leave too, so that more can leave than were there at the start.
+            # People who joined in this run can leave again, so more can leave than there were at the start.
             if removed and self.run.members and self.percent < _EVERYBODY and self._is_exceeded(span, remaining):
                 return f"{when}{span.removed:,} of the {span.members:,} members"
         return None
@@ -166,11 +167,11 @@ class _ListCount:
 
     Attributes:
         members: how many members it had when this run began.
-        derived: the ceiling for what the ledger derived.
-        deleted: the ceiling for rows that were marked as deleted.
-        remaining: how many it has now.
+        derived: the ceiling for removals that the ledger derives.
+        deleted: the ceiling for rows that are marked as deleted.
+        remaining: how many members it has now.
         began: when this count began, as Unix time.
-        refused: how many members have left in this run by refusals.
+        refused: how many members have left by refusals in this run.
     """
 
     members: int
@@ -186,16 +187,16 @@ class Ceilings:
     """The ceilings of all lists of a run.
 
     Each is a share of the members at the start of the run, and of the most members at any start in the last 24 hours,
-    so that many small runs do not empty a list. A list that had no members has no ceiling: whoever leaves it came in
-    the same run.
+    so that many small runs do not empty a list. A list that had no members has no ceiling: people who leave it joined
+    in the same run.
 
     Attributes:
-        percent: the share of a list's members that may be removed because the ledger derived it. What a run that did
-            not end cleanly removed counts in the next one.
-        explain: returns the name of a list, and what may be the reason, for the message.
+        percent: the share of a list's members whose removal the ledger may derive. Removals of a run that did not end
+            cleanly count in the next one.
+        explain: returns the name of a list and a sentence about the likely reason, for the message.
         now: returns the Unix time.
-        deleted_percent: the share that may be removed because their rows are marked as deleted.
-        advice: what to do if the removals that the ledger derived are meant.
+        deleted_percent: the share whose rows may be marked as deleted.
+        advice: what to do if the derived removals are intended, for the message.
     """
 
     percent: int
@@ -206,19 +207,19 @@ class Ceilings:
     _lists: dict[int, _ListCount] = field(default_factory=dict)
 
     def begin(self, catalogue: Catalogue, number: int, members: int | None = None) -> None:
-        """Begin to count the removals from a list, unless this run has begun before. Called within a transaction.
+        """Begin to count the removals from a list, unless this run does already. Called within a transaction.
 
         Args:
             catalogue: the ledger's catalogue.
             number: the list.
-            members: how many members it had at the start, if it has changed since.
+            members: how many members it had at the start, if that has changed since.
         """
         if number not in self._lists:
             catalogue.removal_counts.begin(number, members)
             self.resume(catalogue, number, members)
 
     def resume(self, catalogue: Catalogue, number: int, members: int | None = None) -> None:
-        """Go on counting where the last run stopped. Called within a transaction; arguments as for `begin`."""
+        """Continue the count of the last run. Called within a transaction; the arguments are those of `begin`."""
         entry = catalogue.lists.entry(number)
         if members is not None:
             entry = entry._replace(members=members)
@@ -233,24 +234,25 @@ class Ceilings:
         self._lists[number] = _ListCount(entry.members, derived, deleted, entry.members, now)
 
     def count(self, catalogue: Catalogue, moved: Mapping[int, Movement]) -> None:
-        """Count removals, and note them in the ledger. Called within the transaction that writes their decisions.
+        """Count removals, and write the counts to the ledger. Called within the transaction that writes the decisions.
 
         Args:
             catalogue: the ledger's catalogue.
-            moved: list number → who joins and leaves.
+            moved: list number → how many join and leave.
 
         Raises:
-            RemovalCeilingError: more people would leave a list than may. The caller rolls the transaction back.
+            RemovalCeilingError: more people would leave a list than the settings allow. The caller rolls the
+                transaction back.
         """
         for number, movement in moved.items():
             added, derived, deleted, refused = movement
             joined = added - derived - deleted - refused
             if number not in self._lists:
-                # No stream of this run has named the list: its rows go elsewhere today. It has changed by now.
+                # No stream of this run feeds the list: its rows go elsewhere today. Its members have changed by now.
                 self.begin(catalogue, number, catalogue.lists.entry(number).members - joined)
             counts = self._lists[number]
             if self.now() - counts.began >= _DAY_SECONDS:
-                # A run that goes on for weeks removes more than any day would allow.
+                # A run that lasts for weeks removes more than a single day may.
                 catalogue.removal_counts.begin_again(number, counts.remaining)
                 self.resume(catalogue, number, counts.remaining)
                 counts = self._lists[number] = replace(self._lists[number], refused=counts.refused)
@@ -266,7 +268,7 @@ class Ceilings:
                 catalogue.removal_counts.add(number, derived, deleted, self.now())
 
     def mass_refusals(self) -> list[MassRefusal]:
-        """Return the lists that more than half of the members, and more than ten, have left in this run by refusals."""
+        """Return the lists that more than half of the members, and more than ten, left by refusals in this run."""
         return [
             MassRefusal(number, counts.members, counts.refused)
             for number, counts in list(self._lists.items())
@@ -276,15 +278,15 @@ class Ceilings:
     def _too_many_derived(self, number: int, how_many: str) -> str:
         name, suspicion = self.explain(number)
         return (
-            f"{how_many} of {name} would be removed, since their rows changed or were not named any more: more than "
-            f"{self.percent} % (`max_removal_percent`). {suspicion}If it is meant, {self.advice}."
+            f"{how_many} of {name} would be removed because their rows changed or are missing from the stream: more "
+            f"than {self.percent} % (`max_removal_percent`). {suspicion}If this is intended, {self.advice}."
         )
 
     def _too_many_deleted(self, number: int, how_many: str) -> str:
         name, suspicion = self.explain(number)
         return (
-            f"{how_many} of {name} would be removed, since their rows are marked as deleted: more than "
-            f"{self.deleted_percent} % (`max_deleted_percent`). Nobody more is removed. {suspicion}Check whether the "
-            "removal column still means what it did: a mark that turned over deletes everybody. If the deletes are "
-            "meant, raise the setting for one run; 100 switches this ceiling off."
+            f"{how_many} of {name} would be removed because their rows are marked as deleted: more than "
+            f"{self.deleted_percent} % (`max_deleted_percent`). The target removes no one else. {suspicion}Check "
+            "whether the removal column still means the same: an inverted mark deletes everyone. If the deletes are "
+            "intended, raise the setting for one run; 100 switches this ceiling off."
         )

@@ -1,4 +1,4 @@
-"""One writer: nobody else writes to a list, or reads rows of a source, until the process ends."""
+"""Locks: while a process holds them, no other one writes to its lists or reads rows of its sources."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ from target_pinterest_audience.settings import Settings
 
 
 class Locks:
-    """The locks of one process on the lists and sources of an ad account."""
+    """The locks of one process on the lists and sources of an ad account, held until the ledger is closed."""
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
-        """Take none yet."""
+        """Begin without locks."""
         self._ledger = ledger
         self._all: object = None
-        """What `take_all` took."""
+        """What `take_all` locked."""
         self._realm = realm_of(settings.api_url, settings.ad_account_id)
         self._wait_seconds = settings.lock_wait_seconds
 
     def take_list(self, reference: ListReference) -> None:
-        """Take a list. Raises a LedgerError if another process has it."""
+        """Lock a list.
+
+        Raises:
+            LedgerError: another process holds the lock.
+        """
         self._take(str(reference))
 
     def take_source(self, name: str) -> None:
-        """Take a source and the lists that its rows are in, whatever today's settings: a delete concerns them all.
+        """Lock a source and every list that its rows are on, whatever today's settings: a delete concerns all of them.
 
         Raises:
-            LedgerError: another process has one of them.
+            LedgerError: another process holds one of the locks.
         """
         self._take(f"source {name}")
         source = self._ledger.catalogue.sources.find(name)
@@ -39,11 +43,19 @@ class Locks:
             self.take_lists(self._ledger.catalogue.lists.of_source(source))
 
     def take_lists(self, entries: Iterable[ListEntry]) -> None:
-        """Take lists that the ledger knows. Raises a LedgerError if another process has one."""
+        """Lock lists in the ledger.
+
+        Raises:
+            LedgerError: another process holds one of the locks.
+        """
         self._take(*(str(reference_to(entry)) for entry in sorted(entries)))
 
     def take_all(self) -> None:
-        """Take every source and list that the ledger knows. Raises a LedgerError if another process has one."""
+        """Lock every source and list in the ledger.
+
+        Raises:
+            LedgerError: another process holds one of the locks.
+        """
         catalogue = self._ledger.catalogue
         for source in catalogue.sources.all():
             self.take_source(source.name)
@@ -51,15 +63,15 @@ class Locks:
         self.take_lists(catalogue.lists.all())
 
     def refuse_newcomers(self) -> None:
-        """Make sure, within a transaction, that `take_all` took all that there is.
+        """Check, within a transaction, that `take_all` locked every source and list there is.
 
         Raises:
-            LedgerError: another process has brought in a source or a list since.
+            LedgerError: another process has added a source or a list since.
         """
         if self._all != self._known:
             msg = (
-                "A run has begun meanwhile that the ledger knew nothing of, so nothing was changed. Let it finish, and "
-                "call again."
+                "Another run added a source or a list to the ledger in the meantime, so nothing was changed. Wait for "
+                "it to finish, then run the command again."
             )
             raise LedgerError(msg)
 
@@ -73,7 +85,7 @@ class Locks:
 
 
 def reference_to(entry: ListEntry) -> ListReference:
-    """Return how a list is found that the ledger knows."""
+    """Return a reference to a list in the ledger: by its id, or by its name if it has none yet."""
     if entry.customer_list_id is not None:
         return ListReference(customer_list_id=entry.customer_list_id)
     return ListReference(customer_list_name=entry.name)

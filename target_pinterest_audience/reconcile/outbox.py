@@ -1,258 +1,247 @@
-"""What is about to be sent: noted in the ledger before, so that the next run sends what a killed one left."""
+"""The outbox: the notes of a run, from the moment they are handed to delivery until Pinterest has accepted them."""
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from target_pinterest_audience.identities.packed import member_key
-from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.notes import Note
-from target_pinterest_audience.membership.healing import is_due, is_healing
-from target_pinterest_audience.membership.statements import NOBODY
-from target_pinterest_audience.reconcile.changes import Decisions, ListDecisions
+from target_pinterest_audience.membership.healing import AT_ONCE, is_due
+from target_pinterest_audience.reconcile.notes import claim_due, note_decisions, note_unanswered, owed
+from target_pinterest_audience.routing.orders import Order
+from target_pinterest_audience.text.counts import several
 from target_pinterest_audience.vocabulary import Cause, Operation
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.routing.orders import Batch
-
-_IN_A_NOTE: Final = 10_000
-
-
-class Sending(NamedTuple):
-    """Identities on their way for the same thing.
-
-    Attributes:
-        operation: what is to be done with them.
-        identities: one after the other.
-        lines: the line of the stream that each is sent for.
-        cause: why they are removed; None if they are added.
-    """
-
-    operation: Operation
-    identities: list[bytes]
-    lines: list[int]
-    cause: Cause | None
-
-
-class Outgoing(NamedTuple):
-    """Identities that are noted together."""
-
-    list_number: int
-    note: int
-    sendings: list[Sending]
-    """In the order of the stream, so that a batch that stays half-full holds back no earlier STATE."""
-
-    @property
-    def first_line(self) -> int:
-        """The first line of the stream that any of them is sent for."""
-        return self.sendings[0].lines[0]
-
-    @property
-    def last_line(self) -> int:
-        """The last line of the stream that any of them is sent for."""
-        return self.sendings[-1].lines[-1]
-
-
-def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
-    """Note who is about to be sent, within a transaction of the caller; return it as it is to be handed over."""
-    outgoing = []
-    for number, decided in decisions.items():
-        for sendings in _in_order(decided):
-            identities = [identity for each in sendings for identity in each.identities]
-            note = ledger.notes.add(number, identities, _causes(sendings))
-            outgoing.append(Outgoing(number, note, sendings))
-    return outgoing
-
-
-def _causes(sendings: list[Sending]) -> bytes:
-    """Return why identities are removed, a byte for each; nothing if none are."""
-    if all(each.cause is None for each in sendings):
-        return b""
-    return b"".join(bytes([each.cause or Cause.UNFINISHED]) * len(each.identities) for each in sendings)
-
-
-def _in_order(decided: ListDecisions) -> Iterator[list[Sending]]:
-    """Yield what is to be sent in the order of the stream, so much as is noted together at a time."""
-    causes: list[Cause | None] = [None] * len(decided.additions)
-    causes += [removal.cause for removal in decided.removals.values()]
-    identities = [*decided.additions, *decided.removals]
-    lines = [*decided.additions.values(), *(removal.line for removal in decided.removals.values())]
-    in_order = sorted(range(len(lines)), key=lines.__getitem__)
-    for start in range(0, len(in_order), _IN_A_NOTE):
-        some = in_order[start : start + _IN_A_NOTE]
-        yield [
-            Sending(
-                Operation.ADD if cause is None else Operation.REMOVE,
-                [identities[place] for place in places],
-                [lines[place] for place in places],
-                cause,
-            )
-            for cause, group in groupby(some, causes.__getitem__)
-            for places in [list(group)]
-        ]
-
-
-class Owed(NamedTuple):
-    """What sends the identities of a note to where they belong by now.
-
-    Attributes:
-        note: the number of the note.
-        operations: what is to be done with each identity, and why if it is removed.
-    """
-
-    note: int
-    operations: list[tuple[Operation, bytes, Cause]]
-
-
-def owed(ledger: Ledger, list_number: int) -> Iterator[Owed]:
-    """Yield what each note of a list comes to by now, but for those that are only to be sent once more.
-
-    Whatever Pinterest did with them since they were noted, afterwards it agrees with the ledger.
-    """
-    notes = ledger.notes.of_list(list_number)
-    return (_come_to(ledger, list_number, each) for each in notes if not is_healing(each.due))
-
-
-def _come_to(ledger: Ledger, list_number: int, note: Note) -> Owed:
-    counts = ledger.members.read(list_number, list(map(member_key, note.identities)))
-    belong = (counts.get(member_key(identity), NOBODY).on_list for identity in note.identities)
-    operations = [Operation.ADD if each else Operation.REMOVE for each in belong]
-    causes = map(Cause, note.causes or bytes(len(note.identities)))
-    return Owed(note.number, list(zip(operations, note.identities, causes, strict=True)))
-
-
-class Claimed(NamedTuple):
-    """Notes whose time has come.
-
-    Attributes:
-        once_more: those that are there for healing → what the unanswered request asked for; None if there may have
-            been several.
-        new: those that no request was sent for yet, or none without an answer.
-    """
-
-    once_more: dict[int, Operation | None]
-    new: list[int]
-
-
-def claim_due(ledger: Ledger, list_number: int, now: float, safe: float) -> Claimed:
-    """Let those notes be sent at once whose time has come, within a transaction of the caller.
-
-    Should this run die while it sends them, the next one takes them for what it was sending. A note is forgotten if
-    all that it names belongs where the unanswered request put it: whenever that is carried out, it changes nothing.
-
-    Args:
-        ledger: the ledger.
-        list_number: the list.
-        now: seconds since 1970.
-        safe: see `healing.safe_seconds`.
-    """
-    claimed = Claimed({}, [])
-    for note in ledger.notes.of_list(list_number):
-        if note.due is None or not is_due(note.due, now, safe):
-            continue
-        operations = _come_to(ledger, list_number, note).operations
-        if note.sent is not None and all(operation is note.sent for operation, *_ in operations):
-            ledger.notes.settle(list_number, [note.number])
-            continue
-        ledger.notes.postpone(list_number, [note.number], None)
-        if is_healing(note.due):
-            claimed.once_more[note.number] = note.sent
-        else:
-            claimed.new.append(note.number)
-    return claimed
-
-
-def owes_additions(ledger: Ledger, list_number: int) -> bool:
-    """Tell whether somebody may have been added to a list without an answer."""
-    return any(operation is Operation.ADD for each in owed(ledger, list_number) for operation, *_ in each.operations)
-
-
-def note_unanswered(ledger: Ledger, list_number: int, batches: Sequence[Batch], due: float) -> None:
-    """Note accepted batches that are to be sent once more, within a transaction of the caller, each identity once.
-
-    Args:
-        ledger: the ledger.
-        list_number: the list.
-        batches: each with its operation; an earlier request with it got no answer.
-        due: when they are to be sent, in seconds since 1970.
-    """
-    asked: dict[bytes, set[Operation]] = defaultdict(set)
-    causes: dict[bytes, Cause] = {}
-    for batch in batches:
-        for identity in batch.identities:
-            asked[identity].add(batch.operation)
-        causes.update(zip(batch.identities, batch.causes, strict=False))
-    alike: dict[Operation | None, list[bytes]] = defaultdict(list)
-    for identity, operations in asked.items():
-        alike[next(iter(operations)) if len(operations) == 1 else None].append(identity)
-    for operation, identities in alike.items():
-        for start in range(0, len(identities), _IN_A_NOTE):
-            some = identities[start : start + _IN_A_NOTE]
-            why = bytes(causes.get(each, Cause.UNFINISHED) for each in some)
-            ledger.notes.add(list_number, some, why, due=due, sent=operation)
-
-
-class Settled(NamedTuple):
-    """Notes of a list that nothing is left of.
-
-    Attributes:
-        done: those that can be forgotten.
-        leftover: those of former runs, whose own requests may still be carried out.
-    """
-
-    done: list[int]
-    leftover: list[int]
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.reconcile.list_book import ListBook
+    from target_pinterest_audience.reconcile.notes import Outgoing
+    from target_pinterest_audience.reconcile.run_history import RunHistory
+    from target_pinterest_audience.reconcile.windows.decisions import Decisions
+    from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, Receipt
+    from target_pinterest_audience.routing.plan import ListReference
+    from target_pinterest_audience.watermark import Watermark
 
 
 class Outbox:
-    """The notes whose identities were handed over in this run, until Pinterest has accepted them all."""
+    """Makes orders of notes, and deletes the notes when Pinterest has accepted all of their identities.
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._handed_over: dict[int, dict[int, int]] = defaultdict(dict)
-        """List → note → the last line that it was handed over for."""
-        self._left: set[tuple[int, int]] = set()
-        self._own: set[tuple[int, int]] = set()
-        """The notes of this run that `resend` is to hand over."""
-        self._leftover: set[tuple[int, int]] = set()
-        """The notes of former runs that were handed over."""
+    It is the journal of the dispatcher: see `run.dispatcher.Journal`.
+    """
 
-    def expect(self, list_number: int, note: int) -> None:
-        """Take in a note of this run that is not handed over yet."""
-        self._own.add((list_number, note))
-
-    def add(self, list_number: int, note: int, last_line: int) -> None:
-        """Take in a note that was handed over as a whole."""
-        self._handed_over[list_number][note] = last_line
-
-    def add_leftover(self, list_number: int, note: int) -> None:
-        """Take in a note that was handed over as a whole, and that a former run left unless `expect` says otherwise."""
-        if (list_number, note) not in self._own:
-            self._leftover.add((list_number, note))
-        self.add(list_number, note, last_line=0)
-
-    def leave(self, list_number: int, note: int) -> None:
-        """Take in a note that is for the next run."""
-        self._left.add((list_number, note))
-
-    def has(self, list_number: int, note: int) -> bool:
-        """Tell whether a note is of this run, so that nothing is to be done about it."""
-        return note in self._handed_over[list_number] or (list_number, note) in self._left
-
-    def settle(self, list_number: int, oldest_line: int | None) -> Settled:
-        """Forget and return the notes that nothing is left of.
+    def __init__(
+        self,
+        ledger: Ledger,
+        lists: ListBook,
+        history: RunHistory,
+        watermark: Watermark,
+        logger: logging.Logger,
+        now: Callable[[], float],
+        *,
+        safe_seconds: float,
+    ) -> None:
+        """Begin without notes.
 
         Args:
-            list_number: the list.
-            oldest_line: the earliest line that something waits for that the list has not accepted; None if all is.
+            ledger: the ledger.
+            lists: the lists of the run.
+            history: records removals for people.
+            watermark: the watermark of the stream; held for identities that are not accepted yet.
+            logger: logs identities that are sent once more.
+            now: returns the Unix time.
+            safe_seconds: see `healing.safe_seconds`.
         """
-        handed_over = self._handed_over[list_number]
-        settled = Settled([], [])
-        for note in [note for note, line in handed_over.items() if oldest_line is None or line < oldest_line]:
+        self._ledger = ledger
+        self._lists = lists
+        self._history = history
+        self._watermark = watermark
+        self._logger = logger
+        self._now = now
+        self._safe_seconds = safe_seconds
+        self._handed_over: dict[int, dict[int, int]] = defaultdict(dict)
+        """List → note → the last line that it was handed over for."""
+        self._own: set[tuple[int, int]] = set()
+        """The notes of this run that `leftovers` hands over."""
+        self._former: set[tuple[int, int]] = set()
+        """The notes of former runs that were handed over."""
+        self._for_next_run: set[tuple[int, int]] = set()
+        self._unanswered: dict[int, list[Batch]] = {}
+        """List → accepted batches for which Pinterest may still carry out an earlier request."""
+        self._to_settle: set[int] = set()
+        """The lists with identities that were accepted or handed over since the last `tidy`."""
+        self._without_list: set[int] = set()
+        """The lists that have additions and do not exist."""
+
+    def note(self, decisions: Decisions) -> None:
+        """Note what is about to be sent, within a transaction of the caller; `leftovers` hands it over."""
+        for outgoing in note_decisions(self._ledger, decisions):
+            self._own.add((outgoing.list_number, outgoing.note))
+
+    def hand_over(self, outgoing: Outgoing) -> Iterator[Order]:
+        """Yield the orders of a note. The note counts as handed over once all of them were taken.
+
+        Raises:
+            TargetError: a list that only former settings led to cannot be opened.
+        """
+        reference = self._lists.reference(outgoing.list_number)
+        for operation, identities, lines, cause in outgoing.sendings:
+            yield Order(reference, operation, identities, lines, cause or Cause.UNFINISHED)
+        self._add(outgoing.list_number, outgoing.note, outgoing.last_line)
+
+    def has_leftovers(self, number: int) -> bool:
+        """Return whether the ledger has notes of a list that are due: unfinished, or to be sent once more."""
+        due_times = self._ledger.notes.due_times(number).values()
+        return any(is_due(due, self._now(), self._safe_seconds) for due in due_times)
+
+    def leftovers(self, number: int) -> Iterator[Order]:
+        """Yield orders for the notes of a list that are due and were not handed over in this run.
+
+        After those that may not have arrived come those that were accepted long enough ago, and that an older request
+        may have undone since: see `healing`.
+
+        Args:
+            number: the list.
+        """
+        with self._ledger.transaction():
+            once_more, new = claim_due(self._ledger, number, self._now(), self._safe_seconds)
+        self._own.update((number, note) for note in new)
+        sent: set[bytes] = set()
+        for note, operations in owed(self._ledger, number):
+            if note not in once_more and not self._has(number, note):
+                yield from self._orders(number, operations)
+                sent.update(identity for _, identity, _ in operations)
+                if (number, note) not in self._own:
+                    self._former.add((number, note))
+                self._add(number, note, last_line=0)
+        if once_more:
+            yield from self._once_more(number, once_more, sent)
+
+    def removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
+        """Record a request that removed identities, if the ledger feeds the list."""
+        number = self._lists.number_of(reference)
+        if number is not None:
+            self._history.removed(number, removal)
+
+    def settle(self, receipt: Receipt) -> None:
+        """Note that Pinterest accepted a batch, if the ledger feeds the list.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        reference, customer_list_id, batch, refused, _ = receipt
+        number = self._lists.number_of(reference)
+        if number is None:
+            return
+        if refused:
+            self._note_refused(number, batch, refused)
+        if customer_list_id is None and batch.operation is Operation.ADD:
+            # Without a list nobody was added: the notes stay until there is one.
+            self._without_list.add(number)
+            return
+        if customer_list_id is not None:
+            self._lists.note_id(number, customer_list_id)
+        if batch.unanswered:
+            # Noted in `tidy`, before the notes of the batch are deleted.
+            self._unanswered.setdefault(number, []).append(batch)
+        self._to_settle.add(number)
+
+    def references_to(self, reference: ListReference) -> set[ListReference]:
+        """Return all references of the run that lead to the same list as one of them."""
+        number = self._lists.number_of(reference)
+        return self._lists.references_of(number) if number is not None else set()
+
+    def tidy(self) -> None:
+        """Delete the notes that Pinterest has accepted, and write the removals to the history.
+
+        Identities that an unanswered request may still affect stay noted until they can be sent once more: those of
+        former runs, and those that were accepted after an attempt without an answer.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        settled = {number: self._take_accepted(number) for number in self._to_settle - self._without_list}
+        self._to_settle.clear()
+        if any(map(any, settled.values())) or self._unanswered or self._history.has_removals:
+            due = self._now() + self._safe_seconds
+            with self._ledger.transaction():
+                for number, batches in self._unanswered.items():
+                    note_unanswered(self._ledger, number, batches, due)
+                for number, notes in settled.items():
+                    self._ledger.notes.settle(number, notes.done)
+                    self._ledger.notes.postpone(number, notes.former, due)
+                self._history.write_removals()
+            self._unanswered.clear()
+
+    def _take_accepted(self, number: int) -> _Settled:
+        """Forget and return the notes of a list that were accepted as a whole."""
+        floor = self._watermark.floor(self._lists.reference(number))
+        handed_over = self._handed_over[number]
+        settled = _Settled([], [])
+        for note in [note for note, line in handed_over.items() if floor is None or line < floor]:
             del handed_over[note]
-            (settled.leftover if (list_number, note) in self._leftover else settled.done).append(note)
-            self._leftover.discard((list_number, note))
+            (settled.former if (number, note) in self._former else settled.done).append(note)
+            self._former.discard((number, note))
         return settled
+
+    def _note_refused(self, number: int, batch: Batch, indices: Sequence[int]) -> None:
+        """Note the identities that Pinterest refused, so that the next run tries them again if they still matter."""
+        with self._ledger.transaction():
+            refused = [batch.identities[index] for index in indices]
+            causes = bytes(batch.causes[index] for index in indices if batch.causes)
+            note = self._ledger.notes.add(number, refused, causes, due=AT_ONCE)
+        self._for_next_run.add((number, note))
+
+    def _add(self, number: int, note: int, last_line: int) -> None:
+        self._handed_over[number][note] = last_line
+        self._to_settle.add(number)
+
+    def _has(self, number: int, note: int) -> bool:
+        """Return whether this run has handed a note over, or left it to the next run."""
+        return note in self._handed_over[number] or (number, note) in self._for_next_run
+
+    def _once_more(
+        self, number: int, once_more: Mapping[int, Operation | None], handed_over: set[bytes]
+    ) -> Iterator[Order]:
+        """Yield orders for identities that an old request may have moved to the wrong place, each once.
+
+        Args:
+            number: the list.
+            once_more: note → the operation of the old request; None if there may have been several.
+            handed_over: the identities that were handed over already and need no second request.
+        """
+        before = len(handed_over)
+        for note, operations in owed(self._ledger, number):
+            if note in once_more:
+                some = [
+                    (operation, identity, cause or Cause.REPEATED)
+                    for operation, identity, cause in operations
+                    if identity not in handed_over and operation is not once_more[note]
+                ]
+                yield from self._orders(number, some)
+                handed_over.update(identity for _, identity, _ in some)
+                self._add(number, note, last_line=0)
+        count = len(handed_over) - before
+        if count:
+            self._logger.info(
+                "%s: %s sent once more, since Pinterest may have carried out an earlier, unanswered request late.",
+                self._lists.reference(number), several(count, "identity is", "identities are"),
+            )  # fmt: skip
+
+    def _orders(self, number: int, operations: Iterable[tuple[Operation, bytes, Cause]]) -> Iterator[Order]:
+        for (operation, cause), some in groupby(operations, lambda each: (each[0], each[2])):
+            identities = [identity for _, identity, _ in some]
+            yield Order(self._lists.reference(number), operation, identities, [0] * len(identities), cause)
+
+
+class _Settled(NamedTuple):
+    """Notes that were accepted as a whole.
+
+    Attributes:
+        done: notes to delete.
+        former: notes of former runs, whose own requests Pinterest may still carry out.
+    """
+
+    done: list[int]
+    former: list[int]

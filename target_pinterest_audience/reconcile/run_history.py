@@ -1,4 +1,4 @@
-"""What a run leaves in the ledger for people: its figures, and who was removed when and why, in counts."""
+"""The history of runs in the ledger, for people: figures of each run, and the counts and causes of removals."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class RunHistory:
-    """Notes one run, or one command that removes people, in the history of the ledger."""
+    """The history entry of one run, or of one command that removes people."""
 
     def __init__(self, ledger: Ledger, now: Callable[[], float]) -> None:
-        """Prepare; nothing is noted yet.
+        """Prepare without an entry.
 
         Args:
             ledger: the ledger.
-            now: seconds since 1970.
+            now: returns the Unix time.
         """
         self._ledger = ledger
         self._now = now
@@ -31,16 +31,16 @@ class RunHistory:
         self._removals: list[tuple[int, AcceptedRemoval]] = []
 
     def begin(self, kind: str, run: int | None = None) -> None:
-        """Note that it has begun, within a transaction of the caller.
+        """Write the entry, within a transaction of the caller.
 
         Args:
-            kind: what it is; see `HistoryEntry.kind`.
-            run: the number of the run, if it is one.
+            kind: what has begun; see `HistoryEntry.kind`.
+            run: the number of the run; None for a command.
         """
         self._entry = self._ledger.history.begin(kind, self._now(), run)
 
     def removed(self, number: int, removal: AcceptedRemoval) -> None:
-        """Keep a removal in mind until `write_removals`.
+        """Keep a removal until `write_removals`.
 
         Args:
             number: the ledger's number of the list.
@@ -50,11 +50,11 @@ class RunHistory:
 
     @property
     def has_removals(self) -> bool:
-        """Whether removals are to be written."""
+        """Whether removals wait for `write_removals`."""
         return bool(self._removals)
 
     def write_removals(self) -> None:
-        """Write the removals that were kept in mind, within a transaction of the caller."""
+        """Write the removals that were kept, within a transaction of the caller."""
         for number, (accepted, causes, request_id) in self._removals:
             entry = RemovalEntry(self._entry or NO_ENTRY, number, accepted, by_name(causes), request_id)
             self._ledger.history.note_removal(entry)
@@ -68,13 +68,13 @@ class RunHistory:
         *,
         empty: bool = False,
     ) -> None:
-        """Note how it ended, within a transaction of the caller; nothing if it was not begun.
+        """Write the end of the entry, within a transaction of the caller; do nothing if there is no entry.
 
         Args:
-            exit_code: the process's.
-            traffic: how much was asked of Pinterest.
+            exit_code: the exit code of the process.
+            traffic: the requests to Pinterest.
             lists: what was done to lists.
-            empty: whether it was a run to which neither a row nor a STATE came.
+            empty: whether this was a run to which neither a row nor a STATE came.
         """
         if self._entry is None:
             return
@@ -86,10 +86,10 @@ class RunHistory:
 def figures_of(
     ledger: Ledger, reports: Mapping[int, ListReport], rejected: Mapping[int, Mapping[str, int]]
 ) -> list[ListFigures]:
-    """Return what a run did to lists.
+    """Return what a run did to lists, as the history stores it.
 
     Args:
-        ledger: says how many belong on each.
+        ledger: the ledger.
         reports: list number → what was sent to the list.
         rejected: list number, or `SEVERAL_LISTS` → name of a reason → how many values were rejected.
     """

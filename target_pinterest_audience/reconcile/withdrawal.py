@@ -1,6 +1,6 @@
-"""Taking back what rows contribute, without a run: by `clear`, `ledger reset` and `ledger expire`.
+"""Withdrawal: `clear`, `ledger reset` and `ledger expire` end what rows contribute, without a run.
 
-Whatever rows refuse stays refused, and whoever was forgotten stays so.
+Refusals stay in force, and forgotten people stay forgotten.
 """
 
 from __future__ import annotations
@@ -13,28 +13,31 @@ from target_pinterest_audience.identities.packed import member_key
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import Note
-from target_pinterest_audience.membership.statements import NOBODY, REFUSALS, Event, Kind, Named, Plan, statements
-from target_pinterest_audience.reconcile.changes import Decisions, absorb
-from target_pinterest_audience.reconcile.window import Origin, Window
+from target_pinterest_audience.membership.counts import NOBODY
+from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
+from target_pinterest_audience.membership.statements import REFUSALS, statements
+from target_pinterest_audience.reconcile.windows.absorb import absorb
+from target_pinterest_audience.reconcile.windows.decisions import Decisions
+from target_pinterest_audience.reconcile.windows.window import Origin, Window
 
 PAGE_ROWS: Final = 50_000
-"""How many rows are worked off together."""
+"""How many rows are changed together."""
 
 Shorten = Callable[[bytes], bytes]
-"""The keyed digest of an identity."""
+"""Returns the keyed digest of an identity."""
 
 
 def apply_to_rows(ledger: Ledger, rows: Iterable[bytes], event: Event, shorten: Shorten) -> Decisions:
-    """Let something happen to rows of its source, within a transaction of the caller.
+    """Apply one event to each of some rows, within a transaction of the caller.
 
     Args:
         ledger: the ledger.
-        rows: their digests.
-        event: what happens to each.
-        shorten: the keyed digest of an identity.
+        rows: the digests of the rows.
+        event: the event.
+        shorten: returns the keyed digest of an identity.
 
     Returns:
-        What is to be sent for it.
+        What to send.
     """
     origin = Origin(event.kind, event.plan, StreamTally(""))
     window = Window()
@@ -44,19 +47,19 @@ def apply_to_rows(ledger: Ledger, rows: Iterable[bytes], event: Event, shorten: 
 
 
 def event_of(kind: Kind, source: int, lists: Iterable[int] = (), named: tuple[Named, ...] = ()) -> Event:
-    """Return an event that no record brings.
+    """Return an event without a record.
 
     Args:
         kind: what happens.
         source: the source whose rows it happens to.
-        lists: the lists that it concerns, where that matters.
-        named: whom it names, if anybody.
+        lists: the lists that it concerns, if that matters.
+        named: the identities that it names.
     """
     return Event(kind, named, frozenset(), Plan(source, frozenset(lists), {}, frozenset()), line=0)
 
 
 def pages(ledger: Ledger, source: int) -> Iterator[list[tuple[bytes, bytes]]]:
-    """Yield a source's rows and what they say; a page may be changed before the next is asked for."""
+    """Yield a source's rows and their encoded statements; a page may be changed before the next is requested."""
     after = b""
     while found := ledger.rows.of_source(source, after, PAGE_ROWS):
         yield found
@@ -64,22 +67,22 @@ def pages(ledger: Ledger, source: int) -> Iterator[list[tuple[bytes, bytes]]]:
 
 
 def has_sent(ledger: Ledger, source: int) -> bool:
-    """Tell whether there is anything of a source's rows to take back."""
+    """Return whether the rows of a source have statements to withdraw."""
     said = (each for page in pages(ledger, source) for _, encoded in page for each in statements(encoded))
     return any(each.stance not in REFUSALS for each in said)
 
 
 def withdraw(ledger: Ledger, sources: Iterable[int], lists: Collection[int], shorten: Shorten) -> Iterator[Decisions]:
-    """Take back what the rows of sources contribute to lists, within a transaction of the caller.
+    """Withdraw what the rows of sources contribute to lists, within a transaction of the caller.
 
     Args:
         ledger: the ledger.
         sources: the sources.
         lists: the lists.
-        shorten: the keyed digest of an identity.
+        shorten: returns the keyed digest of an identity.
 
     Yields:
-        Page by page, who belongs on a list no more.
+        The removals that follow, page by page.
     """
     for source in sources:
         event = event_of(Kind.WITHDRAWN, source, lists)
@@ -90,12 +93,12 @@ def withdraw(ledger: Ledger, sources: Iterable[int], lists: Collection[int], sho
 def withdraw_silently(
     ledger: Ledger, sources: Iterable[int], lists: Collection[int], shorten: Shorten
 ) -> dict[int, int]:
-    """Do the same, and have nobody removed for it, neither now nor by a later run.
+    """Withdraw as `withdraw` does, but so that no removal follows, neither now nor in a later run.
 
     A removal that was due before stays due.
 
     Returns:
-        List → how many of its members the ledger does not know any more.
+        List → how many of its members the ledger has forgotten.
     """
     noted = [note for number in lists for note in _notes(ledger, number)]
     gone: Counter[int] = Counter(dict.fromkeys(lists, 0))
@@ -104,23 +107,23 @@ def withdraw_silently(
             gone[number] += len(decided.removals)
     for number, note, members in noted:
         still = _members(ledger, number, note.identities)
-        kept = [place for place, each in enumerate(note.identities) if each in still or each not in members]
+        kept = [index for index, each in enumerate(note.identities) if each in still or each not in members]
         if len(kept) < len(note.identities):
             ledger.notes.settle(number, [note.number])
             if kept:
-                identities = [note.identities[place] for place in kept]
-                causes = bytes(note.causes[place] for place in kept if note.causes)
+                identities = [note.identities[index] for index in kept]
+                causes = bytes(note.causes[index] for index in kept if note.causes)
                 ledger.notes.add(number, identities, causes, due=note.due, sent=note.sent)
     return dict(gone)
 
 
 class _Noted(NamedTuple):
-    """What is noted for a list: not accepted yet, or to be sent once more."""
+    """A note of a list."""
 
     list_number: int
     note: Note
     members: set[bytes]
-    """Those of its identities that belong on the list."""
+    """The identities in the note that belong on the list."""
 
 
 def _notes(ledger: Ledger, number: int) -> list[_Noted]:

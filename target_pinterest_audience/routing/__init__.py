@@ -1,1 +1,1 @@
-"""Which list the identities of a stream go to."""
+"""Routing: which list the identities of a stream go to, and what passes between the stages. Pure."""

@@ -1,4 +1,4 @@
-"""Names that were likely meant for another: of streams, and of columns that look like identities. Pure."""
+"""Near names: what a name in the settings was probably meant for, and columns that look like identities. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY
 from target_pinterest_audience.settings.patterns import is_pattern
 
 _SCHEMAS: Final = ("public_", "dbo_")
-"""Schemas that some taps put before a table's name with an underscore, which alone is no sign of a schema."""
+"""Schemas that some taps prefix to a table's name with an underscore. Other prefixes need not be schemas."""
 
 _FEWEST_LETTERS: Final = 3
-"""How many letters a pattern must have besides its wildcards for it to resemble anything."""
+"""How many letters a pattern must have besides its wildcards to resemble a name."""
 
 _ADDRESS_WORDS: Final = frozenset({"mail", "mails", "email", "emails", "courriel", "correo", "epost", "emailadresse"})
 _FLAG_WORDS: Final = frozenset(
@@ -26,27 +26,27 @@ _FLAG_WORDS: Final = frozenset(
         "voicemail",
     }
 )  # fmt: skip
-"""Words in the names of columns about e-mail that hold no address."""
+"""Words in the names of columns that are about e-mail and hold no address."""
 
 _DEVICE_WORDS: Final[Mapping[str, str]] = {"idfa": "IDFA", "gaid": "GAID", "aaid": "GAID", "maid": "MAID"}
 
 
 def resembles(name: str, stream: str) -> bool:
-    """Tell whether a name in the settings, or a glob pattern, was likely meant for a stream that it does not match.
+    """Return whether a name or glob pattern in the settings was probably meant for a stream that it does not match.
 
-    It was if both are equal without case and separators, or if one is the other behind the name of a schema, as in
-    `public-unsubscribes`. In patterns separators are exchanged and not removed: `*_test` does not mean `latest`.
+    That is so if both are equal without case and separators, or if one is the other with the prefix of a schema, as in
+    `public-unsubscribes`. In patterns, separators are replaced and not removed: `*_test` does not mean `latest`.
     """
     plain = _separated if is_pattern(name) else _letters
     streams = [plain(each) for each in (stream, *_without_schema(stream))]
-    if _says_something(name) and any(fnmatchcase(each, plain(name)) for each in streams):
+    if _has_letters(name) and any(fnmatchcase(each, plain(name)) for each in streams):
         return True
-    names = [plain(each) for each in _without_schema(name) if _says_something(each)]
+    names = [plain(each) for each in _without_schema(name) if _has_letters(each)]
     return any(fnmatchcase(streams[0], each) for each in names)
 
 
-def _says_something(name: str) -> bool:
-    """Tell whether a pattern has letters by which to know what it was meant for."""
+def _has_letters(name: str) -> bool:
+    """Return whether a pattern has enough letters to show what it was meant for."""
     return not is_pattern(name) or len(_letters(re.sub(r"\[.*?\]|[*?\[]", "", name))) >= _FEWEST_LETTERS
 
 
@@ -61,7 +61,7 @@ def _separated(name: str) -> str:
 
 
 def _without_schema(name: str) -> Iterator[str]:
-    """Yield a name without what may be the names of a database and a schema before it."""
+    """Yield a name without prefixes that may be the names of a database and a schema."""
     for separator in re.finditer(r"[-.]", name):
         yield name[separator.end() :]
     for schema in _SCHEMAS:
@@ -75,36 +75,36 @@ def told_columns(columns: Collection[str]) -> str:
 
 
 class Candidate(NamedTuple):
-    """A column that looks as if it held identities, though it is not named so exactly."""
+    """A column that looks like an identity column but has none of the known names."""
 
     column: str
     kind: IdentityType
 
     def mapping(self, columns: Mapping[str, IdentityType] | None = None) -> str:
-        """Return `identity_columns` as JSON text, with the columns that are used already before this one."""
+        """Return `identity_columns` as JSON text: the columns that are used already, then this one."""
         pairs = [*(columns or {}).items(), (self.column, self.kind)]
         return "{" + ", ".join(f'"{column}": "{kind.name}"' for column, kind in pairs) + "}"
 
     def setting(self, stream: str, columns: Mapping[str, IdentityType] | None = None) -> str:
-        """Return the setting that makes a stream use this column too, without a change for other streams."""
+        """Return the setting that makes a stream use this column too, and changes no other stream."""
         return f'"streams": {{"{stream}": {{"identity_columns": {self.mapping(columns)}}}}}'
 
 
 def nearest_column(
     properties: Mapping[str, Mapping[str, Any]], others: Collection[str | None] = (), *, addresses_only: bool = False
 ) -> Candidate | None:
-    """Return the column of a stream that most looks like an identity; None if none does.
+    """Return the column of a stream that looks most like an identity column; None if none does.
 
     Args:
         properties: the columns in the stream's schema.
         others: columns that are known to hold something else.
-        addresses_only: whether device ids do not count.
+        addresses_only: whether to ignore device ids.
     """
     found: list[tuple[int, int, Candidate]] = []
-    for place, (column, schema) in enumerate(properties.items()):
+    for index, (column, schema) in enumerate(properties.items()):
         judged = _judge(column, schema) if column not in others else None
         if judged is not None and (not addresses_only or judged[1].name == "EMAIL"):
-            found.append((judged[0], place, Candidate(column, judged[1])))
+            found.append((judged[0], index, Candidate(column, judged[1])))
     return min(found)[2] if found else None
 
 
@@ -112,7 +112,7 @@ _BY_LETTERS: Final[Mapping[str, IdentityType]] = {_letters(name): kind for name,
 
 
 def _judge(column: str, schema: Mapping[str, Any]) -> tuple[int, IdentityType] | None:
-    """Return how far a column's name is from that of an identity, and of which type; None if it is none."""
+    """Return how far a column's name is from that of an identity column, and the type; None if it is not near."""
     if not _may_be_text(schema):
         return None
     if _letters(column) in _BY_LETTERS:
@@ -140,7 +140,7 @@ def _words(column: str) -> list[str]:
 
 
 def _may_be_text(schema: Mapping[str, Any]) -> bool:
-    """Tell whether a JSON schema allows text that is no point in time; one that says nothing allows all."""
+    """Return whether a JSON schema allows text other than dates and times; one without a type allows everything."""
     if schema.get("format") in {"date", "date-time", "time"}:
         return False
     kinds = schema.get("type")

@@ -1,4 +1,4 @@
-"""What passes between the stages that decide and the stage that sends."""
+"""Orders, batches and receipts: what passes between the stages that decide and the stage that sends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class AcceptedRemoval(NamedTuple):
     """A request that removed identities from a list.
 
     Attributes:
-        accepted: when Pinterest accepted it, in seconds since 1970.
-        causes: why, and how many for each cause.
+        accepted: when Pinterest accepted it, as Unix time.
+        causes: cause → the number of identities removed for it.
         request_id: Pinterest's id of the request, which its support asks for; None if the answer had none.
     """
 
@@ -30,11 +30,11 @@ class AcceptedRemoval(NamedTuple):
 
 
 def tell_removal(removal: AcceptedRemoval, name: str | None, customer_list_id: str) -> str:
-    """Tell a removal as one sentence, for the log.
+    """Return a sentence about a removal, for the log.
 
     Args:
         removal: what Pinterest accepted.
-        name: the list's name.
+        name: the name of the list.
         customer_list_id: its id.
     """
     return (
@@ -48,23 +48,22 @@ def _request(removal: AcceptedRemoval) -> str:
 
 
 class ListReport(msgspec.Struct, frozen=True):
-    """What was sent to one list, or would be in a dry run.
+    """What was sent to one list, or would be sent without `dry_run`.
 
     Attributes:
-        chosen_by: how the settings name it.
+        chosen_by: how the settings refer to the list.
         customer_list_id: its id; None if it does not exist.
         name: its name at Pinterest; None if it does not exist.
-        members: identities that belong on it at the end, says the ledger; None if it does not know the list.
-        matched: people whom Pinterest had found among them by then; None if the run did not come to know.
-        status: Pinterest's word for the state of its audience, else for its own when the run began; None if neither
-            was told.
-        added: identities that Pinterest was told to add.
-        removed: identities that Pinterest was told to remove.
-        removals: why, and how many for each cause: `delete`, `change`, `refusal`, `prune`, `unfinished` if a run
-            that was cut short was about to remove them, or `repeated` if they were removed before.
-        refused: identities that Pinterest refused one by one.
-        left_out: identities for a list that does not exist and is not to be made.
-        requests: requests that Pinterest accepted.
+        members: how many identities belong on it at the end, by the ledger; None if the ledger does not know the list.
+        matched: how many people Pinterest had matched to them by then; None if unknown.
+        status: Pinterest's status of its audience, or of the list itself when the run began; None if unknown.
+        added: how many identities Pinterest accepted for addition.
+        removed: how many identities Pinterest accepted for removal.
+        removals: name of a cause → the number of removals: `delete`, `change`, `refusal`, `prune`, `unfinished` if an
+            interrupted run had scheduled them, or `repeated` if they were removed before.
+        refused: how many identities Pinterest refused one by one.
+        left_out: how many identities were for a list that does not exist and that the target must not create.
+        requests: how many requests Pinterest accepted.
     """
 
     chosen_by: str
@@ -82,19 +81,19 @@ class ListReport(msgspec.Struct, frozen=True):
 
 
 def name_list(report: ListReport) -> str:
-    """Return what people know a list by."""
+    """Return the name of a list for people."""
     known = report.customer_list_id is not None
     return f'customer list "{report.name}" (id {report.customer_list_id})' if known else report.chosen_by
 
 
 class Order(NamedTuple):
-    """Identities that are to be added to a list or removed from it.
+    """Identities to add to a list, or to remove from it.
 
     Attributes:
         list: the list.
-        operation: what is to be done with them.
-        identities: packed.
-        lines: the line of the stream that asks for each.
+        operation: whether to add or to remove them.
+        identities: the packed identities.
+        lines: the line of the stream that each is sent for.
         cause: why they are removed, if they are.
     """
 
@@ -110,12 +109,12 @@ class Batch:
     """The identities of one request.
 
     Attributes:
-        operation: what is done with them.
-        identities: packed, each once, in the order in which they came.
-        lines: the line of the stream that asks for each.
-        hold: keeps each STATE back that covers one of the lines, until the batch is accepted.
+        operation: whether to add or to remove them.
+        identities: the packed identities, each once, in the order in which they came.
+        lines: the line of the stream that each is sent for.
+        hold: holds the watermark for these lines until the batch is accepted.
         causes: why each is removed; empty if they are added.
-        unanswered: whether Pinterest has accepted it, and may still carry out an earlier request with it.
+        unanswered: whether Pinterest, which accepted the batch, may still carry out an earlier request for it.
     """
 
     operation: Operation
@@ -126,7 +125,7 @@ class Batch:
     unanswered: bool = False
 
     def part(self, start: int, stop: int) -> Batch:
-        """Return some of it."""
+        """Return a part of the batch, from one index up to another."""
         return replace(
             self,
             identities=self.identities[start:stop],
@@ -135,20 +134,20 @@ class Batch:
         )
 
     def count_causes(self, without: Collection[int] = ()) -> Counter[Cause]:
-        """Count why identities are removed.
+        """Return how many identities are removed for each cause.
 
         Args:
-            without: the places of those that do not count.
+            without: the indices of identities that do not count.
         """
-        return Counter(self.causes) - Counter(self.causes[place] for place in without if self.causes)
+        return Counter(self.causes) - Counter(self.causes[index] for index in without if self.causes)
 
 
 class Written(NamedTuple):
-    """What came of a batch that Pinterest accepted.
+    """The outcome of writing a batch to a list.
 
     Attributes:
-        refused: the places of the identities that it refuses one by one; the others are accepted.
-        unanswered: whether an attempt before the accepted one got no answer, so that it may still be carried out.
+        refused: the indices of the identities that Pinterest refused one by one; it accepted the others.
+        unanswered: whether an earlier attempt got no answer, so that Pinterest may still carry it out.
     """
 
     refused: list[int]
@@ -156,14 +155,14 @@ class Written(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What came of a batch that Pinterest accepted.
+    """The receipt for a batch that Pinterest accepted.
 
     Attributes:
         list: the list.
         list_id: its id; None if there is no list, so that nothing had to be sent.
-        batch: the batch. Whoever has noted what came of it releases its hold.
-        refused: the indices of the identities in it that Pinterest refuses one by one; the others are accepted.
-        removals: the requests that removed somebody.
+        batch: the batch. The dispatcher releases its hold once the receipt is recorded.
+        refused: the indices of the identities that Pinterest refused one by one; it accepted the others.
+        removals: the requests that removed identities.
     """
 
     list: ListReference

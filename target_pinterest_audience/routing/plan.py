@@ -1,4 +1,4 @@
-"""Which list each type of identity of a stream goes to. Pure: from settings and column names to plans."""
+"""Plans: which list each type of identity of a stream goes to, derived from settings and column names. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from target_pinterest_audience.settings import Mode, StreamSettings
 from target_pinterest_audience.vocabulary import ListType
 
 _SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
-"""The list types whose identities share one list unless `one_list_per_type` splits them."""
+"""The list types whose identities share one list, unless `one_list_per_type` is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListReference:
-    """How a list is found: exactly one of the three is given."""
+    """How the settings choose a list: exactly one of the three is set."""
 
     customer_list_id: str | None = None
     customer_list_name: str | None = None
     audience_id: str | None = None
 
     def __str__(self) -> str:
-        """Name the list as people know it."""
+        """Return the name of the list for people."""
         if self.customer_list_id is not None:
             return f"customer list {self.customer_list_id}"
         if self.audience_id is not None:
@@ -37,30 +37,30 @@ class ListReference:
 
 @dataclass(frozen=True, slots=True)
 class AudiencePlan:
-    """The audience that a list should have."""
+    """The audience to make for a list."""
 
     name: str | None
-    """None: the list's name."""
+    """The audience's name; None for the name of the list."""
     description: str | None
 
 
 class IfMissing(Enum):
-    """What becomes of operations for a list that does not exist."""
+    """What to do if a list does not exist."""
 
-    CREATE = "it is created with the first additions"
-    REFUSE = "the run fails: a stream that only removes has nothing to create it with"
-    GO_ON = "nobody is on it, and nobody is to be"
+    CREATE = "create it with the first additions"
+    REFUSE = "fail: a stream that only removes has nothing to create it with"
+    GO_ON = "go on: nobody is on the list, and nobody is to be added"
 
 
 @dataclass(frozen=True, slots=True)
 class ListPlan:
-    """What is to happen to one list.
+    """What a stream wants of one list.
 
     Attributes:
-        reference: how the list is found.
-        list_type: what it is created as, if it must be.
-        if_missing: what happens if there is no such list.
-        audience: the audience to make unless there is one; None if none is wanted.
+        reference: how the list is chosen.
+        list_type: the type to create it with, if it must be created.
+        if_missing: what to do if it does not exist.
+        audience: the audience to make unless there is one; None to make none.
     """
 
     reference: ListReference
@@ -72,15 +72,16 @@ class ListPlan:
 def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
     """Combine what two streams want of one list.
 
-    An audience is made if either wants one. A list with addresses is of type EMAIL, else of the type that came first.
+    The audience is made if either stream wants one. A list with addresses has the type EMAIL, any other list the type
+    that came first.
 
     Raises:
-        ConfigurationError: they want different audiences for it.
+        ConfigurationError: the streams want different audiences for the list.
     """
     if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
         msg = (
-            f"Two streams feed {plan.reference} and want different audiences for it. "
-            "Give them the same `audience_name` and `audience_description`."
+            f"Two streams feed {plan.reference} and ask for different audiences. Give both the same `audience_name` "
+            "and `audience_description`."
         )
         raise ConfigurationError(msg)
     return ListPlan(
@@ -92,7 +93,7 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
 
 
 def find_columns(properties: Iterable[str], stream: str, settings: StreamSettings) -> dict[str, IdentityType]:
-    """Return the columns of a stream that hold identities, with their types.
+    """Return the identity columns of a stream, with their types.
 
     Args:
         properties: the column names in the stream's schema.
@@ -103,8 +104,8 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
         Column → type; empty if there are none.
 
     Raises:
-        ConfigurationError: there are none, and `streams` says of the stream which columns there are, or that it removes
-            people.
+        ConfigurationError: there are none, although `streams` sets `identity_columns` or `operation: remove` for the
+            stream.
     """
     properties = list(properties)
     if settings.identity_columns:
@@ -114,15 +115,15 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
     if not found and "identity_columns" in settings.own:
         msg = (
             f"Stream {stream} has none of the columns in `identity_columns` "
-            f"({', '.join(settings.identity_columns)}). Correct the names, or set `streams.{stream}.identity_columns`, "
-            "or deselect the stream in the tap."
+            f"({', '.join(settings.identity_columns)}). Correct the names, set `streams.{stream}.identity_columns`, or "
+            "deselect the stream in the tap."
         )
         msg += "".join(in_other_capitals(name, properties) for name in settings.identity_columns)
         raise ConfigurationError(msg)
     if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
         msg = (
             f"Stream {stream} is to remove people (`operation` under `streams`), but has no identity column. "
-            f"{told_columns(properties)} Name the right one in `streams.{stream}.identity_columns`, or deselect the "
+            f"{told_columns(properties)} Set `streams.{stream}.identity_columns` to the right column, or deselect the "
             "stream in the tap."
         )
         raise ConfigurationError(msg)
@@ -130,7 +131,7 @@ def find_columns(properties: Iterable[str], stream: str, settings: StreamSetting
 
 
 def chosen_list(settings: StreamSettings) -> ListReference | None:
-    """Return the list that settings choose; None if they leave it to the stream's name."""
+    """Return the list that the settings choose; None if the stream's name chooses it."""
     if settings.customer_list_id is not None:
         return ListReference(customer_list_id=settings.customer_list_id)
     if settings.audience_id is not None:
@@ -141,11 +142,11 @@ def chosen_list(settings: StreamSettings) -> ListReference | None:
 
 
 class FormerLists(NamedTuple):
-    """The lists that a source has fed, by what people call them.
+    """The lists that a source has fed, by their names for people.
 
     Attributes:
-        own: those that the settings in use feed, or fed, or that nobody else is known to feed.
-        others: those that only other settings fed.
+        own: lists that the settings in use feed or fed, or that no other settings are known to feed.
+        others: lists that only other settings fed.
     """
 
     own: list[str]
@@ -153,7 +154,7 @@ class FormerLists(NamedTuple):
 
 
 def possible_lists(stream: str, settings: StreamSettings) -> set[ListReference]:
-    """Return the lists that a stream can feed, whatever its identity columns are; not those that its rows name.
+    """Return the lists that a stream can feed, whatever its identity columns are; without lists that its rows name.
 
     Args:
         stream: the stream's name.
@@ -169,16 +170,16 @@ def possible_lists(stream: str, settings: StreamSettings) -> set[ListReference]:
 def plan_lists(
     columns: Mapping[str, IdentityType], stream: str, settings: StreamSettings, list_name: str | None = None
 ) -> dict[IdentityType, ListPlan]:
-    """Say which list each type of identity of a stream goes to.
+    """Return the list that each type of identity of a stream goes to.
 
     Args:
         columns: the stream's identity columns and their types.
-        stream: the stream's name, which the list takes unless a setting names it.
+        stream: the stream's name, which becomes the list's name unless a setting chooses the list.
         settings: the stream's settings.
-        list_name: the name that some rows of the stream give; None if the settings choose the list.
+        list_name: the list name in some rows of the stream; None if the settings choose the list.
 
     Raises:
-        ConfigurationError: a setting gives one id, and the types need several lists.
+        ConfigurationError: a setting names one list by id, and the types need several lists.
     """
     kinds = [kind for kind in IDENTITY_TYPES.values() if kind in columns.values()]
     groups: dict[ListType | None, list[IdentityType]] = {}
@@ -190,8 +191,8 @@ def plan_lists(
         setting = "customer_list_id" if settings.customer_list_id is not None else "audience_id"
         msg = (
             f"`{setting}` names one list, but the columns of stream {stream} need {len(groups)} "
-            f"({', '.join(kind.name for kind in kinds)}). Use `customer_list_name`, or name the columns of one list "
-            "only in `identity_columns`."
+            f"({', '.join(kind.name for kind in kinds)}). Use `customer_list_name`, or set `identity_columns` to the "
+            "columns of one list."
         )
         raise ConfigurationError(msg)
     return {
@@ -211,7 +212,7 @@ def _plan(group: ListType | None, members: list[IdentityType], name: str, settin
     if adds and settings.create_audience and settings.audience_id is None:
         called = f"{settings.audience_name}{suffix}" if settings.audience_name is not None else None
         audience = AudiencePlan(called, settings.audience_description)
-    # A name in a row is no setting that could be wrong: nobody is on a list that does not exist.
+    # A list name in a row is no wrong setting: nobody is on a list that does not exist.
     without = IfMissing.REFUSE if settings.list_name_column is None else IfMissing.GO_ON
     if_missing = IfMissing.CREATE if adds else without
     return ListPlan(reference, members[0].list_type, if_missing, audience)

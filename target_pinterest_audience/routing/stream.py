@@ -1,4 +1,4 @@
-"""What is known of the rows of a stream from its schema and the settings."""
+"""The shape of a stream: what its schema and the settings say about its rows."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StreamShape:
-    """What is known of a stream's rows from its schema and settings.
+    """What the schema and the settings of a stream say about its rows.
 
     Attributes:
-        raw_stream: its name as the tap gives it, which is what STATE speaks of.
+        raw_stream: its name in the tap's messages, which STATE uses.
         properties: all columns in its schema.
-        source: the source that its rows belong to.
-        key_properties: the columns that tell its rows apart; none if each identity is its own row.
+        source: the source of its rows.
+        key_properties: the columns of the key; none if each identity is a row of its own.
         key_schemas: key property → its JSON schema.
         columns: identity column → its type.
-        plan: returns for each identity column the list that its identities go to, if their rows name it so; for None,
-            if the settings choose it.
+        plan: returns the list for the identities in each column, given the list name in a row, or None if the settings
+            choose the list.
         routed: whether rows name their lists.
-        removes: whether it names people who must not be on the list.
-        overwrites: whether `prune` may remove whom it does not name.
-        tally: counts what becomes of its values.
+        removes: whether the people in the stream must not be on the list.
+        overwrites: whether `prune` may remove people who are missing from the stream.
+        tally: counts the outcomes of its values.
     """
 
     raw_stream: str

@@ -1,1 +1,1 @@
-"""One run: put together, and driven from its first message to its last."""
+"""One run, from its first message to its last."""

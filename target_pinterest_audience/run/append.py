@@ -1,4 +1,4 @@
-"""Rows that bypass the ledger (`load_method: append-only`): every identity in them is sent."""
+"""The row writer of `load_method: append-only`: rows bypass the ledger, and every identity in them is sent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.identities.packed import member_key
+from target_pinterest_audience.membership.events import CAUSES, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock, in_order
-from target_pinterest_audience.membership.statements import CAUSES, Kind
 from target_pinterest_audience.routing.orders import Order
 from target_pinterest_audience.routing.stream import StreamShape
 from target_pinterest_audience.vocabulary import Operation
@@ -30,17 +30,17 @@ _OPERATIONS: Mapping[Kind, Operation] = {
 
 @dataclass(frozen=True, slots=True)
 class AppendingWriter:
-    """Sends every identity that comes: nothing is remembered, so nothing is known of what a row said before."""
+    """Sends every identity in the rows of a stream. It remembers nothing, so it cannot know what a row said before."""
 
     shape: StreamShape
     references: Callable[[str | None], Mapping[str, ListReference]]
-    """What rows name as their list → column → the list that its identities go to."""
+    """The list name in a row, or None if the settings choose the list → column → the list of its identities."""
     dispatcher: Dispatcher
     suppressed: AbstractSet[bytes] = frozenset()
-    """Who was forgotten and is not to be added, by `member_key`."""
+    """The member keys of people who were forgotten and must not be added."""
 
     def write(self, row: Row) -> None:
-        """See `RowWriter.write`."""
+        """Take a row. Raises as `RowWriter.write` does."""
         if row.kind is Kind.SEEN:
             return
         references = self.references(row.list_name)
@@ -53,23 +53,23 @@ class AppendingWriter:
             self._hand_over(reference, row.kind, (identity,), (row.line,))
 
     def row_digest(self, record: Mapping[str, Any]) -> None:
-        """See `RowWriter.row_digest`: nothing is remembered of it."""
+        """Return None: no row is remembered."""
 
     def write_block(self, rows: RowBlock) -> None:
-        """See `RowWriter.write_block`."""
+        """Take a block of rows. Raises as `RowWriter.write` does."""
         for reference, columns, lines in self._columns_of_lists(rows):
             self._hand_over(reference, rows.kind, *in_order(columns, lines))
 
     def _hand_over(
         self, reference: ListReference, kind: Kind, identities: Sequence[bytes], lines: Sequence[int]
     ) -> None:
-        """Hand identities over, and count what becomes of them."""
+        """Send identities, and count them."""
         operation, tally = _OPERATIONS[kind], self.shape.tally
         if self.suppressed and operation is Operation.ADD:
-            kept = [place for place, each in enumerate(identities) if member_key(each) not in self.suppressed]
+            kept = [index for index, each in enumerate(identities) if member_key(each) not in self.suppressed]
             tally.refused += len(identities) - len(kept)
-            identities, lines = [identities[place] for place in kept], [lines[place] for place in kept]
-        # Before: while the dispatcher waits for room, Pinterest may refuse some of them, which then count as that.
+            identities, lines = [identities[index] for index in kept], [lines[index] for index in kept]
+        # Counted first: while the dispatcher waits for room, Pinterest may refuse some of them and change the counts.
         self._count(kind, len(identities))
         again = self.dispatcher.send(Order(reference, operation, identities, lines, CAUSES[kind]))
         self._count(kind, -again)
@@ -87,14 +87,14 @@ class AppendingWriter:
     def _columns_of_lists(
         self, rows: RowBlock
     ) -> Iterator[tuple[ListReference, list[Sequence[bytes | None]], Sequence[int]]]:
-        """Yield each list that rows go to, the columns that go there, and the lines of these rows."""
-        for name, places in rows.by_list():
+        """Yield each list that rows go to, the identities in each column for it, and the lines of the rows."""
+        for name, indices in rows.by_list():
             references = self.references(name)
-            some = len(places) < len(rows)
+            some = len(indices) < len(rows)
             of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
             for column, identities in rows.named.items():
-                chosen = [identities[place] for place in places] if some else identities
+                chosen = [identities[index] for index in indices] if some else identities
                 of_lists.setdefault(references[column], []).append(chosen)
-            lines = [rows.lines[place] for place in places] if some else rows.lines
+            lines = [rows.lines[index] for index in indices] if some else rows.lines
             for reference, columns in of_lists.items():
                 yield reference, columns, lines

@@ -1,7 +1,7 @@
-"""The loop between the stages: orders go to delivery, receipts come back, and STATE leaves.
+"""The dispatcher: the loop that sends orders to delivery, collects receipts, and releases STATE.
 
-Delivery and the journal do not know each other. Everything that passes between them passes here, in one place and on
-the main thread, and never while something else passes: `settle` collects receipts, and nothing that it calls sends.
+Delivery and the journal do not know each other. Everything between them passes through here, on the main thread, one
+thing at a time: `settle` collects receipts, and nothing that it calls sends.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ _MOMENT_SECONDS: Final = 0.5
 
 
 class Journal(Protocol):
-    """Remembers what is about to be sent, and what was accepted."""
+    """Records what Pinterest accepted."""
 
     def removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
-        """Remember a request that removed somebody."""
+        """Record a request that removed identities."""
         ...
 
     def settle(self, receipt: Receipt) -> None:
-        """Remember what came of a batch."""
+        """Record an accepted batch."""
         ...
 
     def references_to(self, reference: ListReference) -> set[ListReference]:
-        """Return all references of the run that lead to the list of one of them."""
+        """Return all references of the run that lead to the same list as one of them."""
         ...
 
 
 class Dispatcher:
-    """Hands orders over to delivery, and passes what comes of them on.
+    """Sends orders, and settles them when Pinterest has accepted them.
 
     Attributes:
-        delivery: where orders go.
+        delivery: sends to the lists.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Dispatcher:
         states: StateGate | None = None,
         refusals: Refusals | None = None,
     ) -> None:
-        """Begin with nothing on its way.
+        """Begin without orders.
 
         Args:
-            delivery: where orders go.
-            journal: remembers them, if they have to be remembered.
-            states: holds STATE back, if there is any.
-            refusals: notes whose identities Pinterest refuses one by one, if they come from a stream.
+            delivery: sends to the lists.
+            journal: records what was accepted; None if nothing is recorded.
+            states: holds STATE back; None if there is no STATE.
+            refusals: finds the streams of refused identities; None if no identities come from streams.
         """
         self.delivery = delivery
         self._journal = journal
@@ -67,22 +67,22 @@ class Dispatcher:
         self._refusals = refusals
 
     def remember_in(self, journal: Journal) -> None:
-        """Let a journal remember the orders from now on: a run opens the ledger when the first stream needs it."""
+        """Record in a journal from now on: a run opens the ledger when the first stream needs it."""
         self._journal = journal
 
     def send_all(self, orders: Iterable[Order]) -> None:
-        """Hand orders over, one after the other. Raises as `send` does."""
+        """Send orders, one after the other. Raises as `send` does."""
         for order in orders:
             self.send(order)
 
     def send(self, order: Order) -> int:
-        """Hand an order over; wait for room as long as it takes.
+        """Hand an order to delivery, and wait until there is room for it.
 
         Returns:
-            How many of its identities waited already, so that one of the two is a duplicate.
+            How many of its identities were waiting already, and so are duplicates.
 
         Raises:
-            TargetError: a batch could not be delivered, or the journal not be written.
+            TargetError: a batch could not be delivered, or the journal could not be written.
         """
         duplicates = sent = 0
         while True:
@@ -94,14 +94,14 @@ class Dispatcher:
             self.settle(_MOMENT_SECONDS)
 
     def flush(self, before_line: int | None = None) -> None:
-        """Send what waits, full batch or not.
+        """Send what waits, in full batches or not.
 
         Args:
-            before_line: only from lists where something from before this line of the stream waits, and without waiting
-                for the answers; None: from all, and until everything is accepted.
+            before_line: send only to lists that wait for something from before this line, and do not wait for answers.
+                None: send to all lists, and wait until everything is accepted.
 
         Raises:
-            TargetError: a batch could not be delivered, or the journal not be written.
+            TargetError: a batch could not be delivered, or the journal could not be written.
         """
         while not self.delivery.flush(before_line):
             self.settle(_MOMENT_SECONDS)
@@ -110,22 +110,22 @@ class Dispatcher:
         self.settle()
 
     def settle(self, seconds: float = 0.0) -> None:
-        """Pass on what was accepted, and let STATE leave.
+        """Settle what was accepted, and release STATE.
 
         Args:
             seconds: how long to wait for the first receipt, if a batch is under way.
 
         Raises:
-            TargetError: a batch could not be delivered, or the journal not be written.
+            TargetError: a batch could not be delivered, or the journal could not be written.
         """
         for receipt in self.delivery.receipts(seconds):
             self._settle(receipt)
         self._release()
 
     def stop(self) -> None:
-        """Send nothing more; pass on what is accepted within a moment, and let the STATE leave that is covered."""
+        """Send nothing more; settle what is accepted within a moment, and release the STATE that is covered."""
         for receipt in self.delivery.stop():
-            # Whoever stops early knows why; that the ledger cannot be written either is no news then.
+            # A run that stops early has its own error; a ledger that cannot be written adds nothing to it.
             with contextlib.suppress(TargetError):
                 self._settle(receipt)
         for reference, removal in self.delivery.removals_of_failures():
@@ -143,11 +143,11 @@ class Dispatcher:
             self._refusals.note(receipt, {receipt.list, *references})
         if self._journal is not None:
             self._journal.settle(receipt)
-        # Last: what is not noted as accepted is sent again by the next run, so no STATE may cover it.
+        # Last: the next run sends again what is not recorded as accepted, so no STATE may cover it.
         receipt.batch.hold.release()
 
     def _release(self) -> None:
-        """Let the newest STATE go that is covered."""
+        """Release the newest STATE that is covered."""
         floor = self.delivery.watermark.floor()
         if self._states is not None:
             self._states.release(floor)

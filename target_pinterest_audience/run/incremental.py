@@ -1,4 +1,4 @@
-"""Signs that a tap read only what is new: whom such a read does not name has not left. Pure."""
+"""Signs of an incremental read in a STATE. People missing from such a read have not left the table. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SAYS_NOTHING: Final = frozenset(
         "version",
     }
 )
-"""What taps note in a bookmark of a full table, too."""
+"""The keys in a bookmark that full-table reads set, too."""
 
 
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 UNKNOWN: Final = ""
-"""In place of a stream's name, where a STATE does not say whose position it holds."""
+"""Stands for the stream if a STATE does not name the stream whose position it holds."""
 
 
 def incremental_streams(state: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
-    """Yield the streams that have a position in a STATE from which the next run goes on.
+    """Yield the streams for which a STATE holds a position that the next run continues from.
 
     Args:
         state: the value of a STATE message; any JSON value.
@@ -48,7 +48,7 @@ def incremental_streams(state: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON
 
 
 def _has_position(bookmark: Mapping[str, Any]) -> bool:
-    """Tell whether a bookmark says where to go on; a child stream has one for each of its parents."""
+    """Return whether a bookmark holds a position; a child stream has a bookmark for each of its parents."""
     partitions = bookmark.get("partitions")
     if isinstance(partitions, list) and any(isinstance(each, Mapping) and _has_position(each) for each in partitions):
         return True

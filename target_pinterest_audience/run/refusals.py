@@ -1,4 +1,4 @@
-"""Which stream a line came from: asked only when Pinterest refuses an identity whose row is long gone."""
+"""Refusals: finds the stream of an identity that Pinterest refused, after its row has left the target."""
 
 from __future__ import annotations
 
@@ -13,30 +13,36 @@ if TYPE_CHECKING:
 
 
 class RowOwner(Protocol):
-    """Has read rows, and counts those that Pinterest refuses."""
+    """The reader of a stream's rows, which counts the identities that Pinterest refuses."""
 
     def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
-        """Count an identity that a list does not take; return whether it can be from one of the owner's rows.
+        """Count a refused identity, and return whether it can come from a row of this owner.
 
         Args:
-            references: all that lead to the list.
-            operation: what was to be done with the identity.
-            line: the line of the stream that asked for it.
+            references: all references to the list.
+            operation: the operation that was refused.
+            line: the line of the stream that the identity came from.
         """
         ...
 
 
 class Refusals:
-    """Finds the owners of lines, as far back as something waits for an answer, and passes refusals on to them."""
+    """Remembers who read which lines while an answer may still concern them, and reports refusals to the readers."""
 
     def __init__(self) -> None:
-        """Begin with no lines."""
+        """Begin without lines."""
         self._starts: list[int] = []
         self._stops: list[int] = []
         self._owners: list[RowOwner] = []
 
     def note_rows(self, line: int, count: int, owner: RowOwner) -> None:
-        """Note who has read lines that follow each other; none comes before those that were noted already."""
+        """Note who has read consecutive lines. Lines are noted in ascending order.
+
+        Args:
+            line: the first of them.
+            count: how many there are.
+            owner: who has read them.
+        """
         if self._owners and self._owners[-1] is owner:
             self._stops[-1] = max(self._stops[-1], line + count)
             return
@@ -45,27 +51,27 @@ class Refusals:
         self._owners.append(owner)
 
     def note(self, receipt: Receipt, references: Collection[ListReference]) -> None:
-        """Pass on what Pinterest refuses of a batch.
+        """Report the refused identities of a batch to the owners of their lines.
 
         Args:
-            receipt: what came of the batch.
-            references: all that lead to its list.
+            receipt: the receipt of the batch.
+            references: all references to its list.
         """
         for index in receipt.refused:
             line = receipt.batch.lines[index]
-            # Stream maps can split a row; the first that feeds the list counts it.
+            # Stream maps can split a row into several; the first one that feeds the list counts the identity.
             any(owner.note_refused(references, receipt.batch.operation, line) for owner in self.owners_of(line))
 
     def owners_of(self, line: int) -> Iterator[RowOwner]:
-        """Yield who has read a line, as far as it is known: more than one if stream maps split it."""
+        """Yield the known owners of a line: more than one if stream maps split it."""
         at = bisect_right(self._starts, line) - 1
         while at >= 0 and line < self._stops[at]:
             yield self._owners[at]
             at -= 1
 
     def forget_before(self, line: int) -> None:
-        """Forget lines that nothing waits for any more; what was noted last is kept, since it may still be read."""
+        """Forget lines that no answer can concern any more; the newest entry stays, since its lines are still read."""
         count = min(bisect_right(self._stops, line), len(self._stops) - 1)
-        # Seldom, since the rest is moved.
+        # Not at each call, since deleting moves all later entries.
         if count > len(self._stops) // 2:
             del self._starts[:count], self._stops[:count], self._owners[:count]

@@ -1,4 +1,4 @@
-"""Where STATE leaves: held back until Pinterest has accepted everything that came before it."""
+"""The gate for STATE: each one is held back until Pinterest has accepted everything before it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class _Waiting(NamedTuple):
 
 
 class StateGate:
-    """Holds each STATE back until nothing from before it is left to deliver."""
+    """Holds each STATE back until everything before it is delivered."""
 
     def __init__(self, write: Callable[[Any], None], clock: Callable[[], float], *, closed: bool = False) -> None:
-        """Keep the two edges of the process that the gate needs.
+        """Begin without STATE.
 
         Args:
-            write: hands a STATE to whoever runs the target.
-            clock: seconds that only ever grow, to tell how long a STATE has waited.
-            closed: whether nothing leaves before `open`.
+            write: writes a STATE to standard output.
+            clock: monotonic time in seconds.
+            closed: whether to write no STATE before `open`.
         """
         self._write = write
         self._clock = clock
@@ -30,15 +30,15 @@ class StateGate:
         self._waiting: deque[_Waiting] = deque()
 
     def arrived(self, state: Any, line: int, newest_line: int | None) -> None:  # noqa: ANN401 - any JSON value
-        """Take in a STATE message's value.
+        """Hold a STATE.
 
-        A STATE that no delivery can tell from the one before takes its place, so that what waits is bounded by the
-        batches that wait, and not by the stream.
+        If nothing is to be delivered between the STATE before and this one, this one replaces it. So the number of held
+        STATE is limited by the waiting batches, not by the stream.
 
         Args:
-            state: the value.
-            line: the line of the stream that it came on.
-            newest_line: the last of the lines that the waiting batches begin with; None if none waits.
+            state: the value of the STATE message.
+            line: its line in the stream.
+            newest_line: the newest line that was ever held on the watermark; None if none was.
         """
         since = self._clock()
         if self._waiting and (newest_line is None or newest_line < self._waiting[-1].line):
@@ -46,14 +46,14 @@ class StateGate:
         self._waiting.append(_Waiting(state, line, since))
 
     def open(self) -> None:
-        """Let STATE leave from now on."""
+        """Write STATE from now on."""
         self._closed = False
 
     def release(self, oldest_line: int | None) -> None:
-        """Write the newest STATE that is covered; it speaks for those before it.
+        """Write the newest STATE before a line; it includes those before it.
 
         Args:
-            oldest_line: the earliest line of the stream that is not delivered yet; None if everything is.
+            oldest_line: the earliest line of the stream that is not delivered yet; None if everything is delivered.
         """
         covered = None
         if self._closed:
@@ -64,7 +64,7 @@ class StateGate:
             self._write(covered.state)
 
     def overdue(self, patience_seconds: float) -> int | None:
-        """Return the line of the oldest STATE if it has waited for so long, else None."""
+        """Return the line of the oldest STATE if it has waited for so long; None otherwise."""
         if self._waiting and not self._closed and self._clock() - self._waiting[0].since >= patience_seconds:
             return self._waiting[0].line
         return None

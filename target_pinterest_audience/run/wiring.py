@@ -1,6 +1,6 @@
-"""From settings to a run that is ready: the one place that knows how the parts fit together.
+"""Wiring: puts a run together from the settings. Only this module knows how the parts fit.
 
-The ledger, and what works with it, is imported when it is opened: a run without one starts a tenth sooner.
+The ledger and the modules that use it are imported when it is opened: a run without a ledger starts a tenth sooner.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.token_store import CredentialsFile, NoTokenStore
 from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
 from target_pinterest_audience.pinterest.transport import Transport
-from target_pinterest_audience.run.run import Sync
+from target_pinterest_audience.run.run import Run
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.system.token_store import TokenStore
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.reconcile.upserts import Upserts
+    from target_pinterest_audience.reconcile.session import Session
     from target_pinterest_audience.routing.plan import FormerLists, ListReference
 
 _AHEAD: Final = 20_000
@@ -40,15 +40,15 @@ def connect(
     logger: logging.Logger,
     write_state: Callable[[Any], None],
     shield: Callable[[], AbstractContextManager[None]],
-) -> Sync:
-    """Put a run together; nothing is opened or asked of Pinterest yet.
+) -> Run:
+    """Put a run together. Nothing is opened or sent yet.
 
     Args:
         settings: the settings.
-        user_agent: what requests say they come from.
-        logger: told of waits, retries, and what happens to lists and audiences.
-        write_state: hands a STATE to whoever runs the target.
-        shield: lets signals wait while a token is exchanged and kept.
+        user_agent: the User-Agent of requests.
+        logger: logs waits, retries, and what happens to lists and audiences.
+        write_state: writes a STATE to standard output.
+        shield: delays signals while a token is exchanged and stored.
     """
     tenure = Tenure()
 
@@ -60,28 +60,28 @@ def connect(
             tenure.begin(ledger)
         return ledger
 
-    def make_upserts(ledger: Ledger, delivery: Delivery, *, in_history: bool) -> Upserts:
-        from target_pinterest_audience.reconcile.upserts import Upserts  # noqa: PLC0415 - only for who has a ledger
+    def begin_session(ledger: Ledger, delivery: Delivery, *, in_history: bool) -> Session:
+        from target_pinterest_audience.reconcile.session import Session  # noqa: PLC0415 - only for runs with a ledger
 
-        return Upserts(ledger, settings, delivery, logger, time.monotonic, time.time, in_history=in_history)
+        return Session(ledger, settings, delivery, logger, time.monotonic, time.time, in_history=in_history)
 
     def find_former(ledger: Ledger, source: str, references: Collection[ListReference]) -> FormerLists:
-        from target_pinterest_audience.membership.row_keys import Digester  # noqa: PLC0415 - only for who has a ledger
-        from target_pinterest_audience.reconcile.source_book import former_lists  # noqa: PLC0415 - likewise
+        from target_pinterest_audience.membership.row_keys import Digester  # noqa: PLC0415 - only for runs with a ledger
+        from target_pinterest_audience.reconcile.sources.loaders import former_lists  # noqa: PLC0415 - the same
 
         return former_lists(ledger, source, references, Digester.of(ledger, settings).configuration(settings))
 
-    return Sync(
+    return Run(
         make_delivery(settings, user_agent, logger, shield, tenure),
         find_ledger=open_ledger,
-        make_upserts=make_upserts,
+        begin_session=begin_session,
         find_former=find_former,
         gate=StateGate(
             _swallow if settings.dry_run else write_state,
             time.monotonic,
             closed=settings.unmapped_streams is UnmappedStreams.FAIL,
         ),
-        # Alerts tell when no run has succeeded for too long.
+        # An alert reports that no run has succeeded for too long.
         keeps_record=bool(settings.notify_urls) and settings.ledger_url is not None,
     )
 
@@ -93,9 +93,9 @@ def make_delivery(
     shield: Callable[[], AbstractContextManager[None]] = nullcontext,
     tenure: Tenure | None = None,
 ) -> Delivery:
-    """Put a delivery together; nothing is asked of Pinterest yet.
+    """Put a delivery together. Nothing is sent yet.
 
-    The arguments are those of `connect` and, with `tenure`, what is asked before each request that writes.
+    The arguments are those of `connect`, and `tenure`: checked before each request that writes.
     """
     return Delivery(
         make_client(settings, user_agent, logger, shield, tenure),
@@ -109,7 +109,7 @@ def make_delivery(
 
 
 def retry_policy_of(settings: Settings) -> RetryPolicy:
-    """Return how long to wait for Pinterest, and how often to try."""
+    """Return how long to wait for Pinterest, and how often to retry."""
     return RetryPolicy(
         retries=settings.max_retries,
         initial_seconds=settings.initial_backoff_ms / 1000,
@@ -128,9 +128,9 @@ def make_client(
     *,
     sign_in_by: Settings | None = None,
 ) -> PinterestClient:
-    """Put the client of the ad account together; nothing is asked of it yet. See `make_delivery`.
+    """Put the client of the ad account together. Nothing is sent yet.
 
-    `sign_in_by` are settings with other waits, for tokens alone.
+    The arguments are those of `make_delivery`, and `sign_in_by`: settings with other waits, for token requests only.
     """
     transport = make_transport(settings, user_agent, logger, tenure)
     credentials = Credentials(
@@ -147,24 +147,24 @@ def make_client(
 def make_transport(
     settings: Settings, user_agent: str, logger: logging.Logger, tenure: Tenure | None = None
 ) -> Transport:
-    """Put together what sends requests; nothing is sent yet. See `make_delivery`."""
+    """Put the HTTP transport together. Nothing is sent yet. The arguments are those of `make_delivery`."""
     return Transport(settings.api_url, retry_policy_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
 
 
 def token_store_of(settings: Settings) -> TokenStore:
-    """Return where the newest refresh tokens are kept.
+    """Return the store of the newest refresh tokens.
 
     Raises:
-        ConfigurationError: it is in PostgreSQL, and the driver is not installed.
+        ConfigurationError: the store is in PostgreSQL, and the driver is not installed.
     """
     if settings.credentials_file is not None:
         return CredentialsFile(settings.credentials_file)
     if settings.ledger_url is None:
         return NoTokenStore()
-    from target_pinterest_audience.ledger.open import token_store  # noqa: PLC0415 - only for who has one in PostgreSQL
+    from target_pinterest_audience.ledger.open import token_store  # noqa: PLC0415 - only for PostgreSQL
 
     return token_store(settings.ledger_url)
 
 
 def _swallow(state: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Keep a STATE to oneself: a dry run delivers nothing, so nothing is covered."""
+    """Drop a STATE: a dry run delivers nothing, so it covers nothing."""

@@ -64,7 +64,7 @@ class Lifecycle:
 
         def look() -> Snapshot:
             rows = sum(tally.rows for tally in list(self._run_log.tallies.values()))
-            return target.sync.progress(rows, share_of_file(file_input or sys.stdin))
+            return target.current_run.progress(rows, share_of_file(file_input or sys.stdin))
 
         target.output.show_progress(look)
 
@@ -77,7 +77,7 @@ class Lifecycle:
         except (StreamError, RejectedError) as failure:
             # The rows before the malformed line or the rejected value are good.
             try:
-                target.sync.flush()
+                target.current_run.flush()
             except TargetError:
                 target.logger.error("%s", failure)  # noqa: TRY400 - the other error is raised, and logged by the command
                 raise
@@ -85,7 +85,7 @@ class Lifecycle:
 
     def _end(self) -> None:
         """Take the last steps in order. The others follow even if one fails, or is ended by a second signal."""
-        run = self._target.sync
+        run = self._target.current_run
         steps: list[Callable[[], None]] = [
             run.stop,
             self._target.output.hide_progress,
@@ -103,21 +103,21 @@ class Lifecycle:
                 stack.callback(step)
 
     def _warn_of_refusals(self) -> None:
-        self._refused = self._target.sync.mass_refusals()
+        self._refused = self._target.current_run.mass_refusals()
         self._run_log.warn_of_refused(self._refused)
 
     def _log_summary(self) -> None:
-        self._run_log.log_summary(self._target.sync.lists(), self._target.sync.traffic)
+        self._run_log.log_summary(self._target.current_run.lists(), self._target.current_run.delivery.traffic)
 
     def _write_report(self) -> None:
-        self._lists = self._target.sync.lists()
-        self._run_log.end_report(self._ended_by, self._lists, self._target.sync.traffic)
+        self._lists = self._target.current_run.lists()
+        self._run_log.end_report(self._ended_by, self._lists, self._target.current_run.delivery.traffic)
 
     def _write_history(self) -> None:
         """Write the run to the ledger's history. If that fails, log a warning."""
         code, _ = self._run_log.outcome(self._ended_by)
         try:
-            self._target.sync.end_history(code, self._run_log.tallies.values(), empty=self._run_log.empty)
+            self._target.current_run.end_history(code, self._run_log.tallies.values(), empty=self._run_log.empty)
         except LedgerError as error:
             if not isinstance(self._ended_by, LedgerError):
                 self._target.logger.warning("The end of this run is missing from the history of runs. %s", error)
@@ -139,7 +139,7 @@ class Lifecycle:
             error,
             received=sum(tally.received for tally in tallies),
             rejected=sum(tally.rejected for tally in tallies),
-            sign_in_seconds=self._target.sync.sign_in_seconds,
+            sign_in_seconds=self._target.current_run.delivery.sign_in_seconds,
             nobody_consents=tuple(each for tally in tallies if (each := tally.nobody_consents) is not None),
             empty=self._run_log.empty,
             refused=tuple(self._refused),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.membership.row import RowWriter
     from target_pinterest_audience.reporting.rejects_file import RejectsFile
     from target_pinterest_audience.routing.plan import ListReference
-    from target_pinterest_audience.run.run import Sync
+    from target_pinterest_audience.run.run import Run
     from target_pinterest_audience.singer.stream_lists import StreamLists
 
 
@@ -31,7 +31,7 @@ class Rejections:
     """
 
     def __init__(
-        self, stream: str, lists: StreamLists, tally: StreamTally, file: RejectsFile | None, run: Sync, *, fails: bool
+        self, stream: str, lists: StreamLists, tally: StreamTally, file: RejectsFile | None, run: Run, *, fails: bool
     ) -> None:
         """Prepare.
 
@@ -80,7 +80,7 @@ class Rejections:
             line: the line of the first row.
             count: the number of consecutive lines.
         """
-        self._run.note_rows(line, count, self)
+        self._run.refusals.note_rows(line, count, self)
 
     def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
         """Count an identity that Pinterest refuses; return whether it can come from this stream.

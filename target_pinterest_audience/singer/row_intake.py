@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from target_pinterest_audience.errors import MissingKeyError
 from target_pinterest_audience.identities.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.row import Row, RowBlock
-from target_pinterest_audience.membership.statements import Kind
 from target_pinterest_audience.settings import Mode
 from target_pinterest_audience.singer.errors import MissingKeyPropertyError
 

@@ -65,7 +65,7 @@ class CustomerListSink(RecordSink):
             TargetError: the ledger, a lock or a list is not available.
         """
         super().__init__(target, stream_name, schema, key_properties)
-        settings, run_log, run = target.settings, target.run_log, target.sync
+        settings, run_log, run = target.settings, target.run_log, target.current_run
         stream, properties = settings.for_stream(stream_name), schema["properties"]
         # The SDK removes columns such as `_sdc_deleted_at` from the schema that it is given.
         declared = self.original_schema["properties"].keys()

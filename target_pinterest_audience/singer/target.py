@@ -77,7 +77,7 @@ class TargetPinterestAudience(ConfiguredTarget):
         self.streams = Streams(self)
         shield = self._termination.shield
         self.output = Output(self.logger, shield)
-        self.sync = connect(self.settings, user_agent(), self.logger, self.output.write_state, shield)
+        self.current_run = connect(self.settings, user_agent(), self.logger, self.output.write_state, shield)
 
     @classmethod
     def invoke(  # type: ignore[override]
@@ -109,7 +109,7 @@ class TargetPinterestAudience(ConfiguredTarget):
         options = self.mapper.flattening_options
         flattens = options.enabled and options.max_level > 0
         message = SchemaMessage.parse(message_dict, self.message_reader.line, flattens=flattens)
-        self.sync.note_stream(message.stream, incremental=message.has_bookmark)
+        self.current_run.note_stream(message.stream, incremental=message.has_bookmark)
         if message.stream == MELTANO_TEST_STREAM:
             check_readiness(self.settings, self.logger, self._termination.shield)
         self.streams.take_schema(message)
@@ -134,7 +134,7 @@ class TargetPinterestAudience(ConfiguredTarget):
         The SDK's `_latest_state` stays empty, or the SDK would write it too early.
         """
         self._assert_line_requires(message_dict, requires={"value"})
-        self.sync.hold_state(message_dict["value"], self.message_reader.line)
+        self.current_run.hold_state(message_dict["value"], self.message_reader.line)
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Ignore it: taps send it at the start, at the end, at both or never, so it proves nothing about the stream."""
@@ -158,11 +158,11 @@ class TargetPinterestAudience(ConfiguredTarget):
             StreamError: the input had neither a row nor a STATE, and `empty_stream` is `fail`.
         """
         self.stream_names.check_mapped()
-        self.sync.deliver()
+        self.current_run.deliver()
         self.run_log.check_rejected_share()
         if self.message_reader.nothing_came:
             self.run_log.warn_of_empty_stream()
-        self.sync.finish(empty=self.run_log.empty)
+        self.current_run.finish(empty=self.run_log.empty)
         self.run_log.check_balance()
         for sink in self.streams.sinks():
             # The SDK's sinks log their counts here.
@@ -172,7 +172,7 @@ class TargetPinterestAudience(ConfiguredTarget):
     # Time and signals
 
     def _tick(self) -> None:
-        self.sync.tick()
+        self.current_run.tick()
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the SDK's signature
         """End the run at once. The SDK's own handler would write a STATE for rows that were not delivered."""

@@ -48,7 +48,7 @@ class TestCheck:
         assert (after.code, after.stdout.count("✓"), after.stdout.count("✗")) == (0, 6, 0), after.stdout
         (made,) = emulator.backend.customer_lists()
         assert f"id {made.id}" in after.stdout
-        assert "stands for it" in after.stdout
+        assert "its audience is" in after.stdout
 
     def test_it_changes_nothing(self, emulator: Emulator, run_companion: Companion, tmp_path: Path) -> None:
         run_companion("check", customer_list_name=LIST)
@@ -62,8 +62,8 @@ class TestCheck:
         settings, _ = resolve_settings(config)
         monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
         with pytest.raises(LedgerError, match=r"can be read, .*/ledger.db is read-only for this user"):
-            readiness._look_at_ledger(settings)
-        assert readiness._look_at_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
+            readiness._check_ledger(settings)
+        assert readiness._check_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
 
     @pytest.mark.parametrize(
         ("settings", "failed", "code"),
@@ -96,12 +96,12 @@ class TestCheck:
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, permissions=("ANALYST",)) as account:
             checked = run_companion("check", api_url=account.url)
         assert checked.code == 3
-        assert "the role ANALYST" in checked.stdout
+        assert "is ANALYST, which cannot change lists" in checked.stdout
 
     def test_a_wrong_ad_account_is_named_with_those_that_may_be_used(self, run_companion: Companion) -> None:
         checked = run_companion("check", ad_account_id="1")
         assert "✓ sign-in: Pinterest accepts the token." in checked.stdout
-        assert f"It can use {ACCOUNT} (Emulated ad account): check `ad_account_id`" in checked.stdout
+        assert f"This sign-in can use {ACCOUNT} (Emulated ad account). Check `ad_account_id`" in checked.stdout
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, forbidden_ad_account_ids=("7",)) as account:
             checked = run_companion("check", ad_account_id="7", api_url=account.url)
         assert (checked.code, checked.stdout.count("✗")) == (3, 1)
@@ -148,7 +148,10 @@ class TestCheck:
         checked = run_companion("check", **settings)
         assert checked.code == 0
         assert "! customer list: " in checked.stdout
-        assert "The next run sends everybody again, and cannot remove who left since the former runs." in checked.stdout
+        assert (
+            "The next run sends everyone again, and cannot remove people who have left since the former runs."
+            in checked.stdout
+        )
         states = {
             each["check"]: each["state"] for each in json.loads(run_companion("check", "--json", **settings).stdout)
         }

@@ -13,7 +13,7 @@ from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.routing.orders import Order
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.run.dispatcher import Dispatcher
-from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS, Sync
+from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS, Run
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.support.accounts import TwoLists
@@ -37,7 +37,7 @@ class World:
         client = cast("PinterestClient", account)
         self.delivery = Delivery(client, POLICY, logging.getLogger("test"), max_identities=2, max_bytes=10_000)
         self.dispatcher = Dispatcher(self.delivery)
-        self.sync = Sync(self.delivery, Mock(), Mock(), Mock(), StateGate(written.append, clock))
+        self.run = Run(self.delivery, Mock(), Mock(), Mock(), StateGate(written.append, clock))
 
     def open(self, name: str) -> ListReference:
         self.delivery.open(plan(name))
@@ -72,11 +72,11 @@ def test_a_batch_that_failed_holds_its_states_back_for_good(
     with pytest.raises(UnavailableError):
         world.dispatcher.flush()
     with pytest.raises(UnavailableError):
-        world.sync.hold_state({"at": 3}, 3)
+        world.run.hold_state({"at": 3}, 3)
     with pytest.raises(UnavailableError):
         world.add(reference, "z", 4)
     with pytest.raises(UnavailableError):
-        world.sync.flush()
+        world.run.flush()
     assert written == []
     assert len(account.updates) == 1
 
@@ -86,17 +86,17 @@ def test_an_overdue_state_sends_only_what_it_waits_for(
 ) -> None:
     first, second = world.open("a"), world.open("b")
     world.add(first, "x", 1)
-    world.sync.hold_state({"at": 2}, 2)
+    world.run.hold_state({"at": 2}, 2)
     world.add(second, "y", 3)
-    world.sync.tick()
+    world.run.tick()
     assert account.updates == []
     clock.now = STATE_PATIENCE_SECONDS
-    world.sync.tick()
+    world.run.tick()
     wait_until(lambda: account.updates)
     world.dispatcher.flush(before_line=2)
     assert account.updates == ["1"]
     while not written:
-        world.sync.tick()
+        world.run.tick()
     assert written == [{"at": 2}]
 
 

@@ -15,7 +15,7 @@ from target_pinterest_audience.delivery.delivery import Delivery
 from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.sqlite.connection import Connection
-from target_pinterest_audience.reconcile import source_book, source_run
+from target_pinterest_audience.reconcile.sources import loaders
 from target_pinterest_audience.records import block as record_block
 from target_pinterest_audience.records import decoder as record_decoder
 from target_pinterest_audience.records.block import RecordBlock
@@ -33,7 +33,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     first_line, query, relations = (
         cast("Any", PendingIdentities.first_line).fget,
         Connection.query,
-        source_run.relations,
+        loaders.relations,
     )
 
     def counted_lines(pending: PendingIdentities) -> Any:
@@ -52,7 +52,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(PendingIdentities, "first_line", property(counted_lines))
     monkeypatch.setattr(Connection, "query", counted_query)
-    monkeypatch.setattr(source_book, "relations", counted_relations)
+    monkeypatch.setattr(loaders, "relations", counted_relations)
     return done
 
 
@@ -82,7 +82,7 @@ def run(emulator: Emulator, folder: Path, lists: int, shift: int) -> None:
     try:
         target.listen(iter([json.dumps(each).encode() + b"\n" for each in messages]))  # type: ignore[arg-type]
     finally:
-        target.sync.close()
+        target.current_run.close()
 
 
 @pytest.mark.parametrize("runs", [1, 2])

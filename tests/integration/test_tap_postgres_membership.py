@@ -232,7 +232,7 @@ def test_a_key_that_the_tap_rounds_in_the_log_ends_the_run(
     outcome = pipeline.run()
 
     assert outcome.target_code == 2
-    assert "now comes as numbers rounded to what a floating-point number holds" in outcome.target_errors
+    assert "now holds numbers rounded to what a floating-point number holds" in outcome.target_errors
     assert members(emulator) == {sha256("long@mail.example")}
 
 

@@ -12,9 +12,9 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue.runs import RunFeed
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import Note
+from target_pinterest_audience.membership.counts import NOBODY, Count
 from target_pinterest_audience.membership.healing import AT_ONCE
 from target_pinterest_audience.membership.key_forms import NEWEST_RULES
-from target_pinterest_audience.membership.statements import NOBODY, Count
 from target_pinterest_audience.vocabulary import Operation
 from tests.support.ledgers import API, Opened, another_process
 

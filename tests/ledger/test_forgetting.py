@@ -11,16 +11,10 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.identities.packed import member_key, pack_identity
 from target_pinterest_audience.ledger.catalogue.runs import CLEAN, OPEN
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.counts import Count
+from target_pinterest_audience.membership.events import Kind, Named
 from target_pinterest_audience.membership.row_keys import Digester, realm_of
-from target_pinterest_audience.membership.statements import (
-    Count,
-    Kind,
-    Named,
-    Stance,
-    Statement,
-    encode_says,
-    statements,
-)
+from target_pinterest_audience.membership.statements import Stance, Statement, encode_statements, statements
 from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.reconcile.withdrawal import apply_to_rows, event_of, withdraw_silently
 from target_pinterest_audience.settings import Settings
@@ -42,7 +36,7 @@ def identity(number: int) -> bytes:
 
 
 def contributed(*numbers: int, lists: int = 1, slot: int = 1) -> bytes:
-    return encode_says([Statement(lists, slot, Stance.CONTRIBUTES, identity(number)) for number in numbers])
+    return encode_statements([Statement(lists, slot, Stance.CONTRIBUTES, identity(number)) for number in numbers])
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def filled(ledger: Ledger) -> Ledger:
     """Rows of one source contribute 1 and 2 to the first of two lists; one of another source contributes 1 to both."""
     catalogue = ledger.catalogue
     says = {key(1): contributed(1), key(2): contributed(2)}
-    both = encode_says([Statement(number, 1, Stance.CONTRIBUTES, identity(1)) for number in (1, 2)])
+    both = encode_statements([Statement(number, 1, Stance.CONTRIBUTES, identity(1)) for number in (1, 2)])
     with ledger.transaction():
         for name in ("first", "second"):
             catalogue.sources.add(name)
@@ -174,7 +168,7 @@ class TestStriking:
                         filled.catalogue.lists.add(None, "late")
 
         late = LateLocks(filled, settings)
-        with pytest.raises(LedgerError, match="has begun meanwhile"):
+        with pytest.raises(LedgerError, match="in the meantime"):
             erase_from_ledger(filled, late, DIGESTER.shorten, [identity(1)], suppress=True, now=5.0)
         assert filled.rows.read([key(1)]) == {key(1): contributed(1)}
         assert filled.catalogue.suppressions.all() == frozenset()
@@ -184,7 +178,7 @@ class TestStriking:
         asked = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(1)))
         other = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(2)))
         with ledger.transaction():
-            ledger.rows.write(1, 1, {key(1): encode_says([refusal, asked, other])})
+            ledger.rows.write(1, 1, {key(1): encode_statements([refusal, asked, other])})
             event = event_of(Kind.FORGOTTEN, 1, named=(Named(0, 0, identity(1)),))
             assert apply_to_rows(ledger, [key(1)], event, DIGESTER.shorten) == {}
         assert set(statements(ledger.rows.read([key(1)])[key(1)])) == {refusal, other}

@@ -25,8 +25,8 @@ from target_pinterest_audience.ledger.postgres.connection import Database as Led
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
+from target_pinterest_audience.membership.counts import Count
 from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
-from target_pinterest_audience.membership.statements import Count
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, address, another_process, line_of
 from tests.support.pooler import run_pooler

@@ -14,9 +14,10 @@ import pytest
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import member_key, pack_identity
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
+from target_pinterest_audience.membership.counts import Count
 from target_pinterest_audience.membership.row_keys import Digester
-from target_pinterest_audience.membership.statements import Count, Stance, Statement, encode_says
-from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.membership.statements import Stance, Statement, encode_statements
+from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.singer.target import TargetPinterestAudience
@@ -38,7 +39,7 @@ def key(number: int) -> bytes:
 
 
 def says(*statements: tuple[int, Stance, bytes]) -> bytes:
-    return encode_says([Statement(number, 1, stance, identity) for number, stance, identity in statements])
+    return encode_statements([Statement(number, 1, stance, identity) for number, stance, identity in statements])
 
 
 CUT: Final = digest("sha256", 1)[:16]
@@ -172,10 +173,10 @@ def test_the_algorithm_of_the_last_run_tells_what_old_refusals_are(opened: Opene
     for algorithm, allowed in (("sha1", False), ("sha1", False), ("md5", True), ("sha1", False)):
         given = settings(algorithm)
         logger = logging.getLogger("test")
-        book = Bookkeeper(ledger, given, account.delivery(given, logger), logger, lambda: 2.0)
-        book.begin_run()
+        books = Books.make(ledger, given, account.delivery(given, logger), logger, lambda: 2.0)
+        books.recorder.begin_run()
         with contextlib.nullcontext() if allowed else pytest.raises(ConfigurationError, match="was md5"):
-            book.open_list(plan)
+            books.lists.open(plan)
 
 
 def test_the_addresses_of_the_rows_are_what_they_seem() -> None:

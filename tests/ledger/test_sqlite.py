@@ -12,7 +12,7 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
-from target_pinterest_audience.membership.statements import Count
+from target_pinterest_audience.membership.counts import Count
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, another_process, line_of
 

@@ -103,7 +103,7 @@ def test_a_key_whose_type_makes_other_rows_of_it_ends_the_run_before_anything_of
     sent()
     run = run_target(stream(*then, email=address(2)))
     assert (run.code, run.states, sent()) == (2, [], [])
-    assert "The key property id of source customers came as" in run.stderr
+    assert "The key property id of source customers changed its type" in run.stderr
     assert "another `source_name`" in run.stderr
     # It is no better the next time, and the former type is as good as before.
     assert run_target(stream(*then, email=address(2))).code == 2
@@ -121,8 +121,8 @@ def test_each_property_of_a_key_is_judged_by_itself(run_target: Target, sent: Se
     assert sent() == []
     run = run_target([both, record(id=1, part=3, email=address(3))])
     assert run.code == 2
-    assert "The key property part of source customers came as" in run.stderr
-    assert "text in former runs and now comes as numbers" in run.stderr
+    assert "The key property part of source customers changed its type" in run.stderr
+    assert "text in former runs and now holds numbers" in run.stderr
 
 
 def test_no_state_covers_rows_before_a_changed_key_that_were_not_delivered(
@@ -231,7 +231,7 @@ def test_uuids_are_not_taken_for_other_text(run_target: Target, tmp_path: Path, 
     sent()
     run = run_target([message, parquet_batch(tmp_path / "f", id=uuids(UUID), email=[address(1)])])
     assert (run.code, sent()) == (2, [])
-    assert "now comes as UUIDs" in run.stderr
+    assert "now holds UUIDs" in run.stderr
 
 
 LONG = "12345678901234567890.123456789"
@@ -250,7 +250,7 @@ def test_a_long_number_that_comes_rounded_ends_the_run(emulator: Emulator, run_t
     assert (again.code, "more digits" in again.stderr) == (0, False)
     rounded = run_target(long_number("1.2345678901234567e+19", _sdc_deleted_at="2026-11-21"))
     assert rounded.code == 2
-    assert "now comes as numbers rounded to what a floating-point number holds" in rounded.stderr
+    assert "now holds numbers rounded to what a floating-point number holds" in rounded.stderr
     assert members(emulator) == digests([1])
 
 
@@ -323,7 +323,7 @@ def test_in_an_old_ledger_a_key_that_changes_between_number_and_text_ends_the_ru
     sent()
     run = run_target(stream(then, TEXT, email=address(1)) if then is not None else [keyed({"id": TEXT}), from_file])
     assert (run.code, sent()) == (2, [])
-    assert "The key property id of source customers came as" in run.stderr
+    assert "The key property id of source customers changed its type" in run.stderr
 
 
 @pytest.mark.usefixtures("old_ledger")

@@ -24,11 +24,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from target_pinterest_audience.companion.operations.prune import PruneOptions, prune
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
-from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
-from target_pinterest_audience.reconcile.upserts import Upserts
+from target_pinterest_audience.reconcile.books import Books
+from target_pinterest_audience.reconcile.session import Session
 from target_pinterest_audience.routing.plan import FormerLists
 from target_pinterest_audience.run.dispatcher import Dispatcher
-from target_pinterest_audience.run.run import Sync
+from target_pinterest_audience.run.run import Run
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.accounts import Fate, Pinterest
@@ -169,10 +169,10 @@ class Table(RuleBasedStateMachine):
     def _run(self, loader: Loader, rows: list[dict[str, Any]] | None = None, **config: Any) -> None:
         target = self._target(loader, **config)
         logger = logging.getLogger("test")
-        target.sync = Sync(
+        target.current_run = Run(
             self.pinterest.delivery(target.settings, logger),
             lambda *, create: SqliteLedger(self._path, "https://127.0.0.1", "1", wait_seconds=0),  # noqa: ARG005
-            lambda ledger, delivery, *, in_history: Upserts(
+            lambda ledger, delivery, *, in_history: Session(
                 ledger, target.settings, delivery, logger, time.monotonic, time.time, in_history=in_history
             ),
             lambda *_: FormerLists([], []),
@@ -192,7 +192,7 @@ class Table(RuleBasedStateMachine):
         try:
             target.listen(iter([json.dumps(each) + "\n" for each in stream]))  # type: ignore[arg-type]
         finally:
-            target.sync.close()
+            target.current_run.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
@@ -201,10 +201,10 @@ class Table(RuleBasedStateMachine):
         logger = logging.getLogger("test")
         with self._ledger() as ledger:
             delivery = self.pinterest.delivery(target.settings, logger)
-            book = Bookkeeper(ledger, target.settings, delivery, logger, time.time)
-            dispatcher = Dispatcher(delivery, book)
-            prune(ledger, book, dispatcher, OPTIONS, now=time.time(), warn=lambda _: None)
-            book.tidy()
+            books = Books.make(ledger, target.settings, delivery, logger, time.time)
+            dispatcher = Dispatcher(delivery, books.outbox)
+            prune(ledger, books, dispatcher, OPTIONS, now=time.time(), warn=lambda _: None)
+            books.outbox.tidy()
 
 
 TestTable = pytest.mark.random(Table.TestCase)

@@ -17,7 +17,7 @@ from target_pinterest_audience.membership.statements import (
     Stance,
     Statement,
     encode_contributions,
-    encode_says,
+    encode_statements,
 )
 from tests.support.lengths import examples
 from tests.support.messages import sha256
@@ -380,7 +380,7 @@ def test_a_death_at_any_instant_leaves_nobody_behind_though_the_source_shows_onl
 def test_rows_are_encoded_together_as_they_are_one_by_one(columns: list[list[str | None]]) -> None:
     slots = [(1 + at // 2, 300 + at) for at in range(len(columns))]
     one_by_one = [
-        encode_says(
+        encode_statements(
             [
                 Statement(*slot, Stance.CONTRIBUTES, pack_identity(identity))
                 for slot, identity in zip(slots, row, strict=True)

@@ -17,7 +17,7 @@ from target_pinterest_audience.reconcile.ceiling import (
     Movement,
     movements,
 )
-from target_pinterest_audience.reconcile.changes import Decisions, ListDecisions, Removal
+from target_pinterest_audience.reconcile.windows.decisions import Decisions, ListDecisions, Removal
 from target_pinterest_audience.vocabulary import Cause
 from tests.support.account import ACCOUNT
 
@@ -301,7 +301,7 @@ def test_the_message_about_deletes_says_what_to_check(book: Book) -> None:
         book.leave(book.begin(), deleted=900)
     for words in (
         '900 of the 1,000 members of customer list "L"', "marked as deleted", "more than 50 %", "`max_deleted_percent`",
-        "`hashing` changed", "Nobody more is removed", "Check whether the removal column", "100 switches",
+        "`hashing` changed", "removes no one else", "Check whether the removal column", "100 switches",
     ):  # fmt: skip
         assert words in str(raised.value)
 

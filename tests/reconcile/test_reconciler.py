@@ -14,12 +14,12 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
-from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Slot
+from target_pinterest_audience.membership.events import Event, Kind, Named, Plan, Slot
 from target_pinterest_audience.reconcile import reconciler
 from target_pinterest_audience.reconcile.ceiling import Ceilings
 from target_pinterest_audience.reconcile.reconciler import Reconciler
-from target_pinterest_audience.reconcile.source_run import SourceRun
-from target_pinterest_audience.reconcile.window import Origin
+from target_pinterest_audience.reconcile.sources.source_run import SourceRun
+from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.watermark import Watermark
 from tests.support.messages import sha256
 

@@ -8,8 +8,10 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
-from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, Stance, Statement
-from target_pinterest_audience.reconcile.source_run import SourceRun, relations
+from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
+from target_pinterest_audience.membership.statements import Stance, Statement
+from target_pinterest_audience.reconcile.sources.loaders import relations
+from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from tests.support.account import members
 from tests.support.ledgers import address as address_of
 from tests.support.messages import deleted, digests, people, record, schema, state
@@ -133,7 +135,7 @@ def loader(list_number: int, configuration: str, first: int, last: int, source: 
 
 
 @pytest.mark.parametrize(
-    ("loaders", "strangers", "idle", "acquaintances"),
+    ("loaders", "strangers", "idle", "unclear_lists"),
     [
         ([], set(), set(), set()),
         ([loader(2, "other", 1, 1)], set(), set(), {2}),
@@ -148,9 +150,9 @@ def loader(list_number: int, configuration: str, first: int, last: int, source: 
     ],
 )  # fmt: skip
 def test_loaders_that_share_a_list_belong_together_and_others_do_not(
-    loaders: list[Loader], strangers: set[int], idle: set[int], acquaintances: set[int]
+    loaders: list[Loader], strangers: set[int], idle: set[int], unclear_lists: set[int]
 ) -> None:
-    assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, acquaintances)
+    assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, unclear_lists)
 
 
 def says(list_number: int, identity: bytes) -> Statement:
@@ -163,16 +165,16 @@ def arrival(identity: bytes) -> Event:
 
 
 def test_rows_that_name_the_same_people_are_the_same_table() -> None:
-    source = SourceRun(1, acquaintances={2: Kinship(0, 0)})
+    source = SourceRun(1, unclear_lists={2: Kinship(0, 0)})
     assert source.compare([arrival(b"a")], frozenset({says(2, b"a")})) == {2}
     assert source.compare([arrival(b"b")], frozenset({says(2, b"c")})) == {2}
-    assert source.acquaintances == {2: Kinship(1, 1)}
-    assert source.strangers == set()
+    assert source.unclear_lists == {2: Kinship(1, 1)}
+    assert source.foreign_lists == set()
     source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
-    assert source.strangers == {2}
+    assert source.foreign_lists == {2}
 
 
 def test_a_row_that_was_read_before_tells_nothing_of_the_table() -> None:
-    source = SourceRun(1, acquaintances={2: Kinship(0, 0)})
+    source = SourceRun(1, unclear_lists={2: Kinship(0, 0)})
     assert source.compare([arrival(b"b")], frozenset({says(2, b"a"), says(1, b"a")})) == set()
-    assert source.acquaintances == {2: Kinship(0, 0)}
+    assert source.unclear_lists == {2: Kinship(0, 0)}

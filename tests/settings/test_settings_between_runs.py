@@ -56,7 +56,7 @@ def test_a_column_that_is_gone_is_told_in_each_run_with_the_one_that_may_be_it(
 def test_a_source_that_has_none_of_its_columns_left_is_refused(emulator: Emulator, run_target: Target) -> None:
     run_target([schema("email"), *people(range(3))])
     run = run_target([schema("idfa"), record(id=1, idfa=IDFA.format(1))])
-    assert (run.code, "None of the columns is left" in run.stderr) == (2, True)
+    assert (run.code, "identity columns is left" in run.stderr) == (2, True)
     assert members(emulator) == digests(range(3))
 
 

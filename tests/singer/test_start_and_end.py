@@ -30,7 +30,7 @@ def test_what_a_run_does_not_use_is_not_imported(
     heavy = {
         "apprise", "filelock", "psycopg", "pyarrow", "rich", "sqlite3", "werkzeug",
         "target_pinterest_audience.reporting.alerts.board", "target_pinterest_audience.ledger.sqlite.sqlite_ledger",
-        "target_pinterest_audience.run.readiness", "target_pinterest_audience.reconcile.upserts",
+        "target_pinterest_audience.run.readiness", "target_pinterest_audience.reconcile.session",
     }  # fmt: skip
     program = (
         "import sys; from target_pinterest_audience.singer.command import run; code = run(sys.argv[1:]); "

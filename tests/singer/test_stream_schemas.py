@@ -197,7 +197,7 @@ def test_schemas_that_alternate_take_no_memory(emulator: Emulator, config: dict[
         target.listen(stream())  # type: ignore[arg-type]
     finally:
         logging.disable(logging.NOTSET)
-        target.sync.close()
+        target.current_run.close()
     assert alive[0] <= 3
     assert members(emulator) == digests(range(5))
 

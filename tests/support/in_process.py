@@ -43,7 +43,7 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
         reader = MessageReader(lambda: None)
         reader.records = records
         target = TargetPinterestAudience(config={**config, **place}, message_reader=reader)
-        cast("Any", target.sync)._gate._write = states.append
+        cast("Any", target.current_run)._gate._write = states.append
         logger = logging.getLogger("target-pinterest-audience")
         logger.addHandler(handler)
         error = None
@@ -53,10 +53,10 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
             error = f"{type(raised).__name__}: {raised}"
             if isinstance(raised, StreamError):
                 # As the program does: what came before the broken line is whole.
-                target.sync.flush()
+                target.current_run.flush()
         finally:
             logger.removeHandler(handler)
-            target.sync.close()
+            target.current_run.close()
             for number, former in handlers.items():
                 signal.signal(number, former)
         counts = [line for tally in target.run_log.tallies.values() for _, line in sentences(tally)]

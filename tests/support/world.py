@@ -19,9 +19,9 @@ from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.reconcile import reconciler
-from target_pinterest_audience.reconcile.upserts import Upserts
+from target_pinterest_audience.reconcile.session import Session
 from target_pinterest_audience.routing.plan import FormerLists
-from target_pinterest_audience.run.run import Sync
+from target_pinterest_audience.run.run import Run
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.accounts import Account, Fate, Killed, Pinterest
@@ -363,7 +363,7 @@ class World:
         finally:
             # The dead write nothing.
             with contextlib.suppress(Killed):
-                target.sync.close()
+                target.current_run.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         assert all(tally.is_balanced for tally in target.run_log.tallies.values()), target.run_log.tallies
@@ -394,10 +394,10 @@ class World:
                 tenure.begin(ledger)
             return ledger
 
-        target.sync = Sync(
+        target.current_run = Run(
             self._account.delivery(settings, logger),
             find_ledger,
-            lambda ledger, delivery, *, in_history: Upserts(
+            lambda ledger, delivery, *, in_history: Session(
                 ledger, settings, delivery, logger, clock, clock, in_history=in_history
             ),
             lambda *_: FormerLists([], []),

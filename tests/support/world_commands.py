@@ -13,7 +13,7 @@ from target_pinterest_audience.companion.operations.forget import Erasure, erase
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.row_keys import Digester, realm_of
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.settings import Settings
@@ -58,10 +58,10 @@ class AttendedWorld(World):
                 return
             logger = logging.getLogger("test")
             delivery = self._account.delivery(settings, logger)
-            book = Bookkeeper(ledger, settings, delivery, logger, self.clock)
-            dispatcher = Dispatcher(delivery, book)
-            clear(ledger, book, dispatcher, entry.number)
-            book.tidy()
+            books = Books.make(ledger, settings, delivery, logger, self.clock)
+            dispatcher = Dispatcher(delivery, books.outbox)
+            clear(ledger, books, dispatcher, entry.number)
+            books.outbox.tidy()
 
         assert self.run(way)
         strangers = {each for each in self.pinterest.everybody() if each in self._model.strangers}

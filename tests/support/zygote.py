@@ -33,7 +33,7 @@ PROGRAMS: Final[Mapping[str, str]] = {
 _LATER: Final = (
     "target_pinterest_audience.singer.command",
     "target_pinterest_audience.ledger.sqlite.sqlite_ledger",
-    "target_pinterest_audience.reconcile.upserts",
+    "target_pinterest_audience.reconcile.session",
     "target_pinterest_audience.companion.session",
     "target_pinterest_audience.ledger.postgres.postgres_ledger",
     "pyarrow.parquet",

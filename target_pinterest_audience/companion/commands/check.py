@@ -15,7 +15,7 @@ from target_pinterest_audience.companion.output import show, show_json
 from target_pinterest_audience.companion.session import logger, settings_from
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.route import route_to
-from target_pinterest_audience.run.readiness import Result, connect, look
+from target_pinterest_audience.run.readiness import Result, connect, run_checks
 from target_pinterest_audience.settings import described
 from target_pinterest_audience.settings.load import read_sources
 from target_pinterest_audience.system.signals import obey_signals
@@ -68,7 +68,7 @@ def _results(config: tuple[str, ...]) -> Iterator[Result]:
         return
     account = connect(settings, user_agent(), logger, obey_signals().shield)
     with closing(account):
-        yield from look(settings, account)
+        yield from run_checks(settings, account)
 
 
 def _state(result: Result) -> str:

@@ -45,9 +45,9 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
         named = f'customer list "{entry.name or ""}" (id {entry.customer_list_id or "none yet"})'
         if not settings.dry_run:
             confirm(f"Remove everything that was sent to {named} ({identities(entry.members)})?", yes=yes)
-        with removal_session(ledger, settings) as (book, dispatcher):
-            remove_all(ledger, book, dispatcher, entry.number)
-            reports = dispatcher.delivery.lists(book.members())
+        with removal_session(ledger, settings) as (books, dispatcher):
+            remove_all(ledger, books, dispatcher, entry.number)
+            reports = dispatcher.delivery.lists(books.members())
             if as_json:
                 show_json(
                     {

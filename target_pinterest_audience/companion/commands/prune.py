@@ -79,9 +79,9 @@ def prune(
             why = str(no_ledger(settings))
             msg = f"No one was removed: {why[0].lower()}{why[1:]}"
             raise ConfigurationError(msg)
-        with closing(ledger), removal_session(ledger, settings) as (book, dispatcher):
-            remove_missing(ledger, book, dispatcher, options, now=time.time(), warn=logger.warning)
-            lists.extend(dispatcher.delivery.lists(book.members()))
+        with closing(ledger), removal_session(ledger, settings) as (books, dispatcher):
+            remove_missing(ledger, books, dispatcher, options, now=time.time(), warn=logger.warning)
+            lists.extend(dispatcher.delivery.lists(books.members()))
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:

@@ -9,11 +9,11 @@ from target_pinterest_audience.reconcile.withdrawal import withdraw
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+    from target_pinterest_audience.reconcile.books import Books
     from target_pinterest_audience.run.dispatcher import Dispatcher
 
 
-def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int) -> None:
+def clear(ledger: Ledger, books: Books, dispatcher: Dispatcher, number: int) -> None:
     """Remove everyone from a list who is on it, or may be, according to the ledger.
 
     One transaction notes all removals in the ledger before the first request is sent. The next call, or the next run,
@@ -21,7 +21,7 @@ def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int)
 
     Args:
         ledger: the ledger.
-        book: the records of this command in the ledger.
+        books: the records of this command in the ledger.
         dispatcher: sends the removals.
         number: the list.
 
@@ -30,11 +30,11 @@ def clear(ledger: Ledger, book: Bookkeeper, dispatcher: Dispatcher, number: int)
     """
     catalogue = ledger.catalogue
     # No run can read the sources that feed the list meanwhile: it would hold the locks of all their lists.
-    book.locks.take_lists([catalogue.lists.entry(number)])
-    book.begin_history(CLEAR)
+    books.locks.take_lists([catalogue.lists.entry(number)])
+    books.recorder.begin_command(CLEAR)
     with ledger.transaction():
-        for decisions in withdraw(ledger, catalogue.feeds.sources(number), {number}, book.digester.shorten):
-            book.note(decisions)
+        for decisions in withdraw(ledger, catalogue.feeds.sources(number), {number}, books.digester.shorten):
+            books.outbox.note(decisions)
         catalogue.removal_counts.reset(number)
-    dispatcher.send_all(book.leftovers(number))
+    dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.delivery.halving import Halving
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, cut
 from target_pinterest_audience.identities.packed import as_records, member_key
+from target_pinterest_audience.membership.events import Kind, Named
 from target_pinterest_audience.membership.healing import is_healing, safe_seconds
-from target_pinterest_audience.membership.statements import Kind, Named, statements
+from target_pinterest_audience.membership.statements import statements
 from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestError, RefusedError
-from target_pinterest_audience.reconcile.outbox import note_decisions
+from target_pinterest_audience.reconcile.notes import note_decisions
 from target_pinterest_audience.reconcile.withdrawal import apply_to_rows, event_of, pages
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, tell_removal
 from target_pinterest_audience.vocabulary import Cause, Operation

@@ -10,18 +10,18 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY
 from target_pinterest_audience.ledger.history import PRUNE
-from target_pinterest_audience.membership.statements import Event, Kind, Plan
+from target_pinterest_audience.membership.events import Event, Kind, Plan
 from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement, movements
-from target_pinterest_audience.reconcile.changes import absorb
-from target_pinterest_audience.reconcile.lost_columns import lost_slots, slots_of
-from target_pinterest_audience.reconcile.window import Origin, Window
+from target_pinterest_audience.reconcile.sources.lost_columns import lost_slots, slots_of
+from target_pinterest_audience.reconcile.windows.absorb import absorb
+from target_pinterest_audience.reconcile.windows.window import Origin, Window
 from target_pinterest_audience.reconcile.withdrawal import pages
 from target_pinterest_audience.text.counts import several
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.runs import RunFeed, RunRecord
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.reconcile.bookkeeping import Bookkeeper
+    from target_pinterest_audience.reconcile.books import Books
     from target_pinterest_audience.run.dispatcher import Dispatcher
 
 _CLOCK_SLACK_SECONDS: Final = 120.0
@@ -93,7 +93,7 @@ def _page(rows: Iterable[bytes], event: Event) -> Window:
 
 def prune(
     ledger: Ledger,
-    book: Bookkeeper,
+    books: Books,
     dispatcher: Dispatcher,
     options: PruneOptions,
     *,
@@ -107,7 +107,7 @@ def prune(
 
     Args:
         ledger: the ledger.
-        book: the records of this command in the ledger.
+        books: the records of this command in the ledger.
         dispatcher: sends the removals.
         options: the limits.
         now: Unix time in seconds.
@@ -118,41 +118,41 @@ def prune(
         RemovalCeilingError: too many people would be removed; none were.
         TargetError: the ledger, a lock or Pinterest is not available.
     """
-    run = newest_clean_run(ledger, book.configuration, options, now)
+    run = newest_clean_run(ledger, books.recorder.configuration, options, now)
     for source in sorted({feed.source for feed in ledger.catalogue.runs.feeds(run.number)}):
-        book.locks.take_source(ledger.catalogue.sources.name(source))
+        books.locks.take_source(ledger.catalogue.sources.name(source))
     # Another process may have held the locks, and changed the runs.
-    run = newest_clean_run(ledger, book.configuration, options, now)
-    before = ledger.catalogue.runs.newest(book.configuration, before=run.number, clean=True)
+    run = newest_clean_run(ledger, books.recorder.configuration, options, now)
+    before = ledger.catalogue.runs.newest(books.recorder.configuration, before=run.number, clean=True)
     if before is not None:
-        book.note_changes(before.settings, run.settings)
+        books.recorder.note_changed_settings(before.settings, run.settings)
     chosen = missing_rows(ledger, run, options, warn)
-    book.begin_history(PRUNE)
+    books.recorder.begin_command(PRUNE)
     with ledger.transaction():
-        _note(ledger, book, chosen, options.max_removal_percent, now)
+        _note(ledger, books, chosen, options.max_removal_percent, now)
     for number in sorted({each.list_number for each in chosen}):
-        dispatcher.send_all(book.leftovers(number))
+        dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()
     if chosen:
         with ledger.transaction():
             ledger.catalogue.runs.mark_pruned(run.number)
 
 
-def _note(ledger: Ledger, book: Bookkeeper, chosen: list[MissingRows], percent: int, now: float) -> None:
+def _note(ledger: Ledger, books: Books, chosen: list[MissingRows], percent: int, now: float) -> None:
     """Write the removals to the ledger.
 
     Raises:
         RemovalCeilingError: they are too many, so the caller must roll the transaction back.
     """
-    ceilings = Ceilings(percent, book.explain, lambda: now, advice="allow it with `--allow-removal-percent`")
+    ceilings = Ceilings(percent, books.recorder.explain, lambda: now, advice="allow it with `--allow-removal-percent`")
     leaving = dict.fromkeys((each.list_number for each in chosen), 0)
     for number in leaving:
         ceilings.resume(ledger.catalogue, number)
     for each in chosen:
         for page in each.pages(ledger):
             # Rows that stay on another list must not be marked as seen by this.
-            decisions, _ = absorb(ledger, {}, book.digester.shorten, page)
-            book.note(decisions)
+            decisions, _ = absorb(ledger, {}, books.digester.shorten, page)
+            books.outbox.note(decisions)
             for number, moved in movements(decisions).items():
                 leaving[number] += moved.derived
     ceilings.count(ledger.catalogue, {number: Movement(0, count, 0, 0) for number, count in leaving.items()})

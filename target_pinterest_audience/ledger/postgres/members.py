@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.members import Members
-from target_pinterest_audience.membership.statements import NOBODY, Count
+from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.postgres.session import Session

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.members import Members
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.membership.statements import NOBODY, Count
+from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection

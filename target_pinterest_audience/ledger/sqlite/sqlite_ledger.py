@@ -14,7 +14,13 @@ from target_pinterest_audience.ledger.sqlite.claims import Claim
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.ledger.sqlite.errors import RESTORE, Errors
 from target_pinterest_audience.ledger.sqlite.fence import Fence, FenceCheck
-from target_pinterest_audience.ledger.sqlite.file import OpenFile, caveat, close_to_others, create, is_mounted_alone
+from target_pinterest_audience.ledger.sqlite.file import (
+    OpenFile,
+    caveat,
+    close_to_others,
+    create,
+    is_mounted_alone,
+)
 from target_pinterest_audience.ledger.sqlite.locks import SqliteLocks
 from target_pinterest_audience.ledger.sqlite.members import SqliteMembers
 from target_pinterest_audience.ledger.sqlite.migration import ensure_secret, is_complete, migrate, steps_to_do

@@ -31,7 +31,7 @@ def check_readiness(
 
     account = readiness.connect(settings, user_agent(), logger, shield)
     with contextlib.closing(account):
-        for result in readiness.look(settings, account):
+        for result in readiness.run_checks(settings, account):
             if result.error is not None:
                 raise result.error
             level = logging.WARNING if result.warning else logging.INFO

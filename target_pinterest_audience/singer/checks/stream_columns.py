@@ -21,7 +21,7 @@ from target_pinterest_audience.singer.checks.stream_names import some_names
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities.types import IdentityType
-    from target_pinterest_audience.run.run import Sync
+    from target_pinterest_audience.run.run import Run
     from target_pinterest_audience.settings import StreamSettings
     from target_pinterest_audience.singer.checks.stream_names import StreamNames
     from target_pinterest_audience.singer.checks.warnings import StreamWarnings
@@ -45,7 +45,7 @@ class StreamColumns:
     identities: Mapping[str, IdentityType]
     warnings: StreamWarnings
 
-    def check_skipped(self, run: Sync, names: StreamNames) -> None:
+    def check_skipped(self, run: Run, names: StreamNames) -> None:
         """Warn that the stream is skipped because it has no identity column.
 
         Raises:
@@ -71,7 +71,7 @@ class StreamColumns:
                     "column with `identity_columns`. If it is another table, ignore this warning."
                 )
 
-    def _former_lists(self, run: Sync) -> FormerLists:
+    def _former_lists(self, run: Run) -> FormerLists:
         is_its_own = self.settings.source_name is None or "source_name" in self.settings.own
         if not is_its_own or self.settings.load_method is LoadMethod.APPEND_ONLY:
             return FormerLists([], [])

@@ -1,4 +1,4 @@
-"""Identity columns that a source had and has no more: what they contributed stays on lists until somebody acts."""
+"""Lost columns: identity columns that a source no longer has, and whose people stay on its lists until someone acts."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from target_pinterest_audience.membership.statements import Stance, statements
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.slots import StreamSlot
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.membership.statements import Slot
+    from target_pinterest_audience.membership.events import Slot
 
 _PAGE_ROWS: Final = 50_000
 
 
 def lost_slots(known: Iterable[StreamSlot], before: int) -> frozenset[int]:
-    """Return the slots of a source that no stream has had for some time.
+    """Return the slots of a source that no stream has had since a run.
 
     Args:
         known: the slots by which its streams fed a reader's lists.
-        before: the mark of the first run of that time.
+        before: the mark of the run.
     """
     newest: dict[int, int] = {}
     for each in known:
@@ -32,11 +32,11 @@ def lost_slots(known: Iterable[StreamSlot], before: int) -> frozenset[int]:
 def stranded(former: Collection[int], present: Collection[int], columns: Mapping[int, Slot]) -> list[int]:
     """Return the slots whose identities no record of a stream can replace any more.
 
-    A record replaces what its row said in a column of the same name, or of the same type.
+    A record replaces what its row said in a column of the same name or of the same type.
 
     Args:
         former: the slots that the stream had.
-        present: those that it has.
+        present: the slots that it has.
         columns: slot number → the slot.
     """
     names = {columns[slot].column for slot in present}
@@ -59,7 +59,7 @@ def slots_of(said: bytes, lists: Collection[int]) -> set[int]:
 
 
 def still_contributing(ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int]) -> set[int]:
-    """Return those of some slots by which any row of a source contributes to some lists."""
+    """Return which of some slots any row of a source uses to contribute to some lists."""
     missing, found, after = set(slots), set[int](), b""
     while missing and (page := ledger.rows.of_source(source, after, _PAGE_ROWS)):
         for _, said in page:
@@ -70,15 +70,15 @@ def still_contributing(ledger: Ledger, source: int, slots: Collection[int], list
 
 
 def explain(stream: str, lost: Collection[Slot], properties: Iterable[str]) -> str:
-    """Return what happened to the columns of a stream, and which of its columns could be one of them, as a sentence.
+    """Return sentences about the lost columns of a stream, and about columns that they may have been renamed to.
 
     Args:
         stream: its name.
-        lost: the columns that it has no more, or that the settings do not name any more.
-        properties: the columns in its SCHEMA that hold no identities by the settings.
+        lost: the columns that the stream no longer has, or that the settings no longer name.
+        properties: the columns in its SCHEMA that are no identity columns.
     """
     names = ", ".join(sorted({each.column for each in lost}))
-    what = f"Stream {stream} has put people on its lists by the columns ({names}), which are no identity columns now."
+    what = f"Stream {stream} put people on its lists from the columns ({names}), which are no identity columns now."
     candidates = list(properties)
     hints = []
     for each in lost:

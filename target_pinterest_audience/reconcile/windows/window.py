@@ -1,4 +1,4 @@
-"""Events that wait to be looked up together, in the leanest form that says all that they say."""
+"""A window: events that wait to be looked up in the ledger together, in columns to save memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from target_pinterest_audience.identities.tally import StreamTally
-from target_pinterest_audience.membership.statements import Event, Kind, Named, Plan, decode_says
+from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
+from target_pinterest_audience.membership.statements import statement_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class Origin:
 
     Attributes:
         kind: what happened to their rows.
-        plan: the stream's.
-        tally: counts what becomes of the stream's values.
+        plan: the plan of the stream.
+        tally: counts the outcomes of the stream's values.
     """
 
     kind: Kind
@@ -28,11 +29,11 @@ class Origin:
 
 
 class Stretch(NamedTuple):
-    """Events that follow each other and come from one origin.
+    """Consecutive events with one origin.
 
     Attributes:
-        origin: where they come from.
-        tally: counts what becomes of their values, until the window is worked off.
+        origin: their origin.
+        tally: counts the outcomes of their values until the window is worked off.
         start: the index of the first.
         stop: the index after the last.
     """
@@ -45,53 +46,55 @@ class Stretch(NamedTuple):
 
 @dataclass(slots=True)
 class Window:
-    """Events in the order in which they came: lists of equal length, since there are many.
+    """Events in the order in which they came, as lists of equal length.
 
     Attributes:
         rows: the digest of each event's row.
-        wholes: all that the row says after the event, encoded; None if that depends on what it said before.
+        final_states: the row's statements after each event, encoded; None if they depend on what the row said before.
         lines: the line of each event in the stream.
         values: how many identities the events could name.
     """
 
     rows: list[bytes] = field(default_factory=list)
-    wholes: list[bytes | None] = field(default_factory=list)
+    final_states: list[bytes | None] = field(default_factory=list)
     lines: array[int] = field(default_factory=lambda: array("q"))
     values: int = 0
     _origins: list[Origin] = field(default_factory=list)
-    """Where events come from, each until the next one begins."""
+    """The origins of the events; each holds until the next begins."""
     _starts: list[int] = field(default_factory=list)
     _tallies: dict[int, tuple[StreamTally, StreamTally]] = field(default_factory=dict)
-    """What counts for a stream, and what counts for it in this window; by the identity of the first."""
+    """Identity of a stream's tally → that tally, and the tally of the stream in this window."""
     _events: dict[int, Event] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Return how many events there are."""
+        """Return the number of events."""
         return len(self.rows)
 
     def put(self, row: bytes, event: Event, origin: Origin) -> None:
-        """Take in an event of a row."""
+        """Add an event of a row."""
         self._note_origin(origin)
-        whole = event.whole()
-        if whole is None:
+        final_state = event.final_state()
+        if final_state is None:
             self._events[len(self.rows)] = event
         self.rows.append(row)
-        self.wholes.append(whole)
+        self.final_states.append(final_state)
         self.lines.append(event.line)
         self.values += max(1, len(event.named))
 
-    def put_wholes(self, rows: Sequence[bytes], wholes: Sequence[bytes], lines: Sequence[int], origin: Origin) -> None:
-        """Take in events that are each all that their row says.
+    def put_final_states(
+        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin
+    ) -> None:
+        """Add events whose rows' statements do not depend on what the rows said before.
 
         Args:
             rows: the digests of their rows.
-            wholes: what the rows say, encoded.
+            final_states: the rows' statements after the events, encoded.
             lines: the lines of the events in the stream.
-            origin: where they come from; its kind is one that contributes.
+            origin: their origin, of a kind that contributes.
         """
         self._note_origin(origin)
         self.rows += rows
-        self.wholes += wholes
+        self.final_states += final_states
         self.lines.extend(lines)
         self.values += len(rows) * len(origin.plan.slots)
 
@@ -103,23 +106,23 @@ class Window:
             self._tallies.setdefault(id(origin.tally), (origin.tally, StreamTally(origin.tally.stream)))
 
     def stretches(self) -> Iterator[Stretch]:
-        """Yield the events by where they come from, in their order."""
+        """Yield the events by origin, in their order."""
         for origin, start, stop in zip(self._origins, self._starts, [*self._starts[1:], len(self)], strict=True):
             yield Stretch(origin, self._tally(origin), start, stop)
 
     def origin(self, index: int) -> Origin:
-        """Return where the event at an index comes from."""
+        """Return the origin of the event at an index."""
         return self._origins[bisect_right(self._starts, index) - 1]
 
     def tally(self, index: int) -> StreamTally:
-        """Return what counts what becomes of the values of the event at an index, until the window is worked off."""
+        """Return the tally of this window that counts the values of the event at an index."""
         return self._tally(self.origin(index))
 
     def _tally(self, origin: Origin) -> StreamTally:
         return self._tallies[id(origin.tally)][1]
 
     def count_tallies(self, indices: Collection[int]) -> Iterator[tuple[StreamTally, int]]:
-        """Yield what counts the values of events, and how many of the events it counts."""
+        """Yield the tallies of this window for the events at some indices, each with a number of these events."""
         if len(self._tallies) == 1:
             yield self._tally(self._origins[0]), len(indices)
             return
@@ -127,7 +130,7 @@ class Window:
             yield self.tally(index), 1
 
     def count(self) -> None:
-        """Count for good what became of the values, once the window is worked off."""
+        """Add the counts of this window to the tallies of the streams, once the window is worked off."""
         for total, of_window in self._tallies.values():
             total.add_outcomes(of_window)
 
@@ -137,42 +140,43 @@ class Window:
         if event is not None:
             return event
         origin = self.origin(index)
-        named = tuple(Named(s.list_number, s.slot, s.identity) for s in decode_says(self.wholes[index] or b""))
+        named = tuple(Named(s.list_number, s.slot, s.identity) for s in statement_set(self.final_states[index] or b""))
         routes = {slot: number for number, slot, _ in named} if origin.plan.lists is None else None
         return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index], routes)
 
     @property
     def sources(self) -> set[int]:
-        """The sources that its rows belong to."""
+        """The sources of the rows."""
         return {origin.plan.source for origin in self._origins}
 
     @property
     def has_keyless_rows(self) -> bool:
-        """Whether some of its rows have no key, so that each identity is one."""
+        """Whether some rows have no key, so that each identity is a row."""
         return any(not origin.plan.keyed for origin in self._origins)
 
-    def all_whole(self) -> dict[bytes, bytes] | None:
-        """Return what the rows say, in the order of their digests, if that is all that there is to the events.
+    def only_final_states(self) -> dict[bytes, bytes] | None:
+        """Return row → its statements, encoded, in the order of the rows' digests, if the events hold nothing else.
 
-        None if rows have several events, say nothing, depend on what they said before, or are of several sources.
+        None if a row has several events, says nothing, or depends on what it said before; or if the rows have several
+        sources.
         """
-        if self._events or len(self.sources) > 1 or not all(self.wholes):
+        if self._events or len(self.sources) > 1 or not all(self.final_states):
             return None
-        says = dict(sorted(zip(self.rows, cast("list[bytes]", self.wholes), strict=True)))
+        says = dict(sorted(zip(self.rows, cast("list[bytes]", self.final_states), strict=True)))
         return says if len(says) == len(self) else None
 
     def split(self) -> tuple[dict[bytes, bytes], dict[bytes, list[int]]]:
-        """Divide the rows.
+        """Split the rows by whether their statements depend on what they said before.
 
         Returns:
-            Row → what it says after its only event, whatever it said before; and, for all other rows, the indices of
-            their events.
+            Row → its statements after its only event, encoded, for rows that do not depend on it; and row → the indices
+            of its events, for all others.
         """
-        says = dict(zip(self.rows, self.wholes, strict=True))
+        says = dict(zip(self.rows, self.final_states, strict=True))
         if len(says) == len(self) and not self._events:
             return cast("dict[bytes, bytes]", says), {}
         several: dict[bytes, list[int]] = {}
         for index, row in enumerate(self.rows):
             several.setdefault(row, []).append(index)
         others = {row: indices for row, indices in several.items() if len(indices) > 1 or indices[0] in self._events}
-        return {row: whole for row, whole in says.items() if whole is not None and row not in others}, others
+        return {row: state for row, state in says.items() if state is not None and row not in others}, others

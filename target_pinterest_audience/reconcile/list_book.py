@@ -1,0 +1,219 @@
+"""The list book: which customer list each reference of a run leads to, and the ledger's number for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
+from target_pinterest_audience.reconcile.locks import reference_to
+from target_pinterest_audience.reconcile.notes import owes_additions
+from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.settings import MissingLedger
+from target_pinterest_audience.vocabulary import ListType
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.delivery.delivery import Delivery
+    from target_pinterest_audience.ledger.catalogue.lists import ListEntry
+    from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.pinterest.models import CustomerList
+    from target_pinterest_audience.reconcile.ceiling import Ceilings
+    from target_pinterest_audience.reconcile.locks import Locks
+    from target_pinterest_audience.reconcile.run_record import RunRecorder
+    from target_pinterest_audience.settings import Settings
+
+
+class ListBook:
+    """Opens the lists of a run: each is locked, looked up at Pinterest, and entered in the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        delivery: Delivery,
+        locks: Locks,
+        ceilings: Ceilings,
+        recorder: RunRecorder,
+        logger: logging.Logger,
+    ) -> None:
+        """Begin without lists.
+
+        Args:
+            ledger: the ledger.
+            settings: the settings.
+            delivery: looks lists up at Pinterest.
+            locks: the locks of the process.
+            ceilings: count the removals from each list.
+            recorder: knows the hash algorithm of the last run.
+            logger: logs warnings.
+        """
+        self._ledger = ledger
+        self._settings = settings
+        self._delivery = delivery
+        self._locks = locks
+        self._ceilings = ceilings
+        self._recorder = recorder
+        self._logger = logger
+        self._references: dict[int, ListReference] = {}
+        self._numbers: dict[ListReference, int] = {}
+        self._ways: dict[int, set[ListReference]] = {}
+        """List → all references that lead to it."""
+        self._former: set[int] = set()
+        """The lists that were opened because the ledger knows them, before a stream of this run named them."""
+        self._with_id: set[int] = set()
+        """The lists whose Pinterest ids are in the ledger."""
+
+    @property
+    def opened(self) -> Mapping[int, ListReference]:
+        """The lists of the run by the ledger's numbers, with the reference that delivery knows each by."""
+        return self._references
+
+    def number_of(self, reference: ListReference) -> int | None:
+        """Return the ledger's number of a list; None if the ledger does not feed it in this run."""
+        return self._numbers.get(reference)
+
+    def references_of(self, number: int) -> set[ListReference]:
+        """Return all references of the run that lead to a list."""
+        return set(self._ways.get(number, ()))
+
+    def open(self, plan: ListPlan) -> int:
+        """Lock a list, look it up, and return the ledger's number for it.
+
+        Raises:
+            LedgerError: another process has the list; or the ledger does not know it and `missing_ledger` is `stop`.
+            ConfigurationError: the settings match no list or several; or the hash algorithm of the list changed.
+            PinterestError: Pinterest cannot be reached, or refuses the request.
+        """
+        catalogue = self._ledger.catalogue
+        if plan.reference not in self._numbers:
+            self._locks.take_list(plan.reference)
+            pinned = catalogue.lists.pinned(str(plan.reference))
+            if pinned is not None and pinned.number in self._former:
+                with self._ledger.transaction():
+                    self._check_algorithm(pinned.number, plan.reference)
+                    self._ceilings.begin(catalogue, pinned.number)
+                former = self._references[pinned.number]
+                self._remember(pinned, former)
+                self._lead(plan.reference, pinned.number)
+        if plan.reference in self._numbers:
+            number = self._numbers[plan.reference]
+            if self._references[number] != plan.reference:
+                # Delivery refuses a second reference to a list. The first one leads to a list that exists, or must.
+                plan = replace(plan, reference=self._references[number], if_missing=IfMissing.REFUSE)
+            self._delivery.open(plan)
+            return number
+        found = self._delivery.open(
+            plan,
+            pinned.customer_list_id if pinned is not None else None,
+            may_be_new=pinned is not None
+            and pinned.customer_list_id is None
+            and owes_additions(self._ledger, pinned.number),
+        )
+        if found is not None:
+            self._locks.take_list(ListReference(customer_list_id=found.id))
+        with self._ledger.transaction():
+            entry = self._enter(plan.reference, found, pinned)
+            self._check_algorithm(entry.number, plan.reference)
+            self._ceilings.begin(catalogue, entry.number)
+            catalogue.lists.pin(str(plan.reference), entry.number)
+        if found is not None:
+            self._with_id.add(entry.number)
+        self._remember(entry, plan.reference)
+        return entry.number
+
+    def reference(self, number: int) -> ListReference:
+        """Return the reference that delivery knows a list by; open the list if only former settings led to it.
+
+        Raises:
+            TargetError: the list cannot be opened.
+        """
+        if number not in self._references:
+            entry = self._ledger.catalogue.lists.entry(number)
+            reference = reference_to(entry)
+            self._delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.GO_ON, audience=None))
+            self._remember(entry, reference)
+            self._former.add(number)
+        return self._references[number]
+
+    def note_id(self, number: int, customer_list_id: str) -> None:
+        """Note the id of a list that exists at Pinterest, and lock it by its id.
+
+        From its creation on, another process may use the list by its id.
+
+        Raises:
+            LedgerError: another process has the list, or the ledger cannot be written.
+        """
+        if number not in self._with_id:
+            self._locks.take_list(ListReference(customer_list_id=customer_list_id))
+            catalogue = self._ledger.catalogue
+            if catalogue.lists.entry(number).customer_list_id is None:
+                with self._ledger.transaction():
+                    catalogue.lists.set_id(number, customer_list_id)
+            self._with_id.add(number)
+
+    def _enter(self, reference: ListReference, found: CustomerList | None, pinned: ListEntry | None) -> ListEntry:
+        """Return the ledger's entry for a list; create it if the list is new."""
+        catalogue = self._ledger.catalogue
+        if found is None:
+            return pinned or catalogue.lists.add(None, reference.customer_list_name)
+        entry = catalogue.lists.by_id(found.id)
+        if entry is None and pinned is not None and pinned.customer_list_id is None:
+            if not owes_additions(self._ledger, pinned.number):
+                # No addition is noted for it, so no interrupted run of ours can have created it.
+                self._warn_unknown(reference)
+            catalogue.lists.set_id(pinned.number, found.id)
+            return pinned
+        if entry is None:
+            self._warn_unknown(reference)
+            entry = catalogue.lists.add(found.id, found.name)
+        return entry
+
+    def _remember(self, entry: ListEntry, reference: ListReference) -> None:
+        self._lead(reference, entry.number)
+        self._references[entry.number] = reference
+
+    def _lead(self, reference: ListReference, number: int) -> None:
+        self._numbers[reference] = number
+        self._ways.setdefault(number, set()).add(reference)
+
+    def _warn_unknown(self, reference: ListReference) -> None:
+        """Warn that a list may have members that the ledger does not know.
+
+        Raises:
+            LedgerError: `missing_ledger` is `stop`.
+        """
+        what = (
+            f"{self._ledger.where} knows nothing of {reference}, which exists at Pinterest. The target sends everyone "
+            "in the stream again, and cannot remove people whom former runs sent and who have left since."
+        )
+        if self._settings.missing_ledger is MissingLedger.STOP:
+            msg = (
+                f"{what} Set `ledger_url` to the ledger of the former runs. If there were none, set `missing_ledger: "
+                "warn` for one run."
+            )
+            raise LedgerError(msg)
+        self._logger.warning(
+            "%s If runs are in throw-away containers, keep the ledger in PostgreSQL or on a volume, and set "
+            "`missing_ledger: stop`.", what,
+        )  # fmt: skip
+
+    def _check_algorithm(self, number: int, reference: ListReference) -> None:
+        """Note the hash algorithm of a run that feeds a list.
+
+        Raises:
+            ConfigurationError: the algorithm changed, and a refusal is known only under the former one.
+        """
+        catalogue, algorithm = self._ledger.catalogue, self._settings.hash_algorithm.value
+        former, partial = catalogue.lists.algorithm(number)
+        if former is None and partial:
+            former = self._recorder.last_algorithm()
+        if former not in {None, algorithm} and partial:
+            msg = (
+                f"`hash_algorithm` was {former} when a run last fed {reference}, and is {algorithm} now. The ledger "
+                f"knows some people who refuse to be on the list by their {former} digest only, so {algorithm} would "
+                f"let them back. Set `hash_algorithm: {former}` again, or use another list."
+            )
+            raise ConfigurationError(msg)
+        catalogue.lists.set_algorithm(number, algorithm)

@@ -1,0 +1,68 @@
+"""The state of one source during one run: how its rows are marked, and which lists it must not change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from target_pinterest_audience.ledger.catalogue.loaders import Kinship
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.membership.events import Event
+    from target_pinterest_audience.membership.statements import Statements
+
+
+@dataclass(slots=True)
+class SourceRun:
+    """A source in one run.
+
+    Attributes:
+        source: the ledger's number for it.
+        configuration: the digest of the settings that choose which rows go to which lists.
+        mark: the mark of the rows that the run reads; 0 if they are not marked.
+        readers: the readers whose marks the rows get. Loaders that share no list mark rows separately, so that each
+            prunes its own.
+        overwrites: whether unchanged rows are marked too, for `prune`.
+        foreign_lists: the lists of other loaders. What rows with the same keys say about them is not changed.
+        unclear_lists: the lists that other settings fed before, and what their rows have in common with the rows of
+            this run: either the settings changed, or two tables have one name.
+    """
+
+    source: int
+    configuration: str = ""
+    mark: int = 0
+    readers: set[int] = field(default_factory=lambda: {0})
+    overwrites: bool = False
+    foreign_lists: set[int] = field(default_factory=set)
+    unclear_lists: dict[int, Kinship] = field(default_factory=dict)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no run has read the source before."""
+        return self.mark == 1
+
+    def compare(self, events: Iterable[Event], says: Statements) -> set[int]:
+        """Compare what a row says about the unclear lists with the identities in a record of the same key.
+
+        Rows that these settings have read before are skipped: their identities may have changed since.
+
+        Args:
+            events: the events of the row.
+            says: its statements before.
+
+        Returns:
+            The lists that more is known about now.
+        """
+        compared = {s.list_number for s in says} & self.unclear_lists.keys()
+        if not compared or {s.list_number for s in says} - self.unclear_lists.keys() - self.foreign_lists:
+            return set()
+        named = next(({each.identity for each in event.named} for event in events if event.named), None)
+        if named is None:
+            return set()
+        for number in compared:
+            same, differing = self.unclear_lists[number]
+            is_same = any(s.list_number == number and s.identity in named for s in says)
+            kinship = self.unclear_lists[number] = Kinship(same + is_same, differing + (not is_same))
+            (self.foreign_lists.add if kinship.is_stranger else self.foreign_lists.discard)(number)
+        return compared

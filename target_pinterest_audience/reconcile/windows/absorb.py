@@ -1,0 +1,170 @@
+"""Absorbs a window: looks its rows up in the ledger and writes what they say now, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.events import Kind
+from target_pinterest_audience.membership.statements import Stance, count_all_statements, statements
+from target_pinterest_audience.reconcile.sources.source_run import SourceRun
+from target_pinterest_audience.reconcile.windows.changes import IdentityChanges
+from target_pinterest_audience.reconcile.windows.decisions import Decisions
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.reconcile.windows.window import Window
+
+
+class Absorbed(NamedTuple):
+    """The result of a window."""
+
+    decisions: Decisions
+    all_new: bool
+    """Whether the ledger knew none of its rows. Then the rows of the next window are probably new, too."""
+
+
+class NewRows:
+    """The changes of a window, on the assumption that all of its rows are new."""
+
+    def __init__(self, window: Window, says: Mapping[bytes, bytes], changes: IdentityChanges) -> None:
+        """Keep what `suppose_new` prepared.
+
+        Args:
+            window: the events.
+            says: row → its statements after its event, encoded.
+            changes: what these statements do to identities.
+        """
+        self._window = window
+        self._says = says
+        self._changes = changes
+
+    def write(self, ledger: Ledger, sources: Mapping[int, SourceRun]) -> Decisions | None:
+        """Write the rows, within a transaction of the caller.
+
+        Args:
+            ledger: the ledger.
+            sources: see `absorb`.
+
+        Returns:
+            What to send; None if the ledger knows one of the rows, in which case nothing was written.
+        """
+        (number,) = self._window.sources
+        source = sources[number]
+        if not ledger.rows.insert(number, source.mark if 0 in source.readers else 0, self._says):
+            return None
+        _mark(ledger, source, self._says)
+        return self._changes.write(ledger, expect_new=True)
+
+
+def suppose_new(window: Window, shorten: Callable[[bytes], bytes]) -> NewRows | None:
+    """Prepare to write a window without looking its rows up; return None if they cannot all be new.
+
+    Args:
+        window: the events.
+        shorten: returns the keyed digest of an identity.
+    """
+    says = window.only_final_states()
+    if says is None:
+        return None
+    changes = IdentityChanges(window, shorten)
+    changes.note_new(range(len(window)))
+    return NewRows(window, says, changes)
+
+
+def absorb(
+    ledger: Ledger, sources: Mapping[int, SourceRun], shorten: Callable[[bytes], bytes], window: Window
+) -> Absorbed:
+    """Write what the events of a window change, within a transaction of the caller.
+
+    Args:
+        ledger: the ledger.
+        sources: the sources of the run, by their numbers. Rows of other sources are not marked as seen.
+        shorten: returns the keyed digest of an identity.
+        window: the events.
+
+    Returns:
+        What to send.
+    """
+    changes = IdentityChanges(window, shorten, {number for number, source in sources.items() if source.is_first})
+    says, others = window.split()
+    differing = ledger.rows.differing(says)
+    before = differing | ledger.rows.read(others)
+    events = others | {row: [index] for index, row in enumerate(window.rows) if row in differing}
+    _count_unchanged(window, {index for indices in events.values() for index in indices})
+    new = [indices[0] for row, indices in events.items() if row not in others and not before[row]]
+    changes.note_new(new)
+    now = {window.rows[index]: says[window.rows[index]] for index in new}
+    rest = {row: indices for row, indices in events.items() if row not in now}
+    changes.compare(rest, before, sources)
+    refused = _refused_in_this_run(ledger, window, rest, before, sources)
+    for row, indices in rest.items():
+        now[row] = changes.follow(before.get(row, b""), indices, refused=row in refused)
+    changed = {row: said for row, said in now.items() if said != before.get(row, b"")}
+    _write_rows(ledger, sources, window, changed)
+    return Absorbed(changes.write(ledger), all_new=len(new) == len(window))
+
+
+def _refused_in_this_run(
+    ledger: Ledger,
+    window: Window,
+    events: Mapping[bytes, list[int]],
+    before: Mapping[bytes, bytes],
+    sources: Mapping[int, SourceRun],
+) -> set[bytes]:
+    """Return the keyless rows that a record of this run has refused: no other record of the run may lift that.
+
+    `_write_rows` marked each of them when it was refused.
+    """
+    refused: set[bytes] = set()
+    for source in sources.values() if window.has_keyless_rows else ():
+        rows = [
+            row
+            for row, indices in events.items()
+            for plan in [window.origin(indices[0]).plan]
+            if plan.source == source.source
+            and not plan.keyed
+            and any(each.stance == Stance.REFUSES for each in statements(before.get(row, b"")))
+        ]
+        if rows:
+            # The set of readers may have changed since the rows were marked.
+            for reader in sorted({0} | source.readers):
+                marks = ledger.rows.marks(rows, reader)
+                refused.update(row for row, mark in marks.items() if mark == source.mark)
+    return refused
+
+
+def _count_unchanged(window: Window, others: Collection[int]) -> None:
+    """Count the statements that rows repeat, except those of the events with the given indices."""
+    for part in window.stretches():
+        final_states = window.final_states[part.start : part.stop]
+        if others:
+            final_states = [each for index, each in enumerate(final_states, part.start) if index not in others]
+        part.tally.unchanged += count_all_statements(cast("list[bytes]", final_states))
+
+
+def _write_rows(
+    ledger: Ledger, sources: Mapping[int, SourceRun], window: Window, changed: Mapping[bytes, bytes]
+) -> None:
+    """Write the statements of changed rows, and mark the other rows as seen if `overwrite` reads their source."""
+    for number in window.sources:
+        source = sources.get(number) or SourceRun(number)
+        parts = [part for part in window.stretches() if part.origin.plan.source == number]
+        rows = [row for part in parts for row in window.rows[part.start : part.stop]]
+        changed_here = {row: changed[row] for row in rows if row in changed}
+        ledger.rows.write(number, source.mark if 0 in source.readers else 0, changed_here)
+        seen = set(changed_here)
+        if source.overwrites:
+            seen.update(rows)
+        for part in parts:
+            if part.origin.kind is Kind.REFUSED and not part.origin.plan.keyed:
+                seen.update(window.rows[part.start : part.stop])
+        if 0 in source.readers:
+            ledger.rows.mark_seen(source.mark, seen - changed_here.keys())
+        _mark(ledger, source, seen)
+
+
+def _mark(ledger: Ledger, source: SourceRun, rows: Collection[bytes]) -> None:
+    """Mark rows as seen for the readers whose marks are not stored with the rows."""
+    for reader in sorted(source.readers - {0}):
+        ledger.rows.mark_seen(source.mark, rows, reader)

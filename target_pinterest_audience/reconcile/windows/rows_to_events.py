@@ -1,0 +1,183 @@
+"""Row writers of the ledger: they turn the rows of a stream into events and put these into the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Kind, Named, Plan
+from target_pinterest_audience.membership.row import Row, RowBlock
+from target_pinterest_audience.membership.statements import encode_contributions
+from target_pinterest_audience.reconcile.windows.window import Origin
+from target_pinterest_audience.routing.stream import StreamShape
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.membership.row_keys import RowDigester
+    from target_pinterest_audience.reconcile.reconciler import Reconciler
+    from target_pinterest_audience.reconcile.sources.readings import Reading
+
+ListSlots = Callable[[str | None], Mapping[str, tuple[int, int]]]
+"""The list name in a row, or None if the settings choose the list → identity column → list and slot.
+
+Returns an empty mapping for rows that belong on no list."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRowWriter:
+    """Takes the rows of a stream that has a key."""
+
+    shape: StreamShape
+    plan: Plan
+    slots: Mapping[str, int]
+    """Identity column → slot."""
+    list_slots: ListSlots
+    digest: RowDigester
+    admit: Callable[[Mapping[str, Collection[str]]], None]
+    """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
+    reconciler: Reconciler
+    readings: Sequence[Reading]
+
+    def write(self, row: Row) -> None:
+        """Take a row. Raises as `RowWriter.write` does."""
+        digest = self.digest(row.record)
+        self._admit_kinds()
+        has_all = len(row.present) == len(self.slots)
+        present = self.plan.slots if has_all else frozenset(self.slots[column] for column in row.present)
+        list_slots = self.list_slots(row.list_name)
+        self._put(digest, row.kind, row.named, row.forms, list_slots, present, row.line)
+        _count_rows(self.readings, not row.deleted)
+
+    def write_block(self, rows: RowBlock) -> None:
+        """Take a block of rows. Raises as `RowWriter.write` does."""
+        digests = self.digest.many(rows.records.column)
+        self._admit_kinds()
+        _count_rows(self.readings, len(rows))
+        if rows.kind in CONTRIBUTING:
+            final_states = self._final_states(rows)
+            # If rows name their lists, a row without identities is an event like any other: see `Event.final_state`.
+            if not self.shape.routed or all(final_states):
+                origin = Origin(rows.kind, self.plan, self.shape.tally)
+                self.reconciler.put_final_states(digests, final_states, rows.lines, origin)
+                return
+        for index, digest in enumerate(digests):
+            identities = {column: each[index] for column, each in rows.named.items()}
+            list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
+            self._put(digest, rows.kind, identities, forms, list_slots, self.plan.slots, rows.lines[index])
+
+    def row_digest(self, record: Mapping[str, Any]) -> bytes:
+        """Return the digest by which the ledger identifies a record's row."""
+        return self.digest(record)
+
+    def _admit_kinds(self) -> None:
+        kinds = self.digest.take_new_kinds()
+        if kinds:
+            self.admit(kinds)
+
+    def _final_states(self, rows: RowBlock) -> list[bytes]:
+        """Return the encoded statements of rows that only contribute."""
+        final_states = [b""] * len(rows)
+        for name, indices in rows.by_list():
+            list_slots = self.list_slots(name)
+            columns = sorted(list_slots, key=list_slots.__getitem__)
+            slots = [list_slots[column] for column in columns]
+            named = [rows.named[column] for column in columns]
+            if len(indices) == len(rows):
+                return encode_contributions(slots, named)
+            said = encode_contributions(slots, [[column[index] for index in indices] for column in named])
+            for index, each in zip(indices, said, strict=True):
+                final_states[index] = each
+        return final_states
+
+    def _put(
+        self,
+        digest: bytes,
+        kind: Kind,
+        identities: Mapping[str, bytes | None],
+        forms: Mapping[str, Sequence[bytes]],
+        list_slots: Mapping[str, tuple[int, int]],
+        present: frozenset[int],
+        line: int,
+    ) -> None:
+        named = tuple(
+            Named(*list_slots[column], each)
+            for column, each in identities.items()
+            if each is not None and column in list_slots
+        )
+        routes = {slot: number for number, slot in list_slots.values()} if self.shape.routed else None
+        others = tuple(
+            Named(*list_slots[column], form) for column in forms if column in list_slots for form in forms[column]
+        )
+        event = Event(kind, _effective(named, kind, self.shape), present, self.plan, line, routes, others)
+        self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
+
+
+@dataclass(frozen=True, slots=True)
+class KeylessRowWriter:
+    """Takes the rows of a stream without a key: each identity is a row of its own."""
+
+    shape: StreamShape
+    plans: Mapping[str, Plan]
+    """Column → the plan for its identities."""
+    list_slots: ListSlots
+    digest: Callable[[str, bytes], bytes]
+    """Type of identity, identity → the digest of the row that it is."""
+    reconciler: Reconciler
+    readings: Sequence[Reading]
+
+    def write(self, row: Row) -> None:
+        """Take a row. Raises as `RowWriter.write` does."""
+        _count_rows(self.readings, not row.deleted)
+        self._put(row.kind, row.named, row.forms, self.list_slots(row.list_name), row.line)
+
+    def write_block(self, rows: RowBlock) -> None:
+        """Take a block of rows. Raises as `RowWriter.write` does."""
+        _count_rows(self.readings, len(rows))
+        for index, line in enumerate(rows.lines):
+            identities = {column: each[index] for column, each in rows.named.items()}
+            self._put(rows.kind, identities, rows.forms_of(index), self.list_slots(rows.list_name(index)), line)
+
+    def row_digest(self, record: Mapping[str, Any]) -> None:
+        """Return None: a record without a key has no digest of its own."""
+
+    def _put(
+        self,
+        kind: Kind,
+        identities: Mapping[str, bytes | None],
+        forms: Mapping[str, Sequence[bytes]],
+        list_slots: Mapping[str, tuple[int, int]],
+        line: int,
+    ) -> None:
+        for column, identity in identities.items():
+            if identity is None:
+                continue
+            plan = self.plans[column]
+            (slot,) = plan.slots
+            named = (Named(*list_slots[column], identity),) if column in list_slots else ()
+            others = tuple(Named(*list_slots[column], form) for form in forms.get(column, ()) if column in list_slots)
+            event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others)
+            origin, kind_of_row = Origin(kind, plan, self.shape.tally), plan.columns[slot].type
+            self.reconciler.put(self.digest(kind_of_row, identity), event, origin)
+            if kind is Kind.DELETED:
+                # The row may have been read while another hash algorithm was set.
+                for form in forms.get(column, ()):
+                    self.reconciler.put(self.digest(kind_of_row, form), event._replace(named=()), origin)
+
+
+def _count_rows(readings: Sequence[Reading], rows: int) -> None:
+    for reading in readings:
+        reading.rows += rows
+
+
+def _effective(named: tuple[Named, ...], kind: Kind, shape: StreamShape) -> tuple[Named, ...]:
+    """Return the identities that an event of this kind applies to.
+
+    A record that could not be read names nobody, and its values are counted as rejected. A deleted row of a stream that
+    removes lifts its refusals and requests nothing.
+    """
+    if kind is Kind.SEEN:
+        return ()
+    if kind is Kind.DELETED and shape.removes:
+        shape.tally.unchanged += len(named)
+        return ()
+    return named

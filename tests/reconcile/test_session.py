@@ -1,0 +1,238 @@
+"""The session of a run in the ledger: streams are opened, rows become orders, and accepted notes are deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
+from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.membership.events import Kind
+from target_pinterest_audience.membership.healing import SAFE_SECONDS
+from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
+from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
+from target_pinterest_audience.routing.orders import Batch, Order, Receipt
+from target_pinterest_audience.routing.plan import ListReference
+from target_pinterest_audience.vocabulary import Cause, Operation
+from tests.support.runs import CUSTOMERS, Desk, Stage, digest, row
+from tests.support.waiting import Clock
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock) -> Stage:
+    return Stage(tmp_path, clock)
+
+
+def test_a_stream_with_a_key_and_one_without_have_writers_of_their_own(stage: Stage) -> None:
+    with stage.session() as desk:
+        assert isinstance(desk.open(), KeyedRowWriter)
+        assert isinstance(desk.open("visitors", key=()), KeylessRowWriter)
+
+
+def test_rows_become_orders_when_the_window_is_worked_off(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        writer.write(row(1, 1))
+        writer.write(row(2, 2))
+        assert list(desk.session.orders()) == []
+        assert (desk.session.waits_for(1), desk.session.waits_for(2)) == (False, True)
+        desk.session.flush()
+        (order,) = desk.session.orders()
+        assert order.operation is Operation.ADD
+        assert (list(order.identities), list(order.lines)) == ([pack_identity(digest(n)) for n in (1, 2)], [1, 2])
+        assert not desk.session.waits_for(3)
+        assert list(desk.session.orders()) == []
+
+
+def test_a_window_that_has_waited_long_enough_is_worked_off_by_a_tick(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.session.tick()
+        assert list(desk.session.orders()) == []
+        stage.clock.now += WINDOW_SECONDS
+        desk.session.tick()
+        assert len(list(desk.session.orders())) == 1
+
+
+def test_rows_that_the_ledger_knows_make_no_orders(stage: Stage) -> None:
+    for orders in (1, 0):
+        with stage.session() as desk:
+            desk.open().write(row(1, 1))
+            desk.session.flush()
+            found = list(desk.session.orders())
+            desk.dispatcher.send_all(found)
+            desk.dispatcher.flush()
+            desk.session.tidy()
+            assert len(found) == orders
+
+
+def test_a_changed_row_removes_the_former_identity_and_adds_the_new_one(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.send()
+    with stage.session() as desk:
+        desk.open().write(row(2, 1, key=1))
+        desk.session.flush()
+        found = {(each.operation, each.identities[0], each.cause) for each in desk.session.orders()}
+        assert found == {
+            (Operation.ADD, pack_identity(digest(2)), Cause.UNFINISHED),
+            (Operation.REMOVE, pack_identity(digest(1)), Cause.CHANGE),
+        }
+
+
+def test_a_deleted_row_becomes_a_removal(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        writer.write(row(1, 1))
+        desk.send()
+        writer.write(row(1, 2, kind=Kind.DELETED))
+        desk.session.flush()
+        (order,) = desk.session.orders()
+        assert (order.operation, order.cause) == (Operation.REMOVE, Cause.DELETE)
+
+
+def test_a_note_is_deleted_once_all_of_it_was_accepted(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.session.flush()
+        desk.dispatcher.send_all(desk.session.orders())
+        desk.session.tidy()
+        assert desk.unsettled() == [[pack_identity(digest(1))]]
+        desk.dispatcher.flush()
+        desk.session.tidy()
+        assert desk.unsettled() == []
+        assert list(desk.session.members().values()) == [1]
+
+
+def test_what_a_run_left_is_sent_by_the_next_one_after_its_first_window(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.session.flush()
+    with stage.session() as desk:
+        desk.open()
+        assert desk.session.waits_for(1)
+        assert desk.delivery.watermark.floor() == 0
+        assert list(desk.session.orders()) == []
+        desk.send()
+        assert stage.account.members == {"1": {digest(1)}}
+        assert desk.delivery.watermark.floor() is None
+
+
+def test_what_a_run_left_is_sent_in_the_direction_that_is_right_by_now(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        writer.write(row(1, 1))
+        writer.write(row(2, 2))
+        desk.session.flush()
+    stage.account.place(CUSTOMERS, [digest(1), digest(2)])
+    with stage.session() as desk:
+        desk.open().write(row(1, 1, kind=Kind.DELETED))
+        desk.send()
+    assert stage.account.members == {"1": {digest(2)}}
+
+
+def test_leftovers_do_not_wait_for_rows(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.session.flush()
+    with stage.session() as desk:
+        desk.open()
+        stage.clock.now += WINDOW_SECONDS
+        desk.session.tick()
+        assert [list(each.identities) for each in desk.session.orders()] == [[pack_identity(digest(1))]]
+
+
+def test_another_process_cannot_open_the_same_list(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open()
+        with stage.session() as second, pytest.raises(LedgerError):
+            second.open("other")
+
+
+def test_a_changed_key_is_refused(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open()
+    with stage.session() as desk, pytest.raises(ConfigurationError, match=r"\(id\) and now have \(email\)"):
+        desk.open(key=("email",))
+
+
+def test_a_list_that_rows_name_is_opened_with_its_first_row(stage: Stage) -> None:
+    with stage.session(customer_list_name=None, list_name_column="segment") as desk:
+        writer = desk.open()
+        assert desk.session.members() == {}
+        writer.write(row(1, 1, name="gold"))
+        writer.write(row(2, 2, name="silver"))
+        assert {str(each) for each in desk.session.members()} == {'customer list "gold"', 'customer list "silver"'}
+        desk.send()
+    assert sorted(stage.account.members.values(), key=sorted) == sorted([{digest(1)}, {digest(2)}], key=sorted)
+
+
+def one_batch(desk: Desk, *, unanswered: bool = False) -> tuple[Order, Batch]:
+    """Return the only order of a session, and a batch of it that nothing holds back."""
+    desk.session.flush()
+    (order,) = desk.session.orders()
+    hold = desk.delivery.watermark.hold(order.lines[0], order.list)
+    hold.release()
+    batch = Batch(order.operation, tuple(order.identities), tuple(order.lines), hold, unanswered=unanswered)
+    return order, batch
+
+
+def test_a_refused_identity_is_noted_for_the_next_run(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        writer.write(row(1, 1))
+        writer.write(row(2, 2))
+        order, batch = one_batch(desk)
+        desk.session.journal.settle(Receipt(order.list, "1", batch, refused=[1]))
+        desk.session.tidy()
+        assert desk.unsettled() == [[pack_identity(digest(2))]]
+        assert list(desk.session.orders()) == []
+
+
+def test_additions_for_a_list_that_does_not_exist_stay_noted(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        order, batch = one_batch(desk)
+        desk.session.journal.settle(Receipt(order.list, None, batch, refused=[]))
+        desk.session.tidy()
+        assert desk.unsettled() == [[pack_identity(digest(1))]]
+
+
+def test_an_identity_whose_first_request_got_no_answer_is_noted_to_be_sent_once_more(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        order, batch = one_batch(desk, unanswered=True)
+        desk.session.journal.settle(Receipt(order.list, "1", batch, refused=[]))
+        desk.session.tidy()
+        (note,) = desk.ledger.notes.of_list(1)
+        assert (note.identities, note.sent) == ([pack_identity(digest(1))], Operation.ADD)
+        assert note.due == 1e9 + SAFE_SECONDS
+
+
+def test_a_list_of_another_run_is_not_settled(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        _, batch = one_batch(desk)
+        desk.session.journal.settle(Receipt(ListReference(customer_list_id="9"), "9", batch, refused=[0]))
+        desk.session.tidy()
+        assert desk.unsettled() == [[pack_identity(digest(1))]]
+
+
+def test_a_list_that_is_sent_first_does_not_let_the_earlier_lines_of_another_pass(stage: Stage) -> None:
+    config = {"customer_list_name": None, "list_name_column": "segment"}
+    with stage.session(**config) as desk:
+        writer = desk.open()
+        for person, name in ((1, "gold"), (2, "silver")):
+            writer.write(row(person, person, name=name))
+        desk.send()
+    with stage.session(**config) as desk:
+        writer = desk.open()
+        for line, name in ((1, "silver"), (2, "gold"), (3, "gold")):
+            writer.write(row(10 + line, line, name=name))
+        desk.session.flush()
+        orders = desk.session.orders()
+        assert [(str(order.list), list(order.lines)) for order in [next(orders)]] == [('customer list "gold"', [2, 3])]
+        assert desk.delivery.watermark.floor() == 1
+        assert [list(order.lines) for order in orders] == [[1]]
+        assert desk.delivery.watermark.floor() is None
