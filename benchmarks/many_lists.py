@@ -1,7 +1,8 @@
 """Measures how the cost of a record grows with the number of lists, if a column names the list (`list_name_column`).
 
-The target creates each list with a call of its own, which cannot be avoided. So that these calls do not count,
-each figure is the difference of two runs that create the same lists: one with all records, and one with a single
+Consecutive records belong to different lists, which is the worst order: with many lists, hardly two records of a block
+share a list. The target creates each list with a call of its own, which cannot be avoided. So that these calls do not
+count, each figure is the difference of two runs that create the same lists: one with all records, and one with a single
 record for each list. It is processor time of the target, without that of the server.
 """
 
