@@ -29,7 +29,7 @@ def configured_command() -> click.Command:
     _check_level()
     if _LOG_CONFIG in os.environ and not Path(os.environ[_LOG_CONFIG]).is_file():
         # The SDK would go on without this configuration, and people would miss the logs.
-        msg = f"The file that {_LOG_CONFIG} names does not exist. Correct the variable, or unset it."
+        msg = f"{_LOG_CONFIG} does not name a file that exists. Correct the variable, or unset it."
         raise _logged_anyway(msg)
     try:
         command: click.Command = TargetPinterestAudience.cli

@@ -50,7 +50,7 @@ def test_a_log_configuration_that_cannot_be_used_is_named(
 def test_a_folder_in_place_of_a_log_configuration_is_named(config: dict[str, Any], tmp_path: Path) -> None:
     done = run(config, tmp_path, SINGER_SDK_LOG_CONFIG=str(tmp_path))
     assert done.code == 2
-    assert "SINGER_SDK_LOG_CONFIG names a file that does not exist" in done.stderr
+    assert "SINGER_SDK_LOG_CONFIG does not name a file that exists" in done.stderr
 
 
 def test_a_log_configuration_that_can_be_used_is(config: dict[str, Any], tmp_path: Path) -> None:
