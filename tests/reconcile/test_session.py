@@ -213,7 +213,8 @@ def test_an_identity_whose_first_request_got_no_answer_is_noted_to_be_sent_once_
 def test_a_list_of_another_run_is_not_settled(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
-        _, batch = one_batch(desk)
+        order, batch = one_batch(desk)
+        desk.delivery.watermark.hold(1, order.list)
         desk.session.journal.settle(Receipt(ListReference(customer_list_id="9"), "9", batch, refused=[0]))
         desk.session.tidy()
         assert desk.unsettled() == [[pack_identity(digest(1))]]

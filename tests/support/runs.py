@@ -16,6 +16,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.row import Row, RowWriter
+from target_pinterest_audience.pinterest.transport import Traffic
 from target_pinterest_audience.reconcile.session import Session
 from target_pinterest_audience.routing.plan import ListPlan, plan_lists
 from target_pinterest_audience.routing.stream import StreamShape
@@ -35,6 +36,12 @@ def digest(number: int) -> str:
     return sha256(address(number))
 
 
+class CountingPinterest(Pinterest):
+    """An ad account that counts its requests, as the history of runs wants it."""
+
+    traffic = Traffic()
+
+
 class Stage:
     """What the parts of a run need around them.
 
@@ -44,7 +51,7 @@ class Stage:
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
-        self.account = Pinterest()
+        self.account = CountingPinterest()
         self.clock = clock
         self._path = folder / "ledger.db"
 
