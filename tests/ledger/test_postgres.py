@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import psycopg
 
 KEEP = """
-
+from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 LedgerCredentials(sys.argv[1]).keep("second", "configured")
 """
 

@@ -87,7 +87,7 @@ def test_a_failed_run_is_told_with_its_exit_code_and_reason(
     assert report["lists"][0]["requests"] == 0
     emulator.backend.clear_faults()
     assert run_target(lines(STREAM) + b"{", report_path=str(path)).code == 8
-    assert "on line 29 of the stream" in json.loads(path.read_text())["error"]
+    assert "Line 29 of the stream" in json.loads(path.read_text())["error"]
 
 
 def test_a_run_that_was_killed_left_no_exit_code(config: dict[str, Any], tmp_path: Path) -> None:

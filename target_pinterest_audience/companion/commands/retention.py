@@ -146,7 +146,7 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
     show_table(
         StaleSource._fields,
         shown,
-        empty=f"Every source was read in the last {'day' if days == 1 else f'{days:,} days'}.",
+        empty=f"Every source was read in the last {several(days, 'day', 'days')}.",
     )
     click.echo()
     show_table(ForgottenMembers._fields, rows, empty="All members of lists stay in the ledger.")
