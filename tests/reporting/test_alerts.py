@@ -66,8 +66,8 @@ class TestRuns:
         assert run.code == 8
         (message,) = receiver.messages
         assert message["title"] == "Pinterest audience: A run failed (exit code 8)"
-        why = next(line for line in run.stderr.splitlines() if "is not JSON" in line)
-        assert why.partition("The line")[2] in message["message"]
+        why = next(line for line in run.stderr.splitlines() if "is not valid JSON" in line)
+        assert why.partition("Line ")[2] in message["message"]
         assert ACCOUNT in message["message"]
         assert "Alerts were sent to 1 of 1 address (json)." in run.stderr
 
