@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -16,6 +17,7 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import ACCOUNT, TOKEN, Write
 from tests.support.browser import Browser, find_browser, run_browser
 from tests.support.contract import assert_contract
+from tests.support.memory import MEMORY
 from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
 from tests.support.processes import Companion, Run, command, companion_command, environment
 from tests.support.waiting import Clock
@@ -37,6 +39,9 @@ _MARKED_BY_HAND = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A ledger waits for its disk at each commit, and a test has no power cut to fear.
+    if MEMORY is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
     descriptions = {name: needs for name, (_, needs) in MARKERS.items()}
     for name, description in {**descriptions, **_MARKED_BY_HAND}.items():
         config.addinivalue_line("markers", f"{name}: {description}")

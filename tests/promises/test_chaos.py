@@ -26,9 +26,10 @@ from target_pinterest_audience.settings import Settings
 from tests.support.accounts import Fate, Killed
 from tests.support.contract import assert_contract
 from tests.support.lengths import examples
+from tests.support.memory import MEMORY
 from tests.support.messages import sha256
 from tests.support.model import LISTS, Member, email, lr_id, member, value
-from tests.support.row_histories import COLUMNS, MEMORY, OTHER, histories, ways
+from tests.support.row_histories import COLUMNS, OTHER, histories, ways
 from tests.support.world import ACCOUNT, Entry, Way, World
 
 EVERYBODY: Final = frozenset(

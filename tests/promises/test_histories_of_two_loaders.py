@@ -33,9 +33,9 @@ from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.accounts import Fate, Pinterest
 from tests.support.lengths import examples
+from tests.support.memory import MEMORY
 from tests.support.messages import record, schema
 from tests.support.model import email, idfa
-from tests.support.row_histories import MEMORY
 
 LOADERS: Final = ("newsletter", "buyers")
 """The lists, one for each loader."""

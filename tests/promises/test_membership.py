@@ -20,9 +20,10 @@ from target_pinterest_audience.membership.statements import (
     encode_statements,
 )
 from tests.support.lengths import examples
+from tests.support.memory import MEMORY
 from tests.support.messages import sha256
 from tests.support.model import LISTS, TYPES, Member, email, idfa, lr_id, member, value
-from tests.support.row_histories import COLUMNS, MEMORY, OTHER, STRANGER, histories, late_ways, lates
+from tests.support.row_histories import COLUMNS, OTHER, STRANGER, histories, late_ways, lates
 from tests.support.world import Change, Columns, Entry, Mark, Way, World, change
 from tests.support.world_commands import AttendedWorld
 

@@ -82,6 +82,7 @@ def compress(path: Path, pieces: Iterable[bytes]) -> str:
     return path.as_uri()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["columns", "records"])
 def test_a_text_that_is_stored_once_and_meant_ten_thousand_times_is_unpacked_in_pieces(
     measure: Any, tmp_path: Path, way: str
@@ -96,6 +97,7 @@ def test_a_text_that_is_stored_once_and_meant_ten_thousand_times_is_unpacked_in_
     assert done.megabytes < 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY"])
 def test_texts_that_are_very_long_are_read_a_few_at_a_time(measure: Any, tmp_path: Path, encoding: str) -> None:
     table = pa.table({"id": [7] * 300, "email": ["a" * MEGABYTE] * 300})

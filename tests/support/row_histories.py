@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
 
 from hypothesis import strategies as st
@@ -30,8 +29,6 @@ STRANGER: Final = Member(LISTS["EMAIL"], sha256(email(OTHER)))
 BAD: Final = {"email": "no address", "email_address": "no address", "idfa": "no uuid", "lr_id": "no id"}
 
 
-MEMORY: Final = next((folder for folder in ["/dev/shm"] if Path(folder).is_dir()), None)  # noqa: S108 - as private as any
-"""Where files are written without waiting for a disk: no death here is a power cut."""
 MISSING: Final = object()
 
 

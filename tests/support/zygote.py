@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -195,6 +196,9 @@ def serve() -> None:
     from apprise import Apprise  # noqa: PLC0415 - only the zygote needs it, not whoever imports its client
 
     Apprise().add("json://127.0.0.1")
+    # A collection in a child would touch, and so copy, every page.
+    gc.collect()
+    gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as control:
         _serve(control)
 
