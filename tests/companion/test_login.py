@@ -6,8 +6,6 @@ import json
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -27,6 +25,7 @@ from tests.support.ledgers import address as address_of
 from tests.support.messages import people, schema
 from tests.support.postgres import Database
 from tests.support.processes import Companion, Run, Target, environment
+from tests.support.zygote import PipedProcess, start_with_text_pipes
 
 APP = {"client_id": "emulator-app", "client_secret": "emulator-secret"}
 SECRETS = ("emulator-secret", "emulator-refresh", "emulator-token")
@@ -65,7 +64,7 @@ def config(emulator: Emulator, tmp_path: Path) -> dict[str, Any]:
 class Login:
     """A call of `pinterest-audience login` under way."""
 
-    def __init__(self, process: subprocess.Popen[str], opened: Path) -> None:
+    def __init__(self, process: PipedProcess[str], opened: Path) -> None:
         self.process = process
         self._opened = opened
 
@@ -94,7 +93,7 @@ class Login:
 
     def end(self) -> Run:
         stdout, stderr = self.process.communicate(timeout=SECONDS)
-        return Run(self.process.returncode, stdout, stderr)
+        return Run(self.process.wait(), stdout, stderr)
 
 
 StartLogin: TypeAlias = Callable[..., Login]
@@ -107,7 +106,6 @@ def start_login(config: dict[str, Any], redirect_uri: str, tmp_path: Path) -> It
     script = tmp_path / "browser"
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.part && mv {opened}.part {opened}\n')
     script.chmod(0o700)
-    program = "from target_pinterest_audience.companion.main import main; main()"
 
     with ExitStack() as stack:
 
@@ -115,15 +113,8 @@ def start_login(config: dict[str, Any], redirect_uri: str, tmp_path: Path) -> It
             path = tmp_path / "login.json"
             merged = {name: value for name, value in {**config, **settings}.items() if value is not None}
             path.write_text(json.dumps(merged))
-            argv = [sys.executable, "-c", program, "login", "--config", str(path), "--redirect-uri", redirect_uri]
-            process = subprocess.Popen(
-                [*argv, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment(BROWSER=f"{script} %s"),
-            )
+            argv = ["login", "--config", str(path), "--redirect-uri", redirect_uri, *arguments]
+            process = start_with_text_pipes("pinterest-audience", argv, environment(BROWSER=f"{script} %s"))
             stack.enter_context(process)
             stack.callback(process.kill)
             return Login(process, opened)

@@ -32,6 +32,7 @@ from target_pinterest_audience.pinterest.transport import Bearer, Transport
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.messages import people, schema, state
 from tests.support.processes import Companion, Run, command, environment
+from tests.support.zygote import shared_zygote
 
 STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people(range(5)), state(1)]).encode()
 
@@ -155,11 +156,9 @@ def run(url: str, folder: Path, **variables: str) -> Run:
         "create_audience": False, "max_retries": 1, "initial_backoff_ms": 1, "connect_timeout_seconds": 5,
         "ledger_url": f"sqlite:///{folder}/ledger.db",
     }  # fmt: skip
-    done = subprocess.run(
-        command(config, folder), input=STREAM, capture_output=True, check=False, timeout=60,
-        env=environment(**{"NO_PROXY": "", "no_proxy": "", **variables}),
-    )  # fmt: skip
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+    env = environment(**{"NO_PROXY": "", "no_proxy": "", **variables})
+    code, stdout, stderr = shared_zygote().run("target-pinterest-audience", command(config, folder)[3:], STREAM, env)
+    return Run(code, stdout.decode(), stderr.decode())
 
 
 def test_a_private_authority_is_trusted_if_it_is_given(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:

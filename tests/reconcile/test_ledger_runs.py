@@ -234,7 +234,6 @@ def test_a_second_process_waits_and_then_names_who_has_the_list(
         assert appended.code == 2
         assert first.stdin is not None
         first.stdin.close()
-        first.stdin = None
         assert first.wait(20) == 0
     assert members(emulator, "a") == digests(range(5))
     assert members(emulator, "b") == digests([1])
@@ -363,7 +362,6 @@ def test_a_list_that_a_dead_process_had_made_is_found_again(
         assert first.stdin is not None
         first.stdin.write(lines([EMAIL, *people([1, 2])]))
         first.stdin.close()
-        first.stdin = None
         wait_until(emulator.backend.customer_lists)
         first.kill()
         first.wait()

@@ -32,6 +32,7 @@ from tests.support.messages import address, deleted, digests, people, schema, sh
 from tests.support.postgres import Database
 from tests.support.processes import Companion, Target, companion_command, environment, feed, running
 from tests.support.waiting import wait_until
+from tests.support.zygote import PipedProcess
 
 EMAIL = schema("email", "_sdc_deleted_at")
 
@@ -72,7 +73,7 @@ def lose(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Lose:
 
 
 @contextmanager
-def suspended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def suspended(process: PipedProcess[bytes] | subprocess.Popen[bytes]) -> Iterator[None]:
     """Let time pass for everybody but one process, so that a test does not depend on how fast the others are."""
     process.send_signal(signal.SIGSTOP)
     try:
@@ -81,7 +82,7 @@ def suspended(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.send_signal(signal.SIGCONT)
 
 
-def assert_lost(process: subprocess.Popen[bytes]) -> bytes:
+def assert_lost(process: PipedProcess[bytes] | subprocess.Popen[bytes]) -> bytes:
     """Let the stream end, and return what the process wrote to standard output."""
     stdout, stderr = process.communicate(timeout=60)
     last = stderr.splitlines()[-1].decode()

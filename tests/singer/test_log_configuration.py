@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,15 @@ import pytest
 
 from tests.support.messages import people, schema
 from tests.support.processes import Run, command, environment
+from tests.support.zygote import shared_zygote
 
 STREAM = "".join(json.dumps(message) + "\n" for message in [schema("email"), *people([1])]).encode()
 
 
 def run(config: dict[str, Any], folder: Path, **variables: str) -> Run:
-    done = subprocess.run(
-        command(config, folder), input=STREAM, capture_output=True, check=False, env=environment(**variables)
-    )
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+    arguments, env = command(config, folder)[3:], environment(**variables)
+    code, stdout, stderr = shared_zygote().run("target-pinterest-audience", arguments, STREAM, env)
+    return Run(code, stdout.decode(), stderr.decode())
 
 
 @pytest.mark.parametrize(

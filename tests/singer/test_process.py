@@ -243,7 +243,10 @@ def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
 def test_a_signal_is_obeyed_from_the_start_on(config: dict[str, Any], tmp_path: Path, number: signal.Signals) -> None:
     ended = set()
     for tenths in range(0, 12, 2):
-        with running(config, tmp_path) as process:
+        # Not forked: the start of the interpreter is what it is about.
+        with subprocess.Popen(
+            command(config, tmp_path), stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        ) as process:
             time.sleep(tenths / 10)
             process.send_signal(number)
             _, stderr = process.communicate(timeout=15)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.zygote import PipedProcess, start_with_pipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,10 @@ def lines(messages: list[dict[str, Any]]) -> bytes:
 
 
 @contextmanager
-def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[PipedProcess[bytes]]:
     """The target with an open pipe to it."""
-    process = subprocess.Popen(
-        command({**config, **settings}, folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env=environment(),
-    )  # fmt: skip
+    arguments = command({**config, **settings}, folder)[3:]
+    process = start_with_pipes("target-pinterest-audience", arguments, environment())
     try:
         yield process
     finally:
@@ -81,7 +80,7 @@ def running(config: dict[str, Any], folder: Path, **settings: Any) -> Iterator[s
         process.communicate()
 
 
-def feed(process: subprocess.Popen[bytes], stream: list[dict[str, Any]]) -> None:
+def feed(process: PipedProcess[bytes], stream: list[dict[str, Any]]) -> None:
     """Write messages to a target that waits for more."""
     assert process.stdin is not None
     process.stdin.write(lines(stream))

@@ -9,9 +9,11 @@ process starts must start one.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
+import io
 import json
 import os
 import selectors
@@ -23,7 +25,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import IO, Any, AnyStr, Final, Generic, NoReturn, cast
+
+from typing_extensions import Self
 
 PROGRAMS: Final[Mapping[str, str]] = {
     "target-pinterest-audience": "target_pinterest_audience.main",
@@ -165,10 +169,118 @@ class Zygote:
         return code, texts[0].result(), texts[1].result()
 
 
+class PipedProcess(Generic[AnyStr]):
+    """A run of a program with pipes to its standard streams, used like `subprocess.Popen`."""
+
+    def __init__(self, process: Process, pipes: tuple[IO[AnyStr], IO[AnyStr], IO[AnyStr]]) -> None:
+        """Take over a process, and our ends of the pipes to its standard input, output and error."""
+        self._process = process
+        self.pid = process.pid
+        self.stdin: IO[AnyStr] = pipes[0]
+        self.stdout: IO[AnyStr] = pipes[1]
+        self.stderr: IO[AnyStr] = pipes[2]
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative after a signal; None as long as the process runs."""
+        return self._process.poll()
+
+    def poll(self) -> int | None:
+        """Return the exit code; None as long as the process runs."""
+        return self._process.poll()
+
+    def wait(self, timeout: float = 120) -> int:
+        """Wait for the end, and return the exit code."""
+        return self._process.wait(timeout)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, text: AnyStr | None = None, timeout: float = 120) -> tuple[AnyStr, AnyStr]:
+        """Write a text, end the input, and return what the process writes until it ends."""
+        with contextlib.suppress(BrokenPipeError):
+            if text is not None:
+                self.stdin.write(text)
+            self.stdin.close()
+        with ThreadPoolExecutor(2) as readers:
+            written = [readers.submit(_rest_of, each) for each in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+            return written[0].result(), written[1].result()
+
+    def __enter__(self) -> Self:
+        """Begin a block that waits for the end of the process."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the pipes, and wait."""
+        for each in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                each.close()
+        self.wait()
+
+
+def _rest_of(pipe: IO[AnyStr]) -> AnyStr:
+    """Return what is left in a pipe, up to its end, and close it."""
+    empty: Any = "" if isinstance(pipe, io.TextIOBase) else b""
+    if pipe.closed:
+        return cast("AnyStr", empty)
+    with pipe:
+        return pipe.read()
+
+
 @functools.cache
 def shared_zygote() -> Zygote:
     """Return the zygote of this process, which ends with it."""
     return Zygote()
+
+
+def start_with_pipes(
+    program: str, arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None = None
+) -> PipedProcess[bytes]:
+    """Start a program with pipes to its standard streams; see `Zygote.start`."""
+    process, descriptors = _start_with_pipes(program, arguments, env, cwd)
+    stdin, stdout, stderr = descriptors
+    return PipedProcess(process, (os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb"), os.fdopen(stderr, "rb")))
+
+
+def start_with_text_pipes(program: str, arguments: Sequence[str], env: Mapping[str, str]) -> PipedProcess[str]:
+    """Start a program like `start_with_pipes`, with pipes of text."""
+    process, descriptors = _start_with_pipes(program, arguments, env, None)
+    stdin, stdout, stderr = descriptors
+    return PipedProcess(
+        process,
+        (
+            os.fdopen(stdin, "w", encoding="utf-8"),
+            os.fdopen(stdout, encoding="utf-8"),
+            os.fdopen(stderr, encoding="utf-8"),
+        ),
+    )
+
+
+def _start_with_pipes(
+    program: str, arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None
+) -> tuple[Process, tuple[int, int, int]]:
+    (given, feeding), (reading_out, out), (reading_err, err) = os.pipe(), os.pipe(), os.pipe()
+    try:
+        process = shared_zygote().start(program, arguments, (given, out, err), env, cwd)
+    finally:
+        for each in (given, out, err):
+            os.close(each)
+    return process, (feeding, reading_out, reading_err)
 
 
 def _feed(descriptor: int, text: bytes) -> None:
