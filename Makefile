@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --compile-bytecode --constraint requirements.lock --python
+# What pytest makes of each module of tests is kept, since each worker would make it anew.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade
 
 .PHONY: demo test test-all coverage lint format benchmark docs docs-refresh lock clean
@@ -12,10 +14,10 @@ demo: .venv/demo-ready
 	@$(BIN)/pinterest-audience demo
 
 test: .venv/test-ready
-	@$(BIN)/pytest -m "not slow" -n 4 --dist worksteal
+	@$(PYTEST) -m "not slow" -n 5 --dist worksteal
 
 test-all: test
-	@TEST_LENGTH=long $(BIN)/pytest -m "slow or random" -n 3 --dist loadfile
+	@TEST_LENGTH=long $(PYTEST) -m "slow or random" -n 3 --dist loadfile
 
 coverage: .venv/test-ready
 	@mkdir -p .cache/coverage

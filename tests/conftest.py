@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import subprocess
@@ -11,12 +12,14 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import ACCOUNT, TOKEN, Write
 from tests.support.browser import Browser, find_browser, run_browser
 from tests.support.contract import assert_contract
+from tests.support.lengths import IS_LONG
 from tests.support.memory import MEMORY
 from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
 from tests.support.processes import Companion, Run, command, companion_command, environment
@@ -39,6 +42,9 @@ _MARKED_BY_HAND = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    hypothesis.settings.register_profile("few", max_examples=40)
+    if not IS_LONG:
+        hypothesis.settings.load_profile("few")
     # A ledger waits for its disk at each commit, and a test has no power cut to fear.
     if MEMORY is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
@@ -55,6 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(name)
         if item.get_closest_marker("meltano") or item.get_closest_marker("tap"):
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests live to the end: without this, each collection of garbage looks through all of them.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -25,7 +25,6 @@ from target_pinterest_audience.run.wiring import make_delivery
 from target_pinterest_audience.settings import Settings
 from tests.support.accounts import Fate, Killed
 from tests.support.contract import assert_contract
-from tests.support.lengths import examples
 from tests.support.memory import MEMORY
 from tests.support.messages import sha256
 from tests.support.model import LISTS, Member, email, lr_id, member, value
@@ -173,10 +172,10 @@ def pinterest() -> Iterator[Emulator]:
         yield server
 
 
-@pytest.mark.random
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # some hundred runs, on whatever machine
 @given(history=st.lists(steps, min_size=1, max_size=3), strangers=st.booleans())
-@settings(max_examples=examples(20, 250), deadline=None, derandomize=True)
+@settings(max_examples=250, deadline=None, derandomize=True)
 def test_whatever_goes_wrong_the_members_are_right_in_the_end(
     pinterest: Emulator, *, history: list[Step], strangers: bool
 ) -> None:

@@ -113,8 +113,9 @@ def test_the_digest_of_nothing_is_found_among_others() -> None:
     assert [each.at for each in remarks if each.remark is Remark.DIGEST_OF_NOTHING] == [1, 3]
 
 
+@pytest.mark.random
 def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
-    letters = ["".join(each) for size in range(9) for each in itertools.product("a1.@", repeat=size)]
+    letters = ["".join(each) for size in range(examples(8, 9)) for each in itertools.product("a1.@", repeat=size)]
     others = [
         f"{a}a{b}@{c}b{d}.{e}c{f}" for a, b, c, d, e, f in itertools.product(["", "-", "_", "'", " ", "A"], repeat=6)
     ]
