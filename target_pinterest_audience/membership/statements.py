@@ -68,7 +68,6 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
     Returns:
         For each row what `encode_statements` would return.
     """
-
     packed_columns = [
         [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
         for column in columns
