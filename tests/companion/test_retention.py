@@ -144,7 +144,7 @@ class TestReset:
     ) -> None:
         run_target([EMAIL, *people(range(3))])
         dry = run_companion("ledger", "reset", "--dry-run")
-        assert (dry.code, "Dry run: nothing was forgotten" in dry.stdout) == (0, True)
+        assert (dry.code, "Dry run: nothing was deleted" in dry.stdout) == (0, True)
         sent()
         run_target([EMAIL, *people(range(3))])
         assert sent() == []
@@ -255,7 +255,7 @@ class TestExpire:
         assert (told["runs"], [each["source"] for each in told["sources"]], told["dry_run"]) == (1, [LIST], True)
         assert (count(tmp_path, "runs"), count(tmp_path, "row_says")) == (2, 4)
         shown = run_companion("ledger", "expire", "--older-than", "100", "--dry-run").stdout
-        assert "Runs would be forgotten: 1." in shown
+        assert "Runs would be deleted: 1." in shown
 
     def test_what_was_to_be_added_is_not_removed_by_the_next_run(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path

@@ -205,7 +205,7 @@ class TestConsent:
     @pytest.mark.parametrize(
         ("answers", "words"),
         [
-            ([None] * 11, "is null in all of 11 rows"),
+            ([None] * 11, "is null in all 11 rows"),
             (["nein"] * 10 + [None], "holds no yes in any of 11 rows"),
             ([False] * 11, "holds no yes in any of 11 rows"),
             ([None] * 10, None),
@@ -230,7 +230,7 @@ class TestConsent:
 
     def test_people_come_back_when_their_rows_say_yes_again(self, emulator: Emulator, run_target: Target) -> None:
         self.ask(run_target, [True] * 30)
-        assert "is null in all of 30 rows" in self.ask(run_target, [None] * 30).stderr
+        assert "is null in all 30 rows" in self.ask(run_target, [None] * 30).stderr
         assert members(emulator) == frozenset()
         assert self.ask(run_target, [True] * 29 + [False]).code == 0
         assert members(emulator) == digests(range(29))

@@ -50,9 +50,7 @@ def test_sizes(before: int | None, after: int | None, found: list[Kind]) -> None
     assert kinds(before, after) == found
 
 
-@pytest.mark.parametrize(
-    ("nulls", "words"), [(40, "is null in all of 40 rows"), (39, "holds no yes in any of 40 rows")]
-)
+@pytest.mark.parametrize(("nulls", "words"), [(40, "is null in all 40 rows"), (39, "holds no yes in any of 40 rows")])
 def test_nobody_consents(nulls: int, words: str) -> None:
     ended = replace(GOOD, nobody_consents=(NobodyConsents("readers", "agreed", 40, nulls),))
     (alert,) = find_alerts(ended, [], THRESHOLDS)

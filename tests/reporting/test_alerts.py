@@ -113,7 +113,7 @@ class TestRuns:
             run(consent)
         (message,) = receiver.messages
         assert message["title"].startswith("Pinterest audience: Nobody consents in stream customers")
-        assert "is null in all of 11 rows" in message["message"]
+        assert "is null in all 11 rows" in message["message"]
         run("yes")
         run("no")
         assert len(receiver.messages) == 2

@@ -46,11 +46,11 @@ def test_a_column_that_is_gone_is_told_in_each_run_with_the_one_that_may_be_it(
     for _ in range(2):
         run = run_target([renamed, *rows])
         assert run.code == 0, run.stderr
-        assert "(email), which are no identity columns now" in run.stderr
+        assert "(email), which are no longer identity columns" in run.stderr
         assert '`identity_columns: {"mail": "EMAIL"}`' in run.stderr
     assert members(emulator) == digests(range(3)) | devices(range(3))
     mapped = run_target([renamed, *rows[:2]], identity_columns={"mail": "EMAIL", "idfa": "IDFA"})
-    assert "no identity columns now" not in mapped.stderr
+    assert "no longer identity columns" not in mapped.stderr
 
 
 def test_a_source_that_has_none_of_its_columns_left_is_refused(emulator: Emulator, run_target: Target) -> None:
@@ -62,7 +62,7 @@ def test_a_source_that_has_none_of_its_columns_left_is_refused(emulator: Emulato
 
 def test_a_column_that_never_put_anybody_on_a_list_may_go(run_target: Target) -> None:
     run_target([BOTH, *people(range(3))])
-    assert "no identity columns now" not in run_target([schema("email"), *people(range(3))]).stderr
+    assert "no longer identity columns" not in run_target([schema("email"), *people(range(3))]).stderr
 
 
 def test_prune_lets_those_go_whom_a_lost_column_put_on_the_list(
@@ -72,10 +72,10 @@ def test_prune_lets_those_go_whom_a_lost_column_put_on_the_list(
     run_target([BOTH, *both(range(40))], **settings)
     narrow = {**settings, "identity_columns": {"email": "EMAIL"}}
     warned = run_target([BOTH, *both(range(40))], **narrow)
-    assert "(idfa), which are no identity columns now" in warned.stderr
+    assert "(idfa), which are no longer identity columns" in warned.stderr
     assert run_prune(**narrow).code == 0
     assert members(emulator) == digests(range(40))
-    assert "no identity columns now" not in run_target([BOTH, *both(range(40))], **narrow).stderr
+    assert "no longer identity columns" not in run_target([BOTH, *both(range(40))], **narrow).stderr
 
 
 def test_a_column_that_one_run_lacked_is_not_lost_for_a_prune_after_several(
