@@ -54,7 +54,7 @@ def test_an_address_is_trimmed_lower_cased_and_hashed(value: str, plain: str) ->
         "a" * 243 + "@example.com", "null", "f" * 65, "x" + "f" * 64, "f" * 63,
     ],
 )  # fmt: skip
-def test_what_is_not_an_address_is_rejected(value: str) -> None:
+def test_text_that_is_not_an_address_is_rejected(value: str) -> None:
     assert verdict("EMAIL", value) == (None, Remark.NOT_AN_EMAIL)
 
 
@@ -113,7 +113,7 @@ def test_an_id_without_dashes_is_rejected_unless_prehashed_is_set(kind: str) -> 
 @pytest.mark.parametrize(
     "value", ["not-an-id", UUID[:-1], UUID + "0", f"{{{UUID}}}", UUID.replace("-", ":"), "g" + UUID[1:]]
 )
-def test_what_is_not_a_device_id_is_rejected(value: str) -> None:
+def test_text_that_is_not_a_device_id_is_rejected(value: str) -> None:
     assert verdict("IDFA", value) == (None, Remark.NOT_A_UUID)
 
 

@@ -119,7 +119,7 @@ def test_columns_that_a_file_lacks_are_columns_that_records_lack(
 
 @METHODS
 @pytest.mark.parametrize("broken", ["gone", "cut off", "no parquet", "no json", "two values"])
-def test_what_came_before_a_broken_file_is_delivered(
+def test_rows_before_a_broken_file_are_delivered(
     emulator: Emulator, run_target: Target, tmp_path: Path, broken: str, load_method: str
 ) -> None:
     good = write(tmp_path / "good", rows(range(5)), "jsonl")

@@ -304,7 +304,9 @@ def test_an_output_named_by_stream_maps_counts_as_named(run_target: Target, maps
         {"everybody": {"__source__": "*"}, "customers": None, "staff": None},
     ],
 )
-def test_an_output_of_a_wildcard_map_counts_as_unnamed(run_target: Target, sent: Sent, maps: dict[str, Any]) -> None:
+def test_an_output_that_stream_maps_do_not_name_counts_as_unnamed(
+    run_target: Target, sent: Sent, maps: dict[str, Any]
+) -> None:
     staff = [schema("email", "name", stream="staff"), *people([7], "staff")]
     run = run_target([*CUSTOMERS, *staff], stream_maps=maps)
     assert (run.code, sent()) == (2, []), run.stderr

@@ -128,7 +128,7 @@ def test_a_deleted_row_with_only_its_key_passes(rules: dict[str, Any], record: d
         assert apply(made, {"id": 1, **GONE}) == (record, True)
 
 
-def test_a_deleted_row_reaches_every_stream_made_from_its_own() -> None:
+def test_a_deleted_row_reaches_every_stream_made_from_its_own_but_not_one_mapped_away() -> None:
     maps = {"customers": {"__filter__": "spent > 5"}, "vip": {"__source__": "customers", "__filter__": "spent > 9"}}
     assert [apply(each, {"id": 1, **GONE}) for each in make(maps)] == [({"id": 1, **GONE}, True)] * 2
     assert [apply(each, {"id": 1, **GONE}) for each in make({"customers": None})] == [None]

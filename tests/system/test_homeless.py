@@ -144,7 +144,7 @@ def test_an_inaccessible_home_counts_as_none(monkeypatch: pytest.MonkeyPatch) ->
     assert ledger_url(None, {}) is None
 
 
-def test_a_ledger_in_an_inaccessible_folder_is_reported(homeless: Homeless) -> None:
+def test_a_ledger_path_that_cannot_be_looked_up_is_reported(homeless: Homeless) -> None:
     long_name = "n" * 300
     run = homeless(_TARGET, ledger_url=f"sqlite:////tmp/{long_name}")
     assert run.code == 7
