@@ -116,7 +116,7 @@ def test_no_transaction_is_open_while_the_tap_hangs(
     assert run_target([EMAIL, *people(range(3))]).code == 0
     with running(config, tmp_path, dry_run=dry) as hanging:
         feed(hanging, [EMAIL, *people(range(6))])
-        # Its window is worked off after two seconds.
+        # Its window is processed after two seconds.
         time.sleep(4)
         assert hanging.poll() is None
         assert [database.execute(OPEN) for _ in range(5)] == ["0"] * 5

@@ -1,4 +1,4 @@
-"""Windows that are worked off while the stream is read on."""
+"""Windows that are processed while the stream is read."""
 
 from __future__ import annotations
 
