@@ -35,16 +35,16 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
     """Remove everyone whom this target sent to a customer list.
 
     These are the people whom the ledger knows to be on the list, and those who may be on it after an interrupted run.
-    People who were put on the list in another way stay, and refusals stay in the ledger. No ceiling applies. The next
-    run adds everyone whose row it reads: to keep the list empty, stop its schedule first. If the command is
-    interrupted, run it again.
+    People whom others put on the list stay, and refusals stay in the ledger. No ceiling applies. A later run adds the
+    rows again that it reads: stop its schedule first if the list must stay empty. If the command is interrupted, run it
+    again.
     """
     settings = read_settings(config, dry_run=dry_run)
     with opened_ledger(settings) as ledger:
         entry = known_list(ledger, settings, which)
         named = f'customer list "{entry.name or ""}" (id {entry.customer_list_id or "none yet"})'
         if not settings.dry_run:
-            confirm(f"Remove everyone who was sent to {named} ({identities(entry.members)})?", yes=yes)
+            confirm(f"Remove everything that was sent to {named} ({identities(entry.members)})?", yes=yes)
         with removal_session(ledger, settings) as (books, dispatcher):
             remove_all(ledger, books, dispatcher, entry.number)
             reports = dispatcher.delivery.lists(books.members())
