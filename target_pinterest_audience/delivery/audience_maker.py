@@ -69,7 +69,7 @@ class AudienceMaker:
         except RefusedError as refused:
             self._logger.warning(
                 "The audience for %s could not be created yet; the next run tries again. "
-                "The list may still be too small: Pinterest wants 100 people. %s",
+                "The list may still be too small: Pinterest needs 100 people. %s",
                 plan.reference, refused,
             )  # fmt: skip
             return

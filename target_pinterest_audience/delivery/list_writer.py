@@ -87,7 +87,7 @@ class ListWriter:
                     f"Pinterest refuses so many single identities of one batch for {reference} that bad rows cannot "
                     "be the cause. Check whether the list is of the right type and still in use."
                 )
-            msg = f"{refused} {advice} Nothing of the batch counts as delivered."
+            msg = f"{refused} {advice} No part of the batch counts as delivered."
             raise RefusedError(msg, status=refused.status, code=refused.code) from None
         finally:
             if self._halving.fits != limit:

@@ -45,11 +45,11 @@ class NobodyConsents(NamedTuple):
         if self.nulls == self.rows:
             found, advice = "is null in all", "Check what fills the column."
         else:
-            found = "holds no yes in any"
+            found = "holds no yes in any of"
             advice = "Check what fills the column, and whether `consent_values` has its word for yes."
         return (
-            f"Column {self.column} (`consent_column`) {found} of {several(self.rows, 'row', 'rows')}. "
-            f"The people in these rows are off the list until their row consents. {advice}"
+            f"Column {self.column} (`consent_column`) {found} {several(self.rows, 'row', 'rows')}. "
+            f"The people in these rows stay off the list until their own row consents. {advice}"
         )
 
 

@@ -175,7 +175,7 @@ class Transport:
 
         Args:
             request: the request. One that `creates` is retried only if it certainly was not carried out.
-            auth: authorizes the request.
+            auth: authorises the request.
             answer: the type of the response's body.
 
         Raises:

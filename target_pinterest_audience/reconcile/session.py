@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 _GRACE_SECONDS: Final = 2.0
-"""How long to wait for the window that is being worked off when the run stops early."""
+"""How long to wait for the window that is being processed when the run stops early."""
 
 
 class Session:
@@ -120,7 +120,7 @@ class Session:
     def _admit_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
         """Note new kinds of key values. Raises as `SourceKeys.check_kinds` does."""
         self._sources.keys.check_kinds(source, kinds)
-        # The ledger is busy while a window is worked off.
+        # The ledger is busy while a window is processed.
         self._reconciler.collect()
         self._sources.keys.note_kinds(source, kinds)
 
@@ -138,7 +138,7 @@ class Session:
         def list_slots(list_name: str | None) -> Mapping[str, tuple[int, int]]:
             if list_name == NO_LIST:
                 return {}
-            # A window that is worked off reads which lists are open.
+            # A window that is processed reads which lists are open.
             self._reconciler.collect()
             lists = self._open_lists(shape, list_name)
             self._sources.feed(source, set(lists.values()))
@@ -157,7 +157,7 @@ class Session:
         """
         for outgoing in self._reconciler.orders():
             yield from self._books.outbox.hand_over(outgoing)
-        # Leftovers are read from the ledger, which is busy while a window is worked off.
+        # Leftovers are read from the ledger, which is busy while a window is processed.
         if self._reconciler.idle:
             yield from self._leftovers.orders()
 
@@ -171,13 +171,13 @@ class Session:
         return self._leftovers.waiting or self._reconciler.waits_for(line)
 
     def tick(self) -> None:
-        """Work off a window that has waited long enough. Raises as `flush` does."""
+        """Process a window that has waited long enough. Raises as `flush` does."""
         if self._leftovers.have_waited(WINDOW_SECONDS):
             self.flush()
         self._reconciler.tick()
 
     def flush(self) -> None:
-        """Work off the window. After that `orders` yields all that changed, and what former runs left.
+        """Process the window. After that `orders` yields all that changed, and what former runs left.
 
         Raises:
             RemovalCeilingError: more people would leave a list than the settings allow.
@@ -187,7 +187,7 @@ class Session:
         self._leftovers.release()
 
     def stop(self) -> None:
-        """Abort the window that is being worked off; the next run reads its rows again."""
+        """Abort the window that is being processed; the next run reads its rows again."""
         self._reconciler.stop(_GRACE_SECONDS)
 
     def end(self, incremental: set[str], *, empty: bool) -> None:

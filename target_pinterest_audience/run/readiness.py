@@ -203,7 +203,7 @@ def _check_list(
         if ledger is not None:
             stack.enter_context(closing(ledger))
         if reference is None:
-            where = "each stream goes to the list of its name, which is created with its first rows"
+            where = "each stream goes to the list with the stream's name, which is created with its first rows"
             if chosen.list_name_column is not None:
                 where = f"each row goes to the list that its column {chosen.list_name_column} names"
             knows_some = not asks_ledger or (ledger is not None and bool(ledger.catalogue.lists.all()))

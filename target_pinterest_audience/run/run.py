@@ -211,7 +211,7 @@ class Run:
             self.flush(before_line=line)
 
     def flush(self, before_line: int | None = None) -> None:
-        """Work off the window and send what waits, in full batches or not.
+        """Process the window and send what waits, in full batches or not.
 
         Args:
             before_line: send only to lists that wait for something from before this line, and do not wait for answers.

@@ -109,7 +109,7 @@ class StreamSettings:
         "`_sdc_deleted_at` always counts as well. Names match in any case. If you set this, every stream with "
         "identities must have the column. These count as no value: null, NaN, false, 0, empty text, zero dates "
         "(`0000-00-00`), and in any case the texts `0`, `0.0`, `false`, `f`, `no`, `n`, `off`, `null`, `none`, `nan`, "
-        "`undefined` and `\\N`. With `operation: remove`, a deleted row has no effect.",
+        "`undefined` and `\\N`. With `operation: remove`, a deleted row no longer keeps its people off the list.",
         default=DEFAULT_REMOVAL_COLUMN,
     )
     """None: only `_sdc_deleted_at`, which a stream need not have."""
@@ -149,7 +149,7 @@ class StreamSettings:
             own: see the attribute.
 
         Raises:
-            ConfigurationError: the settings contradict each other, or one has a value that is not supported.
+            ConfigurationError: a setting breaks a rule; see `rules.check_stream`.
         """
         rules.check_stream(config, where)
         removal_column = _column(config["removal_column"])

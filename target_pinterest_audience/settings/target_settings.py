@@ -287,7 +287,7 @@ def overridden(defaults: Mapping[str, Any], overrides: Mapping[str, Any], stream
     """Return the settings of a stream to which `streams` gives settings of its own.
 
     Raises:
-        ConfigurationError: the settings contradict each other, or one has a value that is not supported.
+        ConfigurationError: a setting breaks a rule; see `rules.check_stream`.
     """
     if any(name in overrides for name in LIST_CHOICES):
         # A stream that chooses its own list must not also inherit another choice.

@@ -42,14 +42,14 @@ def test_a_list_is_found_by_its_id() -> None:
     assert found.customer_list.name == "b"
 
 
-def test_of_several_lists_of_a_name_none_is_guessed() -> None:
+def test_several_lists_of_one_name_are_an_error() -> None:
     account = TwoLists()
     account.place("b", ())
     with pytest.raises(ConfigurationError, match=r'2 customer lists named "b" \(ids 2, 3\)'):
         finder(account, customer_list_name="b").look_up()
 
 
-def test_of_several_lists_of_a_name_the_pinned_one_is_used(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_pinned_one_of_several_lists_is_used(caplog: pytest.LogCaptureFixture) -> None:
     account = TwoLists()
     account.place("b", ())
     found = finder(account, customer_list_name="b")
@@ -63,14 +63,14 @@ def test_an_unknown_id_is_an_error() -> None:
         finder(TwoLists(), customer_list_id="9").look_up()
 
 
-def test_a_list_that_must_exist_is_an_error_that_names_its_like() -> None:
+def test_a_missing_list_is_an_error_that_names_a_similar_one() -> None:
     missing = finder(TwoLists(), IfMissing.REFUSE, customer_list_name="B")
     missing.look_up()
     with pytest.raises(ConfigurationError, match=r'Did you mean "b" \(id 2\), which differs only in case\?'):
         missing.refuse_if_missing()
 
 
-def test_a_list_that_may_be_missing_is_no_error() -> None:
+def test_a_list_that_may_be_missing_is_not_an_error() -> None:
     missing = finder(TwoLists(), IfMissing.GO_ON, customer_list_id="9")
     missing.look_up()
     missing.refuse_if_missing()

@@ -28,7 +28,7 @@ def printed() -> str:
     return done.stdout
 
 
-def test_the_figures_are_those_of_the_stream(printed: str) -> None:
+def test_the_demo_shows_the_figures_of_its_stream(printed: str) -> None:
     rows = [json.loads(line)["record"] for line in customers.messages(next_day=True) if '"RECORD"' in line]
     assert len(rows) == customers.CUSTOMERS
     uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

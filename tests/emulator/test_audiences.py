@@ -19,7 +19,7 @@ def audience(backend: Backend, list_id: object, **body: Any) -> Any:
 
 
 @pytest.mark.parametrize(("members", "status"), [(99, "TOO_SMALL"), (100, "READY")])
-def test_an_audience_learns_its_size_when_it_is_initialized(
+def test_an_audience_has_a_size_once_it_is_initialized(
     backend: Backend, clock: Clock, members: int, status: str
 ) -> None:
     of = backend.create_list("customers", map(str, range(members)))
@@ -105,7 +105,7 @@ def test_an_audience_can_be_renamed_and_removed(backend: Backend) -> None:
     assert backend.create_audience("next", of.id).id > made.id
 
 
-def test_received_audiences_are_none(backend: Backend) -> None:
+def test_no_audience_is_listed_as_received(backend: Backend) -> None:
     of = backend.create_list("customers")
     backend.create_audience("buyers", of.id)
     assert len(perform(backend, "audiences/list")["items"]) == 1

@@ -83,7 +83,7 @@ def test_any_sequence_of_updates_leaves_the_set_and_counts_the_input(updates: li
         {"is_nca": "yes"},
     ],
 )
-def test_a_list_that_breaks_a_rule_is_refused_and_not_made(backend: Backend, body: dict[str, Any]) -> None:
+def test_a_list_that_breaks_a_rule_is_refused_and_not_created(backend: Backend, body: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as refused:
         create(backend, **body)
     assert (refused.value.status, refused.value.body()["status"]) == (400, "failure")
@@ -153,7 +153,7 @@ def test_names_are_not_unique(backend: Backend) -> None:
 
 @pytest.mark.parametrize(("members", "match_percent", "status"), [(99, 100, "TOO_SMALL"), (100, 100, "READY")])
 @pytest.mark.parametrize("halved", [False, True])
-def test_a_list_is_processing_until_the_clock_says_so(
+def test_a_list_is_processing_for_a_set_time(
     clock: Clock, members: int, match_percent: float, status: str, *, halved: bool
 ) -> None:
     if halved:
@@ -196,7 +196,7 @@ def test_pages_lead_to_every_list_once_in_order(
     assert [name for page in found for name in page] == expected.split()
 
 
-def test_a_page_has_25_items_when_nothing_is_asked(backend: Backend) -> None:
+def test_a_page_has_25_items_by_default(backend: Backend) -> None:
     for number in range(26):
         backend.create_list(str(number))
     assert [len(page) for page in pages(backend)] == [25, 1]
@@ -359,7 +359,7 @@ def attempt(records: str | None = None, method: str = "PATCH", num_bytes: int = 
         (Fault(status=500, path=r"customer_lists$"), ""),
     ],
 )
-def test_a_fault_meets_the_calls_it_describes(backend: Backend, fault: Fault, met: str) -> None:
+def test_a_fault_affects_the_calls_it_describes(backend: Backend, fault: Fault, met: str) -> None:
     backend.inject(fault)
     assert "".join(str(call) for call in range(1, 5) if backend.take_fault(attempt()) is fault) == met
 
@@ -371,7 +371,7 @@ def test_faults_on_the_same_calls_happen_one_after_the_other(backend: Backend) -
     assert [backend.take_fault(attempt()) for _ in range(5)] == [faults[0], faults[0], faults[1], faults[2], None]
 
 
-def test_faults_can_be_forgotten(backend: Backend) -> None:
+def test_faults_can_be_cleared(backend: Backend) -> None:
     backend.inject(Fault(status=500, times=None))
     backend.clear_faults()
     assert backend.take_fault(attempt()) is None
@@ -412,7 +412,7 @@ def test_a_fault_can_look_at_the_batch(backend: Backend, fault: Fault, met: Atte
         {"record_pattern": "["},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_at_once(options: dict[str, Any]) -> None:
+def test_an_invalid_fault_is_refused_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Fault(**options)
 
@@ -420,7 +420,7 @@ def test_a_fault_that_makes_no_sense_is_refused_at_once(options: dict[str, Any])
 @pytest.mark.parametrize(
     "values", [{"status": "500"}, {"status": True}, {"reset": 1}, {"typo": 1, "status": 500}, {"times": 1.5}]
 )
-def test_a_fault_from_json_is_looked_at_closely(values: dict[str, Any]) -> None:
+def test_an_invalid_fault_in_json_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         Fault.from_json(values)
 
@@ -454,7 +454,7 @@ def test_a_reset_forgets_everything(backend: Backend) -> None:
     assert admitted(backend, "emulator-token") == (200, 0)
 
 
-def test_the_same_random_makes_the_same_tokens(clock: Clock) -> None:
+def test_the_same_seed_makes_the_same_tokens(clock: Clock) -> None:
     answers = []
     for seed in (7, 7, 8):
         backend = Backend(clock=clock, random=random.Random(seed))

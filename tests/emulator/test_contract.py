@@ -28,7 +28,7 @@ GOOD = Call(
 )
 
 
-def test_the_schemas_are_schemas() -> None:
+def test_the_schemas_are_valid() -> None:
     for _method, _path, query, request, success in api_schemas.OPERATIONS:
         for schema in (query, request or {}, success, api_schemas.ERROR):
             Draft202012Validator.check_schema(schema)

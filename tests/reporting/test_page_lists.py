@@ -32,5 +32,5 @@ def test_the_main_reason_for_removals_is_a_sentence(removals: dict[str, int], wo
     assert words in section(removals)
 
 
-def test_without_removals_there_is_no_reason() -> None:
+def test_without_removals_no_reason_is_shown() -> None:
     assert "No one was removed in this period." in section({})

@@ -25,12 +25,12 @@ def test_columns_are_found_by_name_in_any_case() -> None:
     assert {column: kind.name for column, kind in found.items()} == {"Email": "EMAIL", "GAID": "GAID"}
 
 
-def test_columns_that_are_named_are_the_only_ones() -> None:
+def test_only_the_named_columns_are_used() -> None:
     found = find_columns(["email", "mail"], "customers", settings(identity_columns={"mail": "EMAIL", "x": "IDFA"}))
     assert list(found) == ["mail"]
 
 
-def test_a_stream_without_any_of_the_columns_that_the_top_level_names_has_none() -> None:
+def test_a_stream_that_lacks_the_columns_of_the_top_level_has_no_identities() -> None:
     assert find_columns(["email"], "orders", settings(identity_columns={"mail": "EMAIL"})) == {}
 
 
@@ -42,7 +42,7 @@ def test_a_stream_without_any_of_the_columns_that_the_top_level_names_has_none()
         ("orders", {"operation": "remove"}, "Stream orders is to remove people"),
     ],
 )
-def test_a_stream_that_lacks_the_columns_that_it_was_given_is_a_mistake(
+def test_a_stream_that_lacks_its_own_columns_is_a_configuration_error(
     name: str, own: dict[str, Any], words: str
 ) -> None:
     resolved = resolve({"ad_account_id": "1", "access_token": "t", "streams": {name: own}}, {}, {})[0]
@@ -50,7 +50,7 @@ def test_a_stream_that_lacks_the_columns_that_it_was_given_is_a_mistake(
         find_columns(["mail_sent"], "orders", resolved.for_stream("orders"))
 
 
-def test_addresses_and_devices_share_a_list_and_the_others_have_their_own() -> None:
+def test_addresses_and_device_ids_share_a_list_and_other_types_have_their_own() -> None:
     shared = 'customer list "customers"'
     assert plans("GAID", "IDFA", "EMAIL", "MAID", "LR_ID", "DLX_ID", "HASHED_PINNER_ID") == {
         "EMAIL": (shared, "EMAIL"),
@@ -79,13 +79,13 @@ def test_one_list_per_type_splits_by_the_types_that_pinterest_knows() -> None:
 
 
 @pytest.mark.parametrize("setting", ["customer_list_id", "audience_id"])
-def test_one_id_cannot_stand_for_two_lists(setting: str) -> None:
+def test_one_id_cannot_name_two_lists(setting: str) -> None:
     assert len(plans("EMAIL", "IDFA", **{setting: "77"})) == 2
     with pytest.raises(ConfigurationError, match=f"`{setting}` names one list"):
         plans("EMAIL", "LR_ID", **{setting: "77"})
 
 
-def test_who_only_removes_creates_nothing() -> None:
+def test_a_stream_that_only_removes_creates_nothing() -> None:
     columns = {"email": IDENTITY_TYPES["EMAIL"]}
     (plan,) = plan_lists(columns, "unsubscribed", settings(operation="remove")).values()
     assert (plan.if_missing, plan.audience) == (IfMissing.REFUSE, None)

@@ -127,7 +127,7 @@ class Desk:
         return self.session.open(self.stage.shape(self.settings, stream, key))
 
     def send(self) -> None:
-        """Work off the window, send the orders, and settle the receipts."""
+        """Process the window, send the orders, and settle the receipts."""
         self.session.flush()
         self.dispatcher.send_all(self.session.orders())
         self.dispatcher.flush()

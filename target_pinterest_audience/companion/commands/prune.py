@@ -32,7 +32,7 @@ from target_pinterest_audience.reporting.list_summary import list_sentences
     type=click.IntRange(1, 1_000_000),
     default=60,
     show_default=True,
-    help="The maximum age of the run.",
+    help="The maximum age of the run, in minutes.",
 )
 @click.option(
     "--missing-runs",
@@ -57,8 +57,8 @@ def prune(
 ) -> None:
     """Remove people who are missing from the last run.
 
-    The run must have `load_method: overwrite`. Run the command right after the target, and only if the tap succeeded as
-    well: `meltano run tap target pinterest-audience:prune`, or in a shell, after `set -o pipefail`, `tap |
+    The run must have used `load_method: overwrite`. Run the command right after the target, and only if the tap
+    succeeded as well: `meltano run tap target pinterest-audience:prune`, or in a shell, after `set -o pipefail`, `tap |
     target-pinterest-audience --config FILE && pinterest-audience prune --config FILE`.
 
     It acts on the newest run of the same configuration, once, and only if that run ended cleanly. Above the ceiling it

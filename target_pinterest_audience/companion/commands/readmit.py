@@ -43,7 +43,7 @@ def readmit(
     yes: bool,
     **values: tuple[str, ...],
 ) -> None:
-    """Let runs add people again whom `forget` keeps out.
+    """Let runs again add people whom `forget` keeps out.
 
     Use it for people who came back and consent. The command sends nothing to Pinterest. The next run adds them if a row
     that was read since `forget` names them; rows that were not read since must be read again. Give the same values as

@@ -184,7 +184,7 @@ def newest_clean_run(ledger: Ledger, configuration: str, options: PruneOptions, 
     elif run.outcome != CLEAN or run.ended is None:
         reason = (
             "shows that the newest run did not end cleanly: it was interrupted, stopped by a signal, failed, or is "
-            "still going on. Run it again, and then prune"
+            "still running. Run it again, and then prune"
         )
     elif run.ended > now + _CLOCK_SLACK_SECONDS:
         reason = "shows that the newest run ended in the future. Correct the clock, and run it again"

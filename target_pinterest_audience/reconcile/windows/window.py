@@ -33,7 +33,7 @@ class Stretch(NamedTuple):
 
     Attributes:
         origin: their origin.
-        tally: counts the outcomes of their values until the window is worked off.
+        tally: counts the outcomes of their values until the window is processed.
         start: the index of the first.
         stop: the index after the last.
     """
@@ -130,7 +130,7 @@ class Window:
             yield self.tally(index), 1
 
     def count(self) -> None:
-        """Add the counts of this window to the tallies of the streams, once the window is worked off."""
+        """Add the counts of this window to the tallies of the streams, once the window is processed."""
         for total, of_window in self._tallies.values():
             total.add_outcomes(of_window)
 
