@@ -73,8 +73,9 @@ def test_a_change_is_understood_whatever_its_answer_holds(
     emulator: Emulator, run_companion: Companion, audience_ids: list[str], body: str
 ) -> None:
     made = emulator.backend.create_segment(NAME, audience_ids[:1])
-    emulator.backend.inject(Fault(method="PATCH", status=200, body=body))
+    emulator.backend.inject(Fault(method="PATCH", status=200, body=body, times=None))
     assert run_companion("segments", "update", made.id, "--add", audience_ids[1]).code == 0
+    assert len(writes(emulator)) == 1
 
 
 def test_a_name_that_a_segment_has_is_refused(

@@ -81,6 +81,16 @@ def test_two_streams_that_differ_about_one_list_end_the_run(emulator: Emulator, 
     assert emulator.backend.writes() == []
 
 
+def test_a_second_stream_of_a_list_that_exists_can_find_it_of_the_other_kind(
+    emulator: Emulator, run_target: Target
+) -> None:
+    emulator.backend.create_list("customers", ["a" * 64])
+    stream = [schema("email", stream="a"), schema("email", stream="b"), *people([1], "b")]
+    run = run_target(stream, customer_list_name="customers", streams={"a": {}, "b": {"is_nca": True}})
+    assert (run.code, "not for new customer acquisition, but `is_nca` is true" in run.stderr) == (2, True), run.stderr
+    assert emulator.backend.writes() == []
+
+
 def test_a_dry_run_finds_out_too(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.create_list("customers", ["a" * 64])
     assert run_target(STREAM, is_nca=True, dry_run=True).code == 2
