@@ -131,8 +131,8 @@ def segments(
 def create(name: str, audience: list[str], config: tuple[str, ...], *, as_json: bool) -> None:
     """Create a customer segment of audiences.
 
-    Names are not unique at Pinterest, so a name that a segment already has is refused. If no response came, you can
-    therefore run the command again: it creates no second segment.
+    Names are not unique at Pinterest, so a name that a segment already has is refused. If no response came, wait a
+    minute and run the command again: once Pinterest lists the segment, no second one is created.
     """
     with ad_account_for_arguments(config) as account:
         namesakes = [each.id for each in account.customer_segments() if _is_active(each) and each.name == name]
