@@ -83,6 +83,11 @@ def text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def flag(value: object) -> bool | None:
+    """Return a value if it is true or false, else None."""
+    return value if isinstance(value, bool) else None
+
+
 def number(value: object) -> int | None:
     """Return a number as a whole number; None if the value is not a number."""
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -74,6 +74,23 @@ def ad_account(settings: Settings, ledger: Ledger | None = None) -> Iterator[Pin
 
 
 @contextmanager
+def ad_account_for_arguments(config: tuple[str, ...]) -> Iterator[PinterestClient]:
+    """Yield the client for a command that sends values of the command line to Pinterest.
+
+    Args:
+        config: the values of `--config`.
+
+    Raises:
+        ConfigurationError: Pinterest refused the request, because of a value on the command line.
+    """
+    with ad_account(read_settings(config)) as account:
+        try:
+            yield account
+        except RefusedError as refused:
+            raise ConfigurationError(str(refused)) from None
+
+
+@contextmanager
 def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Ledger]:
     """Open the ledger of the settings, and close it at the end of the block.
 

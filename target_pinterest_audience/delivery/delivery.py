@@ -108,7 +108,7 @@ class Delivery:
 
         Raises:
             ConfigurationError: the list is ambiguous; or another stream uses another name or id for it, or wants
-                another audience.
+                another audience or kind of list.
             PinterestError: Pinterest cannot be asked.
         """
         known = self._destinations.get(plan.reference)
@@ -122,6 +122,7 @@ class Delivery:
             self._refuse_second_reference(known)
         else:
             known.finder.plan = merge(known.finder.plan, plan)
+            known.finder.refuse_other_kind()
         return known.finder.customer_list
 
     def put(self, order: Order, start: int = 0) -> Taken:

@@ -57,8 +57,9 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
         return TokenExpiredError(msg, status=status, code=problem.code)
     if status in {requests.codes.unauthorized, requests.codes.forbidden}:
         msg = (
-            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, that the token "
-            "has the scopes ads:read and ads:write, and that its owner has a role in the ad account."
+            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, that a person "
+            "signed in for the token (not the app alone), that the token has the scopes ads:read and ads:write, and "
+            "that its owner has a role in the ad account."
         )
         return NotPermittedError(msg, status=status, code=problem.code)
     if status == requests.codes.not_found:

@@ -61,12 +61,14 @@ class ListPlan:
         list_type: the type to create it with, if it must be created.
         if_missing: what to do if it does not exist.
         audience: the audience to make unless there is one; None to make none.
+        is_nca: whether the list must be, or be created, for new customer acquisition; None if either will do.
     """
 
     reference: ListReference
     list_type: ListType
     if_missing: IfMissing
     audience: AudiencePlan | None
+    is_nca: bool | None = None
 
 
 def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
@@ -76,7 +78,7 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
     that came first.
 
     Raises:
-        ConfigurationError: the streams want different audiences for the list.
+        ConfigurationError: the streams want different audiences for the list, or differ about `is_nca`.
     """
     if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
         msg = (
@@ -84,11 +86,18 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
             "and `audience_description`."
         )
         raise ConfigurationError(msg)
+    if {known.is_nca, plan.is_nca} == {True, False}:
+        msg = (
+            f"Two streams feed {plan.reference}, one with `is_nca: true` and one with `is_nca: false`. A list can only "
+            "be one or the other. Give both streams the same value, or different lists."
+        )
+        raise ConfigurationError(msg)
     return ListPlan(
         known.reference,
         list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
         if_missing=min(known.if_missing, plan.if_missing, key=list(IfMissing).index),
         audience=known.audience or plan.audience,
+        is_nca=known.is_nca if known.is_nca is not None else plan.is_nca,
     )
 
 
@@ -215,4 +224,4 @@ def _plan(group: ListType | None, members: list[IdentityType], name: str, settin
     # A list name in a row is no wrong setting: nobody is on a list that does not exist.
     without = IfMissing.REFUSE if settings.list_name_column is None else IfMissing.GO_ON
     if_missing = IfMissing.CREATE if adds else without
-    return ListPlan(reference, members[0].list_type, if_missing, audience)
+    return ListPlan(reference, members[0].list_type, if_missing, audience, settings.is_nca)

@@ -208,8 +208,8 @@ def _check_list(
                 where = f"each row goes to the list that its column {chosen.list_name_column} names"
             knows_some = not asks_ledger or (ledger is not None and bool(ledger.catalogue.lists.all()))
             return _check_all_lists(settings, where, directory, knows_some=knows_some)
-        adds = chosen.operation is Mode.ADD
-        plan = ListPlan(reference, ListType.EMAIL, IfMissing.CREATE if adds else IfMissing.REFUSE, audience=None)
+        if_missing = IfMissing.CREATE if chosen.operation is Mode.ADD else IfMissing.REFUSE
+        plan = ListPlan(reference, ListType.EMAIL, if_missing, audience=None, is_nca=chosen.is_nca)
         warnings = _Warnings()
         creation = Creation(retry_policy_of(settings), warnings.logger)
         finder = ListFinder(plan, directory, creation, warnings.logger)
@@ -230,7 +230,8 @@ def _check_list(
         )
     else:
         detail = f'its audience is {audience.id} "{audience.name}" ({audience.status}).'
-    words = [f'"{found.name}" (id {found.id}) is {found.status or "there"}; {detail}', *warnings.words]
+    kind = " for new customer acquisition" if chosen.is_nca or found.acquires_new_customers else ""
+    words = [f'"{found.name}" (id {found.id}){kind} is {found.status or "there"}; {detail}', *warnings.words]
     return Found(" ".join(words), warning=bool(warnings.words))
 
 

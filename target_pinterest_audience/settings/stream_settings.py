@@ -72,6 +72,14 @@ class StreamSettings:
         "Whether to create the audience through which campaigns target the list, unless there is one.",
         default=True,
     )
+    is_nca: bool | None = setting(
+        "New customer acquisition",
+        "Whether the list is for new customer acquisition: Pinterest matches such a list more broadly, so that "
+        "campaigns can exclude existing customers. The target sets this when it creates the list. It can never change: "
+        "a list that exists with the other value ends the run with exit code 2. By default the target does not set it, "
+        "and accepts both kinds of lists.",
+    )
+    """None: lists are created without it, and existing lists are accepted as they are."""
     audience_name: str | None = setting(
         "Audience name",
         "The name of the audience that the target creates. By default the name of the list.",

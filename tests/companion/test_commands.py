@@ -203,10 +203,20 @@ class TestLists:
         run_target([schema("email"), *people(range(3))])
         (made,) = emulator.backend.customer_lists()
         shown = run_companion("lists").stdout.splitlines()
-        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "changed"]
+        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "is_nca", "changed"]
         assert shown[1].split()[:2] == [made.id, LIST]
         (row,) = table(run_companion("lists", "--json").stdout)
         assert (row["id"], row["uploaded"], row["removed"]) == (made.id, 3, 0)
+
+    def test_lists_for_new_customer_acquisition_are_told_from_others(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        for name, is_nca in (("customers", False), ("existing", True)):
+            emulator.backend.create_list(name, ["a" * 64], is_nca=is_nca)
+        rows = table(run_companion("lists", "--json").stdout)
+        assert {row["name"]: row["is_nca"] for row in rows} == {"customers": False, "existing": True}
+        assert re.search(r"is_nca +yes", run_companion("lists", "show", "existing").stdout)
+        assert re.search(r"is_nca +no", run_companion("lists", "show", "customers").stdout)
 
     @pytest.mark.parametrize("by", ["id", "name"])
     def test_lists_show_compares_the_ledger_with_pinterests_counts(
@@ -315,6 +325,24 @@ class TestAudiences:
         assert run_companion("audiences", "delete", audience["id"], "--yes").code == 0
         assert emulator.backend.audiences() == []
         assert run_companion("audiences", "delete", audience["id"], "--yes").code == 2
+
+    def test_only_the_accounts_own_audiences_are_shown_whatever_form_their_rules_have(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64], is_nca=True)
+        own = [emulator.backend.create_audience("buyers", made.id).id]
+        rules: list[tuple[str, dict[str, Any]]] = [
+            ("ACTALIKE", {"seed_id": own[0], "country": "US", "percentage": "1"}),
+            ("ACTALIKE", {"seed_id": [own[0]], "country": "US", "percentage": 1}),
+            ("VISITOR", {"visitor_source_id": "549755885175", "retention_days": 30}),
+            ("VISITOR", {"visitor_source_id": ["549755885175"], "retention_days": 30}),
+        ]
+        for kind, rule in rules:
+            own.append(emulator.backend.place_audience(kind, kind, rule).id)
+        emulator.backend.place_audience("partner", "CUSTOMER_LIST", {"customer_list_id": "1"}, received=True)
+        rows = table(run_companion("audiences", "--json").stdout)
+        assert [row["id"] for row in rows] == own
+        assert [row["is_nca"] for row in rows] == [True, False, False, False, False]
 
     def test_a_lookalike_starts_from_an_audience(self, emulator: Emulator, run_companion: Companion) -> None:
         made = emulator.backend.create_list(LIST, ["a" * 64])

@@ -101,7 +101,14 @@ def test_an_overdue_state_sends_only_the_lists_that_it_waits_for(
 class FailingCreation(TwoLists):
     """Reports that the creation of a list failed, although the list exists then."""
 
-    def create_customer_list(self, name: str, _list_type: ListType, _records: str) -> CustomerList:
+    def create_customer_list(
+        self,
+        name: str,
+        _list_type: ListType,
+        _records: str,
+        *,
+        is_nca: bool | None = None,  # noqa: ARG002 - a list of any kind fails
+    ) -> CustomerList:
         return CustomerList(self.place(name, ()).id, name, exceptions={"code": 1})
 
 

@@ -46,7 +46,21 @@ def test_every_operation_keeps_to_the_contract(emulator: Emulator, api: Api) -> 
     api("PATCH", audience_path, {"name": "regulars"})
     alike = {"seed_id": [audience_path.rpartition("/")[2]], "country": "US", "percentage": 10}
     api("POST", "/audiences", {"audience_type": "ACTALIKE", "name": "like regulars", "rule": alike})
+    one_of_each = {"seed_id": audience_path.rpartition("/")[2], "country": "US", "percentage": "10"}
+    api("POST", "/audiences", {"audience_type": "ACTALIKE", "name": "like regulars", "rule": one_of_each})
+    for visited in ("549755885175", ["549755885175"]):
+        emulator.backend.place_audience("visitors", "VISITOR", {"visitor_source_id": visited, "retention_days": 30})
+    segment = {"name": "existing customers", "audience_ids": [audience_path.rpartition("/")[2]]}
+    segment_id = api("POST", "/customer_segments", segment).json()["id"]
+    api("GET", "/customer_segments", params={"search_query": "existing", "include_sizing": "true", "page_size": "250"})
+    api(
+        "PATCH",
+        "/customer_segments",
+        {"id": segment_id, "operation_type": "UPDATE", "audience_ids": segment["audience_ids"]},
+    )
+    api("PATCH", "/customer_segments", {"id": segment_id, "operation_type": "REMOVE"})
     everything = {"page_size": "250", "order": "DESCENDING", "exclude_nca": "false"}
+    api("GET", "/audiences", params={"ownership_type": "OWNED"})
     for path in ("/customer_lists", "/audiences"):
         api("GET", path, params=everything)
         page = api("GET", path, params={"page_size": "1"}).json()

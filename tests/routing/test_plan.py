@@ -6,7 +6,7 @@ import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
-from target_pinterest_audience.routing.plan import IfMissing, find_columns, plan_lists
+from target_pinterest_audience.routing.plan import IfMissing, ListPlan, find_columns, merge, plan_lists
 from target_pinterest_audience.settings import StreamSettings, resolve
 
 
@@ -89,3 +89,29 @@ def test_a_stream_that_only_removes_creates_nothing() -> None:
     columns = {"email": IDENTITY_TYPES["EMAIL"]}
     (plan,) = plan_lists(columns, "unsubscribed", settings(operation="remove")).values()
     assert (plan.if_missing, plan.audience) == (IfMissing.REFUSE, None)
+
+
+def plan(**values: Any) -> ListPlan:
+    (planned,) = plan_lists({"email": IDENTITY_TYPES["EMAIL"]}, "customers", settings(**values)).values()
+    return planned
+
+
+@pytest.mark.parametrize("is_nca", [True, False, None])
+def test_a_plan_has_the_kind_of_list_that_is_set(*, is_nca: bool | None) -> None:
+    assert plan(is_nca=is_nca).is_nca is is_nca
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [(True, None, True), (None, True, True), (False, None, False), (True, True, True), (None, None, None)],
+)
+def test_two_streams_of_one_list_need_to_set_its_kind_once(
+    *, first: bool | None, second: bool | None, both: bool | None
+) -> None:
+    assert merge(plan(is_nca=first), plan(is_nca=second)).is_nca is both
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_two_streams_of_one_list_cannot_differ_about_its_kind(*, first: bool) -> None:
+    with pytest.raises(ConfigurationError, match='Two streams feed customer list "customers", one with `is_nca: true`'):
+        merge(plan(is_nca=first), plan(is_nca=not first))

@@ -125,7 +125,12 @@ class Account(Protocol):
 
 
 class Pinterest:
-    """An ad account of plain dicts."""
+    """An ad account of plain dicts.
+
+    Attributes:
+        is_nca: the id of a list → whether it is for new customer acquisition; of other lists the account does not tell.
+            As in recorded live answers, only the listing has it.
+    """
 
     settings: Mapping[str, Any] = {"api_url": "https://127.0.0.1"}
     failures: tuple[type[BaseException], ...] = (Killed,)
@@ -142,6 +147,7 @@ class Pinterest:
         self._now = 0.0
         self._haunted: set[Member] = set()
         self.names: dict[str, str] = {}
+        self.is_nca: dict[str, bool] = {}
         self._audiences: list[Audience] = []
 
     def place(self, name: str, identities: Iterable[str]) -> CustomerList:
@@ -203,19 +209,23 @@ class Pinterest:
 
     def customer_lists(self) -> Iterator[CustomerList]:
         with self._request("look"):
-            return iter([CustomerList(number, name) for number, name in self.names.items()])
+            return iter([CustomerList(each, name, is_nca=self.is_nca.get(each)) for each, name in self.names.items()])
 
     def customer_list(self, list_id: str) -> CustomerList:
         if list_id not in self.names:
             raise NotFoundError(list_id)
         return CustomerList(list_id, self.names[list_id])
 
-    def create_customer_list(self, name: str, _list_type: ListType, records: str) -> CustomerList:
+    def create_customer_list(
+        self, name: str, _list_type: ListType, records: str, *, is_nca: bool | None = None
+    ) -> CustomerList:
         identities = records.split(",")
         with self._request("create"):
             assert name not in self.names.values(), "a list was made twice"
             self.writes.append(("ADD", frozenset(identities)))
-            return self.place(name, identities)
+            made = self.place(name, identities)
+            self.is_nca[made.id] = bool(is_nca)
+            return made
 
     def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
         identities, late = records.split(","), next(self.late)

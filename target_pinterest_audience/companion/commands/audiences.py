@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import click
@@ -16,11 +14,8 @@ from target_pinterest_audience.companion.options import (
     refuse_early_options,
     yes_option,
 )
-from target_pinterest_audience.companion.output import number, show, show_json, show_rows, text, when
-from target_pinterest_audience.companion.session import ad_account, read_settings
-from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.companion.output import flag, number, show, show_json, show_rows, text, when
+from target_pinterest_audience.companion.session import ad_account, ad_account_for_arguments, read_settings
 from target_pinterest_audience.pinterest.models import Audience
 
 _LARGEST_PERCENTAGE = 10
@@ -48,6 +43,8 @@ class AudienceRow(NamedTuple):
     """The number of people that Pinterest matched; None while it is matching."""
     customer_list: str | None
     """The list that the audience is made of, if any."""
+    is_nca: bool | None
+    """Whether it comes from a list for new customer acquisition; None if Pinterest does not tell."""
     changed: str | None
 
     @classmethod
@@ -60,6 +57,7 @@ class AudienceRow(NamedTuple):
             text(found.status),
             number(found.size),
             found.customer_list_id,
+            flag(found.is_nca),
             when(found.updated_timestamp),
         )
 
@@ -100,7 +98,7 @@ def create(list_id: str, name: str, description: str | None, config: tuple[str, 
 
     If no response came, check with `pinterest-audience audiences` whether the audience exists before you try again.
     """
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         _show_done("Created", account.create_audience(name, list_id, description), as_json=as_json)
 
 
@@ -134,7 +132,7 @@ def lookalike(
     as_json: bool,
 ) -> None:
     """Create an audience of people who resemble those in another one (Pinterest calls it ACTALIKE)."""
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         made = account.create_lookalike(
             name or f"Like {seed} ({country} {percentage} %)", seed, country, percentage, description
         )
@@ -149,7 +147,7 @@ def lookalike(
 @json_option
 def rename(audience_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
     """Rename an audience. Customer lists cannot be renamed."""
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         _show_done("Renamed", account.update_audience(audience_id, name=name, description=description), as_json=as_json)
 
 
@@ -160,25 +158,11 @@ def rename(audience_id: str, name: str, description: str | None, config: tuple[s
 @yes_option
 def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
     """Delete an audience; campaigns that target it lose it. Its customer list stays: lists cannot be deleted."""
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         found = account.audience(audience_id)
         confirm(f'Delete audience {found.id} "{found.name}"?', yes=yes)
         account.delete_audience(audience_id)
         _show_done("Deleted", found, as_json=as_json)
-
-
-@contextmanager
-def _ad_account(config: tuple[str, ...]) -> Iterator[PinterestClient]:
-    """Yield the client for the ad account of the settings.
-
-    Raises:
-        ConfigurationError: Pinterest refused the request, because of a value on the command line.
-    """
-    with ad_account(read_settings(config)) as account:
-        try:
-            yield account
-        except RefusedError as refused:
-            raise ConfigurationError(str(refused)) from None
 
 
 def _show_done(what: str, audience: Audience, *, as_json: bool) -> None:

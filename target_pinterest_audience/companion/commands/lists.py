@@ -39,6 +39,8 @@ class ListRow(NamedTuple):
     """The number of identities in all additions to the list so far, repetitions included; not its size."""
     removed: int | None
     """The number of identities in all removals from the list so far, repetitions included."""
+    is_nca: bool | None
+    """Whether the list is for new customer acquisition; None if Pinterest does not tell."""
     changed: str | None
 
     @classmethod
@@ -50,6 +52,7 @@ class ListRow(NamedTuple):
             text(found.status),
             number(found.num_uploaded_user_records),
             number(found.num_removed_user_records),
+            found.acquires_new_customers,
             when(found.updated_time),
         )
 
