@@ -47,7 +47,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             confirm(f"Remove everything that was sent to {named} ({identities(entry.members)})?", yes=yes)
         with removal_session(ledger, settings) as (books, dispatcher):
             remove_all(ledger, books, dispatcher, entry.number)
-            reports = dispatcher.delivery.lists(books.members())
+            reports = dispatcher.delivery.lists(books.sizes())
             if as_json:
                 show_json(
                     {

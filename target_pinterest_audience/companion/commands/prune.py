@@ -81,7 +81,7 @@ def prune(
             raise ConfigurationError(msg)
         with closing(ledger), removal_session(ledger, settings) as (books, dispatcher):
             remove_missing(ledger, books, dispatcher, options, now=time.time(), warn=logger.warning)
-            lists.extend(dispatcher.delivery.lists(books.members()))
+            lists.extend(dispatcher.delivery.lists(books.sizes()))
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:

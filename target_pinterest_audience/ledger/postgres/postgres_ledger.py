@@ -11,8 +11,8 @@ from typing import Final
 import psycopg
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.catalogue.contributing_rows import count_contributing_rows
+from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.lock_holder import written_by
 from target_pinterest_audience.ledger.postgres.connection import BEGIN, SCHEMA, Database, make_schema, table_exists
 from target_pinterest_audience.ledger.postgres.copy import TEMPORARY, copy_tables
