@@ -50,7 +50,7 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
         "lists": [
             {
                 "chosen_by": 'customer list "customers"', "customer_list_id": made.id, "name": "customers",
-                "members": 25, "contributing_rows": 25, "matched": None, "match_percent": None,
+                "members": 25, "contributing_rows": 26, "matched": None, "match_percent": None,
                 "status": "PROCESSING", "added": 25, "removed": 0, "removals": {},
                 "refused": 0, "left_out": 0, "requests": 1,
             }
