@@ -85,7 +85,7 @@ def test_rows_are_counted_as_they_come_change_and_leave(
     run_target([message, *people(range(50))])
     run_target([message, *people(range(1, 50)), deleted(0)])
     # Two rows with one address are two rows; a row without an address is none.
-    run_target([message, *people(range(2, 50)), record(id=1), record(id=70, email="person2@example.com")])
+    run_target([message, *people(range(2, 50)), record(id=1, email=None), record(id=70, email="person2@example.com")])
     assert of_lists(tmp_path)[0][:2] == (48, 49)
     run_target([message, *people(range(2, 50))])
     assert run_prune().code == 0
