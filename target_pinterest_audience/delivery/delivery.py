@@ -62,6 +62,7 @@ class Delivery:
 
     Attributes:
         watermark: the watermark of the stream; held for what is not accepted yet.
+        client: the ad account.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Delivery:
             dry: whether to count what would be sent, and to send nothing.
         """
         self.watermark = Watermark()
-        self._client = client
+        self.client = client
         self._directory = Directory(client, time.monotonic)
         self._creation = Creation(policy, logger)
         self._logger = logger
@@ -224,7 +225,7 @@ class Delivery:
 
     def stop(self) -> Iterator[Receipt]:
         """Send nothing more, and yield the receipts that arrive within the grace period."""
-        self._client.stop()
+        self.client.stop()
         self._lanes.stop(_GRACE_SECONDS)
         # The caller stops early because of an error; further errors add nothing.
         yield from self._receipts
@@ -240,7 +241,7 @@ class Delivery:
 
     def close(self) -> None:
         """Release the connection, after `stop`."""
-        self._client.close()
+        self.client.close()
 
     def finish(self) -> None:
         """Create missing audiences, and find out how many people Pinterest matched, when everything is accepted.
@@ -260,12 +261,12 @@ class Delivery:
     @property
     def traffic(self) -> Traffic:
         """The requests so far."""
-        return self._client.traffic
+        return self.client.traffic
 
     @property
     def sign_in_seconds(self) -> float | None:
         """For how long the sign-in was valid when it returned a token; None if that is not known."""
-        return self._client.sign_in_seconds
+        return self.client.sign_in_seconds
 
     @property
     def under_way(self) -> int:

@@ -155,6 +155,15 @@ class PinterestClient:
         body = {"operation_type": "REMOVE"}
         self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
 
+    def listing(self, name: str, kind: type[T]) -> Iterator[T]:
+        """Yield the items of another listing of the ad account, page by page, oldest first.
+
+        Args:
+            name: its name in the path, such as `ad_groups`.
+            kind: the class of the items.
+        """
+        return self._pages(f"{self._account}/{name}", kind)
+
     def clock_difference(self, now: float) -> float | None:
         """Return how many seconds a clock is ahead of Pinterest's; None if the last response had no date.
 

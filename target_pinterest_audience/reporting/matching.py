@@ -10,12 +10,16 @@ USABLE_PEOPLE: Final = 100
 """How many matched people Pinterest needs on a list before it can be targeted (Pinterest's help pages)."""
 
 
-def why_untargetable(members: int | None, matched: int | None) -> str | None:
+_TOO_SMALL: Final = "TOO_SMALL"
+
+
+def why_untargetable(members: int | None, matched: int | None, status: str | None = None) -> str | None:
     """Return a sentence if a list has too few people to be targeted; None if it has enough, or may have.
 
     Args:
         members: how many identities belong on the list, by the ledger; None if that is not known.
         matched: how many people Pinterest has matched; None if it has not said.
+        status: Pinterest's status of the audience, or of the list.
     """
     needed = f"Pinterest needs {USABLE_PEOPLE} people whom it recognises"
     if matched is not None:
@@ -23,9 +27,9 @@ def why_untargetable(members: int | None, matched: int | None) -> str | None:
             return None
         known = "no one" if not matched else several(matched, "person", "people")
         return f"It cannot be targeted: Pinterest recognises {known} on it so far. {needed}."
-    if members is None or members >= USABLE_PEOPLE:
-        return None
-    return f"It cannot be targeted: it has {several(members, 'member', 'members')}. {needed}."
+    if members is not None and members < USABLE_PEOPLE:
+        return f"It cannot be targeted: at most {several(members, 'person is', 'people are')} on it. {needed}."
+    return f"It cannot be targeted: its status is {status}. {needed}." if status == _TOO_SMALL else None
 
 
 def percent_words(percent: float | None) -> str | None:

@@ -71,7 +71,7 @@ def test_history_of_a_version_that_did_not_count_rows_has_no_percentage() -> Non
         (400, 99, "cannot be targeted"),
         (400, 100, None),
         (400, None, None),
-        (26, None, "It cannot be targeted: it has 26 members. Pinterest needs 100 people"),
+        (26, None, "It cannot be targeted: at most 26 people are on it. Pinterest needs 100 people"),
         (26, 150, None),
     ],
 )

@@ -169,6 +169,43 @@ AUDIENCE_UPDATE: Final = _closed(
     ad_account_id=_ID,
 )
 
+_IDS: Final[Schema] = {"type": "array", "items": _ID}
+_ENTITY_STATUS: Final = _one_of("ACTIVE", "PAUSED", "ARCHIVED", "DRAFT", "DELETED_DRAFT")
+
+# The description knows dozens more fields of an ad group and of a campaign, which say nothing of audiences.
+AD_GROUP: Final = _closed(
+    ("id",),
+    id=_ID,
+    ad_account_id=_ID,
+    campaign_id=_nullable(_ID),
+    name=_TEXT,
+    status=_ENTITY_STATUS,
+    targeting_spec=_nullable(_closed(AUDIENCE_INCLUDE=_IDS, AUDIENCE_EXCLUDE=_IDS)),
+    customer_segment_id=_nullable(_ID),
+    type={"const": "adgroup"},
+)
+
+CAMPAIGN: Final = _closed(
+    ("id",),
+    id=_ID,
+    ad_account_id=_ID,
+    name=_TEXT,
+    status=_ENTITY_STATUS,
+    performance_plus_campaign_settings=_nullable(_closed(pinner_list_exclusions=_IDS)),
+    type={"const": "campaign"},
+)
+
+CUSTOMER_SEGMENT: Final = _closed(
+    ("name", "audience_ids"),
+    id=_ID,
+    ad_account_id=_ID,
+    name=_TEXT,
+    audience_ids=_IDS,
+    status=_one_of("ACTIVE", "DELETED"),
+    created_time=_INTEGER,
+    updated_time=_INTEGER,
+)
+
 _REFRESH_REQUEST: Final = _closed(
     ("grant_type", "refresh_token"),
     grant_type={"const": "refresh_token"},
@@ -227,6 +264,13 @@ _AUDIENCES_QUERY: Final = _closed(
     ownership_type=_one_of("OWNED", "RECEIVED"),
 )
 
+_ENTITIES_QUERY: Final = _closed(
+    bookmark=_BOOKMARK, page_size=_PAGE_SIZE, order=_ORDER, entity_statuses=_ENTITY_STATUS, campaign_ids=_ID
+)
+_SEGMENTS_QUERY: Final = _closed(
+    bookmark=_BOOKMARK, page_size=_PAGE_SIZE, order=_ORDER, include_sizing=_BOOLEAN, search_query=_TEXT
+)
+
 _ACCOUNT_PATH: Final = "/v5/ad_accounts/[0-9]{1,18}"
 _LISTS_PATH: Final = f"{_ACCOUNT_PATH}/customer_lists"
 _AUDIENCES_PATH: Final = f"{_ACCOUNT_PATH}/audiences"
@@ -245,4 +289,7 @@ OPERATIONS: Final[tuple[tuple[str, str, Schema, Schema | None, Schema], ...]] = 
     ("POST", _AUDIENCES_PATH, _NO_QUERY, AUDIENCE_CREATE, AUDIENCE),
     ("GET", _AUDIENCES_PATH + _ONE, _NO_QUERY, None, AUDIENCE),
     ("PATCH", _AUDIENCES_PATH + _ONE, _NO_QUERY, AUDIENCE_UPDATE, AUDIENCE),
+    ("GET", f"{_ACCOUNT_PATH}/ad_groups", _ENTITIES_QUERY, None, _page_of(AD_GROUP)),
+    ("GET", f"{_ACCOUNT_PATH}/campaigns", _ENTITIES_QUERY, None, _page_of(CAMPAIGN)),
+    ("GET", f"{_ACCOUNT_PATH}/customer_segments", _SEGMENTS_QUERY, None, _page_of(CUSTOMER_SEGMENT)),
 )

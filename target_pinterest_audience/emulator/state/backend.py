@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from target_pinterest_audience.emulator.advertising.uses import Uses
 from target_pinterest_audience.emulator.errors import RATE_LIMIT_EXCEEDED, ApiError
 from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.settings import Settings
@@ -34,6 +35,7 @@ class _State:
         """Start with an empty account."""
         self.lists: Final = CustomerLists(settings, clock)
         self.audiences: Final = Audiences(settings, clock, self.lists)
+        self.uses: Final = Uses(settings, clock)
         self.credentials: Final = Credentials(settings, clock, random)
         limits: dict[RateCategory, int] = {
             "ads_read": settings.ads_read_per_minute,
@@ -48,7 +50,7 @@ class _State:
 
 
 class Backend:
-    """One ad account with its customer lists and audiences. Thread-safe."""
+    """One ad account with its customer lists and audiences, and what uses them. Thread-safe."""
 
     def __init__(
         self,
@@ -87,6 +89,9 @@ class Backend:
             "audiences/update": lambda given: self._state.audiences.update(
                 given.ids["audience_id"], given.required_body()
             ),
+            "ad_groups/list": lambda given: self._state.uses.ad_groups(given.query),
+            "campaigns/list": lambda given: self._state.uses.campaigns(given.query),
+            "customer_segment/list": lambda given: self._state.uses.segments(given.query),
         }
 
     # For tests: look at the state, prepare it, and inject faults.
@@ -139,6 +144,33 @@ class Backend:
             self._state.lists.matched(customer_list_id)
             return self._state.audiences.seed(name, customer_list_id, description)
 
+    def create_ad_group(
+        self,
+        name: str,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        status: str = "ACTIVE",
+        customer_segment_id: str | None = None,
+    ) -> str:
+        """Create an ad group that uses lists or audiences, and return its id.
+
+        Raises:
+            ApiError: the status is not one of Pinterest's.
+        """
+        with self._lock:
+            return self._state.uses.add_ad_group(name, include, exclude, status, customer_segment_id)
+
+    def create_campaign(self, name: str, *, exclude: Iterable[str] = (), status: str = "ACTIVE") -> str:
+        """Create a campaign that excludes lists or audiences, and return its id. Raises as `create_ad_group` does."""
+        with self._lock:
+            return self._state.uses.add_campaign(name, exclude, status)
+
+    def create_customer_segment(self, name: str, audience_ids: Iterable[str]) -> str:
+        """Create a customer segment that holds audiences, and return its id."""
+        with self._lock:
+            return self._state.uses.add_segment(name, audience_ids)
+
     def inject(self, fault: Fault) -> None:
         """Add a fault. Faults that match the same calls happen one after the other."""
         with self._lock:
@@ -161,7 +193,7 @@ class Backend:
             self._state.credentials.expire_access_tokens()
 
     def reset(self) -> None:
-        """Start over: delete lists, audiences, issued tokens, spent budgets, faults and calls."""
+        """Start over: delete lists, audiences, what uses them, issued tokens, spent budgets, faults and calls."""
         with self._lock:
             self._state = _State(self.settings, self.clock, self._random)
 

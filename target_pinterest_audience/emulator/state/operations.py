@@ -42,4 +42,7 @@ OPERATIONS: Final = (
     Operation("audiences/create", "POST", f"{_ACCOUNT}/audiences", "ads_write"),
     Operation("audiences/get", "GET", f"{_ACCOUNT}/audiences/<audience_id>", "ads_read"),
     Operation("audiences/update", "PATCH", f"{_ACCOUNT}/audiences/<audience_id>", "ads_write"),
+    Operation("ad_groups/list", "GET", f"{_ACCOUNT}/ad_groups", "ads_read"),
+    Operation("campaigns/list", "GET", f"{_ACCOUNT}/campaigns", "ads_read"),
+    Operation("customer_segment/list", "GET", f"{_ACCOUNT}/customer_segments", "ads_read"),
 )
