@@ -203,10 +203,12 @@ class TestLists:
         run_target([schema("email"), *people(range(3))])
         (made,) = emulator.backend.customer_lists()
         shown = run_companion("lists").stdout.splitlines()
-        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "changed"]
+        assert shown[0].split() == [
+            "id", "name", "status", "uploaded", "removed", "changed", "members", "rows", "matched", "match",
+        ]  # fmt: skip
         assert shown[1].split()[:2] == [made.id, LIST]
         (row,) = table(run_companion("lists", "--json").stdout)
-        assert (row["id"], row["uploaded"], row["removed"]) == (made.id, 3, 0)
+        assert (row["id"], row["uploaded"], row["removed"], row["members"]) == (made.id, 3, 0, None)
 
     @pytest.mark.parametrize("by", ["id", "name"])
     def test_what_the_ledger_knows_stands_beside_what_pinterest_counts(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.messages import deleted, people, record, schema
-from tests.support.processes import Companion, Prune, Target
+from tests.support.processes import Companion, Prune, Target, companion_command, environment
 from tests.support.receivers import Receiver, listening
 
 EMAIL = schema("email")
@@ -132,6 +135,67 @@ def test_a_size_of_0_while_pinterest_is_matching_is_none(
     tell_sizes(emulator, size, status=status)
     run_target([EMAIL, *people(range(10))])
     assert of_lists(tmp_path)[0][2] == matched
+
+
+class TestLists:
+    def test_each_list_has_its_rows_and_its_match_rate(self, run_target: Target, run_companion: Companion) -> None:
+        run_target([EMAIL, *people(range(200))])
+        (row,) = json.loads(run_companion("lists", "--json").stdout)
+        assert (row["members"], row["rows"], row["matched"], row["match_percent"]) == (200, 200, 120, 60.0)
+        assert row["untargetable"] is None
+        shown = run_companion("lists").stdout
+        assert ("60.0 %" in shown, "cannot be targeted" in shown) == (True, False)
+        told = json.loads(run_companion("lists", "show", "customers", "--json").stdout)
+        assert (told["contributing_rows"], told["matched"], told["match_percent"]) == (200, 120, 60.0)
+        assert "60.0 %" in run_companion("lists", "show", "customers").stdout
+
+    def test_a_list_that_cannot_be_targeted_is_named(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion
+    ) -> None:
+        run_target([EMAIL, *people(range(26))])
+        (made,) = emulator.backend.customer_lists()
+        words = "It cannot be targeted: Pinterest recognises 15 people on it so far. Pinterest needs 100 people"
+        shown = run_companion("lists").stdout
+        assert f'Customer list "customers" (id {made.id}): {words}' in shown
+        assert "\x1b" not in shown
+        assert words in run_companion("lists", "show", "customers").stdout
+        (audience,) = emulator.backend.audiences()
+        assert words in run_companion("audiences", "show", audience.id).stdout
+
+    @pytest.mark.parametrize(("variables", "red"), [({}, True), ({"NO_COLOR": "1"}, False)])
+    def test_it_is_red_on_a_terminal_unless_colours_are_unwanted(
+        self,
+        run_target: Target,
+        config: dict[str, Any],
+        tmp_path: Path,
+        variables: dict[str, str],
+        red: bool,  # noqa: FBT001 - a case
+    ) -> None:
+        run_target([EMAIL, *people(range(26))])
+        mine, theirs = os.openpty()
+        command = companion_command(config, tmp_path, "lists")
+        environ = {name: value for name, value in environment(TERM="xterm").items() if name != "NO_COLOR"}
+        with subprocess.Popen(command, stdout=theirs, cwd=tmp_path, env={**environ, **variables}) as process:
+            os.close(theirs)
+            shown = b""
+            # The end of the other side is an error on Linux.
+            with contextlib.suppress(OSError):
+                while more := os.read(mine, 4096):
+                    shown += more
+        os.close(mine)
+        assert process.returncode == 0
+        assert b"cannot be targeted" in shown
+        assert (b"31m" in shown) == red
+
+    def test_a_ledger_that_cannot_be_read_hides_no_list(
+        self, run_target: Target, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        run_target([EMAIL, *people(range(26))])
+        (tmp_path / "broken.db").write_bytes(b"no ledger" * 1_000)
+        shown = run_companion("lists", "--json", ledger_url=f"sqlite:///{tmp_path}/broken.db")
+        (row,) = json.loads(shown.stdout)
+        assert (row["members"], row["matched"], row["match_percent"]) == (None, 15, None)
+        assert "The ledger cannot be read, so `members`, `rows` and `match` are not shown." in shown.stderr
 
 
 class TestAlerts:

@@ -8,7 +8,8 @@ from contextlib import closing
 import click
 
 from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_list
-from target_pinterest_audience.companion.operations.prune import PruneOptions, carry_out, choose, lists_above
+from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
+from target_pinterest_audience.companion.operations.prune import carry_out, choose, lists_above
 from target_pinterest_audience.companion.options import config_option, in_use_option, json_option
 from target_pinterest_audience.companion.output import show, show_json
 from target_pinterest_audience.companion.session import (
