@@ -190,7 +190,16 @@ def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEnt
         chosen, criterion = [each for each in known if each.customer_list_id == which] or named, "--list names"
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(f'"{each.name or ""}" (id {each.customer_list_id or "none yet"})' for each in chosen or known)
+    names = ", ".join(f'"{each.name or ""}" ({_id_words(each)})' for each in chosen or known)
     what = f"several lists that {criterion}" if chosen else f"no list that {criterion}"
     msg = f"{ledger.where} knows {what}. Choose one with --list. Known lists: {names or 'none'}."
     raise ConfigurationError(msg)
+
+
+def name_entry(entry: ListEntry) -> str:
+    """Return the name of a list in the ledger for people."""
+    return f'customer list "{entry.name or ""}" ({_id_words(entry)})'
+
+
+def _id_words(entry: ListEntry) -> str:
+    return f"id {entry.customer_list_id or 'none yet'}"

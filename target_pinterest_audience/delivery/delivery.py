@@ -22,7 +22,15 @@ from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Traffic
-from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, ListReport, Order, Receipt, Written
+from target_pinterest_audience.routing.orders import (
+    AcceptedRemoval,
+    Batch,
+    ListReport,
+    ListSize,
+    Order,
+    Receipt,
+    Written,
+)
 from target_pinterest_audience.routing.plan import ListPlan, ListReference, merge
 from target_pinterest_audience.watermark import Watermark
 
@@ -54,6 +62,7 @@ class Delivery:
 
     Attributes:
         watermark: the watermark of the stream; held for what is not accepted yet.
+        client: the ad account.
     """
 
     def __init__(
@@ -79,7 +88,7 @@ class Delivery:
             dry: whether to count what would be sent, and to send nothing.
         """
         self.watermark = Watermark()
-        self._client = client
+        self.client = client
         self._directory = Directory(client, time.monotonic)
         self._creation = Creation(policy, logger)
         self._logger = logger
@@ -217,7 +226,7 @@ class Delivery:
 
     def stop(self) -> Iterator[Receipt]:
         """Send nothing more, and yield the receipts that arrive within the grace period."""
-        self._client.stop()
+        self.client.stop()
         self._lanes.stop(_GRACE_SECONDS)
         # The caller stops early because of an error; further errors add nothing.
         yield from self._receipts
@@ -233,27 +242,32 @@ class Delivery:
 
     def close(self) -> None:
         """Release the connection, after `stop`."""
-        self._client.close()
+        self.client.close()
 
     def finish(self) -> None:
-        """Create missing audiences, when everything is accepted.
+        """Create missing audiences, and find out how many people Pinterest matched, when everything is accepted.
 
         Raises:
-            TargetError: a list is missing, or Pinterest cannot be asked for an audience.
+            TargetError: a list is missing, or Pinterest cannot be asked for an audience that is wanted.
         """
+        can_ask = True
         for destination in self._destinations.values():
             destination.finder.refuse_if_missing()
-            destination.audience_maker.ensure()
+            if destination.finder.plan.audience is not None:
+                destination.audience_maker.ensure()
+            elif can_ask:
+                # After one failure, the other lists are not asked for: each attempt is repeated for minutes.
+                can_ask = destination.audience_maker.look_up()
 
     @property
     def traffic(self) -> Traffic:
         """The requests so far."""
-        return self._client.traffic
+        return self.client.traffic
 
     @property
     def sign_in_seconds(self) -> float | None:
         """For how long the sign-in was valid when it returned a token; None if that is not known."""
-        return self._client.sign_in_seconds
+        return self.client.sign_in_seconds
 
     @property
     def under_way(self) -> int:
@@ -266,13 +280,13 @@ class Delivery:
         tallies = [each.writer.tally for each in list(self._destinations.values())]
         return sum(each.requests for each in tallies), sum(each.added + each.removed for each in tallies)
 
-    def lists(self, members: Mapping[ListReference, int] = MappingProxyType({})) -> list[ListReport]:
+    def lists(self, sizes: Mapping[ListReference, ListSize] = MappingProxyType({})) -> list[ListReport]:
         """Return what was sent to each list.
 
         Args:
-            members: how many identities belong on each, where that is known.
+            sizes: how big each is by the ledger, where that is known.
         """
-        return [each.report(members.get(reference)) for reference, each in self._destinations.items()]
+        return [each.report(sizes.get(reference)) for reference, each in self._destinations.items()]
 
     def report(self, reference: ListReference) -> ListReport:
         """Return what was sent to one list."""

@@ -6,6 +6,7 @@ Pinterest has no sandbox for them. `Emulator` serves the API over HTTP; `Backend
 
 from __future__ import annotations
 
+from target_pinterest_audience.emulator.advertising.segments import CustomerSegment
 from target_pinterest_audience.emulator.errors import ApiError
 from target_pinterest_audience.emulator.server import Emulator
 from target_pinterest_audience.emulator.settings import Settings
@@ -14,7 +15,6 @@ from target_pinterest_audience.emulator.state.backend import Backend
 from target_pinterest_audience.emulator.state.calls import Call
 from target_pinterest_audience.emulator.state.customer_lists import CustomerList
 from target_pinterest_audience.emulator.state.faults import Fault
-from target_pinterest_audience.emulator.state.segments import CustomerSegment
 
 __all__ = [
     "ApiError",

@@ -174,11 +174,20 @@ _HEALING: Final = (
     "ALTER TABLE unsettled ADD COLUMN sent TEXT",
 )
 
+MATCHES: Final = (
+    # How many rows contribute to each list: an index of what rows say, kept in step with it.
+    "ALTER TABLE lists ADD COLUMN contributing_rows BIGINT NOT NULL DEFAULT 0",
+    # The same at the end of a run; NULL if it was not recorded.
+    "ALTER TABLE history_lists ADD COLUMN contributing_rows BIGINT",
+)
+"""Counts what a match rate is a share of. After it, `count_contributing_rows` counts the rows that are there."""
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
+    MATCHES,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 
@@ -188,6 +197,11 @@ VERSION: Final = len(MIGRATIONS)
 def needs_rekeying(steps: Steps) -> bool:
     """Return whether a ledger that lacks these migrations may hold member keys of an older version."""
     return LOADERS in steps and _MEMBERSHIP not in steps
+
+
+def needs_row_counts(steps: Steps) -> bool:
+    """Return whether a ledger that lacks these migrations may hold rows that were never counted by list."""
+    return MATCHES in steps and _MEMBERSHIP not in steps
 
 
 def missing_steps(version: int, where: str) -> Steps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
 
@@ -136,6 +136,11 @@ def statements(encoded: bytes) -> list[Statement]:
 def statement_set(encoded: bytes) -> Statements:
     """Decode the statements of a row, as a set."""
     return frozenset(statements(encoded))
+
+
+def contributed_lists(said: Iterable[Statement]) -> set[int]:
+    """Return the lists to which a row contributes at least one identity."""
+    return {each.list_number for each in said if each.stance == _CONTRIBUTES}
 
 
 def count_statements(encoded: bytes) -> int:

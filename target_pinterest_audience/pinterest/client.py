@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, CustomerSegment
@@ -14,6 +14,8 @@ from target_pinterest_audience.vocabulary import Operation
 
 if TYPE_CHECKING:
     from target_pinterest_audience.vocabulary import ListType
+
+T = TypeVar("T")
 
 
 class PinterestClient:
@@ -174,6 +176,15 @@ class PinterestClient:
     def _change_segment(self, body: Mapping[str, Any]) -> None:
         # The id is in the body. The description promises no body in return; a recorded live call got `null`.
         self._requests.call(Request("PATCH", f"{self._account}/customer_segments", body=body), Any)
+
+    def listing(self, name: str, kind: type[T]) -> Iterator[T]:
+        """Yield the items of another listing of the ad account, page by page, oldest first.
+
+        Args:
+            name: its name in the path, such as `ad_groups`.
+            kind: the class of the items.
+        """
+        return self._requests.pages(f"{self._account}/{name}", kind)
 
     def clock_difference(self, now: float) -> float | None:
         """Return how many seconds a clock is ahead of Pinterest's; None if the last response had no date.

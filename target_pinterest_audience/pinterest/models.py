@@ -15,6 +15,9 @@ _DIGITS: Final = r"^[0-9]+\Z"
 _PRINTABLE: Final = r"^[!-~]+\Z"
 """Text that a header can hold, and that is not empty."""
 
+_MATCHING: Final = "INITIALIZING"
+"""The status of an audience whose people Pinterest is still matching (API description 5.28)."""
+
 Id = Annotated[str, msgspec.Meta(pattern=_DIGITS)]
 """Digits (fact of the API description 5.23): the id becomes part of a URL."""
 
@@ -57,6 +60,13 @@ class Audience(msgspec.Struct, frozen=True):
     """Unix time in seconds."""
     is_nca: Any = None
     """Whether the audience comes from a list for new customer acquisition."""
+
+    @property
+    def matched(self) -> int | None:
+        """How many people Pinterest has matched; None while it is matching, when live answers show null or 0."""
+        if not isinstance(self.size, int) or isinstance(self.size, bool):
+            return None
+        return None if not self.size and self.status == _MATCHING else self.size
 
     @property
     def customer_list_id(self) -> str | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.delivery.delivery import Delivery
     from target_pinterest_audience.identities.tally import StreamTally
     from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.routing.orders import ListSize
     from target_pinterest_audience.routing.plan import ListReference
     from target_pinterest_audience.settings import Settings
 
@@ -200,13 +201,13 @@ class Session:
         feeds = self._readings.feeds(incremental, self._sources.lists_marked_for)
         self._books.recorder.end_run(feeds, self._books.lists.opened, empty=empty)
 
-    def members(self) -> dict[ListReference, int]:
-        """Return how many identities belong on each list; nothing if the ledger hangs.
+    def sizes(self) -> dict[ListReference, ListSize]:
+        """Return how big each list is; nothing if the ledger hangs.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        return {} if self._reconciler.hangs else self._books.members()
+        return {} if self._reconciler.hangs else self._books.sizes()
 
     def mass_refusals(self) -> list[RefusedMembers]:
         """Return the lists that most members left by refusals; none if the ledger hangs."""

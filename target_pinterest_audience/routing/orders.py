@@ -47,6 +47,33 @@ def _request(removal: AcceptedRemoval) -> str:
     return f"request id {removal.request_id}" if removal.request_id is not None else "the answer had no request id"
 
 
+class ListSize(NamedTuple):
+    """How big a list is, by the ledger.
+
+    Attributes:
+        members: how many identities belong on it.
+        contributing_rows: how many rows contribute at least one identity to it.
+    """
+
+    members: int
+    contributing_rows: int
+
+
+def match_percent(matched: int | None, contributing_rows: int | None) -> float | None:
+    """Return the match rate of a list: matched people as a share of the rows that contribute to it, in percent.
+
+    It can exceed 100: others may have put people on the list, and Pinterest takes days to see that people left it.
+
+    Args:
+        matched: how many people Pinterest has matched; None if it has not said.
+        contributing_rows: how many rows contribute to the list; None if that is not known.
+
+    Returns:
+        The share, with one decimal; None if it is not known, or if no row contributes.
+    """
+    return round(matched * 100 / contributing_rows, 1) if matched is not None and contributing_rows else None
+
+
 class ListReport(msgspec.Struct, frozen=True):
     """What was sent to one list, or would be sent without `dry_run`.
 
@@ -55,7 +82,9 @@ class ListReport(msgspec.Struct, frozen=True):
         customer_list_id: its id; None if it does not exist.
         name: its name at Pinterest; None if it does not exist.
         members: how many identities belong on it at the end, by the ledger; None if the ledger does not know the list.
-        matched: how many people Pinterest had matched to them by then; None if unknown.
+        contributing_rows: how many rows contribute at least one identity to it, by the ledger; None like `members`.
+        matched: how many people Pinterest had matched by then; None if it has not said yet.
+        match_percent: `matched` as a share of `contributing_rows`; None if that is not known.
         status: Pinterest's status of its audience, or of the list itself when the run began; None if unknown.
         added: how many identities Pinterest accepted for addition.
         removed: how many identities Pinterest accepted for removal.
@@ -70,7 +99,9 @@ class ListReport(msgspec.Struct, frozen=True):
     customer_list_id: str | None
     name: str | None
     members: int | None
+    contributing_rows: int | None
     matched: int | None
+    match_percent: float | None
     status: str | None
     added: int
     removed: int

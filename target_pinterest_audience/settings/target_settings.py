@@ -246,6 +246,13 @@ class Settings:
         between=(1, 1_000_000),
         default=30,
     )
+    notify_match_drop_percent: int = setting(
+        "Alert on a falling match rate, in percent",
+        "Send an alert if a list's match rate, the people whom Pinterest recognises as a share of the rows, falls by "
+        "more than this share of itself within three days. 100 switches this alert off.",
+        between=(1, 100),
+        default=20,
+    )
     notify_stale_hours: int = setting(
         "Alert without success, in hours",
         "Send an alert if no run has succeeded for longer than this. Let a scheduler call `pinterest-audience alerts` "

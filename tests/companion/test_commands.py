@@ -203,10 +203,12 @@ class TestLists:
         run_target([schema("email"), *people(range(3))])
         (made,) = emulator.backend.customer_lists()
         shown = run_companion("lists").stdout.splitlines()
-        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "is_nca", "changed"]
+        assert shown[0].split() == [
+            "id", "name", "status", "uploaded", "removed", "is_nca", "changed", "members", "rows", "matched", "match",
+        ]  # fmt: skip
         assert shown[1].split()[:2] == [made.id, LIST]
         (row,) = table(run_companion("lists", "--json").stdout)
-        assert (row["id"], row["uploaded"], row["removed"]) == (made.id, 3, 0)
+        assert (row["id"], row["uploaded"], row["removed"], row["members"]) == (made.id, 3, 0, None)
 
     def test_lists_for_new_customer_acquisition_are_told_from_others(
         self, emulator: Emulator, run_companion: Companion

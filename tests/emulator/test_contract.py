@@ -71,6 +71,15 @@ def test_every_operation_keeps_to_the_contract(emulator: Emulator, api: Api) -> 
     form = {"grant_type": "refresh_token", "refresh_token": "emulator-refresh"}
     requests.post(f"{emulator.url}/oauth/token", data=form, auth=("emulator-app", "emulator-secret"), timeout=10)
     api("PATCH", audience_path, {"operation_type": "REMOVE"})
+    ids = [list_path.rpartition("/")[2], audience_path.rpartition("/")[2]]
+    held = emulator.backend.create_segment("customers", ids[1:]).id
+    emulator.backend.create_ad_group("newcomers", include=ids[:1], exclude=ids, status="DRAFT")
+    emulator.backend.create_ad_group("regulars", customer_segment_id=held)
+    emulator.backend.create_campaign("performance", exclude=ids)
+    for path in ("/ad_groups", "/campaigns"):
+        api("GET", path, params={"page_size": "1", "entity_statuses": "DRAFT"})
+    for path in ("/ad_groups", "/campaigns", "/customer_segments"):
+        api("GET", path, params={"page_size": "250", "order": "ASCENDING"})
     calls = emulator.backend.calls
     assert {call.status for call in calls} == {200}
     assert {call.operation for call in calls} == {operation.name for operation in OPERATIONS}

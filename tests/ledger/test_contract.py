@@ -386,10 +386,12 @@ class TestCatalogue:
             catalogue.lists.set_id(entry.number, "2542620639259")
             catalogue.lists.change_members(entry.number, 5)
             catalogue.lists.change_members(entry.number, -2)
+            catalogue.lists.change_contributing_rows(entry.number, 5_000_000_000)
+            catalogue.lists.change_contributing_rows(entry.number, -1)
         changed = catalogue.lists.by_id("2542620639259")
         assert changed == catalogue.lists.entry(entry.number)
         assert changed is not None
-        assert changed.members == 3
+        assert (changed.members, changed.contributing_rows) == (3, 4_999_999_999)
 
     def test_pins_are_stored(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue

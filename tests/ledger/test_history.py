@@ -17,7 +17,7 @@ from tests.support.account import ACCOUNT
 from tests.support.ledger_histories import ENDING, note
 from tests.support.ledgers import API, Opened
 
-FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1})
+FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}, 4_999_999_999)
 HOUR = 3_600.0
 
 
@@ -51,6 +51,24 @@ class TestEntries:
             note(ledger, each)
         note(ledger, idle._replace(list_number=2))
         assert [len(each.lists) for each in ledger.history.entries(10)][::-1] == [1, 0, 1, 0, 1, 1]
+
+    def test_a_command_that_does_not_ask_for_matched_people_is_no_change(self, ledger: Ledger) -> None:
+        idle = FIGURES._replace(added=0, removed=0, refused=0, rejected={})
+        for each in (idle, idle._replace(matched=None), idle, idle._replace(contributing_rows=7, matched=None)):
+            note(ledger, each)
+        assert [len(each.lists) for each in ledger.history.entries(10)][::-1] == [1, 0, 0, 1]
+
+    def test_rows_and_matched_people_are_known_as_they_were_at_a_time(self, opened: Opened) -> None:
+        ledger, other = opened(), opened(account="549755885176")
+        steps = [(10.0, None, None), (20.0, 100, 40), (30.0, 100, None), (40.0, 90, None), (50.0, 80, 0)]
+        for started, rows, matched in steps:
+            note(ledger, FIGURES._replace(contributing_rows=rows, matched=matched), started=started)
+        note(ledger, FIGURES._replace(list_number=2, contributing_rows=6, matched=None), started=45.0)
+        note(other, FIGURES._replace(list_number=3), started=45.0)
+        assert ledger.history.matches_before(20.0) == {}
+        assert ledger.history.matches_before(25.0) == {1: (100, 40)}
+        assert ledger.history.matches_before(45.0) == {1: (90, 40)}
+        assert ledger.history.matches_before(99.0) == {1: (80, 0), 2: (6, None)}
 
     def test_ad_accounts_have_their_own_history(self, opened: Opened) -> None:
         one, other = opened(), opened(account="549755885176")

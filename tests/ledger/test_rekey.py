@@ -110,6 +110,12 @@ def old_ledger(request: pytest.FixtureRequest, url: str) -> None:
 
 
 @pytest.mark.usefixtures("old_ledger")
+def test_the_rows_that_contribute_to_each_list_are_counted(opened: Opened) -> None:
+    # Rows 1, 2 and 4; row 2 contributes two identities, and row 3 refuses.
+    assert [each.contributing_rows for each in opened().catalogue.lists.all()] == [3]
+
+
+@pytest.mark.usefixtures("old_ledger")
 def test_identities_counted_as_one_get_their_own_keys_and_are_sent_again(opened: Opened) -> None:
     ledger = opened()
     whole, sha1, md5 = digest("sha256", 1), digest("sha1", 2), digest("md5", 3)

@@ -301,9 +301,14 @@ class TestReadOnly:
     def test_a_ledger_of_an_older_version_is_read_and_left_unchanged(self, path: Path, opened: Opened) -> None:
         opened().close()
         execute(
-            path, "DROP TABLE fences", "ALTER TABLE unsettled DROP COLUMN due", "ALTER TABLE unsettled DROP COLUMN sent"
+            path,
+            "DROP TABLE fences",
+            "ALTER TABLE unsettled DROP COLUMN due",
+            "ALTER TABLE unsettled DROP COLUMN sent",
+            "ALTER TABLE lists DROP COLUMN contributing_rows",
+            "ALTER TABLE history_lists DROP COLUMN contributing_rows",
         )
-        execute(path, f"PRAGMA user_version = {VERSION - 2}")
+        execute(path, f"PRAGMA user_version = {VERSION - 3}")
         before = path.read_bytes()
         assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before

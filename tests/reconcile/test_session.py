@@ -12,7 +12,7 @@ from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
 from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
-from target_pinterest_audience.routing.orders import Batch, Order, Receipt
+from target_pinterest_audience.routing.orders import Batch, ListSize, Order, Receipt
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.vocabulary import Cause, Operation
 from tests.support.runs import CUSTOMERS, Desk, Stage, digest, row
@@ -102,7 +102,7 @@ def test_a_note_is_deleted_once_all_its_identities_were_accepted(stage: Stage) -
         desk.dispatcher.flush()
         desk.session.tidy()
         assert desk.unsettled() == []
-        assert list(desk.session.members().values()) == [1]
+        assert list(desk.session.sizes().values()) == [ListSize(1, 1)]
 
 
 def test_leftovers_are_sent_by_the_next_run_after_its_first_window(stage: Stage) -> None:
@@ -160,10 +160,10 @@ def test_a_changed_key_is_refused(stage: Stage) -> None:
 def test_a_list_that_rows_name_is_opened_with_its_first_row(stage: Stage) -> None:
     with stage.session(customer_list_name=None, list_name_column="segment") as desk:
         writer = desk.open()
-        assert desk.session.members() == {}
+        assert desk.session.sizes() == {}
         writer.write(row(1, 1, name="gold"))
         writer.write(row(2, 2, name="silver"))
-        assert {str(each) for each in desk.session.members()} == {'customer list "gold"', 'customer list "silver"'}
+        assert {str(each) for each in desk.session.sizes()} == {'customer list "gold"', 'customer list "silver"'}
         desk.send()
     assert sorted(stage.account.members.values(), key=sorted) == sorted([{digest(1)}, {digest(2)}], key=sorted)
 

@@ -50,7 +50,8 @@ def test_the_report_counts_what_happened_to_each_value(emulator: Emulator, run_t
         "lists": [
             {
                 "chosen_by": 'customer list "customers"', "customer_list_id": made.id, "name": "customers",
-                "members": 25, "matched": None, "status": "PROCESSING", "added": 25, "removed": 0, "removals": {},
+                "members": 25, "contributing_rows": 26, "matched": None, "match_percent": None,
+                "status": "PROCESSING", "added": 25, "removed": 0, "removals": {},
                 "refused": 0, "left_out": 0, "requests": 1,
             }
         ],

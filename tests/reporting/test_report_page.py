@@ -122,7 +122,7 @@ class TestWords:
 
 class TestCharts:
     def test_a_scale_that_does_not_begin_at_zero_says_so(self) -> None:
-        chart = charts.line_chart([(0, 1_000_000), (9, 1_000_900)], (0, 9), "members", "members")
+        chart = charts.line_chart([charts.Line([(0, 1_000_000), (9, 1_000_900)], "members")], (0, 9), "members")
         words = [each.text for each in chart.iter() if each.text]
         assert "The scale begins at 999,000, not at 0." in words
         assert words[:3] == ["1.001M", "1M", "999K"]

@@ -52,9 +52,10 @@ def test_a_run_is_recorded_with_its_figures(emulator: Emulator, run_target: Targ
     assert first.ending.calls == calls
     assert first.started <= first.ending.at <= second.started
     mixed, opaque = first.lists
-    assert mixed[1:-1] == (5, None, 5, 0, 0)
+    assert mixed[1:-2] == (5, None, 5, 0, 0)
     assert mixed.rejected == {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}
-    assert opaque[1:] == (1, None, 1, 0, 0, {"NOT_AN_OPAQUE_ID": 1})
+    assert opaque[1:] == (1, None, 1, 0, 0, {"NOT_AN_OPAQUE_ID": 1}, 1)
+    assert mixed.contributing_rows == 5
     assert changes(second) == [(4, 0, 1)]
 
 

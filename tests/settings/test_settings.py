@@ -37,7 +37,7 @@ def test_the_names_are_public() -> None:
         "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
         "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url",
         "lock_wait_seconds", "report_path", "dry_run", "validate_records", "notify_urls", "notify_rejected_percent",
-        "notify_size_change_percent", "notify_stale_hours",
+        "notify_size_change_percent", "notify_match_drop_percent", "notify_stale_hours",
     ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_the_defaults_are_public() -> None:
         "initial_backoff_ms": 500, "max_backoff_ms": 300000, "connect_timeout_seconds": 30,
         "read_timeout_seconds": 180, "unmapped_streams": "fail", "lock_wait_seconds": 600, "dry_run": False,
         "validate_records": False, "notify_rejected_percent": 5, "notify_size_change_percent": 30,
-        "notify_stale_hours": 26,
+        "notify_match_drop_percent": 20, "notify_stale_hours": 26,
     }  # fmt: skip
 
 

@@ -173,6 +173,30 @@ AUDIENCE_UPDATE: Final = _closed(
 )
 
 _IDS: Final[Schema] = {"type": "array", "items": _ID}
+_ENTITY_STATUS: Final = _one_of("ACTIVE", "PAUSED", "ARCHIVED", "DRAFT", "DELETED_DRAFT")
+
+# The description knows dozens more fields of an ad group and of a campaign, which say nothing of audiences.
+AD_GROUP: Final = _closed(
+    ("id",),
+    id=_ID,
+    ad_account_id=_ID,
+    campaign_id=_nullable(_ID),
+    name=_TEXT,
+    status=_ENTITY_STATUS,
+    targeting_spec=_nullable(_closed(AUDIENCE_INCLUDE=_IDS, AUDIENCE_EXCLUDE=_IDS)),
+    customer_segment_id=_nullable(_ID),
+    type={"const": "adgroup"},
+)
+
+CAMPAIGN: Final = _closed(
+    ("id",),
+    id=_ID,
+    ad_account_id=_ID,
+    name=_TEXT,
+    status=_ENTITY_STATUS,
+    performance_plus_campaign_settings=_nullable(_closed(pinner_list_exclusions=_IDS)),
+    type={"const": "campaign"},
+)
 
 SEGMENT: Final = _closed(
     ("name", "audience_ids"),
@@ -248,6 +272,9 @@ _AUDIENCES_QUERY: Final = _closed(
     exclude_nca=_BOOLEAN,
     ownership_type=_one_of("OWNED", "RECEIVED"),
 )
+_ENTITIES_QUERY: Final = _closed(
+    bookmark=_BOOKMARK, page_size=_PAGE_SIZE, order=_ORDER, entity_statuses=_ENTITY_STATUS, campaign_ids=_ID
+)
 _SEGMENTS_QUERY: Final = _closed(
     bookmark=_BOOKMARK, page_size=_PAGE_SIZE, order=_ORDER, include_sizing=_BOOLEAN, search_query=_TEXT
 )
@@ -274,4 +301,6 @@ OPERATIONS: Final[tuple[tuple[str, str, Schema, Schema | None, Schema], ...]] = 
     ("GET", _SEGMENTS_PATH, _SEGMENTS_QUERY, None, _page_of(SEGMENT)),
     ("POST", _SEGMENTS_PATH, _NO_QUERY, SEGMENT_CREATE, SEGMENT),
     ("PATCH", _SEGMENTS_PATH, _NO_QUERY, SEGMENT_UPDATE, {"type": "null"}),
+    ("GET", f"{_ACCOUNT_PATH}/ad_groups", _ENTITIES_QUERY, None, _page_of(AD_GROUP)),
+    ("GET", f"{_ACCOUNT_PATH}/campaigns", _ENTITIES_QUERY, None, _page_of(CAMPAIGN)),
 )

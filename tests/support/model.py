@@ -205,3 +205,14 @@ def members_of(statements: Iterable[Statement]) -> set[Member]:
 def belonging(statements: Iterable[Statement]) -> set[Member]:
     """Return who is on the lists by the doing of rows."""
     return members_of(each for each in statements if each.stance != "stranger")
+
+
+def contributing(statements: Iterable[Statement], list_name: str) -> tuple[int, int]:
+    """Return how many rows contribute to a list, at least and at most.
+
+    A row that names a forgotten person contributes that person again when it is read again, in vain.
+    """
+    statements = list(statements)
+    gone = {each.member for each in statements if each.row is None and each.stance == "refuses"}
+    named = [each for each in statements if each.stance == "contributes" and each.member.list_name == list_name]
+    return len({each.row for each in named if each.member not in gone}), len({each.row for each in named})

@@ -27,7 +27,7 @@ from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.accounts import Account, Fate, Killed, Pinterest
 from tests.support.ledgers import take_over
 from tests.support.messages import record, schema
-from tests.support.model import ALL_LISTS, CONSENT, DELETED, SEGMENT, Member, Model, belonging, members_of
+from tests.support.model import ALL_LISTS, CONSENT, DELETED, SEGMENT, Member, Model, belonging, contributing, members_of
 from tests.support.waiting import Clock
 
 LIST: Final = "customers"
@@ -431,6 +431,8 @@ class World:
                 assert entry is not None
                 assert list(ledger.notes.unsettled(entry.number)) == []
                 assert entry.members == sum(each.list_name == name for each in belonging(said))
+                fewest, most = contributing(said, name)
+                assert fewest <= entry.contributing_rows <= most
 
 
 def _by_row(entry: Change, columns: Sequence[str]) -> Iterator[tuple[tuple[object, ...], dict[str, Any]]]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from target_pinterest_audience.emulator.advertising.segments import CustomerSegment, CustomerSegments
+from target_pinterest_audience.emulator.advertising.uses import Uses
 from target_pinterest_audience.emulator.errors import RATE_LIMIT_EXCEEDED, ApiError
 from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.settings import Settings
@@ -24,7 +26,6 @@ from target_pinterest_audience.emulator.state.customer_lists import CustomerList
 from target_pinterest_audience.emulator.state.faults import Attempt, Fault, FaultPlan
 from target_pinterest_audience.emulator.state.operations import SEGMENT_UPDATE, TOKEN_OPERATION, Operation, RateCategory
 from target_pinterest_audience.emulator.state.postponed import PostponedOperations
-from target_pinterest_audience.emulator.state.segments import CustomerSegment, CustomerSegments
 from target_pinterest_audience.emulator.state.waits import Waits
 
 
@@ -36,6 +37,7 @@ class _State:
         self.lists: Final = CustomerLists(settings, clock)
         self.audiences: Final = Audiences(settings, clock, self.lists)
         self.segments: Final = CustomerSegments(settings, clock, self.audiences)
+        self.uses: Final = Uses(settings, clock)
         self.credentials: Final = Credentials(settings, clock, random)
         limits: dict[RateCategory, int] = {
             "ads_read": settings.ads_read_per_minute,
@@ -50,7 +52,7 @@ class _State:
 
 
 class Backend:
-    """One ad account with its customer lists and audiences. Thread-safe."""
+    """One ad account with its customer lists and audiences, and what uses them. Thread-safe."""
 
     def __init__(
         self,
@@ -89,6 +91,8 @@ class Backend:
             "audiences/update": lambda given: self._state.audiences.update(
                 given.ids["audience_id"], given.required_body()
             ),
+            "ad_groups/list": lambda given: self._state.uses.ad_groups(given.query),
+            "campaigns/list": lambda given: self._state.uses.campaigns(given.query),
             "customer_segment/list": lambda given: self._state.segments.page(given.query),
             "customer_segment/create": lambda given: self._state.segments.create(given.required_body()),
             SEGMENT_UPDATE: lambda given: self._state.segments.update(given.required_body()),
@@ -168,6 +172,28 @@ class Backend:
         with self._lock:
             return self._state.segments.seed(name, list(audience_ids))
 
+    def create_ad_group(
+        self,
+        name: str,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        status: str = "ACTIVE",
+        customer_segment_id: str | None = None,
+    ) -> str:
+        """Create an ad group that uses lists or audiences, and return its id.
+
+        Raises:
+            ApiError: the status is not one of Pinterest's.
+        """
+        with self._lock:
+            return self._state.uses.add_ad_group(name, include, exclude, status, customer_segment_id)
+
+    def create_campaign(self, name: str, *, exclude: Iterable[str] = (), status: str = "ACTIVE") -> str:
+        """Create a campaign that excludes lists or audiences, and return its id. Raises as `create_ad_group` does."""
+        with self._lock:
+            return self._state.uses.add_campaign(name, exclude, status)
+
     def inject(self, fault: Fault) -> None:
         """Add a fault. Faults that match the same calls happen one after the other."""
         with self._lock:
@@ -190,7 +216,7 @@ class Backend:
             self._state.credentials.expire_access_tokens()
 
     def reset(self) -> None:
-        """Start over: delete lists, audiences, segments, issued tokens, spent budgets, faults and calls."""
+        """Start over: delete lists, audiences, what uses them, issued tokens, spent budgets, faults and calls."""
         with self._lock:
             self._state = _State(self.settings, self.clock, self._random)
 

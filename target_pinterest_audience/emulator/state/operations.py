@@ -54,6 +54,8 @@ OPERATIONS: Final = (
     Operation("audiences/create", "POST", _AUDIENCES, "ads_write", needs_person=True),
     Operation("audiences/get", "GET", f"{_AUDIENCES}/<audience_id>", "ads_read"),
     Operation("audiences/update", "PATCH", f"{_AUDIENCES}/<audience_id>", "ads_write", needs_person=True),
+    Operation("ad_groups/list", "GET", f"{_ACCOUNT}/ad_groups", "ads_read"),
+    Operation("campaigns/list", "GET", f"{_ACCOUNT}/campaigns", "ads_read"),
     Operation("customer_segment/list", "GET", _SEGMENTS, "ads_read", needs_person=True),
     Operation("customer_segment/create", "POST", _SEGMENTS, "ads_write", needs_person=True),
     Operation(SEGMENT_UPDATE, "PATCH", _SEGMENTS, "ads_write", needs_person=True),

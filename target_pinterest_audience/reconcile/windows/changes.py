@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ from target_pinterest_audience.membership.statements import (
     Stance,
     Statement,
     Statements,
+    contributed_lists,
     encode_statements,
     sole_contributions,
     statement_set,
@@ -69,6 +70,8 @@ class IdentityChanges:
         self._sources: Mapping[int, SourceRun] = {}
         self._compared: set[tuple[int, int]] = set()
         """The sources and lists that `compare` has learned something about."""
+        self._rows: Counter[int] = Counter()
+        """List → how many more rows contribute to it."""
         self._named: list[tuple[StreamTally, int, bytes]] = []
         """The identities that rows contribute in the end, for the counts; without arrivals."""
 
@@ -84,9 +87,12 @@ class IdentityChanges:
             arrivals = dict(zip(alike.identities, indices, strict=True))
             if len(arrivals) == len(indices):
                 self._arrivals[alike.list_number] = arrivals
+                self._rows[alike.list_number] += len(indices)
                 return
         for index, final_state in zip(indices, final_states, strict=True):
-            for statement in statements(final_state):
+            said = statements(final_state)
+            self._rows.update(contributed_lists(said))
+            for statement in said:
                 self._arrive(statement.list_number, statement.identity, index)
 
     def _arrive(self, number: int, identity: bytes, index: int) -> None:
@@ -140,7 +146,7 @@ class IdentityChanges:
         Returns:
             Its statements now, encoded.
         """
-        says = statement_set(said)
+        says = before = statement_set(said)
         counted = []
         for index in indices:
             event, tally = self._window.event(index), self._window.tally(index)
@@ -160,6 +166,8 @@ class IdentityChanges:
                 self._ask(event, says)
             says = after
             counted.append((index, event))
+        self._rows.update(contributed_lists(says))
+        self._rows.subtract(contributed_lists(before))
         for index, event in counted:
             self._note_named(index, event, says if index != counted[-1][0] else None)
         return encode_statements(says)
@@ -256,6 +264,8 @@ class IdentityChanges:
                 ledger.members.write(number, after)
             if members:
                 ledger.catalogue.lists.change_members(number, members)
+            if self._rows[number]:
+                ledger.catalogue.lists.change_contributing_rows(number, self._rows[number])
         self._count_named(decisions, refused)
         self._note_learned(ledger)
         return decisions
