@@ -109,9 +109,7 @@ def read_footer(file: CachedFile) -> Sequence[Mapping[int, Any]]:
     return groups
 
 
-def find_leaves(
-    schema: pq.ParquetSchema, columns: Sequence[str] | None, paths: Collection[Path] = ()
-) -> list[Leaf]:
+def find_leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None, paths: Collection[Path] = ()) -> list[Leaf]:
     """Return the leaves of the needed columns and paths.
 
     Args:

@@ -23,7 +23,6 @@ from target_pinterest_audience.records.parquet.memory import (
     measure_leaf,
     rows_at_once,
 )
-
 from target_pinterest_audience.records.paths import Path
 
 if TYPE_CHECKING:
@@ -69,7 +68,8 @@ def read_tables(
     uuids = {leaf.path for leaf in leaves if leaf.is_uuid}
     types = {field.name: str(field.type) for field in opened.schema_arrow if columns is None or field.name in columns}
     inner = [leaf.path for leaf in leaves if any(leads_to(path, leaf.path) for path in paths.values())]
-    names = list(dict.fromkeys([*types, *(name for name in inner if name.partition(".")[0] not in types)]))
+    inner = [name for name in inner if not any(name == each or name.startswith(f"{each}.") for each in types)]
+    names = [*types, *inner]
     readers = {frozenset[str](): opened}
     for batch in batched(groups):
         if not names:
