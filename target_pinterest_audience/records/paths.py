@@ -135,7 +135,7 @@ def _objects(schema: object, *, within_array: bool) -> Iterator[tuple[Schema, bo
         schema = {}
     if not isinstance(schema, Mapping):
         return
-    options = [each for key in ("anyOf", "oneOf", "allOf") if isinstance(schema.get(key), list) for each in schema[key]]
+    options = [each for key in ("anyOf", "oneOf", "allOf") for each in listed(schema, key)]
     for option in options:
         yield from _objects(option, within_array=within_array)
     kinds = schema.get("type")
@@ -148,6 +148,12 @@ def _objects(schema: object, *, within_array: bool) -> Iterator[tuple[Schema, bo
         yield from _objects(schema["items"], within_array=True)
     elif kinds is not None and "array" in kinds:
         yield {}, True
+
+
+def listed(schema: Schema, keyword: str) -> list[Schema]:
+    """Return the schemas in the list that a keyword such as `anyOf` holds; none if there is no such list."""
+    parts = schema.get(keyword)
+    return [each for each in parts if isinstance(each, Mapping)] if isinstance(parts, list) else []
 
 
 def with_paths(record: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from target_pinterest_audience.identities.types import plain_name
-from target_pinterest_audience.records.paths import ELEMENTS, fields_of
+from target_pinterest_audience.records.paths import ELEMENTS, fields_of, listed
 
 _MOST_NAMES: Final = 5000
 _DEEPEST: Final = 5
@@ -38,11 +38,16 @@ def nested_names(properties: Mapping[str, Any]) -> Iterator[Name]:
     Args:
         properties: column → its JSON schema.
     """
-    waiting = deque((name, name, "", schema, 0) for name, schema in properties.items())
+    waiting: deque[tuple[str, str, str, Any, int]] = deque(
+        (name, name, "", schema, 0) for name, schema in properties.items()
+    )
     for _ in range(_MOST_NAMES):
         if not waiting:
             return
         text, leaf, above, schema, depth = waiting.popleft()
+        if not isinstance(schema, Mapping):
+            # The schema true allows every value.
+            schema = {}
         elements = _elements(schema)
         if elements is not None:
             # An array gives its elements.
@@ -55,7 +60,7 @@ def nested_names(properties: Mapping[str, Any]) -> Iterator[Name]:
 
 def _elements(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the schema of the elements if values are arrays; None if they are not."""
-    options = [each for key in ("anyOf", "oneOf") for each in schema.get(key) or () if isinstance(each, dict)]
+    options = [each for key in ("anyOf", "oneOf") for each in listed(schema, key)]
     for each in (schema, *options):
         kinds = each.get("type")
         is_array = kinds == "array" or (isinstance(kinds, list) and "array" in kinds and "string" not in kinds)

@@ -283,7 +283,7 @@ def test_what_is_no_file_is_told_and_not_waited_for(run_target: Target, tmp_path
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([[address(n)] for n in range(15)], "They are arrays."),
+        ([[[address(n)]] for n in range(15)], "They are arrays."),
         ([{"value": address(n)} for n in range(15)], "They are objects."),
         ([*range(13), True, True], "They are numbers (13), true or false (2)."),
         ([f"person {n}" for n in range(15)], "They are text without an @."),

@@ -170,12 +170,12 @@ def test_states_wait_for_the_first_stream_with_identities(run_target: Target) ->
 
 
 def test_a_stream_without_identities_beside_one_with_them_is_skipped(emulator: Emulator, run_target: Target) -> None:
-    people_of = schema("Email Address", stream="staff")
-    changed = [schema("Email Address", f"column{n}", stream="staff") for n in range(5)]
+    people_of = schema("Work E-Mail", stream="staff")
+    changed = [schema("Work E-Mail", f"column{n}", stream="staff") for n in range(5)]
     run = run_target([people_of, people_of, record("staff", id=1), *changed, *CUSTOMERS, state(1)])
     assert (run.code, run.states) == (0, [state(1)["value"]])
     assert run.stderr.count("Stream staff: it is skipped") == 1
-    assert '"streams": {"staff": {"identity_columns": {"Email Address": "EMAIL"}}}' in run.stderr
+    assert '"streams": {"staff": {"identity_columns": {"Work E-Mail": "EMAIL"}}}' in run.stderr
     assert members(emulator) == digests([1, 2])
 
 
@@ -224,7 +224,7 @@ def test_columns_that_only_one_stream_is_given_bind_it(run_target: Target, sent:
 
 @pytest.mark.parametrize("name", ["unsubscribes", "unsub*"])
 def test_a_stream_that_is_to_remove_needs_identities(run_target: Target, sent: Sent, name: str) -> None:
-    stream = [schema("mail", stream="unsubscribes"), record("unsubscribes", id=1, mail=address(1)), state(1)]
+    stream = [schema("login", stream="unsubscribes"), record("unsubscribes", id=1, login=address(1)), state(1)]
     run = run_target([*CUSTOMERS, *stream], streams={name: {"operation": "remove"}})
     assert (run.code, run.states, sent()) == (2, [], [])
     assert "Stream unsubscribes is to remove people (`operation` under `streams`), but has no identity" in run.stderr
