@@ -120,7 +120,7 @@ def test_patterns_that_contradict_each_other_are_refused(run_target: Target, sen
 # Streams without identities
 
 
-@pytest.mark.parametrize("column", ["Email Address", "E-mail", "customer_email"])
+@pytest.mark.parametrize("column", ["Work E-Mail", "Email__c", "billing_email"])
 def test_a_run_whose_streams_have_no_identities_fails_and_lets_no_state_go(
     emulator: Emulator, run_target: Target, column: str
 ) -> None:
@@ -233,7 +233,7 @@ def test_a_stream_that_is_to_remove_needs_identities(run_target: Target, sent: S
 # Columns that look like addresses
 
 
-@pytest.mark.parametrize("column", ["E-Mail", "Email__c", "contact__email", "user_email"])
+@pytest.mark.parametrize("column", ["Work E-Mail", "Email__c", "lead__email", "billing_email"])
 def test_a_column_of_addresses_beside_device_ids_is_told_once(run_target: Target, column: str) -> None:
     message = schema("idfa", column)
     run = run_target([message, schema("city", column, "idfa"), message])
@@ -244,8 +244,8 @@ def test_a_column_of_addresses_beside_device_ids_is_told_once(run_target: Target
 
 def test_a_column_of_addresses_is_not_told_where_nobody_needs_it(run_target: Target) -> None:
     for stream, settings in (
-        (schema("email", "user_email"), {}),
-        (schema("idfa", "user_email"), {"identity_columns": {"idfa": "IDFA"}}),
+        (schema("email", "billing_email"), {}),
+        (schema("idfa", "billing_email"), {"identity_columns": {"idfa": "IDFA"}}),
         (schema("idfa", "email_list"), {"list_name_column": "email_list"}),
         (schema("idfa", "city"), {}),
     ):

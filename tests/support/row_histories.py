@@ -20,7 +20,7 @@ COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
         ("email", "contact_email", "idfa"),
         ("contact_email", "lr_id"),
     ],
-    "accounts": [("email", "lr_id"), ("contact_email",)],
+    "accounts": [("email", "lr_id"), ("contact_email", "lr_id")],
     "blocked": [("email", "idfa"), ("contact_email", "idfa")],
     "visitors": [("email",), ("email", "lr_id"), ("contact_email", "lr_id")],
     "segments": [("email", "lr_id"), ("email", "idfa"), ("contact_email", "lr_id")],
