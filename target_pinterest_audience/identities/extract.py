@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import UnsetType
@@ -53,8 +53,12 @@ def _elements(values: Sequence[Any]) -> tuple[Sequence[int], Sequence[Any]]:
     """Return the values of a column, each element of an array by itself, after the index of each one's row."""
     if not _holds_arrays(values):
         return range(len(values)), values
-    rows = [index for index, value in enumerate(values) for _ in several(value)]
-    return rows, [each for value in values for each in several(value)]
+    arrays = [value if type(value) is list else [value] for value in values]
+    sizes = list(map(len, arrays))
+    rows = (
+        range(len(values)) if set(sizes) == {1} else list(chain.from_iterable(map(repeat, range(len(values)), sizes)))
+    )
+    return rows, list(chain.from_iterable(arrays))
 
 
 def _indices(values: Sequence[Any], types: frozenset[type]) -> list[int]:
@@ -181,9 +185,9 @@ class IdentityExtractor:
             The identities of a row are different and in order.
         """
         values = block.column(column)
-        if not _holds_arrays(values):
-            return [self._identities_of(column, block, values, range(len(values)))]
         rows, elements = _elements(values)
+        if isinstance(rows, range):
+            return [self._identities_of(column, block, elements, rows)]
         found: list[set[bytes]] = [set() for _ in values]
         good = 0
         for row, identity in zip(rows, self._identities_of(column, block, elements, rows), strict=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
-from target_pinterest_audience.records.paths import Field, value_in
+from target_pinterest_audience.records.paths import Field, regrouped, value_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +83,11 @@ def values_inside(array: pa.Array, fields: Sequence[Field]) -> Sequence[Any]:
     from pyarrow import compute, types  # noqa: PLC0415 - imported already, or there would be no array
 
     for index, (name, _) in enumerate(fields):
+        if types.is_list(array.type) or types.is_large_list(array.type):
+            found = values_inside(compute.list_flatten(array), fields[index:])
+            if list not in set(map(type, found)):
+                lengths = compute.list_value_length(array).to_pylist()
+                return regrouped(found, [range(each or 0) for each in lengths])
         if not types.is_struct(array.type):
             return [value_in(value, fields[index:]) for value in values_of(array)]
         if array.type.get_field_index(name) < 0:

@@ -7,6 +7,7 @@ the column `emails`. A path is known by its text, as if it were the name of a co
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
@@ -218,12 +219,37 @@ def values_in(values: Sequence[Any], fields: Sequence[Field]) -> Sequence[Any]:
         kinds = set(map(type, values))
         structs = {kind for kind in kinds if issubclass(kind, Struct)}
         others = kinds - structs
+        in_arrays = _in_arrays(values, fields[index:]) if list in kinds and kinds <= {list, *_NOTHING} else None
+        if in_arrays is not None:
+            return in_arrays
         if len(structs) != 1 or not others <= _NOTHING or not hasattr(structs.pop(), field.attribute):
             rest = fields[index:]
             return [value if value is UNSET else value_in(value, rest) for value in values]
         get = attrgetter(field.attribute)
         values = [get(value) if value else value for value in values] if others else list(map(get, values))
     return values
+
+
+def _in_arrays(values: Sequence[Any], fields: Sequence[Field]) -> list[Any] | None:
+    """Return what `values_in` does for arrays of objects; None if something else is in them."""
+    elements = list(chain.from_iterable(value for value in values if value))
+    if list in set(map(type, elements)):
+        return None
+    found = values_in(elements, fields)
+    return regrouped(found, values) if list not in set(map(type, found)) else None
+
+
+def regrouped(elements: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """Return arrays with other elements, and None for empty ones.
+
+    Args:
+        elements: the elements of all arrays, in order.
+        arrays: what has the lengths of the arrays; null and missing ones stay as they are.
+    """
+    if len(elements) == len(arrays) and all(arrays) and set(map(len, arrays)) == {1}:
+        return [[element] for element in elements]
+    rest = iter(elements)
+    return [list(islice(rest, len(each))) if each else None if each is not UNSET else UNSET for each in arrays]
 
 
 _NOTHING: Final = frozenset({type(None), type(UNSET)})
