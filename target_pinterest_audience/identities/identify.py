@@ -19,6 +19,8 @@ from target_pinterest_audience.identities.hashing import (
 )
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import HashRule, IdentityType
+from target_pinterest_audience.records.arrow_column import UuidBytes
+from target_pinterest_audience.records.paths import Misplaced
 
 
 class Identified(NamedTuple):
@@ -34,6 +36,9 @@ _INVISIBLE: Final = (0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *ra
 _BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + "".join(map(chr, _INVISIBLE))
 _MOST_CHARACTERS: Final = 4096
 """A longer value cannot become short enough when it is normalised, and may be huge."""
+
+_NOT_TEXT: Final = {bytes: Remark.NOT_UTF8, UuidBytes: Remark.NOT_UTF8, Misplaced: Remark.NOT_IN_AN_OBJECT}
+"""Type of a value that is no text → why it is rejected."""
 
 _EMPTY: Final = Identified(None, Remark.EMPTY)
 
@@ -54,7 +59,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return _EMPTY
     if not isinstance(value, str):
         if not kind.takes_integers or not isinstance(value, int) or isinstance(value, bool):
-            return _rejected(Remark.NOT_UTF8 if isinstance(value, bytes) else Remark.NOT_TEXT)
+            return _rejected(_NOT_TEXT.get(type(value), Remark.NOT_TEXT))
         value = str(value)
     value = trim(value)
     if not value:

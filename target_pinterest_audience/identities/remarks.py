@@ -14,6 +14,7 @@ class Remark(Enum):
     WAS_DIGEST = "a digest already, sent unchanged"
     LOOKS_LIKE_IDFA = "an upper-case mobile ad id: it looks like an IDFA and was kept upper-case"
     NOT_TEXT = "neither text nor empty"
+    NOT_IN_AN_OBJECT = "inside a value that is no object, although `identity_columns` names a field of it"
     NOT_UTF8 = "bytes that are not text in UTF-8"
     NOT_AN_EMAIL = "not an e-mail address"
     NOT_A_UUID = "not a device id of the form 8-4-4-4-12 hex digits"

@@ -36,6 +36,7 @@ class IdentityType:
     name: str
     list_type: ListType
     default_columns: tuple[str, ...]
+    """Names that hold this type and the row's own person. See `plain_name` for how names are compared."""
     normalise: Callable[[str], str]
     """Turns a trimmed value into the form that is hashed."""
     refuse: Callable[[str], Remark | None]
@@ -78,20 +79,39 @@ def _refuse_undigested(value: str) -> Remark | None:
 
 _ROWS: Final = (
     IdentityType(
-        "EMAIL", ListType.EMAIL, ("email", "email_address", "hashed_email", "email_hash", "email_sha256"),
+        "EMAIL", ListType.EMAIL,
+        (
+            "email", "email_address", "email_addr", "mail", "mail_address",
+            "customer_email", "customer_email_address", "user_email", "user_email_address", "contact_email",
+            "contact_email_address", "primary_email", "primary_email_address", "person_email", "personal_email",
+            "client_email", "subscriber_email", "member_email", "shopper_email", "buyer_email",
+            "hashed_email", "hashed_email_address", "email_hash", "email_hashed", "email_sha256", "sha256_email",
+            "sha256_email_address", "email_address_sha256", "email_address_hash", "email_sha1", "sha1_email",
+            "email_md5", "md5_email",
+        ),
         normalise_email, refuse_email, HashRule.HASH, note=note_email,
     ),
     # Pinterest's help pages: IDFAs must be upper-case, Android ids lower-case, before they are hashed.
     IdentityType(
-        "IDFA", ListType.IDFA, ("idfa",),
+        "IDFA", ListType.IDFA,
+        ("idfa", "ios_idfa", "apple_idfa", "ios_advertising_id", "hashed_idfa", "idfa_sha256", "sha256_idfa"),
         str.upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True,
     ),
     IdentityType(
-        "GAID", ListType.MAID, ("gaid", "aaid", "google_advertising_id"),
+        # `android_id` is another id, and `gps_adid` is what Adjust calls this one.
+        "GAID", ListType.MAID,
+        (
+            "gaid", "aaid", "google_advertising_id", "google_ad_id", "android_advertising_id", "gps_adid",
+            "hashed_gaid", "gaid_sha256", "sha256_gaid",
+        ),
         str.lower, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True,
     ),
     IdentityType(
-        "MAID", ListType.MAID, ("maid", "mobile_ad_id"),
+        "MAID", ListType.MAID,
+        (
+            "maid", "mobile_ad_id", "mobile_advertising_id", "mobile_advertiser_id", "device_advertising_id",
+            "advertising_id", "hashed_maid", "maid_sha256", "sha256_maid",
+        ),
         _lower_unless_all_upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True, note=_note_mobile_id,
     ),
     IdentityType(
@@ -111,7 +131,18 @@ _ROWS: Final = (
 IDENTITY_TYPES: Final[Mapping[str, IdentityType]] = MappingProxyType({row.name: row for row in _ROWS})
 """Name → type."""
 
-DEFAULT_COLUMNS: Final[Mapping[str, IdentityType]] = MappingProxyType(
-    {column: row for row in _ROWS for column in row.default_columns}
-)
-"""Column name in lower case → the type that the column holds if `identity_columns` is not set."""
+
+def plain_name(column: str) -> str:
+    """Return a column's name without case, blanks, `-`, `_` and `.`: `E-Mail Address` is `emailaddress`."""
+    return re.sub(r"[-_.\s]", "", column.casefold())
+
+
+_DEFAULT_COLUMNS: Final = {plain_name(column): row for row in _ROWS for column in row.default_columns}
+
+
+def default_type(column: str) -> IdentityType | None:
+    """Return the type that a column holds by its name, if `identity_columns` is not set; None if it holds none.
+
+    The whole name counts: `manager_email` is the address of somebody else.
+    """
+    return _DEFAULT_COLUMNS.get(plain_name(column))

@@ -121,6 +121,22 @@ class Named(NamedTuple):
     identity: bytes
 
 
+class Form(NamedTuple):
+    """An identity in a record under another hash algorithm.
+
+    Attributes:
+        list_number: the list that it is for.
+        slot: the slot that it is for.
+        identity: the other form.
+        of: the identity in the record.
+    """
+
+    list_number: int
+    slot: int
+    identity: bytes
+    of: bytes
+
+
 class Event(NamedTuple):
     """What a record says about its row.
 
@@ -140,7 +156,7 @@ class Event(NamedTuple):
     plan: Plan
     line: int
     routes: Mapping[int, int] | None = None
-    forms: tuple[Named, ...] = ()
+    forms: tuple[Form, ...] = ()
 
     def final_state(self) -> bytes | None:
         """Return the row's statements after the event, encoded; None if they depend on what the row said before."""
@@ -211,7 +227,8 @@ class Event(NamedTuple):
         if self.kind is Kind.DELETED:
             return {Statement(n.list_number, n.slot, Stance.ASKED, shorten(n.identity)) for n in self.named}
         stance = {Kind.REFUSED: Stance.REFUSES, Kind.EXCLUDED: Stance.EXCLUDES}.get(self.kind, Stance.CONTRIBUTES)
-        added = {Statement(n.list_number, n.slot, stance, n.identity) for n in (*self.named, *self.forms)}
+        added = {Statement(n.list_number, n.slot, stance, n.identity) for n in self.named}
+        added |= {Statement(form.list_number, form.slot, stance, form.identity) for form in self.forms}
         if self.kind is Kind.REFUSED:
             added |= {s._replace(stance=Stance.REFUSES) for s in says if s.stance == Stance.CONTRIBUTES}
         return added

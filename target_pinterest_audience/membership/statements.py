@@ -100,18 +100,19 @@ class ContributionEncoder:
         self._slots = sorted((slot, column) for column, slot in slots.items())
         self._only = _head_of_list(1) + _head(self._slots[0][0], LONGEST_DIGEST) if len(slots) == 1 else None
 
-    def encode(self, columns: Mapping[str, Sequence[bytes | None]], index: int) -> bytes:
+    def encode(self, columns: Mapping[str, Sequence[Sequence[bytes | None]]], index: int) -> bytes:
         """Return what `encode_statements` would return for a row.
 
         Args:
-            columns: identity column → the packed identities in it; None where a row has none.
+            columns: identity column → its layers, as in `RowBlock`.
             index: the index of the row.
         """
         if self._only is not None:
-            only = columns[self._slots[0][1]][index]
+            layers = columns[self._slots[0][1]]
+            only = layers[0][index] if len(layers) == 1 else None
             if only is not None and len(only) == LONGEST_DIGEST:
                 return self._only + only
-        named = [(slot, each) for slot, column in self._slots for each in [columns[column][index]] if each]
+        named = [(slot, each) for slot, column in self._slots for layer in columns[column] if (each := layer[index])]
         return _head_of_list(len(named)) + b"".join([_head(slot, len(each)) + each for slot, each in named])
 
 

@@ -112,11 +112,11 @@ class Reconciler:
         self._flush_full()
 
     def put_final_states(
-        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin
+        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin, values: int
     ) -> None:
         """Add events to the window; see `Window.put_final_states`. Raises as `put` does."""
         self._begin(lines[0])
-        self._window.put_final_states(rows, final_states, lines, origin)
+        self._window.put_final_states(rows, final_states, lines, origin, values)
         self.watermark.reach(lines[-1])
         self._flush_full()
 

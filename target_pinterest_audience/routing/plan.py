@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.marks import in_other_capitals
-from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType
-from target_pinterest_audience.routing.near_names import told_columns
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, IdentityType, default_type
+from target_pinterest_audience.records.paths import resolve
+from target_pinterest_audience.routing.near_names import cannot_hold_identities, told_columns
+from target_pinterest_audience.routing.nested_names import in_other_writing
 from target_pinterest_audience.settings import Mode, StreamSettings
 from target_pinterest_audience.vocabulary import ListType
 
@@ -101,33 +102,41 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
     )
 
 
-def find_columns(properties: Iterable[str], stream: str, settings: StreamSettings) -> dict[str, IdentityType]:
+def find_columns(
+    properties: Mapping[str, Any], stream: str, settings: StreamSettings, *, is_open: bool = False
+) -> dict[str, IdentityType]:
     """Return the identity columns of a stream, with their types.
 
     Args:
-        properties: the column names in the stream's schema.
+        properties: column → its JSON schema.
         stream: the stream's name, for messages.
         settings: the stream's settings.
+        is_open: whether records can have other columns, too, because the schema declares none.
 
     Returns:
-        Column → type; empty if there are none.
+        Column, or the text of a path into one → type; empty if there are none.
 
     Raises:
         ConfigurationError: there are none, although `streams` sets `identity_columns` or `operation: remove` for the
             stream.
     """
-    properties = list(properties)
-    if settings.identity_columns:
-        found = {name: kind for name, kind in settings.identity_columns.items() if name in properties}
-    else:
-        found = {name: DEFAULT_COLUMNS[name.lower()] for name in properties if name.lower() in DEFAULT_COLUMNS}
+    found = {
+        name: kind
+        for name, kind in settings.identity_columns.items()
+        if name in properties or resolve(name, properties, is_open=is_open) is not None
+    }
+    if not settings.identity_columns:
+        by_name = {
+            name: default_type(name) for name, schema in properties.items() if not cannot_hold_identities(schema)
+        }
+        found = {name: kind for name, kind in by_name.items() if kind is not None}
     if not found and "identity_columns" in settings.own:
         msg = (
             f"Stream {stream} has none of the columns in `identity_columns` "
             f"({', '.join(settings.identity_columns)}). Correct the names, set `streams.{stream}.identity_columns`, or "
             "deselect the stream in the tap."
         )
-        msg += "".join(in_other_capitals(name, properties) for name in settings.identity_columns)
+        msg += "".join(in_other_writing(name, properties) for name in settings.identity_columns)
         raise ConfigurationError(msg)
     if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
         msg = (

@@ -44,7 +44,9 @@ class AppendingWriter:
         if row.kind is Kind.SEEN:
             return
         references = self.references(row.list_name)
-        named = [(references[column], each) for column, each in row.named.items() if column in references]
+        named = [
+            (references[column], each) for column in row.named if column in references for each in row.named[column]
+        ]
         if row.kind is Kind.DELETED and self.shape.removes:
             # A deleted row of a stream that removes no longer asks for anything.
             self.shape.tally.unchanged += len(named)
@@ -92,9 +94,10 @@ class AppendingWriter:
             references = self.references(name)
             some = len(indices) < len(rows)
             of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
-            for column, identities in rows.named.items():
-                chosen = [identities[index] for index in indices] if some else identities
-                of_lists.setdefault(references[column], []).append(chosen)
+            for column, layers in rows.named.items():
+                for layer in layers:
+                    chosen = [layer[index] for index in indices] if some else layer
+                    of_lists.setdefault(references[column], []).append(chosen)
             lines = [rows.lines[index] for index in indices] if some else rows.lines
             for reference, columns in of_lists.items():
                 yield reference, columns, lines

@@ -12,7 +12,7 @@ from target_pinterest_audience.identities.emails import JAPANESE_CARRIERS
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import Identified, identify
 from target_pinterest_audience.identities.remarks import Remark
-from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, default_type
 from tests.support.messages import sha256
 
 UUID = "ea7583cd-b890-48bc-8f00-0123456789ab"
@@ -229,13 +229,36 @@ def test_a_pinner_id_must_be_a_digest() -> None:
     assert verdict("HASHED_PINNER_ID", "g" * 64) == (None, Remark.NOT_A_DIGEST)
 
 
-def test_each_type_has_default_columns() -> None:
-    assert {column: kind.name for column, kind in DEFAULT_COLUMNS.items()} == {
-        "email": "EMAIL", "email_address": "EMAIL", "hashed_email": "EMAIL", "email_hash": "EMAIL",
-        "email_sha256": "EMAIL", "idfa": "IDFA", "gaid": "GAID", "aaid": "GAID", "google_advertising_id": "GAID",
-        "maid": "MAID", "mobile_ad_id": "MAID", "lr_id": "LR_ID", "liveramp_id": "LR_ID", "ramp_id": "LR_ID",
-        "dlx_id": "DLX_ID", "hashed_pinner_id": "HASHED_PINNER_ID", "pinner_id_hash": "HASHED_PINNER_ID",
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("EMAIL", "email email_address hashed_email email_hash email_sha256 sha256_email customer_email user_email"),
+        ("EMAIL", "contact_email primary_email PersonEmail mail EMAIL E-Mail Email.Address emailAddress EMAIL-ADDRESS"),
+        ("IDFA", "idfa IDFA iosIdfa"),
+        ("GAID", "gaid aaid google_advertising_id GoogleAdvertisingId gps_adid"),
+        ("MAID", "maid mobile_ad_id advertisingId mobile.ad.id"),
+        ("LR_ID", "lr_id liveramp_id ramp_id RampID"),
+        ("DLX_ID", "dlx_id"),
+        ("HASHED_PINNER_ID", "hashed_pinner_id pinner_id_hash"),
+    ],
+)
+def test_the_default_columns_name_each_type(kind: str, columns: str) -> None:
+    assert {column: default_type(column) for column in columns.split()} == dict.fromkeys(
+        columns.split(), IDENTITY_TYPES[kind]
+    )
+
+
+@pytest.mark.parametrize("column", ["Email Address", " e mail ", "E-mail address", "Customer E-Mail"])
+def test_blanks_in_the_name_of_a_default_column_do_not_count(column: str) -> None:
+    assert default_type(column) is IDENTITY_TYPES["EMAIL"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["manager_email", "billing_email", "email_1", "emails", "my_email", "email_status", "android_id", "ad_id", ""],
+)
+def test_a_name_that_only_ends_or_begins_like_a_default_column_is_none(column: str) -> None:
+    assert default_type(column) is None
 
 
 json_values = st.recursive(

@@ -22,6 +22,7 @@ from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.decoder import RecordDecoder, TakeBlock, _is_utf8
+from target_pinterest_audience.records.paths import Path
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.in_process import Outcome, run
 from tests.support.lengths import examples
@@ -157,6 +158,7 @@ class _NoFastPath(RecordDecoder):
         columns: Sequence[str],
         take: TakeBlock,
         written: Mapping[str, Collection[str]] = MappingProxyType({}),
+        paths: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
         """Leave every record to be read whole."""
 

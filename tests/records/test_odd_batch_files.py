@@ -285,7 +285,7 @@ def test_a_path_that_is_not_a_file_is_an_error_without_a_wait(
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([[address(n)] for n in range(15)], "They are arrays."),
+        ([[[address(n)]] for n in range(15)], "They are arrays."),
         ([{"value": address(n)} for n in range(15)], "They are objects."),
         ([*range(13), True, True], "They are numbers (13), true or false (2)."),
         ([f"person {n}" for n in range(15)], "They are text without an @."),

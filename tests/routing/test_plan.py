@@ -21,17 +21,18 @@ def plans(*kinds: str, **values: Any) -> dict[str, tuple[str, str]]:
 
 
 def test_columns_are_found_by_name_in_any_case() -> None:
-    found = find_columns(["ID", "Email", "GAID", "city", "my_email"], "customers", settings())
+    found = find_columns(dict.fromkeys(["ID", "Email", "GAID", "city", "my_email"]), "customers", settings())
     assert {column: kind.name for column, kind in found.items()} == {"Email": "EMAIL", "GAID": "GAID"}
 
 
 def test_only_the_named_columns_are_used() -> None:
-    found = find_columns(["email", "mail"], "customers", settings(identity_columns={"mail": "EMAIL", "x": "IDFA"}))
+    chosen = settings(identity_columns={"mail": "EMAIL", "x": "IDFA"})
+    found = find_columns({"email": {}, "mail": {}}, "customers", chosen)
     assert list(found) == ["mail"]
 
 
 def test_a_stream_that_lacks_the_columns_of_the_top_level_has_no_identities() -> None:
-    assert find_columns(["email"], "orders", settings(identity_columns={"mail": "EMAIL"})) == {}
+    assert find_columns({"email": {}}, "orders", settings(identity_columns={"mail": "EMAIL"})) == {}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_a_stream_that_lacks_its_own_columns_is_a_configuration_error(
 ) -> None:
     resolved = resolve({"ad_account_id": "1", "access_token": "t", "streams": {name: own}}, {}, {})[0]
     with pytest.raises(ConfigurationError, match=words):
-        find_columns(["mail_sent"], "orders", resolved.for_stream("orders"))
+        find_columns({"mail_sent": {}}, "orders", resolved.for_stream("orders"))
 
 
 def test_addresses_and_device_ids_share_a_list_and_other_types_have_their_own() -> None:

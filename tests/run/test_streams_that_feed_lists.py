@@ -120,7 +120,7 @@ def test_contradicting_patterns_are_refused(run_target: Target, sent: Sent) -> N
 # Streams without identities
 
 
-@pytest.mark.parametrize("column", ["Email Address", "E-mail", "customer_email"])
+@pytest.mark.parametrize("column", ["Work E-Mail", "Email__c", "billing_email"])
 def test_a_run_whose_streams_have_no_identities_fails_and_writes_no_state(
     emulator: Emulator, run_target: Target, column: str
 ) -> None:
@@ -170,12 +170,12 @@ def test_states_wait_for_the_first_stream_with_identities(run_target: Target) ->
 
 
 def test_a_stream_without_identities_beside_one_with_them_is_skipped(emulator: Emulator, run_target: Target) -> None:
-    people_of = schema("Email Address", stream="staff")
-    changed = [schema("Email Address", f"column{n}", stream="staff") for n in range(5)]
+    people_of = schema("Work E-Mail", stream="staff")
+    changed = [schema("Work E-Mail", f"column{n}", stream="staff") for n in range(5)]
     run = run_target([people_of, people_of, record("staff", id=1), *changed, *CUSTOMERS, state(1)])
     assert (run.code, run.states) == (0, [state(1)["value"]])
     assert run.stderr.count("Stream staff: it is skipped") == 1
-    assert '"streams": {"staff": {"identity_columns": {"Email Address": "EMAIL"}}}' in run.stderr
+    assert '"streams": {"staff": {"identity_columns": {"Work E-Mail": "EMAIL"}}}' in run.stderr
     assert members(emulator) == digests([1, 2])
 
 
@@ -226,7 +226,7 @@ def test_columns_set_for_one_stream_are_required_there(run_target: Target, sent:
 
 @pytest.mark.parametrize("name", ["unsubscribes", "unsub*"])
 def test_a_stream_with_remove_needs_identities(run_target: Target, sent: Sent, name: str) -> None:
-    stream = [schema("mail", stream="unsubscribes"), record("unsubscribes", id=1, mail=address(1)), state(1)]
+    stream = [schema("login", stream="unsubscribes"), record("unsubscribes", id=1, login=address(1)), state(1)]
     run = run_target([*CUSTOMERS, *stream], streams={name: {"operation": "remove"}})
     assert (run.code, run.states, sent()) == (2, [], [])
     assert "Stream unsubscribes is to remove people (`operation` under `streams`), but has no identity" in run.stderr
@@ -235,7 +235,7 @@ def test_a_stream_with_remove_needs_identities(run_target: Target, sent: Sent, n
 # Columns that look like addresses
 
 
-@pytest.mark.parametrize("column", ["E-Mail", "Email__c", "contact__email", "user_email"])
+@pytest.mark.parametrize("column", ["Work E-Mail", "Email__c", "lead__email", "billing_email"])
 def test_a_column_of_addresses_beside_device_ids_is_one_warning(run_target: Target, column: str) -> None:
     message = schema("idfa", column)
     run = run_target([message, schema("city", column, "idfa"), message])
@@ -246,8 +246,8 @@ def test_a_column_of_addresses_beside_device_ids_is_one_warning(run_target: Targ
 
 def test_a_column_of_addresses_is_not_a_warning_if_it_is_not_needed(run_target: Target) -> None:
     for stream, settings in (
-        (schema("email", "user_email"), {}),
-        (schema("idfa", "user_email"), {"identity_columns": {"idfa": "IDFA"}}),
+        (schema("email", "billing_email"), {}),
+        (schema("idfa", "billing_email"), {"identity_columns": {"idfa": "IDFA"}}),
         (schema("idfa", "email_list"), {"list_name_column": "email_list"}),
         (schema("idfa", "city"), {}),
     ):

@@ -41,15 +41,15 @@ def test_a_missing_column_is_a_warning_in_each_run_that_names_its_likely_replace
     emulator: Emulator, run_target: Target
 ) -> None:
     run_target([BOTH, *both(range(3))])
-    renamed = schema("mail", "idfa", "_sdc_deleted_at")
-    rows = [record(id=n, mail=address(n), idfa=IDFA.format(n)) for n in range(3)]
+    renamed = schema("mail1", "idfa", "_sdc_deleted_at")
+    rows = [record(id=n, mail1=address(n), idfa=IDFA.format(n)) for n in range(3)]
     for _ in range(2):
         run = run_target([renamed, *rows])
         assert run.code == 0, run.stderr
         assert "(email), which are no longer identity columns" in run.stderr
-        assert '`identity_columns: {"mail": "EMAIL"}`' in run.stderr
+        assert '`identity_columns: {"mail1": "EMAIL"}`' in run.stderr
     assert members(emulator) == digests(range(3)) | devices(range(3))
-    mapped = run_target([renamed, *rows[:2]], identity_columns={"mail": "EMAIL", "idfa": "IDFA"})
+    mapped = run_target([renamed, *rows[:2]], identity_columns={"mail1": "EMAIL", "idfa": "IDFA"})
     assert "no longer identity columns" not in mapped.stderr
 
 

@@ -176,12 +176,12 @@ def test_one_stream_split_into_two_goes_to_two_lists(emulator: Emulator, run_tar
 
 
 def test_a_schema_that_loses_or_gains_its_identities_is_reported(run_target: Target) -> None:
-    lost = run_target([schema("email"), *people([1]), schema("mail"), record(id=2, mail=address(2))])
+    lost = run_target([schema("email"), *people([1]), schema("login"), record(id=2, login=address(2))])
     assert (
-        "Stream customers: it is skipped, because none of its columns (mail, id) is named like an identity"
+        "Stream customers: it is skipped, because none of its columns (login, id) is named like an identity"
         in lost.stderr
     )
-    gained = run_target([schema("mail"), schema("email"), *people([1])])
+    gained = run_target([schema("login"), schema("email"), *people([1])])
     assert "1 value (1 to add)" in gained.stderr
 
 

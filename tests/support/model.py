@@ -16,7 +16,15 @@ CONSENT: Final = "consent"
 SEGMENT: Final = "segment"
 """The column that names the list of a row, in the streams whose rows do."""
 
-TYPES: Final[Mapping[str, str]] = {"email": "EMAIL", "email_address": "EMAIL", "idfa": "IDFA", "lr_id": "LR_ID"}
+TYPES: Final[Mapping[str, str]] = {
+    "email": "EMAIL",
+    "email_address": "EMAIL",
+    "contact_email": "EMAIL",
+    "idfa": "IDFA",
+    "lr_id": "LR_ID",
+}
+ARRAYS: Final = frozenset({"contact_email"})
+"""The columns that hold arrays."""
 LISTS: Final[Mapping[str, str]] = {"EMAIL": "customers", "IDFA": "customers", "LR_ID": "customers - LR_ID"}
 """The lists of the streams whose settings choose them."""
 SEGMENTS: Final = ("customers", "gold")
@@ -58,7 +66,7 @@ _MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "LR_ID": lr_id}
 
 
 def value(column: str, number: int) -> str:
-    """Return the good value with a number, as a column holds it."""
+    """Return the good value with a number, as a column holds it or, in an array, one of its elements."""
     return _MAKERS[TYPES[column]](number)
 
 
@@ -70,9 +78,15 @@ def member(column: str, raw: object, segment: str = "customers") -> Member | Non
     return Member(LISTS[kind].replace("customers", segment), raw if kind == "LR_ID" else sha256(raw))
 
 
+def members(column: str, raw: object, segment: str = "customers") -> frozenset[Member]:
+    """Return all that a column's value leads to; each element of an array counts."""
+    values = raw if column in ARRAYS and isinstance(raw, list) else [raw]
+    return frozenset(found for each in values if (found := member(column, each, segment)) is not None)
+
+
 @dataclass(slots=True)
 class _Row:
-    contributes: dict[str, Member] = field(default_factory=dict)
+    contributes: dict[str, frozenset[Member]] = field(default_factory=dict)
     """By the column that it comes from."""
     refuses: set[Member] = field(default_factory=set)
     excludes: set[Member] = field(default_factory=set)
@@ -113,29 +127,36 @@ class Model:
             return
         named = {}
         if segment in SEGMENTS:
-            named = {column: found for column in present if (found := member(column, record[column], segment))}
+            named = {column: found for column in present if (found := members(column, record[column], segment))}
         if stream in self.keyless:
-            for column, found in named.items():
-                self._apply(stream, found, record, [column], {column: found})
+            for column, several in named.items():
+                for one in several:
+                    self._apply(stream, one, record, [column], {column: frozenset({one})})
         elif record["id"] is not None:
             self._apply(stream, record["id"], record, present, named)
 
     def _apply(
-        self, stream: str, key: object, record: Mapping[str, Any], present: list[str], named: dict[str, Member]
+        self,
+        stream: str,
+        key: object,
+        record: Mapping[str, Any],
+        present: list[str],
+        named: dict[str, frozenset[Member]],
     ) -> None:
+        everybody = frozenset(found for several in named.values() for found in several)
         row = self._rows.setdefault((stream, key), _Row())
         deleted = record.get(DELETED) is not None
         answer = record.get(CONSENT)
         asked = stream in self.consents and (answer is not None if deleted else CONSENT in record)
         if stream in self.removing:
-            row.excludes = set() if deleted else row.excludes | set(named.values())
+            row.excludes = set() if deleted else row.excludes | everybody
             self.strangers -= row.excludes
         elif asked and answer not in YES:
-            self.strangers.difference_update(named.values())
-            row.refuses.update(named.values(), row.contributes.values())
+            self.strangers -= everybody
+            row.refuses.update(everybody, *row.contributes.values())
             row.contributes = {}
         elif deleted:
-            self.strangers.difference_update(named.values())
+            self.strangers -= everybody
             row.contributes = {}
         elif asked or stream not in self.consents:
             row.refuses = set()
@@ -151,17 +172,17 @@ class Model:
             row.contributes = kept | named
 
     def _moved(
-        self, contributes: Mapping[str, Member], columns: Sequence[str], segment: str | None
-    ) -> dict[str, Member]:
+        self, contributes: Mapping[str, frozenset[Member]], columns: Sequence[str], segment: str | None
+    ) -> dict[str, frozenset[Member]]:
         """Return what a row contributes that has come to name a segment, or none."""
         lists = {TYPES[column]: LISTS[TYPES[column]].replace("customers", segment or "") for column in columns}
         moved = {}
-        for column, found in contributes.items():
+        for column, several in contributes.items():
             kind = TYPES[column]
             if segment is not None and kind in lists:
-                moved[column] = found._replace(list_name=lists[kind])
-            elif segment is not None and found.list_name in lists.values():
-                moved[column] = found
+                moved[column] = frozenset(found._replace(list_name=lists[kind]) for found in several)
+            elif segment is not None:
+                moved[column] = frozenset(found for found in several if found.list_name in lists.values())
         return moved
 
     def forget(self, identity: str) -> None:
@@ -171,7 +192,10 @@ class Model:
     def clear(self, list_name: str) -> None:
         """Let no row contribute to a list any more."""
         for row in self._rows.values():
-            row.contributes = {column: each for column, each in row.contributes.items() if each.list_name != list_name}
+            row.contributes = {
+                column: frozenset(each for each in several if each.list_name != list_name)
+                for column, several in row.contributes.items()
+            }
 
     def statements(self) -> frozenset[Statement]:
         """Return all that rows say, and who else is there."""
@@ -183,7 +207,7 @@ class Model:
     def _said(self) -> set[Statement]:
         said = {Statement(None, "stranger", each) for each in self.strangers}
         for key, row in self._rows.items():
-            said |= {Statement(key, "contributes", each) for each in row.contributes.values()}
+            said |= {Statement(key, "contributes", each) for several in row.contributes.values() for each in several}
             said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
         return said
 

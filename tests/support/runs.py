@@ -148,6 +148,6 @@ def row(person: int, line: int, *, key: int | None = None, kind: Kind = Kind.ARR
         kind: what happened to it.
         name: the list that it names.
     """
-    named = {"email": pack_identity(digest(person))}
+    named = {"email": (pack_identity(digest(person)),)}
     record = {"id": person if key is None else key}
     return Row(kind, record, named, ("email",), line, deleted=kind is Kind.DELETED, list_name=name)

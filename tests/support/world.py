@@ -442,5 +442,6 @@ def _by_row(entry: Change, columns: Sequence[str]) -> Iterator[tuple[tuple[objec
         return
     others = {name: each for name, each in entry.record.items() if name not in columns}
     for column in columns:
-        if column in entry.record:
-            yield (entry.stream, column, entry.record[column]), {**others, column: entry.record[column]}
+        value = entry.record.get(column, [])
+        for each in value if isinstance(value, list) else [value]:
+            yield (entry.stream, column, each), {**others, column: each}

@@ -195,8 +195,8 @@ class IdentityChanges:
         """Return whether the identity of a refusal is known under one hash algorithm only."""
         if IDENTITY_TYPES[event.plan.columns[statement.slot].type].hash_rule is not HashRule.HASH:
             return False
-        has_forms = any(each.slot == statement.slot for each in event.forms)
-        return not has_forms or statement.identity not in {each.identity for each in (*event.named, *event.forms)}
+        known = {each.identity for each in event.forms} | {each.of for each in event.forms}
+        return statement.identity not in known
 
     def _ask(self, event: Event, says: Statements) -> None:
         """Request the removal of the identities in a deleted row, except those that were requested before."""

@@ -82,7 +82,7 @@ class Window:
         self.values += max(1, len(event.named))
 
     def put_final_states(
-        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin
+        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin, values: int
     ) -> None:
         """Add events whose rows' statements do not depend on what the rows said before.
 
@@ -91,12 +91,13 @@ class Window:
             final_states: the rows' statements after the events, encoded.
             lines: the lines of the events in the stream.
             origin: their origin, of a kind that contributes.
+            values: how many identities they could name.
         """
         self._note_origin(origin)
         self.rows += rows
         self.final_states += final_states
         self.lines.extend(lines)
-        self.values += len(rows) * len(origin.plan.slots)
+        self.values += values
 
     def _note_origin(self, origin: Origin) -> None:
         last = self._origins[-1] if self._origins else None
