@@ -26,6 +26,7 @@ class Row(NamedTuple):
         deleted: whether it is deleted, whatever else it says.
         list_name: the list name in it, empty if it has none; None if the settings choose the list.
         forms: identity column → the same people under the other hash algorithms, if the record refuses them.
+        held: whether the first identity in it says that its person is held out.
     """
 
     kind: Kind
@@ -36,6 +37,7 @@ class Row(NamedTuple):
     deleted: bool
     list_name: str | None = None
     forms: Mapping[str, Sequence[bytes]] = MappingProxyType({})
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class RowBlock:
         named: identity column → its packed identities; None where a row has no valid value.
         list_names: the list name in each row; None if the settings choose the list.
         forms: identity column → the same people under each of the other hash algorithms, if the rows refuse them.
+        held: the indices of the rows whose person is held out, in ascending order.
     """
 
     kind: Kind
@@ -55,6 +58,7 @@ class RowBlock:
     named: Mapping[str, Sequence[bytes | None]]
     list_names: Sequence[str] | None = None
     forms: Mapping[str, Sequence[Sequence[bytes | None]]] = field(default_factory=dict)
+    held: Sequence[int] = ()
 
     @property
     def lines(self) -> Sequence[int]:

@@ -25,10 +25,15 @@ class Stance(IntEnum):
     ASKED = 4
     """A deleted row named the identity and its removal was requested. Stored as a keyed digest, so that a repeated
     delete does not request the removal again."""
+    HOLDS_OUT = 5
+    """The row names the identity, and the hold-out of its stream keeps the row's people off the list."""
 
 
 REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
-"""The stances that keep an identity off a list."""
+"""The stances by which a person decided that an identity stays off a list."""
+
+CLAIMS: Final = frozenset({Stance.CONTRIBUTES, Stance.HOLDS_OUT})
+"""The stances about the people that a row names now. A row has one of the two for all of them; see `Event.apply`."""
 
 _CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
 _SHORT_LIST: Final = 0x9
@@ -58,12 +63,15 @@ def encode_statements(said: Collection[Statement]) -> bytes:
     return _encode(tuple(said)) if said else b""
 
 
-def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[bytes | None]]) -> list[bytes]:
-    """Encode the statements of rows that only contribute.
+def encode_contributions(
+    slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[bytes | None]], stance: Stance = Stance.CONTRIBUTES
+) -> list[bytes]:
+    """Encode the statements of rows that only contribute, or whose people are all held out.
 
     Args:
         slots: list and slot of each identity column, in ascending order.
         columns: the packed identities in each column; None where a row has none.
+        stance: what the rows say about all of their identities.
 
     Returns:
         For each row what `encode_statements` would return.
@@ -71,7 +79,7 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
 
     @functools.cache
     def head(slot: tuple[int, int], size: int) -> bytes:
-        return _encode((*slot, _CONTRIBUTES, bytes(size)))[:-size]
+        return _encode((*slot, int(stance), bytes(size)))[:-size]
 
     # A list of zeros is as long as its own head and a byte for each.
     heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
@@ -99,6 +107,11 @@ def statements(encoded: bytes) -> list[Statement]:
 def statement_set(encoded: bytes) -> Statements:
     """Decode the statements of a row, as a set."""
     return frozenset(statements(encoded))
+
+
+def holds_out(encoded: bytes) -> bool:
+    """Return whether a row is held out, given its encoded statements."""
+    return any(each.stance == Stance.HOLDS_OUT for each in statements(encoded))
 
 
 def count_statements(encoded: bytes) -> int:

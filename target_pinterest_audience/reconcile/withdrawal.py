@@ -104,7 +104,8 @@ def withdraw_silently(
     gone: Counter[int] = Counter(dict.fromkeys(lists, 0))
     for decisions in withdraw(ledger, sources, lists, shorten):
         for number, decided in decisions.items():
-            gone[number] += len(decided.removals)
+            # An identity that a withdrawn row held out is a member until the rows that contribute it are withdrawn.
+            gone[number] += len(decided.removals) - len(decided.additions)
     for number, note, members in noted:
         still = _members(ledger, number, note.identities)
         kept = [index for index, each in enumerate(note.identities) if each in still or each not in members]

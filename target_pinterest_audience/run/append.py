@@ -45,6 +45,9 @@ class AppendingWriter:
             return
         references = self.references(row.list_name)
         named = [(references[column], each) for column, each in row.named.items() if column in references]
+        if row.held:
+            self.shape.tally.held_out += len(named)
+            return
         if row.kind is Kind.DELETED and self.shape.removes:
             # A deleted row of a stream that removes no longer asks for anything.
             self.shape.tally.unchanged += len(named)
@@ -57,6 +60,8 @@ class AppendingWriter:
 
     def write_block(self, rows: RowBlock) -> None:
         """Take a block of rows. Raises as `RowWriter.write` does."""
+        held = rows.held
+        self.shape.tally.held_out += sum(each[index] is not None for each in rows.named.values() for index in held)
         for reference, columns, lines in self._columns_of_lists(rows):
             self._hand_over(reference, rows.kind, *in_order(columns, lines))
 
@@ -87,9 +92,14 @@ class AppendingWriter:
     def _columns_of_lists(
         self, rows: RowBlock
     ) -> Iterator[tuple[ListReference, list[Sequence[bytes | None]], Sequence[int]]]:
-        """Yield each list that rows go to, the identities in each column for it, and the lines of the rows."""
-        for name, indices in rows.by_list():
+        """Yield each list that rows go to, the identities in each column for it, and the lines of the rows.
+
+        Rows that are held out are left out.
+        """
+        held = set(rows.held)
+        for name, all_indices in rows.by_list():
             references = self.references(name)
+            indices = [index for index in all_indices if index not in held] if held else all_indices
             some = len(indices) < len(rows)
             of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
             for column, identities in rows.named.items():

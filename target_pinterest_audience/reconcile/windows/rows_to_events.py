@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Kind, Named, Plan
 from target_pinterest_audience.membership.row import Row, RowBlock
-from target_pinterest_audience.membership.statements import encode_contributions
+from target_pinterest_audience.membership.statements import Stance, encode_contributions
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.stream import StreamShape
 
@@ -58,7 +58,7 @@ class KeyedRowWriter:
             # If rows name their lists, a row without identities is an event like any other: see `Event.final_state`.
             if not self.shape.routed or all(final_states):
                 origin = Origin(rows.kind, self.plan, self.shape.tally)
-                self.reconciler.put_final_states(digests, final_states, rows.lines, origin)
+                self.reconciler.put_final_states(digests, final_states, rows.lines, origin, rows.held)
                 return
         for index, digest in enumerate(digests):
             identities = {column: each[index] for column, each in rows.named.items()}
@@ -75,18 +75,23 @@ class KeyedRowWriter:
             self.admit(kinds)
 
     def _final_states(self, rows: RowBlock) -> list[bytes]:
-        """Return the encoded statements of rows that only contribute."""
+        """Return the encoded statements of rows that only contribute or are held out."""
         final_states = [b""] * len(rows)
         for name, indices in rows.by_list():
             list_slots = self.list_slots(name)
             columns = sorted(list_slots, key=list_slots.__getitem__)
             slots = [list_slots[column] for column in columns]
             named = [rows.named[column] for column in columns]
-            if len(indices) == len(rows):
+            if len(indices) == len(rows) and not rows.held:
                 return encode_contributions(slots, named)
-            said = encode_contributions(slots, [[column[index] for index in indices] for column in named])
-            for index, each in zip(indices, said, strict=True):
-                final_states[index] = each
+            held = set(rows.held)
+            for stance, some in (
+                (Stance.CONTRIBUTES, [index for index in indices if index not in held]),
+                (Stance.HOLDS_OUT, [index for index in indices if index in held]),
+            ):
+                said = encode_contributions(slots, [[column[index] for index in some] for column in named], stance)
+                for index, each in zip(some, said, strict=True):
+                    final_states[index] = each
         return final_states
 
     def _put(
@@ -128,14 +133,16 @@ class KeylessRowWriter:
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
         _count_rows(self.readings, not row.deleted)
-        self._put(row.kind, row.named, row.forms, self.list_slots(row.list_name), row.line)
+        self._put(row.kind, row.named, row.forms, self.list_slots(row.list_name), row.line, held=row.held)
 
     def write_block(self, rows: RowBlock) -> None:
         """Take a block of rows. Raises as `RowWriter.write` does."""
         _count_rows(self.readings, len(rows))
+        held = set(rows.held)
         for index, line in enumerate(rows.lines):
             identities = {column: each[index] for column, each in rows.named.items()}
-            self._put(rows.kind, identities, rows.forms_of(index), self.list_slots(rows.list_name(index)), line)
+            list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
+            self._put(rows.kind, identities, forms, list_slots, line, held=index in held)
 
     def row_digest(self, record: Mapping[str, Any]) -> None:
         """Return None: a record without a key has no digest of its own."""
@@ -147,6 +154,8 @@ class KeylessRowWriter:
         forms: Mapping[str, Sequence[bytes]],
         list_slots: Mapping[str, tuple[int, int]],
         line: int,
+        *,
+        held: bool,
     ) -> None:
         for column, identity in identities.items():
             if identity is None:
@@ -155,7 +164,7 @@ class KeylessRowWriter:
             (slot,) = plan.slots
             named = (Named(*list_slots[column], identity),) if column in list_slots else ()
             others = tuple(Named(*list_slots[column], form) for form in forms.get(column, ()) if column in list_slots)
-            event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others)
+            event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others, held=held)
             origin, kind_of_row = Origin(kind, plan, self.shape.tally), plan.columns[slot].type
             self.reconciler.put(self.digest(kind_of_row, identity), event, origin)
             if kind is Kind.DELETED:
