@@ -76,13 +76,16 @@ class Books:
         """Return how many identities belong on each list that was opened."""
         return {each: self.ledger.catalogue.lists.entry(number).members for number, each in self.lists.opened.items()}
 
-    def end_history(self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False) -> None:
+    def end_history(
+        self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False, held_out: int = 0
+    ) -> None:
         """Write for people how the run or command ended, cleanly or not.
 
         Args:
             exit_code: the exit code of the process.
             rejected: see `figures_of`.
             empty: whether this was a run to which neither a row nor a STATE came.
+            held_out: how many rows the run held out.
 
         Raises:
             LedgerError: the ledger cannot be written.
@@ -90,4 +93,4 @@ class Books:
         reports = {number: self.delivery.report(reference) for number, reference in self.lists.opened.items()}
         with self.ledger.transaction():
             figures = figures_of(self.ledger, reports, rejected)
-            self.recorder.history.end(exit_code, self.delivery.traffic, figures, empty=empty)
+            self.recorder.history.end(exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out)

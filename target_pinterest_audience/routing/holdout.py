@@ -1,7 +1,7 @@
 """The hold-out: a stable share of people who are kept off the lists, to measure what the ads achieve. Pure.
 
-The choice depends only on an identity as it is sent, and on a salt. So it is the same in every run, on every machine and
-in a query of a warehouse.
+The choice depends only on an identity as it is sent, and on a salt. So it is the same in every run, on every machine,
+and in a query of a warehouse.
 """
 
 from __future__ import annotations

@@ -136,8 +136,29 @@ class StreamSettings:
         "All rows with one source name count as rows of one table, whichever tap sends them.",
     )
     """None: the stream's name."""
+    holdout_percent: int = setting(
+        "Hold-out, in percent",
+        "The share of people who are kept off the list, to measure what the ads achieve. The first identity of a row "
+        "decides, in the order EMAIL, PHONE, other types, so the choice is the same in every run. Nobody who is held "
+        "out is on the list through another row that the ledger knows. If the share grows, the people who are chosen "
+        "then leave the list.",
+        between=(0, 50),
+        default=0,
+    )
+    holdout_salt: str | None = setting(
+        "Hold-out salt",
+        "A text that decides who is held out, such as the name of the experiment. Another salt chooses other people.",
+    )
+    """None: as an empty text."""
     own: frozenset[str] = frozenset()
     """The settings that `streams` gives the stream; the others come from the top level, or are defaults."""
+
+    @property
+    def holdout(self) -> tuple[int, str] | None:
+        """The percentage and the salt of the hold-out; None if there is none."""
+        if not self.holdout_percent or self.operation is Mode.REMOVE:
+            return None
+        return self.holdout_percent, self.holdout_salt or ""
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str = "", own: frozenset[str] = frozenset()) -> StreamSettings:
@@ -151,7 +172,7 @@ class StreamSettings:
         Raises:
             ConfigurationError: the settings contradict each other, or one has a value that is not supported.
         """
-        rules.check_stream(config, where)
+        rules.check_stream(config, where, own)
         removal_column = _column(config["removal_column"])
         values = {
             **config,

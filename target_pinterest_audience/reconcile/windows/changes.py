@@ -27,7 +27,6 @@ from target_pinterest_audience.reconcile.windows.outcomes import Outcomes
 from target_pinterest_audience.vocabulary import Cause, Operation
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.identities.tally import StreamTally
     from target_pinterest_audience.reconcile.sources.source_run import SourceRun
     from target_pinterest_audience.reconcile.windows.window import Window
 
