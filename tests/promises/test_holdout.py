@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from docgen.fences import Fence, parse
 from target_pinterest_audience.emulator import Emulator
 from tests.support.account import Sent, Write, members
+from tests.support.ledgers import address as address_of
 from tests.support.messages import address, deleted, digests, is_held_out, people, record, schema, sha256, state
+from tests.support.postgres import Database
 from tests.support.processes import Companion, Prune, Run, Target
 
 SALT = "spring"
@@ -290,3 +293,35 @@ def test_a_dry_run_writes_the_file_too(read: Read, sent: Sent, tmp_path: Path) -
     path = tmp_path / "out.jsonl"
     read(EMAIL, *people([OUT, IN]), dry_run=True, holdout_path=str(path))
     assert (sent(), keys(path)) == ([], [{"id": OUT}])
+
+
+# The same choice in a warehouse
+
+
+def expression(database_name: str, salt: str, percent: int) -> str:
+    """Return the expression of the guide for a database."""
+    page = (Path(__file__).parents[2] / "docs/guides/measure-lift.md").read_text(encoding="utf-8")
+    (fence,) = [each for each in parse(page) if isinstance(each, Fence) and each.title == database_name]
+    assert (fence.text.count("spring:"), fence.text.count("< 10")) == (1, 1)
+    return fence.text.replace("spring:", f"{salt}:").replace("< 10", f"< {percent}")
+
+
+@pytest.mark.parametrize("place", ["sqlite", "postgres"])
+def test_the_guides_expression_finds_the_same_people_among_a_hundred_thousand(
+    emulator: Emulator, read: Read, database: Database, tmp_path: Path, place: str
+) -> None:
+    database.execute(
+        "CREATE TABLE customers AS SELECT id, CASE WHEN id % 7 = 0 THEN ' Person' ELSE 'person' END || id || "
+        "CASE WHEN id % 5 = 0 THEN '@EXAMPLE.com ' ELSE '@example.com' END AS email "
+        "FROM generate_series(0, 99999) AS id"
+    )
+    rows = json.loads(database.execute("SELECT json_agg(customers ORDER BY id) FROM customers"))
+    chosen = database.execute(f"SELECT id FROM customers WHERE {expression('PostgreSQL', SALT, 10)} ORDER BY id")  # noqa: S608 - our own words
+    out = [int(each) for each in chosen.splitlines()]
+    assert 9_700 <= len(out) <= 10_300
+    path = tmp_path / "out.jsonl"
+    ledger = {"ledger_url": address_of(database)} if place == "postgres" else {}
+    for _ in range(2):
+        read(EMAIL, *[record(**each) for each in rows], holdout_path=str(path), **ledger)
+        assert [key["id"] for key in keys(path)] == out
+        assert members(emulator) == digests(range(100_000)) - digests(out)

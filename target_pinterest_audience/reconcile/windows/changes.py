@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -225,6 +226,7 @@ class IdentityChanges:
         """
         decisions: Decisions = {}
         refused: set[tuple[int, bytes]] = set()
+        suppressed = functools.cache(ledger.catalogue.suppressions.all)
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
             inserted = expect_new and ledger.members.insert(number, member_keys(arrivals))
@@ -244,7 +246,9 @@ class IdentityChanges:
                 if now.refusers:
                     refused.add((number, identity))
                 members += now.on_list - was.on_list
-                operation = decide(was, now, asked=entry.asked)
+                # Whoever was forgotten was removed then. Others may only be held out, and never have been removed.
+                asked = entry.asked and not (was.refusers and key in suppressed())
+                operation = decide(was, now, asked=asked)
                 if operation is Operation.ADD:
                     decided.additions[identity] = entry.line
                 elif operation is Operation.REMOVE:
