@@ -130,12 +130,6 @@ class StreamSettings:
         "Sends each row to the list named in this column: many audiences from one table. A row whose name changes "
         "leaves its old list; a row without a name is on no list.",
     )
-    source_name: str | None = setting(
-        "Source name",
-        "Distinguishes the rows of different tables when several feed one list. By default the name of the stream. "
-        "All rows with one source name count as rows of one table, whichever tap sends them.",
-    )
-    """None: the stream's name."""
     holdout_percent: int = setting(
         "Hold-out, in percent",
         "The share of people who are kept off the list, to measure what the ads achieve. The first identity of a row "
@@ -150,6 +144,12 @@ class StreamSettings:
         "A text that decides who is held out, such as the name of the experiment. Another salt chooses other people.",
     )
     """None: as an empty text."""
+    source_name: str | None = setting(
+        "Source name",
+        "Distinguishes the rows of different tables when several feed one list. By default the name of the stream. "
+        "All rows with one source name count as rows of one table, whichever tap sends them.",
+    )
+    """None: the stream's name."""
     own: frozenset[str] = frozenset()
     """The settings that `streams` gives the stream; the others come from the top level, or are defaults."""
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from tests.support.messages import sha256
+from tests.support.messages import is_held_out, sha256
 
 DELETED: Final = "_sdc_deleted_at"
 CONSENT: Final = "consent"
@@ -32,6 +32,16 @@ class Member(NamedTuple):
 
     list_name: str
     identity: str
+
+
+class HoldOut(NamedTuple):
+    """The share of people who are kept off all lists, and what chooses them."""
+
+    percent: int
+    salt: str
+
+
+NOBODY_HELD_OUT: Final = HoldOut(0, "x")
 
 
 class Statement(NamedTuple):
@@ -76,6 +86,8 @@ class _Row:
     """By the column that it comes from."""
     refuses: set[Member] = field(default_factory=set)
     excludes: set[Member] = field(default_factory=set)
+    is_held: bool = False
+    """Whether what it contributes is kept off all lists instead."""
 
 
 @dataclass(slots=True)
@@ -88,6 +100,7 @@ class Model:
         keyless: the streams without key properties.
         routed: the streams whose rows name their lists.
         strangers: who is on a list without the ledger's doing.
+        holdout: the hold-out of all streams that add people and have a key.
     """
 
     consents: Collection[str] = ()
@@ -95,6 +108,7 @@ class Model:
     keyless: Collection[str] = ()
     routed: Collection[str] = ()
     strangers: set[Member] = field(default_factory=set)
+    holdout: HoldOut = NOBODY_HELD_OUT
     _columns: dict[str, Sequence[str]] = field(default_factory=dict)
     _rows: dict[tuple[str, Any], _Row] = field(default_factory=dict)
     _forgotten: set[str] = field(default_factory=set)
@@ -149,6 +163,13 @@ class Model:
             if stream in self.routed:
                 kept = self._moved(kept, columns, record.get(SEGMENT))
             row.contributes = kept | named
+            row.is_held = stream not in self.keyless and self._holds_out(row)
+
+    def _holds_out(self, row: _Row) -> bool:
+        """Return whether a row's first identity is of somebody who is held out."""
+        order = ["EMAIL", "IDFA", "LR_ID"]
+        columns = sorted(row.contributes, key=lambda column: (order.index(TYPES[column]), column))
+        return bool(columns) and is_held_out(row.contributes[columns[0]].identity, *self.holdout)
 
     def _moved(
         self, contributes: Mapping[str, Member], columns: Sequence[str], segment: str | None
@@ -167,6 +188,8 @@ class Model:
     def forget(self, identity: str) -> None:
         """Refuse somebody on all lists, without a row and for good."""
         self._forgotten.add(identity)
+        for row in self._rows.values():
+            row.contributes = {column: each for column, each in row.contributes.items() if each.identity != identity}
 
     def clear(self, list_name: str) -> None:
         """Let no row contribute to a list any more."""
@@ -183,7 +206,7 @@ class Model:
     def _said(self) -> set[Statement]:
         said = {Statement(None, "stranger", each) for each in self.strangers}
         for key, row in self._rows.items():
-            said |= {Statement(key, "contributes", each) for each in row.contributes.values()}
+            said |= {Statement(key, "refuses" if row.is_held else "contributes", m) for m in row.contributes.values()}
             said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
         return said
 
