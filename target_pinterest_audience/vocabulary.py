@@ -38,11 +38,13 @@ class Cause(IntEnum):
     FORGET = 6
     REPEATED = 7
     """It is removed once more: an older request without an answer may have added it again."""
+    HOLDOUT = 8
+    """The hold-out chose its person."""
 
     @property
     def explicit(self) -> bool:
         """Whether a person or the stream asked for the removal. The ledger derives the others, which have a ceiling."""
-        return self not in {Cause.PRUNE, Cause.CHANGE}
+        return self not in {Cause.PRUNE, Cause.CHANGE, Cause.HOLDOUT}
 
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -54,6 +56,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "forget": "forgotten",
     "unfinished": "left by an interrupted run",
     "repeated": "removed once more",
+    "holdout": "held out",
 }
 
 

@@ -73,8 +73,11 @@ class StreamTally:
     duplicates: int = 0
     """Identities that came again while they waited, or that a later record of the same row replaced."""
     refused: int = 0
-    """Identities in rows that refuse them, or that another row refuses."""
+    """Identities in rows that refuse them, or that another row refuses or holds out."""
     named_for_removal: int = 0
+    held_out: int = 0
+    """Identities in rows that are held out."""
+    held_out_rows: int = 0
     consent_column: str | None = None
     answers: int = 0
     """Rows that are not deleted and have a consent column."""
@@ -100,6 +103,7 @@ class StreamTally:
         self.duplicates += other.duplicates
         self.refused += other.refused
         self.named_for_removal += other.named_for_removal
+        self.held_out += other.held_out
         self.unmatched_deletes += other.unmatched_deletes
 
     def count_answers(self, rows: int, granted: int, nulls: int = 0) -> None:
@@ -158,6 +162,7 @@ class StreamTally:
             "duplicate": self.duplicates,
             "refused": self.refused,
             "named for removal": self.named_for_removal,
+            "held out": self.held_out,
             "rejected": self.rejected,
         }
 

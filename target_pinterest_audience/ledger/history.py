@@ -70,6 +70,7 @@ class Ending(NamedTuple):
         calls: how many requests it sent to Pinterest; each attempt counts.
         limited_seconds: how long requests waited for rate limits, added up over all lists.
         empty: whether a run read neither a row nor a STATE, so that it is no success.
+        held_out: how many rows a run held out.
     """
 
     at: float
@@ -77,6 +78,7 @@ class Ending(NamedTuple):
     calls: int
     limited_seconds: float
     empty: bool = False
+    held_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,9 @@ class History:
     def end(self, entry: int, ending: Ending, lists: Iterable[ListFigures]) -> None:
         """Record how a run or command ended, and what it did. Lists without any change are left out."""
         self._query(
-            "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ?, empty = ? WHERE entry = ?",
-            *ending[:-1], int(ending.empty), entry,
+            "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ?, empty = ?, held_out = ? "
+            "WHERE entry = ?",
+            *ending[:4], int(ending.empty), ending.held_out, entry,
         )  # fmt: skip
         for each in lists:
             if self._is_change(each):
@@ -189,8 +192,8 @@ class History:
     def entries(self, limit: int) -> list[HistoryEntry]:
         """Return the newest entries, newest first."""
         found = self._query(
-            "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds, empty FROM history WHERE realm = ? "
-            "ORDER BY entry DESC LIMIT ?",
+            "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds, empty, held_out FROM history "
+            "WHERE realm = ? ORDER BY entry DESC LIMIT ?",
             self._realm, limit,
         )  # fmt: skip
         oldest = found[-1][0] if found else 0
@@ -206,10 +209,10 @@ class History:
                 entry,
                 kind,
                 started,
-                None if at is None else Ending(at, exit_code, calls, limited, bool(empty)),
+                None if at is None else Ending(at, exit_code, calls, limited, bool(empty), held_out),
                 tuple(figures.get(entry, ())),
             )
-            for entry, kind, started, at, exit_code, calls, limited, empty in found
+            for entry, kind, started, at, exit_code, calls, limited, empty, held_out in found
         ]
 
     def sizes_before(self, started: float) -> dict[int, int]:

@@ -182,12 +182,18 @@ MATCHES: Final = (
 )
 """Counts what a match rate is a share of. After it, `count_contributing_rows` counts the rows that are there."""
 
+_HOLD_OUT: Final = (
+    # How many rows the run held out.
+    "ALTER TABLE history ADD COLUMN held_out BIGINT NOT NULL DEFAULT 0",
+)
+"""From this version on, rows can say that their people are held out."""
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES,
+    MATCHES, _HOLD_OUT,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

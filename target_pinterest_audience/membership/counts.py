@@ -1,6 +1,7 @@
 """Counts: how many statements contribute or refuse an identity, and what to send when that changes. Pure.
 
-An identity belongs on a list if and only if at least one row contributes it and no row refuses it.
+An identity belongs on a list if and only if at least one row contributes it and no row refuses it. A row that is held
+out counts as one that refuses its identities, so that no other row puts them on the list.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from target_pinterest_audience.vocabulary import Operation
 
 
 class Count(NamedTuple):
-    """How many statements contribute an identity to a list, and how many refuse it."""
+    """How many statements contribute an identity to a list, and how many refuse it or hold it out."""
 
     contributors: int
     refusers: int
@@ -23,13 +24,15 @@ class Count(NamedTuple):
         return self.contributors > 0 and not self.refusers
 
 
+_KEEP_OFF: Final = REFUSALS | {Stance.HOLDS_OUT}
+
 NOBODY: Final = Count(0, 0)
 """The count of an identity that no row names."""
 
 
 def change_of(statement: Statement) -> Count:
     """Return what a statement adds to the count of its identity."""
-    return Count(int(statement.stance == Stance.CONTRIBUTES), int(statement.stance in REFUSALS))
+    return Count(int(statement.stance == Stance.CONTRIBUTES), int(statement.stance in _KEEP_OFF))
 
 
 def decide(before: Count, after: Count, *, asked: bool) -> Operation | None:
@@ -38,11 +41,11 @@ def decide(before: Count, after: Count, *, asked: bool) -> Operation | None:
     Args:
         before: the count in the ledger.
         after: the count after the events of a window.
-        asked: whether an event requests the removal by name. Then an identity that the ledger has never seen is removed
-            too: it may have come to the list in another way.
+        asked: whether an event requests the removal by name. Then an identity that the ledger has never seen on the
+            list is removed too: it may have come to the list in another way.
     """
     if after.on_list:
         return None if before.on_list else Operation.ADD
-    if before.on_list or (asked and not before.refusers):
+    if before.on_list or asked:
         return Operation.REMOVE
     return None

@@ -10,13 +10,23 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.membership.statements import REFUSALS, Stance, Statement, Statements, encode_statements
+from target_pinterest_audience.membership.statements import (
+    CLAIMS,
+    REFUSALS,
+    Stance,
+    Statement,
+    Statements,
+    encode_statements,
+)
+from target_pinterest_audience.routing.holdout import deciding_rank
 from target_pinterest_audience.vocabulary import Cause
 
-_CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
-_ABOUT_ROW: Final = frozenset({Stance.CONTRIBUTES, Stance.REFUSES})
+if TYPE_CHECKING:
+    from target_pinterest_audience.routing.holdout import HoldOut
+
+_ABOUT_ROW: Final = CLAIMS | {Stance.REFUSES}
 _EXCLUSIONS: Final = frozenset({Stance.EXCLUDES})
 
 
@@ -77,6 +87,7 @@ class Plan:
         keyed: whether a key tells the rows apart; otherwise each identity is a row of its own.
         foreign_lists: the lists of other loaders. This stream does not change what rows with the same keys say about
             them. Read when an event is applied, since the set may change during a run.
+        holdout: the share of people who are kept off the lists; None if there is none.
     """
 
     source: int
@@ -85,6 +96,22 @@ class Plan:
     slots: frozenset[int]
     keyed: bool = True
     foreign_lists: AbstractSet[int] = frozenset()
+    holdout: HoldOut | None = None
+
+    def holds_out(self, says: Statements) -> bool:
+        """Return whether the person of a row is held out: its first identity decides.
+
+        Args:
+            says: what the row says.
+        """
+        if self.holdout is None:
+            return False
+        ranked = [(self._rank(each.slot), each.identity) for each in says if each.stance in CLAIMS]
+        return bool(ranked) and self.holdout.chooses(min(ranked)[1])
+
+    def _rank(self, slot: int) -> tuple[int, str]:
+        column, kind = self.columns[slot]
+        return deciding_rank(kind, column)
 
     def covers(self, list_number: int) -> bool:
         """Return whether the stream may change what a row says about a list."""
@@ -148,6 +175,8 @@ class Event(NamedTuple):
         line: the record's line in the stream.
         routes: slot → the list that the record names for it; None if the settings choose the lists.
         forms: the same people under the other hash algorithms, if the record refuses them: they stay out in every form.
+        held: whether the record's person is held out, if its row is only one of several identities of the person; None
+            if what the row says decides.
     """
 
     kind: Kind
@@ -157,15 +186,15 @@ class Event(NamedTuple):
     line: int
     routes: Mapping[int, int] | None = None
     forms: tuple[Form, ...] = ()
+    held: bool | None = None
 
     def final_state(self) -> bytes | None:
         """Return the row's statements after the event, encoded; None if they depend on what the row said before."""
         # A record without identities does not show which list the row's former statements move to.
         shows_routes = self.routes is None or bool(self.named)
         if self.kind in CONTRIBUTING and self.present == self.plan.slots and shows_routes:
-            return encode_statements(
-                [Statement(number, slot, _CONTRIBUTES, identity) for number, slot, identity in self.named]
-            )
+            says = frozenset(self._claims())
+            return encode_statements(self._decided(says) if self.plan.holdout is not None else says)
         return None
 
     def apply(self, says: Statements, shorten: Callable[[bytes], bytes]) -> Statements:
@@ -178,14 +207,28 @@ class Event(NamedTuple):
         if self.kind is Kind.SEEN:
             return says
         if self.kind is Kind.ABSENT:
-            return frozenset(s for s in says if s.stance != Stance.CONTRIBUTES or not self._concerns(s))
+            return frozenset(s for s in says if s.stance not in CLAIMS or not self._concerns(s))
         if self.kind is Kind.WITHDRAWN:
             return frozenset(s for s in says if s.stance in REFUSALS or not self.plan.covers(s.list_number))
         if self.kind is Kind.FORGOTTEN:
             return self._without_named(says, shorten)
         foreign = frozenset(s for s in says if s.list_number in self.plan.foreign_lists)
         own = says - foreign
-        return foreign | self._kept(own) | self._added(own, shorten)
+        after = self._kept(own) | self._added(own, shorten)
+        return foreign | (self._decided(after) if self.kind in CONTRIBUTING else after)
+
+    def _claims(self, stance: Stance = Stance.CONTRIBUTES) -> Iterator[Statement]:
+        for named in self.named:
+            yield Statement(named.list_number, named.slot, stance, named.identity)
+        for form in self.forms:
+            yield Statement(form.list_number, form.slot, stance, form.identity)
+
+    def _decided(self, says: Statements) -> Statements:
+        """Return the statements of a row so that it contributes all of its identities or, if it is held out, none."""
+        is_held = self.plan.holds_out(says) if self.held is None else self.held
+        stance = Stance.HOLDS_OUT if is_held else Stance.CONTRIBUTES
+        others = CLAIMS - {stance}
+        return frozenset(each._replace(stance=stance) if each.stance in others else each for each in says)
 
     def _concerns(self, statement: Statement) -> bool:
         """Return whether the row's absence ends a statement: in the present slots, or in all if there are none."""
@@ -193,7 +236,7 @@ class Event(NamedTuple):
 
     def _without_named(self, says: Statements, shorten: Callable[[bytes], bytes]) -> Statements:
         named = {each.identity for each in self.named}
-        gone = {Stance.CONTRIBUTES: named, Stance.ASKED: set(map(shorten, named))}
+        gone = {**dict.fromkeys(CLAIMS, named), Stance.ASKED: set(map(shorten, named))}
         return frozenset(s for s in says if s.identity not in gone.get(Stance(s.stance), ()))
 
     def _kept(self, says: Statements) -> Statements:
@@ -216,7 +259,7 @@ class Event(NamedTuple):
         of_types = {columns[slot].type: number for slot, number in routes.items()}
         for statement in says:
             number = of_types.get(columns[statement.slot].type)
-            if statement.stance != Stance.CONTRIBUTES:
+            if statement.stance not in CLAIMS:
                 yield statement
             elif number is not None:
                 yield statement._replace(list_number=number)
@@ -227,10 +270,9 @@ class Event(NamedTuple):
         if self.kind is Kind.DELETED:
             return {Statement(n.list_number, n.slot, Stance.ASKED, shorten(n.identity)) for n in self.named}
         stance = {Kind.REFUSED: Stance.REFUSES, Kind.EXCLUDED: Stance.EXCLUDES}.get(self.kind, Stance.CONTRIBUTES)
-        added = {Statement(n.list_number, n.slot, stance, n.identity) for n in self.named}
-        added |= {Statement(form.list_number, form.slot, stance, form.identity) for form in self.forms}
+        added = set(self._claims(stance))
         if self.kind is Kind.REFUSED:
-            added |= {s._replace(stance=Stance.REFUSES) for s in says if s.stance == Stance.CONTRIBUTES}
+            added |= {s._replace(stance=Stance.REFUSES) for s in says if s.stance in CLAIMS}
         return added
 
     @property

@@ -26,6 +26,7 @@ class Row(NamedTuple):
         deleted: whether it is deleted, whatever else it says.
         list_name: the list name in it, empty if it has none; None if the settings choose the list.
         forms: identity → the same person under the other hash algorithms, if the record refuses them.
+        held: whether the first identity in it says that its person is held out.
     """
 
     kind: Kind
@@ -36,6 +37,7 @@ class Row(NamedTuple):
     deleted: bool
     list_name: str | None = None
     forms: Mapping[bytes, Sequence[bytes]] = MappingProxyType({})
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class RowBlock:
         list_names: the list name in each row; None if the settings choose the list.
         forms: the index of a row → its identities → the same person under the other hash algorithms, if the rows refuse
             them.
+        held: the indices of the rows whose person is held out, in ascending order.
     """
 
     kind: Kind
@@ -57,6 +60,7 @@ class RowBlock:
     named: Mapping[str, Sequence[Sequence[bytes | None]]]
     list_names: Sequence[str] | None = None
     forms: Mapping[int, Mapping[bytes, Sequence[bytes]]] = field(default_factory=dict)
+    held: Sequence[int] = ()
 
     @property
     def lines(self) -> Sequence[int]:

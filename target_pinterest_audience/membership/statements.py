@@ -25,10 +25,15 @@ class Stance(IntEnum):
     ASKED = 4
     """A deleted row named the identity and its removal was requested. Stored as a keyed digest, so that a repeated
     delete does not request the removal again."""
+    HOLDS_OUT = 5
+    """The row names the identity, and the hold-out of its stream keeps the row's people off the list."""
 
 
 REFUSALS: Final = frozenset({Stance.REFUSES, Stance.EXCLUDES})
-"""The stances that keep an identity off a list."""
+"""The stances by which a person decided that an identity stays off a list."""
+
+CLAIMS: Final = frozenset({Stance.CONTRIBUTES, Stance.HOLDS_OUT})
+"""The stances about the people that a row names now. A row has one of the two for all of them; see `Event.apply`."""
 
 _CONTRIBUTES: Final = int(Stance.CONTRIBUTES)
 _SHORT_LIST: Final = 0x9
@@ -58,12 +63,15 @@ def encode_statements(said: Collection[Statement]) -> bytes:
     return _encode(tuple(said)) if said else b""
 
 
-def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[bytes | None]]) -> list[bytes]:
-    """Encode the statements of rows that only contribute.
+def encode_contributions(
+    slots: Sequence[tuple[int, int]], columns: Sequence[Sequence[bytes | None]], stance: Stance = Stance.CONTRIBUTES
+) -> list[bytes]:
+    """Encode the statements of rows that only contribute, or whose people are all held out.
 
     Args:
         slots: list and slot of each identity column, in ascending order.
         columns: the packed identities in each column; None where a row has none.
+        stance: what the rows say about all of their identities.
 
     Returns:
         For each row what `encode_statements` would return.
@@ -73,10 +81,10 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
         for column in columns
     ]
     if len(slots) == 1 and {LONGEST_DIGEST} == set(map(len, packed_columns[0])):
-        before = _head_of_list(1) + _head(slots[0], LONGEST_DIGEST)
+        before = _head_of_list(1) + _head(slots[0], LONGEST_DIGEST, stance)
         return list(map(before.__add__, packed_columns[0]))
     said = [
-        [_head(slot, len(packed)) + packed if packed else b"" for packed in column]
+        [_head(slot, len(packed), stance) + packed if packed else b"" for packed in column]
         for slot, column in zip(slots, packed_columns, strict=True)
     ]
     if len(said) == 1:
@@ -85,20 +93,22 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
 
 
 class ContributionEncoder:
-    """Encodes the statements of single rows that contribute to the same lists.
+    """Encodes the statements of single rows that contribute to the same lists, or whose people are held out.
 
     It does for a row what `encode_contributions` does for many: where each row names its list, hardly two rows of a
     block share one.
     """
 
-    def __init__(self, slots: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, slots: Mapping[str, tuple[int, int]], stance: Stance = Stance.CONTRIBUTES) -> None:
         """Prepare it.
 
         Args:
             slots: identity column → list and slot; none if the rows belong on no list.
+            stance: what the rows say about all of their identities.
         """
         self._slots = sorted((slot, column) for column, slot in slots.items())
-        self._only = _head_of_list(1) + _head(self._slots[0][0], LONGEST_DIGEST) if len(slots) == 1 else None
+        self._stance = stance
+        self._only = _head_of_list(1) + _head(self._slots[0][0], LONGEST_DIGEST, stance) if len(slots) == 1 else None
 
     def encode(self, columns: Mapping[str, Sequence[Sequence[bytes | None]]], index: int) -> bytes:
         """Return what `encode_statements` would return for a row.
@@ -113,13 +123,14 @@ class ContributionEncoder:
             if only is not None and len(only) == LONGEST_DIGEST:
                 return self._only + only
         named = [(slot, each) for slot, column in self._slots for layer in columns[column] if (each := layer[index])]
-        return _head_of_list(len(named)) + b"".join([_head(slot, len(each)) + each for slot, each in named])
+        said = [_head(slot, len(each), self._stance) + each for slot, each in named]
+        return _head_of_list(len(said)) + b"".join(said)
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _head(slot: tuple[int, int], size: int) -> bytes:
-    """Return what stands before an identity of this size in the statement that contributes it."""
-    return _encode((*slot, _CONTRIBUTES, bytes(size)))[:-size]
+def _head(slot: tuple[int, int], size: int, stance: Stance) -> bytes:
+    """Return what stands before an identity of this size in a statement about it."""
+    return _encode((*slot, int(stance), bytes(size)))[:-size]
 
 
 @functools.cache
@@ -142,6 +153,11 @@ def statement_set(encoded: bytes) -> Statements:
 def contributed_lists(said: Iterable[Statement]) -> set[int]:
     """Return the lists to which a row contributes at least one identity."""
     return {each.list_number for each in said if each.stance == _CONTRIBUTES}
+
+
+def holds_out(encoded: bytes) -> bool:
+    """Return whether a row is held out, given its encoded statements."""
+    return any(each.stance == Stance.HOLDS_OUT for each in statements(encoded))
 
 
 def count_statements(encoded: bytes) -> int:

@@ -78,13 +78,16 @@ class Books:
         entries = {each: self.ledger.catalogue.lists.entry(number) for number, each in self.lists.opened.items()}
         return {each: ListSize(entry.members, entry.contributing_rows) for each, entry in entries.items()}
 
-    def end_history(self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False) -> None:
+    def end_history(
+        self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False, held_out: int = 0
+    ) -> None:
         """Write for people how the run or command ended, cleanly or not.
 
         Args:
             exit_code: the exit code of the process.
             rejected: see `figures_of`.
             empty: whether this was a run to which neither a row nor a STATE came.
+            held_out: how many rows the run held out.
 
         Raises:
             LedgerError: the ledger cannot be written.
@@ -92,4 +95,4 @@ class Books:
         reports = {number: self.delivery.report(reference) for number, reference in self.lists.opened.items()}
         with self.ledger.transaction():
             figures = figures_of(self.ledger, reports, rejected)
-            self.recorder.history.end(exit_code, self.delivery.traffic, figures, empty=empty)
+            self.recorder.history.end(exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out)

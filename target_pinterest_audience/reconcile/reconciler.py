@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
@@ -112,11 +112,17 @@ class Reconciler:
         self._flush_full()
 
     def put_final_states(
-        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin, values: int
+        self,
+        rows: Sequence[bytes],
+        final_states: Sequence[bytes],
+        lines: Sequence[int],
+        origin: Origin,
+        values: int,
+        held: Collection[int] = (),
     ) -> None:
         """Add events to the window; see `Window.put_final_states`. Raises as `put` does."""
         self._begin(lines[0])
-        self._window.put_final_states(rows, final_states, lines, origin, values)
+        self._window.put_final_states(rows, final_states, lines, origin, values, held)
         self.watermark.reach(lines[-1])
         self._flush_full()
 

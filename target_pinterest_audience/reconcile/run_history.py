@@ -67,6 +67,7 @@ class RunHistory:
         lists: Iterable[ListFigures],
         *,
         empty: bool = False,
+        held_out: int = 0,
     ) -> None:
         """Write the end of the entry, within a transaction of the caller; do nothing if there is no entry.
 
@@ -75,11 +76,12 @@ class RunHistory:
             traffic: the requests to Pinterest.
             lists: what was done to lists.
             empty: whether this was a run to which neither a row nor a STATE came.
+            held_out: how many rows the run held out.
         """
         if self._entry is None:
             return
         self.write_removals()
-        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty)
+        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty, held_out)
         self._ledger.history.end(self._entry, ending, lists)
 
 

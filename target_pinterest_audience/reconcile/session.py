@@ -233,14 +233,16 @@ class Session:
             LedgerError: the ledger cannot be written.
         """
         rejected: dict[int, Counter[str]] = {}
+        held_out = 0
         for tally in tallies:
+            held_out += tally.held_out_rows
             for column, remark, count in tally.rejects:
                 numbers = self._columns.get((tally.stream, column), ())
                 number = next(iter(numbers)) if len(numbers) == 1 else SEVERAL_LISTS
                 if numbers:
                     rejected.setdefault(number, Counter())[remark.name] += count
         if not self._reconciler.hangs:
-            self._books.end_history(exit_code, rejected, empty=empty)
+            self._books.end_history(exit_code, rejected, empty=empty, held_out=held_out)
 
 
 def _same(list_slots: Mapping[str, tuple[int, int]], _list_name: str | None) -> Mapping[str, tuple[int, int]]:

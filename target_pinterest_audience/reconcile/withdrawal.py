@@ -95,16 +95,24 @@ def withdraw_silently(
 ) -> dict[int, int]:
     """Withdraw as `withdraw` does, but so that no removal follows, neither now nor in a later run.
 
-    A removal that was due before stays due.
+    A removal that was due before stays due. The next run adds people whom only withdrawn rows held out.
 
     Returns:
         List → how many of its members the ledger has forgotten.
     """
     noted = [note for number in lists for note in _notes(ledger, number)]
     gone: Counter[int] = Counter(dict.fromkeys(lists, 0))
+    freed: dict[int, list[bytes]] = {}
     for decisions in withdraw(ledger, sources, lists, shorten):
         for number, decided in decisions.items():
             gone[number] += len(decided.removals)
+            freed.setdefault(number, []).extend(decided.additions)
+    for number, identities in freed.items():
+        joined = _members(ledger, number, identities)
+        # The others were members only until the rows that contributed them were withdrawn, too.
+        gone[number] -= len(identities) - len(joined)
+        if joined:
+            ledger.notes.add(number, sorted(joined), b"")
     for number, note, members in noted:
         still = _members(ledger, number, note.identities)
         kept = [index for index, each in enumerate(note.identities) if each in still or each not in members]

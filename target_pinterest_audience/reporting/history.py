@@ -69,6 +69,7 @@ class RunView:
         limited_seconds: how long requests waited for Pinterest's rate limits.
         lists: what it did to each list; lists that did not change are left out.
         empty: whether the tap sent neither a row nor a STATE, so that the run is no success.
+        held_out: rows that the run held out.
     """
 
     number: int
@@ -80,6 +81,7 @@ class RunView:
     limited_seconds: float | None
     lists: Sequence[Step]
     empty: bool = False
+    held_out: int = 0
 
     @property
     def outcome(self) -> str:
@@ -217,8 +219,10 @@ def _view(
             if known is not None and entry.ending is not None:
                 known.steps.append((entry.ending.at, step))
         if everything or steps:
-            ended, code, calls, limited, empty = entry.ending or (None, None, None, None, False)
-            runs.append(RunView(entry.number, entry.kind, entry.started, ended, code, calls, limited, steps, empty))
+            ended, code, calls, limited, empty, held_out = entry.ending or (None, None, None, None, False, 0)
+            runs.append(
+                RunView(entry.number, entry.kind, entry.started, ended, code, calls, limited, steps, empty, held_out)
+            )
     shown = [
         Removal(
             each.entry,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
-from target_pinterest_audience.errors import ConfigurationError, OutputError
-from target_pinterest_audience.system.symlinks import open_anew
-from target_pinterest_audience.text.safe_text import safe_json
+from target_pinterest_audience.reporting.json_lines import JsonLinesFile
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -38,34 +35,21 @@ class RejectsFile:
     """A JSON Lines file with the rejected values of the newest run, readable by its owner only."""
 
     def __init__(self, path: Path) -> None:
-        """Start with an empty file, so that it never shows the rejected values of an earlier run.
+        """Start with an empty file.
 
         Raises:
             ConfigurationError: the file cannot be written.
         """
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = open_anew(path)
-        except OSError as error:
-            msg = f"The file at `rejects_path` cannot be written ({error.strerror})."
-            raise ConfigurationError(msg) from None
+        self._file = JsonLinesFile(path, "rejects_path")
 
     def write(self, reject: Reject) -> None:
-        """Write a line without buffering, because a STATE that covers it may be emitted next.
+        """Write a line.
 
         Raises:
-            OutputError: the file cannot be written any more, for example because the disk is full.
+            OutputError: the file cannot be written any more.
         """
-        try:
-            os.write(self._descriptor, safe_json(msgspec.json.encode(reject)) + b"\n")
-        except OSError as error:
-            msg = (
-                f"The file at `rejects_path` cannot be written any more ({error.strerror}). Free some space, then run "
-                "again."
-            )
-            raise OutputError(msg) from None
+        self._file.write([msgspec.json.encode(reject)])
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        self._file.close()

@@ -39,19 +39,22 @@ class RemarkReport(msgspec.Struct, frozen=True):
 class StreamReport(msgspec.Struct, frozen=True):
     """What was read from one stream.
 
-    `received` is the sum of `added`, `unchanged`, `duplicate`, `refused`, `rejected` and `named_for_removal`.
+    `received` is the sum of `added`, `unchanged`, `duplicate`, `refused`, `rejected`, `named_for_removal` and
+    `held_out`.
 
     Attributes:
         stream: its name, after stream maps.
         rows: rows that were read.
         deleted_rows: those that are marked as deleted.
         unmatched_deletes: deleted rows that the ledger does not know, in a source that it knows.
+        held_out_rows: rows whose person is held out.
         received: values that were read, valid or not; empty and opted-out values do not count.
         added: identities to add.
         unchanged: identities that were on the list already.
         duplicate: identities that were queued already, or that a later record of the same row took back.
-        refused: identities that a row refuses.
+        refused: identities that a row refuses, or that another row holds out.
         named_for_removal: identities that a row asks to remove.
+        held_out: identities in rows whose person is held out.
         rejected: values that are not valid identities, or that Pinterest refused.
         rejects: why values were rejected, most frequent first.
         notes: other remarks about values.
@@ -61,12 +64,14 @@ class StreamReport(msgspec.Struct, frozen=True):
     rows: int
     deleted_rows: int
     unmatched_deletes: int
+    held_out_rows: int
     received: int
     added: int
     unchanged: int
     duplicate: int
     refused: int
     named_for_removal: int
+    held_out: int
     rejected: int
     rejects: list[RemarkReport]
     notes: list[RemarkReport]

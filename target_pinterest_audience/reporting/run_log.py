@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.errors import OutputError, RejectedError, StreamError, outcome
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
+from target_pinterest_audience.reporting.json_lines import JsonLinesFile
 from target_pinterest_audience.reporting.list_summary import list_sentences
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
@@ -27,6 +28,7 @@ class RunLog:
     Attributes:
         tallies: stream → its counts.
         rejects: the file of rejected values; None unless `rejects_path` is set.
+        held_out: the file of rows that are held out; None unless `holdout_path` is set.
         began: Unix time when the run began.
         empty: whether the tap sent neither a row nor a STATE.
     """
@@ -45,6 +47,7 @@ class RunLog:
         """
         self.tallies: dict[str, StreamTally] = {}
         self.rejects: RejectsFile | None = None
+        self.held_out: JsonLinesFile | None = None
         self._settings = settings
         self._program = program
         self._version = version
@@ -55,7 +58,7 @@ class RunLog:
         self.empty = False
 
     def begin(self) -> None:
-        """Open the report file and the file of rejected values, as far as the settings ask for them.
+        """Open the report file and the files of rows, as far as the settings ask for them.
 
         Raises:
             ConfigurationError: one of them cannot be written.
@@ -66,6 +69,8 @@ class RunLog:
             self._report = ReportFile(settings.report_path, begun)
         if settings.rejects_path is not None:
             self.rejects = RejectsFile(settings.rejects_path)
+        if settings.holdout_path is not None:
+            self.held_out = JsonLinesFile(settings.holdout_path, "holdout_path")
 
     def check_rejected_share(self) -> None:
         """Check, once all valid values are delivered, that not too many were rejected.
@@ -148,10 +153,11 @@ class RunLog:
             "The run took %.1f s; requests to Pinterest: %s%s", self._now() - self.began, f"{traffic.calls:,}", limits
         )
 
-    def close_rejects(self) -> None:
-        """Close the file of rejected values."""
-        if self.rejects is not None:
-            self.rejects.close()
+    def close_files(self) -> None:
+        """Close the files of rows."""
+        for file in (self.rejects, self.held_out):
+            if file is not None:
+                file.close()
 
     def outcome(self, ended_by: BaseException | None) -> tuple[int, str | None]:
         """Return the exit code of the run, and the error message if the run failed.

@@ -24,6 +24,8 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
     deleted = f", {tally.deleted_rows:,} of them marked as deleted" if tally.deleted_rows else ""
     if tally.unmatched_deletes:
         deleted += f" ({tally.unmatched_deletes:,} of rows that the ledger does not know)"
+    if tally.held_out_rows:
+        deleted += f", {tally.held_out_rows:,} held out"
     outcomes = ", ".join(f"{count:,} {name}" for name, count in tally.outcomes.items() if count)
     rows, values = several(tally.rows, "row", "rows"), several(tally.received, "value", "values")
     yield logging.INFO, f"{tally.stream}: {rows}{deleted}; {values}{f' ({outcomes})' if outcomes else ''}"
@@ -70,9 +72,9 @@ def report_of(tally: StreamTally) -> StreamReport:
     """Return the counts as the report file has them."""
     return StreamReport(
         stream=tally.stream, rows=tally.rows, deleted_rows=tally.deleted_rows,
-        unmatched_deletes=tally.unmatched_deletes, received=tally.received,
+        unmatched_deletes=tally.unmatched_deletes, held_out_rows=tally.held_out_rows, received=tally.received,
         added=tally.added, unchanged=tally.unchanged, duplicate=tally.duplicates, refused=tally.refused,
-        named_for_removal=tally.named_for_removal, rejected=tally.rejected,
+        named_for_removal=tally.named_for_removal, held_out=tally.held_out, rejected=tally.rejected,
         rejects=_remarks(tally, rejects=True), notes=_remarks(tally, rejects=False),
     )  # fmt: skip
 

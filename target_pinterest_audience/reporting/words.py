@@ -30,6 +30,7 @@ _CAUSES: Final[Mapping[str, CauseWords]] = {
     "prune": CauseWords("No longer in the table", "their row was missing from a complete read of your table (prune)"),
     "clear": CauseWords("Cleared", "the list was cleared (clear)"),
     "forget": CauseWords("Forgotten", "they asked to be forgotten (forget)"),
+    "holdout": CauseWords("Held out", "they are in the share of people that you hold out (`holdout_percent`)"),
     "repeated": CauseWords("Removed again", "an earlier request may have added them back"),
     "unfinished": CauseWords(
         "Interrupted", "an interrupted run had scheduled the removal; its reason was not recorded"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from target_pinterest_audience.identities.tally import StreamTally
     from target_pinterest_audience.identities.types import IdentityType
+    from target_pinterest_audience.routing.holdout import HoldOut
     from target_pinterest_audience.routing.plan import ListPlan
 
 
@@ -29,6 +30,7 @@ class StreamShape:
         removes: whether the people in the stream must not be on the list.
         overwrites: whether `prune` may remove people who are missing from the stream.
         tally: counts the outcomes of its values.
+        holdout: the share of its people who are kept off the lists; None if there is none.
     """
 
     raw_stream: str
@@ -42,3 +44,4 @@ class StreamShape:
     removes: bool
     overwrites: bool
     tally: StreamTally
+    holdout: HoldOut | None = None

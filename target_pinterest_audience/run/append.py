@@ -47,6 +47,9 @@ class AppendingWriter:
         named = [
             (references[column], each) for column in row.named if column in references for each in row.named[column]
         ]
+        if row.held:
+            self.shape.tally.held_out += len(named)
+            return
         if row.kind is Kind.DELETED and self.shape.removes:
             # A deleted row of a stream that removes no longer asks for anything.
             self.shape.tally.unchanged += len(named)
@@ -59,6 +62,10 @@ class AppendingWriter:
 
     def write_block(self, rows: RowBlock) -> None:
         """Take a block of rows. Raises as `RowWriter.write` does."""
+        held = rows.held
+        self.shape.tally.held_out += sum(
+            layer[index] is not None for layers in rows.named.values() for layer in layers for index in held
+        )
         for reference, columns, lines in self._columns_of_lists(rows):
             self._hand_over(reference, rows.kind, *in_order(columns, lines))
 
@@ -89,9 +96,14 @@ class AppendingWriter:
     def _columns_of_lists(
         self, rows: RowBlock
     ) -> Iterator[tuple[ListReference, list[Sequence[bytes | None]], Sequence[int]]]:
-        """Yield each list that rows go to, the identities in each column for it, and the lines of the rows."""
-        for name, indices in rows.by_list():
+        """Yield each list that rows go to, the identities in each column for it, and the lines of the rows.
+
+        Rows that are held out are left out.
+        """
+        held = set(rows.held)
+        for name, all_indices in rows.by_list():
             references = self.references(name)
+            indices = [index for index in all_indices if index not in held] if held else all_indices
             some = len(indices) < len(rows)
             of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
             for column, layers in rows.named.items():

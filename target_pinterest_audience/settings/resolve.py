@@ -19,7 +19,7 @@ from target_pinterest_audience.settings.stream_settings import (
 from target_pinterest_audience.settings.target_settings import OWN_SETTINGS, Settings, config_jsonschema, overridden
 from target_pinterest_audience.settings.validate import check, refuse_unknown
 
-_FILES: Final = ("rejects_path", "report_path")
+_FILES: Final = ("rejects_path", "holdout_path", "report_path")
 _CHOICES: Final = (*LIST_CHOICES, "source_name", "one_list_per_type")
 _EFFECTS: Final = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
 
@@ -80,9 +80,11 @@ def _choice_of_lists(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _effects(config: Mapping[str, Any], sdk_properties: Mapping[str, Any]) -> dict[str, Any]:
     effects = {name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties}
+    # Earlier versions did not have these settings: for their ledgers, the defaults are no change.
     if effects["consent_values"] == list(DEFAULT_CONSENT_VALUES):
-        # Earlier versions did not have this setting: for their ledgers, its default is no change.
         del effects["consent_values"]
+    if not effects["holdout_percent"]:
+        del effects["holdout_percent"]
     return effects
 
 

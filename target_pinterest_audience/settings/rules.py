@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
@@ -15,12 +15,13 @@ LIST_CHOICES: Final = ("customer_list_id", "customer_list_name", "audience_id", 
 _APP: Final = ("client_id", "client_secret")
 
 
-def check_stream(config: Mapping[str, Any], where: str) -> None:
+def check_stream(config: Mapping[str, Any], where: str, own: Collection[str] = ()) -> None:
     """Check the settings of one stream.
 
     Args:
         config: the settings, defaults included.
         where: the prefix of settings' names in messages, such as `streams.customers.`.
+        own: the settings that `streams` gives the stream; empty for the top level.
 
     Raises:
         ConfigurationError: settings contradict each other, a type of identity is unknown, or an empty text would mean
@@ -34,6 +35,12 @@ def check_stream(config: Mapping[str, Any], where: str) -> None:
         msg = (
             f"`{where}list_name_column` creates many audiences, but `audience_name` names only one. Remove "
             "`audience_name`: each audience then has the name of its list."
+        )
+        raise ConfigurationError(msg)
+    if config["operation"] == "remove" and config["holdout_percent"] and (not where or "holdout_percent" in own):
+        msg = (
+            f"`{where}holdout_percent` keeps people off a list, but with `{where}operation: remove` the stream adds "
+            "no one. Remove `holdout_percent`, or set it for the streams that add people."
         )
         raise ConfigurationError(msg)
     for column, name in config.get("identity_columns", {}).items():

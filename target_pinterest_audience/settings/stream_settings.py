@@ -91,8 +91,8 @@ class StreamSettings:
     identity_columns: Mapping[str, IdentityType] = setting(
         "Identity columns",
         'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. A path names a '
-        "field of an object (`customer.email`), the elements of an array (`emails[]`) or their fields (`emails[].value`). "
-        "Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the target finds columns by name.",
+        "field of an object (`customer.email`), the elements of an array (`emails[]`) or their fields "
+        "(`emails[].value`). Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the target finds columns by name.",
     )
     """Column or path → type; empty if columns are to be found by name."""
     one_list_per_type: bool = setting(
@@ -139,6 +139,20 @@ class StreamSettings:
         "Sends each row to the list named in this column: many audiences from one table. A row whose name changes "
         "leaves its old list; a row without a name is on no list.",
     )
+    holdout_percent: int = setting(
+        "Hold-out, in percent",
+        "The share of people who are kept off the list, to measure what the ads achieve. The first identity of a row "
+        "decides, in the order EMAIL, PHONE, other types, so the choice is the same in every run. Nobody who is held "
+        "out is on the list through another row that the ledger knows. If the share grows, the people who are chosen "
+        "then leave the list.",
+        between=(0, 50),
+        default=0,
+    )
+    holdout_salt: str | None = setting(
+        "Hold-out salt",
+        "A text that decides who is held out, such as the name of the experiment. Another salt chooses other people.",
+    )
+    """None: as an empty text."""
     source_name: str | None = setting(
         "Source name",
         "Distinguishes the rows of different tables when several feed one list. By default the name of the stream. "
@@ -147,6 +161,13 @@ class StreamSettings:
     """None: the stream's name."""
     own: frozenset[str] = frozenset()
     """The settings that `streams` gives the stream; the others come from the top level, or are defaults."""
+
+    @property
+    def holdout(self) -> tuple[int, str] | None:
+        """The percentage and the salt of the hold-out; None if there is none."""
+        if not self.holdout_percent or self.operation is Mode.REMOVE:
+            return None
+        return self.holdout_percent, self.holdout_salt or ""
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str = "", own: frozenset[str] = frozenset()) -> StreamSettings:
@@ -160,7 +181,7 @@ class StreamSettings:
         Raises:
             ConfigurationError: a setting breaks a rule; see `rules.check_stream`.
         """
-        rules.check_stream(config, where)
+        rules.check_stream(config, where, own)
         removal_column = _column(config["removal_column"])
         values = {
             **config,

@@ -117,6 +117,11 @@ class Settings:
         "Rejects file",
         "A JSON Lines file of the rejected rows: where each is and why it was rejected, never the value.",
     )
+    holdout_path: Path | None = setting(
+        "Hold-out file",
+        "A JSON Lines file of the rows that are held out (`holdout_percent`): the stream and the key of each, for a "
+        "join in your warehouse. It holds no identity.",
+    )
     max_removal_percent: int = setting(
         "Maximum removed, in percent",
         "The share of a list's members that may be removed, in one run and in 24 hours, because their rows changed or "

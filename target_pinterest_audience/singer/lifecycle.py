@@ -91,7 +91,7 @@ class Lifecycle:
             self._target.output.hide_progress,
             self._warn_of_refusals,
             self._log_summary,
-            self._run_log.close_rejects,
+            self._run_log.close_files,
             self._write_report,
             self._write_history,
             run.close,

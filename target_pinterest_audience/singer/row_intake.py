@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from target_pinterest_audience.errors import MissingKeyError
 from target_pinterest_audience.identities.list_names import NO_LIST, list_name, named_list
 from target_pinterest_audience.identities.remarks import Remark
-from target_pinterest_audience.membership.events import Kind
+from target_pinterest_audience.membership.events import CONTRIBUTING, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock
 from target_pinterest_audience.settings import Mode
 from target_pinterest_audience.singer.errors import MissingKeyPropertyError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.membership.row import RowWriter
     from target_pinterest_audience.records.block import RecordBlock
     from target_pinterest_audience.records.position import Place
+    from target_pinterest_audience.reporting.held_rows import HeldRows
     from target_pinterest_audience.settings import StreamSettings
     from target_pinterest_audience.singer.checks.warnings import StreamWarnings
     from target_pinterest_audience.singer.rejections import Rejections
@@ -38,6 +39,7 @@ class RowIntake:
         writer: RowWriter | None,
         rejections: Rejections,
         warnings: StreamWarnings,
+        held_rows: HeldRows | None,
     ) -> None:
         """Prepare.
 
@@ -48,6 +50,7 @@ class RowIntake:
             writer: takes the rows; None if they have no identities.
             rejections: takes the values that Pinterest refuses.
             warnings: logs warnings about the stream.
+            held_rows: chooses the rows that are held out; None if nobody is.
         """
         self._rows = rows
         self._columns = rows.columns
@@ -60,6 +63,7 @@ class RowIntake:
         self._writer = writer
         self._rejections = rejections
         self._warnings = warnings
+        self._held_rows = held_rows
 
     @property
     def needed_columns(self) -> list[str]:
@@ -117,7 +121,9 @@ class RowIntake:
         # A refusal removes the identity in every form, and so does a deleted row that is known by its identities only.
         needs_forms = kind in {Kind.REFUSED, Kind.EXCLUDED} or (deleted and not self._keys)
         forms = rows.forms(record, named) if needs_forms and reason is None else {}
-        self._writer.write(Row(kind, record, named, present, place.line, deleted, name, forms))
+        held_rows = self._held_rows if kind in CONTRIBUTING and name != NO_LIST else None
+        held = held_rows is not None and held_rows.takes(record, named)
+        self._writer.write(Row(kind, record, named, present, place.line, deleted, name, forms, held))
 
     def _read(self, record: dict[str, Any], *, deleted: bool) -> tuple[Kind, Remark | None]:
         """Return what a record says about its people, and why the record is bad if it is."""
@@ -173,4 +179,5 @@ class RowIntake:
         name_column = self._list_name_column
         names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
         forms = self._rows.forms_in(block) if kind is Kind.EXCLUDED else {}
-        self._writer.write_block(RowBlock(kind, block, named, names, forms))
+        held = self._held_rows.take_block(block, named) if self._held_rows is not None and kind in CONTRIBUTING else ()
+        self._writer.write_block(RowBlock(kind, block, named, names, forms, held))

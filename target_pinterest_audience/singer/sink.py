@@ -11,6 +11,8 @@ from target_pinterest_audience.identities.extract import IdentityExtractor
 from target_pinterest_audience.identities.marks import mark_columns
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.records.paths import find_paths, with_paths
+from target_pinterest_audience.reporting.held_rows import HeldRows
+from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.routing.plan import find_columns
 from target_pinterest_audience.routing.stream import StreamShape
 from target_pinterest_audience.settings import BadRecords, LoadMethod, Mode
@@ -89,6 +91,11 @@ class CustomerListSink(RecordSink):
         elif not is_test:
             checks.check_skipped(run, target.stream_names)
         lists = StreamLists(stream_name, self.columns, stream)
+        holdout = HoldOut(*stream.holdout) if stream.holdout is not None else None
+        held_rows = None
+        if holdout is not None and self.columns:
+            held_rows = HeldRows(holdout, tally, self.key_properties, self.columns, run_log.held_out)
+            held_rows.check(warnings.warn)
         shape = StreamShape(
             raw_stream=raw_stream,
             properties=tuple(properties),
@@ -101,6 +108,7 @@ class CustomerListSink(RecordSink):
             removes=stream.operation is Mode.REMOVE,
             overwrites=stream.load_method is LoadMethod.OVERWRITE and stream.operation is Mode.ADD,
             tally=tally,
+            holdout=holdout,
         )
         writer = None
         if self.columns:
@@ -125,6 +133,7 @@ class CustomerListSink(RecordSink):
             writer=writer,
             rejections=rejections,
             warnings=warnings,
+            held_rows=held_rows,
         )
 
     def reads(self, schema: Mapping[str, Any], key_properties: Sequence[str], raw_columns: Collection[str]) -> bool:

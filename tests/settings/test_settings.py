@@ -31,8 +31,9 @@ def test_the_names_are_public() -> None:
         "ad_account_id", "access_token", "client_id", "client_secret", "refresh_token", "credentials_file", "api_url",
         "customer_list_id", "customer_list_name", "audience_id", "create_audience", "is_nca", "audience_name",
         "audience_description", "identity_columns", "one_list_per_type", "load_method", "operation", "removal_column",
-        "consent_column", "consent_values", "list_name_column", "source_name", "hashing", "hash_algorithm",
-        "bad_records", "max_rejected_percent", "rejects_path", "max_removal_percent", "max_deleted_percent",
+        "consent_column", "consent_values", "list_name_column", "holdout_percent", "holdout_salt", "source_name",
+        "hashing", "hash_algorithm", "bad_records", "max_rejected_percent", "rejects_path", "holdout_path",
+        "max_removal_percent", "max_deleted_percent",
         "missing_ledger", "empty_stream",
         "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
         "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url",
@@ -52,8 +53,8 @@ def test_the_defaults_are_public() -> None:
             "1", "true", "t", "yes", "y", "on", "granted", "subscribed", "opted_in", "opt_in",
         ],
         "hash_algorithm": "sha256", "bad_records": "skip", "max_rejected_percent": 100, "max_removal_percent": 20,
-        "max_deleted_percent": 50, "missing_ledger": "warn", "empty_stream": "warn", "batch_size_rows": 10000,
-        "max_request_bytes": 1000000, "max_retries": 8,
+        "holdout_percent": 0, "max_deleted_percent": 50, "missing_ledger": "warn", "empty_stream": "warn",
+        "batch_size_rows": 10000, "max_request_bytes": 1000000, "max_retries": 8,
         "initial_backoff_ms": 500, "max_backoff_ms": 300000, "connect_timeout_seconds": 30,
         "read_timeout_seconds": 180, "unmapped_streams": "fail", "lock_wait_seconds": 600, "dry_run": False,
         "validate_records": False, "notify_rejected_percent": 5, "notify_size_change_percent": 30,
@@ -116,6 +117,13 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(name: str) -> None:
         ({"notify_urls": {"s3cr3t": 1}}, "`notify_urls` must be a list"),
         ({"notify_urls": [5]}, "`notify_urls` must be a list of text"),
         ({"max_backoff_ms": 10**400}, "`max_backoff_ms` must be at most"),
+        ({"holdout_percent": 51}, "`holdout_percent` must be at most 50"),
+        ({"holdout_percent": 10, "operation": "remove"}, "`operation: remove` the stream adds no one. Remove"),
+        (
+            {"streams": {"a": {"holdout_percent": 10, "operation": "remove"}}},
+            "`streams.a.holdout_percent` keeps people off a list, but with `streams.a.operation: remove`",
+        ),
+        ({"operation": "remove", "streams": {"a": {"holdout_percent": 10}}}, "`streams.a.holdout_percent` keeps"),
         ({"consent_values": "s3cr3t"}, "`consent_values` must be a list, or the JSON text of one. Check column 1"),
         ({"consent_values": ["s3cr3t", True]}, "`consent_values` must be a list of text"),
         ({"consent_values": ["s3cr3t", " "]}, "`consent_values` contains an empty text"),
@@ -217,6 +225,19 @@ def test_a_list_in_a_stream_with_dots_is_read_however_meltano_sends_it(values: d
 def test_the_default_words_for_consent_do_not_count_as_a_changed_setting() -> None:
     assert "consent_values" not in settle().effects
     assert settle(consent_values=["ja"]).effects["consent_values"] == ["ja"]
+
+
+def test_a_stream_that_removes_inherits_no_holdout() -> None:
+    settings = settle(None, holdout_percent=10, streams={"gone": {"operation": "remove"}, "a": {"holdout_salt": "x"}})
+    assert settings.for_stream("any").holdout == (10, "")
+    assert settings.for_stream("a").holdout == (10, "x")
+    assert settings.for_stream("gone").holdout is None
+    assert settle(None).for_stream("any").holdout is None
+
+
+def test_no_holdout_is_no_changed_setting() -> None:
+    assert "holdout_percent" not in settle(None).effects
+    assert settle(None, holdout_percent=1).effects["holdout_percent"] == 1
 
 
 def test_a_removal_column_is_set_if_it_is_not_the_default() -> None:

@@ -46,3 +46,8 @@ def sha256(text: str) -> str:
 
 def digests(numbers: Iterable[int]) -> frozenset[str]:
     return frozenset(sha256(address(n)) for n in numbers)
+
+
+def is_held_out(identity: str, percent: int, salt: str) -> bool:
+    """Return whether a hold-out chooses the person with an identity, as Pinterest would get it."""
+    return int(sha256(f"{salt}:{identity}")[:8], 16) % 100 < percent

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from tests.support.messages import sha256
+from tests.support.messages import is_held_out, sha256
 
 DELETED: Final = "_sdc_deleted_at"
 CONSENT: Final = "consent"
@@ -40,6 +40,16 @@ class Member(NamedTuple):
 
     list_name: str
     identity: str
+
+
+class HoldOut(NamedTuple):
+    """The share of people who are kept off all lists, and what chooses them."""
+
+    percent: int
+    salt: str
+
+
+NOBODY_HELD_OUT: Final = HoldOut(0, "x")
 
 
 class Statement(NamedTuple):
@@ -90,6 +100,8 @@ class _Row:
     """By the column that it comes from."""
     refuses: set[Member] = field(default_factory=set)
     excludes: set[Member] = field(default_factory=set)
+    is_held: bool = False
+    """Whether what it contributes is kept off all lists instead."""
 
 
 @dataclass(slots=True)
@@ -102,6 +114,7 @@ class Model:
         keyless: the streams without key properties.
         routed: the streams whose rows name their lists.
         strangers: who is on a list without the ledger's doing.
+        holdout: the hold-out of all streams that add people and have a key.
     """
 
     consents: Collection[str] = ()
@@ -109,6 +122,7 @@ class Model:
     keyless: Collection[str] = ()
     routed: Collection[str] = ()
     strangers: set[Member] = field(default_factory=set)
+    holdout: HoldOut = NOBODY_HELD_OUT
     _columns: dict[str, Sequence[str]] = field(default_factory=dict)
     _rows: dict[tuple[str, Any], _Row] = field(default_factory=dict)
     _forgotten: set[str] = field(default_factory=set)
@@ -170,6 +184,13 @@ class Model:
             if stream in self.routed:
                 kept = self._moved(kept, columns, record.get(SEGMENT))
             row.contributes = kept | named
+            row.is_held = stream not in self.keyless and self._holds_out(row)
+
+    def _holds_out(self, row: _Row) -> bool:
+        """Return whether a row's first identity is of somebody who is held out."""
+        order = ["EMAIL", "IDFA", "LR_ID"]
+        columns = sorted(row.contributes, key=lambda column: (order.index(TYPES[column]), column))
+        return bool(columns) and is_held_out(min(each.identity for each in row.contributes[columns[0]]), *self.holdout)
 
     def _moved(
         self, contributes: Mapping[str, frozenset[Member]], columns: Sequence[str], segment: str | None
@@ -188,6 +209,12 @@ class Model:
     def forget(self, identity: str) -> None:
         """Refuse somebody on all lists, without a row and for good."""
         self._forgotten.add(identity)
+        for row in self._rows.values():
+            left = {
+                column: frozenset(each for each in several if each.identity != identity)
+                for column, several in row.contributes.items()
+            }
+            row.contributes = {column: several for column, several in left.items() if several}
 
     def clear(self, list_name: str) -> None:
         """Let no row contribute to a list any more."""
@@ -207,7 +234,8 @@ class Model:
     def _said(self) -> set[Statement]:
         said = {Statement(None, "stranger", each) for each in self.strangers}
         for key, row in self._rows.items():
-            said |= {Statement(key, "contributes", each) for several in row.contributes.values() for each in several}
+            stance: Literal["contributes", "refuses"] = "refuses" if row.is_held else "contributes"
+            said |= {Statement(key, stance, each) for several in row.contributes.values() for each in several}
             said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
         return said
 

@@ -27,7 +27,18 @@ from target_pinterest_audience.singer.target import TargetPinterestAudience
 from tests.support.accounts import Account, Fate, Killed, Pinterest
 from tests.support.ledgers import take_over
 from tests.support.messages import record, schema
-from tests.support.model import ALL_LISTS, CONSENT, DELETED, SEGMENT, Member, Model, belonging, contributing, members_of
+from tests.support.model import (
+    ALL_LISTS,
+    CONSENT,
+    DELETED,
+    SEGMENT,
+    HoldOut,
+    Member,
+    Model,
+    belonging,
+    contributing,
+    members_of,
+)
 from tests.support.waiting import Clock
 
 LIST: Final = "customers"
@@ -44,6 +55,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
     "streams": {
         "accounts": {"consent_column": CONSENT},
         "blocked": {"operation": "remove"},
+        "visitors": {"holdout_percent": 0},
         "segments": {"list_name_column": SEGMENT},
         "*": {},
     },
@@ -147,6 +159,8 @@ class World:
         """Whom a late request may put anywhere → from when on a run puts that right; None: another run comes before."""
         self._may_owe = False
         """Whether something may be there to be sent once more."""
+        self._holdout: dict[str, Any] = {}
+        """The settings of the hold-out."""
         self._start = dict(columns)
         for stream, names in columns.items():
             self._model.set_columns(stream, names)
@@ -159,6 +173,19 @@ class World:
         self.log.clear()
         self.covered = self._known = 0
         self._said = [self._model.statements()]
+
+    def hold_out(self, holdout: HoldOut) -> None:
+        """Change the hold-out, once all that happened is read, and show each row again as it is.
+
+        A change concerns only the rows that are read after it, so the source begins a new log.
+        """
+        assert self.run()
+        self.show_latest()
+        shown = [entry for entry in self.log if isinstance(entry, Change)]
+        self.begin_log()
+        self._model.holdout = holdout
+        self._holdout = {"holdout_percent": holdout.percent, "holdout_salt": holdout.salt}
+        self.happen(*shown)
 
     def happen(self, *entries: Entry) -> None:
         """Let things happen at the source."""
@@ -375,6 +402,7 @@ class World:
             config={
                 **SETTINGS,
                 **self._account.settings,
+                **self._holdout,
                 "batch_size_rows": way.batch,
                 "ledger_url": f"sqlite:///{path}",
             }

@@ -48,6 +48,7 @@ _STANCES: Final[Mapping[int, str]] = {
     Stance.REFUSES: "refuses (consent)",
     Stance.EXCLUDES: "refuses (operation: remove)",
     Stance.ASKED: "named when it was deleted",
+    Stance.HOLDS_OUT: "holds out",
 }
 
 

@@ -45,6 +45,8 @@ class RunRow(NamedTuple):
     requests: int | None
     waited: float | None
     """How many seconds requests waited for Pinterest's rate limits."""
+    held_out: int | None
+    """The number of rows that the run held out, if any."""
 
 
 class ListRow(NamedTuple):
@@ -134,7 +136,9 @@ def report(
         ]
         show_table(RemovalRow._fields, rows, empty="No one was removed in these runs.")
     else:
-        show_table(RunRow._fields, list(map(_run_row, view.runs)), empty="The ledger has no such runs yet.")
+        shown = None if any(run.held_out for run in view.runs) else -1
+        runs = [_run_row(run)[:shown] for run in view.runs]
+        show_table(RunRow._fields[:shown], runs, empty="The ledger has no such runs yet.")
         lists = [row for run in view.runs for row in _list_rows(run)]
         click.echo()
         show_table(ListRow._fields, lists, empty="No list changed in these runs.")
@@ -157,7 +161,7 @@ def _history(settings: Settings, last: int, which: str | None) -> HistoryView:
 def _run_row(run: RunView) -> RunRow:
     took = round(run.ended - run.started, 1) if run.ended is not None else None
     waited = round(run.limited_seconds, 1) if run.limited_seconds is not None else None
-    return RunRow(_shown(run.started), run.kind, run.outcome, took, run.calls, waited)
+    return RunRow(_shown(run.started), run.kind, run.outcome, took, run.calls, waited, run.held_out or None)
 
 
 def _list_rows(run: RunView) -> Iterator[ListRow]:
@@ -200,6 +204,7 @@ def _as_json(view: HistoryView) -> Mapping[str, object]:
                 "exit_code": run.exit_code,
                 "outcome": run.outcome,
                 "empty": run.empty,
+                "held_out": run.held_out,
                 "calls": run.calls,
                 "limited_seconds": run.limited_seconds,
                 "lists": [{**step._asdict(), "match_percent": step.match_percent} for step in run.lists],

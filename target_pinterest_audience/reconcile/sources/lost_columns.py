@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.membership.statements import Stance, statements
+from target_pinterest_audience.membership.statements import CLAIMS, statements
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.slots import StreamSlot
@@ -49,13 +49,13 @@ def stranded(former: Collection[int], present: Collection[int], columns: Mapping
 
 
 def slots_of(said: bytes, lists: Collection[int]) -> set[int]:
-    """Return the slots by which a row contributes to some lists.
+    """Return the slots by which a row contributes to some lists, or would if it were not held out.
 
     Args:
         said: what the row says, encoded.
         lists: the lists.
     """
-    return {each.slot for each in statements(said) if each.stance == Stance.CONTRIBUTES and each.list_number in lists}
+    return {each.slot for each in statements(said) if each.stance in CLAIMS and each.list_number in lists}
 
 
 def still_contributing(ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int]) -> set[int]:

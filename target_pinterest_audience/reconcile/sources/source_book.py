@@ -105,7 +105,7 @@ class SourceBook:
         return (
             Plan(
                 number, lists, self._columns, frozenset(slots.values()),
-                keyed=bool(shape.key_properties), foreign_lists=source.foreign_lists,
+                keyed=bool(shape.key_properties), foreign_lists=source.foreign_lists, holdout=shape.holdout,
             ),
             slots,
         )  # fmt: skip

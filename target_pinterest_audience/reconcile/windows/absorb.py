@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.events import Kind
-from target_pinterest_audience.membership.statements import Stance, count_all_statements, statements
+from target_pinterest_audience.membership.statements import (
+    Stance,
+    count_all_statements,
+    count_statements,
+    statements,
+)
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.reconcile.windows.changes import IdentityChanges
 from target_pinterest_audience.reconcile.windows.decisions import Decisions
 
 if TYPE_CHECKING:
     from target_pinterest_audience.reconcile.windows.window import Window
+
+
+_LASTING: Final = frozenset({Stance.REFUSES, Stance.HOLDS_OUT})
+"""What the record of a keyless row says until the end of the run, whatever other records with the same person say."""
 
 
 class Absorbed(NamedTuple):
@@ -97,26 +106,26 @@ def absorb(
     now = {window.rows[index]: says[window.rows[index]] for index in new}
     rest = {row: indices for row, indices in events.items() if row not in now}
     changes.compare(rest, before, sources)
-    refused = _refused_in_this_run(ledger, window, rest, before, sources)
+    lasting = _ruled_in_this_run(ledger, window, rest, before, sources)
     for row, indices in rest.items():
-        now[row] = changes.follow(before.get(row, b""), indices, refused=row in refused)
+        now[row] = changes.follow(before.get(row, b""), indices, lasting=row in lasting)
     changed = {row: said for row, said in now.items() if said != before.get(row, b"")}
     _write_rows(ledger, sources, window, changed)
     return Absorbed(changes.write(ledger), all_new=len(new) == len(window))
 
 
-def _refused_in_this_run(
+def _ruled_in_this_run(
     ledger: Ledger,
     window: Window,
     events: Mapping[bytes, list[int]],
     before: Mapping[bytes, bytes],
     sources: Mapping[int, SourceRun],
 ) -> set[bytes]:
-    """Return the keyless rows that a record of this run has refused: no other record of the run may lift that.
+    """Return the keyless rows that a record of this run has refused or held out: no other record may lift that.
 
-    `_write_rows` marked each of them when it was refused.
+    `_write_rows` marked each of them at that record.
     """
-    refused: set[bytes] = set()
+    ruled: set[bytes] = set()
     for source in sources.values() if window.has_keyless_rows else ():
         rows = [
             row
@@ -124,18 +133,21 @@ def _refused_in_this_run(
             for plan in [window.origin(indices[0]).plan]
             if plan.source == source.source
             and not plan.keyed
-            and any(each.stance == Stance.REFUSES for each in statements(before.get(row, b"")))
+            and any(each.stance in _LASTING for each in statements(before.get(row, b"")))
         ]
         if rows:
             # The set of readers may have changed since the rows were marked.
             for reader in sorted({0} | source.readers):
                 marks = ledger.rows.marks(rows, reader)
-                refused.update(row for row, mark in marks.items() if mark == source.mark)
-    return refused
+                ruled.update(row for row, mark in marks.items() if mark == source.mark)
+    return ruled
 
 
 def _count_unchanged(window: Window, others: Collection[int]) -> None:
     """Count the statements that rows repeat, except those of the events with the given indices."""
+    for index in window.held.difference(others):
+        window.tally(index).held_out += count_statements(window.final_states[index] or b"")
+    others = window.held.union(others)
     for part in window.stretches():
         final_states = window.final_states[part.start : part.stop]
         if others:
@@ -159,6 +171,8 @@ def _write_rows(
         for part in parts:
             if part.origin.kind is Kind.REFUSED and not part.origin.plan.keyed:
                 seen.update(window.rows[part.start : part.stop])
+            if part.origin.plan.holdout is not None and not part.origin.plan.keyed:
+                seen.update(window.rows[index] for index in window.held if part.start <= index < part.stop)
         if 0 in source.readers:
             ledger.rows.mark_seen(source.mark, seen - changed_here.keys())
         _mark(ledger, source, seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.counts import NOBODY, Count, change_of, decide
 from target_pinterest_audience.membership.events import Event, Kind
 from target_pinterest_audience.membership.statements import (
+    REFUSALS,
     Stance,
     Statement,
     Statements,
@@ -23,14 +25,13 @@ from target_pinterest_audience.membership.statements import (
     statements,
 )
 from target_pinterest_audience.reconcile.windows.decisions import Decisions, ListDecisions, Removal
-from target_pinterest_audience.vocabulary import Cause, Operation
+from target_pinterest_audience.reconcile.windows.outcomes import Outcomes
+from target_pinterest_audience.vocabulary import Cause
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.identities.tally import StreamTally
     from target_pinterest_audience.reconcile.sources.source_run import SourceRun
     from target_pinterest_audience.reconcile.windows.window import Window
 
-_REMOVING: Final = frozenset({Kind.DELETED, Kind.EXCLUDED, Kind.FORGOTTEN})
 _ONE: Final = Count(1, 0)
 
 
@@ -72,8 +73,8 @@ class IdentityChanges:
         """The sources and lists that `compare` has learned something about."""
         self._rows: Counter[int] = Counter()
         """List → how many more rows contribute to it."""
-        self._named: list[tuple[StreamTally, int, bytes]] = []
-        """The identities that rows contribute in the end, for the counts; without arrivals."""
+        self._outcomes = Outcomes()
+        """Of all identities but arrivals."""
 
     def note_new(self, indices: Sequence[int]) -> None:
         """Note the statements of new rows, each of which has one event and at least one statement.
@@ -81,6 +82,9 @@ class IdentityChanges:
         Args:
             indices: the indices of the events.
         """
+        if self._window.held:
+            self._note_held([index for index in indices if index in self._window.held])
+            indices = [index for index in indices if index not in self._window.held]
         final_states = [self._window.final_states[index] or b"" for index in indices]
         alike = sole_contributions(final_states)
         if alike is not None and not self._arrivals[alike.list_number] and not self._touched[alike.list_number]:
@@ -95,13 +99,26 @@ class IdentityChanges:
             for statement in said:
                 self._arrive(statement.list_number, statement.identity, index)
 
+    def _note_held(self, indices: Sequence[int]) -> None:
+        """Note the statements of new rows that are held out, given the indices of their events."""
+        for index in indices:
+            said = statements(self._window.final_states[index] or b"")
+            self._window.tally(index).held_out += len(said)
+            for statement in said:
+                self._hold(self._touch(statement.list_number, statement.identity, self._window.lines[index]))
+
+    @staticmethod
+    def _hold(entry: _Touched) -> None:
+        entry.refusers += 1
+        entry.cause = max(entry.cause, Cause.HOLDOUT)
+
     def _arrive(self, number: int, identity: bytes, index: int) -> None:
         arrivals = self._arrivals[number]
         if identity not in arrivals and identity not in self._touched[number]:
             arrivals[identity] = index
             return
         self._touch(number, identity, self._window.lines[index]).contributors += 1
-        self._named.append((self._window.tally(index), number, identity))
+        self._outcomes.note_contributed(self._window.tally(index), number, identity)
 
     def _touch(self, number: int, identity: bytes, line: int) -> _Touched:
         entry = self._touched[number].get(identity)
@@ -111,7 +128,7 @@ class IdentityChanges:
             if index is not None:
                 entry.contributors = 1
                 entry.line = self._window.lines[index]
-                self._named.append((self._window.tally(index), number, identity))
+                self._outcomes.note_contributed(self._window.tally(index), number, identity)
         entry.line = min(entry.line, line)
         return entry
 
@@ -135,13 +152,13 @@ class IdentityChanges:
                 self._compared.update((source.source, number) for number in found)
         self._sources = sources
 
-    def follow(self, said: bytes, indices: Sequence[int], *, refused: bool = False) -> bytes:
+    def follow(self, said: bytes, indices: Sequence[int], *, lasting: bool = False) -> bytes:
         """Apply the events of one row in their order, and note which identities they touch.
 
         Args:
             said: the row's statements before, encoded.
             indices: the indices of its events.
-            refused: whether the row has no key, and a record of this run has refused it.
+            lasting: whether the row has no key, and a record of this run has refused it or held it out.
 
         Returns:
             Its statements now, encoded.
@@ -150,12 +167,10 @@ class IdentityChanges:
         counted = []
         for index in indices:
             event, tally = self._window.event(index), self._window.tally(index)
-            if not event.plan.keyed and event.kind in {Kind.REFUSED, Kind.GRANTED}:
-                if refused and event.kind is Kind.GRANTED:
-                    # Of two keyless rows with the same person, the one that refuses wins.
-                    tally.refused += len(event.named)
+            if not event.plan.keyed:
+                if lasting and self._outcomes.is_overruled(tally, event, says):
                     continue
-                refused = True if event.kind is Kind.REFUSED else refused
+                lasting = lasting or event.kind is Kind.REFUSED or bool(event.held)
             if event.kind is Kind.DELETED and not says:
                 tally.unmatched_deletes += self._should_have_matched(event)
             after = event.apply(says, self._shorten)
@@ -169,7 +184,7 @@ class IdentityChanges:
         self._rows.update(contributed_lists(says))
         self._rows.subtract(contributed_lists(before))
         for index, event in counted:
-            self._note_named(index, event, says if index != counted[-1][0] else None)
+            self._outcomes.note_event(self._window.tally(index), event, says, is_last=index == counted[-1][0])
         return encode_statements(says)
 
     def _should_have_matched(self, event: Event) -> bool:
@@ -179,6 +194,9 @@ class IdentityChanges:
     def _note_statement(self, event: Event, statement: Statement, sign: int) -> None:
         """Note a statement that is new (sign 1) or has ended (sign -1)."""
         entry = self._touch(statement.list_number, statement.identity, event.line)
+        if statement.stance == Stance.HOLDS_OUT and sign > 0:
+            self._hold(entry)
+            return
         change = change_of(statement)
         entry.contributors += sign * change.contributors
         entry.refusers += sign * change.refusers
@@ -200,34 +218,12 @@ class IdentityChanges:
 
     def _ask(self, event: Event, says: Statements) -> None:
         """Request the removal of the identities in a deleted row, except those that were requested before."""
-        asked = {(s.list_number, s.identity) for s in says if s.stance == Stance.ASKED}
+        asked = {(s.list_number, s.identity) for s in says if s.stance == Stance.ASKED or s.stance in REFUSALS}
         for list_number, _, identity in event.named:
-            if (list_number, self._shorten(identity)) not in asked:
+            if asked.isdisjoint({(list_number, identity), (list_number, self._shorten(identity))}):
                 entry = self._touch(list_number, identity, event.line)
                 entry.asked = True
                 entry.cause = max(entry.cause, Cause.DELETE)
-
-    def _note_named(self, index: int, event: Event, superseded_by: Statements | None) -> None:
-        """Count the identities in an event, or keep them until their outcome is known.
-
-        Args:
-            index: the index of the event.
-            event: the event.
-            superseded_by: the row's statements after its later events; None if this is its last event.
-        """
-        tally = self._window.tally(index)
-        if event.kind in _REMOVING:
-            tally.named_for_removal += len(event.named)
-            return
-        if event.kind is Kind.REFUSED:
-            tally.refused += len(event.named)
-            return
-        for number, slot, identity in event.named:
-            said = Statement(number, slot, Stance.CONTRIBUTES, identity)
-            if superseded_by is not None and said not in superseded_by:
-                tally.duplicates += 1
-            else:
-                self._named.append((tally, number, identity))
 
     def write(self, ledger: Ledger, *, expect_new: bool = False) -> Decisions:
         """Write the counts of the identities, and return what to send for them.
@@ -238,13 +234,16 @@ class IdentityChanges:
         """
         decisions: Decisions = {}
         refused: set[tuple[int, bytes]] = set()
+        suppressed = functools.cache(ledger.catalogue.suppressions.all)
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
-            keys = [*member_keys(arrivals), *member_keys(touched)]
-            inserted = expect_new and not touched and ledger.members.insert(number, keys)
-            before = {} if inserted else ledger.members.read(number, keys)
+            inserted = expect_new and ledger.members.insert(number, member_keys(arrivals))
+            keys = member_keys(touched) if inserted else [*member_keys(arrivals), *member_keys(touched)]
+            before = ledger.members.read(number, keys) if keys else {}
             decided = decisions[number] = ListDecisions()
             after = self._decide_arrivals(arrivals, before, decided)
+            if inserted:
+                after.clear()
             members = len(decided.additions)
             for identity, entry in touched.items():
                 key = member_key(identity)
@@ -255,18 +254,16 @@ class IdentityChanges:
                 if now.refusers:
                     refused.add((number, identity))
                 members += now.on_list - was.on_list
-                operation = decide(was, now, asked=entry.asked)
-                if operation is Operation.ADD:
-                    decided.additions[identity] = entry.line
-                elif operation is Operation.REMOVE:
-                    decided.removals[identity] = Removal(entry.cause, entry.line, was.on_list)
-            if not inserted:
+                # Whoever was forgotten was removed then. Others may only be held out, and never have been removed.
+                asked = entry.asked and not (was.refusers and key in suppressed())
+                decided.note(decide(was, now, asked=asked), identity, Removal(entry.cause, entry.line, was.on_list))
+            if after:
                 ledger.members.write(number, after)
             if members:
                 ledger.catalogue.lists.change_members(number, members)
             if self._rows[number]:
                 ledger.catalogue.lists.change_contributing_rows(number, self._rows[number])
-        self._count_named(decisions, refused)
+        self._outcomes.count(decisions, refused)
         self._note_learned(ledger)
         return decisions
 
@@ -299,16 +296,3 @@ class IdentityChanges:
             else:
                 tally.unchanged += 1
         return after
-
-    def _count_named(self, decisions: Decisions, refused: Collection[tuple[int, bytes]]) -> None:
-        added: set[tuple[int, bytes]] = set()
-        for tally, number, identity in self._named:
-            if (number, identity) in added:
-                tally.duplicates += 1
-            elif (number, identity) in refused:
-                tally.refused += 1
-            elif number in decisions and identity in decisions[number].additions:
-                added.add((number, identity))
-                tally.added += 1
-            else:
-                tally.unchanged += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Form, Kind, Named, Plan
 from target_pinterest_audience.membership.row import Row, RowBlock
-from target_pinterest_audience.membership.statements import ContributionEncoder, encode_contributions
+from target_pinterest_audience.membership.statements import ContributionEncoder, Stance, encode_contributions
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.stream import StreamShape
 
@@ -37,7 +37,7 @@ class KeyedRowWriter:
     """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
     reconciler: Reconciler
     readings: Sequence[Reading]
-    _encoders: dict[str, ContributionEncoder] = field(default_factory=dict)
+    _encoders: dict[str | None, ContributionEncoder] = field(default_factory=dict)
     """The list name in a row → the encoder of such rows."""
 
     def write(self, row: Row) -> None:
@@ -61,7 +61,7 @@ class KeyedRowWriter:
             if not self.shape.routed or all(final_states):
                 origin = Origin(rows.kind, self.plan, self.shape.tally)
                 values = len(rows) * sum(map(len, rows.named.values()))
-                self.reconciler.put_final_states(digests, final_states, rows.lines, origin, values)
+                self.reconciler.put_final_states(digests, final_states, rows.lines, origin, values, rows.held)
                 return
         for index, digest in enumerate(digests):
             list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
@@ -78,17 +78,21 @@ class KeyedRowWriter:
             self.admit(kinds)
 
     def _final_states(self, rows: RowBlock) -> list[bytes]:
-        """Return the encoded statements of rows that only contribute."""
-        if rows.list_names is None:
+        """Return the encoded statements of rows that only contribute or are held out."""
+        if rows.list_names is None and not rows.held:
             list_slots = self.list_slots(None)
             columns = sorted(list_slots, key=list_slots.__getitem__)
             slots = [list_slots[column] for column in columns for _ in rows.named[column]]
             return encode_contributions(slots, [layer for column in columns for layer in rows.named[column]])
-        encoders = self._encoders
-        for name in dict.fromkeys(rows.list_names):
-            if name not in encoders:
-                encoders[name] = ContributionEncoder(self.list_slots(name))
-        return [encoders[name].encode(rows.named, index) for index, name in enumerate(rows.list_names)]
+        names = rows.list_names if rows.list_names is not None else [None] * len(rows)
+        for name in dict.fromkeys(names):
+            if name not in self._encoders:
+                self._encoders[name] = ContributionEncoder(self.list_slots(name))
+        final_states = [self._encoders[name].encode(rows.named, index) for index, name in enumerate(names)]
+        for index in rows.held:
+            encoder = ContributionEncoder(self.list_slots(names[index]), Stance.HOLDS_OUT)
+            final_states[index] = encoder.encode(rows.named, index)
+        return final_states
 
     def _put(
         self,
@@ -128,14 +132,15 @@ class KeylessRowWriter:
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
         _count_rows(self.readings, not row.deleted)
-        self._put(row.kind, row.named, row.forms, self.list_slots(row.list_name), row.line)
+        self._put(row.kind, row.named, row.forms, self.list_slots(row.list_name), row.line, held=row.held)
 
     def write_block(self, rows: RowBlock) -> None:
         """Take a block of rows. Raises as `RowWriter.write` does."""
         _count_rows(self.readings, len(rows))
+        held = set(rows.held)
         for index, line in enumerate(rows.lines):
             list_slots = self.list_slots(rows.list_name(index))
-            self._put(rows.kind, rows.named_in(index), rows.forms_of(index), list_slots, line)
+            self._put(rows.kind, rows.named_in(index), rows.forms_of(index), list_slots, line, held=index in held)
 
     def row_digest(self, record: Mapping[str, Any]) -> None:
         """Return None: a record without a key has no digest of its own."""
@@ -147,10 +152,12 @@ class KeylessRowWriter:
         forms: Mapping[bytes, Sequence[bytes]],
         list_slots: Mapping[str, tuple[int, int]],
         line: int,
+        *,
+        held: bool,
     ) -> None:
         for column, several in identities.items():
             for identity in several:
-                self._put_one(kind, column, identity, forms.get(identity, ()), list_slots.get(column), line)
+                self._put_one(kind, column, identity, forms.get(identity, ()), list_slots.get(column), line, held=held)
 
     def _put_one(
         self,
@@ -160,12 +167,14 @@ class KeylessRowWriter:
         forms: Sequence[bytes],
         list_slot: tuple[int, int] | None,
         line: int,
+        *,
+        held: bool,
     ) -> None:
         plan = self.plans[column]
         (slot,) = plan.slots
         named = (Named(*list_slot, identity),) if list_slot is not None else ()
         others = tuple(Form(*list_slot, form, identity) for form in forms) if list_slot is not None else ()
-        event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others)
+        event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others, held=held)
         origin, kind_of_row = Origin(kind, plan, self.shape.tally), plan.columns[slot].type
         self.reconciler.put(self.digest(kind_of_row, identity), event, origin)
         if kind is Kind.DELETED:

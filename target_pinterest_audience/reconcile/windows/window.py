@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
-from target_pinterest_audience.membership.statements import statement_set
+from target_pinterest_audience.membership.statements import holds_out, statement_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,14 @@ class Window:
         final_states: the row's statements after each event, encoded; None if they depend on what the row said before.
         lines: the line of each event in the stream.
         values: how many identities the events could name.
+        held: the indices of events with such statements whose row is held out.
     """
 
     rows: list[bytes] = field(default_factory=list)
     final_states: list[bytes | None] = field(default_factory=list)
     lines: array[int] = field(default_factory=lambda: array("q"))
     values: int = 0
+    held: set[int] = field(default_factory=set)
     _origins: list[Origin] = field(default_factory=list)
     """The origins of the events; each holds until the next begins."""
     _starts: list[int] = field(default_factory=list)
@@ -76,13 +78,21 @@ class Window:
         final_state = event.final_state()
         if final_state is None:
             self._events[len(self.rows)] = event
+        elif event.plan.holdout is not None and holds_out(final_state):
+            self.held.add(len(self.rows))
         self.rows.append(row)
         self.final_states.append(final_state)
         self.lines.append(event.line)
         self.values += max(1, len(event.named))
 
     def put_final_states(
-        self, rows: Sequence[bytes], final_states: Sequence[bytes], lines: Sequence[int], origin: Origin, values: int
+        self,
+        rows: Sequence[bytes],
+        final_states: Sequence[bytes],
+        lines: Sequence[int],
+        origin: Origin,
+        values: int,
+        held: Collection[int] = (),
     ) -> None:
         """Add events whose rows' statements do not depend on what the rows said before.
 
@@ -92,8 +102,10 @@ class Window:
             lines: the lines of the events in the stream.
             origin: their origin, of a kind that contributes.
             values: how many identities they could name.
+            held: the indices of the events among these whose row is held out.
         """
         self._note_origin(origin)
+        self.held.update(len(self.rows) + index for index in held)
         self.rows += rows
         self.final_states += final_states
         self.lines.extend(lines)
@@ -143,7 +155,9 @@ class Window:
         origin = self.origin(index)
         named = tuple(Named(s.list_number, s.slot, s.identity) for s in statement_set(self.final_states[index] or b""))
         routes = {slot: number for number, slot, _ in named} if origin.plan.lists is None else None
-        return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index], routes)
+        # What a keyless row says is one identity of a record that may have several.
+        held = None if origin.plan.keyed else index in self.held
+        return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index], routes, held=held)
 
     @property
     def sources(self) -> set[int]:
