@@ -1,4 +1,7 @@
-"""Halves a batch that Pinterest refuses, until the bad identities stand alone or the size fits."""
+"""Halves a batch that Pinterest refuses, until the bad identities stand alone or the size fits.
+
+If nothing shows yet that Pinterest accepts the wire format of the batch at all, two single identities find that out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.pinterest.errors import PinterestError, RefusedError, RestrictedError
 
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import Batch
@@ -18,6 +21,19 @@ _FEW_RESENT: Final = 100
 """So many identities of earlier runs are not counted: they may be resent because they were refused before."""
 
 
+class WireRefusedError(Exception):
+    """Pinterest refuses the wire format, so it refuses every identity that is sent in it.
+
+    Attributes:
+        cause: what Pinterest answered.
+    """
+
+    def __init__(self, cause: PinterestError) -> None:
+        """Store what Pinterest answered."""
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 @dataclass(slots=True)
 class Halving:
     """Delivers batches in as few requests as Pinterest allows.
@@ -25,10 +41,12 @@ class Halving:
     Attributes:
         send: sends a batch; raises a RefusedError if some of its identities, or their number, are at fault.
         fits: how many identities a request may hold; None as long as no limit is known.
+        is_proven: whether Pinterest accepts the wire format of the batches, as far as it is known.
     """
 
     send: Callable[[Batch], None]
     fits: int | None = None
+    is_proven: bool = True
     _bad: list[int] = field(default_factory=list)
     _counted_bad: int = 0
 
@@ -41,6 +59,7 @@ class Halving:
             The indices of the identities that Pinterest refuses.
 
         Raises:
+            WireRefusedError: Pinterest refuses the wire format.
             RefusedError: so many identities were refused that bad rows cannot be the cause. Some of the batch may have
                 been accepted.
             TargetError: Pinterest could not be reached, or does not permit the request.
@@ -68,12 +87,19 @@ class Halving:
         if sent:
             try:
                 self.send(batch.part(start, stop))
-            except RefusedError:
+            except RestrictedError as restricted:
+                if self.is_proven:
+                    raise
+                raise WireRefusedError(restricted) from None
+            except RefusedError as refused:
+                if not self.is_proven:
+                    self._prove(batch, start, stop, refused)
                 if size == 1:
                     if not self._note_bad(batch, start):
                         raise
                     return False
             else:
+                self.is_proven = True
                 return True
         middle = start + (size + 1) // 2
         # Both, even if the first one is refused.
@@ -81,3 +107,25 @@ class Halving:
         if sent and all(accepted) and (self.fits is None or middle - start < self.fits):
             self.fits = middle - start
         return all(accepted)
+
+    def _prove(self, batch: Batch, start: int, stop: int, refused: RefusedError) -> None:
+        """Find out with single identities whether a part was refused for its wire format.
+
+        Args:
+            batch: the batch.
+            start: the index of the first identity of the part.
+            stop: the index after its last one.
+            refused: the refusal of the part.
+
+        Raises:
+            WireRefusedError: Pinterest refuses the single identities, too.
+        """
+        for index in sorted({start, stop - 1}) if stop - start > 1 else ():
+            try:
+                self.send(batch.part(index, index + 1))
+            except RefusedError as error:  # noqa: PERF203 - one round is a request
+                refused = error
+            else:
+                self.is_proven = True
+                return
+        raise WireRefusedError(refused)

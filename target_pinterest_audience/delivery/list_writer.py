@@ -6,8 +6,9 @@ import logging
 from collections import deque
 
 from target_pinterest_audience.delivery.creation import Attempts
-from target_pinterest_audience.delivery.halving import Halving
+from target_pinterest_audience.delivery.halving import Halving, WireRefusedError
 from target_pinterest_audience.delivery.list_finder import ListFinder
+from target_pinterest_audience.delivery.refused_phones import RefusedPhones
 from target_pinterest_audience.delivery.tally import ListTally
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import as_records
@@ -16,7 +17,7 @@ from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestE
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, Written, tell_removal
 from target_pinterest_audience.routing.plan import IfMissing
-from target_pinterest_audience.vocabulary import Operation
+from target_pinterest_audience.vocabulary import Operation, WireFormat
 
 
 class ListWriter:
@@ -24,6 +25,8 @@ class ListWriter:
 
     Attributes:
         tally: counts what was sent.
+        refused_phones: the phone numbers that Pinterest did not accept, because it accepts none for the list; None as
+            long as that is not known.
     """
 
     def __init__(self, finder: ListFinder, client: PinterestClient, logger: logging.Logger, *, dry: bool) -> None:
@@ -40,7 +43,12 @@ class ListWriter:
         self._client = client
         self._logger = logger
         self._dry = dry
-        self._halving = Halving(self._send)
+        self._halving = {
+            WireFormat.RECORDS: Halving(self._send),
+            # Whether Pinterest accepts rows from everybody and for every list is not known (API description 5.28).
+            WireFormat.PHONES: Halving(self._send, is_proven=False),
+        }
+        self.refused_phones: RefusedPhones | None = None
         self._attempts = Attempts()
         """The requests of the batch that is being written."""
         self._removals: deque[AcceptedRemoval] = deque()
@@ -63,7 +71,12 @@ class ListWriter:
             self.tally.needless += len(batch.identities)
             return Written([])
         self._attempts = Attempts()
-        refused = self._deliver(batch)
+        if self.refused_phones is not None and batch.wire is WireFormat.PHONES:
+            return self._refuse_phones(batch, self.refused_phones.reason)
+        try:
+            refused = self._deliver(batch)
+        except WireRefusedError as error:
+            return self._refuse_phones(batch, str(error))
         self.tally.refused += len(refused)
         if adds:
             self.tally.added += len(batch.identities) - len(refused)
@@ -72,10 +85,20 @@ class ListWriter:
             self.tally.causes += batch.count_causes(refused)
         return Written(refused, self._attempts.unanswered)
 
+    def _refuse_phones(self, batch: Batch, reason: str) -> Written:
+        """Count the identities of a batch as refused, since Pinterest accepts no phone numbers for the list."""
+        count = len(batch.identities)
+        before = self.refused_phones or RefusedPhones(reason)
+        resent = batch.lines.count(0)
+        self.refused_phones = RefusedPhones(before.reason, before.new + count - resent, before.resent + resent)
+        self.tally.refused += count
+        return Written(list(range(count)), self._attempts.unanswered, wire_refused=True)
+
     def _deliver(self, batch: Batch) -> list[int]:
-        reference, limit = self._finder.plan.reference, self._halving.fits
+        halving = self._halving[batch.wire]
+        reference, limit = self._finder.plan.reference, halving.fits
         try:
-            return self._halving.deliver(batch)
+            return halving.deliver(batch)
         except RefusedError as refused:
             if self._finder.customer_list is None:
                 advice = (
@@ -90,10 +113,10 @@ class ListWriter:
             msg = f"{refused} {advice} Nothing of the batch counts as delivered."
             raise RefusedError(msg, status=refused.status, code=refused.code) from None
         finally:
-            if self._halving.fits != limit:
+            if halving.fits != limit:
                 self._logger.warning(
                     "%s: Pinterest refuses requests of more than about %s identities. The run continues with "
-                    "requests of that size. Set `batch_size_rows` to it.", reference, f"{self._halving.fits:,}",
+                    "requests of that size. Set `batch_size_rows` to it.", reference, f"{halving.fits:,}",
                 )  # fmt: skip
 
     def _send(self, batch: Batch) -> None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import UnsetType
 
 from target_pinterest_audience.errors import MissingKeyError
-from target_pinterest_audience.identities.column import identify_column
+from target_pinterest_audience.identities.column import Remarked, identify_column
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import Identified, identify
 from target_pinterest_audience.identities.list_names import list_name
 from target_pinterest_audience.identities.marks import indices_where, is_granted, is_set
 from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.phone_countries import NO_COUNTRIES, PhoneCountries
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.identities.types import IdentityType
@@ -59,6 +60,7 @@ class IdentityExtractor:
         algorithm: the digest of values that the target hashes.
         tally: counts values and remarks.
         rejected: handles every rejected value; None if nothing does.
+        countries: how rows name the country of their phone numbers.
     """
 
     columns: Mapping[str, IdentityType]
@@ -69,6 +71,7 @@ class IdentityExtractor:
     algorithm: HashAlgorithm
     tally: StreamTally
     rejected: Rejected | None = None
+    countries: PhoneCountries = NO_COUNTRIES
 
     def is_deleted(self, record: Mapping[str, Any]) -> bool:
         """Return whether the source deleted a row."""
@@ -129,7 +132,7 @@ class IdentityExtractor:
                 self.tally.usable.add(column)
                 if remark is not None:
                     self.tally.remark(column, remark, place)
-                found[column] = pack_identity(identity)
+                found[column] = self._pack(column, identity)
             elif remark is not None and remark.rejects:
                 self.tally.note_shape(column, record.get(column))
                 self._reject(column, remark, place, record)
@@ -140,7 +143,7 @@ class IdentityExtractor:
     def identity_column(self, column: str, block: RecordBlock) -> list[bytes | None]:
         """Return the identities in a column of a block, packed, or None; count the values as `identities` does."""
         values = block.column(column)
-        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
+        identities, remarks = self._identify_column(column, block, self.algorithm)
         good = len(identities) - identities.count(None)
         self.tally.received += good
         if good:
@@ -162,12 +165,13 @@ class IdentityExtractor:
             named: the identities of the row, from `identities`.
         """
         found = {}
+        country = self.countries.of_record(record)
         for column, own in named.items():
             others = (
-                identify(record.get(column), self.columns[column], self.hashing, each).identity
+                identify(record.get(column), self.columns[column], self.hashing, each, country).identity
                 for each in self._other_algorithms
             )
-            packed = (pack_identity(each) for each in others if each is not None)
+            packed = (self._pack(column, each) for each in others if each is not None)
             forms = tuple(each for each in packed if each != own)
             if forms:
                 found[column] = forms
@@ -181,8 +185,7 @@ class IdentityExtractor:
             block: the rows.
             named: the identities in the column, from `identity_column`.
         """
-        values, kind = block.column(column), self.columns[column]
-        others = [identify_column(values, kind, self.hashing, each)[0] for each in self._other_algorithms]
+        others = [self._identify_column(column, block, each)[0] for each in self._other_algorithms]
         return [[form if form != own else None for form, own in zip(forms, named, strict=True)] for forms in others]
 
     @property
@@ -198,7 +201,7 @@ class IdentityExtractor:
         found = {}
         for column, (identity, remark) in self._verdicts(record):
             if identity is not None:
-                found[column] = pack_identity(identity)
+                found[column] = self._pack(column, identity)
             if identity is not None or (remark is not None and remark.rejects):
                 self._reject(column, reason, place, record)
         return found
@@ -209,5 +212,16 @@ class IdentityExtractor:
             self.rejected(column, reason, place, record)
 
     def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, Identified]]:
+        country = self.countries.of_record(record)
         for column, kind in self.columns.items():
-            yield column, identify(record.get(column), kind, self.hashing, self.algorithm)
+            yield column, identify(record.get(column), kind, self.hashing, self.algorithm, country)
+
+    def _identify_column(
+        self, column: str, block: RecordBlock, algorithm: HashAlgorithm
+    ) -> tuple[list[bytes | None], list[Remarked]]:
+        kind = self.columns[column]
+        countries = self.countries.of_block(block) if kind.read is not None else None
+        return identify_column(block.column(column), kind, self.hashing, algorithm, countries)
+
+    def _pack(self, column: str, identity: str) -> bytes:
+        return pack_identity(identity, self.columns[column].wire)

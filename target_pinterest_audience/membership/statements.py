@@ -10,8 +10,6 @@ from typing import Final, NamedTuple, cast
 
 import msgspec
 
-from target_pinterest_audience.identities.packed import LONGEST_DIGEST
-
 
 class Stance(IntEnum):
     """What a row says about an identity. The ledger stores the numbers."""
@@ -79,9 +77,11 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
         [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
         for column in columns
     ]
-    if len(slots) == 1 and {LONGEST_DIGEST} == set(map(len, packed_columns[0])):
-        before = heads[1] + head(slots[0], LONGEST_DIGEST)
-        return list(map(before.__add__, packed_columns[0]))
+    if len(slots) == 1:
+        sizes = set(map(len, packed_columns[0]))
+        if len(sizes) == 1 and 0 not in sizes:
+            before = heads[1] + head(slots[0], sizes.pop())
+            return list(map(before.__add__, packed_columns[0]))
     said = [
         [head(slot, len(packed)) + packed if packed else b"" for packed in column]
         for slot, column in zip(slots, packed_columns, strict=True)
@@ -125,15 +125,16 @@ class Contributions(NamedTuple):
 
 
 def sole_contributions(encoded: Sequence[bytes]) -> Contributions | None:
-    """Return the contributions of rows if each contributes one long digest, and all to one list; None otherwise.
+    """Return the contributions of rows if each has one identity, all of one size and for one list; None otherwise.
 
     Args:
         encoded: the encoded statements of each row.
     """
+    first = statements(encoded[0]) if encoded else []
+    if len(first) != 1 or first[0].stance != _CONTRIBUTES:
+        return None
+    size = len(first[0].identity)
     # Encoded statements of equal length with equal beginnings differ only at the end, which is the identity.
-    if len({said[:-LONGEST_DIGEST] for said in encoded}) != 1 or len(set(map(len, encoded))) != 1:
+    if len({said[:-size] for said in encoded}) != 1 or len(set(map(len, encoded))) != 1:
         return None
-    first = statements(encoded[0])
-    if len(first) != 1 or first[0].stance != _CONTRIBUTES or len(first[0].identity) != LONGEST_DIGEST:
-        return None
-    return Contributions(first[0].list_number, [said[-LONGEST_DIGEST:] for said in encoded])
+    return Contributions(first[0].list_number, [said[-size:] for said in encoded])

@@ -18,10 +18,10 @@ from target_pinterest_audience.pinterest.models import AdAccount, Audience, Cust
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.responses import UNREADABLE
 from target_pinterest_audience.pinterest.transport import Answer, Bearer, Traffic, Transport
-from target_pinterest_audience.vocabulary import Operation
+from target_pinterest_audience.vocabulary import ListType, Operation, WireFormat
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.vocabulary import ListType
+    from target_pinterest_audience.identities.packed import Records
 
 T = TypeVar("T")
 
@@ -93,21 +93,23 @@ class PinterestClient:
         """Return one customer list."""
         return self._call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
 
-    def create_customer_list(self, name: str, list_type: ListType, records: str) -> CustomerList:
-        """Create a list with its first identities, separated by commas: Pinterest creates no empty list.
+    def create_customer_list(self, name: str, list_type: ListType, records: Records) -> CustomerList:
+        """Create a list with its first identities: Pinterest creates no empty list.
 
         The list exists even if its `exceptions` report a failure; the caller has to check them.
         """
-        body = {"name": name, "list_type": list_type.value, "records": records}
+        body = {"name": name, **_records(records)}
+        if list_type is not ListType.PHONE:
+            body["list_type"] = list_type.value
         request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
         return self._call(request, CustomerList)
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        """Add identities, separated by commas, to a list, or remove them.
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
+        """Add identities to a list, or remove them.
 
         The request is idempotent, except for Pinterest's counters.
         """
-        body = {"operation_type": operation.value, "records": records}
+        body = {"operation_type": operation.value, **_records(records)}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
         answer = self._ask(request, CustomerList)
         try:
@@ -209,6 +211,12 @@ def _convert(item: msgspec.Raw, kind: type[T], request: Request) -> T:
     except UNREADABLE:
         msg = f"Pinterest's response to {request} does not match its API description. Try again later."
         raise UnavailableError(msg) from None
+
+
+def _records(records: Records) -> dict[str, Any]:
+    """Return the field of a body that carries identities."""
+    wire = WireFormat.RECORDS if isinstance(records, str) else WireFormat.PHONES
+    return {wire.value: records}
 
 
 def raise_exceptions(answer: CustomerList) -> None:

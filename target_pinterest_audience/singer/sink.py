@@ -82,6 +82,7 @@ class CustomerListSink(RecordSink):
             checks.check_marks(declared, self.raw_columns, passed_columns, self.key_properties)
         elif not is_test:
             checks.check_skipped(run, target.stream_names)
+        countries = checks.phone_countries(settings.hashing)
         lists = StreamLists(stream_name, self.columns, stream)
         shape = StreamShape(
             raw_stream=raw_stream,
@@ -111,6 +112,7 @@ class CustomerListSink(RecordSink):
             algorithm=settings.hash_algorithm,
             tally=tally,
             rejected=KeyedRejections(rejections, writer, self.key_properties) if rejections.are_reported else None,
+            countries=countries,
         )
         self.intake = RowIntake(
             rows,
