@@ -1,6 +1,6 @@
 """Halves a batch that Pinterest refuses, until the bad identities stand alone or the size fits.
 
-If nothing shows yet that Pinterest accepts the wire format of the batch at all, two single identities find that out.
+As long as nothing shows that Pinterest accepts the wire format of a batch at all, single identities find that out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _FEW_BAD: Final = 10
 _ONE_BAD_IN: Final = 500
 """If more identities than these are bad, or all are, the cause is not bad rows: the batch fails as a whole."""
+_ENOUGH_SUSPECTS: Final = 3
+"""If Pinterest refuses so many identities alone and accepts none, it refuses their wire format."""
 _FEW_RESENT: Final = 100
 """So many identities of earlier runs are not counted: they may be resent because they were refused before."""
 
@@ -35,18 +37,31 @@ class WireRefusedError(Exception):
 
 
 @dataclass(slots=True)
+class Trial:
+    """What shows whether Pinterest accepts a wire format.
+
+    Attributes:
+        accepted: whether it has accepted an identity that was sent in it.
+        suspects: the identities that it refused alone before that.
+    """
+
+    accepted: bool = False
+    suspects: set[bytes] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Halving:
     """Delivers batches in as few requests as Pinterest allows.
 
     Attributes:
         send: sends a batch; raises a RefusedError if some of its identities, or their number, are at fault.
         fits: how many identities a request may hold; None as long as no limit is known.
-        is_proven: whether Pinterest accepts the wire format of the batches, as far as it is known.
+        trial: what shows whether Pinterest accepts the wire format of the batches; None if there is no doubt.
     """
 
     send: Callable[[Batch], None]
     fits: int | None = None
-    is_proven: bool = True
+    trial: Trial | None = None
     _bad: list[int] = field(default_factory=list)
     _counted_bad: int = 0
 
@@ -69,6 +84,11 @@ class Halving:
         self._deliver(batch, 0, len(batch.identities))
         return self._bad
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nothing shows yet that Pinterest accepts the wire format."""
+        return self.trial is not None and not self.trial.accepted
+
     def _note_bad(self, batch: Batch, index: int) -> bool:
         """Record an identity that was refused alone; return whether bad rows can still be the cause."""
         self._bad.append(index)
@@ -88,18 +108,15 @@ class Halving:
             try:
                 self.send(batch.part(start, stop))
             except RestrictedError as restricted:
-                if self.is_proven:
+                if not self.is_in_doubt:
                     raise
                 raise WireRefusedError(restricted) from None
             except RefusedError as refused:
-                if not self.is_proven:
-                    self._prove(batch, start, stop, refused)
-                if size == 1:
-                    if not self._note_bad(batch, start):
-                        raise
+                if self._ends_here(batch, start, stop, refused):
                     return False
             else:
-                self.is_proven = True
+                if self.trial is not None:
+                    self.trial.accepted = True
                 return True
         middle = start + (size + 1) // 2
         # Both, even if the first one is refused.
@@ -108,7 +125,24 @@ class Halving:
             self.fits = middle - start
         return all(accepted)
 
-    def _prove(self, batch: Batch, start: int, stop: int, refused: RefusedError) -> None:
+    def _ends_here(self, batch: Batch, start: int, stop: int, refused: RefusedError) -> bool:
+        """Return whether a part that was refused need not be halved, after recording its bad identities.
+
+        Raises:
+            WireRefusedError: Pinterest refuses the wire format.
+            RefusedError: bad rows cannot be the cause.
+        """
+        if self.is_in_doubt and not self._try_alone(batch, start, stop, refused):
+            # The part has too few identities to tell, and each of them was refused.
+            self._bad += range(start, stop)
+            return True
+        if stop - start > 1:
+            return False
+        if not self._note_bad(batch, start):
+            raise refused
+        return True
+
+    def _try_alone(self, batch: Batch, start: int, stop: int, refused: RefusedError) -> bool:
         """Find out with single identities whether a part was refused for its wire format.
 
         Args:
@@ -117,15 +151,23 @@ class Halving:
             stop: the index after its last one.
             refused: the refusal of the part.
 
+        Returns:
+            Whether Pinterest accepts one of them; then others may be bad.
+
         Raises:
-            WireRefusedError: Pinterest refuses the single identities, too.
+            WireRefusedError: Pinterest has refused enough of them, and accepted none.
         """
-        for index in sorted({start, stop - 1}) if stop - start > 1 else ():
-            try:
-                self.send(batch.part(index, index + 1))
-            except RefusedError as error:  # noqa: PERF203 - one round is a request
-                refused = error
-            else:
-                self.is_proven = True
-                return
-        raise WireRefusedError(refused)
+        assert self.trial is not None  # noqa: S101 - only a trial leads here
+        for index in sorted({start, (start + stop) // 2, stop - 1}):
+            if stop - start > 1:
+                try:
+                    self.send(batch.part(index, index + 1))
+                except RefusedError as error:
+                    refused = error
+                else:
+                    self.trial.accepted = True
+                    return True
+            self.trial.suspects.add(batch.identities[index])
+        if len(self.trial.suspects) >= _ENOUGH_SUSPECTS:
+            raise WireRefusedError(refused)
+        return False

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 
 from target_pinterest_audience.delivery.creation import Attempts
-from target_pinterest_audience.delivery.halving import Halving, WireRefusedError
+from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
 from target_pinterest_audience.delivery.list_finder import ListFinder
 from target_pinterest_audience.delivery.refused_phones import RefusedPhones
 from target_pinterest_audience.delivery.tally import ListTally
@@ -25,8 +25,6 @@ class ListWriter:
 
     Attributes:
         tally: counts what was sent.
-        refused_phones: the phone numbers that Pinterest did not accept, because it accepts none for the list; None as
-            long as that is not known.
     """
 
     def __init__(self, finder: ListFinder, client: PinterestClient, logger: logging.Logger, *, dry: bool) -> None:
@@ -46,9 +44,10 @@ class ListWriter:
         self._halving = {
             WireFormat.RECORDS: Halving(self._send),
             # Whether Pinterest accepts rows from everybody and for every list is not known (API description 5.28).
-            WireFormat.PHONES: Halving(self._send, is_proven=False),
+            WireFormat.PHONES: Halving(self._send, trial=Trial()),
         }
-        self.refused_phones: RefusedPhones | None = None
+        self._refused_phones: RefusedPhones | None = None
+        self._accepts_phones = True
         self._attempts = Attempts()
         """The requests of the batch that is being written."""
         self._removals: deque[AcceptedRemoval] = deque()
@@ -71,28 +70,43 @@ class ListWriter:
             self.tally.needless += len(batch.identities)
             return Written([])
         self._attempts = Attempts()
-        if self.refused_phones is not None and batch.wire is WireFormat.PHONES:
-            return self._refuse_phones(batch, self.refused_phones.reason)
-        try:
-            refused = self._deliver(batch)
-        except WireRefusedError as error:
-            return self._refuse_phones(batch, str(error))
+        refused, wire_refused = self._deliver_if_accepted(batch)
         self.tally.refused += len(refused)
         if adds:
             self.tally.added += len(batch.identities) - len(refused)
         else:
             self.tally.removed += len(batch.identities) - len(refused)
             self.tally.causes += batch.count_causes(refused)
-        return Written(refused, self._attempts.unanswered)
+        return Written(refused, self._attempts.unanswered, wire_refused)
 
-    def _refuse_phones(self, batch: Batch, reason: str) -> Written:
-        """Count the identities of a batch as refused, since Pinterest accepts no phone numbers for the list."""
-        count = len(batch.identities)
-        before = self.refused_phones or RefusedPhones(reason)
-        resent = batch.lines.count(0)
-        self.refused_phones = RefusedPhones(before.reason, before.new + count - resent, before.resent + resent)
-        self.tally.refused += count
-        return Written(list(range(count)), self._attempts.unanswered, wire_refused=True)
+    @property
+    def refused_phones(self) -> RefusedPhones | None:
+        """The phone numbers that Pinterest refused, if it has accepted none for the list; None otherwise."""
+        return self._refused_phones if self._halving[WireFormat.PHONES].is_in_doubt else None
+
+    def _deliver_if_accepted(self, batch: Batch) -> tuple[list[int], bool]:
+        """Deliver a batch, unless Pinterest has refused its wire format.
+
+        Returns:
+            The indices of the identities that Pinterest refuses; and whether it seems to refuse the wire format.
+        """
+        everybody = list(range(len(batch.identities)))
+        if batch.wire is WireFormat.PHONES and not self._accepts_phones:
+            refused, reason = everybody, ""
+        else:
+            try:
+                refused, reason = self._deliver(batch), ""
+            except WireRefusedError as error:
+                self._accepts_phones = False
+                refused, reason = everybody, str(error)
+        if not (refused and self._halving[batch.wire].is_in_doubt):
+            return refused, False
+        known = self._refused_phones or RefusedPhones()
+        resent = [batch.lines[index] for index in refused].count(0)
+        self._refused_phones = RefusedPhones(
+            known.reason or reason, known.new + len(refused) - resent, known.resent + resent
+        )
+        return refused, True
 
     def _deliver(self, batch: Batch) -> list[int]:
         halving = self._halving[batch.wire]

@@ -16,12 +16,12 @@ class RefusedPhones(NamedTuple):
     """The phone numbers of a list that were not delivered, because Pinterest accepts no phone numbers for the list.
 
     Attributes:
-        reason: what Pinterest answered.
+        reason: what Pinterest answered; empty if it has refused too few to be sure.
         new: how many came from rows of the stream.
         resent: how many an earlier run left.
     """
 
-    reason: str
+    reason: str = ""
     new: int = 0
     resent: int = 0
 
@@ -32,9 +32,9 @@ def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
     others = len(names) - _FEW_LISTS
     where = ", ".join(names[:_FEW_LISTS]) + (f" and {several(others, 'other', 'others')}" if others > 0 else "")
     count = sum(each.new + each.resent for each in lists.values())
-    reason = next(iter(lists.values())).reason
+    reason = next((f" {each.reason}" for each in lists.values() if each.reason), "")
     return (
-        f"Pinterest accepts no phone numbers for {where}, but accepted everything else. {reason} Leave the phone "
+        f"Pinterest accepts no phone numbers for {where}, but accepted everything else.{reason} Leave the phone "
         "columns out (`identity_columns`), or ask Pinterest to let the ad account use `records_v2`. The next run tries "
         f"{several(count, 'phone number', 'phone numbers')} again."
     )

@@ -233,7 +233,12 @@ def test_the_default_columns_name_each_type() -> None:
     assert {column: kind.name for column, kind in DEFAULT_COLUMNS.items()} == {
         "email": "EMAIL", "email_address": "EMAIL", "hashed_email": "EMAIL", "email_hash": "EMAIL",
         "email_sha256": "EMAIL", "idfa": "IDFA", "gaid": "GAID", "aaid": "GAID", "google_advertising_id": "GAID",
-        "maid": "MAID", "mobile_ad_id": "MAID", "lr_id": "LR_ID", "liveramp_id": "LR_ID", "ramp_id": "LR_ID",
+        "maid": "MAID", "mobile_ad_id": "MAID", "phone": "PHONE", "phone_number": "PHONE", "phone_no": "PHONE",
+        "mobile": "PHONE", "mobile_phone": "PHONE", "mobile_number": "PHONE", "mobile_phone_number": "PHONE",
+        "cell": "PHONE", "cell_phone": "PHONE", "cellphone": "PHONE", "telephone": "PHONE", "telephone_number": "PHONE",
+        "tel": "PHONE", "hashed_phone": "PHONE", "hashed_phone_number": "PHONE", "phone_hash": "PHONE",
+        "phone_number_hash": "PHONE", "phone_sha256": "PHONE", "phone_number_sha256": "PHONE", "sha256_phone": "PHONE",
+        "sha256_phone_number": "PHONE", "lr_id": "LR_ID", "liveramp_id": "LR_ID", "ramp_id": "LR_ID",
         "dlx_id": "DLX_ID", "hashed_pinner_id": "HASHED_PINNER_ID", "pinner_id_hash": "HASHED_PINNER_ID",
     }  # fmt: skip
 

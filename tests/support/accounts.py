@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.pinterest.client import PinterestClient
@@ -58,6 +59,13 @@ class Fate:
             self.left, self.reads_rows = 0, True
             raise Killed
         self.passed.append(name)
+
+
+def identities_in(records: Records) -> list[str]:
+    """Return the identities in a request; a row as the emulator shows it."""
+    if isinstance(records, str):
+        return records.split(",")
+    return [f"{name}:{value}" for row in records for name, value in row.items()]
 
 
 @dataclass(slots=True)
@@ -210,15 +218,15 @@ class Pinterest:
             raise NotFoundError(list_id)
         return CustomerList(list_id, self.names[list_id])
 
-    def create_customer_list(self, name: str, _list_type: ListType, records: str) -> CustomerList:
-        identities = records.split(",")
+    def create_customer_list(self, name: str, _list_type: ListType, records: Records) -> CustomerList:
+        identities = identities_in(records)
         with self._request("create"):
             assert name not in self.names.values(), "a list was made twice"
             self.writes.append(("ADD", frozenset(identities)))
             return self.place(name, identities)
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        identities, late = records.split(","), next(self.late)
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
+        identities, late = identities_in(records), next(self.late)
         answered = False
         try:
             with self._request("update"):
@@ -259,7 +267,7 @@ class TwoLists(Pinterest):
         self.place("a", ())
         self.place("b", ())
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
         self.updates.append(list_id)
         self.on_update(list_id)
         return super().update_customer_list(list_id, operation, records)

@@ -16,8 +16,12 @@ CONSENT: Final = "consent"
 SEGMENT: Final = "segment"
 """The column that names the list of a row, in the streams whose rows do."""
 
-TYPES: Final[Mapping[str, str]] = {"email": "EMAIL", "email_address": "EMAIL", "idfa": "IDFA", "lr_id": "LR_ID"}
-LISTS: Final[Mapping[str, str]] = {"EMAIL": "customers", "IDFA": "customers", "LR_ID": "customers - LR_ID"}
+TYPES: Final[Mapping[str, str]] = {
+    "email": "EMAIL", "email_address": "EMAIL", "idfa": "IDFA", "phone": "PHONE", "lr_id": "LR_ID",
+}  # fmt: skip
+LISTS: Final[Mapping[str, str]] = {
+    "EMAIL": "customers", "IDFA": "customers", "PHONE": "customers", "LR_ID": "customers - LR_ID",
+}  # fmt: skip
 """The lists of the streams whose settings choose them."""
 SEGMENTS: Final = ("customers", "gold")
 ALL_LISTS: Final = frozenset(name + suffix for name in SEGMENTS for suffix in ("", " - LR_ID"))
@@ -28,7 +32,7 @@ ANSWERS: Final[Sequence[Any]] = (*YES, *NO)
 
 
 class Member(NamedTuple):
-    """An identity on a list, as Pinterest gets it."""
+    """An identity on a list, as Pinterest gets it: a value of `records`, or `field:value` of a row of `records_v2`."""
 
     list_name: str
     identity: str
@@ -50,11 +54,16 @@ def idfa(number: int) -> str:
     return f"EA7583CD-B890-48BC-8F00-{number:012d}"
 
 
+def phone(number: int) -> str:
+    return f"+49 30 12345-{number:03d}"
+
+
 def lr_id(number: int) -> str:
     return f"XY{number}"
 
 
-_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "LR_ID": lr_id}
+_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "PHONE": phone, "LR_ID": lr_id}
+_BEGINNINGS: Final = {"EMAIL": "person", "IDFA": "EA", "PHONE": "+49", "LR_ID": "XY"}
 
 
 def value(column: str, number: int) -> str:
@@ -65,9 +74,13 @@ def value(column: str, number: int) -> str:
 def member(column: str, raw: object, segment: str = "customers") -> Member | None:
     """Return what a column's value leads to, in a row of a segment; None if it is bad, empty or none."""
     kind = TYPES[column]
-    if not isinstance(raw, str) or not raw.startswith({"EMAIL": "person", "IDFA": "EA", "LR_ID": "XY"}[kind]):
+    if not isinstance(raw, str) or not raw.startswith(_BEGINNINGS[kind]):
         return None
-    return Member(LISTS[kind].replace("customers", segment), raw if kind == "LR_ID" else sha256(raw))
+    if kind == "PHONE":
+        identity = f"hashed_phone_number:{sha256(''.join(each for each in raw if each.isdigit()))}"
+    else:
+        identity = raw if kind == "LR_ID" else sha256(raw)
+    return Member(LISTS[kind].replace("customers", segment), identity)
 
 
 @dataclass(slots=True)

@@ -13,20 +13,26 @@ from tests.support.world import Change, Columns, Entry, Mark, Way, change
 
 COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     "customers": [
-        ("email", "idfa", "lr_id"),
+        ("email", "idfa", "phone", "lr_id"),
         ("email_address", "idfa", "lr_id"),
-        ("email", "lr_id"),
+        ("email", "phone", "lr_id"),
         ("email", "email_address", "idfa"),
     ],
-    "accounts": [("email", "lr_id")],
-    "blocked": [("email", "idfa")],
-    "visitors": [("email",), ("email", "lr_id")],
-    "segments": [("email", "lr_id"), ("email", "idfa")],
+    "accounts": [("email", "phone", "lr_id")],
+    "blocked": [("email", "idfa", "phone")],
+    "visitors": [("email",), ("email", "phone")],
+    "segments": [("email", "phone", "lr_id"), ("email", "idfa")],
 }
 OTHER: Final = 9
 """The number of who is on the lists without the ledger's doing."""
 STRANGER: Final = Member(LISTS["EMAIL"], sha256(email(OTHER)))
-BAD: Final = {"email": "no address", "email_address": "no address", "idfa": "no uuid", "lr_id": "no id"}
+BAD: Final = {
+    "email": "no address",
+    "email_address": "no address",
+    "idfa": "no uuid",
+    "phone": "no phone",
+    "lr_id": "no id",
+}
 
 
 MISSING: Final = object()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.delivery.halving import Halving, WireRefusedError
+from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, cut
 from target_pinterest_audience.identities.packed import as_records, member_key
 from target_pinterest_audience.membership.events import Kind, Named
@@ -167,7 +167,7 @@ class Erasure:
 
         try:
             outcome = self._deliver(
-                {WireFormat.RECORDS: Halving(send), WireFormat.PHONES: Halving(send, is_proven=False)}
+                {WireFormat.RECORDS: Halving(send), WireFormat.PHONES: Halving(send, trial=Trial())}
             )
         except NotFoundError:
             # Some of Pinterest's servers may not know a new list yet.
@@ -194,12 +194,12 @@ class Erasure:
         refused = False
         for batch in cut(Operation.REMOVE, self.identities, settings.batch_size_rows, room):
             try:
-                refused = bool(halving[batch.wire].deliver(batch)) or refused
-            except WireRefusedError:  # noqa: PERF203 - one round is a request
-                # If only a digest was given, it need not be that of a phone number.
-                refused = refused or self.phones_are_meant
-            except RefusedError:
-                refused = True
+                some_refused = bool(halving[batch.wire].deliver(batch))
+            except (RefusedError, WireRefusedError):
+                some_refused = True
+            # If only a digest was given, it need not be that of a phone number.
+            needless = halving[batch.wire].is_in_doubt and not self.phones_are_meant
+            refused = refused or (some_refused and not needless)
         return REFUSED if refused else REMOVED
 
     def _settle(self, target: Target, *, unanswered: bool) -> None:
