@@ -10,7 +10,6 @@ ones need the numbering plans of the library `phonenumbers`, which the extra `ph
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from types import ModuleType
@@ -177,7 +176,6 @@ def _with_country_code(library: ModuleType, digits: str, country: str) -> Any:  
     return international if library.is_valid_number(international) and not is_national else None
 
 
-@functools.cache
 def _library() -> ModuleType | None:
     try:
         import phonenumbers  # noqa: PLC0415 - an extra, and slow to import

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
@@ -103,7 +104,7 @@ def test_an_overdue_state_sends_only_what_it_waits_for(
 class FailingCreation(TwoLists):
     """Reports that the creation of a list failed, although the list exists then."""
 
-    def create_customer_list(self, name: str, _list_type: ListType, _records: str) -> CustomerList:
+    def create_customer_list(self, name: str, _list_type: ListType, _records: Records) -> CustomerList:
         return CustomerList(self.place(name, ()).id, name, exceptions={"code": 1})
 
 
