@@ -202,13 +202,19 @@ def test_every_countrys_example_is_read_as_the_library_reads_it(region: str, kin
     assert read_phone(national, region) == digits
 
 
+def forms(value: str, *countries: str) -> frozenset[str]:
+    found = forms_of(value, PHONE, countries)
+    assert not isinstance(found, Remark)
+    return found
+
+
 def test_a_number_leaves_under_all_algorithms_with_and_without_its_sign() -> None:
     expected = {hex_digest(f"{sign}493012345678", each) for each in HashAlgorithm for sign in ("", "+", "00")}
     for value in ("+49 30 12345678", "0049 (0)30 12345678"):
-        assert forms_of(value, PHONE) == expected
-    assert forms_of("030 12345678", PHONE, ["DE"]) == expected
-    assert len(set(forms_of("030 12345678", PHONE, ["DE", "AT"]))) == 2 * len(expected)
-    assert forms_of(sha256("x").upper(), PHONE) == {sha256("x")}
+        assert forms(value) == expected
+    assert forms("030 12345678", "DE") == expected
+    assert len(forms("030 12345678", "DE", "AT")) == 2 * len(expected)
+    assert forms(sha256("x").upper()) == {sha256("x")}
 
 
 @pytest.mark.parametrize(
