@@ -41,11 +41,13 @@ class Bench:
     url: str
     """The API address of a server that answers without delay."""
 
-    def stream(self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0) -> Path:
+    def stream(
+        self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0, column: str = "email"
+    ) -> Path:
         """Return the file of a stream that `stream.py` writes with these arguments."""
-        path = self.folder / f"{first}-{count}-{step}-{percent}-{lists}.singer"
+        arguments = [str(argument) for argument in (first, count, step, percent, lists, column)]
+        path = self.folder / f"{'-'.join(arguments)}.singer"
         if not path.exists():
-            arguments = [str(argument) for argument in (first, count, step, percent, lists)]
             with path.open("wb") as file:
                 subprocess.run([sys.executable, _HERE / "stream.py", *arguments], stdout=file, check=True)
         return path

@@ -17,8 +17,10 @@ from target_pinterest_audience.delivery.destination import Destination
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.lanes import Lanes
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, PendingIdentities
+from target_pinterest_audience.delivery.refused_phones import phones_refused, phones_still_wait
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Traffic
@@ -138,7 +140,7 @@ class Delivery:
         """Take identities, as long as there is room, and send the batches that they fill.
 
         Args:
-            order: the identities, and the operation.
+            order: the identities, all of one wire format, and the operation.
             start: the index of the first identity that was not taken yet.
 
         Raises:
@@ -248,6 +250,7 @@ class Delivery:
         """Create missing audiences, and find out how many people Pinterest matched, when everything is accepted.
 
         Raises:
+            RefusedError: Pinterest accepts no phone numbers for some lists; it accepted everything else.
             TargetError: a list is missing, or Pinterest cannot be asked for an audience that is wanted.
         """
         can_ask = True
@@ -258,6 +261,26 @@ class Delivery:
             elif can_ask:
                 # After one failure, the other lists are not asked for: each attempt is repeated for minutes.
                 can_ask = destination.audience_maker.look_up()
+        self._check_phones()
+
+    def _check_phones(self) -> None:
+        """Check, when everything else is accepted, that Pinterest accepted the phone numbers of the stream, too.
+
+        Those that only an earlier run left are a warning: the settings may have no phone columns any more.
+
+        Raises:
+            RefusedError: Pinterest accepts none for some lists.
+        """
+        refusals = {
+            reference: each.writer.refused_phones
+            for reference, each in self._destinations.items()
+            if each.writer.refused_phones is not None
+        }
+        due = {reference: refused for reference, refused in refusals.items() if refused.new}
+        for reference in refusals.keys() - due.keys():
+            self._logger.warning("%s", phones_still_wait(reference, refusals[reference]))
+        if due:
+            raise RefusedError(phones_refused(due))
 
     @property
     def traffic(self) -> Traffic:
@@ -306,7 +329,8 @@ class Delivery:
             batch = replace(batch, unanswered=True)
         destination = self._destinations[reference]
         removals = destination.writer.take_removals()
-        return Receipt(reference, destination.finder.list_id, batch, written.refused, removals)
+        list_id = destination.finder.list_id
+        return Receipt(reference, list_id, batch, written.refused, removals, written.wire_refused)
 
     def _refuse_second_reference(self, destination: Destination) -> None:
         """Refuse a list that another stream reaches by another name or id: their writes would overtake each other.

@@ -12,6 +12,7 @@ from target_pinterest_audience.delivery.creation import Attempts, Creation
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.list_names import difference
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import NotFoundError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan
@@ -119,11 +120,11 @@ class ListFinder:
             )
             raise ConfigurationError(msg)
 
-    def create(self, records: str, attempts: Attempts) -> tuple[CustomerList, bool]:
+    def create(self, records: Records, attempts: Attempts) -> tuple[CustomerList, bool]:
         """Create the list with its first identities: Pinterest creates no empty list.
 
         Args:
-            records: the identities, separated by commas.
+            records: the identities, as the request has them.
             attempts: records attempts without a clear answer.
 
         Returns:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import UnsetType
 
 from target_pinterest_audience.errors import MissingKeyError
-from target_pinterest_audience.identities.column import identify_column
+from target_pinterest_audience.identities.column import Remarked, identify_column
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import Identified, identify
 from target_pinterest_audience.identities.list_names import list_name
 from target_pinterest_audience.identities.marks import indices_where, is_granted, is_set
 from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.phone_countries import NO_COUNTRIES, PhoneCountries
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.identities.types import IdentityType
@@ -92,6 +93,7 @@ class IdentityExtractor:
         algorithm: the digest of values that the target hashes.
         tally: counts values and remarks.
         rejected: handles every rejected value; None if nothing does.
+        countries: how rows name the country of their phone numbers.
     """
 
     columns: Mapping[str, IdentityType]
@@ -102,6 +104,7 @@ class IdentityExtractor:
     algorithm: HashAlgorithm
     tally: StreamTally
     rejected: Rejected | None = None
+    countries: PhoneCountries = NO_COUNTRIES
 
     def is_deleted(self, record: Mapping[str, Any]) -> bool:
         """Return whether the source deleted a row."""
@@ -163,7 +166,7 @@ class IdentityExtractor:
         found: dict[str, set[bytes]] = {}
         for column, value, (identity, remark) in self._verdicts(record):
             if identity is not None:
-                own, packed = found.setdefault(column, set()), pack_identity(identity)
+                own, packed = found.setdefault(column, set()), pack_identity(identity, self.columns[column].wire)
                 self.tally.received += are_meant
                 self.tally.duplicates += are_meant and packed in own
                 self.tally.usable.add(column)
@@ -208,7 +211,7 @@ class IdentityExtractor:
             values: the values.
             rows: the index of each value's row in the block.
         """
-        identities, remarks = identify_column(values, self.columns[column], self.hashing, self.algorithm)
+        identities, remarks = self._identify_values(column, block, values, rows, self.algorithm)
         good = len(identities) - identities.count(None)
         self.tally.received += good
         if good:
@@ -230,20 +233,24 @@ class IdentityExtractor:
             named: the columns that have identities.
         """
         found: dict[bytes, tuple[bytes, ...]] = {}
+        country = self.countries.of_record(record)
         for column in named:
             kind = self.columns[column]
             for value in several(record.get(column)):
-                own, *others = (identify(value, kind, self.hashing, each).identity for each in self._algorithms)
+                own, *others = (
+                    identify(value, kind, self.hashing, each, country).identity for each in self._algorithms
+                )
                 if own is not None:
-                    _note_forms(found, pack_identity(own), [pack_identity(each) for each in others if each is not None])
+                    packed = [pack_identity(each, kind.wire) for each in others if each is not None]
+                    _note_forms(found, pack_identity(own, kind.wire), packed)
         return found
 
     def forms_in(self, block: RecordBlock) -> dict[int, dict[bytes, tuple[bytes, ...]]]:
         """Return the index of each row with plain values → what `forms` returns for it."""
         found: dict[int, dict[bytes, tuple[bytes, ...]]] = defaultdict(dict)
-        for column, kind in self.columns.items():
+        for column in self.columns:
             rows, values = _elements(block.column(column))
-            own, *others = (identify_column(values, kind, self.hashing, each)[0] for each in self._algorithms)
+            own, *others = (self._identify_values(column, block, values, rows, each)[0] for each in self._algorithms)
             for row, identity, *forms in zip(rows, own, *others, strict=True):
                 if identity is not None:
                     _note_forms(found[row], identity, forms)
@@ -263,7 +270,7 @@ class IdentityExtractor:
         found: dict[str, set[bytes]] = {}
         for column, _, (identity, remark) in self._verdicts(record):
             if identity is not None:
-                found.setdefault(column, set()).add(pack_identity(identity))
+                found.setdefault(column, set()).add(pack_identity(identity, self.columns[column].wire))
             if identity is not None or (remark is not None and remark.rejects):
                 self._reject(column, reason, place, record)
         return _in_order(found)
@@ -275,9 +282,27 @@ class IdentityExtractor:
 
     def _verdicts(self, record: Mapping[str, Any]) -> Iterator[tuple[str, object, Identified]]:
         """Yield the column, the value and the verdict of each value of a row; an array has several values."""
+        country = self.countries.of_record(record)
         for column, kind in self.columns.items():
             for value in several(record.get(column)):
-                yield column, value, identify(value, kind, self.hashing, self.algorithm)
+                yield column, value, identify(value, kind, self.hashing, self.algorithm, country)
+
+    def _identify_values(
+        self, column: str, block: RecordBlock, values: Sequence[Any], rows: Sequence[int], algorithm: HashAlgorithm
+    ) -> tuple[list[bytes | None], list[Remarked]]:
+        """Return what `identify_column` returns for the values of a column.
+
+        Args:
+            column: the column.
+            block: the rows.
+            values: the values.
+            rows: the index of each value's row in the block.
+            algorithm: the digest of plain values.
+        """
+        kind, country = self.columns[column], None
+        if kind.read is not None and (of_row := self.countries.of_block(block)) is not None:
+            country = of_row if isinstance(rows, range) else lambda index: of_row(rows[index])
+        return identify_column(values, kind, self.hashing, algorithm, country)
 
 
 def _in_order(found: Mapping[str, set[bytes]]) -> dict[str, tuple[bytes, ...]]:

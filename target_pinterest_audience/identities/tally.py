@@ -136,11 +136,12 @@ class StreamTally:
         self.rejected += 1
         self.remark(column, remark, place)
 
-    def reject_late(self, column: str, line: int, *, was_added: bool) -> None:
+    def reject_late(self, column: str, reason: Remark, line: int, *, was_added: bool) -> None:
         """Count an identity that Pinterest refused, in place of its earlier outcome.
 
         Args:
             column: the column of the identity.
+            reason: why it was refused.
             line: its line of the stream.
             was_added: whether it was to be added; else it was to be removed. Only some removals have been counted.
         """
@@ -151,7 +152,7 @@ class StreamTally:
         else:
             self.received += 1
         self.rejected += 1
-        self.remark(column, Remark.REFUSED_BY_PINTEREST, Place(line))
+        self.remark(column, reason, Place(line))
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -182,5 +183,5 @@ class StreamTally:
     def rejects(self) -> Iterator[tuple[str, Remark, int]]:
         """The columns with rejected values, why the target rejected them, and how many; not Pinterest's refusals."""
         for (column, remark), count in self.remarks.items():
-            if remark.rejects and remark is not Remark.REFUSED_BY_PINTEREST:
+            if remark.rejects and remark not in {Remark.REFUSED_BY_PINTEREST, Remark.PHONES_REFUSED}:
                 yield column, remark, count

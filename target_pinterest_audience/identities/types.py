@@ -11,10 +11,14 @@ from typing import Final
 
 from target_pinterest_audience.identities.emails import normalise_email, note_email, refuse_email
 from target_pinterest_audience.identities.hashing import MD5_DIGITS, is_digest, is_hex
+from target_pinterest_audience.identities.phones import read_phone
 from target_pinterest_audience.identities.remarks import Remark
-from target_pinterest_audience.vocabulary import ListType
+from target_pinterest_audience.vocabulary import ListType, WireFormat
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+
+_MOST_CHARACTERS: Final = 4096
+"""A longer value cannot become short enough when it is normalised, and may be huge."""
 
 
 class HashRule(Enum):
@@ -38,7 +42,7 @@ class IdentityType:
     default_columns: tuple[str, ...]
     """Names that hold this type and the row's own person. See `plain_name` for how names are compared."""
     normalise: Callable[[str], str]
-    """Turns a trimmed value into the form that is hashed."""
+    """Turns a trimmed value into the form that is hashed. Not used if there is `read`."""
     refuse: Callable[[str], Remark | None]
     """Returns what is wrong with a normalised value; None if it is valid."""
     hash_rule: HashRule
@@ -47,6 +51,23 @@ class IdentityType:
     takes_integers: bool = False
     note: Callable[[str], Remark | None] = _nothing_to_note
     """Returns what is worth counting about a normalised value that the target hashes."""
+    wire: WireFormat = WireFormat.RECORDS
+    """How its identities are sent."""
+    read: Callable[[str, str | None], str | Remark] | None = None
+    """Turns a trimmed value and the country of its row into the form that is hashed, or returns what is wrong with it;
+    for types whose values depend on a country. Then it replaces `normalise` and `refuse`."""
+
+    def prepare(self, value: str, country: str | None) -> str | Remark:
+        """Return a trimmed value in the form that is hashed; or what is wrong with it.
+
+        Args:
+            value: the value, which is no digest.
+            country: the country of its row, as an ISO 3166 code; None if it is not known.
+        """
+        if self.read is not None:
+            return self.read(value, country)
+        normalised = self.normalise(value) if len(value) <= _MOST_CHARACTERS else value
+        return self.refuse(normalised) or normalised
 
 
 def _unchanged(value: str) -> str:
@@ -113,6 +134,17 @@ _ROWS: Final = (
             "advertising_id", "hashed_maid", "maid_sha256", "sha256_maid",
         ),
         _lower_unless_all_upper, _refuse_device_id, HashRule.HASH, md5_is_ambiguous=True, note=_note_mobile_id,
+    ),
+    IdentityType(
+        "PHONE", ListType.PHONE,
+        (
+            "phone", "phone_number", "phone_no", "mobile", "mobile_phone", "mobile_number", "mobile_phone_number",
+            "cell", "cell_phone", "cellphone", "telephone", "telephone_number", "tel",
+            "hashed_phone", "hashed_phone_number", "phone_hash", "phone_number_hash", "phone_sha256",
+            "phone_number_sha256", "sha256_phone", "sha256_phone_number",
+        ),
+        _unchanged, _nothing_to_note, HashRule.HASH,
+        takes_integers=True, wire=WireFormat.PHONES, read=read_phone,
     ),
     IdentityType(
         "LR_ID", ListType.LR_ID, ("lr_id", "liveramp_id", "ramp_id"),

@@ -188,12 +188,15 @@ _HOLD_OUT: Final = (
 )
 """From this version on, rows can say that their people are held out."""
 
+_PHONES: Final = ()
+"""No table changes, but earlier versions would not know how to send the phone numbers in notes and statements."""
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES, _HOLD_OUT,
+    MATCHES, _HOLD_OUT, _PHONES,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

@@ -80,9 +80,11 @@ def encode_contributions(
         [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
         for column in columns
     ]
-    if len(slots) == 1 and {LONGEST_DIGEST} == set(map(len, packed_columns[0])):
-        before = _head_of_list(1) + _head(slots[0], LONGEST_DIGEST, stance)
-        return list(map(before.__add__, packed_columns[0]))
+    if len(slots) == 1:
+        sizes = set(map(len, packed_columns[0]))
+        if len(sizes) == 1 and 0 not in sizes:
+            before = _head_of_list(1) + _head(slots[0], sizes.pop(), stance)
+            return list(map(before.__add__, packed_columns[0]))
     said = [
         [_head(slot, len(packed), stance) + packed if packed else b"" for packed in column]
         for slot, column in zip(slots, packed_columns, strict=True)
@@ -184,15 +186,16 @@ class Contributions(NamedTuple):
 
 
 def sole_contributions(encoded: Sequence[bytes]) -> Contributions | None:
-    """Return the contributions of rows if each contributes one long digest, and all to one list; None otherwise.
+    """Return the contributions of rows if each has one identity, all of one size and for one list; None otherwise.
 
     Args:
         encoded: the encoded statements of each row.
     """
+    first = statements(encoded[0]) if encoded else []
+    if len(first) != 1 or first[0].stance != _CONTRIBUTES:
+        return None
+    size = len(first[0].identity)
     # Encoded statements of equal length with equal beginnings differ only at the end, which is the identity.
-    if len({said[:-LONGEST_DIGEST] for said in encoded}) != 1 or len(set(map(len, encoded))) != 1:
+    if len({said[:-size] for said in encoded}) != 1 or len(set(map(len, encoded))) != 1:
         return None
-    first = statements(encoded[0])
-    if len(first) != 1 or first[0].stance != _CONTRIBUTES or len(first[0].identity) != LONGEST_DIGEST:
-        return None
-    return Contributions(first[0].list_number, [said[-LONGEST_DIGEST:] for said in encoded])
+    return Contributions(first[0].list_number, [said[-size:] for said in encoded])

@@ -10,10 +10,10 @@ from target_pinterest_audience.pinterest.models import AdAccount, Audience, Cust
 from target_pinterest_audience.pinterest.request import Request
 from target_pinterest_audience.pinterest.signed_requests import OLDEST_FIRST, SignedRequests, TokenSource
 from target_pinterest_audience.pinterest.transport import Answer, Traffic, Transport
-from target_pinterest_audience.vocabulary import Operation
+from target_pinterest_audience.vocabulary import ListType, Operation, WireFormat
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.vocabulary import ListType
+    from target_pinterest_audience.identities.packed import Records
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class PinterestClient:
         return self._requests.call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
 
     def create_customer_list(
-        self, name: str, list_type: ListType, records: str, *, is_nca: bool | None = None
+        self, name: str, list_type: ListType, records: Records, *, is_nca: bool | None = None
     ) -> CustomerList:
         """Create a list with its first identities: Pinterest creates no empty list.
 
@@ -79,18 +79,20 @@ class PinterestClient:
             is_nca: whether the list is for new customer acquisition, which cannot change later (API description 5.28);
                 None leaves the choice to Pinterest.
         """
-        body: dict[str, Any] = {"name": name, "list_type": list_type.value, "records": records}
+        body: dict[str, Any] = {"name": name, **_records(records)}
+        if list_type is not ListType.PHONE:
+            body["list_type"] = list_type.value
         if is_nca is not None:
             body["is_nca"] = is_nca
         request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
         return self._requests.call(request, CustomerList)
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        """Add identities, separated by commas, to a list, or remove them.
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
+        """Add identities to a list, or remove them.
 
         The request is idempotent, except for Pinterest's counters.
         """
-        body = {"operation_type": operation.value, "records": records}
+        body = {"operation_type": operation.value, **_records(records)}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
         answer = self._requests.ask(request, CustomerList)
         try:
@@ -200,6 +202,12 @@ class PinterestClient:
         if description is not None:
             body["description"] = description
         return self._requests.call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
+
+
+def _records(records: Records) -> dict[str, Any]:
+    """Return the field of a body that carries identities."""
+    wire = WireFormat.RECORDS if isinstance(records, str) else WireFormat.PHONES
+    return {wire.value: records}
 
 
 def raise_exceptions(answer: CustomerList) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
 
+from target_pinterest_audience.identities.packed import split_by_wire, wire_of
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.text.counts import identities
-from target_pinterest_audience.vocabulary import Cause, Operation, by_name, describe_causes
+from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat, by_name, describe_causes
 from target_pinterest_audience.watermark import Hold
 
 
@@ -134,10 +135,22 @@ class Order(NamedTuple):
     lines: Sequence[int]
     cause: Cause = Cause.UNFINISHED
 
+    def by_wire(self) -> Iterator[Order]:
+        """Yield the order in parts, one for each wire format."""
+        parts = split_by_wire(self.identities)
+        if len(parts) == 1:
+            yield self
+            return
+        for indices in parts.values():
+            yield self._replace(
+                identities=[self.identities[index] for index in indices],
+                lines=[self.lines[index] for index in indices],
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The identities of one request.
+    """The identities of one request; all have one wire format.
 
     Attributes:
         operation: whether to add or to remove them.
@@ -154,6 +167,11 @@ class Batch:
     hold: Hold = field(compare=False)
     causes: tuple[Cause, ...] = ()
     unanswered: bool = False
+
+    @property
+    def wire(self) -> WireFormat:
+        """How its identities are sent."""
+        return wire_of(self.identities[0])
 
     def part(self, start: int, stop: int) -> Batch:
         """Return a part of the batch, from one index up to another."""
@@ -179,10 +197,12 @@ class Written(NamedTuple):
     Attributes:
         refused: the indices of the identities that Pinterest refused one by one; it accepted the others.
         unanswered: whether an earlier attempt got no answer, so that Pinterest may still carry it out.
+        wire_refused: whether Pinterest refuses the wire format, and so all of the identities.
     """
 
     refused: list[int]
     unanswered: bool = False
+    wire_refused: bool = False
 
 
 class Receipt(NamedTuple):
@@ -194,6 +214,7 @@ class Receipt(NamedTuple):
         batch: the batch. The dispatcher releases its hold once the receipt is recorded.
         refused: the indices of the identities that Pinterest refused one by one; it accepted the others.
         removals: the requests that removed identities.
+        wire_refused: whether Pinterest refuses the wire format, and so all of the identities.
     """
 
     list: ListReference
@@ -201,3 +222,4 @@ class Receipt(NamedTuple):
     batch: Batch
     refused: Sequence[int]
     removals: Sequence[AcceptedRemoval] = ()
+    wire_refused: bool = False

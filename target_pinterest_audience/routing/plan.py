@@ -15,7 +15,7 @@ from target_pinterest_audience.routing.nested_names import in_other_writing
 from target_pinterest_audience.settings import Mode, StreamSettings
 from target_pinterest_audience.vocabulary import ListType
 
-_SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
+_SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID, ListType.PHONE})
 """The list types whose identities share one list, unless `one_list_per_type` is set."""
 
 
@@ -76,7 +76,7 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
     """Combine what two streams want of one list.
 
     The audience is made if either stream wants one. A list with addresses has the type EMAIL, any other list the type
-    that came first.
+    that came first, and PHONE only if all its identities are phone numbers.
 
     Raises:
         ConfigurationError: the streams want different audiences for the list, or differ about `is_nca`.
@@ -95,11 +95,17 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
         raise ConfigurationError(msg)
     return ListPlan(
         known.reference,
-        list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
+        list_type=_common(known.list_type, plan.list_type),
         if_missing=min(known.if_missing, plan.if_missing, key=list(IfMissing).index),
         audience=known.audience or plan.audience,
         is_nca=known.is_nca if known.is_nca is not None else plan.is_nca,
     )
+
+
+def _common(first: ListType, second: ListType) -> ListType:
+    if ListType.EMAIL in {first, second}:
+        return ListType.EMAIL
+    return second if first is ListType.PHONE else first
 
 
 def find_columns(

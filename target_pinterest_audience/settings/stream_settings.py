@@ -92,13 +92,26 @@ class StreamSettings:
         "Identity columns",
         'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. A path names a '
         "field of an object (`customer.email`), the elements of an array (`emails[]`) or their fields "
-        "(`emails[].value`). Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the target finds columns by name.",
+        "(`emails[].value`). Types: EMAIL, IDFA, GAID, MAID, PHONE, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the "
+        "target finds columns by name.",
     )
     """Column or path → type; empty if columns are to be found by name."""
+    phone_country: str | None = setting(
+        "Phone country",
+        "The country of national phone numbers, such as `030 1234567`, as an ISO 3166 code of two letters, such as "
+        '`DE`; in YAML, write `"NO"` in quotes. Numbers with + or 00 and a country code do not need it. Needs the '
+        "extra `phone`.",
+    )
+    """In upper case."""
+    phone_country_column: str | None = setting(
+        "Phone country column",
+        "The column that names the country of a row's national phone numbers, as an ISO 3166 code of two letters. If "
+        "it is empty, `phone_country` applies. Needs the extra `phone`.",
+    )
     one_list_per_type: bool = setting(
         "One list per type",
-        "Whether e-mail addresses, IDFAs and other mobile ad ids go to separate lists, named `<name> - EMAIL`, "
-        "`<name> - IDFA` and `<name> - MAID`, instead of sharing one.",
+        "Whether e-mail addresses, IDFAs, other mobile ad ids and phone numbers go to separate lists, named "
+        "`<name> - EMAIL`, `<name> - IDFA`, `<name> - MAID` and `<name> - PHONE`, instead of sharing one.",
         default=False,
     )
     load_method: LoadMethod = setting(
@@ -190,6 +203,8 @@ class StreamSettings:
             "consent_column": _column(config.get("consent_column")),
             "consent_values": [value.strip().lower() for value in config["consent_values"]],
             "list_name_column": _column(config.get("list_name_column")),
+            "phone_country": rules.country_code(config.get("phone_country")),
+            "phone_country_column": _column(config.get("phone_country_column")),
             "own": own,
         }
         return msgspec.convert({**dict.fromkeys(PER_STREAM_SETTINGS), **values}, cls)

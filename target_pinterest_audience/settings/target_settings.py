@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.settings.patterns import overrides_for
-from target_pinterest_audience.settings.rules import LIST_CHOICES
+from target_pinterest_audience.settings.rules import LIST_CHOICES, country_code
 from target_pinterest_audience.settings.schema import properties_of, required, setting
 from target_pinterest_audience.settings.stream_settings import ID_PATTERN, LoadMethod, StreamSettings
 
@@ -284,6 +284,12 @@ class Settings:
         password = urlsplit(self.ledger_url or "").password
         in_ledger_url = unquote(password) if password else None
         return self.access_token, self.client_secret, self.refresh_token, in_ledger_url, *self.notify_urls
+
+    @property
+    def phone_countries(self) -> frozenset[str]:
+        """The countries that any stream's settings name for its phone numbers, as ISO 3166 codes."""
+        named = [self.default_stream.phone_country, *(each.get("phone_country") for each in self.streams.values())]
+        return frozenset(code for each in named if (code := country_code(each)) is not None)
 
     def for_stream(self, stream: str) -> StreamSettings:
         """Return the settings of a stream, by its name after stream maps.

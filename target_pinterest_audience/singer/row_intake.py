@@ -68,7 +68,7 @@ class RowIntake:
     @property
     def needed_columns(self) -> list[str]:
         """The columns of a record that the target reads."""
-        others = [self._consent_column, self._list_name_column]
+        others = [self._consent_column, self._list_name_column, self._rows.countries.column]
         columns = [*self._keys, *self._columns, *self._rows.removal_columns]
         return list(dict.fromkeys([*columns, *(name for name in others if name is not None)]))
 

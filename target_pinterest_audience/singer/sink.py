@@ -90,6 +90,7 @@ class CustomerListSink(RecordSink):
             checks.check_marks(declared, self.raw_columns, passed_columns, self.key_properties)
         elif not is_test:
             checks.check_skipped(run, target.stream_names)
+        countries = checks.phone_countries(settings.hashing)
         lists = StreamLists(stream_name, self.columns, stream)
         holdout = HoldOut(*stream.holdout) if stream.holdout is not None else None
         held_rows = None
@@ -125,6 +126,7 @@ class CustomerListSink(RecordSink):
             algorithm=settings.hash_algorithm,
             tally=tally,
             rejected=KeyedRejections(rejections, writer, self.key_properties) if rejections.are_reported else None,
+            countries=countries,
         )
         self.intake = RowIntake(
             rows,

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
@@ -105,7 +106,7 @@ class FailingCreation(TwoLists):
         self,
         name: str,
         _list_type: ListType,
-        _records: str,
+        _records: Records,
         *,
         is_nca: bool | None = None,  # noqa: ARG002 - a list of any kind fails
     ) -> CustomerList:

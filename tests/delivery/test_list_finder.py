@@ -12,6 +12,7 @@ from target_pinterest_audience.delivery.creation import Attempts, Creation
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.list_finder import ListFinder
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import OutcomeUnclearError
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
@@ -159,7 +160,7 @@ class Lost(TwoLists):
     """Creates a list, and loses the response."""
 
     def create_customer_list(
-        self, name: str, list_type: ListType, records: str, *, is_nca: bool | None = None
+        self, name: str, list_type: ListType, records: Records, *, is_nca: bool | None = None
     ) -> CustomerList:
         super().create_customer_list(name, list_type, records, is_nca=not is_nca)
         msg = "no response"

@@ -42,6 +42,10 @@ def test_the_demo_shows_the_figures_of_its_stream(printed: str) -> None:
             added.add(email)
         elif mail.fullmatch(email):
             added.add(hashlib.sha256(email.encode()).hexdigest())
+        phone = row.get("phone") or ""
+        if phone.startswith(("+", "00")):
+            digits = "".join(each for each in phone.replace("(0)", "") if each.isdigit()).removeprefix("00")
+            added.add(f"phone {digits}")
         for value, cased in ((row.get("idfa"), str.upper), (row.get("gaid"), str.lower)):
             if value and uuid.fullmatch(value) and set(value) != {"0", "-"}:
                 added.add(hashlib.sha256(cased(value).encode()).hexdigest())

@@ -13,6 +13,7 @@ from target_pinterest_audience.emulator import ApiError, Backend, Fault, Setting
 from target_pinterest_audience.emulator.settings import SettingsOptions
 from target_pinterest_audience.emulator.state.credentials import Client
 from target_pinterest_audience.emulator.state.faults import Attempt
+from target_pinterest_audience.emulator.state.validation import split_records
 from tests.support.account import ACCOUNT
 from tests.support.backend import APP, admitted, token
 from tests.support.operations import NAMED, perform, update
@@ -97,7 +98,7 @@ def test_a_list_that_breaks_a_rule_is_refused_and_not_created(backend: Backend, 
         {"operation_type": "REPLACE", "records": SECRET_RECORD},
         {"operation_type": "ADD"},
         {"operation_type": "ADD", "records": ","},
-        {"operation_type": "ADD", "records_v2": [{"email": SECRET_RECORD}]},
+        {"operation_type": "ADD", "records_v2": [{"mail": SECRET_RECORD}]},
         {"operation_type": "ADD", "records": SECRET_RECORD, "records_v2": []},
     ],
 )
@@ -112,9 +113,43 @@ def test_an_update_that_breaks_a_rule_changes_nothing_and_echoes_nothing(
     assert get(backend, before["id"]) == before
 
 
-def test_records_v2_is_refused_as_not_supported(backend: Backend) -> None:
-    with pytest.raises(ApiError, match="does not support"):
-        perform(backend, "customer_lists/create", {"name": "customers", "records_v2": [{"email": "a"}]})
+PHONE = "ab" * 32
+
+
+def test_rows_of_records_v2_are_members_of_their_own(backend: Backend) -> None:
+    rows = [{"hashed_phone_number": PHONE}, {"email": "a"}, {"maid": "m", "email": "b"}]
+    made = perform(backend, "customer_lists/create", {"name": "customers", "records_v2": rows})
+    assert backend.members(made["id"]) == {f"hashed_phone_number:{PHONE}", "email:a", "email:b&maid:m"}
+    assert made["num_uploaded_user_records"] == 3
+    update(backend, made["id"], operation_type="ADD", records="a")
+    update(backend, made["id"], operation_type="REMOVE", records_v2=[{"email": "a"}, {"hashed_phone_number": PHONE}])
+    assert backend.members(made["id"]) == {"a", "email:b&maid:m"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [], {}, "a", None, [SECRET_RECORD], [{}], [{"phone": SECRET_RECORD}], [{"email": 5}], [{"email": " "}],
+        [{"hashed_phone_number": SECRET_RECORD}], [{"hashed_pinner_id": "+49301234567"}],
+        [{"hashed_phone_number": PHONE}, {"hashed_phone_number": PHONE[1:]}],
+    ],
+)  # fmt: skip
+def test_rows_of_records_v2_that_break_a_rule_change_nothing_and_are_not_echoed(backend: Backend, rows: Any) -> None:
+    before = create(backend)
+    with pytest.raises(ApiError) as refused:
+        update(backend, before["id"], operation_type="ADD", records_v2=rows)
+    assert refused.value.status == 400
+    assert SECRET_RECORD not in str(refused.value)
+    assert get(backend, before["id"]) == before
+
+
+def test_a_fault_can_meet_bodies_with_a_field(backend: Backend) -> None:
+    fault = Fault(field="records_v2", times=None)
+    assert fault.status == 400
+    backend.inject(fault)
+    path = f"/v5/ad_accounts/{ACCOUNT}/customer_lists/1"
+    assert backend.take_fault(Attempt("PATCH", path, fields={"records_v2"})) is fault
+    assert backend.take_fault(Attempt("PATCH", path, fields={"records"})) is None
 
 
 def test_a_missing_body_is_refused(backend: Backend) -> None:
@@ -340,8 +375,9 @@ def test_a_second_write_on_an_object_in_flight_is_refused(backend: Backend) -> N
 # Faults.
 
 
-def attempt(records: str | None = None, method: str = "PATCH", num_bytes: int = 0) -> Attempt:
-    return Attempt(method, f"/v5/ad_accounts/{ACCOUNT}/customer_lists/1", num_bytes, records)
+def attempt(records: str = "", method: str = "PATCH", num_bytes: int = 0) -> Attempt:
+    path = f"/v5/ad_accounts/{ACCOUNT}/customer_lists/1"
+    return Attempt(method, path, num_bytes, split_records(records), {"records"} if records else set())
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from tests.support.world import ACCOUNT, Entry, Way, World
 
 EVERYBODY: Final = frozenset(
     each.identity
-    for column in ("email", "idfa", "lr_id")
+    for column in ("email", "idfa", "phone", "lr_id")
     for number in (0, 1, OTHER)
     if (each := member(column, value(column, number))) is not None
 )

@@ -122,7 +122,7 @@ TestHeldOutHistory.settings = TestRandomHistory.settings
 
 
 def make_world(folder: Path, strangers: Iterable[Member] = ()) -> AttendedWorld:
-    everything = ("email", "idfa", "lr_id")
+    everything = ("email", "idfa", "phone", "lr_id")
     return AttendedWorld(
         folder, dict.fromkeys(("customers", "accounts", "blocked", "visitors", "segments"), everything), strangers
     )

@@ -31,12 +31,14 @@ from tests.support.random_streams import (
     DEVICES,
     EMAILS,
     OPAQUE,
+    PHONES,
     UUID,
     ZERO,
     blocks_of,
     devices,
     emails,
     opaque,
+    phones,
     streams,
 )
 
@@ -45,7 +47,7 @@ DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefi
 
 @given(
     kind=st.sampled_from(sorted(IDENTITY_TYPES)),
-    values=st.lists(st.one_of(emails, devices, opaque, st.text(max_size=5), st.integers()), max_size=150),
+    values=st.lists(st.one_of(emails, devices, phones, opaque, st.text(max_size=5), st.integers()), max_size=150),
     hashing=st.sampled_from(Hashing),
     algorithm=st.sampled_from(HashAlgorithm),
     tidy=st.integers(min_value=0, max_value=200),
@@ -54,7 +56,9 @@ DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefi
 def test_a_column_gives_the_same_result_as_its_values(
     kind: str, values: list[Any], hashing: Hashing, algorithm: HashAlgorithm, tidy: int, digested: int
 ) -> None:
-    usual = UUID.upper() if kind == "IDFA" else UUID if kind in {"GAID", "MAID"} else "person@example.com"
+    usual = {"IDFA": UUID.upper(), "GAID": UUID, "MAID": UUID, "PHONE": "+49 30 12345678"}.get(
+        kind, "person@example.com"
+    )
     digest = hashlib.new(algorithm.value, b"person@example.com", usedforsecurity=False).hexdigest()
     values = [usual] * tidy + values + [usual] * tidy + [digest, f" {digest.upper()}"] * digested + values
     assert_judged_alike(values, kind, hashing, algorithm)
@@ -64,12 +68,12 @@ MD5 = hashlib.md5(b"person@example.com", usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize(
-    "usual", ["person@example.com", UUID, UUID.upper(), sha256("person@example.com"), MD5, "\ud800"]
+    "usual", ["person@example.com", UUID, UUID.upper(), "+4930123456", sha256("person@example.com"), MD5, "\ud800"]
 )
 @pytest.mark.parametrize("hashing", Hashing)
 @pytest.mark.parametrize("kind", sorted(IDENTITY_TYPES))
 def test_unusual_values_give_the_same_result_among_usual_ones(kind: str, hashing: Hashing, usual: str) -> None:
-    values = [usual, *EMAILS, usual, *DEVICES, usual, usual, *OPAQUE, usual]
+    values = [usual, *EMAILS, usual, *DEVICES, usual, usual, *OPAQUE, usual, *PHONES, usual]
     for algorithm in HashAlgorithm:
         assert_judged_alike(values, kind, hashing, algorithm)
 
@@ -80,7 +84,7 @@ def assert_judged_alike(values: list[Any], kind: str, hashing: Hashing, algorith
     each = [identify(value, of_type, hashing, algorithm) for value in values]
     remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
     identities, told = identify_column(values, of_type, hashing, algorithm)
-    assert identities == [pack_identity(it.identity) if it.identity is not None else None for it in each]
+    assert identities == [pack_identity(it.identity, of_type.wire) if it.identity is not None else None for it in each]
     assert [(at, remark) for at, remark, _ in told if remark.rejects] == [it for it in remarks if it[1].rejects]
     counts: Counter[Remark] = Counter()
     for at, remark, count in told:

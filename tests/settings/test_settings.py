@@ -30,7 +30,8 @@ def test_the_names_are_public() -> None:
     assert list(config_jsonschema()["properties"]) == [
         "ad_account_id", "access_token", "client_id", "client_secret", "refresh_token", "credentials_file", "api_url",
         "customer_list_id", "customer_list_name", "audience_id", "create_audience", "is_nca", "audience_name",
-        "audience_description", "identity_columns", "one_list_per_type", "load_method", "operation", "removal_column",
+        "audience_description", "identity_columns", "phone_country", "phone_country_column",
+        "one_list_per_type", "load_method", "operation", "removal_column",
         "consent_column", "consent_values", "list_name_column", "holdout_percent", "holdout_salt", "source_name",
         "hashing", "hash_algorithm", "bad_records", "max_rejected_percent", "rejects_path", "holdout_path",
         "max_removal_percent", "max_deleted_percent",

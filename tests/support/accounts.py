@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.pinterest.client import PinterestClient
@@ -58,6 +59,13 @@ class Fate:
             self.left, self.reads_rows = 0, True
             raise Killed
         self.passed.append(name)
+
+
+def identities_in(records: Records) -> list[str]:
+    """Return the identities in a request; a row as the emulator shows it."""
+    if isinstance(records, str):
+        return records.split(",")
+    return [f"{name}:{value}" for row in records for name, value in row.items()]
 
 
 @dataclass(slots=True)
@@ -217,9 +225,9 @@ class Pinterest:
         return CustomerList(list_id, self.names[list_id])
 
     def create_customer_list(
-        self, name: str, _list_type: ListType, records: str, *, is_nca: bool | None = None
+        self, name: str, _list_type: ListType, records: Records, *, is_nca: bool | None = None
     ) -> CustomerList:
-        identities = records.split(",")
+        identities = identities_in(records)
         with self._request("create"):
             assert name not in self.names.values(), "a list was made twice"
             self.writes.append(("ADD", frozenset(identities)))
@@ -227,8 +235,8 @@ class Pinterest:
             self.is_nca[made.id] = bool(is_nca)
             return made
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        identities, late = records.split(","), next(self.late)
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
+        identities, late = identities_in(records), next(self.late)
         answered = False
         try:
             with self._request("update"):
@@ -269,7 +277,7 @@ class TwoLists(Pinterest):
         self.place("a", ())
         self.place("b", ())
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
         self.updates.append(list_id)
         self.on_update(list_id)
         return super().update_customer_list(list_id, operation, records)

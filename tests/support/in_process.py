@@ -71,7 +71,7 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
 
 def _as_written(path: str, request: dict[str, Any], names: dict[str, str]) -> tuple[str, str, str]:
     name = request.get("name") or names[path.rsplit("/", 1)[-1]]
-    return str(name), str(request.get("operation_type", "ADD")), str(request["records"])
+    return str(name), str(request.get("operation_type", "ADD")), str(request.get("records", request.get("records_v2")))
 
 
 class _Keeper(logging.Handler):

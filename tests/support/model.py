@@ -21,11 +21,14 @@ TYPES: Final[Mapping[str, str]] = {
     "email_address": "EMAIL",
     "contact_email": "EMAIL",
     "idfa": "IDFA",
+    "phone": "PHONE",
     "lr_id": "LR_ID",
 }
 ARRAYS: Final = frozenset({"contact_email"})
 """The columns that hold arrays."""
-LISTS: Final[Mapping[str, str]] = {"EMAIL": "customers", "IDFA": "customers", "LR_ID": "customers - LR_ID"}
+LISTS: Final[Mapping[str, str]] = {
+    "EMAIL": "customers", "IDFA": "customers", "PHONE": "customers", "LR_ID": "customers - LR_ID",
+}  # fmt: skip
 """The lists of the streams whose settings choose them."""
 SEGMENTS: Final = ("customers", "gold")
 ALL_LISTS: Final = frozenset(name + suffix for name in SEGMENTS for suffix in ("", " - LR_ID"))
@@ -36,7 +39,7 @@ ANSWERS: Final[Sequence[Any]] = (*YES, *NO)
 
 
 class Member(NamedTuple):
-    """An identity on a list, as Pinterest gets it."""
+    """An identity on a list, as Pinterest gets it: a value of `records`, or `field:value` of a row of `records_v2`."""
 
     list_name: str
     identity: str
@@ -68,11 +71,16 @@ def idfa(number: int) -> str:
     return f"EA7583CD-B890-48BC-8F00-{number:012d}"
 
 
+def phone(number: int) -> str:
+    return f"+49 30 12345-{number:03d}"
+
+
 def lr_id(number: int) -> str:
     return f"XY{number}"
 
 
-_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "LR_ID": lr_id}
+_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "PHONE": phone, "LR_ID": lr_id}
+_BEGINNINGS: Final = {"EMAIL": "person", "IDFA": "EA", "PHONE": "+49", "LR_ID": "XY"}
 
 
 def value(column: str, number: int) -> str:
@@ -83,9 +91,13 @@ def value(column: str, number: int) -> str:
 def member(column: str, raw: object, segment: str = "customers") -> Member | None:
     """Return what a column's value leads to, in a row of a segment; None if it is bad, empty or none."""
     kind = TYPES[column]
-    if not isinstance(raw, str) or not raw.startswith({"EMAIL": "person", "IDFA": "EA", "LR_ID": "XY"}[kind]):
+    if not isinstance(raw, str) or not raw.startswith(_BEGINNINGS[kind]):
         return None
-    return Member(LISTS[kind].replace("customers", segment), raw if kind == "LR_ID" else sha256(raw))
+    if kind == "PHONE":
+        identity = f"hashed_phone_number:{sha256(''.join(each for each in raw if each.isdigit()))}"
+    else:
+        identity = raw if kind == "LR_ID" else sha256(raw)
+    return Member(LISTS[kind].replace("customers", segment), identity)
 
 
 def members(column: str, raw: object, segment: str = "customers") -> frozenset[Member]:
@@ -188,9 +200,12 @@ class Model:
 
     def _holds_out(self, row: _Row) -> bool:
         """Return whether a row's first identity is of somebody who is held out."""
-        order = ["EMAIL", "IDFA", "LR_ID"]
+        order = ["EMAIL", "PHONE", "IDFA", "LR_ID"]
         columns = sorted(row.contributes, key=lambda column: (order.index(TYPES[column]), column))
-        return bool(columns) and is_held_out(min(each.identity for each in row.contributes[columns[0]]), *self.holdout)
+        if not columns:
+            return False
+        first = min(each.identity for each in row.contributes[columns[0]])
+        return is_held_out(first.rpartition(":")[2], *self.holdout)
 
     def _moved(
         self, contributes: Mapping[str, frozenset[Member]], columns: Sequence[str], segment: str | None

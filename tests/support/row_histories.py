@@ -13,17 +13,17 @@ from tests.support.world import Change, Columns, Entry, Mark, Way, change
 
 COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     "customers": [
-        ("email", "idfa", "lr_id"),
+        ("email", "idfa", "phone", "lr_id"),
         ("email_address", "idfa", "lr_id"),
-        ("email", "lr_id"),
+        ("email", "phone", "lr_id"),
         ("email", "email_address", "idfa"),
         ("email", "contact_email", "idfa"),
         ("contact_email", "lr_id"),
     ],
-    "accounts": [("email", "lr_id"), ("contact_email", "lr_id")],
-    "blocked": [("email", "idfa"), ("contact_email", "idfa")],
-    "visitors": [("email",), ("email", "lr_id"), ("contact_email", "lr_id")],
-    "segments": [("email", "lr_id"), ("email", "idfa"), ("contact_email", "lr_id")],
+    "accounts": [("email", "phone", "lr_id"), ("contact_email", "lr_id")],
+    "blocked": [("email", "idfa", "phone"), ("contact_email", "idfa")],
+    "visitors": [("email",), ("email", "phone"), ("contact_email", "lr_id")],
+    "segments": [("email", "phone", "lr_id"), ("email", "idfa"), ("contact_email", "lr_id")],
 }
 OTHER: Final = 9
 """The number of who is on the lists without the ledger's doing."""
@@ -31,6 +31,7 @@ STRANGER: Final = Member(LISTS["EMAIL"], sha256(email(OTHER)))
 BAD: Final = {
     **dict.fromkeys(("email", "email_address", "contact_email"), "no address"),
     "idfa": "no uuid",
+    "phone": "no phone",
     "lr_id": "no id",
 }
 

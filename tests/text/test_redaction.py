@@ -38,6 +38,8 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"mailto:{CANARY}", "mailto:[address]"),
         ("jürgen@müller.example", "[address]"),
         (f"id={DEVICE.upper()}", "id=[device id]"),
+        ("calls +49 (0)30 1234-5678 and +14155552671.", "calls [phone number] and [phone number]."),
+        ("2026-11-22T00:00:00+00:00, +0000, 1+2345, +10 %", "2026-11-22T00:00:00+00:00, +0000, 1+2345, +10 %"),
         (f"digest {sha256('x')}, {'0' * 40} and {'A' * 32}", "digest [digest], [digest] and [digest]"),
         (f"Authorization: Bearer {TOKEN}", "Authorization: [token]"),
         (f"token {TOKEN}.x-y", "token [token]"),

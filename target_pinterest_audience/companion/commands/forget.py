@@ -95,8 +95,8 @@ def forget(
     write the values to standard input, one per line.
     """
     given = given_identities(context, values)
-    identities = all_forms(given)
     settings = read_settings(config, dry_run=dry_run)
+    identities = all_forms(given, settings.phone_countries)
     if not settings.dry_run:
         for_good = "" if no_suppress else ", and keep them off for good"
         question = (
@@ -114,7 +114,10 @@ def forget(
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))
-        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info, noted)
+        erasure = Erasure(
+            account, ledger, settings, identities, time.time, history, logger.info, noted,
+            phones_are_meant=any(each.option == "phone" for each in given),
+        )  # fmt: skip
         targets = erasure.targets()
         try:
             for target in targets:

@@ -50,8 +50,8 @@ def readmit(
     to `forget`.
     """
     given = given_identities(context, values)
-    identities = all_forms(given)
     settings = read_settings(config, dry_run=dry_run)
+    identities = all_forms(given, settings.phone_countries)
     if not settings.dry_run:
         question = (
             f"Let runs add {counts.identities(len(given))} again to lists of ad account {settings.ad_account_id}?"

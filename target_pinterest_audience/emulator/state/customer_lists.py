@@ -25,7 +25,7 @@ class CustomerList:
         id: digits.
         name: not unique.
         list_type: the type that it was created with.
-        members: the values on the list, as they were received.
+        members: the values on the list, as they were received; a row of `records_v2` is `field:value`.
         num_batches: the number of updates, plus one for the creation.
         num_uploaded_user_records: values received for addition, including duplicates.
         num_removed_user_records: values received for removal, including those that were not on the list.
@@ -93,7 +93,7 @@ class CustomerLists:
         """
         made = self._add(
             validation.required_text(body, "name"),
-            validation.records(body),
+            validation.members(body),
             validation.choice(body, "list_type", LIST_TYPES, "EMAIL"),
             is_nca=validation.flag(body, "is_nca"),
         )
@@ -109,7 +109,7 @@ class CustomerLists:
         """
         found = self._find(list_id)
         operation_type = validation.choice(body, "operation_type", _OPERATION_TYPES)
-        values = validation.records(body)
+        values = validation.members(body)
         if operation_type == "ADD":
             found.members.update(values)
             found.num_uploaded += len(values)

@@ -32,6 +32,7 @@ from target_pinterest_audience.emulator.state.operations import (
     Operation,
     RateCategory,
 )
+from target_pinterest_audience.emulator.state.validation import identities_of
 from target_pinterest_audience.emulator.web.consent import ConsentPage
 from target_pinterest_audience.emulator.web.control import ControlPlane
 from target_pinterest_audience.emulator.web.origins import refusal
@@ -242,12 +243,13 @@ class _Visit:
 
     def _attempt(self, body: JsonObject | None) -> Attempt:
         """Return the properties of the call that faults match."""
-        records = (body or {}).get("records")
+        body = body or {}
         return Attempt(
             method=self.call.method,
             path=self.call.path,
             num_bytes=self._request.content_length or 0,
-            records=records if isinstance(records, str) else None,
+            records=identities_of(body),
+            fields=body.keys(),
         )
 
     def _token(self) -> str | None:

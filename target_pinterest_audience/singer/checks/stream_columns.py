@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.hashing import Hashing
 from target_pinterest_audience.identities.marks import (
     DEFAULT_REMOVAL_COLUMN,
     look_like_marks,
     mark_columns,
     named_in_any_case,
 )
+from target_pinterest_audience.identities.phone_countries import NO_COUNTRIES, PhoneCountries
+from target_pinterest_audience.identities.phones import can_read_national_numbers
 from target_pinterest_audience.records.paths import ELEMENTS, Path, fields_of
 from target_pinterest_audience.routing.near_names import nearest_column, told_columns
 from target_pinterest_audience.routing.nested_names import alike, in_other_writing
@@ -101,6 +104,34 @@ class StreamColumns:
             )
             raise ConfigurationError(msg)
         self._suggest_addresses(consent_column)
+
+    def phone_countries(self, hashing: Hashing) -> PhoneCountries:
+        """Return how rows name the country of their phone numbers.
+
+        Args:
+            hashing: whether plain values are hashed or rejected.
+
+        Raises:
+            ConfigurationError: the stream lacks the column that `phone_country_column` names; or the extra `phone` is
+                not installed, so that national numbers cannot be read.
+        """
+        countries = PhoneCountries(self.settings.phone_country, self.settings.phone_country_column)
+        has_phones = "PHONE" in {kind.name for kind in self.identities.values()}
+        if hashing is Hashing.PREHASHED or not has_phones or not countries.are_set:
+            return NO_COUNTRIES
+        if countries.column is not None:
+            self._check_exists(
+                countries.column, "phone_country_column", "the countries of its phone numbers are unknown"
+            )
+        if not can_read_national_numbers():
+            setting = "phone_country" if countries.column is None else "phone_country_column"
+            msg = (
+                f"`{setting}` is set for stream {self.stream}, but national phone numbers need the extra `phone`. "
+                "Install target-pinterest-audience[phone]. Without the setting, the target reads only numbers with + "
+                "or 00 and a country code."
+            )
+            raise ConfigurationError(msg)
+        return countries
 
     def _check_exists(self, column: str, setting: str, effect: str) -> None:
         if column not in self.properties and column not in self.paths:
