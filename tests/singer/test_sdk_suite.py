@@ -35,7 +35,7 @@ class TestTarget(SdkSuite):  # type: ignore[misc, valid-type]
             CONFIG["api_url"] = emulator.url
             yield
 
-    def test_an_invalid_schema_is_refused(self) -> None:
+    def test_target_invalid_schema(self) -> None:
         """The SDK calls a schema without properties invalid. It is valid JSON Schema, and some taps write it."""
         message = {"type": "SCHEMA", "stream": "events", "schema": {"type": "object"}, "key_properties": []}
         target = TargetPinterestAudience(config=CONFIG)
