@@ -245,7 +245,7 @@ def test_a_pinner_id_must_be_a_digest() -> None:
         ("HASHED_PINNER_ID", "hashed_pinner_id pinner_id_hash"),
     ],
 )
-def test_the_default_columns_name_each_type(kind: str, columns: str) -> None:
+def test_each_type_has_default_columns(kind: str, columns: str) -> None:
     assert {column: default_type(column) for column in columns.split()} == dict.fromkeys(
         columns.split(), IDENTITY_TYPES[kind]
     )

@@ -127,7 +127,7 @@ def test_bad_values_are_reported_with_their_line_and_row_digest(run_target: Targ
         assert [(each["line"], each["reason"].split(":")[0]) for each in found] == [
             (5, "not an e-mail address"), (52, "not an e-mail address"),
             (102, "in a row whose key property is null, so that it cannot be distinguished from other rows"),
-            (103, "neither text nor empty"),
+            (103, "not text"),
         ]  # fmt: skip
         rows_known = [each["row"] is not None for each in found]
         assert rows_known == [known, known, False, known]

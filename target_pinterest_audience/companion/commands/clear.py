@@ -45,9 +45,9 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
     """Remove everyone whom this target sent to a customer list.
 
     These are the people whom the ledger knows to be on the list, and those who may be on it after an interrupted run.
-    People whom others put on the list stay, and refusals stay in the ledger. No ceiling applies. A later run adds the
-    rows again that it reads: stop its schedule first if the list must stay empty. If the command is interrupted, run it
-    again.
+    People who were put on the list in another way stay, and refusals stay in the ledger. No ceiling applies. The next
+    run adds everyone whose row it reads: to keep the list empty, stop its schedule first. If the command is
+    interrupted, run it again.
 
     First it shows which ad groups, campaigns and customer segments use the list. If an active one excludes it, its ads
     would then be shown to everyone on the list: the command does that only with --in-use.
@@ -62,7 +62,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
                 show_usage(usage, named)
                 refuse_in_use(usage, named, in_use=in_use or settings.dry_run)
             if not settings.dry_run:
-                confirm(f"Remove everything that was sent to {named} ({identities(entry.members)})?", yes=yes)
+                confirm(f"Remove everyone who was sent to {named} ({identities(entry.members)})?", yes=yes)
             remove_all(ledger, books, dispatcher, entry.number)
             reports = dispatcher.delivery.lists(books.sizes())
             if as_json:
