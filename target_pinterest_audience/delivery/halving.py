@@ -43,10 +43,12 @@ class Trial:
     Attributes:
         accepted: whether it has accepted an identity that was sent in it.
         suspects: the identities that it refused alone before that.
+        answer: what it answered last when it refused one of them; empty if it has refused none.
     """
 
     accepted: bool = False
     suspects: set[bytes] = field(default_factory=set)
+    answer: str = ""
 
 
 @dataclass(slots=True)
@@ -168,6 +170,7 @@ class Halving:
                     self.trial.accepted = True
                     return True
             self.trial.suspects.add(batch.identities[index])
+            self.trial.answer = str(refused)
         if len(self.trial.suspects) >= _ENOUGH_SUSPECTS:
             raise WireRefusedError(refused)
         return False

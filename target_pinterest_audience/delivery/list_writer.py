@@ -41,13 +41,18 @@ class ListWriter:
         self._client = client
         self._logger = logger
         self._dry = dry
+        self._phone_trial = Trial()
         self._halving = {
             WireFormat.RECORDS: Halving(self._send),
             # Whether Pinterest accepts rows from everybody and for every list is not known (API description 5.28).
-            WireFormat.PHONES: Halving(self._send, trial=Trial()),
+            WireFormat.PHONES: Halving(self._send, trial=self._phone_trial),
         }
-        self._refused_phones: RefusedPhones | None = None
-        self._accepts_phones = True
+        self._restriction = ""
+        """Why no more phone numbers are sent; empty as long as Pinterest may accept some."""
+        self._new_phones = 0
+        """How many phone numbers of the stream Pinterest refused before it accepted one."""
+        self._resent_phones = 0
+        """The same for those that an earlier run left."""
         self._attempts = Attempts()
         """The requests of the batch that is being written."""
         self._removals: deque[AcceptedRemoval] = deque()
@@ -82,7 +87,10 @@ class ListWriter:
     @property
     def refused_phones(self) -> RefusedPhones | None:
         """The phone numbers that Pinterest refused, if it has accepted none for the list; None otherwise."""
-        return self._refused_phones if self._halving[WireFormat.PHONES].is_in_doubt else None
+        trial = self._phone_trial
+        if trial.accepted or not (trial.suspects or self._restriction):
+            return None
+        return RefusedPhones(self._restriction or trial.answer, self._new_phones, self._resent_phones)
 
     def _deliver_if_accepted(self, batch: Batch) -> tuple[list[int], bool]:
         """Deliver a batch, unless Pinterest has refused its wire format.
@@ -90,22 +98,18 @@ class ListWriter:
         Returns:
             The indices of the identities that Pinterest refuses; and whether it seems to refuse the wire format.
         """
-        everybody = list(range(len(batch.identities)))
-        if batch.wire is WireFormat.PHONES and not self._accepts_phones:
-            refused, reason = everybody, ""
-        else:
+        halving = self._halving[batch.wire]
+        refused = list(range(len(batch.identities)))
+        if batch.wire is WireFormat.RECORDS or not self._restriction:
             try:
-                refused, reason = self._deliver(batch), ""
+                refused = self._deliver(batch)
             except WireRefusedError as error:
-                self._accepts_phones = False
-                refused, reason = everybody, str(error)
-        if not (refused and self._halving[batch.wire].is_in_doubt):
+                self._restriction = str(error)
+        if not (refused and halving.is_in_doubt):
             return refused, False
-        known = self._refused_phones or RefusedPhones()
         resent = [batch.lines[index] for index in refused].count(0)
-        self._refused_phones = RefusedPhones(
-            known.reason or reason, known.new + len(refused) - resent, known.resent + resent
-        )
+        self._resent_phones += resent
+        self._new_phones += len(refused) - resent
         return refused, True
 
     def _deliver(self, batch: Batch) -> list[int]:

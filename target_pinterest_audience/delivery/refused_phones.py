@@ -16,14 +16,14 @@ class RefusedPhones(NamedTuple):
     """The phone numbers of a list that were not delivered, because Pinterest accepts no phone numbers for the list.
 
     Attributes:
-        reason: what Pinterest answered; empty if it has refused too few to be sure.
+        reason: what Pinterest answered.
         new: how many came from rows of the stream.
         resent: how many an earlier run left.
     """
 
-    reason: str = ""
-    new: int = 0
-    resent: int = 0
+    reason: str
+    new: int
+    resent: int
 
 
 def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
@@ -32,9 +32,9 @@ def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
     others = len(names) - _FEW_LISTS
     where = ", ".join(names[:_FEW_LISTS]) + (f" and {several(others, 'other', 'others')}" if others > 0 else "")
     count = sum(each.new + each.resent for each in lists.values())
-    reason = next((f" {each.reason}" for each in lists.values() if each.reason), "")
+    reason = next(iter(lists.values())).reason
     return (
-        f"Pinterest accepts no phone numbers for {where}, but accepted everything else.{reason} Leave the phone "
+        f"Pinterest refused all phone numbers for {where}, and accepted everything else. {reason} Leave the phone "
         "columns out (`identity_columns`), or ask Pinterest to let the ad account use `records_v2`. The next run tries "
         f"{several(count, 'phone number', 'phone numbers')} again."
     )
@@ -43,6 +43,6 @@ def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
 def phones_still_wait(reference: ListReference, refused: RefusedPhones) -> str:
     """Return the warning of a run that only tried the phone numbers of earlier runs again."""
     return (
-        f"{reference}: Pinterest still accepts no phone numbers. In the ledger, "
-        f"{several(refused.resent, 'phone number', 'phone numbers')} of earlier runs wait; each run tries them again."
+        f"{reference}: Pinterest refused {several(refused.resent, 'phone number', 'phone numbers')} of earlier runs "
+        "once more. They wait in the ledger, and each run tries them again."
     )
