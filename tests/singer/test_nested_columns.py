@@ -191,14 +191,22 @@ def test_a_setting_about_the_whole_row_must_not_lead_into_an_array(
     assert f"`{setting}` names {path} of stream customers, which leads into an array" in run.stderr
 
 
-@pytest.mark.parametrize("maps", [{}, {"stream_maps": {"customers": {"id": "id", "__filter__": "id > 0"}}}])
+@pytest.mark.parametrize("maps", [{}, {"__filter__": "id > 1"}, {"__filter__": "id > 1", "id": "id"}])
 def test_a_deletion_mark_inside_an_object_passes_filters(
     emulator: Emulator, run_target: Target, maps: dict[str, Any]
 ) -> None:
-    settings = {"removal_column": "customer.gone", **CUSTOMER, **UPSERT, **maps}
+    settings = {"removal_column": "customer.gone", **CUSTOMER, **UPSERT}
     run_target([NESTED, *[row(n, email=address(n)) for n in (1, 2)]], **settings)
-    assert run_target([NESTED, row(1, gone=True)], **settings).code == 0
+    run = run_target([NESTED, row(1, gone=True)], stream_maps={"customers": maps} if maps else None, **settings)
+    assert run.code == 0, run.stderr
     assert members(emulator) == digests([2])
+
+
+def test_a_schema_without_other_columns_allows_a_path(emulator: Emulator, run_target: Target) -> None:
+    closed = {**NESTED, "schema": {**NESTED["schema"], "additionalProperties": False}}
+    run = run_target([closed, row(1, email=address(1))], validate_records=True, **CUSTOMER)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([1])
 
 
 def test_a_column_whose_own_name_has_dots_comes_before_a_path(emulator: Emulator, run_target: Target) -> None:
