@@ -28,7 +28,8 @@ def why_untargetable(members: int | None, matched: int | None, status: str | Non
         known = "no one" if not matched else several(matched, "person", "people")
         return f"It cannot be targeted: Pinterest recognises {known} on it so far. {needed}."
     if members is not None and members < USABLE_PEOPLE:
-        return f"It cannot be targeted: at most {several(members, 'person is', 'people are')} on it. {needed}."
+        most = f"at most {several(members, 'person is', 'people are')} on it" if members else "no one is on it"
+        return f"It cannot be targeted: {most}. {needed}."
     return f"It cannot be targeted: its status is {status}. {needed}." if status == _TOO_SMALL else None
 
 

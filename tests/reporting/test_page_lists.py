@@ -73,6 +73,7 @@ def test_history_of_a_version_that_did_not_count_rows_has_no_percentage() -> Non
         (400, None, None),
         (26, None, "It cannot be targeted: at most 26 people are on it. Pinterest needs 100 people"),
         (26, 150, None),
+        (0, None, "It cannot be targeted: no one is on it."),
     ],
 )
 def test_a_list_with_too_few_people_says_so_at_once(members: int, matched: int | None, words: str | None) -> None:

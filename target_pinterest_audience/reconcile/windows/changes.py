@@ -95,7 +95,8 @@ class IdentityChanges:
                 return
         for index, final_state in zip(indices, final_states, strict=True):
             said = statements(final_state)
-            self._rows.update(contributed_lists(said))
+            for number in contributed_lists(said):
+                self._rows[number] += 1
             for statement in said:
                 self._arrive(statement.list_number, statement.identity, index)
 
@@ -181,8 +182,10 @@ class IdentityChanges:
                 self._ask(event, says)
             says = after
             counted.append((index, event))
-        self._rows.update(contributed_lists(says))
-        self._rows.subtract(contributed_lists(before))
+        lists_before, lists_now = contributed_lists(before), contributed_lists(says)
+        if lists_now != lists_before:
+            self._rows.update(lists_now - lists_before)
+            self._rows.subtract(lists_before - lists_now)
         for index, event in counted:
             self._outcomes.note_event(self._window.tally(index), event, says, is_last=index == counted[-1][0])
         return encode_statements(says)

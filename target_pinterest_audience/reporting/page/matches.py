@@ -44,7 +44,8 @@ def match_rate(view: ListView) -> Element | None:
         return el("p", words, class_="quiet") if rows else None
     people = several(view.matched or 0, "person", "people")
     words = f" match rate: Pinterest recognised {people} when it was last asked. Now {several(rows, 'row', 'rows')} "
-    return el("p", el("strong", percent), f"{words}{'contributes' if rows == 1 else 'contribute'} to the list.")
+    words += f"{'contributes' if rows == 1 else 'contribute'} to the list."
+    return el("p", el("strong", percent), words, class_="rate")
 
 
 def match_chart(view: ListView, runs: Sequence[RunView]) -> list[Element]:
