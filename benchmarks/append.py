@@ -21,11 +21,13 @@ def measure(place: Bench, floors: Floors, records: int) -> Iterator[Curve]:
     stock = floors.measure("a stock SDK target", few, lambda: place.stock(stock_stream))
     lines = {size: _append(place, floors, size, ROUNDS if size <= records else 1) for size in sizes}
     append, more = lines[records], lines[10 * records]
+    phones = _append_phones(place, floors, records)
     files = _append_files(place, floors, records, ROUNDS), _append_files(place, floors, 10 * records, 1)
     delayed = {0: append, **{ms: _append_delayed(place, floors, records, ms) for ms in _OTHER_LATENCIES_MS}}
     slow = delayed[LATENCY_MS] = _append_delayed(place, floors, records, LATENCY_MS)
     longer = max(append.measured.seconds, append.measured.writes * LATENCY_MS / 1000)
     print(f"append is {append.rate / stock.rate:.1f} x the stock target")
+    print(f"phone numbers: {phones.floor / append.floor:.2f} x the speed of addresses")
     print(f"ten times as many records take {_growth(append, more):.2f} x the memory, in files {_growth(*files):.2f} x")
     print(f"with {LATENCY_MS} ms a request: {slow.measured.seconds / longer:.2f} x the longer of reading and uploading")
     yield Curve("append", "records in the stream", lines)
@@ -35,6 +37,11 @@ def measure(place: Bench, floors: Floors, records: int) -> Iterator[Curve]:
 def _append(place: Bench, floors: Floors, records: int, rounds: int) -> Line:
     stream = place.stream(1, records)
     return floors.measure("append", records, lambda: place.append(stream), rounds)
+
+
+def _append_phones(place: Bench, floors: Floors, records: int) -> Line:
+    stream = place.stream(1, records, column="phone")
+    return floors.measure("append phone numbers", records, lambda: place.append(stream), ROUNDS)
 
 
 def _append_files(place: Bench, floors: Floors, records: int, rounds: int) -> Line:

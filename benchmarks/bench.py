@@ -41,18 +41,28 @@ class Bench:
     url: str
     """The API address of a server that answers without delay."""
 
-    def stream(self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0) -> Path:
+    def stream(
+        self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0, column: str = "email"
+    ) -> Path:
         """Return the file of a stream that `stream.py` writes with these arguments."""
-        path = self.folder / f"{first}-{count}-{step}-{percent}-{lists}.singer"
+        arguments = [str(argument) for argument in (first, count, step, percent, lists, column)]
+        path = self.folder / f"{'-'.join(arguments)}.singer"
         if not path.exists():
-            arguments = [str(argument) for argument in (first, count, step, percent, lists)]
             with path.open("wb") as file:
                 subprocess.run([sys.executable, _HERE / "stream.py", *arguments], stdout=file, check=True)
         return path
 
+    def nested(self, stream: Path, shape: str) -> Path:
+        """Return the file of a stream that `nested.py` makes of another stream."""
+        path = stream.with_suffix(f".{shape}")
+        if not path.exists():
+            with stream.open("rb") as source, path.open("wb") as file:
+                subprocess.run([sys.executable, _HERE / "nested.py", shape], stdin=source, stdout=file, check=True)
+        return path
+
     def in_files(self, stream: Path) -> Path:
         """Return the file of a stream that names Parquet files with the records of another stream."""
-        path = stream.with_suffix(".files")
+        path = stream.with_suffix(f"{stream.suffix}.files")
         # In a process of its own, because memory of this process would count as peak memory of those that it starts.
         with stream.open("rb") as source, path.open("wb") as file:
             subprocess.run([sys.executable, _HERE / "in_files.py", self.folder], stdin=source, stdout=file, check=True)

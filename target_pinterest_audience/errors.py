@@ -103,4 +103,4 @@ def bug_message(program: str, kind: type[BaseException], frames: TracebackType |
     """
     where = traceback.extract_tb(frames)[-1:]
     place = f" in {where[0].name}, line {where[0].lineno}" if where else ""
-    return f"This is a bug in {program} ({kind.__name__}{place}). Please report it with these words."
+    return f"This is a bug in {program} ({kind.__name__}{place}). Please report it with this message."

@@ -14,8 +14,21 @@ class Operation(str, Enum):
     REMOVE = "REMOVE"
 
 
+class WireFormat(str, Enum):
+    """The field of a request body that carries identities. A request has exactly one (API description 5.28)."""
+
+    RECORDS = "records"
+    """One text: the identities, separated by commas."""
+    PHONES = "records_v2"
+    """One row for each identity. The target sends only rows of one field, `hashed_phone_number`."""
+
+
 class ListType(str, Enum):
-    """The `list_type` values that Pinterest accepts when a customer list is created (API description 5.23)."""
+    """What a customer list is created for.
+
+    All but `PHONE` are the `list_type` values that Pinterest accepts (API description 5.23). No value of Pinterest's is
+    known for lists of phone numbers (API description 5.28), so a request that creates one has no `list_type`.
+    """
 
     EMAIL = "EMAIL"
     IDFA = "IDFA"
@@ -23,6 +36,7 @@ class ListType(str, Enum):
     LR_ID = "LR_ID"
     DLX_ID = "DLX_ID"
     HASHED_PINNER_ID = "HASHED_PINNER_ID"
+    PHONE = "PHONE"
 
 
 class Cause(IntEnum):

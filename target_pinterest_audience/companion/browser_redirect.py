@@ -69,7 +69,7 @@ def listening(redirect_uri: str, belongs: Belongs) -> Iterator[Wait]:
 
     Args:
         redirect_uri: the address.
-        belongs: recognizes the response to this sign-in: any web page can make a browser send requests.
+        belongs: recognises the response to this sign-in: any web page can make a browser send requests.
 
     Raises:
         ConfigurationError: the port cannot be used.
@@ -187,7 +187,7 @@ class _Inbox:
 
     Attributes:
         expected: the redirect address.
-        belongs: recognizes the response to this sign-in.
+        belongs: recognises the response to this sign-in.
         arrived: redirect addresses with the response to this sign-in.
         refused: whether the response to another sign-in came.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import click
@@ -13,6 +13,7 @@ from target_pinterest_audience.identities.forms import digest_of, forms_of
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
+from target_pinterest_audience.vocabulary import WireFormat
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,15 +86,20 @@ def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...
     return given
 
 
-def all_forms(given: Sequence[GivenIdentity]) -> tuple[bytes, ...]:
+def all_forms(given: Sequence[GivenIdentity], countries: Collection[str]) -> tuple[bytes, ...]:
     """Return every form in which a list may contain the identities, packed, without duplicates.
+
+    Args:
+        given: the identities.
+        countries: the countries in the settings, for national phone numbers.
 
     Raises:
         UsageError: a value is not an identity of its type. The message does not repeat the value.
     """
-    found: set[str] = set()
+    found: set[bytes] = set()
     for each in given:
-        forms = digest_of(each.value) if each.option == _DIGEST else forms_of(each.value, _TYPES[each.option])
+        is_digest = each.option == _DIGEST
+        forms = digest_of(each.value) if is_digest else forms_of(each.value, _TYPES[each.option], countries)
         if isinstance(forms, Remark):
             place = f"line {each.line} of standard input" if each.line is not None else "a value"
             reason = (
@@ -103,8 +109,10 @@ def all_forms(given: Sequence[GivenIdentity]) -> tuple[bytes, ...]:
             )
             msg = f"--{each.option.replace('_', '-')}: {place} is {reason}. Nothing was done."
             raise click.UsageError(msg)
-        found |= forms
-    return tuple(sorted(map(pack_identity, found)))
+        # A digest may be anybody's: of an address, a device id or a phone number.
+        wires = list(WireFormat) if is_digest else [_TYPES[each.option].wire]
+        found |= {pack_identity(form, wire) for form in forms for wire in wires}
+    return tuple(sorted(found))
 
 
 def confirm_given(question: str, given: Sequence[GivenIdentity], *, yes: bool) -> None:

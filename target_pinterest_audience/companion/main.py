@@ -29,6 +29,7 @@ _LAZY_COMMANDS: Final = (
     "prune",
     "readmit",
     "report",
+    "segments",
 )
 
 

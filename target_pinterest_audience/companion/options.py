@@ -35,6 +35,16 @@ def yes_option(command: F) -> F:
     return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(command)
 
 
+def in_use_option(command: F) -> F:
+    """Add `--in-use` to a command, as the argument `in_use`."""
+    return click.option(
+        "--in-use",
+        is_flag=True,
+        help="Go on although an active ad group or campaign excludes these people, so that its ads are shown to them, "
+        "or although Pinterest does not show whether one does.",
+    )(command)
+
+
 def dry_run_option(command: F) -> F:
     """Add `--dry-run` to a command, as the argument `dry_run`."""
     return click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")(command)

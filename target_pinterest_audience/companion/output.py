@@ -41,9 +41,21 @@ def show_json(value: object) -> None:
     click.echo(safe_json(msgspec.json.format(msgspec.json.encode(value))).decode())
 
 
-def show(text: str) -> None:
-    """Print one line, safely, whatever characters the names in it have."""
-    click.echo(one_line(text))
+def show(text: str, *, err: bool = False) -> None:
+    """Print one line, safely, whatever characters the names in it have.
+
+    Args:
+        text: the line.
+        err: whether to print it on standard error.
+    """
+    click.echo(one_line(text), err=err)
+
+
+def show_alarm(text: str) -> None:
+    """Print one line, in red on a terminal unless the environment variable `NO_COLOR` is set."""
+    Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, soft_wrap=True).print(
+        Text(one_line(text), style="bold red")
+    )
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -81,6 +93,11 @@ def _cell(value: object) -> Text:
 def text(value: object) -> str | None:
     """Return a value if it is text, else None."""
     return value if isinstance(value, str) else None
+
+
+def flag(value: object) -> bool | None:
+    """Return a value if it is true or false, else None."""
+    return value if isinstance(value, bool) else None
 
 
 def number(value: object) -> int | None:

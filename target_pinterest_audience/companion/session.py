@@ -74,6 +74,23 @@ def ad_account(settings: Settings, ledger: Ledger | None = None) -> Iterator[Pin
 
 
 @contextmanager
+def ad_account_for_arguments(config: tuple[str, ...]) -> Iterator[PinterestClient]:
+    """Yield the client for a command that sends values of the command line to Pinterest.
+
+    Args:
+        config: the values of `--config`.
+
+    Raises:
+        ConfigurationError: Pinterest refused the request, because of a value on the command line.
+    """
+    with ad_account(read_settings(config)) as account:
+        try:
+            yield account
+        except RefusedError as refused:
+            raise ConfigurationError(str(refused)) from None
+
+
+@contextmanager
 def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Ledger]:
     """Open the ledger of the settings, and close it at the end of the block.
 
@@ -173,7 +190,16 @@ def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEnt
         chosen, criterion = [each for each in known if each.customer_list_id == which] or named, "--list names"
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(f'"{each.name or ""}" (id {each.customer_list_id or "none yet"})' for each in chosen or known)
+    names = ", ".join(f'"{each.name or ""}" ({_id_words(each)})' for each in chosen or known)
     what = f"several lists that {criterion}" if chosen else f"no list that {criterion}"
     msg = f"{ledger.where} knows {what}. Choose one with --list. Known lists: {names or 'none'}."
     raise ConfigurationError(msg)
+
+
+def name_entry(entry: ListEntry) -> str:
+    """Return the name of a list in the ledger for people."""
+    return f'customer list "{entry.name or ""}" ({_id_words(entry)})'
+
+
+def _id_words(entry: ListEntry) -> str:
+    return f"id {entry.customer_list_id or 'none yet'}"

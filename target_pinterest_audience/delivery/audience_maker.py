@@ -7,7 +7,7 @@ import logging
 from target_pinterest_audience.delivery.creation import Attempts, Creation
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.list_finder import ListFinder
-from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.pinterest.errors import PinterestError, RefusedError
 from target_pinterest_audience.pinterest.models import Audience
 
 
@@ -15,7 +15,7 @@ class AudienceMaker:
     """Creates the audience of one customer list, unless it exists or none is wanted.
 
     Attributes:
-        audience: the audience that existed when `ensure` was called; None before that, or if it is new.
+        audience: the audience that existed when `ensure` or `look_up` was called; None before that, or if it is new.
     """
 
     def __init__(
@@ -36,6 +36,22 @@ class AudienceMaker:
         self._creation = creation
         self._logger = logger
         self._dry = dry
+
+    def look_up(self) -> bool:
+        """Find the audience of a list that the settings want none for, since it has the number of matched people.
+
+        Returns:
+            Whether Pinterest could be asked. Its answer is for people only, so a failure is only logged.
+        """
+        customer_list = self._finder.customer_list
+        if customer_list is None:
+            return True
+        try:
+            self.audience = self._directory.audience_of(customer_list.id)
+        except PinterestError as error:
+            self._logger.info("How many people Pinterest matched is not known in this run. %s", error)
+            return False
+        return True
 
     def ensure(self) -> None:
         """Create the audience, unless it exists or none is wanted.
@@ -69,7 +85,7 @@ class AudienceMaker:
         except RefusedError as refused:
             self._logger.warning(
                 "The audience for %s could not be created yet; the next run tries again. "
-                "The list may still be too small: Pinterest wants 100 people. %s",
+                "The list may still be too small: Pinterest needs 100 people. %s",
                 plan.reference, refused,
             )  # fmt: skip
             return

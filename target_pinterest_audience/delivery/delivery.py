@@ -17,12 +17,22 @@ from target_pinterest_audience.delivery.destination import Destination
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.lanes import Lanes
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, PendingIdentities
+from target_pinterest_audience.delivery.refused_phones import phones_refused, phones_still_wait
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Traffic
-from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, ListReport, Order, Receipt, Written
+from target_pinterest_audience.routing.orders import (
+    AcceptedRemoval,
+    Batch,
+    ListReport,
+    ListSize,
+    Order,
+    Receipt,
+    Written,
+)
 from target_pinterest_audience.routing.plan import ListPlan, ListReference, merge
 from target_pinterest_audience.watermark import Watermark
 
@@ -54,6 +64,7 @@ class Delivery:
 
     Attributes:
         watermark: the watermark of the stream; held for what is not accepted yet.
+        client: the ad account.
     """
 
     def __init__(
@@ -79,7 +90,7 @@ class Delivery:
             dry: whether to count what would be sent, and to send nothing.
         """
         self.watermark = Watermark()
-        self._client = client
+        self.client = client
         self._directory = Directory(client, time.monotonic)
         self._creation = Creation(policy, logger)
         self._logger = logger
@@ -108,7 +119,7 @@ class Delivery:
 
         Raises:
             ConfigurationError: the list is ambiguous; or another stream uses another name or id for it, or wants
-                another audience.
+                another audience or kind of list.
             PinterestError: Pinterest cannot be asked.
         """
         known = self._destinations.get(plan.reference)
@@ -122,13 +133,14 @@ class Delivery:
             self._refuse_second_reference(known)
         else:
             known.finder.plan = merge(known.finder.plan, plan)
+            known.finder.refuse_other_kind()
         return known.finder.customer_list
 
     def put(self, order: Order, start: int = 0) -> Taken:
         """Take identities, as long as there is room, and send the batches that they fill.
 
         Args:
-            order: the identities, and the operation.
+            order: the identities, all of one wire format, and the operation.
             start: the index of the first identity that was not taken yet.
 
         Raises:
@@ -216,7 +228,7 @@ class Delivery:
 
     def stop(self) -> Iterator[Receipt]:
         """Send nothing more, and yield the receipts that arrive within the grace period."""
-        self._client.stop()
+        self.client.stop()
         self._lanes.stop(_GRACE_SECONDS)
         # The caller stops early because of an error; further errors add nothing.
         yield from self._receipts
@@ -232,27 +244,53 @@ class Delivery:
 
     def close(self) -> None:
         """Release the connection, after `stop`."""
-        self._client.close()
+        self.client.close()
 
     def finish(self) -> None:
-        """Create missing audiences, when everything is accepted.
+        """Create missing audiences, and find out how many people Pinterest matched, when everything is accepted.
 
         Raises:
-            TargetError: a list is missing, or Pinterest cannot be asked for an audience.
+            RefusedError: Pinterest accepts no phone numbers for some lists; it accepted everything else.
+            TargetError: a list is missing, or Pinterest cannot be asked for an audience that is wanted.
         """
+        can_ask = True
         for destination in self._destinations.values():
             destination.finder.refuse_if_missing()
-            destination.audience_maker.ensure()
+            if destination.finder.plan.audience is not None:
+                destination.audience_maker.ensure()
+            elif can_ask:
+                # After one failure, the other lists are not asked for: each attempt is repeated for minutes.
+                can_ask = destination.audience_maker.look_up()
+        self._check_phones()
+
+    def _check_phones(self) -> None:
+        """Check, when everything else is accepted, that Pinterest accepted the phone numbers of the stream, too.
+
+        Those that only an earlier run left are a warning: the settings may have no phone columns any more.
+
+        Raises:
+            RefusedError: Pinterest accepts none for some lists.
+        """
+        refusals = {
+            reference: each.writer.refused_phones
+            for reference, each in self._destinations.items()
+            if each.writer.refused_phones is not None
+        }
+        due = {reference: refused for reference, refused in refusals.items() if refused.new}
+        for reference in refusals.keys() - due.keys():
+            self._logger.warning("%s", phones_still_wait(reference, refusals[reference]))
+        if due:
+            raise RefusedError(phones_refused(due))
 
     @property
     def traffic(self) -> Traffic:
         """The requests so far."""
-        return self._client.traffic
+        return self.client.traffic
 
     @property
     def sign_in_seconds(self) -> float | None:
         """For how long the sign-in was valid when it returned a token; None if that is not known."""
-        return self._client.sign_in_seconds
+        return self.client.sign_in_seconds
 
     @property
     def under_way(self) -> int:
@@ -265,13 +303,13 @@ class Delivery:
         tallies = [each.writer.tally for each in list(self._destinations.values())]
         return sum(each.requests for each in tallies), sum(each.added + each.removed for each in tallies)
 
-    def lists(self, members: Mapping[ListReference, int] = MappingProxyType({})) -> list[ListReport]:
+    def lists(self, sizes: Mapping[ListReference, ListSize] = MappingProxyType({})) -> list[ListReport]:
         """Return what was sent to each list.
 
         Args:
-            members: how many identities belong on each, where that is known.
+            sizes: how big each is by the ledger, where that is known.
         """
-        return [each.report(members.get(reference)) for reference, each in self._destinations.items()]
+        return [each.report(sizes.get(reference)) for reference, each in self._destinations.items()]
 
     def report(self, reference: ListReference) -> ListReport:
         """Return what was sent to one list."""
@@ -291,7 +329,8 @@ class Delivery:
             batch = replace(batch, unanswered=True)
         destination = self._destinations[reference]
         removals = destination.writer.take_removals()
-        return Receipt(reference, destination.finder.list_id, batch, written.refused, removals)
+        list_id = destination.finder.list_id
+        return Receipt(reference, list_id, batch, written.refused, removals, written.wire_refused)
 
     def _refuse_second_reference(self, destination: Destination) -> None:
         """Refuse a list that another stream reaches by another name or id: their writes would overtake each other.

@@ -10,7 +10,7 @@ from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.list_finder import ListFinder
 from target_pinterest_audience.delivery.list_writer import ListWriter
 from target_pinterest_audience.delivery.pending import PendingIdentities
-from target_pinterest_audience.routing.orders import ListReport
+from target_pinterest_audience.routing.orders import ListReport, ListSize, match_percent
 from target_pinterest_audience.routing.plan import ListPlan, ListReference
 from target_pinterest_audience.vocabulary import by_name
 
@@ -55,21 +55,24 @@ class Destination:
         """How the settings choose the list."""
         return self.finder.plan.reference
 
-    def report(self, members: int | None = None) -> ListReport:
+    def report(self, size: ListSize | None = None) -> ListReport:
         """Return what was sent to the list.
 
         Args:
-            members: how many identities belong on it, if that is known.
+            size: how big it is by the ledger, if that is known.
         """
         tally, customer_list, audience = self.writer.tally, self.finder.customer_list, self.audience_maker.audience
-        size = audience.size if audience is not None else None
+        matched = audience.matched if audience is not None else None
+        rows = size.contributing_rows if size is not None else None
         status = getattr(audience or customer_list, "status", None)
         return ListReport(
             chosen_by=str(self.reference),
             customer_list_id=self.finder.list_id,
             name=customer_list.name if customer_list is not None else None,
-            members=members,
-            matched=size if isinstance(size, int) and not isinstance(size, bool) else None,
+            members=size.members if size is not None else None,
+            contributing_rows=rows,
+            matched=matched,
+            match_percent=match_percent(matched, rows),
             status=status if isinstance(status, str) else None,
             added=tally.added,
             removed=tally.removed,

@@ -111,6 +111,19 @@ class Directory:
                 return listed
         return self.client.customer_list(list_id)
 
+    def acquires_new_customers(self, found: CustomerList) -> bool | None:
+        """Return whether a list is for new customer acquisition; None if Pinterest does not tell.
+
+        Recorded live calls have it in the listing only, so a list that was read by its id is looked up there.
+
+        Raises:
+            PinterestError: Pinterest cannot be asked.
+        """
+        if found.acquires_new_customers is None:
+            self.customer_lists()
+            found = self._by_id.get(found.id, found)
+        return found.acquires_new_customers
+
     def audience_of(self, customer_list_id: str, *, anew: bool = False) -> Audience | None:
         """Return the oldest audience of a list; None if there is none.
 

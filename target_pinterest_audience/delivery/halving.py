@@ -1,4 +1,7 @@
-"""Halves a batch that Pinterest refuses, until the bad identities stand alone or the size fits."""
+"""Halves a batch that Pinterest refuses, until the bad identities stand alone or the size fits.
+
+As long as nothing shows that Pinterest accepts the wire format of a batch at all, single identities find that out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.pinterest.errors import PinterestError, RefusedError, RestrictedError
 
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import Batch
@@ -14,8 +17,38 @@ if TYPE_CHECKING:
 _FEW_BAD: Final = 10
 _ONE_BAD_IN: Final = 500
 """If more identities than these are bad, or all are, the cause is not bad rows: the batch fails as a whole."""
+_ENOUGH_SUSPECTS: Final = 3
+"""If Pinterest refuses so many identities alone and accepts none, it refuses their wire format."""
 _FEW_RESENT: Final = 100
 """So many identities of earlier runs are not counted: they may be resent because they were refused before."""
+
+
+class WireRefusedError(Exception):
+    """Pinterest refuses the wire format, so it refuses every identity that is sent in it.
+
+    Attributes:
+        cause: what Pinterest answered.
+    """
+
+    def __init__(self, cause: PinterestError) -> None:
+        """Store what Pinterest answered."""
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclass(slots=True)
+class Trial:
+    """What shows whether Pinterest accepts a wire format.
+
+    Attributes:
+        accepted: whether it has accepted an identity that was sent in it.
+        suspects: the identities that it refused alone before that.
+        answer: what it answered last when it refused one of them; empty if it has refused none.
+    """
+
+    accepted: bool = False
+    suspects: set[bytes] = field(default_factory=set)
+    answer: str = ""
 
 
 @dataclass(slots=True)
@@ -25,10 +58,12 @@ class Halving:
     Attributes:
         send: sends a batch; raises a RefusedError if some of its identities, or their number, are at fault.
         fits: how many identities a request may hold; None as long as no limit is known.
+        trial: what shows whether Pinterest accepts the wire format of the batches; None if there is no doubt.
     """
 
     send: Callable[[Batch], None]
     fits: int | None = None
+    trial: Trial | None = None
     _bad: list[int] = field(default_factory=list)
     _counted_bad: int = 0
 
@@ -41,6 +76,7 @@ class Halving:
             The indices of the identities that Pinterest refuses.
 
         Raises:
+            WireRefusedError: Pinterest refuses the wire format.
             RefusedError: so many identities were refused that bad rows cannot be the cause. Some of the batch may have
                 been accepted.
             TargetError: Pinterest could not be reached, or does not permit the request.
@@ -49,6 +85,11 @@ class Halving:
         self._counted_bad = 0
         self._deliver(batch, 0, len(batch.identities))
         return self._bad
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nothing shows yet that Pinterest accepts the wire format."""
+        return self.trial is not None and not self.trial.accepted
 
     def _note_bad(self, batch: Batch, index: int) -> bool:
         """Record an identity that was refused alone; return whether bad rows can still be the cause."""
@@ -68,12 +109,16 @@ class Halving:
         if sent:
             try:
                 self.send(batch.part(start, stop))
-            except RefusedError:
-                if size == 1:
-                    if not self._note_bad(batch, start):
-                        raise
+            except RestrictedError as restricted:
+                if not self.is_in_doubt:
+                    raise
+                raise WireRefusedError(restricted) from None
+            except RefusedError as refused:
+                if self._ends_here(batch, start, stop, refused):
                     return False
             else:
+                if self.trial is not None:
+                    self.trial.accepted = True
                 return True
         middle = start + (size + 1) // 2
         # Both, even if the first one is refused.
@@ -81,3 +126,51 @@ class Halving:
         if sent and all(accepted) and (self.fits is None or middle - start < self.fits):
             self.fits = middle - start
         return all(accepted)
+
+    def _ends_here(self, batch: Batch, start: int, stop: int, refused: RefusedError) -> bool:
+        """Return whether a part that was refused need not be halved, after recording its bad identities.
+
+        Raises:
+            WireRefusedError: Pinterest refuses the wire format.
+            RefusedError: bad rows cannot be the cause.
+        """
+        if self.is_in_doubt and not self._try_alone(batch, start, stop, refused):
+            # The part has too few identities to tell, and each of them was refused.
+            self._bad += range(start, stop)
+            return True
+        if stop - start > 1:
+            return False
+        if not self._note_bad(batch, start):
+            raise refused
+        return True
+
+    def _try_alone(self, batch: Batch, start: int, stop: int, refused: RefusedError) -> bool:
+        """Find out with single identities whether a part was refused for its wire format.
+
+        Args:
+            batch: the batch.
+            start: the index of the first identity of the part.
+            stop: the index after its last one.
+            refused: the refusal of the part.
+
+        Returns:
+            Whether Pinterest accepts one of them; then others may be bad.
+
+        Raises:
+            WireRefusedError: Pinterest has refused enough of them, and accepted none.
+        """
+        assert self.trial is not None  # noqa: S101 - only a trial leads here
+        for index in sorted({start, (start + stop) // 2, stop - 1}):
+            if stop - start > 1:
+                try:
+                    self.send(batch.part(index, index + 1))
+                except RefusedError as error:
+                    refused = error
+                else:
+                    self.trial.accepted = True
+                    return True
+            self.trial.suspects.add(batch.identities[index])
+            self.trial.answer = str(refused)
+        if len(self.trial.suspects) >= _ENOUGH_SUSPECTS:
+            raise WireRefusedError(refused)
+        return False

@@ -6,10 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from target_pinterest_audience.delivery.creation import Attempts, Creation
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.list_names import difference
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import NotFoundError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan
@@ -57,7 +60,8 @@ class ListFinder:
             may_be_new: whether an interrupted run may just have created it, so that Pinterest may not list it yet.
 
         Raises:
-            ConfigurationError: the list is ambiguous, or does not exist although it must.
+            ConfigurationError: the list is ambiguous, does not exist although it must, or is not of the kind that
+                `is_nca` names.
             PinterestError: Pinterest cannot be asked.
         """
         self._pinned_id = pinned_id
@@ -66,6 +70,7 @@ class ListFinder:
             self._logger.info("An interrupted run may have created %s. Looking for it again.", self.plan.reference)
             self.customer_list = self._creation.look_again(lambda: self._find(anew=True))
             self._created_at = self._creation.clock() if self.customer_list is not None else None
+        self.refuse_other_kind()
         name = self.plan.reference.customer_list_name
         if self.customer_list is None and name is not None:
             self._namesakes = self._directory.namesakes(name)
@@ -90,11 +95,36 @@ class ListFinder:
             )
             raise ConfigurationError(msg)
 
-    def create(self, records: str, attempts: Attempts) -> tuple[CustomerList, bool]:
+    def refuse_other_kind(self) -> None:
+        """Stop if the list exists and is not of the kind that `is_nca` names.
+
+        Raises:
+            ConfigurationError: the list is for new customer acquisition and must not be, or the other way round.
+            PinterestError: Pinterest cannot be asked.
+        """
+        wanted, found = self.plan.is_nca, self.customer_list
+        if wanted is None or found is None:
+            return
+        is_nca = self._directory.acquires_new_customers(found)
+        if is_nca is None:
+            self._logger.warning(
+                "Pinterest does not tell whether %s (id %s) is for new customer acquisition, so `is_nca: %s` could not "
+                "be checked.", self.plan.reference, found.id, str(wanted).lower(),
+            )  # fmt: skip
+        elif is_nca is not wanted:
+            msg = (
+                f"{_capitalized(str(self.plan.reference))} (id {found.id}) exists and is "
+                f"{'' if is_nca else 'not '}for new customer acquisition, but `is_nca` is {str(wanted).lower()}. "
+                "Pinterest cannot change that for an existing list. Choose another list or name, so that the target "
+                f"creates one of this kind, or set `is_nca` to {str(is_nca).lower()}."
+            )
+            raise ConfigurationError(msg)
+
+    def create(self, records: Records, attempts: Attempts) -> tuple[CustomerList, bool]:
         """Create the list with its first identities: Pinterest creates no empty list.
 
         Args:
-            records: the identities, separated by commas.
+            records: the identities, as the request has them.
             attempts: records attempts without a clear answer.
 
         Returns:
@@ -102,16 +132,22 @@ class ListFinder:
             another process's list, so it may lack the identities.
 
         Raises:
-            ConfigurationError: a lookup found several lists of the name.
+            ConfigurationError: a lookup found several lists of the name, or one that is not of the kind that `is_nca`
+                names.
             PinterestError: the list could not be created.
         """
         name = str(self.plan.reference.customer_list_name)
+        is_nca = self.plan.is_nca
         made, is_created = self._creation.create_once(
-            lambda: self._directory.client.create_customer_list(name, self.plan.list_type, records),
+            lambda: self._directory.client.create_customer_list(name, self.plan.list_type, records, is_nca=is_nca),
             lambda: self._find_by_name(name, anew=True),
             attempts,
         )
+        if is_created and made.acquires_new_customers is None:
+            # Recorded live calls do not repeat it in this response.
+            made = msgspec.structs.replace(made, is_nca=bool(is_nca))
         self.customer_list, self._created_at = made, self._creation.clock()
+        self.refuse_other_kind()
         if is_created:
             self._logger.info('Created customer list "%s" (id %s).', name, made.id)
         return made, is_created
@@ -205,3 +241,8 @@ class ListFinder:
             )
             raise ConfigurationError(msg)
         return namesakes[0] if namesakes else None
+
+
+def _capitalized(sentence: str) -> str:
+    """Return a sentence with a capital first letter; the rest stays as it is."""
+    return sentence[:1].upper() + sentence[1:]

@@ -6,8 +6,9 @@ import logging
 from collections import deque
 
 from target_pinterest_audience.delivery.creation import Attempts
-from target_pinterest_audience.delivery.halving import Halving
+from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
 from target_pinterest_audience.delivery.list_finder import ListFinder
+from target_pinterest_audience.delivery.refused_phones import RefusedPhones
 from target_pinterest_audience.delivery.tally import ListTally
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import as_records
@@ -16,7 +17,7 @@ from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestE
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, Written, tell_removal
 from target_pinterest_audience.routing.plan import IfMissing
-from target_pinterest_audience.vocabulary import Operation
+from target_pinterest_audience.vocabulary import Operation, WireFormat
 
 
 class ListWriter:
@@ -40,7 +41,18 @@ class ListWriter:
         self._client = client
         self._logger = logger
         self._dry = dry
-        self._halving = Halving(self._send)
+        self._phone_trial = Trial()
+        self._halving = {
+            WireFormat.RECORDS: Halving(self._send),
+            # Whether Pinterest accepts rows from everybody and for every list is not known (API description 5.28).
+            WireFormat.PHONES: Halving(self._send, trial=self._phone_trial),
+        }
+        self._restriction = ""
+        """Why no more phone numbers are sent; empty as long as Pinterest may accept some."""
+        self._new_phones = 0
+        """How many phone numbers of the stream Pinterest refused before it accepted one."""
+        self._resent_phones = 0
+        """The same for those that an earlier run left."""
         self._attempts = Attempts()
         """The requests of the batch that is being written."""
         self._removals: deque[AcceptedRemoval] = deque()
@@ -63,19 +75,48 @@ class ListWriter:
             self.tally.needless += len(batch.identities)
             return Written([])
         self._attempts = Attempts()
-        refused = self._deliver(batch)
+        refused, wire_refused = self._deliver_if_accepted(batch)
         self.tally.refused += len(refused)
         if adds:
             self.tally.added += len(batch.identities) - len(refused)
         else:
             self.tally.removed += len(batch.identities) - len(refused)
             self.tally.causes += batch.count_causes(refused)
-        return Written(refused, self._attempts.unanswered)
+        return Written(refused, self._attempts.unanswered, wire_refused)
+
+    @property
+    def refused_phones(self) -> RefusedPhones | None:
+        """The phone numbers that Pinterest refused, if it has accepted none for the list; None otherwise."""
+        trial = self._phone_trial
+        if trial.accepted or not (trial.suspects or self._restriction):
+            return None
+        return RefusedPhones(self._restriction or trial.answer, self._new_phones, self._resent_phones)
+
+    def _deliver_if_accepted(self, batch: Batch) -> tuple[list[int], bool]:
+        """Deliver a batch, unless Pinterest has refused its wire format.
+
+        Returns:
+            The indices of the identities that Pinterest refuses; and whether it seems to refuse the wire format.
+        """
+        halving = self._halving[batch.wire]
+        refused = list(range(len(batch.identities)))
+        if batch.wire is WireFormat.RECORDS or not self._restriction:
+            try:
+                refused = self._deliver(batch)
+            except WireRefusedError as error:
+                self._restriction = str(error)
+        if not (refused and halving.is_in_doubt):
+            return refused, False
+        resent = [batch.lines[index] for index in refused].count(0)
+        self._resent_phones += resent
+        self._new_phones += len(refused) - resent
+        return refused, True
 
     def _deliver(self, batch: Batch) -> list[int]:
-        reference, limit = self._finder.plan.reference, self._halving.fits
+        halving = self._halving[batch.wire]
+        reference, limit = self._finder.plan.reference, halving.fits
         try:
-            return self._halving.deliver(batch)
+            return halving.deliver(batch)
         except RefusedError as refused:
             if self._finder.customer_list is None:
                 advice = (
@@ -87,13 +128,13 @@ class ListWriter:
                     f"Pinterest refuses so many single identities of one batch for {reference} that bad rows cannot "
                     "be the cause. Check whether the list is of the right type and still in use."
                 )
-            msg = f"{refused} {advice} Nothing of the batch counts as delivered."
+            msg = f"{refused} {advice} No part of the batch counts as delivered."
             raise RefusedError(msg, status=refused.status, code=refused.code) from None
         finally:
-            if self._halving.fits != limit:
+            if halving.fits != limit:
                 self._logger.warning(
                     "%s: Pinterest refuses requests of more than about %s identities. The run continues with "
-                    "requests of that size. Set `batch_size_rows` to it.", reference, f"{self._halving.fits:,}",
+                    "requests of that size. Set `batch_size_rows` to it.", reference, f"{halving.fits:,}",
                 )  # fmt: skip
 
     def _send(self, batch: Batch) -> None:

@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from target_pinterest_audience.identities.packed import size_in_records
+from target_pinterest_audience.identities.packed import size_in_records, split_by_wire, wire_of
 from target_pinterest_audience.routing.orders import Batch
 from target_pinterest_audience.routing.plan import ListReference
-from target_pinterest_audience.vocabulary import Cause, Operation
+from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat
 from target_pinterest_audience.watermark import Hold, Watermark
 
 ENVELOPE_BYTES: Final = 200
 """Room for everything in a request body but the records and a list's name."""
 
+_REMOVALS_FIRST: Final = (Operation.REMOVE, Operation.ADD)
 _OTHER = {Operation.ADD: Operation.REMOVE, Operation.REMOVE: Operation.ADD}
 
 
@@ -36,7 +37,7 @@ class _Queue:
 
 
 class PendingIdentities:
-    """The identities of one list that wait for a request.
+    """The identities of one list that wait for a request, in a queue for each operation and wire format.
 
     The watermark of the stream is held at the line of each of them until its batch is accepted. An identity waits for
     one operation only, the latest: so a removal never overtakes a later addition, and vice versa.
@@ -49,7 +50,7 @@ class PendingIdentities:
 
         Args:
             max_identities: the most identities in a request.
-            max_bytes: the most bytes of the `records` in its body.
+            max_bytes: the most bytes of the identities in its body.
             watermark: the watermark of the stream.
             reference: the list, which has a floor of its own in the watermark.
         """
@@ -57,7 +58,8 @@ class PendingIdentities:
         self._max_bytes = max_bytes
         self._watermark = watermark
         self._reference = reference
-        self._queues = {operation: _Queue() for operation in Operation}
+        # In the order in which half-full batches are sent.
+        self._queues = {(operation, wire): _Queue() for operation in _REMOVALS_FIRST for wire in WireFormat}
 
     def __len__(self) -> int:
         """Return how many identities wait."""
@@ -75,7 +77,7 @@ class PendingIdentities:
         Returns:
             Whether the identity waited already, so that one of the two is a duplicate.
         """
-        queue, other = self._queues[operation], self._queues[_OTHER[operation]]
+        queue, other = self._queues_of(operation, identity)
         if identity in queue.identities:
             return True
         replaces = identity in other.identities
@@ -105,14 +107,14 @@ class PendingIdentities:
 
         Args:
             operation: whether to add or remove them.
-            identities: the identities, packed; at least one.
+            identities: the identities, packed; at least one, and all of one wire format.
             lines: the line of the stream that asks for each.
             cause: why they are removed, if they are.
 
         Returns:
             How many were queued, and how many of those waited already.
         """
-        queue, other = self._queues[operation], self._queues[_OTHER[operation]]
+        queue, other = self._queues_of(operation, identities[0])
         waiting = queue.identities
         some = identities[: max(1, self._max_identities - len(waiting))]
         size = queue.size + size_in_records(some)
@@ -140,6 +142,11 @@ class PendingIdentities:
                 return index + 1, again
         return len(some), again
 
+    def _queues_of(self, operation: Operation, identity: bytes) -> tuple[_Queue, _Queue]:
+        """Return the queue that an identity belongs in, and the one of the opposite operation."""
+        wire = wire_of(identity)
+        return self._queues[operation, wire], self._queues[_OTHER[operation], wire]
+
     def _hold(self, queue: _Queue, line: int) -> None:
         """Hold the watermark at a line, unless the queue holds an earlier one."""
         if queue.hold is None:
@@ -159,16 +166,16 @@ class PendingIdentities:
 
     def take_full(self) -> Batch | None:
         """Remove and return a full batch; None if there is none."""
-        for operation, queue in self._queues.items():
+        for key, queue in self._queues.items():
             if self._is_full(queue):
-                return self._take(operation)
+                return self._take(*key)
         return None
 
     def take_any(self) -> Batch | None:
         """Remove and return a batch, full or not, removals first; None if nothing waits."""
-        for operation in (Operation.REMOVE, Operation.ADD):
-            if self._queues[operation].identities:
-                return self._take(operation)
+        for key, queue in self._queues.items():
+            if queue.identities:
+                return self._take(*key)
         return None
 
     @property
@@ -177,9 +184,9 @@ class PendingIdentities:
         lines = [queue.hold.line for queue in self._queues.values() if queue.hold is not None]
         return min((line for line in lines if line is not None), default=None)
 
-    def _take(self, operation: Operation) -> Batch:
+    def _take(self, operation: Operation, wire: WireFormat) -> Batch:
         """Remove and return one batch; what exceeds the byte limit stays in the queue."""
-        queue = self._queues[operation]
+        queue = self._queues[operation, wire]
         hold = queue.hold
         assert hold is not None  # noqa: S101 - every queue with identities has a hold
         kept: list[tuple[bytes, int]] = []
@@ -193,7 +200,7 @@ class PendingIdentities:
             rest.causes = {identity: queue.causes[identity] for identity in rest.identities if queue.causes}
         causes = tuple(map(queue.causes.__getitem__, queue.identities)) if queue.causes else ()
         batch = Batch(operation, tuple(queue.identities), tuple(queue.identities.values()), hold, causes)
-        self._queues[operation] = rest
+        self._queues[operation, wire] = rest
         return batch
 
 
@@ -204,16 +211,16 @@ def cut(operation: Operation, identities: Sequence[bytes], max_identities: int, 
         operation: whether to add or remove them.
         identities: the identities, packed.
         max_identities: the most identities in a request.
-        max_bytes: the most bytes of the `records` in its body.
+        max_bytes: the most bytes of the identities in its body.
     """
     pending = PendingIdentities(max_identities, max_bytes, Watermark())
-    taken = 0
-    while taken < len(identities):
-        rest = identities[taken:]
-        some, _ = pending.put_many(operation, rest, [1] * len(rest))
-        taken += some
-        batch = pending.take_full()
-        if batch is not None:
-            yield batch
+    for indices in split_by_wire(identities).values():
+        rest = [identities[index] for index in indices]
+        while rest:
+            some, _ = pending.put_many(operation, rest, [1] * len(rest))
+            del rest[:some]
+            batch = pending.take_full()
+            if batch is not None:
+                yield batch
     while (batch := pending.take_any()) is not None:
         yield batch

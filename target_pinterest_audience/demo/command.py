@@ -64,13 +64,16 @@ def _show_stream(stream: Path) -> None:
     lines = stream.read_text(encoding="utf-8").splitlines()
     for number in _SAMPLE_LINES:
         record = json.loads(lines[number - 1])["record"]
-        shown = {key: record[key] for key in ("email", "idfa", "gaid")}
+        shown = {key: record[key] for key in ("email", "idfa", "gaid", "phone")}
         click.echo(f"   line {number:>2}: {json.dumps(shown, ensure_ascii=False)}")
     click.echo("   ...")
     click.echo(
         "   There are addresses with blanks and capitals (18, 28), addresses that are hashed already (14), ids of"
     )
-    click.echo("   iPhones (idfa) and Android devices (gaid), and invalid values, such as an id without dashes (43).")
+    click.echo(
+        "   iPhones (idfa) and Android devices (gaid), phone numbers in several forms, and invalid values, such as"
+    )
+    click.echo("   an id without dashes (43).")
     click.echo("   Ten rows are marked as deleted, so the target removes their values instead of adding them.")
 
 
@@ -130,6 +133,8 @@ def _show_requests(emulator: Emulator) -> None:
     writes = backend.writes()
     records = str((writes[0].request or {}).get("records"))
     click.echo(f'   The records of the first request: "{records[:90]}..."')
+    rows = next(each for call in writes if (each := (call.request or {}).get("records_v2")))
+    click.echo(f"   Phone numbers are sent in requests of their own, which begin like this: {json.dumps(rows)[:60]}...")
     plain = sum("@" in json.dumps(call.request) for call in backend.calls)
     click.echo(f"   Requests that contain a plain address: {plain}")
 
@@ -143,8 +148,10 @@ def _show_next_day(emulator: Emulator, config: Path, stream: Path) -> None:
     click.echo("   Pinterest received only the changes, because the ledger remembers each row (as digests):")
     for call in emulator.backend.writes()[before:]:
         request = call.request or {}
-        count = len(str(request.get("records")).split(","))
-        click.echo(f"   {call.method}: {request.get('operation_type')} {count}")
+        rows = request.get("records_v2")
+        count = len(rows) if isinstance(rows, list) else len(str(request.get("records")).split(","))
+        what = " phone" if isinstance(rows, list) else ""
+        click.echo(f"   {call.method}: {request.get('operation_type')} {count}{what}")
 
 
 def _show_pinterest(emulator: Emulator) -> None:

@@ -39,15 +39,17 @@ def messages(*, next_day: bool = False) -> Iterator[str]:
             "email": _NULLABLE,
             "idfa": _NULLABLE,
             "gaid": _NULLABLE,
+            "phone": _NULLABLE,
             "updated_at": {**_NULLABLE, "format": "date-time"},
             "_sdc_deleted_at": {**_NULLABLE, "format": "date-time"},
         },
     }
     yield _line(type="SCHEMA", stream=STREAM, schema=schema, key_properties=["id"], bookmark_properties=["updated_at"])
     chance = random.Random(2026)  # noqa: S311 - the same customers at every run, nothing secret
+    phones = random.Random(2027)  # noqa: S311 - likewise
     addresses: list[str] = []
     for number in range(1, CUSTOMERS + 1):
-        record = _customer(number, addresses, chance)
+        record = _customer(number, addresses, chance, phones)
         if next_day and number == MOVED:
             record["email"] = NEW_ADDRESS
         if next_day and number == GONE:
@@ -62,7 +64,7 @@ def _line(**message: Any) -> str:  # noqa: ANN401 - any JSON value
     return json.dumps(message, ensure_ascii=False)
 
 
-def _customer(number: int, addresses: list[str], chance: random.Random) -> dict[str, Any]:
+def _customer(number: int, addresses: list[str], chance: random.Random, phones: random.Random) -> dict[str, Any]:
     address = f"{chance.choice(_FIRST)}.{chance.choice(_LAST)}{number}@{chance.choice(_DOMAINS)}"
     if number % 40 == 0:
         # Some families share an address.
@@ -73,6 +75,7 @@ def _customer(number: int, addresses: list[str], chance: random.Random) -> dict[
         "email": _email(address, chance),
         "idfa": _device(chance, upper=True),
         "gaid": _device(chance, upper=False),
+        "phone": _phone(number, phones),
         "updated_at": f"2026-11-{1 + number * 20 // CUSTOMERS:02d}T{number % 24:02d}:{number % 60:02d}:00+00:00",
     }
     if number % 199 == 0:
@@ -103,3 +106,17 @@ def _device(chance: random.Random, *, upper: bool) -> str | None:
     if fate < 0.73:
         return identity.hex
     return str(identity).upper() if upper else str(identity)
+
+
+def _phone(number: int, chance: random.Random) -> str | None:
+    """Return a phone number of a range for fiction: +44 7700 900000 to 900999, or +1 ... 555 0100 to 0199."""
+    fate = chance.random()
+    if fate < 0.6:
+        return None
+    british, american = f"7700 900{number % 1000:03d}", f"{200 + number % 700}-555-01{number % 100:02d}"
+    if fate < 0.62:
+        # Without a country code, it could be a number of any country.
+        return f"0{british}"
+    if fate < 0.72:
+        return f"0044 {british}"
+    return f"+44 (0){british}" if fate < 0.8 else f"+1 {american}" if fate < 0.9 else f"+44{british.replace(' ', '')}"

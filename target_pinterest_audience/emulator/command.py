@@ -66,6 +66,13 @@ _REMEMBERED_CALLS = 1000
     type=click.IntRange(min=0),
     help="Reads per minute before calls get 429.",
 )
+@click.option(
+    "--creation-status",
+    default=str(_DEFAULTS.creation_status),
+    show_default=True,
+    type=click.Choice(["200", "201"]),
+    help="Status that answers a creation; Pinterest's API description has both.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request to stderr.")
 def emulator(  # noqa: PLR0913 - one argument per option is how click passes them
     *,
@@ -79,6 +86,7 @@ def emulator(  # noqa: PLR0913 - one argument per option is how click passes the
     audience_minimum: int,
     ads_write_per_minute: int,
     ads_read_per_minute: int,
+    creation_status: str,
     verbose: bool,
 ) -> None:
     """Emulate Pinterest's customer lists and audiences on this machine, until Ctrl-C."""
@@ -95,6 +103,7 @@ def emulator(  # noqa: PLR0913 - one argument per option is how click passes the
             audience_minimum=audience_minimum,
             ads_write_per_minute=ads_write_per_minute,
             ads_read_per_minute=ads_read_per_minute,
+            creation_status=int(creation_status),
             max_calls=_REMEMBERED_CALLS,
         ).start()
     except ValueError as error:

@@ -7,6 +7,7 @@ from typing import Final, TypedDict
 
 # The bounds of page_size are those of Pinterest's API description 5.23; the others follow from the meaning.
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
+    "creation_status": (200, 201),
     "match_percent": (0, 100),
     "page_size_limit": (1, 250),
     "latency_ms": (0, float("inf")),
@@ -30,6 +31,8 @@ class Settings:
     Attributes:
         access_token: the Bearer token that works from the start.
         restricted_tokens: Bearer tokens that are known but get 401 code 3.
+        application_tokens: Bearer tokens of an application without a person (client credentials); operations that need
+            a person's sign-in answer them with 403 code 3.
         client_id: the application's id, for the token endpoint.
         client_secret: the application's secret, for the token endpoint.
         redirect_uris: the application's redirect links; the consent page accepts exactly these, or, if there are none,
@@ -44,6 +47,10 @@ class Settings:
         ad_account_name: its name.
         permissions: the business access roles of the account.
         forbidden_ad_account_ids: accounts that exist but belong to someone else; calls on them get 403 code 29.
+        creation_status: the status that answers a creation: 200, as in recorded live calls, or 201, which API
+            description 5.28 allows as well.
+        is_nca_everywhere: whether every answer about a list has `is_nca`, as API description 5.28 allows. Recorded live
+            calls have it in the listing only.
         latency_ms: the least duration of every call, in milliseconds.
         page_size_limit: the largest page that is returned, whatever `page_size` asks for; a correct client follows the
             bookmarks and does not notice.
@@ -61,6 +68,7 @@ class Settings:
 
     access_token: str = "emulator-token"  # noqa: S105 - made up, opens nothing
     restricted_tokens: tuple[str, ...] = ()
+    application_tokens: tuple[str, ...] = ()
     client_id: str = "emulator-app"
     client_secret: str = "emulator-secret"  # noqa: S105 - made up, opens nothing
     redirect_uris: tuple[str, ...] = ()
@@ -73,6 +81,8 @@ class Settings:
     ad_account_name: str = "Emulated ad account"
     permissions: tuple[str, ...] = ("OWNER",)
     forbidden_ad_account_ids: tuple[str, ...] = ()
+    creation_status: int = 200
+    is_nca_everywhere: bool = False
     latency_ms: float = 0
     page_size_limit: int = 250
     processing_seconds: float = 2.0
@@ -96,6 +106,7 @@ class SettingsOptions(TypedDict, total=False):
 
     access_token: str
     restricted_tokens: tuple[str, ...]
+    application_tokens: tuple[str, ...]
     client_id: str
     client_secret: str
     redirect_uris: tuple[str, ...]
@@ -108,6 +119,8 @@ class SettingsOptions(TypedDict, total=False):
     ad_account_name: str
     permissions: tuple[str, ...]
     forbidden_ad_account_ids: tuple[str, ...]
+    creation_status: int
+    is_nca_everywhere: bool
     latency_ms: float
     page_size_limit: int
     processing_seconds: float

@@ -15,10 +15,12 @@ from typing import Final, NamedTuple, Protocol, cast
 from target_pinterest_audience.identities.emails import PLAIN_EMAIL, PLAIN_EMAIL_BYTES
 from target_pinterest_audience.identities.hashing import DIGESTS_OF_NOTHING, HashAlgorithm, Hashing, is_digest
 from target_pinterest_audience.identities.identify import identify
-from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.packed import pack_identity, pack_phone
+from target_pinterest_audience.identities.phones import PLAIN_PHONE, PLAIN_SEPARATORS
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import HashRule, IdentityType
 from target_pinterest_audience.records.arrow_column import FileColumn
+from target_pinterest_audience.vocabulary import WireFormat
 
 _TOGETHER: Final = 1024
 """How many values are identified together: their text stays in the processor's caches."""
@@ -38,16 +40,18 @@ class _Plain(NamedTuple):
     Attributes:
         fold: turns the text into the form that is hashed; the length of each line does not change.
         match: matches as many ordinary lines as possible, from a position on.
+        dropped: the characters in ordinary values that are not part of the form that is hashed.
     """
 
     fold: Callable[[bytes], bytes]
     match: Callable[[bytes, int], re.Match[bytes]]
+    dropped: bytes = b" "
 
 
-def _plain(pattern: str, fold: Callable[[bytes], bytes]) -> _Plain:
+def _plain(pattern: str, fold: Callable[[bytes], bytes], dropped: bytes = b" ") -> _Plain:
     # A line that does not match ends the match. Nothing follows the group, so there is no backtracking into it.
     match = re.compile(rf"(?: *{pattern} *\n)*".encode()).match
-    return _Plain(fold, cast("Callable[[bytes, int], re.Match[bytes]]", match))
+    return _Plain(fold, cast("Callable[[bytes, int], re.Match[bytes]]", match), dropped)
 
 
 def _uuids(digits: str) -> str:
@@ -67,6 +71,7 @@ _PLAIN: Final[Mapping[str, _Plain]] = {
     "IDFA": _plain(_uuids("0-9A-F"), bytes.upper),
     "GAID": _plain(_uuids("0-9a-f"), bytes.lower),
     "MAID": _plain(_uuids("0-9a-f"), bytes),
+    "PHONE": _plain(PLAIN_PHONE, bytes, PLAIN_SEPARATORS),
 }
 """Type → its ordinary values."""
 
@@ -106,7 +111,11 @@ class Remarked(NamedTuple):
 
 
 def identify_column(
-    values: Sequence[object], kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm
+    values: Sequence[object],
+    kind: IdentityType,
+    hashing: Hashing,
+    algorithm: HashAlgorithm,
+    countries: Callable[[int], str | None] | None = None,
 ) -> tuple[list[bytes | None], list[Remarked]]:
     """Turn the values of a column into identities.
 
@@ -115,17 +124,20 @@ def identify_column(
         kind: the type of the column.
         hashing: whether plain values are hashed or rejected.
         algorithm: the digest of values that the target hashes.
+        countries: returns the country of the value at an index, as `identify` takes it; None if none is known.
 
     Returns:
         The identity of each value as `identify` returns it, packed, or None; and the remarks.
     """
-    identifier = _Identifier(kind, hashing, algorithm)
+    identifier = _Identifier(kind, hashing, algorithm, countries)
     if isinstance(values, FileColumn):
         if identifier.takes_column(values):
             return identifier.identities, identifier.remarks
         values = list(values)
     # `all` finds empty values, too, but comparing each value with None takes three times as long.
     given = values if all(values) else [value for value in values if value is not None]
+    if len(given) < len(values):
+        identifier.skip([index for index, value in enumerate(values) if value is not None])
     for start in range(0, len(given), _TOGETHER):
         identifier.add(given[start : start + _TOGETHER])
     if len(given) == len(values):
@@ -141,13 +153,26 @@ class _Identifier:
         remarks: the remarks so far.
     """
 
-    def __init__(self, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm) -> None:
+    def __init__(
+        self,
+        kind: IdentityType,
+        hashing: Hashing,
+        algorithm: HashAlgorithm,
+        countries: Callable[[int], str | None] | None,
+    ) -> None:
         self.identities: list[bytes | None] = []
         self.remarks: list[Remarked] = []
         self._rules = kind, hashing, algorithm
+        self._countries = countries
+        self._indices: Sequence[int] | None = None
         self._new = _HASHES[algorithm]
+        self._is_phone = kind.wire is WireFormat.PHONES
         self._plain = _PLAIN.get(kind.name) if hashing is Hashing.AUTO else None
         self._digests = _long_digests if kind.md5_is_ambiguous and hashing is Hashing.AUTO else _digests
+
+    def skip(self, indices: Sequence[int]) -> None:
+        """Note that only some values of the column are added: those with these indices."""
+        self._indices = indices
 
     def add(self, values: Sequence[object]) -> None:
         """Identify the next values: ordinary ones together, the others one by one."""
@@ -168,12 +193,11 @@ class _Identifier:
         while done < len(values):
             end = plain.match(text, at).end()
             # Ordinary values hold no blanks, so this strips them.
-            found = text[at : end - 1].replace(b" ", b"").split(b"\n") if end > at else []
+            found = text[at : end - 1].translate(None, plain.dropped).split(b"\n") if end > at else []
             if are_digests:
                 self._take_digests(found)
             else:
-                new = self._new
-                self.identities += [new(value).digest() for value in found]
+                self._take_plain(found)
             done += len(found)
             if done < len(values):
                 self._add_one(values[done])
@@ -183,6 +207,14 @@ class _Identifier:
     def _is_digest(self, value: object) -> bool:
         return self._rules[0].hash_rule is not HashRule.OPAQUE and type(value) is str and is_digest(value.strip())
 
+    def _take_plain(self, found: list[bytes]) -> None:
+        """Add values in the form that is hashed."""
+        new = self._new
+        if self._is_phone:
+            self.identities += [pack_phone(new(value).digest()) for value in found]
+        else:
+            self.identities += [new(value).digest() for value in found]
+
     def _take_digests(self, found: list[bytes]) -> None:
         """Add values that are digests."""
         if not _digests_of_nothing.isdisjoint(found):
@@ -191,13 +223,18 @@ class _Identifier:
             return
         if found and self._rules[0].hash_rule is HashRule.HASH:
             self.remarks.append(Remarked(len(self.identities), Remark.WAS_DIGEST, len(found)))
-        self.identities += map(unhexlify, found)
+        digests = map(unhexlify, found)
+        self.identities += map(pack_phone, digests) if self._is_phone else digests
 
     def _add_one(self, value: object) -> None:
-        identity, remark = identify(value, *self._rules)
+        country = None
+        if self._countries is not None:
+            index = len(self.identities)
+            country = self._countries(self._indices[index] if self._indices is not None else index)
+        identity, remark = identify(value, *self._rules, country)
         if remark is not None and remark is not Remark.EMPTY:
             self.remarks.append(Remarked(len(self.identities), remark, 1))
-        self.identities.append(pack_identity(identity) if identity is not None else None)
+        self.identities.append(pack_identity(identity, self._rules[0].wire) if identity is not None else None)
 
     def takes_column(self, texts: FileColumn) -> bool:
         """Identify a whole column if nearly all values are plain addresses, or one is very long; return whether."""

@@ -1,6 +1,6 @@
 """Turns one raw value into the identity that Pinterest gets. Pure.
 
-A plain e-mail address or device id goes in, and only a digest comes out. Opaque ids come out unchanged.
+A plain e-mail address, phone number or device id goes in, and only a digest comes out. Opaque ids come out unchanged.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from target_pinterest_audience.identities.hashing import (
 )
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import HashRule, IdentityType
+from target_pinterest_audience.records.arrow_column import UuidBytes
+from target_pinterest_audience.records.paths import Misplaced
 
 
 class Identified(NamedTuple):
@@ -32,20 +34,24 @@ class Identified(NamedTuple):
 _INVISIBLE: Final = (0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
 """Zero-width characters, marks of writing direction, and the byte order mark."""
 _BLANKS: Final = "".join(chr(c) for c in range(0x3001) if chr(c).isspace()) + "".join(map(chr, _INVISIBLE))
-_MOST_CHARACTERS: Final = 4096
-"""A longer value cannot become short enough when it is normalised, and may be huge."""
+
+_NOT_TEXT: Final = {bytes: Remark.NOT_UTF8, UuidBytes: Remark.NOT_UTF8, Misplaced: Remark.NOT_IN_AN_OBJECT}
+"""Type of a value that is no text → why it is rejected."""
 
 _EMPTY: Final = Identified(None, Remark.EMPTY)
 
 
-def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm) -> Identified:
+def identify(
+    value: object, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, country: str | None = None
+) -> Identified:
     """Turn one raw value into the identity that Pinterest gets.
 
     Args:
-        value: the value of the column: text, or an integer for opaque ids.
+        value: the value of the column: text, or an integer for opaque ids and phone numbers.
         kind: the type of the column.
         hashing: whether plain values are hashed or rejected.
         algorithm: the digest of values that the target hashes.
+        country: the country of the row, as an ISO 3166 code, for phone numbers; None if it is not known.
 
     Returns:
         The identity, or the reason why there is none. Never raises for any JSON value.
@@ -54,7 +60,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return _EMPTY
     if not isinstance(value, str):
         if not kind.takes_integers or not isinstance(value, int) or isinstance(value, bool):
-            return _rejected(Remark.NOT_UTF8 if isinstance(value, bytes) else Remark.NOT_TEXT)
+            return _rejected(_NOT_TEXT.get(type(value), Remark.NOT_TEXT))
         value = str(value)
     value = trim(value)
     if not value:
@@ -63,15 +69,7 @@ def identify(value: object, kind: IdentityType, hashing: Hashing, algorithm: Has
         return Identified(None, Remark.OPTED_OUT)
     if kind.hash_rule is not HashRule.OPAQUE and is_digest(value):
         return _identify_digest(value.lower(), kind, hashing)
-    value = kind.normalise(value) if len(value) <= _MOST_CHARACTERS else value
-    remark = kind.refuse(value)
-    if remark is not None:
-        return _rejected(remark)
-    if kind.hash_rule is HashRule.OPAQUE:
-        return Identified(value, None)
-    if hashing is Hashing.PREHASHED:
-        return _rejected(Remark.PLAIN_BUT_PREHASHED)
-    return Identified(hex_digest(value, algorithm), kind.note(value))
+    return _identify_plain(value, kind, hashing, algorithm, country)
 
 
 def trim(value: str) -> str:
@@ -85,6 +83,22 @@ def _identify_digest(value: str, kind: IdentityType, hashing: Hashing) -> Identi
     if kind.md5_is_ambiguous and len(value) == MD5_DIGITS and hashing is Hashing.AUTO:
         return _rejected(Remark.UUID_WITHOUT_DASHES)
     return Identified(value, Remark.WAS_DIGEST if kind.hash_rule is HashRule.HASH else None)
+
+
+def _identify_plain(
+    value: str, kind: IdentityType, hashing: Hashing, algorithm: HashAlgorithm, country: str | None
+) -> Identified:
+    if kind.read is not None and hashing is Hashing.PREHASHED:
+        return _rejected(Remark.PLAIN_BUT_PREHASHED)
+    prepared = kind.prepare(value, country)
+    if isinstance(prepared, Remark):
+        return _rejected(prepared)
+    value = prepared
+    if kind.hash_rule is HashRule.OPAQUE:
+        return Identified(value, None)
+    if hashing is Hashing.PREHASHED:
+        return _rejected(Remark.PLAIN_BUT_PREHASHED)
+    return Identified(hex_digest(value, algorithm), kind.note(value))
 
 
 def _rejected(remark: Remark) -> Identified:

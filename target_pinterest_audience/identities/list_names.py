@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import identify, trim
+from target_pinterest_audience.identities.phones import read_phone
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 
@@ -17,7 +18,7 @@ NO_LIST: Final = ""
 """The name that stands for no list."""
 
 _PERSONAL: Final = ("EMAIL", "IDFA", "HASHED_PINNER_ID")
-"""The types that together recognise addresses, device ids and digests."""
+"""The types that together recognise addresses, device ids and digests. Phone numbers have a rule of their own."""
 _RULES: Final = (Hashing.AUTO, HashAlgorithm.SHA256)
 _words: Final = re.compile(r"""[^\s,;:<>()\[\]"'/|=]+""").findall
 
@@ -58,6 +59,9 @@ def list_name(value: str) -> tuple[str, Remark | None]:
     for kind in _PERSONAL:
         if identify(name, IDENTITY_TYPES[kind], *_RULES).identity is not None:
             return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
+    # Without the sign, it could be the number of a segment.
+    if name.startswith("+") and isinstance(read_phone(name), str):
+        return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
     if any(identify(word, IDENTITY_TYPES["EMAIL"], *_RULES).identity is not None for word in _words(name)):
         return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
     return name, None

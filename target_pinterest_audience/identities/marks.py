@@ -95,10 +95,4 @@ def look_like_marks(columns: Iterable[str]) -> list[str]:
     return [column for column in columns if "deleted" in column.lower()]
 
 
-def in_other_capitals(name: str, columns: Collection[str]) -> str:
-    """Return a sentence that names a column whose name differs in case only; empty if there is none."""
-    near = named_in_any_case(name, columns)
-    return f" It has {near[0]}: column names are case-sensitive." if near and near != [name] else ""
-
-
 DEFAULT_REMOVAL_COLUMN: Final = "_sdc_deleted_at"

@@ -13,7 +13,8 @@ class Remark(Enum):
     OPTED_OUT = "all zeros: the person opted out of tracking"
     WAS_DIGEST = "a digest already, sent unchanged"
     LOOKS_LIKE_IDFA = "an upper-case mobile ad id: it looks like an IDFA and was kept upper-case"
-    NOT_TEXT = "neither text nor empty"
+    NOT_TEXT = "not text"
+    NOT_IN_AN_OBJECT = "inside a value that is not an object, although `identity_columns` names a field of it"
     NOT_UTF8 = "bytes that are not text in UTF-8"
     NOT_AN_EMAIL = "not an e-mail address"
     NOT_A_UUID = "not a device id of the form 8-4-4-4-12 hex digits"
@@ -23,6 +24,21 @@ class Remark(Enum):
     )
     NOT_AN_OPAQUE_ID = "not an id of this type: a UUID, or with an @, a comma, a blank or a control character in it"
     NOT_A_DIGEST = "not a digest of 32, 40 or 64 hex digits"
+    NOT_A_PHONE = "not a phone number"
+    NOT_A_COUNTRY_CODE = "a phone number that begins with + or 00 and then no country code that exists"
+    PHONE_WITHOUT_COUNTRY = (
+        "a national phone number of an unknown country: set `phone_country` or `phone_country_column`, or write the "
+        "number with + and its country code"
+    )
+    UNKNOWN_PHONE_COUNTRY = (
+        "a national phone number whose row names no country: `phone_country_column` must hold ISO 3166 codes of two "
+        "letters"
+    )
+    IMPOSSIBLE_PHONE = "a phone number with too many or too few digits for its country, or without its area code"
+    PHONE_NEEDS_EXTRA = (
+        "a national phone number, which the target can read only with the extra `phone` "
+        "(target-pinterest-audience[phone])"
+    )
     PLAIN_BUT_PREHASHED = "plain, although `hashing: prehashed` allows only digests"
     KEY_IS_NULL = "in a row whose key property is null, so that it cannot be distinguished from other rows"
     CONSENT_IS_MISSING = "in a row without the consent column (`consent_column`)"
@@ -31,6 +47,7 @@ class Remark(Enum):
     LIST_NAME_IS_AN_IDENTITY = "in a row whose `list_name_column` holds an identity, which must not become a name"
     BREAKS_SCHEMA = "in a row that does not match its stream's JSON schema (`validate_records`)"
     REFUSED_BY_PINTEREST = "refused by Pinterest, although its form is correct"
+    PHONES_REFUSED = "a phone number for a list for which Pinterest accepts no phone numbers (`records_v2`)"
     DIGEST_OF_NOTHING = "the digest of an empty value, of a word such as null or None, or of zeros; or zeros alone"
     CANNOT_MATCH = (
         "an address that cannot exist. It was sent unchanged and matches nobody: look for full-width letters, a dotted "

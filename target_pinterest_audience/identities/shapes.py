@@ -8,6 +8,8 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Final
 
+from target_pinterest_audience.records.paths import Misplaced
+
 _EXAMINED: Final = 4096
 """How many characters of a text are examined."""
 
@@ -31,6 +33,8 @@ def shape_of(value: object) -> str:
         return "numbers"
     if isinstance(value, dict):
         return "objects"
+    if isinstance(value, Misplaced):
+        return "values where objects are expected"
     if isinstance(value, (bytes, bytearray)):
         return "bytes that are not text in UTF-8"
     if isinstance(value, Collection):

@@ -45,11 +45,11 @@ class NobodyConsents(NamedTuple):
         if self.nulls == self.rows:
             found, advice = "is null in all", "Check what fills the column."
         else:
-            found = "holds no yes in any"
+            found = "holds no yes in any of"
             advice = "Check what fills the column, and whether `consent_values` has its word for yes."
         return (
-            f"Column {self.column} (`consent_column`) {found} of {several(self.rows, 'row', 'rows')}. "
-            f"The people in these rows are off the list until their row consents. {advice}"
+            f"Column {self.column} (`consent_column`) {found} {several(self.rows, 'row', 'rows')}. "
+            f"The people in these rows stay off the list until their own row consents. {advice}"
         )
 
 
@@ -136,11 +136,12 @@ class StreamTally:
         self.rejected += 1
         self.remark(column, remark, place)
 
-    def reject_late(self, column: str, line: int, *, was_added: bool) -> None:
+    def reject_late(self, column: str, reason: Remark, line: int, *, was_added: bool) -> None:
         """Count an identity that Pinterest refused, in place of its earlier outcome.
 
         Args:
             column: the column of the identity.
+            reason: why it was refused.
             line: its line of the stream.
             was_added: whether it was to be added; else it was to be removed. Only some removals have been counted.
         """
@@ -151,7 +152,7 @@ class StreamTally:
         else:
             self.received += 1
         self.rejected += 1
-        self.remark(column, Remark.REFUSED_BY_PINTEREST, Place(line))
+        self.remark(column, reason, Place(line))
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -182,5 +183,5 @@ class StreamTally:
     def rejects(self) -> Iterator[tuple[str, Remark, int]]:
         """The columns with rejected values, why the target rejected them, and how many; not Pinterest's refusals."""
         for (column, remark), count in self.remarks.items():
-            if remark.rejects and remark is not Remark.REFUSED_BY_PINTEREST:
+            if remark.rejects and remark not in {Remark.REFUSED_BY_PINTEREST, Remark.PHONES_REFUSED}:
                 yield column, remark, count

@@ -36,6 +36,7 @@ class ListFigures(NamedTuple):
         removed: how many identities Pinterest removed.
         refused: how many identities Pinterest refused one by one.
         rejected: the name of a reason → how many values were rejected for it.
+        contributing_rows: how many rows contributed to it at the end; None if that was not recorded.
     """
 
     list_number: int
@@ -45,6 +46,19 @@ class ListFigures(NamedTuple):
     removed: int
     refused: int
     rejected: Mapping[str, int]
+    contributing_rows: int | None = None
+
+
+class MatchFigures(NamedTuple):
+    """What the match rate of a list was made of at some time.
+
+    Attributes:
+        contributing_rows: how many rows contributed to the list.
+        matched: how many people Pinterest had matched; None if it had not said.
+    """
+
+    contributing_rows: int
+    matched: int | None
 
 
 class Ending(NamedTuple):
@@ -141,18 +155,30 @@ class History:
         for each in lists:
             if self._is_change(each):
                 self._query(
-                    "INSERT INTO history_lists (entry, list, members, matched, added, removed, refused, rejected) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    entry, *each[:-1], _encode(each.rejected),
+                    "INSERT INTO history_lists "
+                    "(entry, list, members, matched, added, removed, refused, rejected, contributing_rows) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    entry, *each._replace(rejected=_encode(each.rejected)),  # type: ignore[arg-type] # as it is stored
                 )  # fmt: skip
 
     def _is_change(self, figures: ListFigures) -> bool:
         if figures.added or figures.removed or figures.refused or figures.rejected:
             return True
+        number = figures.list_number
         found = self._query(
-            "SELECT members, matched FROM history_lists WHERE list = ? ORDER BY entry DESC LIMIT 1", figures.list_number
+            "SELECT members, contributing_rows FROM history_lists WHERE list = ? ORDER BY entry DESC LIMIT 1", number
         )
-        return not found or found[0] != (figures.members, figures.matched)
+        if not found or found[0] != (figures.members, figures.contributing_rows):
+            return True
+        # Commands do not ask how many people are matched, which is no news about them.
+        return figures.matched is not None and figures.matched != self._last_matched(number)
+
+    def _last_matched(self, number: int) -> int | None:
+        found = self._query(
+            "SELECT matched FROM history_lists WHERE list = ? AND matched IS NOT NULL ORDER BY entry DESC LIMIT 1",
+            number,
+        )
+        return found[0][0] if found else None
 
     def note_removal(self, removal: RemovalEntry) -> None:
         """Add a request that removed people."""
@@ -172,12 +198,12 @@ class History:
         )  # fmt: skip
         oldest = found[-1][0] if found else 0
         figures: dict[int, list[ListFigures]] = {}
-        for entry, *counts, rejected in self._query(
-            "SELECT entry, list, members, matched, added, removed, refused, rejected FROM history_lists "
-            "JOIN history USING (entry) WHERE realm = ? AND entry >= ? ORDER BY list",
+        for entry, *counts, rejected, rows in self._query(
+            "SELECT entry, list, members, matched, added, removed, refused, rejected, contributing_rows "
+            "FROM history_lists JOIN history USING (entry) WHERE realm = ? AND entry >= ? ORDER BY list",
             self._realm, oldest,
         ):  # fmt: skip
-            figures.setdefault(entry, []).append(ListFigures._make([*counts, _decode(rejected)]))
+            figures.setdefault(entry, []).append(ListFigures._make([*counts, _decode(rejected), rows]))
         return [
             HistoryEntry(
                 entry,
@@ -202,6 +228,26 @@ class History:
             self._realm, started,
         )  # fmt: skip
         return dict(found)
+
+    def matches_before(self, started: float) -> dict[int, MatchFigures]:
+        """Return list → its rows and matched people at the end of the last run that recorded its rows.
+
+        A command such as `prune` records rows, too, but does not ask for matched people; they are then those of the
+        last run that did.
+
+        Args:
+            started: only runs and commands that began before this; Unix time in seconds.
+        """
+        found = self._query(
+            "SELECT newest.list, contributing_rows, "
+            "(SELECT matched FROM history_lists AS asked WHERE asked.list = newest.list "
+            "AND asked.entry <= newest.entry AND asked.matched IS NOT NULL ORDER BY asked.entry DESC LIMIT 1) "
+            "FROM history_lists AS newest JOIN (SELECT list, MAX(entry) AS entry FROM history_lists "
+            "JOIN history USING (entry) WHERE realm = ? AND started < ? AND contributing_rows IS NOT NULL "
+            "GROUP BY list) AS last USING (list, entry)",
+            self._realm, started,
+        )  # fmt: skip
+        return {number: MatchFigures(rows, matched) for number, rows, matched in found}
 
     def removals(self, since: float, limit: int) -> list[RemovalEntry]:
         """Return the newest requests that removed people, newest first.

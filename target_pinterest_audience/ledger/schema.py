@@ -174,18 +174,29 @@ _HEALING: Final = (
     "ALTER TABLE unsettled ADD COLUMN sent TEXT",
 )
 
+MATCHES: Final = (
+    # How many rows contribute to each list: an index of what rows say, kept in step with it.
+    "ALTER TABLE lists ADD COLUMN contributing_rows BIGINT NOT NULL DEFAULT 0",
+    # The same at the end of a run; NULL if it was not recorded.
+    "ALTER TABLE history_lists ADD COLUMN contributing_rows BIGINT",
+)
+"""Counts what a match rate is a share of. After it, `count_contributing_rows` counts the rows that are there."""
+
 _HOLD_OUT: Final = (
     # How many rows the run held out.
     "ALTER TABLE history ADD COLUMN held_out BIGINT NOT NULL DEFAULT 0",
 )
 """From this version on, rows can say that their people are held out."""
 
+_PHONES: Final = ()
+"""No table changes, but earlier versions would not know how to send the phone numbers in notes and statements."""
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    _HOLD_OUT,
+    MATCHES, _HOLD_OUT, _PHONES,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 
@@ -195,6 +206,11 @@ VERSION: Final = len(MIGRATIONS)
 def needs_rekeying(steps: Steps) -> bool:
     """Return whether a ledger that lacks these migrations may hold member keys of an older version."""
     return LOADERS in steps and _MEMBERSHIP not in steps
+
+
+def needs_row_counts(steps: Steps) -> bool:
+    """Return whether a ledger that lacks these migrations may hold rows that were never counted by list."""
+    return MATCHES in steps and _MEMBERSHIP not in steps
 
 
 def missing_steps(version: int, where: str) -> Steps:

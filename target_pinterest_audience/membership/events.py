@@ -148,6 +148,22 @@ class Named(NamedTuple):
     identity: bytes
 
 
+class Form(NamedTuple):
+    """An identity in a record under another hash algorithm.
+
+    Attributes:
+        list_number: the list that it is for.
+        slot: the slot that it is for.
+        identity: the other form.
+        of: the identity in the record.
+    """
+
+    list_number: int
+    slot: int
+    identity: bytes
+    of: bytes
+
+
 class Event(NamedTuple):
     """What a record says about its row.
 
@@ -169,7 +185,7 @@ class Event(NamedTuple):
     plan: Plan
     line: int
     routes: Mapping[int, int] | None = None
-    forms: tuple[Named, ...] = ()
+    forms: tuple[Form, ...] = ()
     held: bool | None = None
 
     def final_state(self) -> bytes | None:
@@ -202,7 +218,10 @@ class Event(NamedTuple):
         return foreign | (self._decided(after) if self.kind in CONTRIBUTING else after)
 
     def _claims(self, stance: Stance = Stance.CONTRIBUTES) -> Iterator[Statement]:
-        return (Statement(number, slot, stance, identity) for number, slot, identity in (*self.named, *self.forms))
+        for named in self.named:
+            yield Statement(named.list_number, named.slot, stance, named.identity)
+        for form in self.forms:
+            yield Statement(form.list_number, form.slot, stance, form.identity)
 
     def _decided(self, says: Statements) -> Statements:
         """Return the statements of a row so that it contributes all of its identities or, if it is held out, none."""

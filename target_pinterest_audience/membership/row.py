@@ -19,24 +19,24 @@ class Row(NamedTuple):
     Attributes:
         kind: what happened to its row.
         record: the record, for its key.
-        named: identity column → its packed identity. If the record could not be read, the identities only show which
-            keyless rows it is about.
+        named: identity column → its packed identities, which are different and in order; an array has several. If the
+            record could not be read, the identities only show which keyless rows it is about.
         present: the identity columns in the record, whether their values are valid, invalid or null.
         line: its line in the stream.
         deleted: whether it is deleted, whatever else it says.
         list_name: the list name in it, empty if it has none; None if the settings choose the list.
-        forms: identity column → the same people under the other hash algorithms, if the record refuses them.
+        forms: identity → the same person under the other hash algorithms, if the record refuses them.
         held: whether the first identity in it says that its person is held out.
     """
 
     kind: Kind
     record: Mapping[str, Any]
-    named: Mapping[str, bytes]
+    named: Mapping[str, Sequence[bytes]]
     present: Collection[str]
     line: int
     deleted: bool
     list_name: str | None = None
-    forms: Mapping[str, Sequence[bytes]] = MappingProxyType({})
+    forms: Mapping[bytes, Sequence[bytes]] = MappingProxyType({})
     held: bool = False
 
 
@@ -47,17 +47,19 @@ class RowBlock:
     Attributes:
         kind: what happened to each row.
         records: the records, for their keys.
-        named: identity column → its packed identities; None where a row has no valid value.
+        named: identity column → its layers: the first has one packed identity of each row, or None, and there are more
+            if rows have arrays. The identities of a row are different and in order.
         list_names: the list name in each row; None if the settings choose the list.
-        forms: identity column → the same people under each of the other hash algorithms, if the rows refuse them.
+        forms: the index of a row → its identities → the same person under the other hash algorithms, if the rows refuse
+            them.
         held: the indices of the rows whose person is held out, in ascending order.
     """
 
     kind: Kind
     records: RecordBlock
-    named: Mapping[str, Sequence[bytes | None]]
+    named: Mapping[str, Sequence[Sequence[bytes | None]]]
     list_names: Sequence[str] | None = None
-    forms: Mapping[str, Sequence[Sequence[bytes | None]]] = field(default_factory=dict)
+    forms: Mapping[int, Mapping[bytes, Sequence[bytes]]] = field(default_factory=dict)
     held: Sequence[int] = ()
 
     @property
@@ -65,12 +67,16 @@ class RowBlock:
         """The line of each row in the stream."""
         return self.records.lines
 
-    def forms_of(self, index: int) -> dict[str, list[bytes]]:
-        """Return the people in a row under the other hash algorithms, by column."""
+    def named_in(self, index: int) -> dict[str, list[bytes]]:
+        """Return the identities in a row, by column."""
         return {
-            column: [each for form in forms for each in [form[index]] if each is not None]
-            for column, forms in self.forms.items()
+            column: [each for layer in layers if (each := layer[index]) is not None]
+            for column, layers in self.named.items()
         }
+
+    def forms_of(self, index: int) -> Mapping[bytes, Sequence[bytes]]:
+        """Return the identities in a row, with the same person under the other hash algorithms."""
+        return self.forms.get(index, {})
 
     def list_name(self, index: int) -> str | None:
         """Return the list name in a row; None if the settings choose the list."""

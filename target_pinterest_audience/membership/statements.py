@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
 
@@ -76,27 +76,70 @@ def encode_contributions(
     Returns:
         For each row what `encode_statements` would return.
     """
-
-    @functools.cache
-    def head(slot: tuple[int, int], size: int) -> bytes:
-        return _encode((*slot, int(stance), bytes(size)))[:-size]
-
-    # A list of zeros is as long as its own head and a byte for each.
-    heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
     packed_columns = [
         [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
         for column in columns
     ]
-    if len(slots) == 1 and {LONGEST_DIGEST} == set(map(len, packed_columns[0])):
-        before = heads[1] + head(slots[0], LONGEST_DIGEST)
-        return list(map(before.__add__, packed_columns[0]))
+    if len(slots) == 1:
+        sizes = set(map(len, packed_columns[0]))
+        if len(sizes) == 1 and 0 not in sizes:
+            before = _head_of_list(1) + _head(slots[0], sizes.pop(), stance)
+            return list(map(before.__add__, packed_columns[0]))
     said = [
-        [head(slot, len(packed)) + packed if packed else b"" for packed in column]
+        [_head(slot, len(packed), stance) + packed if packed else b"" for packed in column]
         for slot, column in zip(slots, packed_columns, strict=True)
     ]
     if len(said) == 1:
-        return [heads[1] + only if only else b"" for only in said[0]]
-    return [heads[sum(map(bool, row))] + b"".join(row) for row in zip(*said, strict=True)]
+        return [_head_of_list(1) + only if only else b"" for only in said[0]]
+    return [_head_of_list(sum(map(bool, row))) + b"".join(row) for row in zip(*said, strict=True)]
+
+
+class ContributionEncoder:
+    """Encodes the statements of single rows that contribute to the same lists, or whose people are held out.
+
+    It does for a row what `encode_contributions` does for many: where each row names its list, hardly two rows of a
+    block share one.
+    """
+
+    def __init__(self, slots: Mapping[str, tuple[int, int]], stance: Stance = Stance.CONTRIBUTES) -> None:
+        """Prepare it.
+
+        Args:
+            slots: identity column → list and slot; none if the rows belong on no list.
+            stance: what the rows say about all of their identities.
+        """
+        self._slots = sorted((slot, column) for column, slot in slots.items())
+        self._stance = stance
+        self._only = _head_of_list(1) + _head(self._slots[0][0], LONGEST_DIGEST, stance) if len(slots) == 1 else None
+
+    def encode(self, columns: Mapping[str, Sequence[Sequence[bytes | None]]], index: int) -> bytes:
+        """Return what `encode_statements` would return for a row.
+
+        Args:
+            columns: identity column → its layers, as in `RowBlock`.
+            index: the index of the row.
+        """
+        if self._only is not None:
+            layers = columns[self._slots[0][1]]
+            only = layers[0][index] if len(layers) == 1 else None
+            if only is not None and len(only) == LONGEST_DIGEST:
+                return self._only + only
+        named = [(slot, each) for slot, column in self._slots for layer in columns[column] if (each := layer[index])]
+        said = [_head(slot, len(each), self._stance) + each for slot, each in named]
+        return _head_of_list(len(said)) + b"".join(said)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _head(slot: tuple[int, int], size: int, stance: Stance) -> bytes:
+    """Return what stands before an identity of this size in a statement about it."""
+    return _encode((*slot, int(stance), bytes(size)))[:-size]
+
+
+@functools.cache
+def _head_of_list(count: int) -> bytes:
+    """Return what stands before so many statements; nothing before none."""
+    # A list of zeros is as long as its own head and a byte for each.
+    return _encode([0] * count)[:-count] if count else b""
 
 
 def statements(encoded: bytes) -> list[Statement]:
@@ -107,6 +150,11 @@ def statements(encoded: bytes) -> list[Statement]:
 def statement_set(encoded: bytes) -> Statements:
     """Decode the statements of a row, as a set."""
     return frozenset(statements(encoded))
+
+
+def contributed_lists(said: Iterable[Statement]) -> set[int]:
+    """Return the lists to which a row contributes at least one identity."""
+    return {each.list_number for each in said if each.stance == _CONTRIBUTES}
 
 
 def holds_out(encoded: bytes) -> bool:
@@ -138,15 +186,16 @@ class Contributions(NamedTuple):
 
 
 def sole_contributions(encoded: Sequence[bytes]) -> Contributions | None:
-    """Return the contributions of rows if each contributes one long digest, and all to one list; None otherwise.
+    """Return the contributions of rows if each has one identity, all of one size and for one list; None otherwise.
 
     Args:
         encoded: the encoded statements of each row.
     """
+    first = statements(encoded[0]) if encoded else []
+    if len(first) != 1 or first[0].stance != _CONTRIBUTES:
+        return None
+    size = len(first[0].identity)
     # Encoded statements of equal length with equal beginnings differ only at the end, which is the identity.
-    if len({said[:-LONGEST_DIGEST] for said in encoded}) != 1 or len(set(map(len, encoded))) != 1:
+    if len({said[:-size] for said in encoded}) != 1 or len(set(map(len, encoded))) != 1:
         return None
-    first = statements(encoded[0])
-    if len(first) != 1 or first[0].stance != _CONTRIBUTES or len(first[0].identity) != LONGEST_DIGEST:
-        return None
-    return Contributions(first[0].list_number, [said[-LONGEST_DIGEST:] for said in encoded])
+    return Contributions(first[0].list_number, [said[-size:] for said in encoded])

@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
-from target_pinterest_audience.pinterest.errors import (
-    PinterestError,
-    RefusedError,
-    TokenExpiredError,
-    UnavailableError,
-)
-from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, Page
+from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, CustomerSegment
 from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.responses import UNREADABLE
-from target_pinterest_audience.pinterest.transport import Answer, Bearer, Traffic, Transport
-from target_pinterest_audience.vocabulary import Operation
+from target_pinterest_audience.pinterest.signed_requests import OLDEST_FIRST, SignedRequests, TokenSource
+from target_pinterest_audience.pinterest.transport import Answer, Traffic, Transport
+from target_pinterest_audience.vocabulary import ListType, Operation, WireFormat
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.vocabulary import ListType
+    from target_pinterest_audience.identities.packed import Records
 
 T = TypeVar("T")
 
-_PAGE_SIZE: Final = 250
-"""Pinterest's maximum (API description 5.23)."""
-
-
-class TokenSource(Protocol):
-    """Where access tokens come from."""
-
-    sign_in_seconds: float | None
-
-    def access_token(self) -> str:
-        """Return a token that is probably valid."""
-        ...
-
-    def renew(self, token: str, refused: TokenExpiredError) -> str:
-        """Return a new token in place of a refused one; raise the refusal if that is not possible."""
-        ...
-
-    def close(self) -> None:
-        """Wait for a token request that is under way, and send no more."""
-        ...
-
 
 class PinterestClient:
-    """The customer lists and audiences of one ad account.
+    """The customer lists, audiences and customer segments of one ad account.
 
     Every method that sends a request raises a `PinterestError` if it fails; the subclass says what can be done.
     """
@@ -57,6 +28,7 @@ class PinterestClient:
         """Create it; nothing is sent yet."""
         self._transport = transport
         self._tokens = tokens
+        self._requests = SignedRequests(transport, tokens)
         self._account = f"/ad_accounts/{ad_account_id}"
 
     @property
@@ -79,37 +51,50 @@ class PinterestClient:
 
     def ad_accounts(self) -> Iterator[AdAccount]:
         """Yield the ad accounts of the person who signed in, page by page."""
-        return self._pages("/ad_accounts", AdAccount, in_order=False)
+        return self._requests.pages("/ad_accounts", AdAccount, {})
 
     def ad_account(self) -> AdAccount:
         """Return the ad account."""
-        return self._call(Request("GET", self._account), AdAccount)
+        return self._requests.call(Request("GET", self._account), AdAccount)
 
     def customer_lists(self) -> Iterator[CustomerList]:
         """Yield the customer lists of the account, page by page, oldest first. Their names are not unique."""
-        return self._pages(f"{self._account}/customer_lists", CustomerList)
+        return self._requests.pages(f"{self._account}/customer_lists", CustomerList)
 
     def customer_list(self, list_id: str) -> CustomerList:
         """Return one customer list."""
-        return self._call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
+        return self._requests.call(Request("GET", f"{self._account}/customer_lists/{list_id}"), CustomerList)
 
-    def create_customer_list(self, name: str, list_type: ListType, records: str) -> CustomerList:
-        """Create a list with its first identities, separated by commas: Pinterest creates no empty list.
+    def create_customer_list(
+        self, name: str, list_type: ListType, records: Records, *, is_nca: bool | None = None
+    ) -> CustomerList:
+        """Create a list with its first identities: Pinterest creates no empty list.
 
         The list exists even if its `exceptions` report a failure; the caller has to check them.
-        """
-        body = {"name": name, "list_type": list_type.value, "records": records}
-        request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
-        return self._call(request, CustomerList)
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        """Add identities, separated by commas, to a list, or remove them.
+        Args:
+            name: the name of the list.
+            list_type: its type.
+            records: the identities, separated by commas.
+            is_nca: whether the list is for new customer acquisition, which cannot change later (API description 5.28);
+                None leaves the choice to Pinterest.
+        """
+        body: dict[str, Any] = {"name": name, **_records(records)}
+        if list_type is not ListType.PHONE:
+            body["list_type"] = list_type.value
+        if is_nca is not None:
+            body["is_nca"] = is_nca
+        request = Request("POST", f"{self._account}/customer_lists", body=body, creates=True, personal=True)
+        return self._requests.call(request, CustomerList)
+
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
+        """Add identities to a list, or remove them.
 
         The request is idempotent, except for Pinterest's counters.
         """
-        body = {"operation_type": operation.value, "records": records}
+        body = {"operation_type": operation.value, **_records(records)}
         request = Request("PATCH", f"{self._account}/customer_lists/{list_id}", body=body, personal=True)
-        answer = self._ask(request, CustomerList)
+        answer = self._requests.ask(request, CustomerList)
         try:
             raise_exceptions(answer.body)
         except RefusedError as refused:
@@ -118,12 +103,17 @@ class PinterestClient:
         return answer
 
     def audiences(self) -> Iterator[Audience]:
-        """Yield the audiences that the account owns, page by page, oldest first."""
-        return self._pages(f"{self._account}/audiences", Audience)
+        """Yield the audiences that the account owns, page by page, oldest first.
+
+        Since API description 5.28 the listing has no default ownership, so audiences that others share with the account
+        could come too.
+        """
+        params = {**OLDEST_FIRST, "ownership_type": "OWNED"}
+        return self._requests.pages(f"{self._account}/audiences", Audience, params)
 
     def audience(self, audience_id: str) -> Audience:
         """Return one audience."""
-        return self._call(Request("GET", f"{self._account}/audiences/{audience_id}"), Audience)
+        return self._requests.call(Request("GET", f"{self._account}/audiences/{audience_id}"), Audience)
 
     def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
         """Create the audience of a customer list."""
@@ -148,12 +138,55 @@ class PinterestClient:
         body = {"audience_type": kind, "name": name, "rule": rule}
         if description is not None:
             body["description"] = description
-        return self._call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
+        return self._requests.call(Request("POST", f"{self._account}/audiences", body=body, creates=True), Audience)
 
     def delete_audience(self, audience_id: str) -> None:
         """Delete an audience, but not its list."""
         body = {"operation_type": "REMOVE"}
-        self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
+        self._requests.call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
+
+    def customer_segments(self, search: str | None = None, *, sizing: bool = False) -> Iterator[CustomerSegment]:
+        """Yield the customer segments of the account, page by page, oldest first. Their names are not unique.
+
+        Pinterest serves segments only to a person who signed in, not to a token of the app (API description 5.28).
+
+        Args:
+            search: what Pinterest searches for; None for all segments. The description does not tell how it searches.
+            sizing: whether to ask for estimated sizes; see `CustomerSegment.sizing`.
+        """
+        params = dict(OLDEST_FIRST)
+        if search is not None:
+            params["search_query"] = search
+        if sizing:
+            params["include_sizing"] = "true"
+        return self._requests.pages(f"{self._account}/customer_segments", CustomerSegment, params)
+
+    def create_customer_segment(self, name: str, audience_ids: Sequence[str]) -> CustomerSegment:
+        """Create a customer segment of audiences."""
+        body = {"name": name, "audience_ids": list(audience_ids)}
+        request = Request("POST", f"{self._account}/customer_segments", body=body, creates=True)
+        return self._requests.call(request, CustomerSegment)
+
+    def update_customer_segment(self, segment_id: str, audience_ids: Sequence[str]) -> None:
+        """Replace the audiences of a customer segment."""
+        self._change_segment({"id": segment_id, "operation_type": "UPDATE", "audience_ids": list(audience_ids)})
+
+    def delete_customer_segment(self, segment_id: str) -> None:
+        """Delete a customer segment, but not its audiences."""
+        self._change_segment({"id": segment_id, "operation_type": "REMOVE"})
+
+    def _change_segment(self, body: Mapping[str, Any]) -> None:
+        # The id is in the body. The description promises no body in return; a recorded live call got `null`.
+        self._requests.call(Request("PATCH", f"{self._account}/customer_segments", body=body), Any)
+
+    def listing(self, name: str, kind: type[T]) -> Iterator[T]:
+        """Yield the items of another listing of the ad account, page by page, oldest first.
+
+        Args:
+            name: its name in the path, such as `ad_groups`.
+            kind: the class of the items.
+        """
+        return self._requests.pages(f"{self._account}/{name}", kind)
 
     def clock_difference(self, now: float) -> float | None:
         """Return how many seconds a clock is ahead of Pinterest's; None if the last response had no date.
@@ -168,47 +201,13 @@ class PinterestClient:
         body = {"operation_type": "UPDATE", "name": name}
         if description is not None:
             body["description"] = description
-        return self._call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
-
-    def _call(self, request: Request, answer: type[T]) -> T:
-        return self._ask(request, answer).body
-
-    def _ask(self, request: Request, answer: type[T]) -> Answer[T]:
-        token = self._tokens.access_token()
-        try:
-            return self._transport.send(request, Bearer(token), answer)
-        except TokenExpiredError as refused:
-            token = self._tokens.renew(token, refused)
-            unanswered = refused.unanswered
-        try:
-            received = self._transport.send(request, Bearer(token), answer)
-        except PinterestError as error:
-            error.unanswered = error.unanswered or unanswered
-            raise
-        return replace(received, unanswered=received.unanswered or unanswered)
-
-    def _pages(self, path: str, kind: type[T], *, in_order: bool = True) -> Iterator[T]:
-        order = {"order": "ASCENDING"} if in_order else {}
-        request = Request("GET", path, params={"page_size": _PAGE_SIZE, **order})
-        seen: set[str] = set()
-        while True:
-            page = self._call(request, Page)
-            yield from (_convert(item, kind, request) for item in page.items)
-            if not page.bookmark:
-                return
-            if page.bookmark in seen:
-                msg = f"Pinterest's listing {request} repeats its pages without an end. Try again later."
-                raise UnavailableError(msg)
-            seen.add(page.bookmark)
-            request = replace(request, params={**(request.params or {}), "bookmark": page.bookmark})
+        return self._requests.call(Request("PATCH", f"{self._account}/audiences/{audience_id}", body=body), Audience)
 
 
-def _convert(item: msgspec.Raw, kind: type[T], request: Request) -> T:
-    try:
-        return msgspec.json.decode(item, type=kind)
-    except UNREADABLE:
-        msg = f"Pinterest's response to {request} does not match its API description. Try again later."
-        raise UnavailableError(msg) from None
+def _records(records: Records) -> dict[str, Any]:
+    """Return the field of a body that carries identities."""
+    wire = WireFormat.RECORDS if isinstance(records, str) else WireFormat.PHONES
+    return {wire.value: records}
 
 
 def raise_exceptions(answer: CustomerList) -> None:

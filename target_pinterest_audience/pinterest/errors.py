@@ -71,6 +71,10 @@ class NotPermittedError(PinterestError):
     exit_code = 3
 
 
+class RestrictedError(NotPermittedError):
+    """Pinterest permits a part of the API only to some apps or ad accounts (code 3, "restricted feature")."""
+
+
 class NotFoundError(PinterestError):
     """The ad account does not have a thing of this id. Check the id."""
 

@@ -15,6 +15,9 @@ _DIGITS: Final = r"^[0-9]+\Z"
 _PRINTABLE: Final = r"^[!-~]+\Z"
 """Text that a header can hold, and that is not empty."""
 
+_MATCHING: Final = "INITIALIZING"
+"""The status of an audience whose people Pinterest is still matching (API description 5.28)."""
+
 Id = Annotated[str, msgspec.Meta(pattern=_DIGITS)]
 """Digits (fact of the API description 5.23): the id becomes part of a URL."""
 
@@ -32,6 +35,13 @@ class CustomerList(msgspec.Struct, frozen=True):
     num_removed_user_records: Any = None
     updated_time: Any = None
     """Unix time in seconds."""
+    is_nca: Any = None
+    """Whether the list is for new customer acquisition. Recorded live calls have it in the listing only."""
+
+    @property
+    def acquires_new_customers(self) -> bool | None:
+        """Whether the list is for new customer acquisition; None if the response does not tell."""
+        return self.is_nca if isinstance(self.is_nca, bool) else None
 
 
 class Audience(msgspec.Struct, frozen=True):
@@ -41,12 +51,22 @@ class Audience(msgspec.Struct, frozen=True):
     name: Any = None
     audience_type: str | None = None
     rule: Any = None
-    """The definition of the audience; its form depends on the type."""
+    """The definition of the audience. Its form depends on the type, and varies: in answers, `percentage` is a number or
+    a text, and `seed_id` and `visitor_source_id` are an id or a list of ids (API description 5.28)."""
     status: Any = None
     size: Any = None
     """How many people Pinterest matched; null while it is matching."""
     updated_timestamp: Any = None
     """Unix time in seconds."""
+    is_nca: Any = None
+    """Whether the audience comes from a list for new customer acquisition."""
+
+    @property
+    def matched(self) -> int | None:
+        """How many people Pinterest has matched; None while it is matching, when live answers show null or 0."""
+        if not isinstance(self.size, int) or isinstance(self.size, bool):
+            return None
+        return None if not self.size and self.status == _MATCHING else self.size
 
     @property
     def customer_list_id(self) -> str | None:
@@ -55,6 +75,21 @@ class Audience(msgspec.Struct, frozen=True):
             return None
         list_id = self.rule.get("customer_list_id")
         return str(list_id) if re.match(_DIGITS, str(list_id)) else None
+
+
+class CustomerSegment(msgspec.Struct, frozen=True):
+    """A customer segment: audiences that count as existing customers in Performance+ campaigns."""
+
+    id: Id
+    name: Any = None
+    audience_ids: Any = None
+    status: Any = None
+    """ACTIVE or DELETED (API description 5.28)."""
+    updated_time: Any = None
+    """Unix time in seconds."""
+    sizing: Any = None
+    """The estimated size, if it was asked for. The description has the parameter and names no field for the answer;
+    targeting templates, which have the same parameter, name it so. No live call is known."""
 
 
 class AdAccount(msgspec.Struct, frozen=True):

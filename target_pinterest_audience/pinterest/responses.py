@@ -20,6 +20,7 @@ from target_pinterest_audience.pinterest.errors import (
     PinterestError,
     RateLimitedError,
     RefusedError,
+    RestrictedError,
     TokenExpiredError,
     UnavailableError,
 )
@@ -34,6 +35,8 @@ _SHORTEST_SECRET: Final = 3
 _LONGEST_MESSAGE: Final = 10_000
 _LONGEST_QUOTE: Final = 300
 _REQUEST_ID: Final = re.compile(r"[\w.:-]{1,64}").fullmatch
+_RESTRICTED: Final = "restricted feature"
+"""What Pinterest's message has if an app lacks access to a part of the API (seen in answers of 2026)."""
 _BAD_REQUEST: Final = frozenset({400, 405, 409, 413, 415, 422})
 
 
@@ -57,10 +60,12 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
         return TokenExpiredError(msg, status=status, code=problem.code)
     if status in {requests.codes.unauthorized, requests.codes.forbidden}:
         msg = (
-            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, that the token "
-            "has the scopes ads:read and ads:write, and that its owner has a role in the ad account."
+            f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, that a person "
+            "signed in for the token (not the app alone), that the token has the scopes ads:read and ads:write, and "
+            "that its owner has a role in the ad account."
         )
-        return NotPermittedError(msg, status=status, code=problem.code)
+        error = RestrictedError if _RESTRICTED in problem.message else NotPermittedError
+        return error(msg, status=status, code=problem.code)
     if status == requests.codes.not_found:
         msg = f"Not found at Pinterest: {request}{problem}. Check the ids in the settings, and `api_url`."
         return NotFoundError(msg, status=status, code=problem.code)

@@ -15,6 +15,7 @@ from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.reconcile.outbox import Outbox
 from target_pinterest_audience.reconcile.run_history import figures_of
 from target_pinterest_audience.reconcile.run_record import RunRecorder
+from target_pinterest_audience.routing.orders import ListSize
 
 if TYPE_CHECKING:
     from target_pinterest_audience.delivery.delivery import Delivery
@@ -72,9 +73,10 @@ class Books:
         )  # fmt: skip
         return cls(ledger, delivery, digester, locks, recorder, ceilings, lists, outbox)
 
-    def members(self) -> dict[ListReference, int]:
-        """Return how many identities belong on each list that was opened."""
-        return {each: self.ledger.catalogue.lists.entry(number).members for number, each in self.lists.opened.items()}
+    def sizes(self) -> dict[ListReference, ListSize]:
+        """Return how big each list is that was opened."""
+        entries = {each: self.ledger.catalogue.lists.entry(number) for number, each in self.lists.opened.items()}
+        return {each: ListSize(entry.members, entry.contributing_rows) for each, entry in entries.items()}
 
     def end_history(
         self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False, held_out: int = 0

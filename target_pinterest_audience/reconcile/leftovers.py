@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Leftovers:
-    """Waits with the leftovers of lists until a window is worked off: by then it is known which rows have changed.
+    """Waits with the leftovers of lists until a window is processed: by then it is known which rows have changed.
 
     The watermark is held until they are handed over, so no STATE passes them.
     """

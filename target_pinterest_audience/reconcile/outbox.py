@@ -130,7 +130,7 @@ class Outbox:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        reference, customer_list_id, batch, refused, _ = receipt
+        reference, customer_list_id, batch, refused = receipt.list, receipt.list_id, receipt.batch, receipt.refused
         number = self._lists.number_of(reference)
         if number is None:
             return

@@ -89,7 +89,7 @@ class Reconciler:
     _window: Window = field(default_factory=Window)
     """The events that wait."""
     _working_off: Window | None = None
-    """The window that is being worked off; it stays here if that fails."""
+    """The window that is being processed; it stays here if that fails."""
     _work: Background[_Worked] | None = None
     """The work on it, while the stream is read on."""
     _outgoing: deque[_Queued] = field(default_factory=deque)
@@ -97,7 +97,7 @@ class Reconciler:
     _hold: Hold | None = None
     """Holds the watermark for the events that wait."""
     _hold_of_work: Hold | None = None
-    """Holds it for the window that is being worked off."""
+    """Holds it for the window that is being processed."""
     _since: float = 0.0
 
     def put(self, row: bytes, event: Event, origin: Origin) -> None:
@@ -117,11 +117,12 @@ class Reconciler:
         final_states: Sequence[bytes],
         lines: Sequence[int],
         origin: Origin,
+        values: int,
         held: Collection[int] = (),
     ) -> None:
         """Add events to the window; see `Window.put_final_states`. Raises as `put` does."""
         self._begin(lines[0])
-        self._window.put_final_states(rows, final_states, lines, origin, held)
+        self._window.put_final_states(rows, final_states, lines, origin, values, held)
         self.watermark.reach(lines[-1])
         self._flush_full()
 
@@ -133,21 +134,21 @@ class Reconciler:
 
     def _flush_full(self) -> None:
         if self._window.values >= WINDOW_VALUES * (_NEW_SHARE if self.expect_new else 1):
-            # The window before this one may still be worked off.
+            # The window before this one may still be processed.
             new = suppose_new(self._window, self.shorten) if self.expect_new else None
             self.collect()
-            # While this window is worked off, the orders of the one before are sent, and the next one is read.
+            # While this window is processed, the orders of the one before are sent, and the next one is read.
             window = self._close_window()
             self._work = Background(lambda: self._work_off(window, new))
 
     @property
     def idle(self) -> bool:
-        """Whether the ledger is free: no window is being worked off."""
+        """Whether the ledger is free: no window is being processed."""
         return self._work is None
 
     @property
     def hangs(self) -> bool:
-        """Whether a window is still being worked off after `stop`."""
+        """Whether a window is still being processed after `stop`."""
         return self._work is not None and not self._work.ended()
 
     def tick(self) -> None:
@@ -219,7 +220,7 @@ class Reconciler:
 
     def _take(self, worked: _Worked) -> None:
         hold = self._hold_of_work
-        assert hold is not None  # noqa: S101 - a window that is worked off has one
+        assert hold is not None  # noqa: S101 - a window that is processed has one
         self._outgoing.extend(_queue(worked.outgoing, hold))
         if not worked.outgoing:
             hold.release()

@@ -97,10 +97,11 @@ def figures_of(
     """
     figures = [
         ListFigures(
-            number, ledger.catalogue.lists.entry(number).members, each.matched, each.added, each.removed, each.refused,
-            rejected.get(number, {}),
+            number, entry.members, each.matched, each.added, each.removed, each.refused, rejected.get(number, {}),
+            entry.contributing_rows,
         )
         for number, each in reports.items()
+        for entry in [ledger.catalogue.lists.entry(number)]
     ]  # fmt: skip
     if SEVERAL_LISTS in rejected:
         figures.append(ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, rejected[SEVERAL_LISTS]))

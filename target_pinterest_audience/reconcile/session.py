@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from target_pinterest_audience.delivery.delivery import Delivery
     from target_pinterest_audience.identities.tally import StreamTally
     from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.routing.orders import ListSize
     from target_pinterest_audience.routing.plan import ListReference
     from target_pinterest_audience.settings import Settings
 
 
 _GRACE_SECONDS: Final = 2.0
-"""How long to wait for the window that is being worked off when the run stops early."""
+"""How long to wait for the window that is being processed when the run stops early."""
 
 
 class Session:
@@ -120,7 +121,7 @@ class Session:
     def _admit_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
         """Note new kinds of key values. Raises as `SourceKeys.check_kinds` does."""
         self._sources.keys.check_kinds(source, kinds)
-        # The ledger is busy while a window is worked off.
+        # The ledger is busy while a window is processed.
         self._reconciler.collect()
         self._sources.keys.note_kinds(source, kinds)
 
@@ -138,7 +139,7 @@ class Session:
         def list_slots(list_name: str | None) -> Mapping[str, tuple[int, int]]:
             if list_name == NO_LIST:
                 return {}
-            # A window that is worked off reads which lists are open.
+            # A window that is processed reads which lists are open.
             self._reconciler.collect()
             lists = self._open_lists(shape, list_name)
             self._sources.feed(source, set(lists.values()))
@@ -157,7 +158,7 @@ class Session:
         """
         for outgoing in self._reconciler.orders():
             yield from self._books.outbox.hand_over(outgoing)
-        # Leftovers are read from the ledger, which is busy while a window is worked off.
+        # Leftovers are read from the ledger, which is busy while a window is processed.
         if self._reconciler.idle:
             yield from self._leftovers.orders()
 
@@ -171,13 +172,13 @@ class Session:
         return self._leftovers.waiting or self._reconciler.waits_for(line)
 
     def tick(self) -> None:
-        """Work off a window that has waited long enough. Raises as `flush` does."""
+        """Process a window that has waited long enough. Raises as `flush` does."""
         if self._leftovers.have_waited(WINDOW_SECONDS):
             self.flush()
         self._reconciler.tick()
 
     def flush(self) -> None:
-        """Work off the window. After that `orders` yields all that changed, and what former runs left.
+        """Process the window. After that `orders` yields all that changed, and what former runs left.
 
         Raises:
             RemovalCeilingError: more people would leave a list than the settings allow.
@@ -187,7 +188,7 @@ class Session:
         self._leftovers.release()
 
     def stop(self) -> None:
-        """Abort the window that is being worked off; the next run reads its rows again."""
+        """Abort the window that is being processed; the next run reads its rows again."""
         self._reconciler.stop(_GRACE_SECONDS)
 
     def end(self, incremental: set[str], *, empty: bool) -> None:
@@ -200,13 +201,13 @@ class Session:
         feeds = self._readings.feeds(incremental, self._sources.lists_marked_for)
         self._books.recorder.end_run(feeds, self._books.lists.opened, empty=empty)
 
-    def members(self) -> dict[ListReference, int]:
-        """Return how many identities belong on each list; nothing if the ledger hangs.
+    def sizes(self) -> dict[ListReference, ListSize]:
+        """Return how big each list is; nothing if the ledger hangs.
 
         Raises:
             LedgerError: the ledger cannot be read.
         """
-        return {} if self._reconciler.hangs else self._books.members()
+        return {} if self._reconciler.hangs else self._books.sizes()
 
     def mass_refusals(self) -> list[RefusedMembers]:
         """Return the lists that most members left by refusals; none if the ledger hangs."""

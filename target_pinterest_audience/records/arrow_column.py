@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
+from target_pinterest_audience.records.paths import Field, regrouped, value_in
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -69,6 +71,30 @@ def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
     except Exception:  # noqa: BLE001 - one bad value can make Arrow or Python raise errors of many types
         return list(map(_value_of, array))
     return values
+
+
+def values_inside(array: pa.Array, fields: Sequence[Field]) -> Sequence[Any]:
+    """Return the values at the end of a path, in the form of `paths.value_in`.
+
+    Args:
+        array: the values of the column.
+        fields: the fields of the path.
+    """
+    from pyarrow import compute, types  # noqa: PLC0415 - imported already, or there would be no array
+
+    for index, (name, _) in enumerate(fields):
+        if types.is_list(array.type) or types.is_large_list(array.type):
+            found = values_inside(compute.list_flatten(array), fields[index:])
+            if list not in set(map(type, found)):
+                lengths = compute.list_value_length(array).to_pylist()
+                return regrouped(found, [range(each or 0) for each in lengths])
+        if not types.is_struct(array.type):
+            return [value_in(value, fields[index:]) for value in values_of(array)]
+        if array.type.get_field_index(name) < 0:
+            return [None] * len(array)
+        # Unlike `StructArray.field`, this returns nulls where the object is null.
+        array = compute.struct_field(array, name)
+    return values_of(array)
 
 
 def _texts(array: pa.Array) -> FileColumn | None:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError, StreamError, TargetError
 from target_pinterest_audience.records.file_addresses import FileAddress
 from target_pinterest_audience.records.long_lines import LineError, whole_lines
 from target_pinterest_audience.records.parquet.errors import ParquetError
+from target_pinterest_audience.records.paths import Path
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.parquet.reader import Table
@@ -87,14 +89,17 @@ class BatchFiles:
             raise ConfigurationError(msg)
         return cls(manifest, JSONL, line)
 
-    def pieces(self, columns: Sequence[str] | None) -> Iterator[bytes | Table]:
+    def pieces(
+        self, columns: Sequence[str] | None, paths: Mapping[str, Path] = MappingProxyType({})
+    ) -> Iterator[bytes | Table]:
         """Yield the rows: about a megabyte of complete lines of a JSONL file, or some thousand rows of a Parquet file.
 
         The first bytes of a file decide what it is, since some taps declare another format or compression than they
         write.
 
         Args:
-            columns: the needed columns of Parquet files; None for all.
+            columns: the needed columns of Parquet files, and the texts of the needed paths; None for all columns.
+            paths: the text of each needed path, and the path.
 
         Raises:
             StreamError: a file cannot be read, or has a line that is too long.
@@ -104,15 +109,17 @@ class BatchFiles:
         addresses = [FileAddress.of(url, self._name(number)) for number, url in enumerate(self.urls)]
         for number in numbers:
             with self._open(number, addresses[number]) as file:
-                yield from self._pieces_of(number, file, columns)
+                yield from self._pieces_of(number, file, columns, paths)
 
-    def _pieces_of(self, number: int, file: IO[bytes], columns: Sequence[str] | None) -> Iterator[bytes | Table]:
+    def _pieces_of(
+        self, number: int, file: IO[bytes], columns: Sequence[str] | None, paths: Mapping[str, Path]
+    ) -> Iterator[bytes | Table]:
         kind = self._kind(number, file.read(_HEAD_BYTES))
         if kind == PARQUET:
             self._require_parquet()
             from target_pinterest_audience.records.parquet.reader import read_tables  # noqa: PLC0415 - only needed for such files
 
-            yield from read_tables(file, columns)
+            yield from read_tables(file, columns, paths)
             return
         file.seek(0)
         if kind == _GZIP:

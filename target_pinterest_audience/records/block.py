@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from target_pinterest_audience.records.column_names import plain_columns
+from target_pinterest_audience.records.paths import Path, value_in, values_in, with_paths
 from target_pinterest_audience.records.position import Place
 
 _may_have_marks: Final = re.compile(
@@ -42,7 +43,7 @@ class RecordBlock(ABC):
 
     @abstractmethod
     def column(self, name: str) -> Sequence[Any]:
-        """Return the values of a needed column, `UNSET` for records that lack it."""
+        """Return the values of a needed column or path, `UNSET` for records that lack the column."""
 
     @abstractmethod
     def record(self, index: int) -> dict[str, Any]:
@@ -70,10 +71,12 @@ class RowLayout(NamedTuple):
     Attributes:
         attributes: column → attribute. Its value is `UNSET` if the record lacks the column.
         others: column → more attributes that may hold it, since a record may give a column another name.
+        paths: the text of each needed path, and the path. The attributes of its text hold its column.
     """
 
     attributes: Mapping[str, str]
     others: Mapping[str, Sequence[str]] = MappingProxyType({})
+    paths: Mapping[str, Path] = MappingProxyType({})
 
 
 class DecodedRecords(RecordBlock):
@@ -109,6 +112,8 @@ class DecodedRecords(RecordBlock):
             known = list(map(attrgetter(self._layout.attributes[name]), self._rows))
             for other in self._layout.others.get(name, ()):
                 known = list(map(_merged, known, map(attrgetter(other), self._rows)))
+            if name in self._layout.paths:
+                known = list(values_in(known, self._layout.paths[name].fields))
             self._columns[name] = known
         return known
 
@@ -119,10 +124,13 @@ class DecodedRecords(RecordBlock):
         for name, others in layout.others.items():
             for other in others:
                 values[name] = _merged(values[name], getattr(row, other))
+        for name, path in layout.paths.items():
+            if values[name] is not UNSET:
+                values[name] = value_in(values[name], path.fields)
         record = {name: value for name, value in values.items() if value is not UNSET}
         if len(record) < len(values):
             # Some of the files that a tap reads may have a byte order mark that the SCHEMA does not show.
-            marked = self._lines.marked_record(self._start + index)
+            marked = with_paths(self._lines.marked_record(self._start + index), layout.paths)
             record.update((name, value) for name, value in marked.items() if name in values)
         return record
 

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from target_pinterest_audience.records.block import DecodedRecords, Lines, RecordBlock, RowLayout, split_lines
+from target_pinterest_audience.records.paths import Field, Path
 from target_pinterest_audience.records.position import Place
 
 TakeBlock = Callable[[RecordBlock], None]
@@ -49,6 +50,12 @@ class _Batch(_Other, tag="BATCH"):
     pass
 
 
+_Tree = dict[str, "_Tree | None"]
+"""The needed fields of an object: those of an inner object, or None where the whole value is needed."""
+
+_NoObject = str | int | float | bool | None
+"""The JSON values that are neither objects nor arrays."""
+
 _OTHER: Final = _Other()
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
 _stream_of = attrgetter("stream")
@@ -68,8 +75,13 @@ class Need(NamedTuple):
 
     @property
     def columns(self) -> list[str]:
-        """The needed columns."""
+        """The needed columns, and the texts of the needed paths."""
         return list(self.layout.attributes)
+
+    @property
+    def paths(self) -> Mapping[str, Path]:
+        """The text of each needed path, and the path."""
+        return self.layout.paths
 
 
 class RecordDecoder:
@@ -83,6 +95,11 @@ class RecordDecoder:
         """Begin with no stream."""
         self.version = 0
         self._attributes: dict[str, str] = {}
+        """The name of a column, or of a field inside one → the attribute that holds it."""
+        self._tree: _Tree = {}
+        """What all streams need."""
+        self._growth = 0
+        """How often the tree has changed."""
         self._needs: dict[str, Need | None] = {}
         """Stream → what it needs of its records; None if they are decoded one by one."""
         self._decode: Decode | None = None
@@ -96,18 +113,46 @@ class RecordDecoder:
         columns: Sequence[str],
         take: TakeBlock,
         written: Mapping[str, Collection[str]] = MappingProxyType({}),
+        paths: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
         """From now on, decode a stream's records in blocks and only with some columns.
 
         Args:
             stream: the stream's name in the tap's messages.
-            columns: the needed columns.
+            columns: the needed columns, and the texts of the needed paths.
             take: takes the blocks.
             written: column → other names that records may give it.
+            paths: the text of each needed path, and the path.
         """
-        attributes = {name: self._attribute(name) for name in columns}
-        others = {name: list(map(self._attribute, written[name])) for name in columns if name in written}
-        self._set(stream, Need(RowLayout(attributes, others), take))
+        attributes: dict[str, str] = {}
+        others: dict[str, list[str]] = {}
+        for text in columns:
+            column, fields = paths.get(text) or Path(text)
+            attributes[text] = self._need_value(column, fields)
+            if column in written:
+                others[text] = [self._need_value(name, fields) for name in written[column]]
+        known = {
+            text: Path(column, tuple(Field(name, self._attribute(name)) for name, _ in fields))
+            for text, (column, fields) in paths.items()
+        }
+        self._set(stream, Need(RowLayout(attributes, others, known), take))
+
+    def _need_value(self, column: str, fields: Sequence[Field]) -> str:
+        """Note that a value inside a column is needed, and return the attribute that holds the column."""
+        tree = self._tree
+        steps = [column, *(name for name, _ in fields)]
+        for name in steps[:-1]:
+            if name not in tree:
+                tree[name] = {}
+            inner = tree[name]
+            if inner is None:
+                # The whole object is needed anyway.
+                return self._attribute(column)
+            tree = inner
+        if steps[-1] not in tree or tree[steps[-1]] is not None:
+            tree[steps[-1]] = None
+            self._growth += 1
+        return self._attribute(column)
 
     def _attribute(self, name: str) -> str:
         return self._attributes.setdefault(name, f"c{len(self._attributes)}")
@@ -129,7 +174,7 @@ class RecordDecoder:
             # The blocks only go to another function.
             return
         self.version += 1
-        key = tuple((name, each is not None) for name, each in self._needs.items()), len(self._attributes)
+        key = tuple((name, each is not None) for name, each in self._needs.items()), self._growth
         if key not in self._decoders:
             while len(self._decoders) >= _MOST_DECODERS:
                 del self._decoders[next(iter(self._decoders))]
@@ -140,11 +185,9 @@ class RecordDecoder:
         """Return the decoders of messages and of records; None where every line is decoded by itself."""
         if not any(self._needs.values()):
             return None, None
-        fields = [(attribute, Any, UNSET) for attribute in self._attributes.values()]
-        rename = {attribute: name for name, attribute in self._attributes.items()}
         # msgspec refuses a field name with a quote or a backslash, and any name with a lone surrogate.
         with contextlib.suppress(ValueError):
-            row = msgspec.defstruct("Row", fields, rename=rename, gc=False)
+            row = self._struct("Row", self._tree, UNSET)
             # A literal gives one string object for each stream instead of one for each record.
             stream = Literal[tuple(self._needs)]  # type: ignore[valid-type]
             record = msgspec.defstruct(
@@ -156,6 +199,19 @@ class RecordDecoder:
                 msgspec.json.Decoder(row, float_hook=Decimal).decode,
             )
         return None, None
+
+    def _struct(self, name: str, tree: _Tree, default: object) -> type[msgspec.Struct]:
+        """Return a struct with an attribute for each needed field; the others are skipped when it is decoded."""
+        fields = []
+        for field, inner in tree.items():
+            kind: Any = Any
+            if inner is not None:
+                # An object where an object is expected, alone or in an array, and anything else as it is.
+                needed = self._struct("Object", inner, None)
+                kind = needed | list[needed | _NoObject | list[Any]] | _NoObject  # type: ignore[valid-type]
+            fields.append((self._attribute(field), kind, default))
+        rename = {self._attribute(field): field for field in tree}
+        return msgspec.defstruct(name, fields, rename=rename, gc=False)
 
     def runs(self, text: bytes, first: Place) -> Iterator[Run]:
         """Divide Singer messages into blocks of records and lines to decode one by one, in their order.

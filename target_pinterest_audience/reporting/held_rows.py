@@ -68,7 +68,7 @@ class HeldRows:
                 "the choice in your warehouse instead: the guide on measuring lift has the query."
             )
 
-    def takes(self, record: Mapping[str, Any], named: Mapping[str, bytes]) -> bool:
+    def takes(self, record: Mapping[str, Any], named: Mapping[str, Sequence[bytes]]) -> bool:
         """Return whether the first identity in a record says that its person is held out.
 
         A record that lacks a column before that identity is neither counted nor written: what its row said in the
@@ -76,35 +76,36 @@ class HeldRows:
 
         Args:
             record: the record.
-            named: identity column → its packed identity.
+            named: identity column → its packed identities, in order.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        first = next((column for column in self._order if column in named), None)
-        if first is None or not self._holdout.chooses(named[first]):
+        first = next((column for column in self._order if named.get(column)), None)
+        if first is None or not self._holdout.chooses(named[first][0]):
             return False
         if all(column in record for column in self._order[: self._order.index(first)]):
             self._tally.held_out_rows += 1
             if self._file is not None and self._key_properties:
-                self._file.write([self._line((name, record[name], named.get(name)) for name in self._key_properties)])
+                firsts = {name: each[0] for name, each in named.items() if each}
+                self._file.write([self._line((name, record[name], firsts.get(name)) for name in self._key_properties)])
         return True
 
-    def take_block(self, block: RecordBlock, named: Mapping[str, Sequence[bytes | None]]) -> list[int]:
+    def take_block(self, block: RecordBlock, named: Mapping[str, Sequence[Sequence[bytes | None]]]) -> list[int]:
         """Return the indices of the rows in a block that are held out, in ascending order.
 
         Args:
             block: rows that have their key and all identity columns.
-            named: identity column → the packed identities of all rows; None where a row has none.
+            named: identity column → its layers, as in `RowBlock`.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        held = self._holdout.choose(first_identities(named[column] for column in self._order))
+        held = self._holdout.choose(first_identities(named[column][0] for column in self._order))
         self._tally.held_out_rows += len(held)
         if held and self._file is not None and self._key_properties:
-            nothing: Sequence[None] = [None] * len(block)
-            columns = [(name, block.column(name), named.get(name, nothing)) for name in self._key_properties]
+            nothing: Sequence[Sequence[None]] = [[None] * len(block)]
+            columns = [(name, block.column(name), named.get(name, nothing)[0]) for name in self._key_properties]
             self._file.write(
                 self._line((name, values[index], identities[index]) for name, values, identities in columns)
                 for index in held

@@ -12,6 +12,7 @@ from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.history import FORGET, SEVERAL_LISTS, HistoryEntry, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.reporting.words import outcome_words
+from target_pinterest_audience.routing.orders import match_percent
 
 _MOST_REMOVALS: Final = 1_000_000
 
@@ -29,6 +30,7 @@ class Step(NamedTuple):
         removals: cause → how many identities were removed because of it.
         refused: identities that Pinterest refused one by one.
         rejected: reason, as a sentence → how many values were rejected because of it.
+        contributing_rows: rows that contributed to the list at the end; None if the run did not record it.
     """
 
     customer_list: str | None
@@ -40,6 +42,12 @@ class Step(NamedTuple):
     removals: Mapping[str, int]
     refused: int
     rejected: Mapping[str, int]
+    contributing_rows: int | None = None
+
+    @property
+    def match_percent(self) -> float | None:
+        """Matched people as a share of the rows, in percent; None if the run did not find out."""
+        return match_percent(self.matched, self.contributing_rows)
 
     @property
     def unusable(self) -> int:
@@ -112,12 +120,24 @@ class ListView:
         id: its id; None if it is not created yet.
         members: identities on it now, by the ledger.
         steps: Unix time of each change, and what changed; oldest first.
+        contributing_rows: rows that contribute to it now, by the ledger.
     """
 
     name: str
     id: str | None
     members: int
     steps: list[tuple[float, Step]] = field(default_factory=list)
+    contributing_rows: int | None = None
+
+    @property
+    def matched(self) -> int | None:
+        """How many people Pinterest had matched when a run last found out; None if none did."""
+        return next((step.matched for _, step in reversed(self.steps) if step.matched is not None), None)
+
+    @property
+    def match_percent(self) -> float | None:
+        """The match rate that a run last found, in percent; None if none did."""
+        return next((each for _, step in reversed(self.steps) if (each := step.match_percent) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +191,10 @@ def _view(
     causes: dict[tuple[int, int], Counter[str]] = {}
     for removal in removals:
         causes.setdefault((removal.entry, removal.list_number), Counter()).update(removal.causes)
-    lists = {n: ListView(_name(each), each.customer_list_id, each.members) for n, each in entries.items()}
+    lists = {
+        n: ListView(_name(each), each.customer_list_id, each.members, contributing_rows=each.contributing_rows)
+        for n, each in entries.items()
+    }
     runs = []
     for entry in history:
         steps = []
@@ -190,6 +213,7 @@ def _view(
                 dict(why.most_common()),
                 each.refused,
                 _in_words(each.rejected),
+                each.contributing_rows,
             )
             steps.append(step)
             if known is not None and entry.ending is not None:

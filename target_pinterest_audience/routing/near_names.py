@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
-from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, IdentityType, default_type, plain_name
+from target_pinterest_audience.routing.nested_names import Name, nested_names
 from target_pinterest_audience.settings.patterns import is_pattern
 
 _SCHEMAS: Final = ("public_", "dbo_")
@@ -28,6 +30,15 @@ _FLAG_WORDS: Final = frozenset(
 )  # fmt: skip
 """Words in the names of columns that are about e-mail and hold no address."""
 
+_TIMES: Final = frozenset({"date", "date-time", "time"})
+_NO_IDENTITIES: Final = frozenset({"boolean", "object"})
+
+_VALUE_WORDS: Final = frozenset({"value", "address", "addr"})
+"""The names of the field that holds the address in an object that is about one."""
+
+_FEW_OTHERS: Final = 2
+"""How many columns a suggestion names besides the nearest."""
+
 _DEVICE_WORDS: Final[Mapping[str, str]] = {"idfa": "IDFA", "gaid": "GAID", "aaid": "GAID", "maid": "MAID"}
 
 
@@ -37,7 +48,7 @@ def resembles(name: str, stream: str) -> bool:
     That is so if both are equal without case and separators, or if one is the other with the prefix of a schema, as in
     `public-unsubscribes`. In patterns, separators are replaced and not removed: `*_test` does not mean `latest`.
     """
-    plain = _separated if is_pattern(name) else _letters
+    plain = _separated if is_pattern(name) else plain_name
     streams = [plain(each) for each in (stream, *_without_schema(stream))]
     if _has_letters(name) and any(fnmatchcase(each, plain(name)) for each in streams):
         return True
@@ -47,12 +58,7 @@ def resembles(name: str, stream: str) -> bool:
 
 def _has_letters(name: str) -> bool:
     """Return whether a pattern has enough letters to show what it was meant for."""
-    return not is_pattern(name) or len(_letters(re.sub(r"\[.*?\]|[*?\[]", "", name))) >= _FEWEST_LETTERS
-
-
-def _letters(name: str) -> str:
-    """Return a name without case and separators."""
-    return re.sub(r"[-_.\s]", "", name.casefold())
+    return not is_pattern(name) or len(plain_name(re.sub(r"\[.*?\]|[*?\[]", "", name))) >= _FEWEST_LETTERS
 
 
 def _separated(name: str) -> str:
@@ -75,57 +81,77 @@ def told_columns(columns: Collection[str]) -> str:
 
 
 class Candidate(NamedTuple):
-    """A column that looks like an identity column but has none of the known names."""
+    """A column or path that looks like it holds identities, but is not used.
+
+    Attributes:
+        column: the column, or the text of the path.
+        kind: the type that it seems to hold.
+        others: further ones, which look less like it.
+    """
 
     column: str
     kind: IdentityType
+    others: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The candidate and the further ones, for messages."""
+        others = " and ".join(f"`{each}`" for each in self.others)
+        return f"`{self.column}` (then {others})" if others else f"`{self.column}`"
 
     def mapping(self, columns: Mapping[str, IdentityType] | None = None) -> str:
         """Return `identity_columns` as JSON text: the columns that are used already, then this one."""
         pairs = [*(columns or {}).items(), (self.column, self.kind)]
-        return "{" + ", ".join(f'"{column}": "{kind.name}"' for column, kind in pairs) + "}"
+        return json.dumps({column: kind.name for column, kind in pairs}, ensure_ascii=False)
 
     def setting(self, stream: str, columns: Mapping[str, IdentityType] | None = None) -> str:
         """Return the setting that makes a stream use this column too, and changes no other stream."""
-        return f'"streams": {{"{stream}": {{"identity_columns": {self.mapping(columns)}}}}}'
+        return (
+            f'"streams": {{{json.dumps(stream, ensure_ascii=False)}: {{"identity_columns": {self.mapping(columns)}}}}}'
+        )
 
 
 def nearest_column(
     properties: Mapping[str, Mapping[str, Any]], others: Collection[str | None] = (), *, addresses_only: bool = False
 ) -> Candidate | None:
-    """Return the column of a stream that looks most like an identity column; None if none does.
+    """Return the column or path of a stream that looks most like it holds identities; None if none does.
 
     Args:
         properties: the columns in the stream's schema.
         others: columns that are known to hold something else.
         addresses_only: whether to ignore device ids.
     """
-    found: list[tuple[int, int, Candidate]] = []
-    for index, (column, schema) in enumerate(properties.items()):
-        judged = _judge(column, schema) if column not in others else None
+    found: list[tuple[int, int, int, Candidate]] = []
+    for index, name in enumerate(nested_names(properties)):
+        judged = _judge(name) if name.text not in others else None
         if judged is not None and (not addresses_only or judged[1].name == "EMAIL"):
-            found.append((judged[0], index, Candidate(column, judged[1])))
-    return min(found)[2] if found else None
+            found.append((judged[0], name.depth, index, Candidate(name.text, judged[1])))
+    found.sort(key=lambda each: each[:3])
+    nearest = [each[3] for each in found[: _FEW_OTHERS + 1]]
+    return nearest[0]._replace(others=tuple(each.column for each in nearest[1:])) if nearest else None
 
 
-_BY_LETTERS: Final[Mapping[str, IdentityType]] = {_letters(name): kind for name, kind in DEFAULT_COLUMNS.items()}
-
-
-def _judge(column: str, schema: Mapping[str, Any]) -> tuple[int, IdentityType] | None:
-    """Return how far a column's name is from that of an identity column, and the type; None if it is not near."""
-    if not _may_be_text(schema):
+def _judge(name: Name) -> tuple[int, IdentityType] | None:
+    """Return how far a name is from that of an identity column, and the type; None if it is not near."""
+    if not _may_be_text(name.schema):
         return None
-    if _letters(column) in _BY_LETTERS:
-        return 0, _BY_LETTERS[_letters(column)]
-    if schema.get("format") == "email":
+    kind = default_type(name.leaf)
+    if kind is not None:
+        return 0, kind
+    if name.schema.get("format") == "email":
         return 1, IDENTITY_TYPES["EMAIL"]
-    words = _words(column)
+    words = _words(name.leaf)
     if not _FLAG_WORDS.isdisjoint(words):
         return None
     if any(_is_address(word) for word in words):
         return 2, IDENTITY_TYPES["EMAIL"]
     device = next((_DEVICE_WORDS[word] for word in words if word in _DEVICE_WORDS), None)
-    return (3, IDENTITY_TYPES[device]) if device is not None else None
+    if device is not None:
+        return 3, IDENTITY_TYPES[device]
+    if name.leaf.casefold() in _VALUE_WORDS and any(_is_address(word) for word in _words(name.above)):
+        # As in `emails[].value`.
+        return 2, IDENTITY_TYPES["EMAIL"]
+    return None
 
 
 def _is_address(word: str) -> bool:
@@ -141,7 +167,7 @@ def _words(column: str) -> list[str]:
 
 def _may_be_text(schema: Mapping[str, Any]) -> bool:
     """Return whether a JSON schema allows text other than dates and times; one without a type allows everything."""
-    if schema.get("format") in {"date", "date-time", "time"}:
+    if schema.get("format") in _TIMES:
         return False
     kinds = schema.get("type")
     options: Iterable[Any] = next((schema[key] for key in ("anyOf", "oneOf") if isinstance(schema.get(key), list)), ())
@@ -149,3 +175,13 @@ def _may_be_text(schema: Mapping[str, Any]) -> bool:
     if kinds is None:
         return not nested or any(_may_be_text(each) for each in nested if each.get("type") != "null")
     return "string" in ([kinds] if isinstance(kinds, str) else kinds)
+
+
+def cannot_hold_identities(schema: object) -> bool:
+    """Return whether a JSON schema allows nothing that could be an identity: only true and false, objects or times."""
+    if not isinstance(schema, Mapping):
+        return False
+    kinds = schema.get("type")
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds or ())
+    is_time = schema.get("format") in _TIMES and kinds <= {"string", "null"}
+    return is_time or bool(kinds & _NO_IDENTITIES and kinds <= {*_NO_IDENTITIES, "null"})

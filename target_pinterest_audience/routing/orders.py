@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
 
+from target_pinterest_audience.identities.packed import split_by_wire, wire_of
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.text.counts import identities
-from target_pinterest_audience.vocabulary import Cause, Operation, by_name, describe_causes
+from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat, by_name, describe_causes
 from target_pinterest_audience.watermark import Hold
 
 
@@ -47,6 +48,33 @@ def _request(removal: AcceptedRemoval) -> str:
     return f"request id {removal.request_id}" if removal.request_id is not None else "the answer had no request id"
 
 
+class ListSize(NamedTuple):
+    """How big a list is, by the ledger.
+
+    Attributes:
+        members: how many identities belong on it.
+        contributing_rows: how many rows contribute at least one identity to it.
+    """
+
+    members: int
+    contributing_rows: int
+
+
+def match_percent(matched: int | None, contributing_rows: int | None) -> float | None:
+    """Return the match rate of a list: matched people as a share of the rows that contribute to it, in percent.
+
+    It can exceed 100: others may have put people on the list, and Pinterest takes days to see that people left it.
+
+    Args:
+        matched: how many people Pinterest has matched; None if it has not said.
+        contributing_rows: how many rows contribute to the list; None if that is not known.
+
+    Returns:
+        The share, with one decimal; None if it is not known, or if no row contributes.
+    """
+    return round(matched * 100 / contributing_rows, 1) if matched is not None and contributing_rows else None
+
+
 class ListReport(msgspec.Struct, frozen=True):
     """What was sent to one list, or would be sent without `dry_run`.
 
@@ -55,7 +83,9 @@ class ListReport(msgspec.Struct, frozen=True):
         customer_list_id: its id; None if it does not exist.
         name: its name at Pinterest; None if it does not exist.
         members: how many identities belong on it at the end, by the ledger; None if the ledger does not know the list.
-        matched: how many people Pinterest had matched to them by then; None if unknown.
+        contributing_rows: how many rows contribute at least one identity to it, by the ledger; None like `members`.
+        matched: how many people Pinterest had matched by then; None if it has not said yet.
+        match_percent: `matched` as a share of `contributing_rows`; None if that is not known.
         status: Pinterest's status of its audience, or of the list itself when the run began; None if unknown.
         added: how many identities Pinterest accepted for addition.
         removed: how many identities Pinterest accepted for removal.
@@ -70,7 +100,9 @@ class ListReport(msgspec.Struct, frozen=True):
     customer_list_id: str | None
     name: str | None
     members: int | None
+    contributing_rows: int | None
     matched: int | None
+    match_percent: float | None
     status: str | None
     added: int
     removed: int
@@ -103,10 +135,22 @@ class Order(NamedTuple):
     lines: Sequence[int]
     cause: Cause = Cause.UNFINISHED
 
+    def by_wire(self) -> Iterator[Order]:
+        """Yield the order in parts, one for each wire format."""
+        parts = split_by_wire(self.identities)
+        if len(parts) == 1:
+            yield self
+            return
+        for indices in parts.values():
+            yield self._replace(
+                identities=[self.identities[index] for index in indices],
+                lines=[self.lines[index] for index in indices],
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The identities of one request.
+    """The identities of one request; all have one wire format.
 
     Attributes:
         operation: whether to add or to remove them.
@@ -123,6 +167,11 @@ class Batch:
     hold: Hold = field(compare=False)
     causes: tuple[Cause, ...] = ()
     unanswered: bool = False
+
+    @property
+    def wire(self) -> WireFormat:
+        """How its identities are sent."""
+        return wire_of(self.identities[0])
 
     def part(self, start: int, stop: int) -> Batch:
         """Return a part of the batch, from one index up to another."""
@@ -148,10 +197,12 @@ class Written(NamedTuple):
     Attributes:
         refused: the indices of the identities that Pinterest refused one by one; it accepted the others.
         unanswered: whether an earlier attempt got no answer, so that Pinterest may still carry it out.
+        wire_refused: whether Pinterest refuses the wire format, and so all of the identities.
     """
 
     refused: list[int]
     unanswered: bool = False
+    wire_refused: bool = False
 
 
 class Receipt(NamedTuple):
@@ -163,6 +214,7 @@ class Receipt(NamedTuple):
         batch: the batch. The dispatcher releases its hold once the receipt is recorded.
         refused: the indices of the identities that Pinterest refused one by one; it accepted the others.
         removals: the requests that removed identities.
+        wire_refused: whether Pinterest refuses the wire format, and so all of the identities.
     """
 
     list: ListReference
@@ -170,3 +222,4 @@ class Receipt(NamedTuple):
     batch: Batch
     refused: Sequence[int]
     removals: Sequence[AcceptedRemoval] = ()
+    wire_refused: bool = False

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.marks import in_other_capitals
-from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES, IdentityType
-from target_pinterest_audience.routing.near_names import told_columns
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, IdentityType, default_type
+from target_pinterest_audience.records.paths import resolve
+from target_pinterest_audience.routing.near_names import cannot_hold_identities, told_columns
+from target_pinterest_audience.routing.nested_names import in_other_writing
 from target_pinterest_audience.settings import Mode, StreamSettings
 from target_pinterest_audience.vocabulary import ListType
 
-_SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID})
+_SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID, ListType.PHONE})
 """The list types whose identities share one list, unless `one_list_per_type` is set."""
 
 
@@ -61,22 +62,24 @@ class ListPlan:
         list_type: the type to create it with, if it must be created.
         if_missing: what to do if it does not exist.
         audience: the audience to make unless there is one; None to make none.
+        is_nca: whether the list must be, or be created, for new customer acquisition; None if either will do.
     """
 
     reference: ListReference
     list_type: ListType
     if_missing: IfMissing
     audience: AudiencePlan | None
+    is_nca: bool | None = None
 
 
 def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
     """Combine what two streams want of one list.
 
     The audience is made if either stream wants one. A list with addresses has the type EMAIL, any other list the type
-    that came first.
+    that came first, and PHONE only if all its identities are phone numbers.
 
     Raises:
-        ConfigurationError: the streams want different audiences for the list.
+        ConfigurationError: the streams want different audiences for the list, or differ about `is_nca`.
     """
     if known.audience is not None and plan.audience is not None and known.audience != plan.audience:
         msg = (
@@ -84,41 +87,62 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
             "and `audience_description`."
         )
         raise ConfigurationError(msg)
+    if {known.is_nca, plan.is_nca} == {True, False}:
+        msg = (
+            f"Two streams feed {plan.reference}, one with `is_nca: true` and one with `is_nca: false`. A list can only "
+            "be one or the other. Give both streams the same value, or different lists."
+        )
+        raise ConfigurationError(msg)
     return ListPlan(
         known.reference,
-        list_type=ListType.EMAIL if ListType.EMAIL in {known.list_type, plan.list_type} else known.list_type,
+        list_type=_common(known.list_type, plan.list_type),
         if_missing=min(known.if_missing, plan.if_missing, key=list(IfMissing).index),
         audience=known.audience or plan.audience,
+        is_nca=known.is_nca if known.is_nca is not None else plan.is_nca,
     )
 
 
-def find_columns(properties: Iterable[str], stream: str, settings: StreamSettings) -> dict[str, IdentityType]:
+def _common(first: ListType, second: ListType) -> ListType:
+    if ListType.EMAIL in {first, second}:
+        return ListType.EMAIL
+    return second if first is ListType.PHONE else first
+
+
+def find_columns(
+    properties: Mapping[str, Any], stream: str, settings: StreamSettings, *, is_open: bool = False
+) -> dict[str, IdentityType]:
     """Return the identity columns of a stream, with their types.
 
     Args:
-        properties: the column names in the stream's schema.
+        properties: column → its JSON schema.
         stream: the stream's name, for messages.
         settings: the stream's settings.
+        is_open: whether records can have other columns, too, because the schema declares none.
 
     Returns:
-        Column → type; empty if there are none.
+        Column, or the text of a path into one → type; empty if there are none.
 
     Raises:
         ConfigurationError: there are none, although `streams` sets `identity_columns` or `operation: remove` for the
             stream.
     """
-    properties = list(properties)
-    if settings.identity_columns:
-        found = {name: kind for name, kind in settings.identity_columns.items() if name in properties}
-    else:
-        found = {name: DEFAULT_COLUMNS[name.lower()] for name in properties if name.lower() in DEFAULT_COLUMNS}
+    found = {
+        name: kind
+        for name, kind in settings.identity_columns.items()
+        if name in properties or resolve(name, properties, is_open=is_open) is not None
+    }
+    if not settings.identity_columns:
+        by_name = {
+            name: default_type(name) for name, schema in properties.items() if not cannot_hold_identities(schema)
+        }
+        found = {name: kind for name, kind in by_name.items() if kind is not None}
     if not found and "identity_columns" in settings.own:
         msg = (
             f"Stream {stream} has none of the columns in `identity_columns` "
             f"({', '.join(settings.identity_columns)}). Correct the names, set `streams.{stream}.identity_columns`, or "
             "deselect the stream in the tap."
         )
-        msg += "".join(in_other_capitals(name, properties) for name in settings.identity_columns)
+        msg += "".join(in_other_writing(name, properties) for name in settings.identity_columns)
         raise ConfigurationError(msg)
     if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
         msg = (
@@ -215,4 +239,4 @@ def _plan(group: ListType | None, members: list[IdentityType], name: str, settin
     # A list name in a row is no wrong setting: nobody is on a list that does not exist.
     without = IfMissing.REFUSE if settings.list_name_column is None else IfMissing.GO_ON
     if_missing = IfMissing.CREATE if adds else without
-    return ListPlan(reference, members[0].list_type, if_missing, audience)
+    return ListPlan(reference, members[0].list_type, if_missing, audience, settings.is_nca)

@@ -44,7 +44,9 @@ class AppendingWriter:
         if row.kind is Kind.SEEN:
             return
         references = self.references(row.list_name)
-        named = [(references[column], each) for column, each in row.named.items() if column in references]
+        named = [
+            (references[column], each) for column in row.named if column in references for each in row.named[column]
+        ]
         if row.held:
             self.shape.tally.held_out += len(named)
             return
@@ -61,7 +63,9 @@ class AppendingWriter:
     def write_block(self, rows: RowBlock) -> None:
         """Take a block of rows. Raises as `RowWriter.write` does."""
         held = rows.held
-        self.shape.tally.held_out += sum(each[index] is not None for each in rows.named.values() for index in held)
+        self.shape.tally.held_out += sum(
+            layer[index] is not None for layers in rows.named.values() for layer in layers for index in held
+        )
         for reference, columns, lines in self._columns_of_lists(rows):
             self._hand_over(reference, rows.kind, *in_order(columns, lines))
 
@@ -102,9 +106,10 @@ class AppendingWriter:
             indices = [index for index in all_indices if index not in held] if held else all_indices
             some = len(indices) < len(rows)
             of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
-            for column, identities in rows.named.items():
-                chosen = [identities[index] for index in indices] if some else identities
-                of_lists.setdefault(references[column], []).append(chosen)
+            for column, layers in rows.named.items():
+                for layer in layers:
+                    chosen = [layer[index] for index in indices] if some else layer
+                    of_lists.setdefault(references[column], []).append(chosen)
             lines = [rows.lines[index] for index in indices] if some else rows.lines
             for reference, columns in of_lists.items():
                 yield reference, columns, lines

@@ -84,6 +84,10 @@ class Dispatcher:
         Raises:
             TargetError: a batch could not be delivered, or the journal could not be written.
         """
+        return sum(map(self._send, order.by_wire()))
+
+    def _send(self, order: Order) -> int:
+        """Send an order of one wire format; see `send`."""
         duplicates = sent = 0
         while True:
             taken = self.delivery.put(order, sent)
@@ -138,13 +142,15 @@ class Dispatcher:
         if self._journal is not None:
             for removal in receipt.removals:
                 self._journal.removed(receipt.list, removal)
+        references = self._journal.references_to(receipt.list) if self._journal is not None else set()
         if receipt.refused and self._refusals is not None:
-            references = self._journal.references_to(receipt.list) if self._journal is not None else set()
             self._refusals.note(receipt, {receipt.list, *references})
         if self._journal is not None:
             self._journal.settle(receipt)
-        # Last: the next run sends again what is not recorded as accepted, so no STATE may cover it.
-        receipt.batch.hold.release()
+        # Last: the next run sends again what is not recorded as accepted, so no STATE may cover it. Without a journal,
+        # nothing but the stream can bring back identities whose wire format Pinterest refuses.
+        if references or not receipt.wire_refused:
+            receipt.batch.hold.release()
 
     def _release(self) -> None:
         """Release the newest STATE that is covered."""

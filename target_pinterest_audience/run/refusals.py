@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import Receipt
     from target_pinterest_audience.routing.plan import ListReference
-    from target_pinterest_audience.vocabulary import Operation
+    from target_pinterest_audience.vocabulary import Operation, WireFormat
+
+
+class RefusedIdentity(NamedTuple):
+    """What is known of an identity that Pinterest refused.
+
+    Attributes:
+        line: the line of the stream that it came from.
+        operation: the operation that was refused.
+        wire: how it was sent.
+        with_its_wire: whether Pinterest refuses all identities that are sent like that.
+    """
+
+    line: int
+    operation: Operation
+    wire: WireFormat
+    with_its_wire: bool
 
 
 class RowOwner(Protocol):
     """The reader of a stream's rows, which counts the identities that Pinterest refuses."""
 
-    def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
+    def note_refused(self, references: Collection[ListReference], refused: RefusedIdentity) -> bool:
         """Count a refused identity, and return whether it can come from a row of this owner.
 
         Args:
             references: all references to the list.
-            operation: the operation that was refused.
-            line: the line of the stream that the identity came from.
+            refused: the identity.
         """
         ...
 
@@ -57,10 +72,12 @@ class Refusals:
             receipt: the receipt of the batch.
             references: all references to its list.
         """
+        batch = receipt.batch
         for index in receipt.refused:
-            line = receipt.batch.lines[index]
+            line = batch.lines[index]
+            refused = RefusedIdentity(line, batch.operation, batch.wire, receipt.wire_refused)
             # Stream maps can split a row into several; the first one that feeds the list counts the identity.
-            any(owner.note_refused(references, receipt.batch.operation, line) for owner in self.owners_of(line))
+            any(owner.note_refused(references, refused) for owner in self.owners_of(line))
 
     def owners_of(self, line: int) -> Iterator[RowOwner]:
         """Yield the known owners of a line: more than one if stream maps split it."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.reconcile.refused_members import RefusedMembers
     from target_pinterest_audience.reconcile.session import Session
-    from target_pinterest_audience.routing.orders import ListReport
+    from target_pinterest_audience.routing.orders import ListReport, ListSize
     from target_pinterest_audience.routing.plan import ListPlan, ListReference
     from target_pinterest_audience.run.states import StateGate
 
@@ -211,7 +211,7 @@ class Run:
             self.flush(before_line=line)
 
     def flush(self, before_line: int | None = None) -> None:
-        """Work off the window and send what waits, in full batches or not.
+        """Process the window and send what waits, in full batches or not.
 
         Args:
             before_line: send only to lists that wait for something from before this line, and do not wait for answers.
@@ -315,12 +315,12 @@ class Run:
         return Snapshot(rows, share, requests, identities, self.delivery.under_way, held_seconds)
 
     def lists(self) -> list[ListReport]:
-        """Return what was sent to each list, and how many identities belong on it where that is known."""
-        members: Mapping[ListReference, int] = {}
+        """Return what was sent to each list, and how big it is where that is known."""
+        sizes: Mapping[ListReference, ListSize] = {}
         if self._session is not None:
             with contextlib.suppress(LedgerError):
-                members = self._session.members()
-        return self.delivery.lists(members)
+                sizes = self._session.sizes()
+        return self.delivery.lists(sizes)
 
     def mass_refusals(self) -> list[RefusedMembers]:
         """Return the lists that so many members left by refusals that a person should look at them."""

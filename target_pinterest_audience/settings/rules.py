@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.phones import COUNTRIES
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.text.urls import is_safe, parse_address
 
@@ -24,8 +25,8 @@ def check_stream(config: Mapping[str, Any], where: str, own: Collection[str] = (
         own: the settings that `streams` gives the stream; empty for the top level.
 
     Raises:
-        ConfigurationError: settings contradict each other, a type of identity is unknown, or an empty text would mean
-            consent.
+        ConfigurationError: settings contradict each other, a type of identity or a country is unknown, or an empty
+            text would mean consent.
     """
     chosen = [f"`{where}{name}`" for name in LIST_CHOICES if config.get(name) is not None]
     if len(chosen) > 1:
@@ -47,12 +48,24 @@ def check_stream(config: Mapping[str, Any], where: str, own: Collection[str] = (
         if not isinstance(name, str) or name not in IDENTITY_TYPES:
             msg = f"`{where}identity_columns`: the type of column {column} must be one of {', '.join(IDENTITY_TYPES)}."
             raise ConfigurationError(msg)
+    country = country_code(config.get("phone_country"))
+    if country is not None and country not in COUNTRIES:
+        msg = (
+            f"`{where}phone_country` must be an ISO 3166 code of two letters, such as DE or US. The code of the United "
+            "Kingdom is GB."
+        )
+        raise ConfigurationError(msg)
     if not all(value.strip() for value in config["consent_values"]):
         msg = (
             f"`{where}consent_values` contains an empty text, so people who were never asked would count as "
             "consenting. Remove it."
         )
         raise ConfigurationError(msg)
+
+
+def country_code(value: str | None) -> str | None:
+    """Return a country code as the phone library writes it."""
+    return value.strip().upper() if value is not None else None
 
 
 def check_sign_in(config: Mapping[str, Any]) -> None:

@@ -72,6 +72,14 @@ class StreamSettings:
         "Whether to create the audience through which campaigns target the list, unless there is one.",
         default=True,
     )
+    is_nca: bool | None = setting(
+        "New customer acquisition",
+        "Whether the list is for new customer acquisition: Pinterest matches such a list more broadly, so that "
+        "campaigns can exclude existing customers. The target sets this when it creates the list. It can never change: "
+        "a list that exists with the other value ends the run with exit code 2. By default the target does not set it, "
+        "and accepts both kinds of lists.",
+    )
+    """None: lists are created without it, and existing lists are accepted as they are."""
     audience_name: str | None = setting(
         "Audience name",
         "The name of the audience that the target creates. By default the name of the list.",
@@ -82,14 +90,28 @@ class StreamSettings:
     )
     identity_columns: Mapping[str, IdentityType] = setting(
         "Identity columns",
-        'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. '
-        "Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the target finds columns by name.",
+        'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. A path names a '
+        "field of an object (`customer.email`), the elements of an array (`emails[]`) or their fields "
+        "(`emails[].value`). Types: EMAIL, IDFA, GAID, MAID, PHONE, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the "
+        "target finds columns by name.",
     )
-    """Column → type; empty if columns are to be found by name."""
+    """Column or path → type; empty if columns are to be found by name."""
+    phone_country: str | None = setting(
+        "Phone country",
+        "The country of national phone numbers, such as `030 1234567`, as an ISO 3166 code of two letters, such as "
+        '`DE`; in YAML, write `"NO"` in quotes. Numbers with + or 00 and a country code do not need it. Needs the '
+        "extra `phone`.",
+    )
+    """In upper case."""
+    phone_country_column: str | None = setting(
+        "Phone country column",
+        "The column that names the country of a row's national phone numbers, as an ISO 3166 code of two letters. If "
+        "it is empty, `phone_country` applies. Needs the extra `phone`.",
+    )
     one_list_per_type: bool = setting(
         "One list per type",
-        "Whether e-mail addresses, IDFAs and other mobile ad ids go to separate lists, named `<name> - EMAIL`, "
-        "`<name> - IDFA` and `<name> - MAID`, instead of sharing one.",
+        "Whether e-mail addresses, IDFAs, other mobile ad ids and phone numbers go to separate lists, named "
+        "`<name> - EMAIL`, `<name> - IDFA`, `<name> - MAID` and `<name> - PHONE`, instead of sharing one.",
         default=False,
     )
     load_method: LoadMethod = setting(
@@ -109,7 +131,7 @@ class StreamSettings:
         "`_sdc_deleted_at` always counts as well. Names match in any case. If you set this, every stream with "
         "identities must have the column. These count as no value: null, NaN, false, 0, empty text, zero dates "
         "(`0000-00-00`), and in any case the texts `0`, `0.0`, `false`, `f`, `no`, `n`, `off`, `null`, `none`, `nan`, "
-        "`undefined` and `\\N`. With `operation: remove`, a deleted row has no effect.",
+        "`undefined` and `\\N`. With `operation: remove`, a deleted row no longer keeps its people off the list.",
         default=DEFAULT_REMOVAL_COLUMN,
     )
     """None: only `_sdc_deleted_at`, which a stream need not have."""
@@ -170,7 +192,7 @@ class StreamSettings:
             own: see the attribute.
 
         Raises:
-            ConfigurationError: the settings contradict each other, or one has a value that is not supported.
+            ConfigurationError: a setting breaks a rule; see `rules.check_stream`.
         """
         rules.check_stream(config, where, own)
         removal_column = _column(config["removal_column"])
@@ -181,6 +203,8 @@ class StreamSettings:
             "consent_column": _column(config.get("consent_column")),
             "consent_values": [value.strip().lower() for value in config["consent_values"]],
             "list_name_column": _column(config.get("list_name_column")),
+            "phone_country": rules.country_code(config.get("phone_country")),
+            "phone_country_column": _column(config.get("phone_country_column")),
             "own": own,
         }
         return msgspec.convert({**dict.fromkeys(PER_STREAM_SETTINGS), **values}, cls)

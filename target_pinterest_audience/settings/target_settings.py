@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.settings.patterns import overrides_for
-from target_pinterest_audience.settings.rules import LIST_CHOICES
+from target_pinterest_audience.settings.rules import LIST_CHOICES, country_code
 from target_pinterest_audience.settings.schema import properties_of, required, setting
 from target_pinterest_audience.settings.stream_settings import ID_PATTERN, LoadMethod, StreamSettings
 
@@ -251,6 +251,13 @@ class Settings:
         between=(1, 1_000_000),
         default=30,
     )
+    notify_match_drop_percent: int = setting(
+        "Alert on a falling match rate, in percent",
+        "Send an alert if a list's match rate, the people whom Pinterest recognises as a share of the rows, falls by "
+        "more than this share of itself within three days. 100 switches this alert off.",
+        between=(1, 100),
+        default=20,
+    )
     notify_stale_hours: int = setting(
         "Alert without success, in hours",
         "Send an alert if no run has succeeded for longer than this. Let a scheduler call `pinterest-audience alerts` "
@@ -278,6 +285,12 @@ class Settings:
         in_ledger_url = unquote(password) if password else None
         return self.access_token, self.client_secret, self.refresh_token, in_ledger_url, *self.notify_urls
 
+    @property
+    def phone_countries(self) -> frozenset[str]:
+        """The countries that any stream's settings name for its phone numbers, as ISO 3166 codes."""
+        named = [self.default_stream.phone_country, *(each.get("phone_country") for each in self.streams.values())]
+        return frozenset(code for each in named if (code := country_code(each)) is not None)
+
     def for_stream(self, stream: str) -> StreamSettings:
         """Return the settings of a stream, by its name after stream maps.
 
@@ -292,7 +305,7 @@ def overridden(defaults: Mapping[str, Any], overrides: Mapping[str, Any], stream
     """Return the settings of a stream to which `streams` gives settings of its own.
 
     Raises:
-        ConfigurationError: the settings contradict each other, or one has a value that is not supported.
+        ConfigurationError: a setting breaks a rule; see `rules.check_stream`.
     """
     if any(name in overrides for name in LIST_CHOICES):
         # A stream that chooses its own list must not also inherit another choice.

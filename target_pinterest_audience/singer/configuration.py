@@ -14,7 +14,7 @@ from target_pinterest_audience.system.version import program_version
 if TYPE_CHECKING:
     import click
 
-_HELP: Final = """Keep Pinterest customer lists in step with a Singer stream. Addresses and ids are sent as hashes.
+_HELP: Final = """Keep Pinterest customer lists in step with a Singer stream. Plain values are hashed before sending.
 
 Example: tap-postgres --config tap.json | target-pinterest-audience --config target.json
 

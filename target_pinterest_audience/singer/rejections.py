@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.membership.row import RowWriter
     from target_pinterest_audience.reporting.rejects_file import RejectsFile
     from target_pinterest_audience.routing.plan import ListReference
+    from target_pinterest_audience.run.refusals import RefusedIdentity
     from target_pinterest_audience.run.run import Run
     from target_pinterest_audience.singer.stream_lists import StreamLists
 
@@ -82,23 +83,24 @@ class Rejections:
         """
         self._run.refusals.note_rows(line, count, self)
 
-    def note_refused(self, references: Collection[ListReference], operation: Operation, line: int) -> bool:
+    def note_refused(self, references: Collection[ListReference], refused: RefusedIdentity) -> bool:
         """Count an identity that Pinterest refuses; return whether it can come from this stream.
 
         Args:
             references: all references to the list.
-            operation: whether the identity was to be added or removed.
-            line: the line of the row.
+            refused: the identity.
         """
-        columns = self._lists.columns_feeding(references)
+        columns = self._lists.columns_feeding(references, refused.wire)
         if not columns:
             return False
         column = " or ".join(columns)
         types = " or ".join(dict.fromkeys(self._lists.columns[each].name for each in columns))
-        self._tally.reject_late(column, line, was_added=operation is Operation.ADD)
-        self._write(column, types, Remark.REFUSED_BY_PINTEREST, Place(line), row=None)
-        if self.fails:
-            self._run.fail_later(self._failure(column, Remark.REFUSED_BY_PINTEREST, Place(line)))
+        reason = Remark.PHONES_REFUSED if refused.with_its_wire else Remark.REFUSED_BY_PINTEREST
+        self._tally.reject_late(column, reason, refused.line, was_added=refused.operation is Operation.ADD)
+        self._write(column, types, reason, Place(refused.line), row=None)
+        # If Pinterest refuses all identities of the kind, no row is bad; the run fails at its end.
+        if self.fails and not refused.with_its_wire:
+            self._run.fail_later(self._failure(column, reason, Place(refused.line)))
         return True
 
     def _write(self, column: str, types: str, reason: Remark, place: Place, row: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.errors import MissingKeyError
@@ -66,14 +66,9 @@ class RowIntake:
         self._held_rows = held_rows
 
     @property
-    def known_by(self) -> Sequence[str]:
-        """The columns that identify a row: its key or, without a key, its identities."""
-        return self._keys or list(self._columns)
-
-    @property
     def needed_columns(self) -> list[str]:
         """The columns of a record that the target reads."""
-        others = [self._consent_column, self._list_name_column]
+        others = [self._consent_column, self._list_name_column, self._rows.countries.column]
         columns = [*self._keys, *self._columns, *self._rows.removal_columns]
         return list(dict.fromkeys([*columns, *(name for name in others if name is not None)]))
 
@@ -180,11 +175,9 @@ class RowIntake:
         kind = Kind.EXCLUDED if self._removes else present
         if self._consent_column is not None:
             self._tally.count_answers(len(block), len(block))
-        named = {column: self._rows.identity_column(column, block) for column in self._columns}
+        named = {column: self._rows.identity_layers(column, block) for column in self._columns}
         name_column = self._list_name_column
         names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
-        forms = {}
-        if kind is Kind.EXCLUDED:
-            forms = {column: self._rows.form_columns(column, block, named[column]) for column in self._columns}
+        forms = self._rows.forms_in(block) if kind is Kind.EXCLUDED else {}
         held = self._held_rows.take_block(block, named) if self._held_rows is not None and kind in CONTRIBUTING else ()
         self._writer.write_block(RowBlock(kind, block, named, names, forms, held))

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.sinks import RecordSink
 
 from target_pinterest_audience.identities.extract import IdentityExtractor
-from target_pinterest_audience.identities.marks import (
-    mark_columns,
-)
+from target_pinterest_audience.identities.marks import mark_columns
 from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.records.paths import find_paths, with_paths
 from target_pinterest_audience.reporting.held_rows import HeldRows
 from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.routing.plan import find_columns
@@ -35,7 +34,9 @@ class CustomerListSink(RecordSink):
     A sink holds no rows. They wait in the run, so that additions and removals keep their order when the schema changes.
 
     Attributes:
-        columns: identity column → its type.
+        columns: identity column, or the text of a path into one → its type.
+        paths: the text of each path that the settings name, and the path.
+        holders: the columns that hold identities, themselves or inside.
         raw_columns: the columns of the tap's rows.
         intake: takes in the rows.
     """
@@ -73,17 +74,23 @@ class CustomerListSink(RecordSink):
         declared = self.original_schema["properties"].keys()
         self.raw_columns = set(raw_columns)
         is_test = stream_name == MELTANO_TEST_STREAM
-        self.columns = {} if is_test else find_columns(properties, stream_name, stream)
+        # Some taps declare no column at all, and send whole documents.
+        is_open = schema.get("additionalProperties") is True and properties.keys() <= set(self.key_properties)
+        self.columns = {} if is_test else find_columns(properties, stream_name, stream, is_open=is_open)
+        others = (stream.consent_column, stream.list_name_column, stream.removal_column)
+        self.paths = find_paths([*self.columns, *others], properties, is_open=is_open)
+        self.holders = {self.paths[name].column if name in self.paths else name for name in self.columns}
         tally = run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         tally.consent_column = stream.consent_column if stream.operation is Mode.ADD else None
         warnings = StreamWarnings(stream_name, tally, self.logger)
-        checks = StreamColumns(stream_name, stream, properties, self.columns, warnings)
+        checks = StreamColumns(stream_name, stream, properties, self.paths, self.columns, warnings)
         if self.columns:
             target.stream_names.admit(raw_stream, stream_name)
             checks.check_named()
             checks.check_marks(declared, self.raw_columns, passed_columns, self.key_properties)
         elif not is_test:
             checks.check_skipped(run, target.stream_names)
+        countries = checks.phone_countries(settings.hashing)
         lists = StreamLists(stream_name, self.columns, stream)
         holdout = HoldOut(*stream.holdout) if stream.holdout is not None else None
         held_rows = None
@@ -113,12 +120,13 @@ class CustomerListSink(RecordSink):
         rows = IdentityExtractor(
             columns=self.columns,
             key_properties=self.key_properties,
-            removal_columns=mark_columns(declared, stream.removal_column),
+            removal_columns=mark_columns([*declared, *self.paths], stream.removal_column),
             consent_words=stream.consent_values,
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,
             tally=tally,
             rejected=KeyedRejections(rejections, writer, self.key_properties) if rejections.are_reported else None,
+            countries=countries,
         )
         self.intake = RowIntake(
             rows,
@@ -145,6 +153,8 @@ class CustomerListSink(RecordSink):
         Raises:
             TargetError: the row lacks its key, or a batch that it filled could not be delivered.
         """
+        if self.paths:
+            record = with_paths(record, self.paths)
         self.intake.take_record(record, context["place"], deleted=context["deleted"])
         self.record_counter_metric.increment()
 
@@ -160,6 +170,9 @@ class CustomerListSink(RecordSink):
     def _is_valid(self, record: dict[str, Any]) -> bool:
         if self._validator is None:
             return True
+        if self.paths:
+            # The schema has no columns of these names.
+            record = {name: value for name, value in record.items() if name not in self.paths}
         if not self.include_sdc_metadata_properties:
             # The SDK has removed these columns from the schema.
             record = dict(record)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from target_pinterest_audience.identities.types import IdentityType
 from target_pinterest_audience.routing.plan import ListPlan, ListReference, plan_lists
 from target_pinterest_audience.settings import StreamSettings
+from target_pinterest_audience.vocabulary import WireFormat
 
 
 class StreamLists:
@@ -43,11 +44,12 @@ class StreamLists:
             self._columns_of.setdefault(plans[kind].reference, []).append(column)
         return {column: plans[kind] for column, kind in self.columns.items()}
 
-    def columns_feeding(self, references: Collection[ListReference]) -> list[str]:
+    def columns_feeding(self, references: Collection[ListReference], wire: WireFormat) -> list[str]:
         """Return the identity columns that feed a list.
 
         Args:
             references: all references to the list.
+            wire: how their identities are sent.
         """
         feeding = {column for each in references for column in self._columns_of.get(each, ())}
-        return [column for column in self.columns if column in feeding]
+        return [column for column, kind in self.columns.items() if column in feeding and kind.wire is wire]

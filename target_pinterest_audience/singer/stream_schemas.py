@@ -35,6 +35,7 @@ def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool
     whole = _cut(whole, _DEEPEST)
     columns = {name: _column(each) for name, each in _columns(whole, whole, _DEEPEST)}
     columns = plain_columns(columns)
+    declared = bool(columns)
     if not flattens or not columns:
         # With flattening, a key may be a column that flattening makes.
         columns = {**columns, **{name: {} for name in key_properties if name not in columns}}
@@ -43,6 +44,7 @@ def read_schema(schema: object, key_properties: Sequence[str], *, flattens: bool
     required = whole.get("required")
     return {
         "type": "object",
+        **({} if declared else {"additionalProperties": True}),
         **whole,
         "properties": columns,
         **({"required": plain_names(map(str, required))} if isinstance(required, list) else {}),

@@ -127,13 +127,13 @@ class Streams:
         row_map.watch(self._target.settings.for_stream(alias).removal_column)
         keys = stream_map.transformed_key_properties or []
         sinks = self._sinks.get((stream, alias)) or _OutputSinks()
-        if sinks.choose(schema, keys, row_map.raw_columns):
+        if sinks.choose(schema, keys, row_map.markers):
             return
         sinks.make_room()
         try:
             sink = CustomerListSink(
                 self._target, alias, schema, keys,
-                raw_stream=stream, raw_columns=row_map.raw_columns, passed_columns=row_map.passed_columns,
+                raw_stream=stream, raw_columns=row_map.markers, passed_columns=row_map.passed_columns,
             )  # fmt: skip
         except InvalidJSONSchema:
             msg = (
@@ -151,7 +151,8 @@ class Streams:
         unchanged = len(maps) == 1 and isinstance(maps[0], SameRecordTransform) and not maps[0].flattening_enabled
         if sinks is not None and unchanged and not sinks.current.intake.reads_row_by_row:
             sink = sinks.current
-            records.need(stream, sink.intake.needed_columns, sink.process_block, self._streams[stream].written)
+            written = self._streams[stream].written
+            records.need(stream, sink.intake.needed_columns, sink.process_block, written, sink.paths)
         else:
             records.forget(stream)
 
@@ -175,7 +176,7 @@ class Streams:
             if sinks is None:
                 continue
             sink = sinks.current
-            mapped = row_map.apply(raw, place, sink.intake.known_by, sink.columns)
+            mapped = row_map.apply(raw, place, sink.key_properties or sink.holders, sink.holders)
             if mapped is not None:
                 record, deleted = mapped
                 sink.process_record(record, {"deleted": deleted, "place": place})

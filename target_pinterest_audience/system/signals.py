@@ -82,7 +82,7 @@ def obey_signals() -> Termination:
 
 def _give_up(exit_code: int) -> None:
     """End the process, whatever its threads are waiting for."""
-    line = f"Stopped by a signal. Something had not ended within {_GRACE_SECONDS:.0f} s, and was given up.\n"
+    line = f"Stopped by a signal. A part of the program did not end within {_GRACE_SECONDS:.0f} s and was abandoned.\n"
     # On a thread: writing blocks if nothing reads standard error.
     threading.Thread(target=os.write, args=(2, line.encode()), daemon=True).start()
     time.sleep(_LAST_LINE_SECONDS)

@@ -26,6 +26,7 @@ _PATTERNS: Final = (
     (re.compile(rf"(?<![\w/.+-]){_WORD}@{_WORD}\.{_WORD}"), "[address]"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "[device id]"),
     (re.compile(r"\b(?:[0-9a-fA-F]{64}|[0-9a-fA-F]{40}|[0-9a-fA-F]{32})\b"), "[digest]"),
+    (re.compile(r"(?<![\w+])\+[1-9](?:[ ./()-]*\d){7,14}(?!\d)"), "[phone number]"),
     (re.compile(r"\bpin[a-z]_[\w.-]+|\b(?:Bearer|Basic) [\w.~+/=-]+"), "[token]"),
 )
 
@@ -38,7 +39,7 @@ def hide(secrets: Iterable[str | None]) -> None:
 
 
 def redact(text: str) -> str:
-    """Return a text without e-mail addresses, device ids, digests, tokens, and the secrets passed to `hide`."""
+    """Return a text without addresses, phone numbers, device ids, digests, tokens, and the secrets passed to `hide`."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     for pattern, name in _PATTERNS:

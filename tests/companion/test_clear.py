@@ -28,7 +28,7 @@ def config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("choice", ["id", "name", "settings"])
-def test_everybody_leaves_who_was_sent_and_nobody_else(
+def test_clear_removes_everyone_who_was_sent_and_nobody_else(
     emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent, choice: str
 ) -> None:
     emulator.backend.create_list(LIST, [STRANGER])
@@ -69,7 +69,7 @@ def test_scripts_get_the_counts(run_target: Target, run_companion: Companion, em
     }  # fmt: skip
 
 
-def test_it_must_be_meant(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:
+def test_clear_asks_for_confirmation(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:
     run_target([EMAIL, *people(range(7))])
     refused = run_companion("clear", "--list", LIST)
     assert refused.code == 2
@@ -79,7 +79,9 @@ def test_it_must_be_meant(emulator: Emulator, run_target: Target, run_companion:
 
 
 @pytest.mark.parametrize("by", ["option", "setting"])
-def test_a_dry_run_tells_and_changes_nothing(run_target: Target, run_companion: Companion, sent: Sent, by: str) -> None:
+def test_a_dry_run_reports_and_changes_nothing(
+    run_target: Target, run_companion: Companion, sent: Sent, by: str
+) -> None:
     run_target([EMAIL, *people(range(7))])
     sent()
     if by == "option":
@@ -92,7 +94,7 @@ def test_a_dry_run_tells_and_changes_nothing(run_target: Target, run_companion: 
     assert sent() == []
 
 
-def test_other_lists_refusals_and_sources_keep_what_they_have(
+def test_other_lists_and_sources_and_all_refusals_stay_as_they_are(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     message = schema("email", "consent", "lr_id", "_sdc_deleted_at")
@@ -110,7 +112,9 @@ def test_other_lists_refusals_and_sources_keep_what_they_have(
     assert members(emulator) == digests([1, 8])
 
 
-def test_what_a_run_left_open_is_removed_too(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:
+def test_notes_of_an_interrupted_run_are_removed_too(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
     run_target([EMAIL, *people(range(3))])
     emulator.backend.inject(Fault(method="PATCH", status=500, when="after"))
     assert run_target([EMAIL, *people(range(6))], max_retries=0).code == 4
@@ -119,7 +123,7 @@ def test_what_a_run_left_open_is_removed_too(emulator: Emulator, run_target: Tar
     assert members(emulator) == frozenset()
 
 
-def test_after_a_kill_it_is_called_again(
+def test_a_killed_clear_can_be_repeated(
     emulator: Emulator, run_target: Target, run_companion: Companion, kill_companion: KillCompanion
 ) -> None:
     run_target([EMAIL, *people(range(30))])
@@ -129,7 +133,7 @@ def test_after_a_kill_it_is_called_again(
     assert members(emulator) == frozenset()
 
 
-def test_after_a_kill_the_next_run_ends_it_though_it_reads_nobody(
+def test_the_next_run_finishes_a_killed_clear_though_it_reads_no_rows(
     emulator: Emulator, run_target: Target, kill_companion: KillCompanion
 ) -> None:
     run_target([EMAIL, *people(range(30))])
@@ -139,7 +143,7 @@ def test_after_a_kill_the_next_run_ends_it_though_it_reads_nobody(
 
 
 @pytest.mark.parametrize("feeds", [LIST, "another list"])
-def test_while_a_run_is_at_work_on_the_list_or_its_rows_nothing_is_cleared(
+def test_clear_waits_for_a_run_on_the_list_or_its_source_and_then_gives_up(
     emulator: Emulator,
     run_target: Target,
     run_companion: Companion,
@@ -157,7 +161,7 @@ def test_while_a_run_is_at_work_on_the_list_or_its_rows_nothing_is_cleared(
     assert members(emulator) == digests(range(12))
 
 
-def test_a_list_that_is_gone_at_pinterest_needs_no_request(
+def test_a_list_that_pinterest_no_longer_has_needs_no_request(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     run_target([EMAIL, *people(range(3))])
@@ -167,7 +171,7 @@ def test_a_list_that_is_gone_at_pinterest_needs_no_request(
     assert emulator.backend.writes() == []
 
 
-def test_who_pinterest_does_not_remove_stays_noted(
+def test_identities_that_pinterest_refuses_to_remove_stay_noted(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     run_target([EMAIL, *people(range(3))])
@@ -193,7 +197,7 @@ def test_who_pinterest_does_not_remove_stays_noted(
         ((), {"customer_list_id": "77"}, "no list that the settings choose"),
     ],
 )
-def test_a_list_that_cannot_be_told_is_refused(
+def test_an_unknown_or_ambiguous_list_is_refused(
     emulator: Emulator,
     run_target: Target,
     run_companion: Companion,
@@ -208,12 +212,12 @@ def test_a_list_that_cannot_be_told_is_refused(
     assert members(emulator) == digests(range(3))
 
 
-def test_without_a_ledger_nobody_was_sent(run_companion: Companion, tmp_path: Path) -> None:
+def test_without_a_ledger_clear_exits_2(run_companion: Companion, tmp_path: Path) -> None:
     refused = run_companion(*CLEAR)
     assert (refused.code, f"no ledger at {tmp_path}/ledger.db" in refused.stderr) == (2, True)
 
 
-def test_two_lists_of_one_name_are_told_apart_by_id(
+def test_two_lists_of_one_name_are_distinguished_by_id(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     first, second = (emulator.backend.create_list("twins", ["a" * 64]) for _ in range(2))
@@ -228,7 +232,9 @@ def test_two_lists_of_one_name_are_told_apart_by_id(
     assert emulator.backend.members(first.id) == {"a" * 64} | digests([0])
 
 
-def test_nobody_is_left_in_the_ledger_or_due(run_target: Target, run_companion: Companion, tmp_path: Path) -> None:
+def test_no_member_and_no_due_note_stays_in_the_ledger(
+    run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
     run_target([EMAIL, *people(range(3))])
     run_companion(*CLEAR)
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:

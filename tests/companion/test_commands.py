@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.run import readiness
+from target_pinterest_audience.run.ledger_check import check_ledger
 from target_pinterest_audience.settings.load import resolve_settings
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.messages import address, people, record, schema
@@ -35,7 +35,7 @@ def table(stdout: str) -> list[dict[str, Any]]:
 
 
 class TestCheck:
-    def test_everything_is_in_order_before_the_first_run_and_after_it(
+    def test_check_succeeds_before_and_after_the_first_run(
         self, emulator: Emulator, run_companion: Companion, run_target: Target
     ) -> None:
         settings = {"customer_list_name": LIST, "load_method": "upsert"}
@@ -50,20 +50,20 @@ class TestCheck:
         assert f"id {made.id}" in after.stdout
         assert "its audience is" in after.stdout
 
-    def test_it_changes_nothing(self, emulator: Emulator, run_companion: Companion, tmp_path: Path) -> None:
+    def test_check_changes_nothing(self, emulator: Emulator, run_companion: Companion, tmp_path: Path) -> None:
         run_companion("check", customer_list_name=LIST)
         assert {call.method for call in emulator.backend.calls} == {"GET"}
         assert not (tmp_path / "ledger.db").exists()
 
-    def test_a_ledger_that_can_only_be_read_does_for_dry_runs(
+    def test_a_read_only_ledger_is_enough_for_dry_runs(
         self, config: dict[str, Any], run_target: Target, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run_target([schema("email"), *people([1])], load_method="upsert")
         settings, _ = resolve_settings(config)
         monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
         with pytest.raises(LedgerError, match=r"can be read, .*/ledger.db is read-only for this user"):
-            readiness._check_ledger(settings)
-        assert readiness._check_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
+            check_ledger(settings)
+        assert check_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
 
     @pytest.mark.parametrize(
         ("settings", "failed", "code"),
@@ -77,7 +77,7 @@ class TestCheck:
             ({"notify_urls": ["no-such-service://127.0.0.1/7"]}, "alerts", 2),
         ],
     )
-    def test_what_is_wrong_is_named_with_its_exit_code(
+    def test_check_names_each_problem_and_exits_with_its_code(
         self, run_companion: Companion, settings: dict[str, Any], failed: str, code: int
     ) -> None:
         checked = run_companion("check", **settings)
@@ -86,19 +86,19 @@ class TestCheck:
         asked = run_companion("check", "--json", **settings)
         assert [each["check"] for each in json.loads(asked.stdout) if not each["ok"]] == [failed]
 
-    def test_where_alerts_go_is_looked_at_and_nothing_sent(self, run_companion: Companion) -> None:
+    def test_alert_addresses_are_checked_and_nothing_is_sent(self, run_companion: Companion) -> None:
         checked = run_companion("check", notify_urls=["json://127.0.0.1:9/7f3a9c"])
         assert checked.code == 0, checked.stdout
         assert "✓ alerts: 1 address; " in checked.stdout
         assert "7f3a9c" not in checked.stdout + checked.stderr
 
-    def test_a_role_that_may_not_change_lists_is_told(self, run_companion: Companion) -> None:
+    def test_a_role_that_cannot_change_lists_fails_the_check(self, run_companion: Companion) -> None:
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, permissions=("ANALYST",)) as account:
             checked = run_companion("check", api_url=account.url)
         assert checked.code == 3
         assert "is ANALYST, which cannot change lists" in checked.stdout
 
-    def test_a_wrong_ad_account_is_named_with_those_that_may_be_used(self, run_companion: Companion) -> None:
+    def test_a_wrong_ad_account_fails_the_check_which_names_the_usable_ones(self, run_companion: Companion) -> None:
         checked = run_companion("check", ad_account_id="1")
         assert "✓ sign-in: Pinterest accepts the token." in checked.stdout
         assert f"This sign-in can use {ACCOUNT} (Emulated ad account). Check `ad_account_id`" in checked.stdout
@@ -107,7 +107,7 @@ class TestCheck:
         assert (checked.code, checked.stdout.count("✗")) == (3, 1)
         assert "✗ ad account: Pinterest does not permit" in checked.stdout
 
-    def test_a_token_without_the_right_scopes_is_a_matter_of_the_sign_in(
+    def test_a_token_without_the_scopes_fails_the_check_of_the_sign_in(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:
         emulator.backend.inject(Fault(method="GET", times=None, status=403, body={"code": 3, "message": "scopes"}))
@@ -115,7 +115,7 @@ class TestCheck:
         assert (checked.code, "✗ sign-in: " in checked.stdout) == (3, True)
 
     @pytest.mark.parametrize("named", [{"customer_list_name": LIST}, {}])
-    def test_a_lost_ledger_at_which_a_run_would_stop_is_not_in_order(
+    def test_a_lost_ledger_fails_the_check_if_a_run_would_stop(
         self, run_companion: Companion, run_target: Target, tmp_path: Path, named: dict[str, str]
     ) -> None:
         settings = {"load_method": "upsert", "missing_ledger": "stop", **named}
@@ -128,7 +128,7 @@ class TestCheck:
         assert "A run stops there (`missing_ledger: stop`, exit code 7)" in checked.stdout
         assert run_target([schema("email"), *people([1])], **settings).code == 7
 
-    def test_a_list_of_a_stream_that_the_settings_name_is_looked_at(
+    def test_a_list_that_a_stream_setting_names_is_checked(
         self, run_companion: Companion, run_target: Target, tmp_path: Path
     ) -> None:
         streams: dict[str, Any] = {"customers": {"customer_list_name": "Customers"}, "b*": {"customer_list_name": "B"}}
@@ -139,7 +139,7 @@ class TestCheck:
         assert (checked.code, checked.stdout.count("customer list: ")) == (7, 1)
         assert 'Customer list "Customers" (id ' in checked.stdout
 
-    def test_a_lost_ledger_with_which_a_run_would_send_everybody_again_is_a_warning(
+    def test_a_lost_ledger_is_a_warning_if_a_run_would_send_everyone_again(
         self, run_companion: Companion, run_target: Target, tmp_path: Path
     ) -> None:
         settings = {"load_method": "upsert", "customer_list_name": LIST}
@@ -167,7 +167,7 @@ class TestCheck:
         checked = run_companion("check", **settings)
         assert (checked.code, checked.stdout.count("!")) == (0, 0), checked.stdout
 
-    def test_a_ledger_that_cannot_be_opened_is_not_said_to_know_nothing(
+    def test_a_ledger_that_cannot_be_opened_is_not_reported_as_empty(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:
         emulator.backend.create_list(LIST)
@@ -175,7 +175,7 @@ class TestCheck:
         checked = run_companion("check", ledger_url="sqlite:////dev/null/ledger.db", **settings)
         assert (checked.code, checked.stdout.count("✗"), checked.stdout.count("!")) == (7, 1, 0), checked.stdout
 
-    def test_a_host_that_cannot_be_reached_is_told_within_seconds(self, run_companion: Companion) -> None:
+    def test_an_unreachable_host_is_reported_within_seconds(self, run_companion: Companion) -> None:
         with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as deaf, ExitStack() as stack:
             # Once its queue is full, whoever connects waits.
             for _ in range(4):
@@ -187,7 +187,7 @@ class TestCheck:
         assert time.monotonic() - began < 15
         assert (checked.code, "✗ sign-in: No response from 127.0.0.1" in checked.stdout) == (4, True), checked.stdout
 
-    def test_a_host_that_never_answers_is_told_within_seconds(
+    def test_a_host_that_never_answers_is_reported_within_seconds(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:
         emulator.backend.inject(Fault(method="GET", delay_ms=40_000))
@@ -203,13 +203,25 @@ class TestLists:
         run_target([schema("email"), *people(range(3))])
         (made,) = emulator.backend.customer_lists()
         shown = run_companion("lists").stdout.splitlines()
-        assert shown[0].split() == ["id", "name", "status", "uploaded", "removed", "changed"]
+        assert shown[0].split() == [
+            "id", "name", "status", "uploaded", "removed", "is_nca", "changed", "members", "rows", "matched", "match",
+        ]  # fmt: skip
         assert shown[1].split()[:2] == [made.id, LIST]
         (row,) = table(run_companion("lists", "--json").stdout)
-        assert (row["id"], row["uploaded"], row["removed"]) == (made.id, 3, 0)
+        assert (row["id"], row["uploaded"], row["removed"], row["members"]) == (made.id, 3, 0, None)
+
+    def test_lists_for_new_customer_acquisition_are_told_from_others(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        for name, is_nca in (("customers", False), ("existing", True)):
+            emulator.backend.create_list(name, ["a" * 64], is_nca=is_nca)
+        rows = table(run_companion("lists", "--json").stdout)
+        assert {row["name"]: row["is_nca"] for row in rows} == {"customers": False, "existing": True}
+        assert re.search(r"is_nca +yes", run_companion("lists", "show", "existing").stdout)
+        assert re.search(r"is_nca +no", run_companion("lists", "show", "customers").stdout)
 
     @pytest.mark.parametrize("by", ["id", "name"])
-    def test_what_the_ledger_knows_stands_beside_what_pinterest_counts(
+    def test_lists_show_compares_the_ledger_with_pinterests_counts(
         self, emulator: Emulator, run_companion: Companion, run_target: Target, by: str
     ) -> None:
         run_target([schema("email"), *people(range(5))], load_method="upsert")
@@ -226,7 +238,7 @@ class TestLists:
         shown = json.loads(run_companion("lists", "show", made.id, "--json").stdout)
         assert (shown["members"], shown["ledger"]) == (None, "there is none yet")
 
-    def test_a_name_that_says_too_little_is_refused(self, emulator: Emulator, run_companion: Companion) -> None:
+    def test_an_unknown_or_ambiguous_name_is_refused(self, emulator: Emulator, run_companion: Companion) -> None:
         assert run_companion("lists", "show", "nobody").code == 2
         first, second = (emulator.backend.create_list(LIST, ["a" * 64]) for _ in range(2))
         refused = run_companion("lists", "show", LIST)
@@ -249,7 +261,7 @@ class TestLedger:
         assert (run["outcome"], run["rows"], run["pruned"]) == ("clean", 5, False)
         assert made.id in run_companion("ledger", "show").stdout
 
-    def test_what_a_row_says_is_found_by_its_key(self, run_companion: Companion, run_target: Target) -> None:
+    def test_the_statements_of_a_row_are_found_by_its_key(self, run_companion: Companion, run_target: Target) -> None:
         rows = [
             record(id=1, email=address(1), consent=True),
             record(id=2, email=address(2), consent=False),
@@ -289,7 +301,7 @@ class TestLedger:
             (("--row", "abc"), "32 hexadecimal"),
         ],
     )
-    def test_a_row_that_cannot_be_told_is_refused(
+    def test_an_incomplete_or_unknown_key_is_refused(
         self, run_companion: Companion, run_target: Target, arguments: tuple[str, ...], words: str
     ) -> None:
         run_target([schema("email"), *people(range(2))], load_method="upsert")
@@ -299,7 +311,7 @@ class TestLedger:
 
 
 class TestAudiences:
-    def test_an_audience_is_made_renamed_and_deleted(self, emulator: Emulator, run_companion: Companion) -> None:
+    def test_an_audience_is_created_renamed_and_deleted(self, emulator: Emulator, run_companion: Companion) -> None:
         assert "no audiences" in run_companion("audiences").stdout
         made = emulator.backend.create_list(LIST, ["a" * 64])
         created = run_companion("audiences", "create", "--list", made.id, "--name", "buyers", "--json")
@@ -316,6 +328,24 @@ class TestAudiences:
         assert emulator.backend.audiences() == []
         assert run_companion("audiences", "delete", audience["id"], "--yes").code == 2
 
+    def test_only_the_accounts_own_audiences_are_shown_whatever_form_their_rules_have(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
+        made = emulator.backend.create_list(LIST, ["a" * 64], is_nca=True)
+        own = [emulator.backend.create_audience("buyers", made.id).id]
+        rules: list[tuple[str, dict[str, Any]]] = [
+            ("ACTALIKE", {"seed_id": own[0], "country": "US", "percentage": "1"}),
+            ("ACTALIKE", {"seed_id": [own[0]], "country": "US", "percentage": 1}),
+            ("VISITOR", {"visitor_source_id": "549755885175", "retention_days": 30}),
+            ("VISITOR", {"visitor_source_id": ["549755885175"], "retention_days": 30}),
+        ]
+        for kind, rule in rules:
+            own.append(emulator.backend.place_audience(kind, kind, rule).id)
+        emulator.backend.place_audience("partner", "CUSTOMER_LIST", {"customer_list_id": "1"}, received=True)
+        rows = table(run_companion("audiences", "--json").stdout)
+        assert [row["id"] for row in rows] == own
+        assert [row["is_nca"] for row in rows] == [True, False, False, False, False]
+
     def test_a_lookalike_starts_from_an_audience(self, emulator: Emulator, run_companion: Companion) -> None:
         made = emulator.backend.create_list(LIST, ["a" * 64])
         seed = emulator.backend.create_audience("buyers", made.id)
@@ -328,7 +358,7 @@ class TestAudiences:
         assert call.request is not None
         assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}
 
-    def test_a_lookalike_without_a_name_is_called_what_the_help_says(
+    def test_a_lookalike_without_a_name_gets_the_one_in_the_help_text(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:
         made = emulator.backend.create_list(LIST, ["a" * 64])
@@ -340,26 +370,28 @@ class TestAudiences:
         assert described is not None
         assert named == described[1].replace("SEED", seed.id).replace("COUNTRY", "US").replace("PERCENTAGE", "2")
 
-    def test_what_pinterest_does_not_take_is_the_command_lines_fault(self, run_companion: Companion) -> None:
+    def test_a_value_that_pinterest_refuses_exits_2(self, run_companion: Companion) -> None:
         refused = run_companion("audiences", "create", "--list", "999", "--name", "Nobody")
         assert refused.code == 2, refused.stderr
         assert "customer_list_id" in refused.stderr
 
     @pytest.mark.parametrize("where", ["../customer_lists/1", "1/x", ""])
-    def test_an_id_names_nothing_else(self, emulator: Emulator, run_companion: Companion, where: str) -> None:
+    def test_an_id_that_is_not_a_number_is_refused(
+        self, emulator: Emulator, run_companion: Companion, where: str
+    ) -> None:
         assert run_companion("audiences", "delete", where, "--yes").code == 2
         assert emulator.backend.calls == []
 
 
 @pytest.mark.parametrize("command", ["audiences delete 1 --yes", "lists show x"])
 @pytest.mark.parametrize("option", [("--config", "other.json"), ("--json",)])
-def test_an_option_before_a_subcommand_is_not_passed_over(command: str, option: tuple[str, ...]) -> None:
+def test_an_option_before_a_subcommand_is_refused(command: str, option: tuple[str, ...]) -> None:
     group, *rest = command.split()
     done = CliRunner().invoke(cli, [group, *option, *rest])
     assert done.exit_code == 2
     assert f"Give {option[0]} after `{rest[0]}`" in done.output
 
 
-def test_a_row_that_is_named_twice_is_none(run_companion: Companion) -> None:
+def test_a_key_column_that_is_given_twice_is_refused(run_companion: Companion) -> None:
     told = run_companion("ledger", "find", "--source", "customers", "--key", "id=1", "--key", "id=2")
     assert told.code == 2

@@ -42,7 +42,7 @@ def holding(emulator: Emulator) -> list[str]:
     return [each.name for each in emulator.backend.customer_lists() if each.members & FORMS]
 
 
-def test_gone_from_every_list_of_the_account_and_not_back_after_the_next_full_run(
+def test_a_forgotten_person_leaves_every_list_and_is_not_added_by_the_next_full_run(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     run_target([EMAIL, *people(range(4))])
@@ -60,7 +60,7 @@ def test_gone_from_every_list_of_the_account_and_not_back_after_the_next_full_ru
         assert len(members(emulator)) >= 3
 
 
-def test_every_page_of_lists_is_asked(run_companion: Companion) -> None:
+def test_lists_on_every_page_get_the_request(run_companion: Companion) -> None:
     with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT, page_size_limit=2) as account:
         for number in range(5):
             account.backend.create_list(f"list {number}", FORMS)
@@ -68,7 +68,7 @@ def test_every_page_of_lists_is_asked(run_companion: Companion) -> None:
         assert holding(account) == []
 
 
-def test_not_on_a_list_that_is_made_later_or_that_the_ledger_learns_of_later(
+def test_a_forgotten_person_is_not_added_to_new_or_newly_known_lists(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     emulator.backend.create_list("known later", ["f" * 64])
@@ -81,7 +81,7 @@ def test_not_on_a_list_that_is_made_later_or_that_the_ledger_learns_of_later(
     assert holding(emulator) == []
 
 
-def test_a_changed_row_and_another_row_do_not_bring_them_back(
+def test_a_changed_row_or_another_row_does_not_add_a_forgotten_person(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     message = schema("email", "consent", "_sdc_deleted_at")
@@ -100,7 +100,7 @@ def test_a_changed_row_and_another_row_do_not_bring_them_back(
     assert members(emulator) == frozenset()
 
 
-def test_what_a_row_refused_stays_refused_though_nothing_is_suppressed(
+def test_a_refusal_by_a_row_stays_without_suppression_too(
     emulator: Emulator, run_target: Target, run_companion: Companion
 ) -> None:
     message = schema("email", "consent")
@@ -127,7 +127,7 @@ def test_without_suppression_the_next_run_that_reads_them_adds_them_again(
 
 
 @pytest.mark.parametrize("option", ["--idfa", "--gaid", "--maid"])
-def test_a_device_leaves_whatever_it_was_taken_for(
+def test_a_device_id_is_removed_as_an_ios_id_and_as_an_android_id(
     emulator: Emulator, run_target: Target, run_companion: Companion, option: str
 ) -> None:
     columns = schema("idfa", "gaid", "maid", "lr_id")
@@ -145,7 +145,7 @@ def test_a_device_leaves_whatever_it_was_taken_for(
     assert members(emulator, "customers - LR_ID") == frozenset()
 
 
-def test_a_digest_is_taken_alone(emulator: Emulator, run_companion: Companion) -> None:
+def test_a_digest_removes_only_itself(emulator: Emulator, run_companion: Companion) -> None:
     made = emulator.backend.create_list(LIST, FORMS)
     assert run_companion("forget", "--digest", sha256(WHO).upper(), "--yes").code == 0
     assert emulator.backend.members(made.id) == FORMS - {sha256(WHO)}
@@ -163,7 +163,9 @@ def test_values_come_from_standard_input_line_by_line(
     assert members(emulator) == digests([0, 5, 6, 7, 8])
 
 
-def test_many_are_forgotten_in_requests_of_the_usual_size(emulator: Emulator, run_companion: Companion) -> None:
+def test_many_identities_are_removed_in_requests_of_the_usual_size(
+    emulator: Emulator, run_companion: Companion
+) -> None:
     emulator.backend.create_list(LIST, digests(range(50)))
     given = "\n".join(map(address, range(40))).encode()
     forgotten = run_companion("forget", "--email", "-", "--yes", "--json", stdin=given, batch_size_rows=50)
@@ -172,7 +174,7 @@ def test_many_are_forgotten_in_requests_of_the_usual_size(emulator: Emulator, ru
 
 
 class TestReceipt:
-    def test_it_names_time_lists_and_requests_and_nobody(
+    def test_the_receipt_has_the_time_lists_and_request_ids_but_no_identity(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -202,7 +204,7 @@ class TestReceipt:
                 # Half of a digest is what a suppression needs.
                 assert not any(bytes.fromhex(each[32:]) in content for each in FORMS if len(each) > 32), file
 
-    def test_a_dry_run_says_which_lists_and_changes_nothing(
+    def test_a_dry_run_names_the_lists_and_changes_nothing(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -216,11 +218,11 @@ class TestReceipt:
         run_target([EMAIL, *people([1])], customer_list_name="later")
         assert holding(emulator) == [LIST, "later"]
 
-    def test_a_dry_run_makes_no_ledger(self, run_companion: Companion, tmp_path: Path) -> None:
+    def test_a_dry_run_creates_no_ledger(self, run_companion: Companion, tmp_path: Path) -> None:
         assert run_companion("forget", "--email", WHO, "--dry-run").code == 0
         assert not list(tmp_path.glob("ledger*"))
 
-    def test_what_was_done_is_told_when_pinterest_fails_on_the_way(
+    def test_the_receipt_is_printed_even_if_pinterest_fails_halfway(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:
         made = [emulator.backend.create_list(f"list {number}", FORMS) for number in range(3)]
@@ -232,7 +234,7 @@ class TestReceipt:
         assert run_companion(*FORGET).code == 0
         assert not any(emulator.backend.members(each.id) for each in made)
 
-    def test_what_was_not_done_is_not_counted_as_removed(
+    def test_removals_that_were_not_sent_are_not_counted(
         self, emulator: Emulator, run_target: Target, run_companion: Companion
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -245,7 +247,7 @@ class TestReceipt:
             ("run", 0), ("forget", 0), ("run", 1)
         ]  # fmt: skip
 
-    def test_a_list_that_refuses_does_not_keep_the_others_from_it(
+    def test_the_other_lists_are_processed_when_one_list_refuses(
         self, emulator: Emulator, run_companion: Companion
     ) -> None:
         first, second = (emulator.backend.create_list(f"list {number}", FORMS) for number in range(2))
@@ -256,7 +258,9 @@ class TestReceipt:
         assert [each["outcome"] for each in receipt(refused)["lists"]] == ["refused by Pinterest", "removed"]
         assert emulator.backend.members(second.id) == frozenset()
 
-    def test_a_list_that_pinterest_does_not_find_is_told(self, emulator: Emulator, run_companion: Companion) -> None:
+    def test_a_listed_list_that_pinterest_does_not_find_is_reported(
+        self, emulator: Emulator, run_companion: Companion
+    ) -> None:
         first, second = (emulator.backend.create_list(f"list {number}", FORMS) for number in range(2))
         emulator.backend.inject(Fault(method="PATCH", path=first.id, status=404))
         missing = run_companion(*FORGET, "--json")
@@ -264,7 +268,7 @@ class TestReceipt:
         assert [each["outcome"] for each in receipt(missing)["lists"]] == ["list not found", "removed"]
         assert emulator.backend.members(second.id) == frozenset()
 
-    def test_a_list_that_is_gone_holds_nobody(
+    def test_a_list_that_no_longer_exists_is_not_an_error(
         self, emulator: Emulator, run_target: Target, run_companion: Companion
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -275,7 +279,7 @@ class TestReceipt:
 
 
 class TestInterruptions:
-    def test_after_a_kill_it_is_called_again(
+    def test_a_killed_forget_can_be_repeated(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, kill_companion: KillCompanion
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -288,7 +292,7 @@ class TestInterruptions:
         run_target([EMAIL, *people(range(4))])
         assert holding(emulator) == []
 
-    def test_after_a_kill_a_run_ends_it_on_its_list(
+    def test_a_run_finishes_a_killed_forget_on_its_list(
         self, emulator: Emulator, run_target: Target, kill_companion: KillCompanion
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -296,7 +300,7 @@ class TestInterruptions:
         assert run_target([EMAIL, *people(range(4))]).code == 0
         assert members(emulator) == digests([0, 2, 3])
 
-    def test_what_a_run_left_open_does_not_bring_them_back(
+    def test_notes_of_an_interrupted_run_do_not_add_a_forgotten_person(
         self, emulator: Emulator, run_target: Target, run_companion: Companion
     ) -> None:
         run_target([EMAIL, *people([0])])
@@ -306,7 +310,7 @@ class TestInterruptions:
         assert run_target([EMAIL, *people([0])]).code == 0
         assert members(emulator) == digests([0, 2])
 
-    def test_while_a_run_is_at_work_nobody_is_forgotten(
+    def test_forget_waits_for_a_run_and_then_gives_up(
         self,
         emulator: Emulator,
         run_target: Target,
@@ -360,7 +364,7 @@ class TestAppendOnly:
         rows = [[record(id=n, email=address(n), consent="yes"), record(id=9, consent="no")] for n in range(4)]
         return [schema(*request.param), *(row for both in rows for row in both)]
 
-    def test_it_obeys_the_ledger_that_is_there(
+    def test_forget_uses_the_ledger_of_the_settings(
         self,
         emulator: Emulator,
         run_target: Target,
@@ -379,7 +383,7 @@ class TestAppendOnly:
         assert "3 to add" in run.stderr
         assert "1 refused" in run.stderr
 
-    def test_without_suppression_no_ledger_is_made(
+    def test_without_suppression_forget_creates_no_ledger(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -402,7 +406,7 @@ class TestAppendOnly:
         (("--digest", "person@example"), "", "--digest: a value is not a digest"),
     ],
 )
-def test_what_is_no_identity_is_refused_without_being_repeated(
+def test_an_invalid_value_is_refused_and_not_repeated_in_the_message(
     emulator: Emulator, run_companion: Companion, arguments: tuple[str, ...], stdin: str, words: str
 ) -> None:
     refused = run_companion("forget", *arguments, "--yes", stdin=stdin.encode())
@@ -413,21 +417,21 @@ def test_what_is_no_identity_is_refused_without_being_repeated(
 
 
 @pytest.mark.parametrize("value", [WHO, "-"])
-def test_it_must_be_meant(emulator: Emulator, run_companion: Companion, tmp_path: Path, value: str) -> None:
+def test_forget_asks_for_confirmation(emulator: Emulator, run_companion: Companion, tmp_path: Path, value: str) -> None:
     refused = run_companion("forget", "--email", value, stdin=WHO.encode())
     assert (refused.code, "--yes" in refused.stderr) == (2, True)
     assert emulator.backend.calls == []
     assert not list(tmp_path.glob("ledger*"))
 
 
-def test_ledger_show_tells_how_many_are_suppressed(run_companion: Companion) -> None:
+def test_ledger_show_counts_suppressed_digests(run_companion: Companion) -> None:
     run_companion(*FORGET)
     run_companion(*FORGET)
     assert json.loads(run_companion("ledger", "show", "--json").stdout)["suppressed"] == 3
     assert "3 digests and ids are suppressed" in run_companion("ledger", "show").stdout
 
 
-def test_pruning_and_clearing_leave_them_out(
+def test_prune_and_clear_skip_forgotten_people(
     emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people(range(4))], load_method="overwrite")
@@ -443,7 +447,7 @@ def test_pruning_and_clearing_leave_them_out(
         assert ledger.execute("SELECT COUNT(*) FROM members WHERE refusers = 1").fetchone() == (3,)
 
 
-def test_another_ad_account_of_the_same_ledger_keeps_them(run_target: Target, run_companion: Companion) -> None:
+def test_another_ad_account_in_the_same_ledger_is_not_affected(run_target: Target, run_companion: Companion) -> None:
     with Emulator(access_token=TOKEN, ad_account_id="77") as other:
         there = {"api_url": other.url, "ad_account_id": "77"}
         run_target([EMAIL, *people(range(4))], **there)

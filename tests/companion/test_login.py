@@ -149,7 +149,7 @@ def assert_silent(run: Run, emulator: Emulator) -> None:
 
 
 class TestInABrowser:
-    def test_what_is_allowed_there_signs_later_runs_in(
+    def test_later_runs_use_the_sign_in(
         self,
         emulator: Emulator,
         browser: Browser,
@@ -179,7 +179,7 @@ class TestInABrowser:
             assert run_target([schema("email"), *people(range(3))]).code == 0
         assert len(emulator.backend.customer_lists()) == 1
 
-    def test_what_is_denied_there_is_told(
+    def test_a_denial_in_the_browser_is_reported(
         self, emulator: Emulator, browser: Browser, start_login: StartLogin, tmp_path: Path
     ) -> None:
         login = start_login()
@@ -190,7 +190,7 @@ class TestInABrowser:
         assert emulator.backend.calls == []
         assert not (tmp_path / "credentials.json").exists()
 
-    def test_a_redirect_link_that_the_app_does_not_have_leads_nowhere(
+    def test_a_redirect_address_that_is_not_a_link_of_the_app_fails(
         self, browser: Browser, start_login: StartLogin, redirect_uri: str
     ) -> None:
         with Emulator(redirect_uris=("http://localhost:1/",)) as strict:
@@ -203,7 +203,7 @@ class TestInABrowser:
 
 
 class TestTheCallback:
-    def test_what_any_page_can_have_a_browser_open_ends_no_sign_in(
+    def test_a_request_from_another_web_page_does_not_end_the_sign_in(
         self, start_login: StartLogin, redirect_uri: str
     ) -> None:
         login = start_login()
@@ -217,7 +217,7 @@ class TestTheCallback:
         ended = login.end()
         assert (ended.code, ended.stdout.count("Signed in")) == (0, 1), ended.stderr
 
-    def test_another_sign_ins_answer_is_not_used(
+    def test_the_response_to_another_sign_in_is_not_used(
         self, emulator: Emulator, start_login: StartLogin, tmp_path: Path
     ) -> None:
         login = start_login("--wait-seconds", "4")
@@ -229,7 +229,9 @@ class TestTheCallback:
         assert emulator.backend.calls == []
         assert not (tmp_path / "credentials.json").exists()
 
-    def test_it_takes_only_answers_and_is_closed_afterwards(self, start_login: StartLogin, redirect_uri: str) -> None:
+    def test_the_server_accepts_only_the_response_and_closes_afterwards(
+        self, start_login: StartLogin, redirect_uri: str
+    ) -> None:
         login = start_login()
         address = login.address
         for other in (redirect_uri, f"{redirect_uri}favicon.ico", f"{redirect_uri}other?code=x&state=y"):
@@ -244,14 +246,14 @@ class TestTheCallback:
             requests.get(redirect_uri, timeout=SECONDS)
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-    def test_a_browser_may_take_localhost_for_either(self, start_login: StartLogin, host: str) -> None:
+    def test_the_server_listens_on_both_addresses_of_localhost(self, start_login: StartLogin, host: str) -> None:
         require_address(host.strip("[]"))
         login = start_login()
         requests.get(decide(login.address).replace("localhost", host, 1), timeout=SECONDS)
         assert login.end().code == 0
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-    def test_a_port_in_use_is_told(self, start_login: StartLogin, redirect_uri: str, host: str) -> None:
+    def test_a_port_in_use_is_reported(self, start_login: StartLogin, redirect_uri: str, host: str) -> None:
         require_address(host)
         port = urlsplit(redirect_uri).port or 0
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -262,7 +264,7 @@ class TestTheCallback:
             f"Port {port}, to which the browser is redirected, cannot be used (another program uses it)" in ended.stderr
         )
 
-    def test_nobody_is_waited_for_for_ever(self, start_login: StartLogin) -> None:
+    def test_the_wait_for_the_person_ends(self, start_login: StartLogin) -> None:
         ended = start_login("--wait-seconds", "1").end()
         assert ended.code == 3
         assert "The access was not allowed within 1 s" in ended.stderr
@@ -275,7 +277,7 @@ class TestTheCallback:
 
 
 class TestPasting:
-    def test_the_address_from_another_machine_is_taken(
+    def test_an_address_pasted_from_another_machine_is_accepted(
         self, emulator: Emulator, start_login: StartLogin, run_companion: Companion, tmp_path: Path
     ) -> None:
         login = start_login("--no-browser")
@@ -287,7 +289,9 @@ class TestPasting:
         assert run_companion("check").code == 0
         assert not (tmp_path / "opened").exists()
 
-    def test_what_is_no_answer_is_asked_for_again(self, start_login: StartLogin, redirect_uri: str) -> None:
+    def test_a_pasted_text_without_a_response_is_asked_for_again(
+        self, start_login: StartLogin, redirect_uri: str
+    ) -> None:
         login = start_login("--no-browser")
         right = decide(login.shown())
         login.paste("", "http://[", redirect_uri, right.replace("localhost", "example.com"), f"  {right}  ")
@@ -296,7 +300,7 @@ class TestPasting:
         assert ended.stderr.count("This is not the address") == 4
         assert "example.com" not in ended.stderr
 
-    def test_another_sign_ins_answer_is_not_used(self, emulator: Emulator, start_login: StartLogin) -> None:
+    def test_the_response_to_another_sign_in_is_not_used(self, emulator: Emulator, start_login: StartLogin) -> None:
         login = start_login("--no-browser")
         login.paste(changed(decide(login.shown()), state="x"))
         ended = login.end()
@@ -304,24 +308,24 @@ class TestPasting:
         assert "does not belong to this sign-in" in ended.stderr
         assert emulator.backend.calls == []
 
-    def test_nobody_is_waited_for_for_ever(self, start_login: StartLogin) -> None:
+    def test_the_wait_for_the_person_ends(self, start_login: StartLogin) -> None:
         login = start_login("--no-browser", "--wait-seconds", "1")
         login.paste("not yet")
         assert login.process.wait(SECONDS) == 3
         assert "The access was not allowed within 1 s" in login.end().stderr
 
-    def test_an_end_of_input_is_told(self, start_login: StartLogin) -> None:
+    def test_the_end_of_the_input_is_reported(self, start_login: StartLogin) -> None:
         ended = start_login("--no-browser").end()
         assert ended.code == 2
         assert "Standard input ended" in ended.stderr
 
-    def test_the_last_line_may_lack_its_end(self, start_login: StartLogin) -> None:
+    def test_the_last_line_may_lack_its_newline(self, start_login: StartLogin) -> None:
         login = start_login("--no-browser")
         right = decide(login.shown())
         stdout, stderr = login.process.communicate(right, timeout=SECONDS)
         assert (login.process.returncode, stdout.count("Signed in")) == (0, 1), stderr
 
-    def test_where_nothing_can_be_received_here_the_address_is_pasted(self, start_login: StartLogin) -> None:
+    def test_the_address_is_pasted_if_this_machine_cannot_receive_it(self, start_login: StartLogin) -> None:
         elsewhere = "https://example.com/back"
         with Emulator(redirect_uris=(elsewhere,)) as strict:
             login = start_login("--redirect-uri", elsewhere, api_url=strict.url)
@@ -331,7 +335,7 @@ class TestPasting:
 
 
 class TestWhereTheTokenGoes:
-    def test_it_is_printed_instead_of_kept_if_asked_for(
+    def test_the_token_can_be_printed_instead_of_stored(
         self, emulator: Emulator, start_login: StartLogin, run_companion: Companion, tmp_path: Path
     ) -> None:
         login = start_login("--print")
@@ -344,7 +348,7 @@ class TestWhereTheTokenGoes:
         assert run_companion("check", refresh_token=token).code == 0
 
     @pytest.mark.parametrize("options", [(), ("--print",)])
-    def test_a_script_gets_json(
+    def test_the_result_can_be_printed_as_json(
         self, options: tuple[str, ...], emulator: Emulator, start_login: StartLogin, tmp_path: Path
     ) -> None:
         login = start_login("--json", *options)
@@ -358,7 +362,7 @@ class TestWhereTheTokenGoes:
         )
         assert told == {**where, "days": 60}
 
-    def test_it_takes_the_place_of_one_in_the_settings_that_has_ended(
+    def test_a_stored_token_replaces_an_expired_one_in_the_settings(
         self, start_login: StartLogin, run_companion: Companion
     ) -> None:
         old = {"refresh_token": "ended"}
@@ -370,7 +374,7 @@ class TestWhereTheTokenGoes:
         assert login.end().code == 0
         assert run_companion("check", **old).code == 0
 
-    def test_it_is_kept_in_a_postgresql_ledger(
+    def test_the_token_is_stored_in_a_postgresql_ledger(
         self, emulator: Emulator, start_login: StartLogin, run_companion: Companion, database: Database, tmp_path: Path
     ) -> None:
         settings = {"ledger_url": address_of(database)}
@@ -387,14 +391,16 @@ class TestWhereTheTokenGoes:
         assert run_companion("check", **settings).code == 0
         assert not (tmp_path / "credentials.json").exists()
 
-    def test_nobody_is_asked_if_it_cannot_be_kept(self, start_login: StartLogin, tmp_path: Path) -> None:
+    def test_the_browser_does_not_open_if_the_token_could_not_be_stored(
+        self, start_login: StartLogin, tmp_path: Path
+    ) -> None:
         (tmp_path / "file").touch()
         ended = start_login(credentials_file=str(tmp_path / "file" / "credentials.json")).end()
         assert ended.code == 2
         assert "cannot be written" in ended.stderr
         assert "/oauth/" not in ended.stderr
 
-    def test_an_access_token_that_comes_first_is_told(self, start_login: StartLogin) -> None:
+    def test_an_access_token_that_takes_precedence_is_a_warning(self, start_login: StartLogin) -> None:
         login = start_login(access_token="emulator-token")
         requests.get(decide(login.address), timeout=SECONDS)
         ended = login.end()
@@ -416,20 +422,20 @@ class TestWhatPinterestRefuses:
         assert_silent(ended, emulator)
         return ended
 
-    def test_a_code_that_is_too_old(self, start_login: StartLogin, redirect_uri: str) -> None:
+    def test_an_expired_code_is_refused(self, start_login: StartLogin, redirect_uri: str) -> None:
         with Emulator(code_lifetime_seconds=0) as late:
             ended = self.exchanged(start_login, late, api_url=late.url)
         assert ended.code == 3
         assert "does not accept the code (HTTP 401, code 283). It is too old, was used before" in ended.stderr
         assert f"another redirect address than {redirect_uri}." in ended.stderr
 
-    def test_a_secret_that_is_wrong(self, start_login: StartLogin, emulator: Emulator) -> None:
+    def test_a_wrong_secret_is_refused(self, start_login: StartLogin, emulator: Emulator) -> None:
         ended = self.exchanged(start_login, emulator, client_secret="wr0ng-secret")
         assert ended.code == 3
         assert "does not accept `client_id` and `client_secret` (HTTP 401, code 2)" in ended.stderr
         assert "wr0ng-secret" not in ended.stderr
 
-    def test_an_app_that_is_unknown(self, start_login: StartLogin) -> None:
+    def test_an_unknown_app_is_refused(self, start_login: StartLogin) -> None:
         login = start_login("--wait-seconds", "1", client_id="unknown")
         page = requests.get(login.address, timeout=SECONDS)
         assert (page.status_code, login.end().code) == (400, 3)
@@ -441,7 +447,7 @@ class TestWhatPinterestRefuses:
             ({"refresh_token": None}, "an access token but no refresh token"),
         ],
     )
-    def test_tokens_that_are_not_enough(
+    def test_an_answer_without_a_scope_or_a_refresh_token_is_refused(
         self, start_login: StartLogin, emulator: Emulator, changes: dict[str, Any], words: str, tmp_path: Path
     ) -> None:
         body = {"access_token": "pina_x", "refresh_token": "pinr_x", "scope": "ads:read ads:write", **changes}
@@ -466,7 +472,7 @@ class TestSettings:
         assert "To sign in, set `client_secret`" in ended.stderr
         assert start_login(client_id=None, client_secret=None).end().code == 2
 
-    def test_a_redirect_address_is_checked_before_anything_is_opened(self, start_login: StartLogin) -> None:
+    def test_the_redirect_address_is_checked_before_the_browser_opens(self, start_login: StartLogin) -> None:
         ended = start_login("--redirect-uri", "http://example.com/").end()
         assert (ended.code, ended.stderr.count("must begin with https")) == (2, 1)
 

@@ -32,7 +32,7 @@ def refused(run: Run, words: str) -> None:
     assert "No one was removed" in run.stderr
 
 
-def test_prune_removes_whom_the_run_did_not_name_and_only_once(
+def test_prune_removes_the_people_the_run_did_not_see_and_only_once(
     emulator: Emulator, run_target: Target, run_prune: Prune, sent: Sent
 ) -> None:
     run_target([EMAIL, *people(range(12))])
@@ -49,7 +49,7 @@ def test_prune_removes_whom_the_run_did_not_name_and_only_once(
     assert (again.code, sent()) == (0, [])
 
 
-def test_overwrite_alone_removes_nobody_whatever_version_the_tap_activates(
+def test_overwrite_alone_removes_nobody_whatever_activate_version_says(
     emulator: Emulator, run_target: Target, sent: Sent
 ) -> None:
     run_target([EMAIL, *people(range(12))])
@@ -60,7 +60,7 @@ def test_overwrite_alone_removes_nobody_whatever_version_the_tap_activates(
     assert members(emulator) == ALL
 
 
-def test_prune_without_a_ledger_names_where_it_looked(run_prune: Prune, tmp_path: Path) -> None:
+def test_prune_without_a_ledger_names_the_place_of_the_ledger(run_prune: Prune, tmp_path: Path) -> None:
     refused(run_prune(), f"no ledger at {tmp_path}/ledger.db")
     assert not (tmp_path / "ledger.db").exists()
 
@@ -79,7 +79,7 @@ def test_prune_without_a_ledger_names_where_it_looked(run_prune: Prune, tmp_path
     ],
     ids=["half a line", "no rows", "nothing", "upsert", "failed batch", "bookmark_properties", "STATE"],
 )  # fmt: skip
-def test_prune_does_not_act_after_a_run_that_proves_nothing(
+def test_prune_does_not_act_after_a_run_that_was_not_clean(
     emulator: Emulator, run_target: Target, run_prune: Prune, stream: bytes, settings: dict[str, Any], code: int,
     words: str,
 ) -> None:  # fmt: skip
@@ -104,7 +104,7 @@ def test_prune_does_not_act_after_a_run_that_was_terminated(
     assert members(emulator) >= ALL
 
 
-def test_full_table_says_that_a_read_was_complete(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
+def test_full_table_confirms_that_a_read_was_complete(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
     run_target([EMAIL, *people(range(12))])
     run_target([{**EMAIL, "bookmark_properties": ["at"]}, *people(range(10))])
     refused(run_prune(), "--full-table")
@@ -112,21 +112,23 @@ def test_full_table_says_that_a_read_was_complete(emulator: Emulator, run_target
     assert members(emulator) == digests(range(10))
 
 
-def test_what_a_tap_notes_of_a_full_table_is_no_incremental_read(run_target: Target, run_prune: Prune) -> None:
+def test_a_position_that_a_tap_keeps_for_a_full_table_is_not_an_incremental_read(
+    run_target: Target, run_prune: Prune
+) -> None:
     full = json.loads('{"type": "STATE", "value": {"bookmarks": {"customers": {}, "other": {"lsn": 5}}}}')
     other = {**EMAIL, "stream": "other", "schema": {"properties": {"id": {}}}}
     run_target([EMAIL, other, *people(range(12)), full])
     assert run_prune().code == 0
 
 
-def test_a_position_of_a_stream_that_did_not_come_may_be_any_streams(run_target: Target, run_prune: Prune) -> None:
+def test_a_position_of_an_unknown_stream_counts_for_all_streams(run_target: Target, run_prune: Prune) -> None:
     strange = json.loads('{"type": "STATE", "value": {"bookmarks": {"public-customers": {"lsn": 5}}}}')
     run_target([EMAIL, *people(range(12)), strange])
     assert run_prune().code == 2
     assert run_prune("--full-table").code == 0
 
 
-def test_bad_rows_without_a_key_are_seen_by_the_identities_in_them(
+def test_bad_rows_without_a_key_are_marked_by_their_identities(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     keyless = schema("email", "consent", key=())
@@ -137,7 +139,7 @@ def test_bad_rows_without_a_key_are_seen_by_the_identities_in_them(
     assert members(emulator) == digests(range(8))
 
 
-def test_another_configurations_run_is_not_acted_on_although_it_fed_the_same_list(
+def test_prune_ignores_a_run_of_another_configuration_on_the_same_list(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     run_target([EMAIL, *people(range(12))])
@@ -147,7 +149,7 @@ def test_another_configurations_run_is_not_acted_on_although_it_fed_the_same_lis
     assert members(emulator) == digests(range(12))
 
 
-def test_pruning_one_list_leaves_the_rows_seen_that_another_list_has(
+def test_pruning_one_list_keeps_the_marks_of_rows_on_another(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     first, second = {"customer_list_name": "first"}, {"customer_list_name": "second"}
@@ -159,7 +161,9 @@ def test_pruning_one_list_leaves_the_rows_seen_that_another_list_has(
     assert (members(emulator, "first"), members(emulator, "second")) == (digests(range(9)), digests(range(12)))
 
 
-def test_a_run_of_deleted_rows_only_is_an_empty_one(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
+def test_prune_does_not_act_on_a_run_that_had_only_deleted_rows(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
     consenting = schema("email", "consent", "_sdc_deleted_at")
     rows = [record(id=n, email=address(n), consent="yes") for n in range(8)]
     run_target([consenting, *rows], consent_column="consent")
@@ -179,9 +183,7 @@ def test_a_run_that_ended_in_the_future_is_not_acted_on(
     assert (refused.code, "in the future" in refused.stderr) == (2, True)
 
 
-def test_an_incremental_run_is_no_proof_of_absence_either(
-    emulator: Emulator, run_target: Target, run_prune: Prune
-) -> None:
+def test_prune_does_not_act_after_an_incremental_run(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
     run_target([EMAIL, *people(range(12))])
     run_target([{**EMAIL, "bookmark_properties": ["at"]}, *people([1])])
     run_target([EMAIL, *people(range(11))])
@@ -192,7 +194,7 @@ def test_an_incremental_run_is_no_proof_of_absence_either(
     assert members(emulator) == digests(range(11))
 
 
-def test_from_several_runs_in_a_row_must_somebody_be_absent(
+def test_missing_runs_requires_absence_from_several_consecutive_runs(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     options = ("--missing-runs", "2")
@@ -231,7 +233,7 @@ def test_prune_keeps_to_the_sources_and_lists_that_the_run_saw(
     assert members(emulator, "L") == digests([*range(9), *range(10, 20)])
 
 
-def test_a_dry_run_is_none_to_prune_after_and_a_dry_prune_removes_nobody(
+def test_prune_ignores_a_dry_run_and_a_dry_prune_removes_nobody(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     run_target([EMAIL, *people(range(12))])
@@ -294,7 +296,7 @@ def test_rows_that_changed_in_the_run_count_towards_the_ceiling(
     assert members(emulator) >= digests(range(8, 60))
 
 
-def test_who_is_named_by_another_source_or_refused_stays_as_they_are(
+def test_people_whom_another_row_names_or_refuses_stay_as_they_are(
     emulator: Emulator, run_target: Target, run_prune: Prune, sent: Sent
 ) -> None:
     message = schema("email", "consent", "_sdc_deleted_at")
@@ -330,7 +332,7 @@ def test_an_interrupted_prune_is_finished_by_the_next_run(
     assert members(emulator) == digests([*range(10), 11])
 
 
-def test_without_a_key_too_prune_removes_whom_nobody_named(
+def test_prune_also_removes_missing_people_of_streams_without_a_key(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     message = schema("email", key=())
@@ -340,7 +342,7 @@ def test_without_a_key_too_prune_removes_whom_nobody_named(
     assert members(emulator) == digests(range(3))
 
 
-def test_a_row_that_is_too_bad_to_read_was_seen(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
+def test_a_rejected_row_counts_as_seen(emulator: Emulator, run_target: Target, run_prune: Prune) -> None:
     message = schema("email", "consent")
     settings = {"consent_column": "consent"}
     run_target([message, *[record(id=n, email=address(n), consent=1) for n in range(3)]], **settings)
@@ -349,7 +351,7 @@ def test_a_row_that_is_too_bad_to_read_was_seen(emulator: Emulator, run_target: 
     assert members(emulator) == digests([0, 1])
 
 
-def test_of_two_streams_of_a_source_both_must_overwrite(
+def test_prune_requires_overwrite_of_all_streams_of_a_source(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     settings = {

@@ -29,7 +29,7 @@ def forgotten(run_target: Target, run_companion: Companion) -> None:
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_a_row_that_was_read_meanwhile_is_obeyed_by_the_next_run(
+def test_the_next_run_adds_a_person_whose_row_was_read_during_the_suppression(
     emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent
 ) -> None:
     assert run_target([EMAIL, *people(range(5))]).code == 0
@@ -46,7 +46,7 @@ def test_a_row_that_was_read_meanwhile_is_obeyed_by_the_next_run(
 
 @pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("settings", [{}, {"load_method": "append-only", "customer_list_name": "another"}])
-def test_a_row_that_was_not_is_obeyed_once_it_is_read(
+def test_a_readmitted_person_is_added_when_a_run_reads_their_row(
     emulator: Emulator, run_target: Target, run_companion: Companion, settings: dict[str, str]
 ) -> None:
     assert run_companion("readmit", *WHO).code == 0
@@ -68,7 +68,7 @@ def test_a_refusal_by_a_row_stays(emulator: Emulator, run_target: Target, run_co
 
 
 @pytest.mark.usefixtures("forgotten")
-def test_a_dry_run_tells_and_changes_nothing(run_companion: Companion) -> None:
+def test_a_dry_run_reports_and_changes_nothing(run_companion: Companion) -> None:
     for _ in range(2):
         told = run_companion("readmit", *WHO, "--dry-run", "--json")
         assert json.loads(told.stdout) == {"identities": 1, "lifted": 3, "dry_run": True}
@@ -78,13 +78,13 @@ def test_a_dry_run_tells_and_changes_nothing(run_companion: Companion) -> None:
     assert again.stdout == "1 identity: None of them was suppressed.\n"
 
 
-def test_without_a_ledger_there_is_nobody_to_readmit(run_companion: Companion) -> None:
+def test_without_a_ledger_readmit_exits_2(run_companion: Companion) -> None:
     told = run_companion("readmit", *WHO)
     assert told.code == 2
     assert "There is no ledger" in told.stderr
 
 
-def test_nobody_is_readmitted_unasked_nor_named_by_a_message(run_companion: Companion) -> None:
+def test_readmit_asks_for_confirmation_and_its_messages_name_nobody(run_companion: Companion) -> None:
     for arguments in (("--email", address(1)), (address(1),), ("--email", "no address", "--yes")):
         told = run_companion("readmit", *arguments)
         assert told.code == 2

@@ -78,7 +78,7 @@ class TestReset:
         assert sent() == [Write("ADD", digests(range(11)))]
         assert members(emulator) == digests(range(12))
 
-    def test_a_removal_that_was_asked_for_by_name_is_asked_for_again(
+    def test_a_removal_that_a_deleted_row_named_is_sent_again(
         self, run_target: Target, run_companion: Companion, sent: Sent
     ) -> None:
         stream = [DELETING, *people([1]), deleted(7, email=address(7))]
@@ -98,7 +98,7 @@ class TestReset:
         run_target(stream)
         assert sent() == [Write("ADD", digests(range(3)))]
 
-    def test_refusals_and_who_was_forgotten_stay_known(
+    def test_refusals_and_suppressions_stay(
         self, emulator: Emulator, run_target: Target, run_companion: Companion
     ) -> None:
         message = schema("email", "consent")
@@ -109,7 +109,7 @@ class TestReset:
         run_target([message, *(record(id=10 + n, email=address(n), consent=True) for n in range(4))], **settings)
         assert members(emulator) == digests([0, 3])
 
-    def test_what_was_to_be_added_is_not_removed_by_the_next_run(
+    def test_a_pending_addition_is_not_removed_by_the_next_run(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent
     ) -> None:
         run_target([EMAIL, *people(range(3))])
@@ -121,7 +121,7 @@ class TestReset:
         assert sent() == [Write("ADD", digests([0]))]
         assert members(emulator) == digests(range(6))
 
-    def test_a_removal_that_was_due_stays_due(
+    def test_a_pending_removal_stays_pending(
         self, emulator: Emulator, run_target: Target, run_companion: Companion
     ) -> None:
         run_target([DELETING, *people(range(3))])
@@ -131,7 +131,7 @@ class TestReset:
         run_target([DELETING, *people([0])])
         assert members(emulator) == digests([0, 2])
 
-    def test_it_must_be_meant(self, run_target: Target, run_companion: Companion, sent: Sent) -> None:
+    def test_reset_asks_for_confirmation(self, run_target: Target, run_companion: Companion, sent: Sent) -> None:
         run_target([EMAIL, *people(range(3))])
         refused = run_companion("ledger", "reset")
         assert (refused.code, "3 identities" in refused.stderr, "--yes" in refused.stderr) == (2, True, True)
@@ -139,17 +139,17 @@ class TestReset:
         run_target([EMAIL, *people(range(3))])
         assert sent() == []
 
-    def test_a_dry_run_tells_and_forgets_nothing(
+    def test_a_dry_run_reports_and_deletes_nothing(
         self, run_target: Target, run_companion: Companion, sent: Sent
     ) -> None:
         run_target([EMAIL, *people(range(3))])
         dry = run_companion("ledger", "reset", "--dry-run")
-        assert (dry.code, "Dry run: nothing was forgotten" in dry.stdout) == (0, True)
+        assert (dry.code, "Dry run: nothing was deleted" in dry.stdout) == (0, True)
         sent()
         run_target([EMAIL, *people(range(3))])
         assert sent() == []
 
-    def test_while_a_run_is_at_work_nothing_is_reset(
+    def test_reset_waits_for_a_run_and_then_gives_up(
         self, run_target: Target, run_companion: Companion, at_work: AtWork, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(3))])
@@ -157,7 +157,9 @@ class TestReset:
         assert (refused.code, "Another run" in refused.stderr) == (7, True)
         assert count(tmp_path, "row_says") == 3
 
-    def test_there_must_be_something_to_reset(self, run_target: Target, run_companion: Companion) -> None:
+    def test_reset_exits_2_without_a_ledger_or_with_an_unknown_list(
+        self, run_target: Target, run_companion: Companion
+    ) -> None:
         assert run_companion(*RESET).code == 2
         run_target([EMAIL, *people(range(3))])
         assert run_companion(*RESET, "--list", "nobody").code == 2
@@ -170,7 +172,7 @@ class TestExpire:
         told: dict[str, Any] = json.loads(done.stdout)
         return told
 
-    def test_whom_a_source_contributed_that_no_run_reads_is_forgotten_and_stays_on_the_list(
+    def test_expire_deletes_what_an_unread_source_contributed_and_its_people_stay_on_the_list(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent, tmp_path: Path
     ) -> None:
         leads = schema("email", stream="leads")
@@ -187,7 +189,7 @@ class TestExpire:
         assert sent() == []
         assert self.expire(run_companion)["sources"] == []
 
-    def test_it_must_be_meant_if_somebody_cannot_be_removed_any_more(
+    def test_expire_asks_for_confirmation_if_people_could_no_longer_be_removed(
         self, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -207,7 +209,7 @@ class TestExpire:
         assert self.expire(run_companion)["sources"] == []
         assert count(tmp_path, "row_says") == 4
 
-    def test_a_run_that_was_cut_short_has_read_its_source_too(
+    def test_an_interrupted_run_counts_as_having_read_its_source(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -216,7 +218,7 @@ class TestExpire:
         assert run_target([EMAIL, *people([9])], max_retries=0).code == 4
         assert self.expire(run_companion)["sources"] == []
 
-    def test_old_runs_are_forgotten_but_the_newest_of_each_configuration(
+    def test_old_runs_are_deleted_except_the_newest_of_each_configuration(
         self, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         for _ in range(3):
@@ -230,7 +232,7 @@ class TestExpire:
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
             assert ledger.execute("SELECT MAX(run) FROM runs").fetchone() == (5,)
 
-    def test_refusals_and_who_was_forgotten_stay_known(
+    def test_refusals_and_suppressions_stay(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         message = schema("email", "consent")
@@ -245,7 +247,7 @@ class TestExpire:
         run_target([leads, *rows], customer_list_name=LIST, **settings)
         assert members(emulator) == digests([0, 3])
 
-    def test_a_dry_run_tells_and_forgets_nothing(
+    def test_a_dry_run_reports_and_deletes_nothing(
         self, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(4))])
@@ -255,9 +257,9 @@ class TestExpire:
         assert (told["runs"], [each["source"] for each in told["sources"]], told["dry_run"]) == (1, [LIST], True)
         assert (count(tmp_path, "runs"), count(tmp_path, "row_says")) == (2, 4)
         shown = run_companion("ledger", "expire", "--older-than", "100", "--dry-run").stdout
-        assert "Runs would be forgotten: 1." in shown
+        assert "Runs would be deleted: 1." in shown
 
-    def test_what_was_to_be_added_is_not_removed_by_the_next_run(
+    def test_a_pending_addition_is_not_removed_by_the_next_run(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(3))])
@@ -268,7 +270,7 @@ class TestExpire:
         run_target([EMAIL, *people([0])])
         assert members(emulator) == digests(range(6))
 
-    def test_while_a_run_is_at_work_nothing_expires(
+    def test_expire_waits_for_a_run_and_then_gives_up(
         self, run_target: Target, run_companion: Companion, at_work: AtWork, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people(range(3))])

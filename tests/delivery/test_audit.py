@@ -57,7 +57,7 @@ def request_ids(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> list[str
     return given
 
 
-def test_a_request_is_told_with_each_cause_and_with_pinterests_id(
+def test_a_removal_is_logged_with_its_causes_and_pinterests_request_id(
     emulator: Emulator, run_target: Target, tmp_path: Path, request_ids: list[str]
 ) -> None:
     path = tmp_path / "report.json"
@@ -94,7 +94,7 @@ def test_each_request_has_a_line_of_its_own(
     assert len(audit_lines(run.stderr)) == 3
 
 
-def test_of_a_batch_that_is_refused_only_what_was_accepted_is_told(
+def test_only_the_accepted_part_of_a_refused_batch_is_logged(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     run_target([CONSENTING, *agreeing(range(8))], **SETTINGS)
@@ -109,7 +109,7 @@ def test_of_a_batch_that_is_refused_only_what_was_accepted_is_told(
     assert [each.causes for each in audit(emulator, tmp_path)] == [{"delete": 2}, {"delete": 4}]
 
 
-def test_what_a_killed_run_left_keeps_its_cause(
+def test_a_note_of_a_killed_run_keeps_its_cause(
     emulator: Emulator, run_target: Target, tmp_path: Path, config: dict[str, Any]
 ) -> None:
     run_target([CONSENTING, *agreeing(range(8))], **SETTINGS)
@@ -125,7 +125,7 @@ def test_what_a_killed_run_left_keeps_its_cause(
     assert [each.causes for each in audit(emulator, tmp_path)] == [{"refusal": 1, "delete": 1}]
 
 
-def test_prune_tells_too(emulator: Emulator, run_target: Target, run_prune: Prune, tmp_path: Path) -> None:
+def test_prune_logs_its_removals(emulator: Emulator, run_target: Target, run_prune: Prune, tmp_path: Path) -> None:
     overwriting = {"load_method": "overwrite"}
     run_target([schema("email"), *people(range(12))], **overwriting)
     run_target([schema("email"), *people(range(10))], **overwriting)
@@ -135,7 +135,7 @@ def test_prune_tells_too(emulator: Emulator, run_target: Target, run_prune: Prun
     assert "2 to remove (2 pruned); requests: 1; members now: 10" in pruned.stdout
 
 
-def test_without_a_ledger_the_log_tells(run_target: Target, tmp_path: Path) -> None:
+def test_removals_are_logged_without_a_ledger_too(run_target: Target, tmp_path: Path) -> None:
     message = schema("email", "_sdc_deleted_at")
     run_target([message, *people(range(3))])
     run = run_target([message, deleted(1, email=address(1)), record(id=2, email=address(2))])
@@ -144,7 +144,7 @@ def test_without_a_ledger_the_log_tells(run_target: Target, tmp_path: Path) -> N
     assert not (tmp_path / "ledger.db").exists()
 
 
-def test_nobody_is_in_it_even_if_pinterest_names_them(
+def test_no_identity_is_logged_even_if_pinterest_repeats_it(
     emulator: Emulator, run_target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_target([CONSENTING, *agreeing(range(3))], **SETTINGS)
@@ -159,7 +159,7 @@ def test_nobody_is_in_it_even_if_pinterest_names_them(
     assert "ada" not in run.stderr
 
 
-def test_an_addition_in_between_takes_the_cause_along() -> None:
+def test_causes_stay_with_their_identities_when_an_addition_replaces_a_removal() -> None:
     pending = PendingIdentities(10, 10_000, Watermark())
     pending.put_many(Operation.REMOVE, packed("a", "b", "c"), [1, 2, 3], Cause.DELETE)
     pending.put(Operation.REMOVE, pack_identity("d"), 4, Cause.CHANGE)
@@ -176,7 +176,7 @@ def test_an_addition_in_between_takes_the_cause_along() -> None:
     assert added.causes == ()
 
 
-def test_what_does_not_fit_into_a_request_keeps_its_cause() -> None:
+def test_identities_that_do_not_fit_into_a_request_keep_their_cause() -> None:
     pending = PendingIdentities(10, 10, Watermark())
     pending.put(Operation.REMOVE, pack_identity("a" * 4), 1, Cause.DELETE)
     pending.put(Operation.REMOVE, pack_identity("b" * 50), 2, Cause.REFUSAL)
@@ -184,7 +184,7 @@ def test_what_does_not_fit_into_a_request_keeps_its_cause() -> None:
     assert [each.causes for each in batches if each is not None] == [(Cause.DELETE,), (Cause.REFUSAL,)]
 
 
-def test_clear_and_forget_tell_too(
+def test_clear_and_forget_log_their_removals(
     emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
 ) -> None:
     run_target([schema("email"), *people(range(5))], load_method="upsert")

@@ -51,20 +51,20 @@ def missing() -> str:
     raise NotFoundError(msg)
 
 
-def test_a_clear_outcome_needs_no_lookup() -> None:
+def test_a_clear_outcome_of_a_creation_needs_no_lookup() -> None:
     attempts, time = Attempts(), Waiting()
     assert time.creation.create_once(lambda: "made", lambda: None, attempts) == ("made", True)
     assert (attempts.unanswered, time.waits) == (False, [])
 
 
-def test_after_an_unclear_outcome_it_is_looked_for_and_not_created_again() -> None:
+def test_after_an_unclear_outcome_a_lookup_prevents_a_second_creation() -> None:
     attempts, time = Attempts(), Waiting()
     looks = iter([None, None, "found"])
     assert time.creation.create_once(unclear, lambda: next(looks), attempts) == ("found", False)
     assert (attempts.unanswered, time.waits) == (True, [2, 4, 5])
 
 
-def test_if_it_stays_missing_it_is_created_again() -> None:
+def test_a_creation_is_repeated_if_the_lookup_finds_nothing() -> None:
     attempts, time = Attempts(), Waiting()
     create = script(OutcomeUnclearError("no answer"), "made")
     assert time.creation.create_once(create, lambda: None, attempts) == ("made", True)
@@ -86,7 +86,7 @@ def test_a_new_list_is_given_two_minutes_to_appear() -> None:
     assert 100 <= time.clock.now <= 120
 
 
-def test_an_old_list_is_given_no_time() -> None:
+def test_an_old_list_that_is_missing_is_not_waited_for() -> None:
     time = Waiting()
     with pytest.raises(NotFoundError):
         time.creation.retry_while_new(missing, "the list", None, Attempts())

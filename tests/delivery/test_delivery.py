@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
@@ -62,9 +63,7 @@ def unavailable(_: str) -> None:
     raise UnavailableError(msg)
 
 
-def test_a_batch_that_failed_holds_its_states_back_for_good(
-    world: World, account: TwoLists, written: list[Any]
-) -> None:
+def test_a_failed_batch_holds_its_states_back_for_good(world: World, account: TwoLists, written: list[Any]) -> None:
     reference = world.open("a")
     account.on_update = unavailable
     world.add(reference, "x", 1)
@@ -81,7 +80,7 @@ def test_a_batch_that_failed_holds_its_states_back_for_good(
     assert len(account.updates) == 1
 
 
-def test_an_overdue_state_sends_only_what_it_waits_for(
+def test_an_overdue_state_sends_only_the_lists_that_it_waits_for(
     world: World, account: TwoLists, written: list[Any], clock: Clock
 ) -> None:
     first, second = world.open("a"), world.open("b")
@@ -103,13 +102,18 @@ def test_an_overdue_state_sends_only_what_it_waits_for(
 class FailingCreation(TwoLists):
     """Reports that the creation of a list failed, although the list exists then."""
 
-    def create_customer_list(self, name: str, _list_type: ListType, _records: str) -> CustomerList:
+    def create_customer_list(
+        self,
+        name: str,
+        _list_type: ListType,
+        _records: Records,
+        *,
+        is_nca: bool | None = None,  # noqa: ARG002 - a list of any kind fails
+    ) -> CustomerList:
         return CustomerList(self.place(name, ()).id, name, exceptions={"code": 1})
 
 
-def test_a_list_that_was_made_is_not_made_again_though_the_answer_reports_a_failure(
-    written: list[Any], clock: Clock
-) -> None:
+def test_a_list_is_not_created_twice_when_the_answer_reports_a_failure(written: list[Any], clock: Clock) -> None:
     account = FailingCreation()
     world = World(account, written, clock)
     reference = world.open("c")

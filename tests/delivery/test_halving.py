@@ -37,7 +37,7 @@ class Pinterest:
 
 
 @given(size=st.integers(1, 3000), bad=st.sets(st.integers(0, 2999), max_size=10))
-def test_the_good_arrive_once_and_the_bad_are_named(size: int, bad: set[int]) -> None:
+def test_good_identities_are_sent_once_and_bad_ones_are_found(size: int, bad: set[int]) -> None:
     bad = {place for place in bad if place < size and size > len(bad)}
     pinterest = Pinterest(lambda sent: any(int(identity) in bad for identity in sent.identities))
     assert Halving(pinterest.send).deliver(batch(size)) == sorted(bad)
@@ -45,21 +45,21 @@ def test_the_good_arrive_once_and_the_bad_are_named(size: int, bad: set[int]) ->
     assert pinterest.calls <= 1 + len(bad) * 2 * math.ceil(math.log2(size) if size > 1 else 0)
 
 
-def test_more_bad_rows_than_are_likely_are_a_fault_of_the_whole() -> None:
+def test_too_many_bad_rows_fail_the_whole_batch() -> None:
     pinterest = Pinterest(lambda _: True)
     with pytest.raises(RefusedError):
         Halving(pinterest.send).deliver(batch(10_000))
     assert pinterest.calls < 100
 
 
-def test_a_batch_that_is_refused_to_the_last_identity_is_no_matter_of_bad_rows() -> None:
+def test_a_batch_of_which_every_identity_is_refused_fails_as_a_whole() -> None:
     pinterest = Pinterest(lambda _: True)
     with pytest.raises(RefusedError):
         Halving(pinterest.send).deliver(batch(2))
     assert Halving(pinterest.send).deliver(batch(1)) == [0]
 
 
-def test_a_request_that_was_too_big_tells_the_size_that_fits() -> None:
+def test_a_request_that_is_too_big_shows_which_size_fits() -> None:
     pinterest = Pinterest(lambda sent: len(sent.identities) > 1900)
     halving = Halving(pinterest.send)
     assert halving.deliver(batch(10_000)) == []
@@ -70,7 +70,7 @@ def test_a_request_that_was_too_big_tells_the_size_that_fits() -> None:
     assert len(pinterest.members) == 20_000
 
 
-def test_a_size_that_fits_and_bad_rows_at_once() -> None:
+def test_a_batch_can_be_too_big_and_have_bad_rows() -> None:
     pinterest = Pinterest(lambda sent: len(sent.identities) > 300 or b"77" in sent.identities)
     halving = Halving(pinterest.send)
     for _ in range(2):
@@ -78,7 +78,7 @@ def test_a_size_that_fits_and_bad_rows_at_once() -> None:
     assert len(pinterest.members) == 2 * 999
 
 
-def test_the_size_that_fits_shrinks_only_by_refusals() -> None:
+def test_the_size_shrinks_only_after_refusals() -> None:
     pinterest = Pinterest(lambda sent: len(sent.identities) > 600)
     halving = Halving(pinterest.send)
     for size in (1000, 750, 1000, 251, 130, 90, 60, 40, 30):
@@ -86,7 +86,7 @@ def test_the_size_that_fits_shrinks_only_by_refusals() -> None:
     assert halving.fits == 500
 
 
-def test_who_was_refused_before_is_no_fault_of_the_whole() -> None:
+def test_identities_refused_before_do_not_count_against_the_whole_batch() -> None:
     def left(size: int, resent: int) -> Batch:
         fresh = batch(size)
         return Batch(fresh.operation, fresh.identities, (0,) * resent + fresh.lines[resent:], fresh.hold)
@@ -98,7 +98,7 @@ def test_who_was_refused_before_is_no_fault_of_the_whole() -> None:
         Halving(Pinterest(lambda _: True).send).deliver(left(500, resent=500))
 
 
-def test_what_is_no_fault_of_the_batch_is_not_searched_for_in_it() -> None:
+def test_other_errors_do_not_halve_the_batch() -> None:
     def send(_: Batch) -> None:
         msg = "later"
         raise UnavailableError(msg)

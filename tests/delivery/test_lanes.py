@@ -60,7 +60,7 @@ def collect(lanes: Lanes[str], count: int) -> list[Batch]:
     return found
 
 
-def test_a_lane_has_room_up_to_a_bound() -> None:
+def test_a_lane_has_room_up_to_its_limit() -> None:
     door, lanes = Door(), Lanes[str](ahead=4)
     batches = [batch(n) for n in range(4)]
     for each in batches[:3]:
@@ -77,7 +77,7 @@ def test_a_lane_has_room_up_to_a_bound() -> None:
     assert door.ended == batches
 
 
-def test_all_lanes_together_have_room_up_to_a_bound() -> None:
+def test_all_lanes_together_have_room_up_to_a_limit() -> None:
     door, lanes = Door(), Lanes[str](ahead=4)
     count = 0
     while lanes.has_room(f"lane {count}"):
@@ -119,7 +119,7 @@ def test_a_lane_that_failed_sends_nothing_more() -> None:
     assert len(sent) == 2
 
 
-def test_lanes_that_are_stopped_wait_a_moment_for_the_request_under_way_and_begin_no_other() -> None:
+def test_stopped_lanes_wait_briefly_for_the_request_under_way_and_begin_no_other() -> None:
     door, lanes = Door(), Lanes[str](ahead=100)
     for n in range(3):
         lanes.submit("a", batch(n), door)
@@ -129,7 +129,7 @@ def test_lanes_that_are_stopped_wait_a_moment_for_the_request_under_way_and_begi
     assert [result.batch for result in lanes.results()] == door.ended == [batch(0)]
 
 
-def test_lanes_are_not_waited_for_longer_than_that() -> None:
+def test_stopped_lanes_are_not_waited_for_any_longer() -> None:
     door, lanes = Door(), Lanes[str](ahead=100)
     lanes.submit("a", batch(0), door)
     started = time.monotonic()
@@ -178,7 +178,7 @@ class TestDelivery:
             delivery.open(ListPlan(each, ListType.EMAIL, IfMissing.CREATE, audience=None))
         return delivery, references
 
-    def test_lists_are_written_to_side_by_side(self) -> None:
+    def test_lists_are_written_to_in_parallel(self) -> None:
         together = threading.Barrier(2, timeout=10)
         account = TwoLists(lambda _: together.wait())
         delivery, references = self.delivery(account, ahead=10)
@@ -203,7 +203,7 @@ class TestDelivery:
         dispatcher.flush()
         assert account.updates == ["1"] * 4
 
-    def test_every_call_after_a_failure_raises_it_and_other_receipts_still_come(self) -> None:
+    def test_every_call_after_a_failure_raises_it_but_returns_other_receipts(self) -> None:
         def update(list_id: str) -> None:
             if list_id == "1":
                 raise ZeroDivisionError

@@ -86,7 +86,9 @@ def run(emulator: Emulator, folder: Path, lists: int, shift: int) -> None:
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_the_work_for_each_list_stays_the_same(work: Counter[str], tmp_path: Path, runs: int) -> None:
+def test_the_work_per_list_does_not_grow_with_the_number_of_lists(
+    work: Counter[str], tmp_path: Path, runs: int
+) -> None:
     done = []
     for lists in (25, 50, 100):
         with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
@@ -120,7 +122,7 @@ def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(
     assert 1 <= looks <= 120 // 10
 
 
-def test_a_block_with_a_state_after_each_row_is_split_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_with_a_state_after_each_row_is_split_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = 0
     split_lines = record_block.split_lines
 

@@ -27,19 +27,21 @@ CAFE = "Café Kunden"
         ("\uff23AFÉ KUNDEN", "in case, blanks or forms of the same characters"),
     ],
 )
-def test_names_that_people_take_for_the_same_are_alike_and_their_difference_has_a_name(other: str, words: str) -> None:
+def test_names_that_people_confuse_are_similar_and_their_difference_is_described(other: str, words: str) -> None:
     assert likeness(other) == likeness(CAFE)
     assert difference(CAFE, other) == words
     assert difference(other, CAFE) == words
 
 
 @pytest.mark.parametrize("other", ["Cafe Kunden", "Café Kunde", "Café Kunden 2"])
-def test_other_names_are_not_alike(other: str) -> None:
+def test_other_names_are_not_similar(other: str) -> None:
     assert likeness(other) != likeness(CAFE)
 
 
 @pytest.mark.parametrize("load_method", ["append-only", "upsert"])
-def test_a_second_list_is_not_made_without_a_warning(emulator: Emulator, run_target: Target, load_method: str) -> None:
+def test_a_second_list_is_not_created_without_a_warning(
+    emulator: Emulator, run_target: Target, load_method: str
+) -> None:
     made = emulator.backend.create_list("CAFÉ kunden")
     run = run_target([schema("email"), *people([1])], customer_list_name=CAFE, load_method=load_method)
     assert run.code == 0, run.stderr
@@ -60,7 +62,7 @@ def test_a_dry_run_warns_too(emulator: Emulator, run_target: Target) -> None:
     assert len(emulator.backend.customer_lists()) == 1
 
 
-def test_two_names_of_one_run_are_told_from_each_other_before_either_list_exists(
+def test_similar_names_in_one_run_are_a_warning_before_either_list_exists(
     emulator: Emulator, run_target: Target
 ) -> None:
     rows = [record(id=n, email=address(n), segment=name) for n, name in enumerate(["Gold", "gold", "Silver", "Gold"])]
@@ -71,7 +73,7 @@ def test_two_names_of_one_run_are_told_from_each_other_before_either_list_exists
     assert len(emulator.backend.customer_lists()) == 3
 
 
-def test_who_only_removes_is_told_which_list_may_be_meant(emulator: Emulator, run_target: Target) -> None:
+def test_a_stream_that_only_removes_gets_a_hint_about_the_list(emulator: Emulator, run_target: Target) -> None:
     made = emulator.backend.create_list("Customers")
     run = run_target([schema("email"), *people([1])], operation="remove", load_method="upsert")
     assert run.code == 2

@@ -45,7 +45,7 @@ def test_a_repeated_identity_is_sent_once() -> None:
     assert [*map(parts, drain(pending))] == [(ADD, packed("a", "b"), (1, 1), 1)]
 
 
-def test_the_last_word_on_an_identity_counts_and_covers_the_first() -> None:
+def test_the_last_operation_on_an_identity_replaces_the_earlier_one() -> None:
     pending = PendingIdentities(3, 10_000, Watermark())
     pending.put(REMOVE, pack_identity("a"), 5)
     pending.put(ADD, pack_identity("b"), 7)
@@ -54,7 +54,7 @@ def test_the_last_word_on_an_identity_counts_and_covers_the_first() -> None:
     assert [*map(parts, drain(pending))] == [(ADD, packed("b", "a"), (7, 50), 5)]
 
 
-def test_bytes_are_counted_as_they_stand_in_json() -> None:
+def test_bytes_are_counted_as_encoded_in_json() -> None:
     pending = PendingIdentities(100, 12, Watermark())
     pending.put(ADD, pack_identity('a"b'), 1)  # 4 bytes in JSON, and a comma
     assert pending.take_full() is None
@@ -79,7 +79,7 @@ actions = st.lists(st.tuples(st.sampled_from(list(Operation)), identities, st.bo
 
 
 @given(actions=actions, rows=st.integers(1, 5), size=st.integers(1, 12))
-def test_whatever_comes_the_last_word_on_each_identity_is_the_last_that_is_sent(
+def test_the_last_operation_on_each_identity_is_sent_last_whatever_arrives(
     actions: list[tuple[Operation, bytes, bool]], rows: int, size: int
 ) -> None:
     pending = PendingIdentities(rows, size, Watermark())
@@ -107,7 +107,7 @@ some = st.lists(st.tuples(st.sampled_from(list(Operation)), st.lists(identities,
 
 
 @given(some=some, rows=st.integers(1, 9), size=st.integers(1, 40))
-def test_many_at_once_wait_as_they_would_one_by_one(
+def test_many_identities_at_once_are_queued_as_if_one_by_one(
     some: list[tuple[Operation, list[bytes]]], rows: int, size: int
 ) -> None:
     together, one_by_one = PendingIdentities(rows, size, Watermark()), PendingIdentities(rows, size, Watermark())

@@ -28,7 +28,7 @@ def printed() -> str:
     return done.stdout
 
 
-def test_the_figures_are_those_of_the_stream(printed: str) -> None:
+def test_the_demo_shows_the_figures_of_its_stream(printed: str) -> None:
     rows = [json.loads(line)["record"] for line in customers.messages(next_day=True) if '"RECORD"' in line]
     assert len(rows) == customers.CUSTOMERS
     uuid = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -42,6 +42,10 @@ def test_the_figures_are_those_of_the_stream(printed: str) -> None:
             added.add(email)
         elif mail.fullmatch(email):
             added.add(hashlib.sha256(email.encode()).hexdigest())
+        phone = row.get("phone") or ""
+        if phone.startswith(("+", "00")):
+            digits = "".join(each for each in phone.replace("(0)", "") if each.isdigit()).removeprefix("00")
+            added.add(f"phone {digits}")
         for value, cased in ((row.get("idfa"), str.upper), (row.get("gaid"), str.lower)):
             if value and uuid.fullmatch(value) and set(value) != {"0", "-"}:
                 added.add(hashlib.sha256(cased(value).encode()).hexdigest())

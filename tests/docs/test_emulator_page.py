@@ -26,7 +26,7 @@ def test_every_option_setting_and_field_is_explained() -> None:
 
 
 @pytest.mark.parametrize("example", examples("json"))
-def test_an_example_of_a_fault_is_a_fault(example: str) -> None:
+def test_each_example_of_a_fault_is_valid(example: str) -> None:
     assert Fault.from_json(json.loads(example))
 
 

@@ -43,12 +43,12 @@ def plugin() -> dict[str, Any]:
     return content
 
 
-def test_its_place_says_what_it_is(plugin: dict[str, Any]) -> None:
+def test_the_path_of_the_definition_names_its_kind(plugin: dict[str, Any]) -> None:
     assert PATH.relative_to(REPOSITORY / "hub").as_posix() == f"loaders/{plugin['name']}/{plugin['variant']}.yml"
     assert plugin["variant"] == VARIANT
 
 
-def test_it_has_what_the_hub_knows_and_nothing_else(plugin: dict[str, Any]) -> None:
+def test_the_definition_has_only_fields_that_the_hub_defines(plugin: dict[str, Any]) -> None:
     assert plugin.keys() >= REQUIRED
     assert plugin.keys() <= KEYS
     assert all(isinstance(plugin[name], str) for name in TEXTS)
@@ -60,7 +60,7 @@ def test_it_has_what_the_hub_knows_and_nothing_else(plugin: dict[str, Any]) -> N
     assert re.match("https://", plugin["domain_url"])
 
 
-def test_its_settings_have_what_the_hub_knows_and_nothing_else(plugin: dict[str, Any]) -> None:
+def test_its_settings_have_only_fields_that_the_hub_defines(plugin: dict[str, Any]) -> None:
     for setting in plugin["settings"]:
         assert setting.keys() <= SETTING_KEYS, setting["name"]
         assert setting.get("kind", "object") in KINDS
@@ -72,12 +72,12 @@ def test_its_settings_have_what_the_hub_knows_and_nothing_else(plugin: dict[str,
     assert all(set(group) <= names for group in plugin["settings_group_validation"])
 
 
-def test_keys_stand_in_the_order_that_the_hubs_linter_wants(plugin: dict[str, Any]) -> None:
+def test_keys_are_in_the_order_that_the_hubs_linter_requires(plugin: dict[str, Any]) -> None:
     assert list(plugin) == sorted(plugin)
     assert all(list(setting) == sorted(setting) for setting in plugin["settings"])
 
 
-def test_its_settings_are_those_of_meltano_yml(plugin: dict[str, Any]) -> None:
+def test_its_settings_match_meltano_yml(plugin: dict[str, Any]) -> None:
     # Those are held against what the target says of itself by test_settings_documents.py.
     project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
     (loader,) = project["plugins"]["loaders"]

@@ -26,12 +26,12 @@ def generated() -> dict[Path, str]:
 
 
 @pytest.mark.parametrize("name", ["docs/reference/settings.md", "docs/reference/commands.md", "hub/loaders"])
-def test_what_is_generated_is_up_to_date(name: str, generated: dict[Path, str]) -> None:
+def test_generated_pages_are_up_to_date(name: str, generated: dict[Path, str]) -> None:
     ((path, text),) = [each for each in generated.items() if each[0].is_relative_to(REPOSITORY / name)]
     assert path.read_text(encoding="utf-8") == text, "call `python -m docgen`"
 
 
-def test_every_setting_is_there_with_what_it_may_be() -> None:
+def test_every_setting_is_listed_with_its_values() -> None:
     entries = dict(re.findall(r"^### `(\w+)`\n\n(.+)$", SETTINGS, re.MULTILINE))
     schema = about()["settings"]
     assert list(entries) == list(schema["properties"])
@@ -43,7 +43,7 @@ def test_every_setting_is_there_with_what_it_may_be() -> None:
     assert entries["batch_size_rows"].startswith("integer, default `10000`, 1 to 1,000,000. ")
 
 
-def test_every_command_is_there_with_every_option() -> None:
+def test_every_command_is_listed_with_every_option() -> None:
     programs = {"target-pinterest-audience": TargetPinterestAudience.cli, "pinterest-audience": cli}
     sections = dict(re.findall(r"^##+ `([^`\n]+)`\n(.*?)(?=^##|\Z)", COMMANDS, re.MULTILINE | re.DOTALL))
     all_contexts = [context for name, program in programs.items() for context in contexts(name, program)]
@@ -54,7 +54,7 @@ def test_every_command_is_there_with_every_option() -> None:
                 assert f"`{parameter.opts[0]}" in sections[context.command_path], (context.command_path, parameter.opts)
 
 
-def test_every_command_helps_with_an_example_and_serves_scripts() -> None:
+def test_every_command_has_an_example_and_json_output() -> None:
     for context in contexts("pinterest-audience", cli):
         path, options = context.command_path, {name for each in context.command.params for name in each.opts}
         if path == "pinterest-audience":

@@ -86,7 +86,7 @@ def known(words: list[str]) -> bool:
     return True
 
 
-def test_the_pages_have_enough_to_look_at() -> None:
+def test_the_checks_find_enough_pages_and_examples() -> None:
     # The tests below find what they look at by patterns; these are no reason to find nothing.
     assert len(fences("json")) > 15
     assert len(fences("yaml")) > 5
@@ -103,7 +103,7 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 @pytest.mark.parametrize("page", [*all_pages(), README], ids=name_of)
-def test_what_a_page_links_to_is_there(page: Path) -> None:
+def test_links_lead_to_existing_pages_and_headings(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
         place, _, anchor = target.partition("#")
         if "://" in place:
@@ -128,7 +128,7 @@ def test_the_tests_that_a_page_names_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", sorted((PAGES / "promises").glob("*.md")), ids=name_of)
-def test_each_promise_is_explained_shown_and_guarded(page: Path) -> None:
+def test_each_promise_has_an_explanation_a_demonstration_and_tests(page: Path) -> None:
     headings = re.findall(r"^## (.+)$", text_of(page), re.MULTILINE)
     assert headings == ["How it is kept", "See for yourself", "What guards it"]
     assert re.search(r"^> \*\*", text_of(page), re.MULTILINE)
@@ -139,7 +139,7 @@ def test_there_are_seven_promises() -> None:
     assert len(list((PAGES / "promises").glob("*.md"))) == 7
 
 
-def test_each_line_about_another_product_is_backed_by_a_test() -> None:
+def test_each_line_about_another_product_names_a_test() -> None:
     rows = re.findall(r"^\| (?!there )(.+) \|$", text_of(PAGES / "coming-from.md"), re.MULTILINE)
     assert len(rows) > 30
     for row in rows:
@@ -155,7 +155,7 @@ def test_the_commands_that_a_page_names_exist(page: Path) -> None:
     assert [" ".join(words) for words in commands(text_of(page)) if not known(words)] == []
 
 
-def test_the_commands_that_are_called_by_meltano_are_declared() -> None:
+def test_commands_called_through_meltano_are_declared() -> None:
     project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
     (utility,) = project["plugins"]["utilities"]
     texts = [text_of(page) for page in [*all_pages(), README]]
@@ -173,7 +173,7 @@ def test_each_setting_is_explained_somewhere_besides_its_reference() -> None:
 
 
 @pytest.mark.parametrize("fence", fences("json"))
-def test_json_can_be_read_and_settings_are_settings(fence: Fence) -> None:
+def test_json_examples_parse_and_use_existing_settings(fence: Fence) -> None:
     for document in [fence.text] if fence.text.startswith("{\n") else fence.text.splitlines():
         value = json.loads(document)
         if "ad_account_id" in value:
@@ -181,7 +181,7 @@ def test_json_can_be_read_and_settings_are_settings(fence: Fence) -> None:
 
 
 @pytest.mark.parametrize("fence", [*fences("yaml"), *fences("yml")])
-def test_yaml_can_be_read_and_settings_are_settings(fence: Fence) -> None:
+def test_yaml_examples_parse_and_use_existing_settings(fence: Fence) -> None:
     content = yaml.safe_load(fence.text)
     assert isinstance(content, dict)
     plugins = [each for kind in content.get("plugins", {}).values() for each in kind]
@@ -194,24 +194,24 @@ def test_yaml_can_be_read_and_settings_are_settings(fence: Fence) -> None:
             assert overrides.keys() <= setting_names()
 
 
-def test_variables_are_those_of_settings() -> None:
+def test_variables_belong_to_settings() -> None:
     for page in [*all_pages(), README]:
         for name in re.findall(r"TARGET_PINTEREST_AUDIENCE_([A-Z_]+[A-Z])(?=[=:])", text_of(page)):
             assert name.lower() in setting_names() or name in {"CONSENT_COLUM", "BATCH_SIZE"}, (page, name)
 
 
 @pytest.mark.parametrize("fence", fences("python"))
-def test_python_can_be_read(fence: Fence) -> None:
+def test_python_examples_parse(fence: Fence) -> None:
     compile(fence.text, "example", "exec")
 
 
 @pytest.mark.parametrize("fence", fences("sh"))
-def test_shell_can_be_read(fence: Fence) -> None:
+def test_shell_examples_parse(fence: Fence) -> None:
     done = subprocess.run(["bash", "-n"], input=fence.text, capture_output=True, text=True, check=False, timeout=10)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_words_quoted_from_the_log_are_the_programs() -> None:
+def test_quoted_log_messages_exist_in_the_program() -> None:
     modules = (REPOSITORY / "target_pinterest_audience").rglob("*.py")
     said = re.sub(r'"\s+f?"', "", "\n".join(text_of(module) for module in modules))
     quoted = re.findall(r'\*"([^"]+)"\*', text_of(PAGES / "guides" / "troubleshooting.md"))

@@ -28,22 +28,22 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_shows_what_is_printed(page: Path) -> None:
+def test_transcripts_match_what_the_program_prints(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if "curl " in text and shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt-get install curl")
     assert list(differences(text)) == [], "call `python -m docgen`, and look at what changed"
 
 
-def test_most_pages_show_something() -> None:
+def test_most_pages_have_transcripts() -> None:
     assert len(PAGES) >= 10
 
 
-def test_times_and_ids_may_differ_and_nothing_else() -> None:
+def test_only_times_and_ids_may_differ() -> None:
     assert list(differences(EXAMPLE)) == [('$ echo "13 rows"', "12 rows", "13 rows")]
 
 
-def test_a_page_is_written_anew_only_if_something_changed() -> None:
+def test_a_page_is_rewritten_only_if_something_changed() -> None:
     new = EXAMPLE.replace('13 rows"\n12 rows', '13 rows"\n13 rows')
     assert refreshed(new) == new
     assert refreshed(EXAMPLE) == new.replace(
@@ -51,7 +51,7 @@ def test_a_page_is_written_anew_only_if_something_changed() -> None:
     )
 
 
-def test_how_long_something_took_may_differ_without_its_unit() -> None:
+def test_durations_may_differ_with_or_without_a_unit() -> None:
     assert comparable("run   done         0.1         4     0.0") == comparable(
         "run   done        12.3         4     0.0"
     )
@@ -67,5 +67,5 @@ def test_how_long_something_took_may_differ_without_its_unit() -> None:
         ("members  10", "members  11"),
     ],
 )
-def test_what_matters_is_compared(one: str, other: str) -> None:
+def test_other_differences_are_found(one: str, other: str) -> None:
     assert comparable(one) != comparable(other)

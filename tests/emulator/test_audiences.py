@@ -19,7 +19,7 @@ def audience(backend: Backend, list_id: object, **body: Any) -> Any:
 
 
 @pytest.mark.parametrize(("members", "status"), [(99, "TOO_SMALL"), (100, "READY")])
-def test_an_audience_learns_its_size_when_it_is_initialized(
+def test_an_audience_has_a_size_once_it_is_initialized(
     backend: Backend, clock: Clock, members: int, status: str
 ) -> None:
     of = backend.create_list("customers", map(str, range(members)))
@@ -59,7 +59,8 @@ def test_a_lookalike_starts_from_an_audience(backend: Backend, clock: Clock) -> 
 @pytest.mark.parametrize(
     "rule",
     [
-        {}, [], {"seed_id": "1"}, {"seed_id": []}, {"seed_id": ["1"]}, {"seed_id": ["7"]},
+        {}, [], {"seed_id": "1"}, {"seed_id": ""}, {"seed_id": 1}, {"seed_id": []}, {"seed_id": ["1"]},
+        {"seed_id": ["7"]},
         {"seed_id": ["SEED"], "country": "USA", "percentage": 1}, {"seed_id": ["SEED"], "country": "US"},
         {"seed_id": ["SEED"], "country": "US", "percentage": 0},
         {"seed_id": ["SEED"], "country": "US", "percentage": 11},
@@ -105,11 +106,40 @@ def test_an_audience_can_be_renamed_and_removed(backend: Backend) -> None:
     assert backend.create_audience("next", of.id).id > made.id
 
 
-def test_received_audiences_are_none(backend: Backend) -> None:
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, ["buyers", "partner"]),
+        ({"ownership_type": "OWNED"}, ["buyers"]),
+        ({"ownership_type": "RECEIVED"}, ["partner"]),
+    ],
+)
+def test_received_audiences_are_listed_unless_only_own_ones_are_wanted(
+    backend: Backend, query: dict[str, str], names: list[str]
+) -> None:
     of = backend.create_list("customers")
     backend.create_audience("buyers", of.id)
-    assert len(perform(backend, "audiences/list")["items"]) == 1
-    assert perform(backend, "audiences/list", query={"ownership_type": "RECEIVED"})["items"] == []
+    backend.place_audience("partner", "CUSTOMER_LIST", {"customer_list_id": "1"}, received=True)
+    assert [each["name"] for each in perform(backend, "audiences/list", query=query)["items"]] == names
+
+
+def test_an_audience_of_a_list_for_new_customer_acquisition_shows_it_and_can_be_left_out(backend: Backend) -> None:
+    for name, is_nca in (("buyers", False), ("existing customers", True)):
+        backend.create_audience(name, backend.create_list(name, is_nca=is_nca).id)
+    listed = perform(backend, "audiences/list")["items"]
+    assert {each["name"]: each["is_nca"] for each in listed} == {"buyers": False, "existing customers": True}
+    left = perform(backend, "audiences/list", query={"exclude_nca": "true"})["items"]
+    assert [each["name"] for each in left] == ["buyers"]
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_a_rule_is_shown_in_the_form_in_which_it_came(backend: Backend, clock: Clock, *, one: bool) -> None:
+    seed = audience(backend, backend.create_list("customers").id)["id"]
+    rule = {"seed_id": seed if one else [seed], "country": "US", "percentage": "3" if one else 3}
+    made = audience(backend, None, audience_type="ACTALIKE", rule=rule)
+    assert made["rule"] == rule
+    clock.now += 10
+    assert backend.audiences()[1].size == 3_000_000
 
 
 def test_an_audience_cannot_be_seeded_without_its_list(backend: Backend) -> None:

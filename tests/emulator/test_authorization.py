@@ -43,7 +43,7 @@ def refusal(backend: Backend, code: str, **options: Any) -> tuple[int, int]:
 # Codes.
 
 
-def test_a_code_gives_tokens_with_the_scopes_that_were_asked_for(backend: Backend) -> None:
+def test_a_code_gives_tokens_with_the_requested_scopes(backend: Backend) -> None:
     first = redeem(backend, backend.authorize(asked(scope="ads:read,pins:read")))
     assert (first["response_type"], first["scope"]) == ("authorization_code", "ads:read pins:read")
     assert admitted(backend, first["access_token"]) == (200, 0)
@@ -58,7 +58,7 @@ def test_a_code_works_once(backend: Backend) -> None:
     assert refusal(backend, "never given") == (401, 283)
 
 
-def test_a_code_ends_by_the_clock(clock: Clock) -> None:
+def test_a_code_expires(clock: Clock) -> None:
     backend = Backend(Settings(code_lifetime_seconds=60), clock=clock)
     in_time, late = backend.authorize(asked()), backend.authorize(asked())
     clock.now += 59
@@ -67,14 +67,14 @@ def test_a_code_ends_by_the_clock(clock: Clock) -> None:
     assert refusal(backend, late) == (401, 283)
 
 
-def test_a_code_is_for_its_redirect_address_and_not_tried_twice(backend: Backend) -> None:
+def test_a_code_is_bound_to_its_redirect_address_and_used_up_by_a_wrong_one(backend: Backend) -> None:
     code = backend.authorize(asked())
     assert refusal(backend, code, redirect_uri="http://localhost:8085/other") == (401, 283)
     assert refusal(backend, code) == (401, 283)
 
 
 @pytest.mark.parametrize("client", [None, Client("emulator-app", "wrong"), Client("other", "emulator-secret")])
-def test_a_code_is_for_its_application(backend: Backend, client: Client | None) -> None:
+def test_a_code_is_bound_to_its_application(backend: Backend, client: Client | None) -> None:
     code = backend.authorize(asked())
     assert refusal(backend, code, client=client) == (401, 2)
     assert redeem(backend, code)
@@ -146,7 +146,7 @@ def decide(emulator: Emulator, decision: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(answer.headers["Location"]).query)
 
 
-def test_the_page_asks_and_gives_nothing_away_by_itself(emulator: Emulator) -> None:
+def test_the_page_asks_and_grants_nothing_by_itself(emulator: Emulator) -> None:
     page = requests.get(page_url(emulator, scope="ads:read,<b>"), timeout=10)
     assert page.status_code == 200
     assert 'value="allow">Allow</button>' in page.text
@@ -157,7 +157,7 @@ def test_the_page_asks_and_gives_nothing_away_by_itself(emulator: Emulator) -> N
     assert emulator.backend.calls == []
 
 
-def test_what_was_allowed_is_exchanged_over_http(emulator: Emulator) -> None:
+def test_an_allowed_code_is_exchanged_over_http(emulator: Emulator) -> None:
     answer = decide(emulator, "allow")
     assert answer["state"] == [ASKED["state"]]
     form = {"grant_type": "authorization_code", "code": answer["code"][0], "redirect_uri": CALLBACK}
@@ -169,11 +169,11 @@ def test_what_was_allowed_is_exchanged_over_http(emulator: Emulator) -> None:
     assert_contract(emulator.backend.calls)
 
 
-def test_what_was_denied_gives_no_code(emulator: Emulator) -> None:
+def test_a_denial_gives_no_code(emulator: Emulator) -> None:
     assert decide(emulator, "deny") == {"error": ["access_denied"], "state": [ASKED["state"]]}
 
 
-def test_a_person_is_not_sent_to_strangers(emulator: Emulator) -> None:
+def test_an_unknown_redirect_address_is_not_followed(emulator: Emulator) -> None:
     for changes in ({"redirect_uri": "https://example.com/"}, {"client_id": "other"}):
         refused = requests.post(
             page_url(emulator, **changes), data={"decision": "allow"}, allow_redirects=False, timeout=10

@@ -13,6 +13,7 @@ from target_pinterest_audience.emulator import ApiError, Backend, Fault, Setting
 from target_pinterest_audience.emulator.settings import SettingsOptions
 from target_pinterest_audience.emulator.state.credentials import Client
 from target_pinterest_audience.emulator.state.faults import Attempt
+from target_pinterest_audience.emulator.state.validation import split_records
 from tests.support.account import ACCOUNT
 from tests.support.backend import APP, admitted, token
 from tests.support.operations import NAMED, perform, update
@@ -83,7 +84,7 @@ def test_any_sequence_of_updates_leaves_the_set_and_counts_the_input(updates: li
         {"is_nca": "yes"},
     ],
 )
-def test_a_list_that_breaks_a_rule_is_refused_and_not_made(backend: Backend, body: dict[str, Any]) -> None:
+def test_a_list_that_breaks_a_rule_is_refused_and_not_created(backend: Backend, body: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as refused:
         create(backend, **body)
     assert (refused.value.status, refused.value.body()["status"]) == (400, "failure")
@@ -97,7 +98,7 @@ def test_a_list_that_breaks_a_rule_is_refused_and_not_made(backend: Backend, bod
         {"operation_type": "REPLACE", "records": SECRET_RECORD},
         {"operation_type": "ADD"},
         {"operation_type": "ADD", "records": ","},
-        {"operation_type": "ADD", "records_v2": [{"email": SECRET_RECORD}]},
+        {"operation_type": "ADD", "records_v2": [{"mail": SECRET_RECORD}]},
         {"operation_type": "ADD", "records": SECRET_RECORD, "records_v2": []},
     ],
 )
@@ -112,9 +113,43 @@ def test_an_update_that_breaks_a_rule_changes_nothing_and_echoes_nothing(
     assert get(backend, before["id"]) == before
 
 
-def test_records_v2_is_refused_as_not_supported(backend: Backend) -> None:
-    with pytest.raises(ApiError, match="does not support"):
-        perform(backend, "customer_lists/create", {"name": "customers", "records_v2": [{"email": "a"}]})
+PHONE = "ab" * 32
+
+
+def test_rows_of_records_v2_are_members_of_their_own(backend: Backend) -> None:
+    rows = [{"hashed_phone_number": PHONE}, {"email": "a"}, {"maid": "m", "email": "b"}]
+    made = perform(backend, "customer_lists/create", {"name": "customers", "records_v2": rows})
+    assert backend.members(made["id"]) == {f"hashed_phone_number:{PHONE}", "email:a", "email:b&maid:m"}
+    assert made["num_uploaded_user_records"] == 3
+    update(backend, made["id"], operation_type="ADD", records="a")
+    update(backend, made["id"], operation_type="REMOVE", records_v2=[{"email": "a"}, {"hashed_phone_number": PHONE}])
+    assert backend.members(made["id"]) == {"a", "email:b&maid:m"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [], {}, "a", None, [SECRET_RECORD], [{}], [{"phone": SECRET_RECORD}], [{"email": 5}], [{"email": " "}],
+        [{"hashed_phone_number": SECRET_RECORD}], [{"hashed_pinner_id": "+49301234567"}],
+        [{"hashed_phone_number": PHONE}, {"hashed_phone_number": PHONE[1:]}],
+    ],
+)  # fmt: skip
+def test_rows_of_records_v2_that_break_a_rule_change_nothing_and_are_not_echoed(backend: Backend, rows: Any) -> None:
+    before = create(backend)
+    with pytest.raises(ApiError) as refused:
+        update(backend, before["id"], operation_type="ADD", records_v2=rows)
+    assert refused.value.status == 400
+    assert SECRET_RECORD not in str(refused.value)
+    assert get(backend, before["id"]) == before
+
+
+def test_a_fault_can_meet_bodies_with_a_field(backend: Backend) -> None:
+    fault = Fault(field="records_v2", times=None)
+    assert fault.status == 400
+    backend.inject(fault)
+    path = f"/v5/ad_accounts/{ACCOUNT}/customer_lists/1"
+    assert backend.take_fault(Attempt("PATCH", path, fields={"records_v2"})) is fault
+    assert backend.take_fault(Attempt("PATCH", path, fields={"records"})) is None
 
 
 def test_a_missing_body_is_refused(backend: Backend) -> None:
@@ -153,7 +188,7 @@ def test_names_are_not_unique(backend: Backend) -> None:
 
 @pytest.mark.parametrize(("members", "match_percent", "status"), [(99, 100, "TOO_SMALL"), (100, 100, "READY")])
 @pytest.mark.parametrize("halved", [False, True])
-def test_a_list_is_processing_until_the_clock_says_so(
+def test_a_list_is_processing_for_a_set_time(
     clock: Clock, members: int, match_percent: float, status: str, *, halved: bool
 ) -> None:
     if halved:
@@ -196,7 +231,7 @@ def test_pages_lead_to_every_list_once_in_order(
     assert [name for page in found for name in page] == expected.split()
 
 
-def test_a_page_has_25_items_when_nothing_is_asked(backend: Backend) -> None:
+def test_a_page_has_25_items_by_default(backend: Backend) -> None:
     for number in range(26):
         backend.create_list(str(number))
     assert [len(page) for page in pages(backend)] == [25, 1]
@@ -340,8 +375,9 @@ def test_a_second_write_on_an_object_in_flight_is_refused(backend: Backend) -> N
 # Faults.
 
 
-def attempt(records: str | None = None, method: str = "PATCH", num_bytes: int = 0) -> Attempt:
-    return Attempt(method, f"/v5/ad_accounts/{ACCOUNT}/customer_lists/1", num_bytes, records)
+def attempt(records: str = "", method: str = "PATCH", num_bytes: int = 0) -> Attempt:
+    path = f"/v5/ad_accounts/{ACCOUNT}/customer_lists/1"
+    return Attempt(method, path, num_bytes, split_records(records), {"records"} if records else set())
 
 
 @pytest.mark.parametrize(
@@ -359,7 +395,7 @@ def attempt(records: str | None = None, method: str = "PATCH", num_bytes: int = 
         (Fault(status=500, path=r"customer_lists$"), ""),
     ],
 )
-def test_a_fault_meets_the_calls_it_describes(backend: Backend, fault: Fault, met: str) -> None:
+def test_a_fault_affects_the_calls_it_describes(backend: Backend, fault: Fault, met: str) -> None:
     backend.inject(fault)
     assert "".join(str(call) for call in range(1, 5) if backend.take_fault(attempt()) is fault) == met
 
@@ -371,7 +407,7 @@ def test_faults_on_the_same_calls_happen_one_after_the_other(backend: Backend) -
     assert [backend.take_fault(attempt()) for _ in range(5)] == [faults[0], faults[0], faults[1], faults[2], None]
 
 
-def test_faults_can_be_forgotten(backend: Backend) -> None:
+def test_faults_can_be_cleared(backend: Backend) -> None:
     backend.inject(Fault(status=500, times=None))
     backend.clear_faults()
     assert backend.take_fault(attempt()) is None
@@ -412,7 +448,7 @@ def test_a_fault_can_look_at_the_batch(backend: Backend, fault: Fault, met: Atte
         {"record_pattern": "["},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused_at_once(options: dict[str, Any]) -> None:
+def test_an_invalid_fault_is_refused_at_once(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Fault(**options)
 
@@ -420,7 +456,7 @@ def test_a_fault_that_makes_no_sense_is_refused_at_once(options: dict[str, Any])
 @pytest.mark.parametrize(
     "values", [{"status": "500"}, {"status": True}, {"reset": 1}, {"typo": 1, "status": 500}, {"times": 1.5}]
 )
-def test_a_fault_from_json_is_looked_at_closely(values: dict[str, Any]) -> None:
+def test_an_invalid_fault_in_json_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         Fault.from_json(values)
 
@@ -454,7 +490,7 @@ def test_a_reset_forgets_everything(backend: Backend) -> None:
     assert admitted(backend, "emulator-token") == (200, 0)
 
 
-def test_the_same_random_makes_the_same_tokens(clock: Clock) -> None:
+def test_the_same_seed_makes_the_same_tokens(clock: Clock) -> None:
     answers = []
     for seed in (7, 7, 8):
         backend = Backend(clock=clock, random=random.Random(seed))

@@ -28,7 +28,7 @@ GOOD = Call(
 )
 
 
-def test_the_schemas_are_schemas() -> None:
+def test_the_schemas_are_valid() -> None:
     for _method, _path, query, request, success in api_schemas.OPERATIONS:
         for schema in (query, request or {}, success, api_schemas.ERROR):
             Draft202012Validator.check_schema(schema)
@@ -46,7 +46,21 @@ def test_every_operation_keeps_to_the_contract(emulator: Emulator, api: Api) -> 
     api("PATCH", audience_path, {"name": "regulars"})
     alike = {"seed_id": [audience_path.rpartition("/")[2]], "country": "US", "percentage": 10}
     api("POST", "/audiences", {"audience_type": "ACTALIKE", "name": "like regulars", "rule": alike})
+    one_of_each = {"seed_id": audience_path.rpartition("/")[2], "country": "US", "percentage": "10"}
+    api("POST", "/audiences", {"audience_type": "ACTALIKE", "name": "like regulars", "rule": one_of_each})
+    for visited in ("549755885175", ["549755885175"]):
+        emulator.backend.place_audience("visitors", "VISITOR", {"visitor_source_id": visited, "retention_days": 30})
+    segment = {"name": "existing customers", "audience_ids": [audience_path.rpartition("/")[2]]}
+    segment_id = api("POST", "/customer_segments", segment).json()["id"]
+    api("GET", "/customer_segments", params={"search_query": "existing", "include_sizing": "true", "page_size": "250"})
+    api(
+        "PATCH",
+        "/customer_segments",
+        {"id": segment_id, "operation_type": "UPDATE", "audience_ids": segment["audience_ids"]},
+    )
+    api("PATCH", "/customer_segments", {"id": segment_id, "operation_type": "REMOVE"})
     everything = {"page_size": "250", "order": "DESCENDING", "exclude_nca": "false"}
+    api("GET", "/audiences", params={"ownership_type": "OWNED"})
     for path in ("/customer_lists", "/audiences"):
         api("GET", path, params=everything)
         page = api("GET", path, params={"page_size": "1"}).json()
@@ -57,6 +71,15 @@ def test_every_operation_keeps_to_the_contract(emulator: Emulator, api: Api) -> 
     form = {"grant_type": "refresh_token", "refresh_token": "emulator-refresh"}
     requests.post(f"{emulator.url}/oauth/token", data=form, auth=("emulator-app", "emulator-secret"), timeout=10)
     api("PATCH", audience_path, {"operation_type": "REMOVE"})
+    ids = [list_path.rpartition("/")[2], audience_path.rpartition("/")[2]]
+    held = emulator.backend.create_segment("customers", ids[1:]).id
+    emulator.backend.create_ad_group("newcomers", include=ids[:1], exclude=ids, status="DRAFT")
+    emulator.backend.create_ad_group("regulars", customer_segment_id=held)
+    emulator.backend.create_campaign("performance", exclude=ids)
+    for path in ("/ad_groups", "/campaigns"):
+        api("GET", path, params={"page_size": "1", "entity_statuses": "DRAFT"})
+    for path in ("/ad_groups", "/campaigns", "/customer_segments"):
+        api("GET", path, params={"page_size": "250", "order": "ASCENDING"})
     calls = emulator.backend.calls
     assert {call.status for call in calls} == {200}
     assert {call.operation for call in calls} == {operation.name for operation in OPERATIONS}
@@ -68,7 +91,7 @@ def test_every_refusal_keeps_to_the_contract(emulator: Emulator, api: Api) -> No
     api("PATCH", "/customer_lists/999", update)
     api("GET", "/customer_lists/999", headers={"Authorization": "Bearer wrong"})
     api("POST", "/customer_lists", {"name": "customers", "records": ","})
-    api("POST", "/customer_lists", {"name": "customers", "records_v2": [{"email": "a"}]})
+    api("POST", "/customer_lists", {"name": "customers", "records_v2": []})
     list_id = emulator.backend.create_list("customers").id
     for fault in (Fault(status=502, body="<html>"), Fault(status=200, body="?"), Fault(status=500), Fault(reset=True)):
         emulator.backend.inject(fault)

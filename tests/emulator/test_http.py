@@ -98,7 +98,7 @@ def test_errors_have_pinterests_codes(api: Api, list_path: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'"records"'])
-def test_a_body_that_is_no_json_object_is_refused(api: Api, list_path: str, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(api: Api, list_path: str, body: bytes) -> None:
     assert api("PATCH", list_path, data=body).status_code == 400
 
 
@@ -115,7 +115,7 @@ def test_a_token_is_refreshed_by_form_and_basic(emulator: Emulator, api: Api, li
     assert api("GET", list_path, headers=bearer).status_code == 200
 
 
-def test_a_spent_budget_is_429(api: Api, list_path: str) -> None:
+def test_a_spent_budget_is_answered_with_429(api: Api, list_path: str) -> None:
     with Emulator(ads_write_per_minute=1) as emulator:
         made = emulator.backend.create_list("customers")
         url = f"{emulator.url}/ad_accounts/549755885175/customer_lists/{made.id}"
@@ -129,7 +129,7 @@ def test_a_spent_budget_is_429(api: Api, list_path: str) -> None:
 # What is remembered.
 
 
-def test_calls_are_remembered_without_headers(emulator: Emulator, api: Api, list_path: str) -> None:
+def test_calls_are_recorded_without_headers(emulator: Emulator, api: Api, list_path: str) -> None:
     api("GET", "/customer_lists", params={"page_size": "7"})
     api("PATCH", list_path, ADD)
     api("PATCH", list_path, {"operation_type": "ADD"})
@@ -151,7 +151,7 @@ def test_calls_are_remembered_without_headers(emulator: Emulator, api: Api, list
     assert "emulator-token" not in repr(emulator.backend.calls)
 
 
-def test_only_so_many_calls_are_remembered_as_wanted() -> None:
+def test_only_the_newest_calls_are_kept() -> None:
     with Emulator(max_calls=2) as emulator:
         for path in ("/a", "/b", "/c"):
             requests.get(emulator.url + path, timeout=10)
@@ -171,7 +171,7 @@ def test_answers_are_quick(emulator: Emulator, list_path: str) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_25000_records_in_one_body(emulator: Emulator, api: Api, list_path: str, *, chunked: bool) -> None:
+def test_a_body_may_have_25000_records(emulator: Emulator, api: Api, list_path: str, *, chunked: bool) -> None:
     values = [f"{number:064x}" for number in range(25_000)]
     body = json.dumps({"operation_type": "ADD", "records": ",".join(values)}).encode()
     pieces: Any = iter([body[:1_000_000], body[1_000_000:]]) if chunked else body
@@ -181,7 +181,7 @@ def test_25000_records_in_one_body(emulator: Emulator, api: Api, list_path: str,
     assert api("GET", list_path).status_code == 200
 
 
-def test_a_head_has_no_body(emulator: Emulator) -> None:
+def test_a_head_request_is_answered_without_a_body(emulator: Emulator) -> None:
     host, port = urlsplit(emulator.url).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(b"HEAD /v5/ad_accounts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -269,7 +269,9 @@ def test_a_creation_can_be_answered_201(emulator: Emulator, api: Api) -> None:
 
 
 @pytest.mark.parametrize(("when", "expected"), [("before", {"a", "b"}), ("after", {"a", "b", "c", "d"})])
-def test_a_reset_is_a_reset(emulator: Emulator, api: Api, list_path: str, when: Any, expected: set[str]) -> None:
+def test_a_reset_fault_resets_the_connection(
+    emulator: Emulator, api: Api, list_path: str, when: Any, expected: set[str]
+) -> None:
     emulator.backend.inject(Fault(method="PATCH", reset=True, when=when))
     # The first call opens the connection, so that the second meets the reset on one that is kept.
     api("GET", list_path)
@@ -282,7 +284,7 @@ def test_a_reset_is_a_reset(emulator: Emulator, api: Api, list_path: str, when: 
 
 
 @pytest.mark.parametrize(("when", "expected"), [("before", {"a", "b"}), ("after", {"a", "b", "c", "d"})])
-def test_half_a_body_is_less_than_was_promised(
+def test_a_half_body_fault_sends_less_than_announced(
     emulator: Emulator, api: Api, list_path: str, when: Any, expected: set[str]
 ) -> None:
     emulator.backend.inject(Fault(method="PATCH", half_body=True, when=when))
@@ -296,7 +298,7 @@ def test_half_a_body_is_less_than_was_promised(
 
 
 @pytest.mark.parametrize("how", [{"status": 504}, {"reset": True}, {"half_body": True}])
-def test_a_late_change_is_applied_after_later_ones(
+def test_a_late_change_is_applied_after_later_changes(
     emulator: Emulator, api: Api, list_path: str, how: dict[str, Any]
 ) -> None:
     emulator.backend.inject(Fault(method="PATCH", when="late", late_writes=2, **how))
@@ -313,7 +315,7 @@ def test_a_late_change_is_applied_after_later_ones(
     assert members(emulator) == {"a", "b"}
 
 
-def test_a_late_change_is_applied_when_a_test_says_so(emulator: Emulator, api: Api, list_path: str) -> None:
+def test_a_late_change_is_applied_on_request(emulator: Emulator, api: Api, list_path: str) -> None:
     emulator.backend.inject(Fault(method="PATCH", when="late", late_writes=9, status=504))
     api("PATCH", list_path, ADD)
     emulator.backend.clear_faults()
@@ -365,7 +367,7 @@ def test_a_bad_fault_is_refused_with_a_reason(emulator: Emulator, body: bytes) -
     assert answer.json()["message"]
 
 
-def test_the_state_is_shown_and_reset_over_http(emulator: Emulator, api: Api, list_path: str) -> None:
+def test_the_state_is_readable_and_resettable_over_http(emulator: Emulator, api: Api, list_path: str) -> None:
     api("PATCH", list_path, ADD)
     list_id = list_path.rpartition("/")[2]
     assert control(emulator, "GET", f"/members/{list_id}").json() == {"members": ["a", "b", "c", "d"]}
@@ -385,7 +387,7 @@ def test_the_state_is_shown_and_reset_over_http(emulator: Emulator, api: Api, li
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "::", ""])  # noqa: S104 - they are refused
-def test_only_the_loopback_is_listened_on(host: str) -> None:
+def test_the_emulator_listens_only_on_the_loopback(host: str) -> None:
     with pytest.raises(ValueError, match="loopback"):
         Emulator(host=host)
 
@@ -402,7 +404,7 @@ def test_it_has_no_url_until_it_is_started() -> None:
     emulator.stop()
 
 
-def test_a_port_in_use_is_an_error(emulator: Emulator) -> None:
+def test_a_port_in_use_is_reported(emulator: Emulator) -> None:
     port = urlsplit(emulator.url).port
     assert port is not None
     with pytest.raises(OSError, match="in use"):
@@ -456,7 +458,7 @@ Run = Callable[..., "subprocess.Popen[str]"]
     "host", ["pinterest.example", "localhost.example:8080", "127.0.0.1.example", "192.0.2.1", "", "["]
 )
 @pytest.mark.parametrize("path", ["/v5/ad_accounts", "/_emulator/calls", "/oauth/"])
-def test_a_page_that_gave_its_name_this_address_is_not_answered(emulator: Emulator, host: str, path: str) -> None:
+def test_a_request_with_a_foreign_host_name_is_refused(emulator: Emulator, host: str, path: str) -> None:
     url = emulator.url.removesuffix("/v5") + path
     answer = requests.get(url, headers={"Host": host, **AUTHORIZED}, timeout=10)
     assert answer.status_code in {400, 403}
@@ -464,7 +466,7 @@ def test_a_page_that_gave_its_name_this_address_is_not_answered(emulator: Emulat
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080", None])
-def test_every_name_of_the_loopback_is_answered(emulator: Emulator, host: str | None) -> None:
+def test_requests_with_any_loopback_name_are_answered(emulator: Emulator, host: str | None) -> None:
     answer = requests.get(f"{emulator.url}/ad_accounts", headers={"Host": host, **AUTHORIZED}, timeout=10)
     assert answer.status_code == 200
 
@@ -497,7 +499,7 @@ def test_no_page_of_another_site_allows_an_application(emulator: Emulator) -> No
     assert decide("GET", {"Sec-Fetch-Site": "cross-site"}) == 200
 
 
-def test_what_a_page_of_another_site_only_includes_is_not_shown(emulator: Emulator) -> None:
+def test_a_page_of_another_site_cannot_embed_anything(emulator: Emulator) -> None:
     assert control(emulator, "GET", "/calls", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     assert control(emulator, "GET", "/calls", headers={"Sec-Fetch-Site": "none"}).status_code == 200
 
@@ -543,7 +545,7 @@ def test_the_command_says_how_to_use_it_and_ends_on_a_signal(run: Run, signum: s
     assert process.stderr.read() == ""
 
 
-def test_the_command_refuses_what_it_cannot_do(emulator: Emulator) -> None:
+def test_the_command_refuses_invalid_options(emulator: Emulator) -> None:
     port = str(urlsplit(emulator.url).port)
     outside = CliRunner().invoke(emulator_command, ["--host", "192.0.2.1"])
     assert (outside.exit_code, "loopback" in outside.output) == (2, True)
@@ -563,6 +565,6 @@ def test_without_werkzeug_the_command_names_the_extra(monkeypatch: pytest.Monkey
     assert len(result.output.splitlines()) == 1
 
 
-def test_the_command_mounts_in_a_group() -> None:
+def test_the_command_can_be_part_of_a_group() -> None:
     group = click.Group("pinterest-audience", commands=[emulator_command])
     assert "emulator" in CliRunner().invoke(group, ["--help"]).output

@@ -32,12 +32,12 @@ UPSERT: dict[str, Any] = {"load_method": "upsert"}
         (f'{MARK}""', f'{MARK}""'), ("", ""), (f"{MARK} email", " email"),
     ],
 )  # fmt: skip
-def test_a_byte_order_mark_is_no_part_of_a_name(name: str, plain: str) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name(name: str, plain: str) -> None:
     assert plain_name(name) == plain
     assert marked_names([name, name]) == ({plain: [name]} if name != plain else {})
 
 
-def test_of_two_columns_that_become_one_the_value_counts() -> None:
+def test_of_two_columns_that_become_one_the_one_with_a_value_counts() -> None:
     assert plain_columns({f"{MARK}email": None, "email": "a", "id": 1}) == {"email": "a", "id": 1}
     assert plain_columns({f"{MARK}email": "a", "email": None}) == {"email": "a"}
 
@@ -79,7 +79,7 @@ GONE = record(id=2, _sdc_deleted_at="2026-11-21T00:00:00Z")
 @pytest.mark.parametrize("column", ["email", "id"])
 @pytest.mark.parametrize("mark", [MARK, LATIN])
 @pytest.mark.parametrize("escapes", [True, False])
-def test_it_makes_no_difference_wherever_it_stands(
+def test_a_byte_order_mark_makes_no_difference_in_any_place(
     emulator: Emulator, run_target: Target, column: str, mark: str, settings: dict[str, Any], *, escapes: bool
 ) -> None:
     # A SCHEMA with it, records with and without it; then a SCHEMA without it, and records with it.
@@ -95,7 +95,7 @@ def test_it_makes_no_difference_wherever_it_stands(
     assert run.states == [{"bookmarks": {"at": {f"{mark}{column}": 1}}}]
 
 
-def test_a_quoted_header_behind_it_is_read(emulator: Emulator, run_target: Target) -> None:
+def test_a_quoted_header_after_a_byte_order_mark_is_read(emulator: Emulator, run_target: Target) -> None:
     name = f'{MARK}"email"'
     named: dict[str, Any] = {"id": 1, name: address(1)}
     stream = [schema(name), record(**named), record(id=2, email=address(2))]
@@ -109,25 +109,27 @@ def test_a_quoted_header_behind_it_is_read(emulator: Emulator, run_target: Targe
         {"identity_columns": {f"{MARK}email": "EMAIL"}},
         {"streams": {"customers": {"identity_columns": {f"{MARK}email": "EMAIL"}}}},
         {"consent_column": f"{MARK}email", "identity_columns": {"mail": "EMAIL"}, "consent_values": [address(1)]},
-        {"list_name_column": f"{MARK}mail"},
+        {"list_name_column": f"{MARK}segment"},
         {"stream_maps": {"customers": {"email": f"record['{MARK}email'].lower()", f"{MARK}email": "__NULL__"}}},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("in_stream", [True, False])
-def test_settings_may_name_the_column_with_it_and_without(
+def test_settings_may_name_the_column_with_or_without_the_mark(
     emulator: Emulator, run_target: Target, settings: dict[str, Any], *, in_stream: bool
 ) -> None:
-    names = ("email", "mail") if in_stream else ()
+    names = ("email", "mail", "segment") if in_stream else ()
     is_list = "list_name_column" in settings
-    row = record(id=1, email=address(1), mail="vip" if is_list else address(1))
-    run = run_target([marked(schema("email", "mail"), *names), marked(row, *names)], **settings)
+    row = record(id=1, email=address(1), mail=address(1), segment="vip")
+    run = run_target([marked(schema("email", "mail", "segment"), *names), marked(row, *names)], **settings)
     assert run.code == 0, run.stderr
     assert members(emulator, "vip" if is_list else "customers") == digests([1])
 
 
 @pytest.mark.parametrize("settings", [{}, {"validate_records": True}], ids=["in blocks", "one by one"])
-def test_files_are_read_alike(emulator: Emulator, run_target: Target, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_files_are_read_in_the_same_way(
+    emulator: Emulator, run_target: Target, tmp_path: Path, settings: dict[str, Any]
+) -> None:
     rows = [each["record"] for each in customers(range(20))]
     plain, lines, columns = (tmp_path / name for name in ("plain.jsonl", "marked.jsonl", "marked.parquet"))
     plain.write_text("".join(json.dumps(each) + "\n" for each in rows[:5]))
@@ -152,7 +154,7 @@ def test_files_are_read_alike(emulator: Emulator, run_target: Target, tmp_path: 
     assert members(emulator) == digests(range(20))
 
 
-def test_rows_that_were_known_by_such_a_key_are_known_by_it_still(
+def test_rows_stored_under_a_key_with_the_mark_are_still_found(
     run_target: Target, sent: Sent, rename_key: Callable[[], None]
 ) -> None:
     # Under one digest, or the second run would add the new address beside the old one.

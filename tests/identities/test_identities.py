@@ -12,7 +12,7 @@ from target_pinterest_audience.identities.emails import JAPANESE_CARRIERS
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import Identified, identify
 from target_pinterest_audience.identities.remarks import Remark
-from target_pinterest_audience.identities.types import DEFAULT_COLUMNS, IDENTITY_TYPES
+from target_pinterest_audience.identities.types import IDENTITY_TYPES, default_type
 from tests.support.messages import sha256
 
 UUID = "ea7583cd-b890-48bc-8f00-0123456789ab"
@@ -39,7 +39,7 @@ def verdict(
         ("bob@example.c0m", "bob@example.c0m"),
     ],
 )
-def test_an_address_is_trimmed_lowered_and_hashed(value: str, plain: str) -> None:
+def test_an_address_is_trimmed_lower_cased_and_hashed(value: str, plain: str) -> None:
     assert verdict("EMAIL", value) == (sha256(plain), None)
 
 
@@ -54,38 +54,38 @@ def test_an_address_is_trimmed_lowered_and_hashed(value: str, plain: str) -> Non
         "a" * 243 + "@example.com", "null", "f" * 65, "x" + "f" * 64, "f" * 63,
     ],
 )  # fmt: skip
-def test_what_is_not_an_address_is_rejected(value: str) -> None:
+def test_text_that_is_not_an_address_is_rejected(value: str) -> None:
     assert verdict("EMAIL", value) == (None, Remark.NOT_AN_EMAIL)
 
 
 @pytest.mark.parametrize("kind", list(IDENTITY_TYPES))
 @pytest.mark.parametrize("value", [None, "", "  ", "\u00a0\ufeff\t", "\u200b"])
-def test_nothing_is_absent_and_not_bad(kind: str, value: object) -> None:
+def test_null_and_empty_text_are_absent_and_not_bad(kind: str, value: object) -> None:
     assert verdict(kind, value) == (None, Remark.EMPTY)
     assert not Remark.EMPTY.rejects
 
 
 @pytest.mark.parametrize("kind", ["IDFA", "GAID", "MAID"])
-def test_who_opted_out_is_absent(kind: str) -> None:
+def test_the_id_of_a_person_who_opted_out_is_absent(kind: str) -> None:
     assert verdict(kind, f" {ZERO} ") == (None, Remark.OPTED_OUT)
     assert not Remark.OPTED_OUT.rejects
 
 
 @pytest.mark.parametrize("form", [ZERO.replace("-", ""), f"{{{ZERO}}}", f" {{{ZERO.replace('-', '')}}} "])
 @pytest.mark.parametrize("kind", ["IDFA", "GAID", "MAID"])
-def test_who_opted_out_is_absent_without_dashes_and_in_braces_too(kind: str, form: str) -> None:
+def test_the_opt_out_id_is_absent_without_dashes_and_in_braces_too(kind: str, form: str) -> None:
     assert verdict(kind, form) == (None, Remark.OPTED_OUT)
     assert verdict("EMAIL", ZERO.replace("-", "")) != (None, Remark.OPTED_OUT)
 
 
 @pytest.mark.parametrize("kind", list(IDENTITY_TYPES))
 @pytest.mark.parametrize("value", [True, 1.5, ["bob@example.com"], {"email": "bob@example.com"}])
-def test_what_is_not_text_is_rejected(kind: str, value: object) -> None:
+def test_a_value_that_is_not_text_is_rejected(kind: str, value: object) -> None:
     assert verdict(kind, value) == (None, Remark.NOT_TEXT)
 
 
 @pytest.mark.parametrize("kind", ["EMAIL", "IDFA", "GAID", "MAID", "HASHED_PINNER_ID"])
-def test_a_number_is_no_address_and_no_device(kind: str) -> None:
+def test_a_number_is_neither_an_address_nor_a_device_id(kind: str) -> None:
     assert verdict(kind, 12345) == (None, Remark.NOT_TEXT)
 
 
@@ -95,7 +95,7 @@ def test_an_idfa_is_hashed_upper_case_and_an_android_id_lower_case() -> None:
         assert verdict("GAID", value) == (sha256(UUID), None)
 
 
-def test_a_mobile_ad_id_keeps_its_capitals_only_if_all_are() -> None:
+def test_a_mobile_ad_id_keeps_its_capitals_only_if_all_its_letters_are() -> None:
     assert verdict("MAID", UUID) == (sha256(UUID), None)
     assert verdict("MAID", "EA" + UUID[2:]) == (sha256(UUID), None)
     assert verdict("MAID", UUID.upper()) == (sha256(UUID.upper()), Remark.LOOKS_LIKE_IDFA)
@@ -103,7 +103,7 @@ def test_a_mobile_ad_id_keeps_its_capitals_only_if_all_are() -> None:
 
 
 @pytest.mark.parametrize("kind", ["IDFA", "GAID", "MAID"])
-def test_an_id_without_dashes_does_not_leave_unless_it_is_said_to_be_a_digest(kind: str) -> None:
+def test_an_id_without_dashes_is_rejected_unless_prehashed_is_set(kind: str) -> None:
     bare = UUID.replace("-", "")
     assert verdict(kind, bare) == (None, Remark.UUID_WITHOUT_DASHES)
     assert "hashing: prehashed" in Remark.UUID_WITHOUT_DASHES.value
@@ -113,13 +113,13 @@ def test_an_id_without_dashes_does_not_leave_unless_it_is_said_to_be_a_digest(ki
 @pytest.mark.parametrize(
     "value", ["not-an-id", UUID[:-1], UUID + "0", f"{{{UUID}}}", UUID.replace("-", ":"), "g" + UUID[1:]]
 )
-def test_what_is_not_a_device_id_is_rejected(value: str) -> None:
+def test_text_that_is_not_a_device_id_is_rejected(value: str) -> None:
     assert verdict("IDFA", value) == (None, Remark.NOT_A_UUID)
 
 
 @pytest.mark.parametrize("kind", ["EMAIL", "IDFA", "GAID", "MAID", "HASHED_PINNER_ID"])
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
-def test_a_digest_is_left_as_it_is_but_lower_case(kind: str, algorithm: str) -> None:
+def test_a_digest_is_sent_unchanged_but_in_lower_case(kind: str, algorithm: str) -> None:
     digest = hashlib.new(algorithm, b"bob@example.com").hexdigest()
     note = None if kind == "HASHED_PINNER_ID" else Remark.WAS_DIGEST
     assert verdict(kind, f" {digest.upper()}\n") == (digest, note)
@@ -127,14 +127,14 @@ def test_a_digest_is_left_as_it_is_but_lower_case(kind: str, algorithm: str) -> 
     assert not Remark.WAS_DIGEST.rejects
 
 
-def test_an_md5_digest_is_taken_for_an_address_and_a_pinner() -> None:
+def test_an_md5_digest_is_accepted_for_addresses_and_pinner_ids() -> None:
     digest = hashlib.md5(b"bob@example.com", usedforsecurity=False).hexdigest()
     assert verdict("EMAIL", digest) == (digest, Remark.WAS_DIGEST)
     assert verdict("HASHED_PINNER_ID", digest) == (digest, None)
 
 
 @pytest.mark.parametrize("kind", ["EMAIL", "IDFA", "GAID", "MAID"])
-def test_a_plain_value_is_bad_where_only_digests_come(kind: str) -> None:
+def test_a_plain_value_is_rejected_with_prehashed(kind: str) -> None:
     value = "bob@example.com" if kind == "EMAIL" else UUID
     assert verdict(kind, value, Hashing.PREHASHED) == (None, Remark.PLAIN_BUT_PREHASHED)
 
@@ -142,7 +142,7 @@ def test_a_plain_value_is_bad_where_only_digests_come(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["EMAIL", "IDFA", "HASHED_PINNER_ID"])
 @pytest.mark.parametrize("text", ["", "null", ZERO])
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
-def test_the_digest_of_nothing_is_nobody(kind: str, text: str, algorithm: str) -> None:
+def test_the_digest_of_an_empty_value_is_rejected(kind: str, text: str, algorithm: str) -> None:
     digest = hashlib.new(algorithm, text.encode()).hexdigest()
     assert verdict(kind, digest.upper()) == (None, Remark.DIGEST_OF_NOTHING)
 
@@ -150,7 +150,7 @@ def test_the_digest_of_nothing_is_nobody(kind: str, text: str, algorithm: str) -
 @pytest.mark.parametrize("text", ["None", "nan", "NaN", "NULL", "undefined", " ", r"\N", "N/A", ZERO.replace("-", "")])
 @pytest.mark.parametrize("algorithm", list(HashAlgorithm))
 @pytest.mark.parametrize("hashing", list(Hashing))
-def test_the_digest_of_a_word_for_nothing_is_nobody(text: str, algorithm: HashAlgorithm, hashing: Hashing) -> None:
+def test_the_digest_of_a_word_for_nothing_is_rejected(text: str, algorithm: HashAlgorithm, hashing: Hashing) -> None:
     digest = hashlib.new(algorithm.value, text.encode()).hexdigest()
     for value in (digest, digest.upper(), f" {digest}"):
         assert verdict("EMAIL", value, hashing) == (None, Remark.DIGEST_OF_NOTHING)
@@ -160,7 +160,7 @@ def test_the_digest_of_a_word_for_nothing_is_nobody(text: str, algorithm: HashAl
 
 @pytest.mark.parametrize("kind", ["EMAIL", "IDFA", "GAID", "MAID", "HASHED_PINNER_ID"])
 @pytest.mark.parametrize("hashing", list(Hashing))
-def test_zeros_are_nobody(kind: str, hashing: Hashing) -> None:
+def test_a_digest_of_zeros_is_rejected(kind: str, hashing: Hashing) -> None:
     for digits in (40, 64):
         assert verdict(kind, "0" * digits, hashing) == (None, Remark.DIGEST_OF_NOTHING)
     is_device = kind in {"IDFA", "GAID", "MAID"}
@@ -178,7 +178,7 @@ def test_zeros_are_nobody(kind: str, hashing: Hashing) -> None:
         "bob@bücher_.example",
     ],
 )  # fmt: skip
-def test_an_address_that_cannot_exist_is_hashed_as_before_and_noted(value: str) -> None:
+def test_an_address_that_cannot_exist_is_hashed_and_noted(value: str) -> None:
     lowered = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
     assert verdict("EMAIL", value) == (sha256(lowered), Remark.CANNOT_MATCH)
     assert not Remark.CANNOT_MATCH.rejects
@@ -192,12 +192,12 @@ def test_an_address_that_cannot_exist_is_hashed_as_before_and_noted(value: str) 
         "\u212aelvin@example.com", "山田@例え.jp", "bob@example.c0m",
     ],
 )  # fmt: skip
-def test_nothing_is_noted_of_an_address_that_may_exist(value: str) -> None:
+def test_an_address_that_may_exist_is_not_noted(value: str) -> None:
     assert verdict("EMAIL", value) == (sha256(unicodedata.normalize("NFC", value.lower())), None)
 
 
 @pytest.mark.parametrize("domain", [*JAPANESE_CARRIERS, "t.vodafone.ne.jp", "DOCOMO.ne.jp"])
-def test_dots_may_stand_anywhere_but_first_in_addresses_of_japanese_carriers(domain: str) -> None:
+def test_addresses_of_japanese_carriers_may_have_dots_anywhere_but_first(domain: str) -> None:
     for local in ("taro..y", "taro.", "taro...y..", "Taro", "a.b"):
         assert verdict("EMAIL", f"{local}@{domain}") == (sha256(f"{local}@{domain}".lower()), None)
     for local in (".taro", "", ".", "ta ro"):
@@ -205,7 +205,7 @@ def test_dots_may_stand_anywhere_but_first_in_addresses_of_japanese_carriers(dom
 
 
 @pytest.mark.parametrize("domain", ["mydocomo.ne.jp", "docomo.ne.jp.example.com", "docomo..ne.jp", "ne.jp"])
-def test_dots_may_not_in_others(domain: str) -> None:
+def test_other_addresses_may_not_have_such_dots(domain: str) -> None:
     assert verdict("EMAIL", f"taro..y@{domain}") == (None, Remark.NOT_AN_EMAIL)
 
 
@@ -216,7 +216,7 @@ def test_the_algorithm_is_the_one_that_is_set(algorithm: HashAlgorithm) -> None:
 
 
 @pytest.mark.parametrize("kind", ["LR_ID", "DLX_ID"])
-def test_an_opaque_id_leaves_as_it_is(kind: str) -> None:
+def test_an_opaque_id_is_sent_unchanged(kind: str) -> None:
     assert verdict(kind, " XY1005_aBc-9 ") == ("XY1005_aBc-9", None)
     assert verdict(kind, 123456789012345678901234) == ("123456789012345678901234", None)
     assert verdict(kind, "f" * 64, Hashing.PREHASHED) == ("f" * 64, None)
@@ -229,13 +229,39 @@ def test_a_pinner_id_must_be_a_digest() -> None:
     assert verdict("HASHED_PINNER_ID", "g" * 64) == (None, Remark.NOT_A_DIGEST)
 
 
-def test_the_default_columns_name_each_type() -> None:
-    assert {column: kind.name for column, kind in DEFAULT_COLUMNS.items()} == {
-        "email": "EMAIL", "email_address": "EMAIL", "hashed_email": "EMAIL", "email_hash": "EMAIL",
-        "email_sha256": "EMAIL", "idfa": "IDFA", "gaid": "GAID", "aaid": "GAID", "google_advertising_id": "GAID",
-        "maid": "MAID", "mobile_ad_id": "MAID", "lr_id": "LR_ID", "liveramp_id": "LR_ID", "ramp_id": "LR_ID",
-        "dlx_id": "DLX_ID", "hashed_pinner_id": "HASHED_PINNER_ID", "pinner_id_hash": "HASHED_PINNER_ID",
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("EMAIL", "email email_address hashed_email email_hash email_sha256 sha256_email customer_email user_email"),
+        ("EMAIL", "contact_email primary_email PersonEmail mail EMAIL E-Mail Email.Address emailAddress EMAIL-ADDRESS"),
+        ("IDFA", "idfa IDFA iosIdfa"),
+        ("GAID", "gaid aaid google_advertising_id GoogleAdvertisingId gps_adid"),
+        ("MAID", "maid mobile_ad_id advertisingId mobile.ad.id"),
+        ("PHONE", "phone phone_number PhoneNo mobile mobile_phone mobile-number mobile_phone_number cell Cell_Phone"),
+        ("PHONE", "cellphone telephone telephone_number tel hashed_phone hashed_phone_number phone_hash sha256_phone"),
+        ("PHONE", "phone_number_hash phone_sha256 phone_number_sha256 sha256_phone_number Mobile.Phone"),
+        ("LR_ID", "lr_id liveramp_id ramp_id RampID"),
+        ("DLX_ID", "dlx_id"),
+        ("HASHED_PINNER_ID", "hashed_pinner_id pinner_id_hash"),
+    ],
+)
+def test_each_type_has_default_columns(kind: str, columns: str) -> None:
+    assert {column: default_type(column) for column in columns.split()} == dict.fromkeys(
+        columns.split(), IDENTITY_TYPES[kind]
+    )
+
+
+@pytest.mark.parametrize("column", ["Email Address", " e mail ", "E-mail address", "Customer E-Mail"])
+def test_blanks_in_the_name_of_a_default_column_do_not_count(column: str) -> None:
+    assert default_type(column) is IDENTITY_TYPES["EMAIL"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["manager_email", "billing_email", "email_1", "emails", "my_email", "email_status", "android_id", "ad_id", ""],
+)
+def test_a_name_that_only_ends_or_begins_like_a_default_column_is_none(column: str) -> None:
+    assert default_type(column) is None
 
 
 json_values = st.recursive(
@@ -245,7 +271,7 @@ json_values = st.recursive(
 
 
 @given(kind=st.sampled_from(list(IDENTITY_TYPES)), value=json_values, hashing=st.sampled_from(list(Hashing)))
-def test_no_value_raises_and_every_value_gets_one_verdict(kind: str, value: object, hashing: Hashing) -> None:
+def test_no_value_raises_an_error_and_every_value_gets_one_result(kind: str, value: object, hashing: Hashing) -> None:
     identity, remark = verdict(kind, value, hashing)
     if identity is None:
         assert remark is not None
@@ -262,7 +288,7 @@ def test_no_value_raises_and_every_value_gets_one_verdict(kind: str, value: obje
 )
 @example("İ", " ")
 @example("e\u0301", " ")
-def test_the_same_person_is_hashed_the_same_however_untidy(local: str, blank: str) -> None:
+def test_untidy_forms_of_one_value_have_the_same_hash(local: str, blank: str) -> None:
     tidy, _ = verdict("EMAIL", f"{local}@example.com")
     for other in (
         f"{blank}{local}@EXAMPLE.com{blank}",

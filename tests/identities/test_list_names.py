@@ -29,7 +29,7 @@ def names(emulator: Emulator) -> set[str]:
     return {each.name for each in emulator.backend.customer_lists()}
 
 
-def test_two_audiences_from_one_table_and_who_moves_leaves_the_old_one(
+def test_a_row_that_changes_its_list_name_leaves_the_old_list(
     emulator: Emulator, run_target: Target, sent: Sent
 ) -> None:
     rows = [person(n, "vip" if n < 5 else "new") for n in range(10)]
@@ -47,7 +47,7 @@ def test_two_audiences_from_one_table_and_who_moves_leaves_the_old_one(
     assert members(emulator, "gone") == digests([0])
 
 
-def test_of_one_row_the_last_name_in_the_stream_counts(emulator: Emulator, run_target: Target) -> None:
+def test_the_last_list_name_of_a_row_in_the_stream_counts(emulator: Emulator, run_target: Target) -> None:
     rows = [person(n, "a") for n in range(50)] + [person(n, "b") for n in range(50)] + [person(1, "a")]
     run_target([MESSAGE, *rows])
     assert members(emulator, "a") == digests([1])
@@ -64,9 +64,7 @@ def test_a_row_without_a_name_is_on_no_list(emulator: Emulator, run_target: Targ
     assert "0 values" in told.stderr
 
 
-def test_a_row_that_lacks_the_column_is_a_bad_row_and_stays_where_it_was(
-    emulator: Emulator, run_target: Target
-) -> None:
+def test_a_row_without_the_column_is_rejected_and_stays_on_its_list(emulator: Emulator, run_target: Target) -> None:
     run_target([MESSAGE, person(1, "a"), person(2, "a")])
     told = run_target([MESSAGE, record(id=1, email=address(8)), person(2, ["a"]), person(3, "b")])
     assert told.code == 0
@@ -80,7 +78,7 @@ def test_a_row_that_lacks_the_column_is_a_bad_row_and_stays_where_it_was(
     "name",
     [address(3), sha256(address(3)), "EA7583CD-B890-48BC-8F00-0123456789AB", "a\nb", f"friends of {address(3)}, too"],
 )
-def test_no_identity_becomes_the_name_of_a_list(emulator: Emulator, run_target: Target, name: str) -> None:
+def test_an_identity_never_becomes_the_name_of_a_list(emulator: Emulator, run_target: Target, name: str) -> None:
     told = run_target([MESSAGE, person(1, "a"), person(2, name)])
     assert told.code == 0
     assert names(emulator) == {"a"}
@@ -88,14 +86,16 @@ def test_no_identity_becomes_the_name_of_a_list(emulator: Emulator, run_target: 
     assert name not in json.dumps([call.request for call in emulator.backend.calls])
 
 
-def test_a_delete_with_the_key_alone_finds_the_list(emulator: Emulator, run_target: Target) -> None:
+def test_a_delete_with_only_the_key_finds_the_list(emulator: Emulator, run_target: Target) -> None:
     run_target([MESSAGE, *(person(n, "ab"[n % 2]) for n in range(10))])
     run_target([MESSAGE, deleted(1), deleted(2, email=None, segment=None)])
     assert members(emulator, "a") == digests([0, 4, 6, 8])
     assert members(emulator, "b") == digests([3, 5, 7, 9])
 
 
-def test_who_withdraws_consent_leaves_whichever_list_the_row_was_on(emulator: Emulator, run_target: Target) -> None:
+def test_withdrawn_consent_removes_the_row_from_whichever_list_it_was_on(
+    emulator: Emulator, run_target: Target
+) -> None:
     message = schema("email", "segment", "ok")
     run_target([message, *(person(n, "a", ok=True) for n in range(3))], consent_column="ok")
     run_target([message, person(1, "b", ok="no"), person(2, None, ok="no")], consent_column="ok")
@@ -105,7 +105,7 @@ def test_who_withdraws_consent_leaves_whichever_list_the_row_was_on(emulator: Em
     assert members(emulator, "a") == digests([0])
 
 
-def test_a_type_that_has_a_list_of_its_own_has_it_under_each_name(emulator: Emulator, run_target: Target) -> None:
+def test_a_type_with_a_list_of_its_own_has_one_under_each_name(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "lr_id", "segment")
     run_target([message, person(1, "a", lr_id="XY1"), person(2, "b", lr_id="XY2")])
     assert names(emulator) == {"a", "b", "a - LR_ID", "b - LR_ID"}
@@ -117,7 +117,7 @@ def test_a_type_that_has_a_list_of_its_own_has_it_under_each_name(emulator: Emul
 IDFA = "EA7583CD-A667-48BC-B806-42ECB2B48606"
 
 
-def test_what_a_record_lacks_goes_along(emulator: Emulator, run_target: Target) -> None:
+def test_identities_that_the_record_lacks_move_along(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "idfa", "lr_id", "segment")
     both = digests([1]) | {sha256(IDFA)}
     assert run_target([message, person(1, "old", idfa=IDFA, lr_id="XY1")]).code == 0
@@ -135,7 +135,7 @@ def test_what_a_record_lacks_goes_along(emulator: Emulator, run_target: Target) 
     assert members(emulator, "newest") == frozenset()
 
 
-def test_who_refuses_leaves_also_if_no_list_can_be_told(emulator: Emulator, run_target: Target) -> None:
+def test_a_refusing_row_leaves_its_list_even_without_a_list_name(emulator: Emulator, run_target: Target) -> None:
     asks = {"consent_column": "ok"}
     message = schema("email", "segment", "ok")
     assert run_target([message, *(person(n, "a", ok=True) for n in range(3))], **asks).code == 0
@@ -144,7 +144,7 @@ def test_who_refuses_leaves_also_if_no_list_can_be_told(emulator: Emulator, run_
     assert (told.code, members(emulator, "a")) == (0, digests([2]))
 
 
-def test_without_a_key_an_identity_moves(emulator: Emulator, run_target: Target) -> None:
+def test_an_identity_without_a_key_moves_too(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "segment", "_sdc_deleted_at", key=())
     run_target([message, person(1, "a"), person(2, "a"), person(3, "a")])
     run_target([message, person(1, "b"), person(2, None), person(3, None, _sdc_deleted_at="2026-11-22")])
@@ -152,7 +152,7 @@ def test_without_a_key_an_identity_moves(emulator: Emulator, run_target: Target)
     assert members(emulator, "b") == digests([1])
 
 
-def test_prune_knows_who_is_gone_from_a_list_that_no_row_names_any_more(
+def test_prune_removes_people_from_a_list_that_no_row_names_any_more(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     rows = [person(n, "abc"[n % 3]) for n in range(9)]
@@ -168,9 +168,7 @@ def test_prune_knows_who_is_gone_from_a_list_that_no_row_names_any_more(
     assert members(emulator, "b") == members(emulator, "c") == frozenset()
 
 
-def test_rows_past_the_ledger_go_to_the_lists_that_they_name(
-    emulator: Emulator, run_target: Target, sent: Sent
-) -> None:
+def test_appended_rows_go_to_the_lists_that_they_name(emulator: Emulator, run_target: Target, sent: Sent) -> None:
     rows = [person(n, "ab"[n % 2]) for n in range(20)] + [person(20, None), deleted(1, email=address(1), segment="b")]
     told = run_target([MESSAGE, *rows], load_method="append-only", batch_size_rows=4)
     assert told.code == 0
@@ -179,7 +177,7 @@ def test_rows_past_the_ledger_go_to_the_lists_that_they_name(
     assert len(sent()) == 7
 
 
-def test_a_stream_that_removes_passes_over_lists_that_do_not_exist(emulator: Emulator, run_target: Target) -> None:
+def test_a_stream_that_removes_skips_lists_that_do_not_exist(emulator: Emulator, run_target: Target) -> None:
     run_target([MESSAGE, *(person(n, "a") for n in range(3))])
     unsubscribed = schema("email", "segment", stream="unsubscribed")
     rows = [record("unsubscribed", id=n, email=address(n), segment=name) for n, name in [(1, "a"), (2, "nobody's")]]
@@ -204,7 +202,7 @@ def test_a_stream_without_the_column_is_refused_before_anything_is_sent(emulator
     ("other", "value"),
     [("customer_list_id", "17"), ("customer_list_name", "a"), ("audience_id", "17"), ("audience_name", "a")],
 )
-def test_settings_that_name_one_list_or_audience_are_refused_beside_it(
+def test_settings_that_name_one_list_or_audience_cannot_be_combined_with_it(
     run_target: Target, other: str, value: str
 ) -> None:
     told = run_target([MESSAGE], **{other: value})
@@ -224,7 +222,7 @@ def test_a_stream_may_name_its_lists_where_others_do_not(emulator: Emulator, run
     assert (members(emulator, "a"), members(emulator, "all")) == (digests([1]), digests([2]))
 
 
-def test_hundreds_of_lists_take_few_calls(emulator: Emulator, run_target: Target) -> None:
+def test_hundreds_of_lists_need_few_calls(emulator: Emulator, run_target: Target) -> None:
     rows = [person(n, f"segment {n % 300}") for n in range(5000)]
     told = run_target([MESSAGE, *rows, state(1)], create_audience=False)
     assert told.code == 0, told.stderr[-2000:]
@@ -247,7 +245,7 @@ def test_hundreds_of_lists_take_few_calls(emulator: Emulator, run_target: Target
     assert len(again) < 15
 
 
-def test_a_list_that_pinterest_does_not_make_is_told(emulator: Emulator, run_target: Target) -> None:
+def test_a_list_that_pinterest_does_not_create_is_named_in_the_error(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=400, times=None))
     told = run_target([MESSAGE, *(person(n, "a") for n in range(4))])
     assert told.code == 5

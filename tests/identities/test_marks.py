@@ -29,16 +29,16 @@ SET: list[Any] = [
 
 
 @pytest.mark.parametrize("value", NOT_SET, ids=repr)
-def test_other_words_for_not_deleted(value: object) -> None:
+def test_words_for_not_deleted_are_not_marks(value: object) -> None:
     assert not is_set(value)
 
 
 @pytest.mark.parametrize("value", SET, ids=repr)
-def test_everything_else_is_a_mark(value: object) -> None:
+def test_every_other_value_is_a_mark(value: object) -> None:
     assert is_set(value)
 
 
-def test_a_column_is_judged_like_its_values() -> None:
+def test_a_column_gives_the_same_result_as_its_values() -> None:
     for values in (NOT_SET, SET, NOT_SET + SET, [*SET, *NOT_SET] * 3, [None] * 5, [UNSET] * 5, []):
         assert indices_where(is_set, values) == [at for at, value in enumerate(values) if is_set(value)]
     scalars = [value for value in NOT_SET + SET if value.__hash__ is not None and not _is_snan(value)]
@@ -62,7 +62,7 @@ def test_a_column_is_judged_like_its_values() -> None:
     ],
     ids=lambda array: str(array.type),
 )
-def test_a_column_of_a_file_is_judged_like_its_values(array: pa.Array) -> None:
+def test_a_column_of_a_file_gives_the_same_result_as_its_values(array: pa.Array) -> None:
     expected = [at for at, value in enumerate(array.to_pylist()) if is_set(value)]
     assert indices_where(is_set, values_of(array)) == expected
     unsure = [at for at, value in enumerate(array.to_pylist()) if not is_granted(value, {"y"})]
@@ -74,7 +74,7 @@ def _is_snan(value: object) -> bool:
 
 
 @pytest.mark.parametrize("value", [True, 1, 1.0, Decimal(1), Decimal("1.0"), *DEFAULT_CONSENT_VALUES, " YES ", b"yes"])
-def test_a_yes(value: object) -> None:
+def test_consenting_values(value: object) -> None:
     assert is_granted(value, frozenset(DEFAULT_CONSENT_VALUES))
 
 
@@ -82,12 +82,12 @@ def test_a_yes(value: object) -> None:
     "value",
     [None, UNSET, False, 0, 2, float("nan"), Decimal("NaN"), Decimal("sNaN"), "", "0", "no", "ja", "yes!", [], ["yes"]],
 )
-def test_anything_else_is_a_no(value: object) -> None:
+def test_all_other_values_refuse(value: object) -> None:
     assert not is_granted(value, frozenset(DEFAULT_CONSENT_VALUES))
 
 
 @pytest.mark.parametrize("word", ["ja", "1"])
-def test_other_words_take_the_place_of_the_usual_ones_but_true_and_1_always_mean_yes(word: str) -> None:
+def test_own_words_replace_the_default_ones_but_true_and_1_always_mean_yes(word: str) -> None:
     words = frozenset({word})
     assert is_granted(f" {word.upper()}", words)
     assert is_granted(value=True, words=words)

@@ -30,7 +30,7 @@ from target_pinterest_audience.routing.near_names import nearest_column, resembl
         ("Public-*", "public_unsubscribes"),
     ],
 )
-def test_a_name_resembles_what_it_was_likely_meant_for(name: str, stream: str) -> None:
+def test_a_name_resembles_the_one_it_was_likely_meant_for(name: str, stream: str) -> None:
     assert resembles(name, stream)
 
 
@@ -85,11 +85,11 @@ def test_a_column_that_looks_like_an_identity_is_found(column: str, kind: str) -
         ("contact_email", {"anyOf": [{"type": "object"}, {"type": "null"}]}),
     ],
 )
-def test_a_column_about_addresses_is_none_of_addresses(column: str, rules: dict[str, Any]) -> None:
+def test_a_column_about_addresses_does_not_look_like_addresses(column: str, rules: dict[str, Any]) -> None:
     assert nearest_column({column: rules}) is None
 
 
-def test_of_several_columns_the_nearest_is_found() -> None:
+def test_the_nearest_of_several_columns_is_found() -> None:
     columns: dict[str, dict[str, Any]] = {"device_idfa": {}, "billing_email": {}, "contact": {"format": "email"}}
     found = nearest_column(columns)
     assert found is not None

@@ -51,7 +51,7 @@ def assert_no_plain_values(printed: str) -> None:
     assert not [secret for customer in CUSTOMERS for secret in customer.secrets if secret in printed.lower()]
 
 
-def test_full_table(project: Project, database: Database, emulator: Emulator) -> None:
+def test_a_full_table_is_loaded(project: Project, database: Database, emulator: Emulator) -> None:
     create_table(database)
     project.read_table("customers", replication_method="FULL_TABLE")
 
@@ -63,7 +63,9 @@ def test_full_table(project: Project, database: Database, emulator: Emulator) ->
     assert_no_plain_values(printed)
 
 
-def test_incremental_with_the_state_of_meltano(project: Project, database: Database, emulator: Emulator) -> None:
+def test_an_incremental_sync_continues_from_meltanos_state(
+    project: Project, database: Database, emulator: Emulator
+) -> None:
     create_table(database)
     project.read_table("customers", replication_method="INCREMENTAL", replication_key="updated_at")
     printed = project.run()
@@ -83,7 +85,9 @@ def test_incremental_with_the_state_of_meltano(project: Project, database: Datab
     assert_no_plain_values(printed)
 
 
-def test_log_based(project: Project, database: Database, replication_slot: str, emulator: Emulator) -> None:
+def test_a_log_based_sync_adds_and_removes(
+    project: Project, database: Database, replication_slot: str, emulator: Emulator
+) -> None:
     create_table(database)
     project.environment["TAP_POSTGRES_REPLICATION_SLOT_NAME"] = replication_slot
     project.environment["TAP_POSTGRES_REPLICATION_IDLE_EXIT_SECONDS"] = "4"
@@ -105,7 +109,7 @@ def test_log_based(project: Project, database: Database, replication_slot: str, 
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGTERM)])
-def test_a_run_that_is_interrupted_twice_is_made_good_by_the_next(
+def test_the_next_run_finishes_what_two_interrupted_runs_left(
     project: Project, database: Database, emulator: Emulator, numbers: tuple[signal.Signals, signal.Signals]
 ) -> None:
     create_table(database)
@@ -138,7 +142,7 @@ def test_a_run_that_is_interrupted_twice_is_made_good_by_the_next(
     assert members(emulator) == {"public-customers": identities_of(CUSTOMERS)}
 
 
-def test_config_test(project: Project, emulator: Emulator) -> None:
+def test_config_test_succeeds(project: Project, emulator: Emulator) -> None:
     done = project.meltano("--log-level=debug", "config", "test", LOADER)
 
     # Meltano 4.4.1 often stumbles over a loader that has ended already, whichever loader that is. What it makes of the
@@ -157,7 +161,7 @@ def test_config_test(project: Project, emulator: Emulator) -> None:
     assert {call.method for call in emulator.backend.calls} == {"GET"}
 
 
-def test_config_test_tells_what_is_not_in_order(project: Project, emulator: Emulator) -> None:
+def test_config_test_names_what_is_wrong(project: Project, emulator: Emulator) -> None:
     emulator.backend.expire_access_tokens()
 
     done = project.meltano("--log-level=debug", "config", "test", LOADER)
@@ -167,7 +171,7 @@ def test_config_test_tells_what_is_not_in_order(project: Project, emulator: Emul
     assert emulator.backend.writes() == []
 
 
-def test_config_test_of_a_bad_configuration(project: Project) -> None:
+def test_config_test_of_an_invalid_configuration_names_the_setting(project: Project) -> None:
     project.set("ad_account_id", "not digits")
 
     done = project.meltano("--log-level=debug", "config", "test", LOADER)
@@ -178,7 +182,7 @@ def test_config_test_of_a_bad_configuration(project: Project) -> None:
 
 @pytest.mark.usefixtures("leads")
 @pytest.mark.parametrize("place", ["file", "environment"])
-def test_streams_with_dots(place: str, project: Project, emulator: Emulator) -> None:
+def test_stream_names_may_have_dots(place: str, project: Project, emulator: Emulator) -> None:
     project.read_table("crm.leads", replication_method="FULL_TABLE")
     configure(
         project, place, "streams",
@@ -192,7 +196,7 @@ def test_streams_with_dots(place: str, project: Project, emulator: Emulator) -> 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["in-a-stream", "at-the-top"])
 @pytest.mark.parametrize("place", ["file", "environment"])
-def test_words_for_consent(
+def test_consent_values_are_passed_on(
     place: str, project: Project, database: Database, emulator: Emulator, *, inside: bool
 ) -> None:
     database.execute('CREATE TABLE "crm.readers" (id bigint PRIMARY KEY, email text, agrees text)')
@@ -210,7 +214,7 @@ def test_words_for_consent(
 
 @pytest.mark.usefixtures("leads")
 @pytest.mark.parametrize("place", ["file", "environment"])
-def test_identity_columns_with_dots(place: str, project: Project, emulator: Emulator) -> None:
+def test_names_of_identity_columns_may_have_dots(place: str, project: Project, emulator: Emulator) -> None:
     project.read_table("crm.leads", replication_method="FULL_TABLE")
     configure(project, place, "identity_columns", {"user.email": "EMAIL"})
 
@@ -244,7 +248,7 @@ def test_dropped_keys_are_refused(name: str, value: object, loader: str, project
 
 
 @pytest.mark.usefixtures("leads")
-def test_inherited_loader_with_dots_in_the_environment(project: Project, emulator: Emulator) -> None:
+def test_an_inherited_loader_reads_names_with_dots_from_the_environment(project: Project, emulator: Emulator) -> None:
     project.read_table("crm.leads", replication_method="FULL_TABLE")
     with project.edit() as content:
         content["plugins"]["loaders"].append({"name": HEIR, "inherit_from": LOADER})
@@ -255,7 +259,7 @@ def test_inherited_loader_with_dots_in_the_environment(project: Project, emulato
     assert members(emulator) == {"public-crm.leads": LEAD_IDENTITIES}
 
 
-def test_inherited_loader(project: Project, database: Database, emulator: Emulator) -> None:
+def test_an_inherited_loader_has_settings_of_its_own(project: Project, database: Database, emulator: Emulator) -> None:
     create_table(database)
     project.read_table("customers", replication_method="FULL_TABLE")
     with project.edit() as content:
@@ -285,7 +289,7 @@ def test_inherited_loader(project: Project, database: Database, emulator: Emulat
     [("file", r"public-crm\.leads"), ("environment", "public-crm.leads")],
     ids=["file", "environment"],
 )
-def test_stream_maps_with_dots_are_obeyed(place: str, stream: str, project: Project, emulator: Emulator) -> None:
+def test_stream_maps_with_dots_are_applied(place: str, stream: str, project: Project, emulator: Emulator) -> None:
     project.read_table("crm.leads", replication_method="FULL_TABLE")
     configure(project, place, "stream_maps", {stream: {"__filter__": "id > 20"}})
     project.set("identity_columns", {"user.email": "EMAIL"})
@@ -307,7 +311,7 @@ def test_stream_maps_that_meltano_has_nested_are_refused(project: Project, emula
     assert emulator.backend.writes() == []
 
 
-def test_stream_maps_in_the_file(project: Project, database: Database, emulator: Emulator) -> None:
+def test_stream_maps_in_the_file_are_applied(project: Project, database: Database, emulator: Emulator) -> None:
     create_table(database)
     project.read_table("customers", replication_method="FULL_TABLE")
     configure(project, "file", "stream_maps", {"public-customers": {"__filter__": "id > 20"}})

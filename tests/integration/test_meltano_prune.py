@@ -98,7 +98,7 @@ def test_rows_that_were_deleted_in_the_table_are_pruned(
 
 
 @pytest.mark.usefixtures("customers")
-def test_after_a_tap_that_fails_halfway_meltano_never_comes_to_prune(project: Project, emulator: Emulator) -> None:
+def test_meltano_does_not_run_prune_after_a_tap_that_fails_halfway(project: Project, emulator: Emulator) -> None:
     project.run()
     # The rows behind it are few enough for prune to remove them, had it been asked.
     project.environment["TAP_POSTGRES_STREAM_MAPS"] = json.dumps({LIST: {"broken": "1 / (id - 55)"}})
@@ -114,7 +114,7 @@ def test_after_a_tap_that_fails_halfway_meltano_never_comes_to_prune(project: Pr
 
 
 @pytest.mark.usefixtures("customers")
-def test_when_a_third_is_gone_nobody_is_removed_until_a_person_says_so(
+def test_if_a_third_is_missing_nobody_is_removed_until_a_person_allows_it(
     project: Project, database: Database, emulator: Emulator
 ) -> None:
     project.run()
@@ -134,7 +134,9 @@ def test_when_a_third_is_gone_nobody_is_removed_until_a_person_says_so(
 
 
 @pytest.mark.usefixtures("customers")
-def test_an_incremental_read_prunes_nobody(project: Project, database: Database, emulator: Emulator) -> None:
+def test_prune_removes_nobody_after_an_incremental_read(
+    project: Project, database: Database, emulator: Emulator
+) -> None:
     project.read_table("customers", replication_method="INCREMENTAL", replication_key="updated_at")
     project.run()
     # The newest row is still there, and read again.
@@ -181,7 +183,7 @@ def test_an_inherited_pair_prunes_its_own_list_only(project: Project, database: 
 
 @pytest.mark.usefixtures("leads")
 @pytest.mark.parametrize("place", ["environment", "dotenv", "text in the file"])
-def test_prune_finds_the_run_wherever_the_settings_are(place: str, project: Project, emulator: Emulator) -> None:
+def test_prune_finds_the_run_wherever_the_settings_come_from(place: str, project: Project, emulator: Emulator) -> None:
     settings = {"load_method": "overwrite", "streams": json.dumps(STREAMS)}
     if place == "environment":
         for name, value in settings.items():
@@ -201,7 +203,7 @@ def test_prune_finds_the_run_wherever_the_settings_are(place: str, project: Proj
 
 
 @pytest.mark.usefixtures("customers")
-def test_with_other_settings_prune_removes_nobody_and_names_its_ledger(
+def test_prune_with_other_settings_removes_nobody_and_names_its_ledger(
     project: Project, database: Database, emulator: Emulator
 ) -> None:
     share(project, {"customer_list_name": "Everybody"})
@@ -228,7 +230,7 @@ def test_with_other_settings_prune_removes_nobody_and_names_its_ledger(
     assert members(emulator) == {"Everybody": identities_of(CUSTOMERS)}
 
 
-def test_an_object_that_meltano_has_broken_into_variables_is_refused(project: Project) -> None:
+def test_an_object_that_meltano_split_into_variables_is_refused(project: Project) -> None:
     share(project, {"load_method": "overwrite", "streams": STREAMS})
     with project.edit() as content:
         (setting,) = (each for each in content["plugins"]["utilities"][0]["settings"] if each["name"] == "streams")
@@ -241,7 +243,7 @@ def test_an_object_that_meltano_has_broken_into_variables_is_refused(project: Pr
 
 
 @pytest.mark.parametrize("name", ["streams", "customer_list_name"])
-def test_an_empty_setting_is_refused_by_both(name: str, project: Project) -> None:
+def test_loader_and_utility_refuse_an_empty_setting(name: str, project: Project) -> None:
     project.set(name, "")
 
     results = [project.meltano("invoke", plugin) for plugin in (LOADER, PRUNE)]

@@ -79,7 +79,7 @@ def slow_down(emulator: Emulator) -> None:
     emulator.backend.inject(Fault(path="customer_lists", delay_ms=100, times=None))
 
 
-def test_full_table(database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
+def test_a_full_table_is_loaded(database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
     create_table(database, CUSTOMERS)
     pipeline = make_pipeline(load_method="upsert")
     pipeline.select("customers", method="FULL_TABLE")
@@ -94,7 +94,9 @@ def test_full_table(database: Database, make_pipeline: MakePipeline, emulator: E
     assert_no_plain_values(CUSTOMERS, emulator, outcome.printed)
 
 
-def test_small_batches_at_debug(database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
+def test_small_batches_at_debug_log_no_value(
+    database: Database, make_pipeline: MakePipeline, emulator: Emulator
+) -> None:
     create_table(database, CUSTOMERS)
     pipeline = make_pipeline(batch_size_rows=50)
     pipeline.environment["LOGLEVEL"] = "DEBUG"
@@ -111,7 +113,9 @@ def test_small_batches_at_debug(database: Database, make_pipeline: MakePipeline,
     assert_no_plain_values(CUSTOMERS, emulator, outcome.printed)
 
 
-def test_incremental(database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
+def test_an_incremental_read_continues_from_its_state(
+    database: Database, make_pipeline: MakePipeline, emulator: Emulator
+) -> None:
     create_table(database, CUSTOMERS)
     pipeline = make_pipeline()
     pipeline.select("customers", method="INCREMENTAL", replication_key="updated_at")
@@ -141,7 +145,7 @@ def test_incremental(database: Database, make_pipeline: MakePipeline, emulator: 
 
 
 @pytest.mark.parametrize("replication_key", ["_sdc_lsn", None])
-def test_log_based_with_default_replica_identity(
+def test_the_log_keeps_lists_in_step_with_the_default_replica_identity(
     replication_key: str | None, database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
 ) -> None:
     create_table(database, CUSTOMERS)
@@ -176,7 +180,7 @@ def test_log_based_with_default_replica_identity(
     assert_no_plain_values([*CUSTOMERS, *new], emulator, first.printed, second.printed)
 
 
-def test_log_based_with_full_replica_identity(
+def test_the_log_keeps_lists_in_step_with_the_full_replica_identity(
     database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
 ) -> None:
     create_table(database)
@@ -221,7 +225,7 @@ def test_rows_that_were_deleted_before_they_were_sent_are_never_added(
     assert set(received(emulator.backend.writes())) == odd
 
 
-def test_log_based_replay_in_small_batches(
+def test_a_replay_of_the_log_in_small_batches_keeps_deleted_people_off_the_list(
     database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
 ) -> None:
     create_table(database)
@@ -241,7 +245,9 @@ def test_log_based_replay_in_small_batches(
 
 
 @pytest.mark.parametrize("states", [0, 1])
-def test_tap_is_killed(states: int, database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
+def test_a_killed_tap_loses_no_row(
+    states: int, database: Database, make_pipeline: MakePipeline, emulator: Emulator
+) -> None:
     create_big_table(database)
     pipeline = make_pipeline(batch_size_rows=500)
     pipeline.select("customers", method="INCREMENTAL", replication_key="updated_at")
@@ -273,7 +279,7 @@ def test_tap_is_killed(states: int, database: Database, make_pipeline: MakePipel
     assert emulator.backend.members(only_list(emulator)) == everybody
 
 
-def test_refused_batch_holds_back_the_state_that_covers_it(
+def test_a_refused_batch_holds_back_the_state_that_covers_it(
     database: Database, make_pipeline: MakePipeline, emulator: Emulator
 ) -> None:
     create_big_table(database)
@@ -294,7 +300,9 @@ def test_refused_batch_holds_back_the_state_that_covers_it(
     assert emulator.backend.members(only_list(emulator)) == everybody
 
 
-def test_half_a_line(tmp_path: Path, database: Database, make_pipeline: MakePipeline, emulator: Emulator) -> None:
+def test_half_a_line_ends_the_run(
+    tmp_path: Path, database: Database, make_pipeline: MakePipeline, emulator: Emulator
+) -> None:
     create_table(database, CUSTOMERS)
     pipeline = make_pipeline()
     pipeline.select("customers", method="INCREMENTAL", replication_key="updated_at")

@@ -138,7 +138,7 @@ def test_the_log_keeps_the_list_in_step_and_a_replay_or_a_truncate_changes_nothi
 
 
 @pytest.mark.usefixtures("table")
-def test_a_delete_removes_the_last_row_that_names_somebody(
+def test_a_delete_of_the_last_row_that_names_a_person_removes_them(
     database: Database, make_log_pipeline: MakePipeline, emulator: Emulator
 ) -> None:
     # Without a replication key the tap tells its whole log again in each run.
@@ -170,7 +170,7 @@ def test_the_same_table_again_sends_nothing(full_table: Pipeline, emulator: Emul
     assert emulator.backend.writes()[seen:] == []
 
 
-def test_a_table_read_in_full_swaps_what_changed_and_leaves_what_is_not_there(
+def test_a_full_read_replaces_changed_identities_and_keeps_missing_rows(
     full_table: Pipeline, database: Database, emulator: Emulator
 ) -> None:
     full_table.run().check()
@@ -285,9 +285,7 @@ def everybody(last: int) -> set[str]:
     return {sha256(f"customer-{number}@mail.example") for number in range(1, last + 1)}
 
 
-def test_in_a_shell_a_killed_tap_keeps_prune_from_running(
-    recipe: Recipe, database: Database, emulator: Emulator
-) -> None:
+def test_a_shell_does_not_run_prune_after_a_killed_tap(recipe: Recipe, database: Database, emulator: Emulator) -> None:
     with recipe.start() as shell:
         printed, _ = shell.communicate(timeout=120)
     assert shell.returncode == 0, printed

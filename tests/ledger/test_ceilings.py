@@ -61,7 +61,7 @@ def number(ledger: Ledger) -> int:
     return number
 
 
-def test_starts_keep_what_was_removed_since(ledger: Ledger, number: int) -> None:
+def test_the_start_of_a_run_keeps_the_removals_since(ledger: Ledger, number: int) -> None:
     remove(ledger, number, derived=5, deleted=20)
     remove(ledger, number, derived=3, now=NOW + HOUR)
     remove(ledger, number, now=NOW + 2 * HOUR)
@@ -76,7 +76,7 @@ def test_starts_keep_what_was_removed_since(ledger: Ledger, number: int) -> None
     assert [start.members for start in ledger.catalogue.removal_counts.starts(number)] == [75, 72, 60]
 
 
-def test_what_is_rolled_back_leaves_no_trace(ledger: Ledger, number: int) -> None:
+def test_a_rollback_leaves_no_trace(ledger: Ledger, number: int) -> None:
     before = ledger.catalogue.lists.entry(number)
     with pytest.raises(RemovalCeilingError):
         remove(ledger, number, deleted=51)
@@ -93,7 +93,7 @@ def test_a_dry_run_counts_and_keeps_nothing(ledger: Ledger, number: int, opened:
     assert ledger.catalogue.removal_counts.starts(number) == [ListStart(100, 20, 50, 0, 30)]
 
 
-def test_an_empty_run_is_no_clean_one(ledger: Ledger) -> None:
+def test_an_empty_run_is_not_a_clean_one(ledger: Ledger) -> None:
     catalogue = ledger.catalogue
     with ledger.transaction():
         for outcome in (CLEAN, EMPTY):
@@ -104,7 +104,7 @@ def test_an_empty_run_is_no_clean_one(ledger: Ledger) -> None:
     assert (newest.number, newest.outcome, clean.number) == (2, EMPTY, 1)
 
 
-def test_the_history_tells_empty_runs_from_others(ledger: Ledger) -> None:
+def test_the_history_distinguishes_empty_runs(ledger: Ledger) -> None:
     with ledger.transaction():
         for empty in (False, True):
             ledger.history.end(ledger.history.begin(RUN, NOW), Ending(NOW, 0, 3, 0.5, empty), [])
@@ -125,7 +125,7 @@ def check_taken_over(ledger: Ledger) -> None:
         remove(ledger, 2, derived=1)
 
 
-def test_an_old_sqlite_ledger_is_taken_over(tmp_path: Path) -> None:
+def test_an_old_sqlite_ledger_is_migrated(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         for statement in (*old_steps("BLOB", "WITHOUT ROWID"), *OLD_LISTS):
@@ -135,7 +135,7 @@ def test_an_old_sqlite_ledger_is_taken_over(tmp_path: Path) -> None:
         check_taken_over(ledger)
 
 
-def test_an_old_postgresql_ledger_is_taken_over(database: Database) -> None:
+def test_an_old_postgresql_ledger_is_migrated(database: Database) -> None:
     statements = ";".join([*old_steps("BYTEA", ""), *OLD_LISTS])
     database.execute(f"""
         CREATE SCHEMA target_pinterest_audience;

@@ -53,7 +53,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.usefixtures("kind")
 class TestEveryKindOfLocks:
-    def test_another_process_is_waited_for_and_named(self, url: str, opened: Opened) -> None:
+    def test_a_second_process_waits_and_names_the_first(self, url: str, opened: Opened) -> None:
         ledger = opened()
         with another_process(url, HOLD) as process:
             assert line_of(process) == "held"
@@ -64,7 +64,7 @@ class TestEveryKindOfLocks:
             process.wait()
             ledger.locks.take(["customers"], 10)
 
-    def test_another_process_waits_also_after_a_second_ledger_was_closed(self, url: str, opened: Opened) -> None:
+    def test_another_process_still_waits_after_a_second_ledger_was_closed(self, url: str, opened: Opened) -> None:
         first, second = opened(), opened()
         first.locks.take(["customers"], 0)
         second.locks.take(["others"], 0)
@@ -93,7 +93,7 @@ class TestEveryKindOfLocks:
 
 
 @pytest.mark.parametrize("also", [False, True], ids=["the folder of locks", "all that is beside the ledger"])
-def test_nobody_is_let_in_by_deleting_files(url: str, opened: Opened, path: Path, *, also: bool) -> None:
+def test_deleting_files_does_not_free_the_locks(url: str, opened: Opened, path: Path, *, also: bool) -> None:
     with another_process(url, HOLD) as process:
         assert line_of(process) == "held"
         for each in path.parent.iterdir():
@@ -129,7 +129,7 @@ def test_a_symbolic_link_leads_to_the_same_locks(opened: Opened, path: Path, wha
     first.locks.ensure()
 
 
-def test_a_hard_link_is_used_by_one_path_at_a_time(opened: Opened, path: Path) -> None:
+def test_only_one_path_of_a_hard_link_is_used_at_a_time(opened: Opened, path: Path) -> None:
     first = opened()
     first.locks.take(["customers"], 0)
     with first.transaction():
@@ -150,7 +150,7 @@ def test_a_hard_link_is_used_by_one_path_at_a_time(opened: Opened, path: Path) -
             opened(wait_seconds=0)
 
 
-def test_a_second_name_of_the_file_is_warned_of(opened: Opened, path: Path) -> None:
+def test_a_second_name_of_the_file_is_a_warning(opened: Opened, path: Path) -> None:
     ledger = opened()
     assert ledger.caveat is None
     ledger.close()
@@ -159,7 +159,7 @@ def test_a_second_name_of_the_file_is_warned_of(opened: Opened, path: Path) -> N
         assert "a hard link" in str(opened(**how).caveat)
 
 
-def test_many_lists_need_no_more_open_files(ledger: Ledger) -> None:
+def test_many_lists_need_no_further_open_files(ledger: Ledger) -> None:
     ledger.locks.take(["customers"], 0)
     ledger.locks.ensure()
     before = files_in_use()

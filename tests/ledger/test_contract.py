@@ -47,14 +47,14 @@ class TestRows:
         write(ledger, {key(1): b"one"})
         assert ledger.rows.read([key(1), key(2)]) == {key(1): b"one"}
 
-    def test_rows_are_told_that_say_something_else(self, ledger: Ledger) -> None:
+    def test_rows_whose_statements_differ_are_returned(self, ledger: Ledger) -> None:
         write(ledger, {key(n): said for n, said in enumerate([b"same", b"other", b"longer", b"short", b"said"])})
         supposed = [b"same", b"OTHER", b"long", b"shorter", b"", b"new", b""]
         differing = ledger.rows.differing({key(n): said for n, said in enumerate(supposed)})
         assert differing == {key(1): b"other", key(2): b"longer", key(3): b"short", key(4): b"said", key(5): b""}
         assert ledger.rows.differing({}) == {}
 
-    def test_nothing_is_read_for_nothing(self, ledger: Ledger) -> None:
+    def test_no_keys_read_nothing(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one"})
         assert ledger.rows.read([]) == {}
 
@@ -66,7 +66,7 @@ class TestRows:
         assert ledger.rows.unseen(2, 5, b"", 10) == []
         assert ledger.rows.unseen(2, 6, b"", 10) == [(key(1), b"new")]
 
-    def test_a_row_that_says_nothing_is_forgotten(self, ledger: Ledger) -> None:
+    def test_a_row_without_statements_is_deleted(self, ledger: Ledger) -> None:
         write(ledger, {key(1): b"one", key(2): b"two"})
         write(ledger, {key(1): b"", key(3): b"", key(4): b"four"})
         assert ledger.rows.read([key(n) for n in range(9)]) == {key(2): b"two", key(4): b"four"}
@@ -125,13 +125,13 @@ class TestMembers:
         assert found == counts
         assert all(type(count) is Count for count in found.values())
 
-    def test_counts_are_overwritten_and_those_of_nobody_forgotten(self, ledger: Ledger) -> None:
+    def test_counts_are_overwritten_and_zero_counts_deleted(self, ledger: Ledger) -> None:
         with ledger.transaction():
             ledger.members.write(1, {key(1): Count(1, 0), key(2): Count(1, 0)})
             ledger.members.write(1, {key(1): Count(2, 1), key(2): NOBODY, key(3): NOBODY})
         assert ledger.members.read(1, [key(1), key(2), key(3)]) == {key(1): Count(2, 1)}
 
-    def test_each_list_has_its_own(self, ledger: Ledger) -> None:
+    def test_each_list_has_its_own_counts(self, ledger: Ledger) -> None:
         with ledger.transaction():
             ledger.members.write(1, {key(1): Count(1, 0)})
             ledger.members.write(2, {key(1): Count(0, 1)})
@@ -158,7 +158,7 @@ class TestInserting:
         assert ledger.rows.read(says.keys()) == (says if written else {})
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
-    def test_with_one_row_that_is_known_nothing_is_written(self, ledger: Ledger, known: int) -> None:
+    def test_nothing_is_written_if_one_row_is_known(self, ledger: Ledger, known: int) -> None:
         keys = sorted(key(number) for number in range(400))
         write(ledger, {keys[known]: b"known", b"other": b"stays"})
         with ledger.transaction():
@@ -173,7 +173,7 @@ class TestInserting:
         assert ledger.members.read(2, keys) == {}
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
-    def test_with_one_member_that_is_known_nothing_is_counted(self, ledger: Ledger, known: int) -> None:
+    def test_nothing_is_counted_if_one_member_is_known(self, ledger: Ledger, known: int) -> None:
         keys = sorted(key(number) for number in range(400))
         with ledger.transaction():
             ledger.members.write(1, {keys[known]: Count(2, 1)})
@@ -199,13 +199,13 @@ class TestUnsettled:
         assert list(ledger.notes.unsettled(1)) == [(third, [key(3)])]
         assert list(ledger.notes.unsettled(2)) == [(other, [key(1)])]
 
-    def test_many_fit_into_a_note(self, ledger: Ledger) -> None:
+    def test_a_note_can_have_many_identities(self, ledger: Ledger) -> None:
         identities = [key(number) for number in range(MANY)]
         with ledger.transaction():
             note = ledger.notes.add(1, identities)
         assert list(ledger.notes.unsettled(1)) == [(note, identities)]
 
-    def test_what_is_only_to_be_sent_once_more_is_not_unsettled(self, ledger: Ledger) -> None:
+    def test_identities_to_be_sent_once_more_do_not_count_as_unsettled(self, ledger: Ledger) -> None:
         with ledger.transaction():
             left = ledger.notes.add(1, [key(1)], bytes([2]))
             new = ledger.notes.add(1, [key(2)], due=AT_ONCE)
@@ -222,7 +222,7 @@ class TestUnsettled:
         ]
         assert ledger.notes.due_times(1) == {1: 2000.25, 2: None, 3: 1900.5}
 
-    def test_what_was_sent_is_not_known_any_more_once_it_is_sent_again(self, ledger: Ledger) -> None:
+    def test_the_record_of_the_sent_operation_is_dropped_when_a_note_is_sent_again(self, ledger: Ledger) -> None:
         with ledger.transaction():
             note = ledger.notes.add(1, [key(1)], due=1900.0, sent=Operation.REMOVE)
             ledger.notes.postpone(1, [note], None)
@@ -239,7 +239,7 @@ class TestTransactions:
         write(ledger, {key(3): b"three"})
         assert ledger.rows.read([key(3)]) == {key(3): b"three"}
 
-    def test_what_was_committed_is_there_when_it_is_opened_again(self, opened: Opened) -> None:
+    def test_committed_data_is_there_when_the_ledger_is_opened_again(self, opened: Opened) -> None:
         first = opened()
         write(first, {key(1): b"one"})
         with first.transaction():
@@ -257,7 +257,7 @@ class TestTransactions:
         assert list(again.notes.unsettled(1)) == [(note, [key(1)])]
         assert again.catalogue.sources.name(source) == "customers"
 
-    def test_each_ledger_sees_what_the_other_commits(self, opened: Opened) -> None:
+    def test_each_ledger_sees_the_commits_of_the_other(self, opened: Opened) -> None:
         one, other = opened(), opened()
         for number, ledger in enumerate([one, other, one]):
             write(ledger, {key(number): b"says"})
@@ -266,7 +266,7 @@ class TestTransactions:
 
 
 class TestDryRuns:
-    def test_later_blocks_see_what_earlier_ones_wrote_and_nobody_else_ever(self, opened: Opened) -> None:
+    def test_only_later_blocks_of_a_dry_run_see_what_earlier_ones_wrote(self, opened: Opened) -> None:
         real = opened()
         write(real, {key(1): b"one"})
         real.close()
@@ -292,7 +292,7 @@ class TestDryRuns:
         write(dry, {key(3): b"three"})
         assert dry.rows.read([key(1), key(2), key(3)]) == {key(1): b"one", key(3): b"three"}
 
-    def test_it_works_without_a_ledger_and_leaves_none(self, opened: Opened) -> None:
+    def test_a_dry_run_works_without_a_ledger_and_creates_none(self, opened: Opened) -> None:
         dry = opened(dry=True)
         write(dry, {key(1): b"one"})
         assert dry.rows.read([key(1)]) == {key(1): b"one"}
@@ -301,13 +301,13 @@ class TestDryRuns:
         assert real.rows.read([key(1)]) == {}
         assert real.secret != dry.secret
 
-    def test_it_takes_no_locks(self, opened: Opened) -> None:
+    def test_a_dry_run_takes_no_locks(self, opened: Opened) -> None:
         opened(dry=True).locks.take(["customers"], 0)
         opened().locks.take(["customers"], 0)
 
 
 class TestRealms:
-    def test_lists_and_sources_of_ad_accounts_are_apart_and_their_numbers_unique(self, opened: Opened) -> None:
+    def test_ad_accounts_have_lists_and_sources_of_their_own_with_unique_numbers(self, opened: Opened) -> None:
         opened().close()
         one, other, elsewhere = opened(), opened(account="549755885176"), opened(api="http://127.0.0.1:1/v5")
         assert len({each.catalogue.realm for each in (one, other, elsewhere)}) == 3
@@ -325,7 +325,7 @@ class TestRealms:
             assert each.catalogue.lists.pinned("name customers") == entry
             assert each.catalogue.sources.add("customers") == source
 
-    def test_runs_are_of_one_ad_account(self, opened: Opened) -> None:
+    def test_runs_belong_to_one_ad_account(self, opened: Opened) -> None:
         one, other = opened(), opened(account="549755885176")
         with one.transaction():
             run = one.catalogue.runs.begin("main", {}, 1.0)
@@ -338,7 +338,7 @@ class TestRealms:
 
 
 class TestCatalogue:
-    def test_sources_and_their_keys(self, ledger: Ledger) -> None:
+    def test_sources_are_stored_with_their_keys(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             one, other = catalogue.sources.add("customers"), catalogue.sources.add("Ünïcode ? %s 'quoted'")
@@ -353,7 +353,7 @@ class TestCatalogue:
         assert catalogue.sources.key_properties(one) == ["country", "id"]
         assert catalogue.sources.key_properties(other) is None
 
-    def test_the_rules_and_the_kinds_of_keys(self, ledger: Ledger) -> None:
+    def test_key_rules_and_key_kinds_are_stored(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             customers, leads = catalogue.sources.add("customers"), catalogue.sources.add("leads")
@@ -366,7 +366,7 @@ class TestCatalogue:
         assert catalogue.sources.key_kinds(customers) == expected
         assert catalogue.sources.key_kinds(leads) == {}
 
-    def test_slots(self, ledger: Ledger) -> None:
+    def test_slots_are_stored(self, ledger: Ledger) -> None:
         with ledger.transaction():
             one = ledger.catalogue.slots.add("email", "EMAIL")
             other = ledger.catalogue.slots.add("email", "HASHED_EMAIL")
@@ -376,7 +376,7 @@ class TestCatalogue:
             other: "HASHED_EMAIL",
         }
 
-    def test_lists(self, ledger: Ledger) -> None:
+    def test_lists_are_stored(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             entry = catalogue.lists.add(None, "customers")
@@ -386,12 +386,14 @@ class TestCatalogue:
             catalogue.lists.set_id(entry.number, "2542620639259")
             catalogue.lists.change_members(entry.number, 5)
             catalogue.lists.change_members(entry.number, -2)
+            catalogue.lists.change_contributing_rows(entry.number, 5_000_000_000)
+            catalogue.lists.change_contributing_rows(entry.number, -1)
         changed = catalogue.lists.by_id("2542620639259")
         assert changed == catalogue.lists.entry(entry.number)
         assert changed is not None
-        assert changed.members == 3
+        assert (changed.members, changed.contributing_rows) == (3, 4_999_999_999)
 
-    def test_pins(self, ledger: Ledger) -> None:
+    def test_pins_are_stored(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             one, other = catalogue.lists.add(None, "one"), catalogue.lists.add(None, "other")
@@ -401,7 +403,7 @@ class TestCatalogue:
             catalogue.lists.pin("name one", other.number)
         assert catalogue.lists.pinned("name one") == other
 
-    def test_feeds(self, ledger: Ledger) -> None:
+    def test_feeds_are_stored(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             source = catalogue.sources.add("customers")
@@ -415,7 +417,7 @@ class TestCatalogue:
 
 
 class TestProcesses:
-    def test_they_open_an_empty_ledger_at_once(self, url: str) -> None:
+    def test_several_processes_can_open_an_empty_ledger_at_once(self, url: str) -> None:
         open_it = f"""
 sys.stdin.read(1)
 ledger = open_ledger(sys.argv[1], {API!r}, "1", wait_seconds=30.0)
@@ -431,7 +433,7 @@ print(ledger.secret.hex(), ledger.catalogue.realm)
         assert len(found) == 1
         assert found != {""}
 
-    def test_each_numbers_its_lists_while_others_do(self, url: str, ledger: Ledger) -> None:
+    def test_several_processes_can_number_lists_at_once(self, url: str, ledger: Ledger) -> None:
         add = """
 for _ in range(100):
     with ledger.transaction():
@@ -444,7 +446,7 @@ for _ in range(100):
 
 
 class TestRuns:
-    def test_the_newest_run_of_a_configuration(self, ledger: Ledger) -> None:
+    def test_the_newest_run_of_a_configuration_is_found(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             assert catalogue.runs.newest("main") is None
@@ -460,7 +462,7 @@ class TestRuns:
         assert (before.number, before.settings) == (first, {"a": "1"})
         assert catalogue.runs.newest("main", before=first) is None
 
-    def test_how_a_run_ended_and_what_it_read(self, ledger: Ledger) -> None:
+    def test_the_outcome_of_a_run_and_its_feeds_are_stored(self, ledger: Ledger) -> None:
         feeds = [
             RunFeed(1, 1, 5_000_000_000, incremental=True, overwrites=False, mark=7),
             RunFeed(2, 1, 0, incremental=False, overwrites=True, mark=8),
@@ -527,7 +529,7 @@ class TestThreads:
             working.result(timeout=20)
             assert reading.result(timeout=20) == {key(1): b"whole"}
 
-    def test_what_another_thread_does_is_ended_and_undone(self, ledger: Ledger) -> None:
+    def test_another_threads_transaction_is_aborted_and_rolled_back(self, ledger: Ledger) -> None:
         working = threading.Event()
 
         def work() -> None:

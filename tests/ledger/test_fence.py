@@ -49,7 +49,7 @@ def counts(ledger: Ledger) -> list[str]:
     return seen
 
 
-def test_fences_are_not_counted_while_no_other_process_commits(ledger: Ledger, counts: list[str]) -> None:
+def test_fences_are_not_checked_while_no_other_process_commits(ledger: Ledger, counts: list[str]) -> None:
     with ledger.transaction():
         ledger.catalogue.sources.add("customers")
     # The second connection counts once after each commit of the first.
@@ -62,7 +62,7 @@ def test_fences_are_not_counted_while_no_other_process_commits(ledger: Ledger, c
     assert len(counts) == 0
 
 
-def test_a_lock_of_this_process_is_not_counted_by_its_own_connection(ledger: Ledger, counts: list[str]) -> None:
+def test_a_lock_of_this_process_needs_no_check_by_its_own_connection(ledger: Ledger, counts: list[str]) -> None:
     with ledger.transaction():
         pass
     counts.clear()
@@ -95,7 +95,7 @@ def test_the_loss_of_any_lock_is_noticed_at_once(ledger: Ledger, path: Path, los
         ledger.locks.ensure()
 
 
-def test_a_commit_of_another_process_that_took_no_lock_is_none_lost(ledger: Ledger, path: Path) -> None:
+def test_a_commit_of_another_process_that_took_no_lock_loses_nothing(ledger: Ledger, path: Path) -> None:
     for number in range(3):
         commit(path, f"INSERT INTO fences (name_digest, number) VALUES ({number}, 1)")  # noqa: S608 - a number
         ledger.locks.ensure()

@@ -73,7 +73,7 @@ def filled(ledger: Ledger) -> Ledger:
 
 
 class TestSuppressions:
-    def test_each_list_that_is_known_refuses_them_once_more(self, ledger: Ledger) -> None:
+    def test_a_suppression_counts_as_one_more_refusal_on_each_known_list(self, ledger: Ledger) -> None:
         suppressions = ledger.catalogue.suppressions
         with ledger.transaction():
             for name in ("one", "two"):
@@ -84,7 +84,7 @@ class TestSuppressions:
         assert ledger.members.read(2, [key(1)]) == {key(1): Count(0, 1)}
         assert (suppressions.all(), len(suppressions)) == (frozenset({key(1)}), 1)
 
-    def test_a_list_that_comes_later_refuses_them_too(self, ledger: Ledger) -> None:
+    def test_a_later_list_refuses_them_too(self, ledger: Ledger) -> None:
         opaque = pack_identity("XY1")
         with ledger.transaction():
             for each in (key(1), opaque):
@@ -93,7 +93,7 @@ class TestSuppressions:
             assert not ledger.members.insert(added.number, [key(1), key(2)])
         assert ledger.members.read(added.number, [key(1), opaque, key(3)]) == {key(1): Count(0, 1), opaque: Count(0, 1)}
 
-    def test_they_are_of_one_ad_account(self, opened: Opened) -> None:
+    def test_suppressions_belong_to_one_ad_account(self, opened: Opened) -> None:
         ours, theirs = opened(), opened(account="77")
         with theirs.transaction():
             there = theirs.catalogue.lists.add(None, "theirs")
@@ -105,14 +105,14 @@ class TestSuppressions:
             assert theirs.catalogue.suppressions.add(key(1), 6.0)
         assert theirs.members.read(there.number, [key(1)]) == {key(1): Count(0, 1)}
 
-    def test_they_are_there_when_it_is_opened_again(self, opened: Opened) -> None:
+    def test_suppressions_are_there_when_the_ledger_is_opened_again(self, opened: Opened) -> None:
         first = opened()
         with first.transaction():
             first.catalogue.suppressions.add(key(1), 5.0)
         first.close()
         assert opened().catalogue.suppressions.all() == {key(1)}
 
-    def test_lifting_one_leaves_what_rows_say(self, opened: Opened) -> None:
+    def test_lifting_a_suppression_keeps_what_rows_say(self, opened: Opened) -> None:
         ledger, theirs = opened(), opened(account="77")
         with theirs.transaction():
             theirs.catalogue.suppressions.add(key(1), 5.0)
@@ -136,7 +136,7 @@ class TestSuppressions:
 
 
 class TestStriking:
-    def test_what_rows_contribute_goes_and_what_follows_is_noted(self, filled: Ledger, settings: Settings) -> None:
+    def test_contributions_are_deleted_and_the_removals_noted(self, filled: Ledger, settings: Settings) -> None:
         forms = [identity(1), bytes.fromhex("ab" * 16)]
         erase_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=5.0)
         assert filled.rows.read([key(1), key(2), key(9)]) == {key(2): contributed(2)}
@@ -155,7 +155,7 @@ class TestStriking:
         assert [len(list(filled.notes.unsettled(number))) for number in (1, 2)] == [1, 1]
 
     @pytest.mark.parametrize("bring_in", ["source", "list"])
-    def test_nothing_is_done_if_a_run_brings_something_in_meanwhile(
+    def test_nothing_is_done_if_a_run_adds_a_source_or_list_meanwhile(
         self, filled: Ledger, settings: Settings, bring_in: str
     ) -> None:
         class LateLocks(Locks):
@@ -173,7 +173,7 @@ class TestStriking:
         assert filled.rows.read([key(1)]) == {key(1): contributed(1)}
         assert filled.catalogue.suppressions.all() == frozenset()
 
-    def test_refusals_stay_and_what_was_asked_for_is_forgotten(self, ledger: Ledger) -> None:
+    def test_refusals_stay_and_removals_by_name_are_deleted(self, ledger: Ledger) -> None:
         refusal = Statement(1, 1, Stance.REFUSES, identity(1))
         asked = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(1)))
         other = Statement(1, 1, Stance.ASKED, DIGESTER.shorten(identity(2)))
@@ -185,13 +185,13 @@ class TestStriking:
 
 
 class TestWithdrawing:
-    def test_another_source_keeps_its_own(self, filled: Ledger) -> None:
+    def test_another_source_keeps_its_rows(self, filled: Ledger) -> None:
         with filled.transaction():
             assert withdraw_silently(filled, [1], [1], DIGESTER.shorten) == {1: 1}
         assert filled.rows.read([key(1), key(2)]) == {}
         assert filled.members.read(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(1, 0)}
 
-    def test_the_ceiling_begins_anew(self, ledger: Ledger) -> None:
+    def test_the_counts_of_the_ceiling_start_again(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             number = catalogue.lists.add(None, "cut short").number
@@ -205,7 +205,7 @@ class TestWithdrawing:
         entry = catalogue.lists.entry(number)
         assert (entry.at_stake, entry.derived) == (7, 0)
 
-    def test_who_is_not_known_any_more_is_struck_from_the_notes_and_nobody_else(self, filled: Ledger) -> None:
+    def test_only_people_who_are_no_longer_known_are_deleted_from_notes(self, filled: Ledger) -> None:
         with filled.transaction():
             filled.notes.add(1, [identity(1), identity(2), identity(3)])
             filled.notes.add(1, [identity(2)])
@@ -213,7 +213,7 @@ class TestWithdrawing:
             withdraw_silently(filled, [1], [1], DIGESTER.shorten)
         assert sorted(named for _, named in filled.notes.unsettled(1)) == [[identity(1)], [identity(1), identity(3)]]
 
-    def test_what_a_note_says_besides_stays(self, filled: Ledger) -> None:
+    def test_the_rest_of_a_note_stays(self, filled: Ledger) -> None:
         with filled.transaction():
             filled.notes.add(1, [identity(1), identity(2), identity(3)], bytes([1, 2, 3]), due=9.5)
             filled.notes.add(1, [identity(3), identity(2)], due=9.0, sent=Operation.ADD)
@@ -225,7 +225,7 @@ class TestWithdrawing:
 
 
 class TestRuns:
-    def test_the_newest_of_each_configuration_and_outcome_outlive_their_time(self, ledger: Ledger) -> None:
+    def test_the_newest_run_of_each_configuration_and_outcome_is_kept(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
         with ledger.transaction():
             runs = [catalogue.runs.begin(name, {}, started) for name, started in zip("aaabab", range(6), strict=True)]
@@ -237,14 +237,14 @@ class TestRuns:
         with ledger.transaction():
             assert catalogue.runs.begin("a", {}, 9.0) == runs[5] + 1
 
-    def test_sources_and_when_they_were_read(self, ledger: Ledger) -> None:
+    def test_sources_have_the_time_of_their_last_read(self, ledger: Ledger) -> None:
         with ledger.transaction():
             number = ledger.catalogue.sources.add("customers")
             ledger.catalogue.sources.add("leads")
             ledger.catalogue.sources.note_read(number, 7.5)
         assert [tuple(each) for each in ledger.catalogue.sources.all()] == [(1, "customers", 7.5), (2, "leads", None)]
 
-    def test_rows_come_in_pages_whichever_run_saw_them(self, ledger: Ledger) -> None:
+    def test_rows_are_read_in_pages_whichever_run_saw_them(self, ledger: Ledger) -> None:
         with ledger.transaction():
             for run in (1, 2, 3):
                 ledger.rows.write(1, run, {key(run): b"says %d" % run})

@@ -17,12 +17,12 @@ from tests.support.account import ACCOUNT
 from tests.support.ledger_histories import ENDING, note
 from tests.support.ledgers import API, Opened
 
-FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1})
+FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}, 4_999_999_999)
 HOUR = 3_600.0
 
 
 class TestEntries:
-    def test_a_run_comes_back_as_it_was_noted(self, ledger: Ledger) -> None:
+    def test_a_run_is_read_as_it_was_written(self, ledger: Ledger) -> None:
         unplaced = ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, {"KEY_IS_NULL": 4})
         with ledger.transaction():
             entry = ledger.history.begin(RUN, 10.25)
@@ -31,20 +31,20 @@ class TestEntries:
         assert (found.number, found.kind, found.started, found.ending) == (entry, RUN, 10.25, ENDING)
         assert found.lists == (unplaced, FIGURES)
 
-    def test_one_that_did_not_end_has_no_ending(self, ledger: Ledger) -> None:
+    def test_a_run_that_did_not_end_has_no_end_time(self, ledger: Ledger) -> None:
         with ledger.transaction():
             ledger.history.begin(RUN, 1.0)
         (found,) = ledger.history.entries(10)
         assert (found.ending, found.lists) == (None, ())
 
-    def test_the_newest_come_first_and_no_more_than_are_wanted(self, ledger: Ledger) -> None:
+    def test_the_newest_runs_come_first_up_to_the_limit(self, ledger: Ledger) -> None:
         numbers = [note(ledger, FIGURES._replace(added=n), PRUNE if n % 2 else RUN) for n in range(5)]
         found = ledger.history.entries(3)
         assert [each.number for each in found] == numbers[:1:-1]
         assert [each.kind for each in found] == [RUN, PRUNE, RUN]
         assert [each.lists[0].added for each in found] == [4, 3, 2]
 
-    def test_a_list_of_which_nothing_is_new_takes_no_room(self, ledger: Ledger) -> None:
+    def test_an_unchanged_list_takes_no_space(self, ledger: Ledger) -> None:
         idle = FIGURES._replace(added=0, removed=0, refused=0, rejected={})
         steps = [idle, idle, idle._replace(members=7), idle._replace(members=7), idle._replace(members=7, matched=9)]
         for each in steps:
@@ -52,7 +52,25 @@ class TestEntries:
         note(ledger, idle._replace(list_number=2))
         assert [len(each.lists) for each in ledger.history.entries(10)][::-1] == [1, 0, 1, 0, 1, 1]
 
-    def test_ad_accounts_are_apart(self, opened: Opened) -> None:
+    def test_a_command_that_does_not_ask_for_matched_people_is_no_change(self, ledger: Ledger) -> None:
+        idle = FIGURES._replace(added=0, removed=0, refused=0, rejected={})
+        for each in (idle, idle._replace(matched=None), idle, idle._replace(contributing_rows=7, matched=None)):
+            note(ledger, each)
+        assert [len(each.lists) for each in ledger.history.entries(10)][::-1] == [1, 0, 0, 1]
+
+    def test_rows_and_matched_people_are_known_as_they_were_at_a_time(self, opened: Opened) -> None:
+        ledger, other = opened(), opened(account="549755885176")
+        steps = [(10.0, None, None), (20.0, 100, 40), (30.0, 100, None), (40.0, 90, None), (50.0, 80, 0)]
+        for started, rows, matched in steps:
+            note(ledger, FIGURES._replace(contributing_rows=rows, matched=matched), started=started)
+        note(ledger, FIGURES._replace(list_number=2, contributing_rows=6, matched=None), started=45.0)
+        note(other, FIGURES._replace(list_number=3), started=45.0)
+        assert ledger.history.matches_before(20.0) == {}
+        assert ledger.history.matches_before(25.0) == {1: (100, 40)}
+        assert ledger.history.matches_before(45.0) == {1: (90, 40)}
+        assert ledger.history.matches_before(99.0) == {1: (80, 0), 2: (6, None)}
+
+    def test_ad_accounts_have_their_own_history(self, opened: Opened) -> None:
         one, other = opened(), opened(account="549755885176")
         first = note(one, FIGURES)
         assert note(other, FIGURES) != first
@@ -60,7 +78,7 @@ class TestEntries:
 
 
 class TestRemovals:
-    def test_they_come_back_the_newest_first(self, ledger: Ledger) -> None:
+    def test_removals_are_read_newest_first(self, ledger: Ledger) -> None:
         removals = [
             RemovalEntry(7, 1, 10.5, {"delete": 3, "change": 5_000_000_000}, "9007199254740993"),
             RemovalEntry(7, 2, 20.5, {"prune": 1}, None),
@@ -73,7 +91,7 @@ class TestRemovals:
         assert ledger.history.removals(20.5, 10) == removals[:0:-1]
         assert ledger.history.removals(0, 1) == removals[2:]
 
-    def test_ad_accounts_are_apart(self, opened: Opened) -> None:
+    def test_ad_accounts_have_their_own_history(self, opened: Opened) -> None:
         one, other = opened(), opened(account="549755885176")
         for each in (one, other):
             with each.transaction():
@@ -82,7 +100,7 @@ class TestRemovals:
 
 
 class TestExpiry:
-    def test_what_is_older_is_forgotten_and_nothing_else(self, opened: Opened) -> None:
+    def test_only_older_removals_are_deleted(self, opened: Opened) -> None:
         ledger, other = opened(), opened(account="549755885176")
         for started in (1.0, 2.0, 3.0):
             note(ledger, FIGURES, started=started)
@@ -98,7 +116,7 @@ class TestExpiry:
 
 
 class TestCausesOfNotes:
-    def test_they_come_back_with_their_note(self, ledger: Ledger) -> None:
+    def test_causes_are_read_with_their_note(self, ledger: Ledger) -> None:
         with ledger.transaction():
             removing = ledger.notes.add(1, [b"a", b"b"], bytes([2, 0]))
             adding = ledger.notes.add(1, [b"c"])

@@ -23,7 +23,7 @@ sys.stdin.readline()
 """
 
 
-def test_a_lock_of_another_process_is_waited_for_and_then_told_of(url: str, ledger: Ledger) -> None:
+def test_a_process_waits_for_a_lock_and_then_names_its_holder(url: str, ledger: Ledger) -> None:
     with another_process(url, HOLD) as process:
         assert line_of(process) == "held"
         began = time.monotonic()
@@ -37,7 +37,7 @@ def test_a_lock_of_another_process_is_waited_for_and_then_told_of(url: str, ledg
     assert timedelta() <= datetime.now(timezone.utc) - started < timedelta(minutes=1)
 
 
-def test_the_newest_holder_is_told_of(url: str, opened: Opened) -> None:
+def test_the_newest_holder_is_named(url: str, opened: Opened) -> None:
     former = opened()
     former.locks.take(["customers"], 0)
     former.close()
@@ -47,7 +47,7 @@ def test_the_newest_holder_is_told_of(url: str, opened: Opened) -> None:
             opened().locks.take(["customers"], 0)
 
 
-def test_a_lock_is_had_as_soon_as_the_other_process_lets_go(url: str, ledger: Ledger) -> None:
+def test_a_lock_is_free_as_soon_as_the_other_process_releases_it(url: str, ledger: Ledger) -> None:
     with another_process(url, HOLD + "time.sleep(1); ledger.close(); time.sleep(60)") as process:
         assert line_of(process) == "held"
         assert process.stdin is not None
@@ -58,7 +58,7 @@ def test_a_lock_is_had_as_soon_as_the_other_process_lets_go(url: str, ledger: Le
         assert 0.5 <= time.monotonic() - began < 10
 
 
-def test_a_killed_process_lets_go(url: str, ledger: Ledger) -> None:
+def test_a_killed_process_releases_its_locks(url: str, ledger: Ledger) -> None:
     with another_process(url, HOLD) as process:
         assert line_of(process) == "held"
         process.kill()
@@ -79,7 +79,7 @@ def test_a_lock_is_free_for_the_ledger_that_has_it(ledger: Ledger) -> None:
         ledger.catalogue.sources.add("customers")
 
 
-def test_closing_lets_go_of_a_lock_for_who_did_not_have_it(opened: Opened) -> None:
+def test_closing_a_ledger_releases_its_locks(opened: Opened) -> None:
     first, second = opened(), opened()
     first.locks.take(["customers"], 0)
     with pytest.raises(LedgerError):
@@ -123,7 +123,7 @@ def lose(request: pytest.FixtureRequest, url: str) -> Lose:
     return end_session
 
 
-def test_a_ledger_without_locks_has_none_to_lose(ledger: Ledger, lose: Lose) -> None:
+def test_a_ledger_without_locks_cannot_lose_any(ledger: Ledger, lose: Lose) -> None:
     ledger.locks.ensure()
     ledger.locks.take(["customers"], 0)
     ledger.locks.ensure()
@@ -145,7 +145,7 @@ def test_a_process_whose_lock_another_one_took_neither_writes_nor_sends(opened: 
         assert second.catalogue.sources.find("customers") is None
 
 
-def test_who_lost_a_lock_and_took_it_anew_lost_it_all_the_same(opened: Opened, lose: Lose) -> None:
+def test_a_lost_lock_stays_lost_after_its_next_holder_released_it(opened: Opened, lose: Lose) -> None:
     first, second, third = opened(), opened(), opened()
     first.locks.take(["customers"], 0)
     lose(first)
@@ -157,7 +157,7 @@ def test_who_lost_a_lock_and_took_it_anew_lost_it_all_the_same(opened: Opened, l
     third.locks.ensure()
 
 
-def test_a_look_at_the_locks_does_not_wait_for_a_transaction(ledger: Ledger) -> None:
+def test_a_check_of_the_locks_does_not_wait_for_a_transaction(ledger: Ledger) -> None:
     ledger.locks.take(["customers"], 0)
     with ledger.transaction(), futures.ThreadPoolExecutor() as threads:
         ledger.catalogue.sources.add("customers")
@@ -165,7 +165,7 @@ def test_a_look_at_the_locks_does_not_wait_for_a_transaction(ledger: Ledger) -> 
             look.result(timeout=5)
 
 
-def test_a_look_from_another_thread_does_not_miss_a_lock_that_is_just_taken(ledger: Ledger) -> None:
+def test_a_check_from_another_thread_sees_a_lock_that_is_just_being_taken(ledger: Ledger) -> None:
     ledger.locks.take(["customers"], 0)
     done = threading.Event()
 
@@ -182,7 +182,7 @@ def test_a_look_from_another_thread_does_not_miss_a_lock_that_is_just_taken(ledg
             each.result()
 
 
-def test_a_look_at_a_thousand_locks_is_one_short_statement(ledger: Ledger) -> None:
+def test_a_check_of_a_thousand_locks_is_one_short_statement(ledger: Ledger) -> None:
     ledger.locks.take([f"list {number}" for number in range(1000)], 0)
     ledger.locks.ensure()
     began = time.monotonic()

@@ -90,7 +90,7 @@ class TestAddress:
             "postgresql://user:%hush@host/database",
         ],
     )
-    def test_one_that_cannot_be_read_is_not_shown(self, url: str) -> None:
+    def test_an_address_that_cannot_be_parsed_is_not_shown(self, url: str) -> None:
         with pytest.raises(ConfigurationError) as raised:
             open_ledger(url, API, ACCOUNT, wait_seconds=1)
         assert "hush" not in str(raised.value)
@@ -137,7 +137,7 @@ class TestAddress:
 
 
 class TestTables:
-    def test_all_are_in_a_schema_of_their_own(self, database: Database, ledger: Ledger) -> None:
+    def test_all_tables_are_in_a_schema_of_their_own(self, database: Database, ledger: Ledger) -> None:
         assert ledger.secret
         found = database.execute(
             "SELECT DISTINCT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
@@ -154,7 +154,7 @@ class TestTables:
         version = database.execute("SELECT version FROM target_pinterest_audience.schema_version")
         assert version == str(VERSION + 1)
 
-    def test_an_older_version_is_led_on_with_its_rows(self, database: Database, opened: Opened) -> None:
+    def test_a_ledger_of_an_older_version_is_migrated_with_its_rows(self, database: Database, opened: Opened) -> None:
         steps = ";".join(statement.format(blob="BYTEA", clustered="") for statement in MIGRATIONS[0])
         database.execute(f"""
             CREATE SCHEMA target_pinterest_audience;
@@ -183,13 +183,13 @@ class TestTables:
         with pytest.raises(LedgerError, match=r"permission denied for database .* grant it CREATE on the database"):
             open_ledger(address(new_user(database)), API, ACCOUNT, wait_seconds=1)
 
-    def test_tables_of_another_user_are_not_taken_for_none(self, database: Database, opened: Opened) -> None:
+    def test_tables_of_another_user_are_not_mistaken_for_missing_ones(self, database: Database, opened: Opened) -> None:
         opened().close()
         user = new_user(database)
         with pytest.raises(LedgerError, match="permission denied for schema"):
             open_ledger(address(user), API, ACCOUNT, wait_seconds=1)
 
-    def test_who_owns_the_schema_needs_no_other_right(self, database: Database) -> None:
+    def test_the_owner_of_the_schema_needs_no_other_right(self, database: Database) -> None:
         user = new_user(database)
         database.execute(f"CREATE SCHEMA target_pinterest_audience AUTHORIZATION {user.user}")
         for _ in range(2):
@@ -198,7 +198,7 @@ class TestTables:
 
 
 class TestSession:
-    def test_a_commit_is_durable_on_a_server_that_is_not_by_itself(self, database: Database, ledger: Ledger) -> None:
+    def test_a_commit_is_durable_even_if_the_servers_default_is_not(self, database: Database, ledger: Ledger) -> None:
         assert database.execute("SHOW synchronous_commit") == "off"
         assert session_of(ledger).execute("SHOW synchronous_commit").fetchone() == ("on",)
 
@@ -215,7 +215,7 @@ class TestSession:
         "loss",
         ["SELECT pg_advisory_unlock_all()", "SET search_path TO public", "DISCARD ALL"],
     )
-    def test_a_pooler_is_found_out_before_anything_is_written(self, opened: Opened, loss: str) -> None:
+    def test_a_pooler_is_detected_before_anything_is_written(self, opened: Opened, loss: str) -> None:
         ledger = opened()
         ledger.locks.take(["customers"], 0)
         with ledger.transaction():
@@ -225,7 +225,7 @@ class TestSession:
             ledger.rows.write(1, 2, {KEY: b"after"})
         assert opened().rows.read([KEY]) == {KEY: b"before"}
 
-    def test_a_pooler_is_found_out_before_a_lock_is_taken(self, database: Database, opened: Opened) -> None:
+    def test_a_pooler_is_detected_before_a_lock_is_taken(self, database: Database, opened: Opened) -> None:
         ledger, other = opened(), opened()
         assert isinstance(ledger, PostgresLedger)
         ledger._session.connection, own = session_of(other), session_of(ledger)
@@ -243,7 +243,7 @@ class TestSession:
             lambda ledger: ledger.catalogue.slots.all(),
         ],
     )
-    def test_a_lost_connection_is_told_of(
+    def test_a_lost_connection_is_reported(
         self, database: Database, ledger: Ledger, use: Callable[[Ledger], object]
     ) -> None:
         database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)")
@@ -271,7 +271,7 @@ class TestSession:
         with ledger.transaction():
             ledger.catalogue.sources.add("customers")
 
-    def test_a_limit_that_its_user_may_not_lift_is_named_when_it_strikes(
+    def test_a_limit_that_the_user_may_not_change_is_named_when_it_applies(
         self, monkeypatch: pytest.MonkeyPatch, database: Database
     ) -> None:
         # Nobody but a superuser may set the second; it stands for a limit that an administrator has locked.
@@ -285,7 +285,7 @@ class TestSession:
             with pytest.raises(LedgerError, match="may not change `deadlock_timeout`: an administrator has to set it"):
                 ledger.catalogue._query("SELECT pg_sleep(0.6)")
 
-    def test_a_session_that_idled_for_too_long_is_told_as_that(self, ledger: Ledger) -> None:
+    def test_a_session_ended_for_being_idle_is_reported_as_such(self, ledger: Ledger) -> None:
         ledger.locks.take(["customers"], 0)
         session_of(ledger).execute("SET idle_session_timeout TO '100ms'")
         time.sleep(0.5)
@@ -294,7 +294,7 @@ class TestSession:
                 ledger.catalogue.slots.all()
             assert "PgBouncer" not in str(raised.value)
 
-    def test_a_process_that_writes_too_long_is_told_of(self, database: Database, url: str, opened: Opened) -> None:
+    def test_a_process_that_writes_for_too_long_is_named(self, database: Database, url: str, opened: Opened) -> None:
         other = opened(wait_seconds=1.0)
         writes = (
             "ledger.locks.take(['a'], 0)\nwith ledger.transaction(): print('writing', flush=True); sys.stdin.readline()"
@@ -309,7 +309,7 @@ class TestSession:
             assert 1 <= time.monotonic() - began < 20
             assert open_transactions(database).count("idle in transaction") == 1
 
-    def test_who_waits_for_its_turn_can_be_interrupted(self, opened: Opened) -> None:
+    def test_a_wait_for_another_writer_can_be_interrupted(self, opened: Opened) -> None:
         first, second = opened(), opened(wait_seconds=60)
         with first.transaction(), futures.ThreadPoolExecutor() as threads:
             waiting = threads.submit(lambda: second.transaction().__enter__())
@@ -319,7 +319,7 @@ class TestSession:
             with pytest.raises(LedgerError, match="is busy"):
                 waiting.result()
 
-    def test_only_the_loss_of_the_session_with_the_locks_counts(self, database: Database, ledger: Ledger) -> None:
+    def test_only_the_loss_of_the_session_with_the_locks_matters(self, database: Database, ledger: Ledger) -> None:
         others = (
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "  # noqa: S608 - a number
             f"AND pid NOT IN (pg_backend_pid(), {backend(ledger)})"
@@ -332,13 +332,13 @@ class TestSession:
         with pytest.raises(LedgerError, match=r"lost its locks.* session with the server ended"):
             ledger.locks.ensure()
 
-    def test_a_lock_that_is_let_go_of_is_lost_though_nobody_took_it(self, ledger: Ledger) -> None:
+    def test_a_released_lock_is_lost_even_if_nobody_took_it(self, ledger: Ledger) -> None:
         ledger.locks.take(["customers"], 0)
         session_of(ledger).execute("SELECT pg_advisory_unlock_all()")
         with pytest.raises(LedgerError, match="lost its locks"):
             ledger.locks.ensure()
 
-    def test_who_takes_a_lock_waits_for_the_window_of_who_lost_it(self, opened: Opened) -> None:
+    def test_a_new_holder_waits_for_the_window_of_the_one_that_lost_the_lock(self, opened: Opened) -> None:
         first, second = opened(), opened()
         first.locks.take(["customers"], 0)
         taken = threading.Event()
@@ -383,7 +383,7 @@ class TestSession:
 
 
 class TestLocks:
-    def test_many_take_one_place_in_the_server_s_table(self, database: Database, opened: Opened) -> None:
+    def test_many_locks_take_one_place_in_the_servers_lock_table(self, database: Database, opened: Opened) -> None:
         ledger, other = opened(), opened()
         ledger.locks.take([f"list {number}" for number in range(10_000)], 0)
         ledger.locks.ensure()
@@ -391,7 +391,7 @@ class TestLocks:
         with pytest.raises(LedgerError, match="Another run works on the same customer list"):
             other.locks.take(["list 9999"], 0)
 
-    def test_a_look_at_them_reads_one_row(self, opened: Opened) -> None:
+    def test_a_check_of_the_locks_reads_one_row(self, opened: Opened) -> None:
         ledger = opened()
         ledger.locks.take([f"list {number}" for number in range(100)], 0)
         assert isinstance(ledger, PostgresLedger)
@@ -399,7 +399,7 @@ class TestLocks:
         question = session_of(ledger).execute(f"EXPLAIN (ANALYZE, TIMING OFF) {condition}")
         assert not any("rows=100 " in line for (line,) in question)
 
-    def test_what_ended_processes_left_is_cleared_away(self, database: Database, opened: Opened) -> None:
+    def test_rows_of_ended_processes_are_deleted(self, database: Database, opened: Opened) -> None:
         for _ in range(5):
             ledger = opened()
             ledger.locks.take(["customers", "others"], 10)
@@ -425,11 +425,13 @@ class TestEncodings:
             database.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @pytest.mark.parametrize("dry", [False, True])
-    def test_one_that_cannot_hold_every_name_is_refused(self, encoded: Callable[[str], str], *, dry: bool) -> None:
+    def test_an_encoding_that_cannot_hold_every_name_is_refused(
+        self, encoded: Callable[[str], str], *, dry: bool
+    ) -> None:
         with pytest.raises(LedgerError, match=r"has the encoding LATIN1, which cannot hold every name\. Create one"):
             open_ledger(encoded("LATIN1"), API, ACCOUNT, wait_seconds=1, dry=dry)
 
-    def test_one_that_leaves_text_as_it_is_holds_every_name(
+    def test_an_encoding_that_leaves_text_unchanged_is_accepted(
         self, monkeypatch: pytest.MonkeyPatch, encoded: Callable[[str], str]
     ) -> None:
         monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
@@ -451,7 +453,7 @@ def pooled(database: Database, request: pytest.FixtureRequest) -> Iterator[str]:
 
 class TestPoolers:
     @pytest.mark.parametrize("pooled", ["session"], indirect=True)
-    def test_one_in_session_mode_works(self, pooled: str, database: Database) -> None:
+    def test_a_pooler_in_session_mode_works(self, pooled: str, database: Database) -> None:
         def opened(**options: Any) -> Ledger:
             return open_ledger(pooled, API, ACCOUNT, wait_seconds=10, **options)
 
@@ -473,7 +475,7 @@ class TestPoolers:
         assert LedgerCredentials(address(database)).newest("configured") == "second"
 
     @pytest.mark.parametrize("pooled", ["transaction", "statement"], indirect=True)
-    def test_one_in_another_mode_is_refused_before_anything_is_done(self, pooled: str, database: Database) -> None:
+    def test_a_pooler_in_another_mode_is_refused_before_anything_is_done(self, pooled: str, database: Database) -> None:
         with pytest.raises(LedgerError, match="a connection pooler lets other programs have its session"):
             open_ledger(pooled, API, ACCOUNT, wait_seconds=1)
         with (
@@ -485,7 +487,7 @@ class TestPoolers:
 
 
 class TestDryRuns:
-    def test_none_is_left_in_an_empty_database(self, database: Database, opened: Opened) -> None:
+    def test_a_dry_run_leaves_nothing_in_an_empty_database(self, database: Database, opened: Opened) -> None:
         dry = opened(dry=True)
         with dry.transaction():
             dry.rows.write(1, 1, {KEY: b"says"})
@@ -494,11 +496,11 @@ class TestDryRuns:
         dry.close()
         assert schemas(database) == "1"
 
-    def test_it_needs_no_right_to_make_a_schema(self, database: Database) -> None:
+    def test_a_dry_run_needs_no_right_to_create_a_schema(self, database: Database) -> None:
         open_ledger(address(new_user(database)), API, ACCOUNT, wait_seconds=1, dry=True).close()
         assert schemas(database) == "0"
 
-    def test_runs_write_while_it_goes_on_and_it_does_not_wait_for_them(self, opened: Opened) -> None:
+    def test_a_dry_run_and_other_runs_do_not_wait_for_each_other(self, opened: Opened) -> None:
         real = opened(wait_seconds=5)
         with real.transaction():
             real.rows.write(1, 1, {KEY: b"before"})
@@ -511,7 +513,7 @@ class TestDryRuns:
         assert dry.rows.read([KEY, OTHER]) == {KEY: b"dry", OTHER: b"dry"}
         assert real.rows.read([KEY, OTHER]) == {KEY: b"real", OTHER: b"real"}
 
-    def test_no_transaction_stays_open(self, database: Database, opened: Opened) -> None:
+    def test_a_dry_run_keeps_no_transaction_open(self, database: Database, opened: Opened) -> None:
         opened().close()
         dry = opened(dry=True)
         dry.locks.take(["customers"], 0)
@@ -520,7 +522,7 @@ class TestDryRuns:
         dry.rows.read([KEY])
         assert open_transactions(database) == ""
 
-    def test_only_what_belongs_to_the_ad_account_is_copied(self, opened: Opened) -> None:
+    def test_a_dry_run_copies_only_the_data_of_its_ad_account(self, opened: Opened) -> None:
         for account in (ACCOUNT, "7"):
             ledger = opened(account=account)
             with ledger.transaction():
@@ -539,7 +541,7 @@ class TestDryRuns:
 
 
 class TestCredentials:
-    def test_the_newest_token_is_kept_under_the_configured_one(self, url: str, database: Database) -> None:
+    def test_the_newest_token_is_stored_under_the_configured_one(self, url: str, database: Database) -> None:
         credentials = LedgerCredentials(url)
         assert credentials.newest("configured") is None
         assert schemas(database) == "0"
@@ -585,7 +587,9 @@ class TestCredentials:
             )
         assert LedgerCredentials(url).newest("configured") == "second"
 
-    def test_who_exchanges_a_token_for_too_long_is_told_of(self, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    def test_a_process_that_exchanges_a_token_for_too_long_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
         monkeypatch.setattr(postgres_credentials, "_LOCK_SECONDS", 0.3)
         with (
             LedgerCredentials(url).exclusive(),
@@ -594,12 +598,16 @@ class TestCredentials:
         ):
             pass
 
-    def test_whether_a_token_can_be_kept_is_tried_without_keeping_one(self, url: str, database: Database) -> None:
+    def test_a_test_checks_whether_a_token_can_be_stored_without_storing_one(
+        self, url: str, database: Database
+    ) -> None:
         LedgerCredentials(url).ensure_writable()
         assert database.execute("SELECT count(*) FROM target_pinterest_audience.credentials") == "0"
 
     @pytest.mark.parametrize("dry", [False, True])
-    def test_a_token_is_kept_while_the_ledger_is_in_a_transaction(self, url: str, opened: Opened, *, dry: bool) -> None:
+    def test_a_token_can_be_stored_while_the_ledger_is_in_a_transaction(
+        self, url: str, opened: Opened, *, dry: bool
+    ) -> None:
         ledger = opened(dry=dry)
         credentials = LedgerCredentials(url)
 
@@ -616,7 +624,7 @@ class TestCredentials:
         assert credentials.newest("configured") == "second"
         assert opened().rows.read([KEY]) == {}
 
-    def test_they_need_not_come_after_the_ledger(self, url: str, opened: Opened) -> None:
+    def test_credentials_do_not_need_an_existing_ledger(self, url: str, opened: Opened) -> None:
         LedgerCredentials(url).keep("second", "configured")
         dry = opened(dry=True)
         assert dry.catalogue.slots.all() == {}
@@ -624,7 +632,9 @@ class TestCredentials:
         assert opened().catalogue.slots.all() == {}
         assert LedgerCredentials(url).newest("configured") == "second"
 
-    def test_both_make_the_schema_at_once(self, url: str, database: Database, opened: Opened) -> None:
+    def test_ledger_and_credentials_can_create_the_schema_at_once(
+        self, url: str, database: Database, opened: Opened
+    ) -> None:
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
@@ -639,7 +649,7 @@ class TestCredentials:
         assert opened().catalogue.slots.all() == {}
         assert LedgerCredentials(url).newest("configured") == "second"
 
-    def test_no_connection_stays(self, url: str, database: Database) -> None:
+    def test_no_connection_stays_open(self, url: str, database: Database) -> None:
         LedgerCredentials(url).keep("second", "configured")
         time.sleep(0.2)
         others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -653,7 +663,7 @@ class TestCredentials:
             lambda credentials: credentials.ensure_writable(),
         ],
     )
-    def test_a_database_that_cannot_be_used_is_a_fault_of_the_configuration(
+    def test_an_unusable_database_is_a_configuration_error(
         self, database: Database, use: Callable[[LedgerCredentials], object]
     ) -> None:
         user = new_user(database)

@@ -110,7 +110,13 @@ def old_ledger(request: pytest.FixtureRequest, url: str) -> None:
 
 
 @pytest.mark.usefixtures("old_ledger")
-def test_each_identity_has_a_key_of_its_own_and_what_was_counted_as_one_is_sent_again(opened: Opened) -> None:
+def test_the_rows_that_contribute_to_each_list_are_counted(opened: Opened) -> None:
+    # Rows 1, 2 and 4; row 2 contributes two identities, and row 3 refuses.
+    assert [each.contributing_rows for each in opened().catalogue.lists.all()] == [3]
+
+
+@pytest.mark.usefixtures("old_ledger")
+def test_identities_counted_as_one_get_their_own_keys_and_are_sent_again(opened: Opened) -> None:
     ledger = opened()
     whole, sha1, md5 = digest("sha256", 1), digest("sha1", 2), digest("md5", 3)
     known = ledger.members.read(1, [member_key(each) for each in (whole, CUT, sha1, md5, pack_identity("XY1"))])
@@ -126,14 +132,14 @@ def test_each_identity_has_a_key_of_its_own_and_what_was_counted_as_one_is_sent_
 
 
 @pytest.mark.usefixtures("old_ledger")
-def test_who_was_forgotten_stays_out_under_every_algorithm(opened: Opened) -> None:
+def test_forgotten_people_stay_out_under_every_algorithm(opened: Opened) -> None:
     ledger = opened()
     assert member_key(digest("sha1", 9)) in ledger.catalogue.suppressions.all()
     assert ledger.members.read(1, [member_key(digest("sha1", 9))]) == {member_key(digest("sha1", 9)): Count(0, 1)}
 
 
 @pytest.mark.usefixtures("old_ledger")
-def test_marks_and_loaders_go_on_where_runs_were(opened: Opened) -> None:
+def test_marks_and_loaders_continue_from_the_former_runs(opened: Opened) -> None:
     ledger = opened()
     catalogue = ledger.catalogue
     assert [tuple(each) for each in catalogue.loaders.all()] == [(1, 1, "main", 7, 7)]
@@ -144,7 +150,7 @@ def test_marks_and_loaders_go_on_where_runs_were(opened: Opened) -> None:
 
 
 @pytest.mark.usefixtures("old_ledger")
-def test_a_dry_run_takes_over_a_copy_and_leaves_the_ledger_as_it_is(opened: Opened) -> None:
+def test_a_dry_run_migrates_a_copy_and_leaves_the_ledger_unchanged(opened: Opened) -> None:
     dry = opened(dry=True)
     assert dry.members.read(1, [member_key(digest("sha1", 2))])
     dry.close()
@@ -152,7 +158,7 @@ def test_a_dry_run_takes_over_a_copy_and_leaves_the_ledger_as_it_is(opened: Open
 
 
 @pytest.mark.usefixtures("old_ledger")
-def test_the_algorithm_of_the_last_run_tells_what_old_refusals_are(opened: Opened, url: str) -> None:
+def test_the_algorithm_of_the_last_run_decides_what_old_refusals_are(opened: Opened, url: str) -> None:
     def settings(algorithm: str) -> Settings:
         config = {
             "ad_account_id": ACCOUNT, "access_token": "x", "api_url": API, "ledger_url": url,
@@ -179,5 +185,5 @@ def test_the_algorithm_of_the_last_run_tells_what_old_refusals_are(opened: Opene
             books.lists.open(plan)
 
 
-def test_the_addresses_of_the_rows_are_what_they_seem() -> None:
+def test_the_digests_of_the_test_rows_are_correct() -> None:
     assert digest("sha256", 1).hex() == sha256(address(1))

@@ -26,7 +26,7 @@ def config(config: dict[str, Any], postgres_url: str) -> dict[str, Any]:
     return {**config, "load_method": "overwrite", "ledger_url": postgres_url}
 
 
-def test_only_what_changed_is_sent_and_who_left_is_pruned(
+def test_only_what_changed_is_sent_and_missing_people_are_pruned(
     emulator: Emulator, run_target: Target, run_prune: Prune, sent: Sent, database: Database
 ) -> None:
     first = run_target([EMAIL, *people(range(100)), state(1)])
@@ -49,7 +49,7 @@ def test_only_what_changed_is_sent_and_who_left_is_pruned(
 
 
 @pytest.mark.parametrize("command", [["report"], ["ledger", "show"], ["prune"], ["lists", "show", "customers"]])
-def test_looking_for_a_ledger_makes_none(
+def test_looking_for_a_ledger_creates_none(
     emulator: Emulator, run_companion: Companion, database: Database, command: list[str]
 ) -> None:
     emulator.backend.create_list("customers")
@@ -62,7 +62,7 @@ def test_looking_for_a_ledger_makes_none(
     assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'") == "0"
 
 
-def test_a_check_and_a_run_that_sends_everything_make_no_ledger(
+def test_check_and_append_only_runs_create_no_ledger(
     run_companion: Companion, run_target: Target, database: Database
 ) -> None:
     checked = run_companion("check")
@@ -71,7 +71,7 @@ def test_a_check_and_a_run_that_sends_everything_make_no_ledger(
     assert database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'") == "0"
 
 
-def test_a_killed_run_is_made_good_and_its_lock_is_free(
+def test_the_next_run_finishes_a_killed_one_whose_lock_is_free(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
@@ -88,7 +88,7 @@ def test_a_killed_run_is_made_good_and_its_lock_is_free(
     assert members(emulator) == digests([*range(6), 60])
 
 
-def test_a_rotated_refresh_token_is_kept_inside(
+def test_a_rotated_refresh_token_is_stored_in_the_database(
     emulator: Emulator, run_target: Target, tmp_path: Path, database: Database
 ) -> None:
     oauth = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
@@ -116,7 +116,7 @@ def test_no_transaction_is_open_while_the_tap_hangs(
     assert run_target([EMAIL, *people(range(3))]).code == 0
     with running(config, tmp_path, dry_run=dry) as hanging:
         feed(hanging, [EMAIL, *people(range(6))])
-        # Its window is worked off after two seconds.
+        # Its window is processed after two seconds.
         time.sleep(4)
         assert hanging.poll() is None
         assert [database.execute(OPEN) for _ in range(5)] == ["0"] * 5

@@ -41,7 +41,7 @@ def foreign(path: Path, *statements: str) -> bytes:
     return path.read_bytes()
 
 
-def test_only_its_owner_can_read_anything(path: Path, opened: Opened) -> None:
+def test_only_the_owner_can_read_the_files(path: Path, opened: Opened) -> None:
     ledger = opened()
     ledger.locks.take(["customers"], 0)
     with ledger.transaction():
@@ -51,7 +51,7 @@ def test_only_its_owner_can_read_anything(path: Path, opened: Opened) -> None:
     assert {name: mode for name, mode in found.items() if mode != 0o600} == {"folder": 0o700}
 
 
-def test_a_file_that_others_could_read_is_closed_to_them(path: Path, opened: Opened) -> None:
+def test_a_file_that_others_could_read_becomes_private(path: Path, opened: Opened) -> None:
     opened().close()
     path.chmod(0o664)
     ledger = opened()
@@ -69,7 +69,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(path: Path, ope
     assert modes(path.parent)["ledger.db"] == 0o644
 
 
-def test_a_file_that_is_no_database_is_refused(path: Path, opened: Opened) -> None:
+def test_a_file_that_is_not_a_database_is_refused(path: Path, opened: Opened) -> None:
     path.parent.mkdir()
     path.write_text("not a database\n" * 100)
     with pytest.raises(LedgerError, match="not a SQLite database"):
@@ -87,7 +87,7 @@ def test_a_newer_version_is_refused_and_left_alone(path: Path, opened: Opened, *
     assert path.read_bytes() == before
 
 
-def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) -> None:
+def test_a_ledger_of_an_older_version_is_migrated_with_its_rows(path: Path, opened: Opened) -> None:
     foreign(
         path,
         *(statement.format(blob="BLOB", clustered="WITHOUT ROWID") for statement in MIGRATIONS[0]),
@@ -111,7 +111,7 @@ def test_an_older_version_is_led_on_with_its_rows(path: Path, opened: Opened) ->
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
-def test_sources_of_an_older_version_count_as_read_when_they_can_last_have_been(path: Path, opened: Opened) -> None:
+def test_sources_of_an_older_version_have_the_latest_possible_time_of_reading(path: Path, opened: Opened) -> None:
     foreign(
         path,
         *(statement.format(blob="BLOB", clustered="WITHOUT ROWID") for step in MIGRATIONS[:2] for statement in step),
@@ -131,7 +131,7 @@ def test_sources_of_an_older_version_count_as_read_when_they_can_last_have_been(
     assert ledger.members.read(1, [KEY]) == {KEY: Count(0, 1)}
 
 
-def test_a_folder_that_cannot_be_made_ends_the_run(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LedgerError, match="folder is writable") as raised:
         open_ledger(f"sqlite:///{tmp_path}/file/ledger.db", API, ACCOUNT, wait_seconds=1)
@@ -147,7 +147,7 @@ sys.stdin.read()
 """
 
 
-def test_processes_that_write_wait_for_each_other(url: str, opened: Opened) -> None:
+def test_writing_processes_wait_for_each_other(url: str, opened: Opened) -> None:
     ledger = opened(wait_seconds=30.0)
     with another_process(url, WRITE_SLOWLY) as process:
         assert line_of(process) == "writing"
@@ -159,7 +159,7 @@ def test_processes_that_write_wait_for_each_other(url: str, opened: Opened) -> N
     assert ledger.rows.read([KEY]) == {KEY: b"ours"}
 
 
-def test_a_process_that_writes_too_long_is_told_of(url: str, opened: Opened) -> None:
+def test_a_process_that_writes_for_too_long_is_named(url: str, opened: Opened) -> None:
     ledger = opened(wait_seconds=0.1)
     with another_process(url, WRITE_SLOWLY) as process:
         assert line_of(process) == "writing"
@@ -167,7 +167,7 @@ def test_a_process_that_writes_too_long_is_told_of(url: str, opened: Opened) -> 
             pass
 
 
-def test_a_dry_run_without_a_file_makes_none(tmp_path: Path, opened: Opened) -> None:
+def test_a_dry_run_without_a_file_creates_none(tmp_path: Path, opened: Opened) -> None:
     dry = opened(dry=True)
     dry.locks.take(["customers"], 0)
     with dry.transaction():
@@ -175,7 +175,7 @@ def test_a_dry_run_without_a_file_makes_none(tmp_path: Path, opened: Opened) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_leaves_a_file_as_it_is(path: Path, opened: Opened) -> None:
+def test_a_dry_run_leaves_the_file_unchanged(path: Path, opened: Opened) -> None:
     opened().close()
     before = path.read_bytes()
     dry = opened(dry=True)
@@ -198,7 +198,7 @@ def test_two_paths_to_one_file_share_its_locks(path: Path, opened: Opened) -> No
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_ledger_whose_file_is_gone_is_used_no_more(path: Path, opened: Opened, *, replaced: bool) -> None:
+def test_a_ledger_whose_file_is_gone_is_not_used_any_more(path: Path, opened: Opened, *, replaced: bool) -> None:
     ledger = opened()
     ledger.locks.take(["customers"], 0)
     path.rename(path.with_name("backup.db"))
@@ -209,7 +209,7 @@ def test_a_ledger_whose_file_is_gone_is_used_no_more(path: Path, opened: Opened,
             use()
 
 
-def test_a_ledger_that_cannot_be_asked_lets_nothing_be_sent(path: Path, opened: Opened) -> None:
+def test_nothing_is_sent_if_the_ledger_cannot_be_checked(path: Path, opened: Opened) -> None:
     ledger = opened()
     ledger.locks.take(["customers"], 0)
     with closing(sqlite3.connect(path)) as connection:

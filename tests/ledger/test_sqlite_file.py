@@ -56,7 +56,7 @@ def execute(path: Path, *statements: str) -> None:
 class TestReplaced:
     @pytest.mark.parametrize("locked", [False, True])
     @pytest.mark.parametrize("replaced", [False, True])
-    def test_a_commit_into_a_file_that_nobody_finds_does_not_count(
+    def test_a_commit_to_a_file_that_was_moved_away_does_not_count(
         self, path: Path, opened: Opened, *, locked: bool, replaced: bool
     ) -> None:
         ledger = opened()
@@ -96,7 +96,7 @@ class TestDamaged:
         ],
     )
     @pytest.mark.parametrize("how", ["", "dry", "read_only"])
-    def test_a_damaged_ledger_is_told_as_that(
+    def test_a_damaged_ledger_is_reported_as_such(
         self, path: Path, opened: Opened, damage: Callable[[Path], None], words: str, how: str
     ) -> None:
         damage(path)
@@ -112,14 +112,14 @@ class TestDamaged:
         assert path.read_bytes() == before
 
     @pytest.mark.usefixtures("filled")
-    def test_damage_that_is_met_later_is_told_likewise(self, path: Path, opened: Opened) -> None:
+    def test_damage_that_is_found_later_is_reported_as_such(self, path: Path, opened: Opened) -> None:
         whole = path.read_bytes()
         path.write_bytes(whole[:-100_000] + os.urandom(100_000))
         ledger = opened()
         with pytest.raises(LedgerError, match="is damaged"), ledger.transaction():
             ledger.rows.read(list(ROWS))
 
-    def test_a_database_of_another_program_is_told_as_that_whatever_its_version(
+    def test_a_database_of_another_program_is_reported_as_such_whatever_its_version(
         self, path: Path, opened: Opened
     ) -> None:
         execute(path, "CREATE TABLE theirs (id)", f"PRAGMA user_version = {VERSION}")
@@ -127,7 +127,7 @@ class TestDamaged:
             opened()
 
     @pytest.mark.usefixtures("filled")
-    def test_what_a_text_holds_is_not_told(self, path: Path, opened: Opened) -> None:
+    def test_the_content_of_a_damaged_text_is_not_shown(self, path: Path, opened: Opened) -> None:
         execute(path, "UPDATE realms SET api_url = CAST(x'7365637265742dff' AS TEXT)")
         execute(path, "UPDATE sources SET name = CAST(x'7365637265742dff' AS TEXT)")
         ledger = opened()
@@ -137,13 +137,13 @@ class TestDamaged:
 
 
 class TestMade:
-    def test_it_has_a_beginning_from_the_first_instant_on(self, path: Path) -> None:
+    def test_a_new_file_is_a_valid_database_from_the_first_instant(self, path: Path) -> None:
         sqlite_file.create(path)
         assert path.stat().st_size
         assert path.stat().st_mode & 0o777 == 0o600
         assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
 
-    def test_it_is_made_without_hard_links_too(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_file_is_created_without_hard_links_too(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> None:
             raise PermissionError
 
@@ -151,7 +151,7 @@ class TestMade:
         sqlite_file.create(path)
         assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
 
-    def test_processes_that_make_it_at_once_share_it(self, url: str, path: Path) -> None:
+    def test_processes_that_create_the_file_at_once_share_it(self, url: str, path: Path) -> None:
         code = (
             "import time; ledger.locks.take([sys.argv[1] + str(os.getpid())], 5); print('had', flush=True); "
             "sys.stdin.read()"
@@ -167,7 +167,7 @@ class TestMade:
 
 
 class TestMountedAlone:
-    def test_a_file_that_is_mounted_by_itself_is_warned_of(
+    def test_a_file_that_is_mounted_by_itself_is_a_warning(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "a folder"
@@ -237,7 +237,7 @@ class TestReadOnly:
         assert not done.stderr
         return done.stdout.split()
 
-    def test_a_ledger_that_was_closed(self, path: Path, opened: Opened) -> None:
+    def test_a_closed_ledger_is_readable_without_write_access(self, path: Path, opened: Opened) -> None:
         ledger = opened()
         with ledger.transaction():
             ledger.catalogue.sources.add("customers")
@@ -246,7 +246,7 @@ class TestReadOnly:
         assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
 
     @pytest.mark.parametrize("lost", ["", "ledger.db-shm"])
-    def test_a_ledger_of_a_run_that_was_killed(self, url: str, path: Path, lost: str) -> None:
+    def test_the_ledger_of_a_killed_run_is_readable_without_write_access(self, url: str, path: Path, lost: str) -> None:
         with another_process(url, WRITE) as process:
             assert line_of(process) == "done"
         if lost:
@@ -254,7 +254,7 @@ class TestReadOnly:
         # What it committed is in the write-ahead log alone.
         assert self.read(path) == ["customers", "customers", "LedgerError"]
 
-    def test_a_ledger_that_a_run_is_writing(self, path: Path, opened: Opened) -> None:
+    def test_a_ledger_that_a_run_is_writing_is_readable_without_write_access(self, path: Path, opened: Opened) -> None:
         ledger = opened()
         ledger.locks.take(["customers"], 0)
         with ledger.transaction():
@@ -264,9 +264,7 @@ class TestReadOnly:
             ledger.catalogue.sources.add("others")
         assert self.read(path) == ["customers", "others"] * 2 + ["LedgerError"]
 
-    def test_a_writer_that_cannot_be_noticed_otherwise_is_told_of(
-        self, opened: Opened, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_an_invisible_writer_is_reported(self, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
         writer = opened()
         with writer.transaction():
             writer.catalogue.sources.add("customers")
@@ -287,7 +285,7 @@ class TestReadOnly:
         with pytest.raises(LedgerError, match="was written to by a run while it was read"):
             reader.catalogue.sources.all()
 
-    def test_reading_changes_nothing_whoever_asks(self, path: Path, opened: Opened) -> None:
+    def test_reading_changes_nothing_for_any_ad_account(self, path: Path, opened: Opened) -> None:
         ledger = opened()
         with ledger.transaction():
             ledger.catalogue.sources.add("customers")
@@ -300,12 +298,17 @@ class TestReadOnly:
             reader.close()
         assert path.read_bytes() == before
 
-    def test_a_ledger_of_an_older_version_is_read_and_left_as_it_is(self, path: Path, opened: Opened) -> None:
+    def test_a_ledger_of_an_older_version_is_read_and_left_unchanged(self, path: Path, opened: Opened) -> None:
         opened().close()
         execute(
-            path, "DROP TABLE fences", "ALTER TABLE unsettled DROP COLUMN due", "ALTER TABLE unsettled DROP COLUMN sent"
+            path,
+            "DROP TABLE fences",
+            "ALTER TABLE unsettled DROP COLUMN due",
+            "ALTER TABLE unsettled DROP COLUMN sent",
+            "ALTER TABLE lists DROP COLUMN contributing_rows",
+            "ALTER TABLE history_lists DROP COLUMN contributing_rows",
         )
-        execute(path, f"PRAGMA user_version = {VERSION - 2}")
+        execute(path, f"PRAGMA user_version = {VERSION - 3}")
         before = path.read_bytes()
         assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before

@@ -16,21 +16,21 @@ SMALL = encoded(
 )
 
 
-def test_what_stands_comes_back_the_oldest_first(ledger: Ledger) -> None:
+def test_standing_alerts_are_read_oldest_first(ledger: Ledger) -> None:
     with ledger.transaction():
         ledger.alerts.replace("one", [FAILURE, SMALL])
     assert ledger.alerts.read("one") == [SMALL, FAILURE]
     assert decoded(SMALL).alert.kind is Kind.TOO_SMALL
 
 
-def test_what_stands_takes_the_place_of_what_stood(ledger: Ledger) -> None:
+def test_standing_alerts_replace_the_former_ones(ledger: Ledger) -> None:
     for standing in ([FAILURE, SMALL], [SMALL]):
         with ledger.transaction():
             ledger.alerts.replace("one", standing)
     assert ledger.alerts.read("one") == [SMALL]
 
 
-def test_other_settings_and_accounts_have_their_own(opened: Opened) -> None:
+def test_other_settings_and_accounts_have_their_own_alerts(opened: Opened) -> None:
     ledger, other = opened(), opened(account="549755885176")
     for each, configuration in ((ledger, "one"), (ledger, "two"), (other, "one")):
         assert each.alerts.read(configuration) == []
@@ -41,7 +41,7 @@ def test_other_settings_and_accounts_have_their_own(opened: Opened) -> None:
     assert ledger.alerts.read("two") == other.alerts.read("one") == [FAILURE]
 
 
-def test_the_size_before_is_the_newest_that_was_noted_before_a_moment(opened: Opened) -> None:
+def test_the_size_before_is_the_newest_one_recorded_before_a_time(opened: Opened) -> None:
     ledger, other = opened(), opened(account="549755885176")
     sizes = [(1, 100, 10.0), (2, 50, 20.0), (1, 200, 30.0), (1, None, 40.0), (2, 60, 50.0)]
     for number, members, started in sizes:

@@ -58,12 +58,12 @@ def kinds(
         ([], set()),
     ],
 )
-def test_each_kind_of_value_is_told_from_the_others(values: list[Any], expected: set[str]) -> None:
+def test_each_kind_of_value_is_distinguished_from_the_others(values: list[Any], expected: set[str]) -> None:
     assert kinds(*values) == expected
     assert expected <= WORDS.keys()
 
 
-def test_what_the_schema_says_of_text_decides_its_kind() -> None:
+def test_the_schema_decides_the_kind_of_text() -> None:
     assert kinds("2026-01-01", text_format="date") == {"moment"}
     assert kinds("1.50", "2.0", b"3e0", text_format="number") == {"number"}
     assert kinds("1.50", "2", text_format="number") == {"number", "digits"}
@@ -74,19 +74,19 @@ def test_what_the_schema_says_of_text_decides_its_kind() -> None:
 @pytest.mark.parametrize(
     "text", ["infinity", "-Infinity", "0000-00-00 00:00:00", "20260-01-01", "2026-01-01 00:00:00.123456789"]
 )
-def test_what_stands_for_no_moment_does_not_make_text_of_a_column_of_moments(text: str) -> None:
+def test_text_that_is_not_a_moment_does_not_change_the_kind_of_a_column_of_moments(text: str) -> None:
     assert kinds(text, "2026-01-01", text_format="date-time") == {"moment"}
     assert kinds("01/02/2026", text_format="date-time") == {"text"}
 
 
-def test_other_notations_of_numbers_are_looked_for_where_there_were_numbers() -> None:
+def test_other_notations_of_numbers_are_recognised_where_there_were_numbers() -> None:
     for text in ("1.0", "+1", "1e3", "01"):
         assert "odd_number" in kinds("x", text, known=["number"])
         assert "odd_number" in kinds("x", "7", text, known=["number"])
     assert kinds("x", "1.0.0", known=["number"]) == {"number", "text"}
 
 
-def test_the_first_rules_know_text_alone() -> None:
+def test_the_first_rules_know_only_text() -> None:
     assert kinds("1", "01", str(UUID), "x", rules=FIRST_RULES) == {"text"}
     assert kinds(UUID, rules=FIRST_RULES) == {"uuid"}
 
@@ -139,19 +139,19 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("former", "new"), ALLOWED)
-def test_a_change_that_leaves_every_row_the_same_is_allowed(former: set[str], new: set[str]) -> None:
+def test_a_change_that_keeps_every_row_the_same_is_allowed(former: set[str], new: set[str]) -> None:
     assert clash(former, new, NEWEST_RULES) is None
 
 
 @pytest.mark.parametrize(("former", "new", "kind"), REFUSED)
-def test_a_change_that_would_make_rows_twice_is_refused(former: set[str], new: set[str], kind: str) -> None:
+def test_a_change_that_would_duplicate_rows_is_refused(former: set[str], new: set[str], kind: str) -> None:
     assert clash(former, new, NEWEST_RULES) == kind
 
 
 @pytest.mark.parametrize(
     ("former", "new"), [("number", "text"), ("text", "number"), ("uuid", "text"), ("text", "uuid"), ("moment", "text")]
 )
-def test_under_the_first_rules_every_other_type_makes_rows_twice(former: str, new: str) -> None:
+def test_under_the_first_rules_any_other_type_would_duplicate_rows(former: str, new: str) -> None:
     assert clash({former}, {new}, FIRST_RULES) == new
     assert clash({former, new}, {former, new}, FIRST_RULES) is None
     assert clash(set(), {former, new}, FIRST_RULES) is None

@@ -96,7 +96,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("first", "then"), CHANGES)
-def test_a_key_whose_type_makes_other_rows_of_it_ends_the_run_before_anything_of_it_is_sent(
+def test_a_key_whose_type_would_make_other_rows_ends_the_run_before_its_rows_are_sent(
     emulator: Emulator, run_target: Target, sent: Sent, first: tuple[Any, Any], then: tuple[Any, Any]
 ) -> None:
     assert run_target(stream(*first, email=address(1))).code == 0
@@ -113,7 +113,7 @@ def test_a_key_whose_type_makes_other_rows_of_it_ends_the_run_before_anything_of
     assert members(emulator) == digests([2, 3])
 
 
-def test_each_property_of_a_key_is_judged_by_itself(run_target: Target, sent: Sent) -> None:
+def test_each_key_property_is_checked_by_itself(run_target: Target, sent: Sent) -> None:
     both = keyed({"id": {}, "part": TEXT})
     run_target([both, record(id=1, part="a", email=address(1)), record(id=2, part="2", email=address(2))])
     sent()
@@ -146,7 +146,7 @@ def test_a_deleted_row_with_a_changed_key_ends_the_run_too(emulator: Emulator, r
 
 
 @pytest.mark.parametrize("many", [1, 60_000])
-def test_keys_that_are_mixed_from_the_first_run_on_stay_so(
+def test_keys_that_are_mixed_from_the_first_run_on_may_stay_mixed(
     run_target: Target, sent: Sent, emulator: Emulator, many: int
 ) -> None:
     rows = [*people(range(many)), record(id="x", email="x@example.com"), record(id=True, email="true@example.com")]
@@ -157,7 +157,7 @@ def test_keys_that_are_mixed_from_the_first_run_on_stay_so(
     assert sent() == []
 
 
-def test_a_column_of_digits_may_go_on_as_text(emulator: Emulator, run_target: Target) -> None:
+def test_a_column_of_digits_may_continue_as_text(emulator: Emulator, run_target: Target) -> None:
     run_target([schema("email"), *people([1, 2])])
     run_target([schema("email"), record(id="1", email=address(3))])
     run = run_target([schema("email"), record(id="2", email=address(2)), record(id="C-4", email=address(4))])
@@ -214,7 +214,7 @@ def test_the_uuids_of_a_parquet_file_and_their_texts_are_one_row(
     assert members(emulator) == frozenset()
 
 
-def test_what_an_older_arrow_returns_for_a_uuid_is_told_from_other_bytes(tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_uuids_of_an_older_arrow_are_distinguished_from_other_bytes(tmp_path: Path, monkeypatch: Any) -> None:
     as_new = parquet.ParquetFile
     monkeypatch.setattr(
         parquet, "ParquetFile", lambda *given, **named: as_new(*given, **named, arrow_extensions_enabled=False)
@@ -225,7 +225,7 @@ def test_what_an_older_arrow_returns_for_a_uuid_is_told_from_other_bytes(tmp_pat
     assert list(map(type, columns["raw"])) == [bytes]
 
 
-def test_uuids_are_not_taken_for_other_text(run_target: Target, tmp_path: Path, sent: Sent) -> None:
+def test_uuids_are_not_mistaken_for_other_text(run_target: Target, tmp_path: Path, sent: Sent) -> None:
     message = keyed({"id": TEXT})
     assert run_target([message, record(id=UUID.replace("-", ""), email=address(1))]).code == 0
     sent()
@@ -242,7 +242,7 @@ def long_number(digits: str, **values: Any) -> str:
     return "".join(json.dumps(each) + "\n" for each in rows).replace('"KEY"', digits)
 
 
-def test_a_long_number_that_comes_rounded_ends_the_run(emulator: Emulator, run_target: Target) -> None:
+def test_a_long_number_that_arrives_rounded_ends_the_run(emulator: Emulator, run_target: Target) -> None:
     first = run_target(long_number(LONG, email=address(1)))
     assert first.code == 0
     assert "the key property id has numbers with more digits than a floating-point number holds" in first.stderr
@@ -254,7 +254,7 @@ def test_a_long_number_that_comes_rounded_ends_the_run(emulator: Emulator, run_t
     assert members(emulator) == digests([1])
 
 
-def test_the_way_back_from_rounded_numbers_ends_the_run_too(run_target: Target) -> None:
+def test_a_change_back_from_rounded_numbers_ends_the_run_too(run_target: Target) -> None:
     assert run_target(long_number("1.2345678901234567e+19", email=address(1))).code == 0
     assert run_target(long_number(LONG, email=address(1))).code == 2
 
@@ -335,9 +335,7 @@ def test_in_an_old_ledger_new_sources_have_the_newest_rules(emulator: Emulator, 
     assert members(emulator) == frozenset()
 
 
-def test_a_row_is_found_in_whatever_form_its_key_is_given(
-    run_target: Target, run_companion: Companion, tmp_path: Path
-) -> None:
+def test_ledger_find_accepts_any_form_of_the_key(run_target: Target, run_companion: Companion, tmp_path: Path) -> None:
     def found(*keys: str) -> bool:
         pairs = [part for key in keys for part in ("--key", key)]
         told = run_companion("ledger", "find", "--json", "--source", "customers", *pairs)
@@ -370,7 +368,7 @@ def test_digits_find_their_row_with_and_without_quotes(
 
 @pytest.mark.usefixtures("old_ledger")
 @pytest.mark.parametrize("key", [1, "1"])
-def test_in_an_old_ledger_digits_find_their_row_by_what_is_known_of_the_key(
+def test_in_an_old_ledger_digits_find_their_row_by_the_known_kinds_of_the_key(
     run_target: Target, run_companion: Companion, key: int | str
 ) -> None:
     run_target([schema("email"), record(id=key, email=address(1))])
@@ -378,7 +376,7 @@ def test_in_an_old_ledger_digits_find_their_row_by_what_is_known_of_the_key(
     assert json.loads(told.stdout)["known"]
 
 
-def test_a_changed_key_is_not_what_a_deleted_row_had(sent: Sent, run_target: Target) -> None:
+def test_after_a_refused_change_of_the_key_former_keys_still_match(sent: Sent, run_target: Target) -> None:
     """Rows with keys of the former kinds go on as if nothing had been refused."""
     message = schema("email", "_sdc_deleted_at")
     run_target([message, *people([1, 2])])

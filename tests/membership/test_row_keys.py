@@ -81,7 +81,7 @@ def test_the_text_of_a_number_equals_it_where_the_schema_says_that_it_is_one() -
 
 
 @pytest.mark.parametrize("kind", ["date-time", None])
-def test_moments_have_one_form_if_the_schema_says_that_they_are_moments(kind: str | None) -> None:
+def test_moments_have_one_form_if_the_schema_declares_them(kind: str | None) -> None:
     texts = [
         "2026-01-01T00:00:01.000000+00:00", "2026-01-01 00:00:01+00", "2026-01-01T00:00:01Z", "2026-01-01 00:00:01",
         "2026-01-01T01:00:01+01:00", "2025-12-31T19:00:01-05:00", "2026-01-01T00:00:01.0000000+00:00",
@@ -91,7 +91,7 @@ def test_moments_have_one_form_if_the_schema_says_that_they_are_moments(kind: st
     assert len(forms) == (1 if kind else len(texts) + 1)
 
 
-def test_days_and_times_equal_their_texts() -> None:
+def test_dates_and_times_equal_their_texts() -> None:
     assert canonical("2026-01-01", "date") == canonical(date(2026, 1, 1)) == canonical("2026-01-01", "date-time")
     assert canonical("12:30:00", "time") == canonical(time(12, 30))
 
@@ -119,12 +119,12 @@ def test_different_values_never_have_one_form(rules: int) -> None:
         "2026-01-01T00:00:00.123456789Z", "2026-01-01 00:00:00,1234567", "0001-01-01 00:00:00 BC", "\ud800",
     ],
 )  # fmt: skip
-def test_text_that_is_no_exact_moment_stays_text(text: str) -> None:
+def test_text_that_is_not_an_exact_moment_stays_text(text: str) -> None:
     assert canonical(text, "date-time") == canonical(text)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_the_edges_of_the_calendar_are_moments(text: str) -> None:
+def test_the_first_and_last_days_of_the_calendar_are_moments(text: str) -> None:
     assert canonical(text, "date-time") == canonical(datetime.fromisoformat(text))
 
 
@@ -141,7 +141,7 @@ def digest(record: dict[str, Any], *key: str, secret: bytes = b"s" * 32, realm: 
     return Digester(secret, realm).rows(source, key or ("id",), {})(record)
 
 
-def test_a_row_is_known_by_its_key_alone() -> None:
+def test_a_row_is_identified_by_its_key_alone() -> None:
     known = digest({"id": 1, "email": "a"})
     assert known == digest({"email": "b", "id": Decimal("1.0")})
     assert len(known) == ROW_BYTES
@@ -161,14 +161,14 @@ def test_a_row_is_known_by_its_key_alone() -> None:
     assert len({known, *others}) == len(others) + 1
 
 
-def test_the_order_of_key_properties_does_not_matter_and_their_borders_do() -> None:
+def test_the_order_of_key_properties_does_not_matter_but_their_boundaries_do() -> None:
     row = {"a": "x", "b": "yz"}
     assert digest(row, "a", "b") == digest(row, "b", "a")
     assert digest(row, "a", "b") != digest({"a": "xy", "b": "z"}, "a", "b")
     assert digest({"ab": "c", "d": "e"}, "ab", "d") != digest({"a": "c", "bd": "e"}, "a", "bd")
 
 
-def test_the_schema_says_which_key_is_a_moment() -> None:
+def test_the_schema_decides_which_key_is_a_moment() -> None:
     digester = Digester(b"s" * 32, "r")
     at = digester.rows("a", ("at", "id"), {"at": "date-time"})
     assert at({"id": 1, "at": "2026-01-01 00:00:01+00"}) == at({"id": 1, "at": SECOND})
@@ -202,13 +202,13 @@ MOMENT = {"type": "string", "format": "date-time"}
         (None, None),
     ],
 )
-def test_what_a_schema_says_of_text_counts_wherever_it_stands(schema: Any, expected: str | None) -> None:
+def test_the_format_of_text_counts_wherever_the_schema_has_it(schema: Any, expected: str | None) -> None:
     assert formats_of({"k": schema}).get("k") == expected
     first = "date-time" if schema is MOMENT else None
     assert formats_of({"k": schema}, FIRST_RULES).get("k") == first
 
 
-def test_a_setting_is_known_again_and_not_shown() -> None:
+def test_the_digest_of_a_setting_is_stable_and_hides_its_value() -> None:
     digester = Digester(b"s" * 32, "r")
     assert digester.setting("streams", {"a": 1, "b": 2}) == digester.setting("streams", {"b": 2, "a": 1})
     assert digester.setting("streams", 1) != digester.setting("hashing", 1)
@@ -220,7 +220,7 @@ def places(keys: list[Any], *names: str) -> list[bytes]:
     return [digest(row, *names) for row in rows]
 
 
-def test_rows_with_neighbouring_integers_lie_side_by_side() -> None:
+def test_rows_with_neighbouring_integers_are_stored_side_by_side() -> None:
     keys = list(range(10_000, 20_000, 7))
     digests = places(keys, "id")
     assert len({each[:4] for each in digests}) == 1
@@ -248,7 +248,7 @@ def test_rows_with_neighbouring_integers_lie_side_by_side() -> None:
     ],
 )
 @pytest.mark.parametrize("rules", [FIRST_RULES, NEWEST_RULES])
-def test_a_row_is_the_same_whatever_it_comes_with(keys: list[Any], rules: int) -> None:
+def test_other_columns_do_not_change_the_identity_of_a_row(keys: list[Any], rules: int) -> None:
     digester = Digester(b"s" * 32, "r").rows("a", ("id",), {}, rules)
     one_by_one = [digester({"id": key}) for key in keys]
     assert digester.many(lambda _: keys) == one_by_one
@@ -257,7 +257,7 @@ def test_a_row_is_the_same_whatever_it_comes_with(keys: list[Any], rules: int) -
     assert len(set(one_by_one)) == len({canonical(key, rules=rules) for key in keys})
 
 
-def test_digits_lie_beside_their_neighbours_as_integers_do() -> None:
+def test_digits_are_stored_beside_their_neighbours_like_integers() -> None:
     assert places(["12345", "12346"], "id") == places([12_345, 12_346], "id")
     assert places([("12345", "x"), ("y", "1")], "a", "b") == places([(12_345, "x"), ("y", 1)], "a", "b")
 
@@ -284,9 +284,7 @@ def test_digits_lie_beside_their_neighbours_as_integers_do() -> None:
         ("12:30:00.5", {"format": "time"}, "9beeb3c3d7bbeccb41cbe6b03bb5c873"),
     ],
 )
-def test_the_rows_of_an_old_ledger_are_known_by_the_digests_that_it_has(
-    key: Any, schema: dict[str, Any], known: str
-) -> None:
+def test_the_rows_of_an_old_ledger_keep_their_digests(key: Any, schema: dict[str, Any], known: str) -> None:
     digester = Digester(b"s" * 32, "r")
     formats = formats_of({"id": schema}, FIRST_RULES)
     rows = digester.rows("a", ("id",), formats, FIRST_RULES)
@@ -295,12 +293,12 @@ def test_the_rows_of_an_old_ledger_are_known_by_the_digests_that_it_has(
     assert formats_of({"id": {"anyOf": [schema]}}, FIRST_RULES) == {}
 
 
-def test_a_key_of_several_columns_in_an_old_ledger_is_known_by_its_digest() -> None:
+def test_a_key_of_several_columns_in_an_old_ledger_keeps_its_digest() -> None:
     scattered = Digester(b"s" * 32, "r", places_rows=False).rows("a", ("id", "b"), {}, FIRST_RULES)
     assert scattered({"id": "7", "b": 12_345}).hex() == "a284fa1336d2cd8017aa8983f49d1a67"
 
 
-def test_a_ledger_that_has_its_rows_scattered_keeps_them_so() -> None:
+def test_a_ledger_with_scattered_rows_keeps_them_scattered() -> None:
     scattered = Digester(b"s" * 32, "r", places_rows=False).rows("a", ("id",), {})
     digests = scattered.many(lambda _: [10_000, 10_001, "x"])
     assert digests == [scattered({"id": key}) for key in (10_000, 10_001, "x")]

@@ -21,7 +21,7 @@ from target_pinterest_audience.pinterest.oauth import Authorization, check_redir
         ("http://localhost/v5", "http://localhost/oauth/"),
     ],
 )
-def test_the_consent_page_follows_from_the_api(api_url: str, page: str) -> None:
+def test_the_address_of_the_consent_page_follows_from_the_api(api_url: str, page: str) -> None:
     assert consent_page(api_url) == page
 
 
@@ -35,12 +35,12 @@ def test_the_consent_page_follows_from_the_api(api_url: str, page: str) -> None:
         ("ftp://localhost/", "must begin with https"),
     ],
 )
-def test_a_redirect_address_that_will_not_do_is_refused(uri: str, words: str) -> None:
+def test_an_unusable_redirect_address_is_refused(uri: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         check_redirect_uri(uri)
 
 
-def test_it_asks_for_what_is_needed() -> None:
+def test_the_consent_page_is_asked_for_the_needed_scopes() -> None:
     page = consent_page("https://api.pinterest.com/v5")
     asked = urlsplit(Authorization(page, "1234567", "http://localhost:8085/", "s").address)
     assert asked._replace(query="").geturl() == page
@@ -67,7 +67,7 @@ def test_it_asks_for_what_is_needed() -> None:
         ("state=s", "returned no code"),
     ],
 )
-def test_what_is_no_code_is_told(answer: str, words: str) -> None:
+def test_an_answer_without_a_code_is_an_error(answer: str, words: str) -> None:
     attempt = Authorization("https://www.pinterest.com/oauth/", "1", "http://localhost:8085/", "s")
     with pytest.raises(NotPermittedError, match=words) as refused:
         attempt.code(f"http://localhost:8085/?{answer}")

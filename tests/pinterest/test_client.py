@@ -85,7 +85,7 @@ def test_a_listing_that_goes_in_circles_ends(emulator: Emulator, client: Pintere
         (Fault(status=200, body=[], times=None), UnavailableError),
     ],
 )
-def test_each_answer_is_the_error_that_says_what_to_do(
+def test_each_failed_answer_becomes_an_error_that_says_what_to_do(
     emulator: Emulator, client: PinterestClient, fault: Fault, error: type[Exception]
 ) -> None:
     emulator.backend.inject(fault)
@@ -122,7 +122,7 @@ def test_a_creation_that_never_reached_pinterest_is_repeated(tmp_path: Path) -> 
     assert type(refused.value) is UnavailableError
 
 
-def test_what_a_refused_batch_was_refused_for_is_not_repeated(emulator: Emulator, client: PinterestClient) -> None:
+def test_the_reason_for_refusing_a_batch_is_not_repeated(emulator: Emulator, client: PinterestClient) -> None:
     made = client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
     emulator.backend.inject(Fault(method="PATCH", status=400, body={"code": 1, "message": "bad: bob@example.com"}))
     with pytest.raises(RefusedError) as refused:
@@ -149,7 +149,7 @@ ANSWERED = [
 
 
 @pytest.mark.parametrize(("fault", "unanswered"), [(f, True) for f in UNANSWERED] + [(f, False) for f in ANSWERED])
-def test_an_answer_tells_whether_an_attempt_before_it_may_still_be_carried_out(
+def test_an_answer_shows_whether_an_earlier_attempt_may_still_be_carried_out(
     emulator: Emulator, tmp_path: Path, fault: dict[str, Any], *, unanswered: bool
 ) -> None:
     client = PinterestClient(transport(emulator, read_seconds=1), credentials(emulator, tmp_path, **OAUTH), ACCOUNT)
@@ -160,7 +160,7 @@ def test_an_answer_tells_whether_an_attempt_before_it_may_still_be_carried_out(
 
 
 @pytest.mark.parametrize("fault", UNANSWERED)
-def test_an_error_tells_whether_an_attempt_may_still_be_carried_out(
+def test_an_error_shows_whether_an_attempt_may_still_be_carried_out(
     emulator: Emulator, tmp_path: Path, fault: dict[str, Any]
 ) -> None:
     client = PinterestClient(transport(emulator, read_seconds=1), credentials(emulator, tmp_path, **OAUTH), ACCOUNT)
@@ -179,7 +179,7 @@ def test_an_error_tells_whether_an_attempt_may_still_be_carried_out(
         assert not raised.value.unanswered
 
 
-def test_an_attempt_counts_that_an_expired_token_came_after(emulator: Emulator, tmp_path: Path) -> None:
+def test_an_unanswered_attempt_counts_though_a_token_expired_after_it(emulator: Emulator, tmp_path: Path) -> None:
     client = PinterestClient(transport(emulator), credentials(emulator, tmp_path, **OAUTH), ACCOUNT)
     made = client.create_customer_list("VIP", ListType.EMAIL, "a" * 64)
     for fault in ({"status": 504}, {"status": 401, "body": {"code": 2, "message": "Authentication failed."}}):
@@ -196,7 +196,7 @@ def test_a_request_that_never_left_cannot_be_carried_out(emulator: Emulator, tmp
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_pinterest_is_not_quoted_where_it_repeats_a_secret_or_somebody(
+def test_pinterests_message_is_not_quoted_where_it_repeats_a_secret_or_a_person(
     emulator: Emulator, tmp_path: Path, status: int
 ) -> None:
     client = PinterestClient(transport(emulator), credentials(emulator, tmp_path), ACCOUNT)
@@ -209,7 +209,7 @@ def test_pinterest_is_not_quoted_where_it_repeats_a_secret_or_somebody(
     assert "XY99ZZ" not in str(refused.value)
 
 
-def test_both_kinds_of_failure_by_turns_come_to_an_end(emulator: Emulator, client: PinterestClient) -> None:
+def test_alternating_failures_come_to_an_end(emulator: Emulator, client: PinterestClient) -> None:
     for _ in range(20):
         emulator.backend.inject(Fault(status=500))
         emulator.backend.inject(Fault(status=429))
@@ -219,7 +219,9 @@ def test_both_kinds_of_failure_by_turns_come_to_an_end(emulator: Emulator, clien
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"[" * 100_000, b'{"id": 1e99999999999999}', b""])
-def test_a_body_that_cannot_be_read_is_as_no_answer(emulator: Emulator, client: PinterestClient, body: bytes) -> None:
+def test_a_body_that_cannot_be_read_counts_as_no_answer(
+    emulator: Emulator, client: PinterestClient, body: bytes
+) -> None:
     text = body.decode("latin-1")
     for status in (200, 400):
         emulator.backend.inject(Fault(status=status, body=text, times=3))
@@ -227,7 +229,7 @@ def test_a_body_that_cannot_be_read_is_as_no_answer(emulator: Emulator, client: 
             client.ad_account()
 
 
-def test_an_odd_thing_in_a_listing_is_passed_over(emulator: Emulator, client: PinterestClient) -> None:
+def test_an_odd_item_in_a_listing_is_skipped(emulator: Emulator, client: PinterestClient) -> None:
     items = [
         {"id": "1", "name": None, "size": "12", "audience_type": "VISITOR", "rule": []},
         {"id": "2", "rule": {"customer_list_id": 5}},
@@ -249,13 +251,13 @@ def test_a_netrc_entry_does_not_replace_the_token(
 def test_each_thread_has_a_connection_of_its_own(emulator: Emulator) -> None:
     shared = transport(emulator)
     sessions: list[object] = []
-    threads = [threading.Thread(target=lambda: sessions.append(shared._session())) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: sessions.append(shared.session())) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({id(session) for session in (*sessions, shared._session())}) == 4
-    assert shared._session() is shared._session()
+    assert len({id(session) for session in (*sessions, shared.session())}) == 4
+    assert shared.session() is shared.session()
 
 
 class _Hasty(socketserver.StreamRequestHandler):
@@ -284,7 +286,7 @@ class _HastyServer(socketserver.ThreadingTCPServer):
         """A client may leave."""
 
 
-def test_a_word_in_advance_is_not_taken_for_an_answer() -> None:
+def test_an_interim_response_is_not_mistaken_for_the_answer() -> None:
     with _HastyServer(("127.0.0.1", 0), _Hasty) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         patience = RetryPolicy(retries=1, initial_seconds=0.001, max_seconds=1, connect_seconds=5, read_seconds=5)

@@ -25,7 +25,9 @@ from tests.support.client import OAUTH, credentials, transport
 from tests.support.waiting import Clock
 
 
-def test_no_access_token_is_fetched_by_oauth_and_the_rotated_token_is_kept(emulator: Emulator, tmp_path: Path) -> None:
+def test_without_an_access_token_oauth_gets_one_and_the_rotated_token_is_stored(
+    emulator: Emulator, tmp_path: Path
+) -> None:
     for _ in range(3):
         tokens = credentials(emulator, tmp_path, access_token=None, **OAUTH)
         assert PinterestClient(transport(emulator), tokens, ACCOUNT).ad_account().id == ACCOUNT
@@ -35,7 +37,7 @@ def test_no_access_token_is_fetched_by_oauth_and_the_rotated_token_is_kept(emula
     assert {path.name for path in tmp_path.iterdir()} - {".credentials.json.lock"} == {"credentials.json"}
 
 
-def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(emulator: Emulator, tmp_path: Path) -> None:
+def test_a_new_token_in_the_configuration_wins_over_the_stored_one(emulator: Emulator, tmp_path: Path) -> None:
     credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
     tokens = credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": "new"})
     with pytest.raises(NotPermittedError, match="the refresh token from the settings"):
@@ -44,7 +46,7 @@ def test_a_token_in_the_configuration_that_is_new_wins_over_the_kept_one(emulato
     assert sent == ["emulator-refresh", "new"]
 
 
-def test_without_a_token_in_the_configuration_the_kept_one_of_the_app_is_used(
+def test_without_a_token_in_the_configuration_the_stored_one_of_the_app_is_used(
     emulator: Emulator, tmp_path: Path
 ) -> None:
     app = {**OAUTH, "refresh_token": None}
@@ -77,7 +79,7 @@ def test_a_broken_credentials_file_is_named(tmp_path: Path, monkeypatch: pytest.
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
-def test_a_refresh_token_is_not_used_up_when_its_successor_cannot_be_kept(
+def test_a_refresh_token_is_not_used_up_if_its_successor_cannot_be_stored(
     emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = credentials(emulator, tmp_path, access_token=None, **OAUTH)
@@ -105,7 +107,7 @@ def test_a_refused_access_token_is_renewed_once(emulator: Emulator, tmp_path: Pa
     assert [call.status for call in emulator.backend.calls] == [401, 200, 200, 200]
 
 
-def test_threads_whose_token_is_refused_at_once_share_one_new_one(emulator: Emulator, tmp_path: Path) -> None:
+def test_threads_whose_token_is_refused_together_share_one_new_token(emulator: Emulator, tmp_path: Path) -> None:
     tokens = credentials(emulator, tmp_path, access_token="expired", **OAUTH)
     client = PinterestClient(transport(emulator), tokens, ACCOUNT)
     emulator.backend.inject(Fault(path="/oauth/token", delay_ms=300))
@@ -124,7 +126,7 @@ def token_answer(**changes: Any) -> dict[str, Any]:
     return {"access_token": TOKEN, "refresh_token": "emulator-refresh", **lives, **changes}
 
 
-def test_a_token_is_renewed_before_it_ends(emulator: Emulator, tmp_path: Path) -> None:
+def test_a_token_is_renewed_before_it_expires(emulator: Emulator, tmp_path: Path) -> None:
     clock = Clock()
     tokens = credentials(emulator, tmp_path, access_token=None, clock=clock, **OAUTH)
     tokens.access_token()
@@ -136,7 +138,9 @@ def test_a_token_is_renewed_before_it_ends(emulator: Emulator, tmp_path: Path) -
     assert len(emulator.backend.calls) == 2
 
 
-def test_a_sign_in_that_ends_soon_is_told(emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sign_in_that_expires_soon_is_a_warning(
+    emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     body = token_answer(refresh_token_expires_in=5 * 86_400)
     emulator.backend.inject(Fault(path="/oauth/token", status=200, body=body))
     credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
@@ -151,7 +155,7 @@ def test_a_scope_that_is_missing_is_named(emulator: Emulator, tmp_path: Path, sc
 
 
 @pytest.mark.parametrize("odd", [{"scope": 7}, {"scope": ""}, {"expires_in": "soon", "refresh_token_expires_in": None}])
-def test_what_a_token_answer_says_besides_cannot_fail_a_run(
+def test_other_fields_of_a_token_answer_cannot_fail_a_run(
     emulator: Emulator, tmp_path: Path, odd: dict[str, Any]
 ) -> None:
     emulator.backend.inject(Fault(path="/oauth/token", status=200, body=token_answer(**odd)))

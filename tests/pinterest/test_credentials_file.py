@@ -101,7 +101,7 @@ def test_in_a_folder_that_cannot_be_written_to_the_file_is_written_in_place(
     assert names(locked_folder.parent) == {"credentials.json"}
 
 
-def test_where_neither_the_folder_nor_the_file_can_be_written_no_token_is_spent(
+def test_no_token_is_used_up_if_neither_the_folder_nor_the_file_can_be_written(
     emulator: Emulator, locked_folder: Path
 ) -> None:
     locked_folder.unlink()
@@ -120,7 +120,7 @@ def test_a_symbolic_link_is_followed_and_stays(emulator: Emulator, path: Path, t
     assert [call.status for call in emulator.backend.calls] == [200] * 2
 
 
-def test_links_in_a_circle_are_told(path: Path) -> None:
+def test_links_in_a_circle_are_an_error(path: Path) -> None:
     path.symlink_to(path)
     with pytest.raises(ConfigurationError, match="symbolic links"):
         CredentialsFile(path).newest("a")
@@ -135,7 +135,7 @@ def test_every_name_of_a_file_keeps_leading_to_the_newest_token(path: Path, tmp_
 
 @pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o640, 0o640), (0o660, 0o660), (0o666, 0o600)])
 @pytest.mark.parametrize("is_mounted", [False, True])
-def test_a_file_that_everybody_could_read_is_closed_and_others_keep_their_mode(
+def test_a_file_that_everyone_could_read_becomes_private_and_others_keep_their_mode(
     request: pytest.FixtureRequest, path: Path, before: int, after: int, *, is_mounted: bool
 ) -> None:
     if is_mounted:
@@ -146,7 +146,7 @@ def test_a_file_that_everybody_could_read_is_closed_and_others_keep_their_mode(
     assert stat.S_IMODE(path.stat().st_mode) == after
 
 
-def test_the_owner_of_a_file_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_of_a_file_stays_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.touch(0o660)
     number = path.stat().st_ino
     look = os.fstat
@@ -167,7 +167,7 @@ def test_the_owner_of_a_file_stays(path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("is_mounted", [False, True])
-def test_a_disk_that_fills_up_while_a_token_is_exchanged_costs_no_sign_in(
+def test_a_disk_that_fills_up_during_an_exchange_does_not_cost_the_sign_in(
     request: pytest.FixtureRequest, path: Path, monkeypatch: pytest.MonkeyPatch, *, is_mounted: bool
 ) -> None:
     if is_mounted:
@@ -181,7 +181,7 @@ def test_a_disk_that_fills_up_while_a_token_is_exchanged_costs_no_sign_in(
 
 
 @pytest.mark.parametrize("is_mounted", [False, True])
-def test_on_a_full_disk_no_token_is_spent_and_the_old_one_stays(
+def test_on_a_full_disk_no_token_is_used_up_and_the_old_one_stays(
     request: pytest.FixtureRequest,
     emulator: Emulator,
     path: Path,
@@ -200,7 +200,7 @@ def test_on_a_full_disk_no_token_is_spent_and_the_old_one_stays(
     assert names(path.parent) == {"credentials.json"}
 
 
-def test_room_that_is_not_used_leaves_the_file_as_it_was(mounted: Path) -> None:
+def test_reserved_space_that_is_not_used_leaves_the_file_unchanged(mounted: Path) -> None:
     CredentialsFile(mounted).keep("old", "a")
     before = mounted.read_bytes()
     with CredentialsFile(mounted).room():
@@ -208,7 +208,7 @@ def test_room_that_is_not_used_leaves_the_file_as_it_was(mounted: Path) -> None:
     assert mounted.read_bytes() == before
 
 
-def test_what_a_process_that_was_killed_had_written_is_used_by_the_next(path: Path) -> None:
+def test_a_token_that_a_killed_process_had_written_is_used_by_the_next(path: Path) -> None:
     file = CredentialsFile(path)
     file.keep("new", "a")
     path.rename(path.with_name(".credentials.json.new"))
@@ -220,7 +220,7 @@ def test_what_a_process_that_was_killed_had_written_is_used_by_the_next(path: Pa
 
 
 @pytest.mark.parametrize("rest", [b"", b" " * 8192, b'{"refresh_tokens":{"a":"ne'])
-def test_what_a_process_that_was_killed_had_not_written_to_the_end_is_deleted(path: Path, rest: bytes) -> None:
+def test_a_half_written_token_of_a_killed_process_is_deleted(path: Path, rest: bytes) -> None:
     file = CredentialsFile(path)
     file.keep("old", "a")
     path.with_name(".credentials.json.new").write_bytes(rest)
@@ -257,7 +257,7 @@ def make_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [make_folder, os.mkfifo])
-def test_what_is_no_file_is_told_and_not_waited_for(path: Path, make: Callable[[Path], None]) -> None:
+def test_a_path_that_is_not_a_file_is_an_error_without_a_wait(path: Path, make: Callable[[Path], None]) -> None:
     make(path)
     with pytest.raises(ConfigurationError, match=r"cannot be read \(it is not a file\)"):
         CredentialsFile(path).newest("a")
@@ -302,7 +302,7 @@ def test_an_odd_refresh_token_does_not_replace_the_one_that_is_kept(emulator: Em
 
 
 @pytest.mark.parametrize("lives", [0, -5, 1, 10**400, "soon", None, 1e308])
-def test_an_odd_lifetime_makes_no_storm_of_exchanges(emulator: Emulator, path: Path, lives: Any) -> None:
+def test_an_odd_lifetime_does_not_cause_many_exchanges(emulator: Emulator, path: Path, lives: Any) -> None:
     body = {"access_token": TOKEN, "scope": "ads:read ads:write", "expires_in": lives}
     answer(emulator, {**body, "refresh_token_expires_in": lives}, times=None)
     clock = Clock()

@@ -196,7 +196,7 @@ def test_a_proxy_is_used_and_the_exceptions_to_it_are_kept(pinterest: Pinterest,
         assert proxy.asked == []
 
 
-def test_a_redirect_takes_the_token_nowhere(tmp_path: Path) -> None:
+def test_a_redirect_does_not_get_the_token(tmp_path: Path) -> None:
     with serving(Pinterest()) as elsewhere, serving(Pinterest(redirect_to=elsewhere.url)) as server:
         done = run(server.url, tmp_path)
         assert done.code == 4
@@ -205,7 +205,7 @@ def test_a_redirect_takes_the_token_nowhere(tmp_path: Path) -> None:
         assert TOKEN not in done.stderr
 
 
-def test_requests_say_who_they_come_from(tmp_path: Path) -> None:
+def test_requests_name_the_program(tmp_path: Path) -> None:
     with serving(Pinterest()) as server:
         assert run(server.url, tmp_path).code == 0
         agents = {headers["User-Agent"] for headers in server.headers_seen}
@@ -213,7 +213,7 @@ def test_requests_say_who_they_come_from(tmp_path: Path) -> None:
     assert agents == {f"target-pinterest-audience/{version('target-pinterest-audience')}"}
 
 
-def test_plain_http_stays_on_this_machine(tmp_path: Path) -> None:
+def test_plain_http_is_for_this_machine_only(tmp_path: Path) -> None:
     done = run("http://pinterest.example/v5", tmp_path)
     assert done.code == 2
     assert "`api_url`" in done.stderr
@@ -260,7 +260,7 @@ def test_certificates_that_cannot_be_read_end_the_run_at_once(tmp_path: Path, mo
         route_to("https://pinterest.example", {"REQUESTS_CA_BUNDLE": str(tmp_path / "bundle")})
 
 
-def test_certificates_are_not_looked_at_where_none_are_needed(tmp_path: Path) -> None:
+def test_certificates_are_not_read_if_none_are_needed(tmp_path: Path) -> None:
     with serving(Pinterest()) as server:
         assert run(server.url, tmp_path, REQUESTS_CA_BUNDLE=str(tmp_path / "none")).code == 0
 
@@ -277,7 +277,9 @@ def test_a_folder_of_certificates_is_trusted(pinterest: Pinterest, authority: tr
     assert run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=str(folder)).code == 0
 
 
-def test_a_file_that_openssl_cannot_write_to_is_no_outage(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
+def test_a_file_that_openssl_cannot_write_to_is_not_an_outage(
+    pinterest: Pinterest, bundle: str, tmp_path: Path
+) -> None:
     done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, SSLKEYLOGFILE=str(tmp_path / "none" / "keys"))
     assert done.code == 2
     assert "TLS cannot be set up on this machine" in done.stderr
@@ -301,7 +303,7 @@ def test_a_file_that_openssl_cannot_write_to_is_no_outage(pinterest: Pinterest, 
     ],
 )
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_an_address_of_a_proxy_that_cannot_be_used_ends_the_run_at_once(
+def test_an_unusable_proxy_address_ends_the_run_at_once(
     address: str, words: str, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
@@ -318,13 +320,13 @@ def test_an_address_of_a_proxy_that_cannot_be_used_ends_the_run_at_once(
     ["http://proxy.example:3128", "proxy.example:3128", "proxy:3128", "http://proxy", "proxy.example", "[::1]:3128",
      "http://user:pass@proxy.example:3128", "https://proxy.example", "localhost"],
 )  # fmt: skip
-def test_an_address_of_a_proxy_that_can_be_used_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_usable_proxy_address_is_accepted(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", address)
     route = route_to("https://pinterest.example/v5", os.environ)
     assert route.proxies["https"] == address
 
 
-def test_a_proxy_that_is_not_used_need_not_be_usable(tmp_path: Path) -> None:
+def test_a_proxy_that_is_not_used_may_be_unusable(tmp_path: Path) -> None:
     with serving(Pinterest()) as server:
         done = run(server.url, tmp_path, HTTPS_PROXY="garbage", HTTP_PROXY="garbage", NO_PROXY="127.0.0.1")
     assert done.code == 0, done.stderr
@@ -351,7 +353,7 @@ class Refusing(Proxy):
         ("403 Forbidden", "does not connect to 127.0.0.1:"),
     ],
 )
-def test_what_a_proxy_does_not_allow_is_not_tried_again(
+def test_a_request_that_the_proxy_forbids_is_not_retried(
     pinterest: Pinterest, bundle: str, tmp_path: Path, status: str, words: str
 ) -> None:
     with serving(Refusing(status)) as proxy:
@@ -362,14 +364,14 @@ def test_what_a_proxy_does_not_allow_is_not_tried_again(
     assert "Waiting" not in done.stderr
 
 
-def test_a_proxy_that_fails_itself_is_tried_again(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
+def test_a_request_is_retried_if_the_proxy_itself_fails(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
     with serving(Refusing("502 Bad Gateway")) as proxy:
         done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=proxy.url)
         assert len(proxy.asked) == 2
     assert done.code == 4
 
 
-def test_a_proxy_that_is_no_server_of_tls_is_told(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
+def test_a_proxy_that_does_not_speak_tls_is_reported(pinterest: Pinterest, bundle: str, tmp_path: Path) -> None:
     with serving(Refusing("400 Bad Request")) as proxy:
         address = proxy.url.replace("http:", "https:")
         done = run(pinterest.url, tmp_path, REQUESTS_CA_BUNDLE=bundle, HTTPS_PROXY=address)
@@ -381,7 +383,7 @@ def test_a_proxy_that_is_no_server_of_tls_is_told(pinterest: Pinterest, bundle: 
 @pytest.mark.parametrize(
     ("number", "is_wrong"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)], ids=["no such name", "no answer"]
 )
-def test_a_proxy_whose_host_does_not_exist_is_told(
+def test_a_proxy_whose_host_does_not_exist_is_reported(
     pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, number: int, *, is_wrong: bool
 ) -> None:
     def resolve(*_: object) -> None:
@@ -392,7 +394,7 @@ def test_a_proxy_whose_host_does_not_exist_is_told(
 
 
 @pytest.mark.parametrize(("address", "is_wrong"), [("http://127.0.0.1", True), ("http://127.0.0.1:1", False)])
-def test_a_proxy_without_a_port_that_does_not_answer_is_told(
+def test_a_proxy_without_a_port_that_does_not_answer_is_reported(
     pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, address: str, *, is_wrong: bool
 ) -> None:
     assert_misrouted(pinterest, bundle, monkeypatch, address, is_wrong=is_wrong)
@@ -414,7 +416,7 @@ def transport_to(url: str) -> Transport:
     return Transport(url, patience, user_agent="test", logger=logging.getLogger())
 
 
-def test_a_server_that_does_not_speak_tls_is_no_outage(tmp_path: Path) -> None:
+def test_a_server_that_does_not_speak_tls_is_not_an_outage(tmp_path: Path) -> None:
     with serving(Pinterest()) as server:
         done = run(server.url.replace("http:", "https:"), tmp_path)
     assert done.code == 2
@@ -422,7 +424,7 @@ def test_a_server_that_does_not_speak_tls_is_no_outage(tmp_path: Path) -> None:
     assert "Waiting" not in done.stderr
 
 
-def test_check_and_login_tell_it_before_they_ask_anybody(
+def test_check_and_login_report_it_before_any_request(
     run_companion: Companion, pinterest: Pinterest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")

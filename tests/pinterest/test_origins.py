@@ -45,7 +45,7 @@ def start(tmp_path: Path) -> Started:
     "command", [("main", "--config", "ENV"), ("companion.main", "lists"), ("companion.main", "login")]
 )
 @pytest.mark.parametrize("secrets", [{"ACCESS_TOKEN": TOKEN}, {"CLIENT_ID": "app", "CLIENT_SECRET": "s3cr3t"}])
-def test_an_address_in_the_dotenv_of_a_folder_does_not_get_the_secrets_of_the_environment(
+def test_an_address_from_a_dotenv_file_does_not_get_the_secrets_of_the_environment(
     start: Started, emulator: Emulator, tmp_path: Path, command: tuple[str, ...], secrets: dict[str, str]
 ) -> None:
     run = start(*command, dotenv={"API_URL": emulator.url}, exported=secrets)
@@ -58,7 +58,7 @@ def test_an_address_in_the_dotenv_of_a_folder_does_not_get_the_secrets_of_the_en
 
 
 @pytest.mark.parametrize("in_file", [["API_URL", "ACCESS_TOKEN"], ["ACCESS_TOKEN"], []])
-def test_a_token_goes_where_its_own_source_or_the_environment_sends_it(
+def test_a_token_goes_to_an_address_from_its_own_source_or_the_environment(
     start: Started, emulator: Emulator, in_file: list[str]
 ) -> None:
     settings = {"API_URL": emulator.url, "ACCESS_TOKEN": TOKEN}
@@ -68,7 +68,9 @@ def test_a_token_goes_where_its_own_source_or_the_environment_sends_it(
     assert run.code == 0, run.stderr
 
 
-def test_what_the_environment_says_too_does_not_come_from_the_dotenv(start: Started, emulator: Emulator) -> None:
+def test_a_setting_that_is_also_in_the_environment_does_not_count_as_from_dotenv(
+    start: Started, emulator: Emulator
+) -> None:
     exported = {"API_URL": emulator.url, "ACCESS_TOKEN": TOKEN}
     run = start("companion.main", "lists", dotenv={"API_URL": ELSEWHERE}, exported=exported)
     assert run.code == 0, run.stderr
@@ -98,17 +100,17 @@ def leaks(*, dotenv: dict[str, Any], exported: dict[str, Any], file: dict[str, A
         (7, True),
     ],
 )
-def test_pinterest_itself_may_have_every_token(url: object, *, is_leak: bool) -> None:
+def test_pinterest_itself_may_get_every_token(url: object, *, is_leak: bool) -> None:
     assert leaks(dotenv={"api_url": url}, exported={"access_token": "t"}) is is_leak
 
 
-def test_a_file_that_was_named_may_send_the_token_of_the_environment() -> None:
+def test_a_configuration_file_may_send_the_token_of_the_environment() -> None:
     assert not leaks(file={"api_url": ELSEWHERE}, dotenv={}, exported={"access_token": "t"})
     assert not leaks(file={"api_url": ELSEWHERE}, dotenv={"access_token": "t"}, exported={})
     assert leaks(file={"access_token": "t"}, dotenv={"api_url": ELSEWHERE}, exported={})
 
 
-def test_a_refresh_token_is_not_kept_in_a_database_that_only_the_dotenv_names() -> None:
+def test_a_refresh_token_is_not_stored_in_a_database_that_only_dotenv_names() -> None:
     database, app = {"ledger_url": "postgresql://example/db"}, {"client_secret": "s", "refresh_token": "t"}
     assert leaks(dotenv=database, exported=app)
     assert not leaks(dotenv={**database, **app}, exported={})
@@ -118,7 +120,7 @@ def test_a_refresh_token_is_not_kept_in_a_database_that_only_the_dotenv_names() 
     assert not leaks(dotenv={"ledger_url": "sqlite:///ledger.db"}, exported=app)
 
 
-def test_each_setting_is_told_with_the_source_whose_value_counts() -> None:
+def test_each_setting_is_listed_with_the_source_whose_value_counts() -> None:
     sources = [
         Source("target.json", {"b": "s3cr3t", "a": 1}),
         Source(".env", {"c": 1, "d": 1}),

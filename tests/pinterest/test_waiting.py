@@ -22,7 +22,7 @@ NOW = 999_999_540.0
 """Sun, 09 Sep 2001 01:39:00 GMT."""
 
 
-def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_requests_stay_within_the_remaining_limit(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     clock = Clock()
     slept: list[float] = []
@@ -46,7 +46,7 @@ def test_requests_keep_to_what_is_left(caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.parametrize(
     ("remaining", "reset"), [("0", "301"), ("", "5"), ("0", ""), ("many", "5"), ("0", "soon"), ("-1", "5"), ("0", "0")]
 )
-def test_a_wait_that_is_too_long_or_not_told_is_not_waited_for(remaining: str, reset: str) -> None:
+def test_the_limiter_does_not_wait_if_the_wait_is_too_long_or_unknown(remaining: str, reset: str) -> None:
     slept: list[float] = []
     limiter = RateLimiter(300, logging.getLogger("test"), Clock(), slept.append)
     request = Request("PATCH", "/lists/1")
@@ -100,5 +100,5 @@ def test_retries_wait_longer_each_time_and_end() -> None:
         ({}, None),
     ],
 )
-def test_a_wait_is_read_from_whatever_header_says_it(headers: dict[str, str], seconds: float | None) -> None:
+def test_the_wait_is_read_from_any_header_that_has_it(headers: dict[str, str], seconds: float | None) -> None:
     assert seconds_to_wait(headers, NOW) == seconds

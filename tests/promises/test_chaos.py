@@ -33,7 +33,7 @@ from tests.support.world import ACCOUNT, Entry, Way, World
 
 EVERYBODY: Final = frozenset(
     each.identity
-    for column in ("email", "idfa", "lr_id")
+    for column in ("email", "idfa", "phone", "lr_id")
     for number in (0, 1, OTHER)
     if (each := member(column, value(column, number))) is not None
 )
@@ -176,7 +176,7 @@ def pinterest() -> Iterator[Emulator]:
 @pytest.mark.timeout(1200)  # some hundred runs, on whatever machine
 @given(history=st.lists(steps, min_size=1, max_size=3), strangers=st.booleans())
 @settings(max_examples=250, deadline=None, derandomize=True)
-def test_whatever_goes_wrong_the_members_are_right_in_the_end(
+def test_the_members_are_right_in_the_end_whatever_fails(
     pinterest: Emulator, *, history: list[Step], strangers: bool
 ) -> None:
     there = [Member(LISTS["EMAIL"], sha256(email(OTHER))), Member(LISTS["LR_ID"], lr_id(OTHER))] if strangers else []

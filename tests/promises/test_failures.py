@@ -109,7 +109,7 @@ PASSING: Final[dict[str, Callable[[], Fault]]] = {
 
 @METHODS
 @pytest.mark.parametrize("fault", PASSING)
-def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run: Target, fault: str, load_method: str) -> None:
+def test_a_temporary_fault_loses_nobody(emulator: Emulator, run: Target, fault: str, load_method: str) -> None:
     made = emulator.backend.create_list("customers", records=[STRANGER])
     emulator.backend.inject(PASSING[fault]())
     done = run(STREAM, batch_size_rows=10, read_timeout_seconds=1, load_method=load_method)
@@ -137,7 +137,7 @@ def test_a_fault_that_passes_costs_nobody(emulator: Emulator, run: Target, fault
     ],
     ids=lambda fault: f"{fault.status or ''} {fault.when} {fault.method}",
 )
-def test_a_fault_while_a_list_is_made_makes_no_second_one(
+def test_a_fault_during_the_creation_of_a_list_makes_no_second_one(
     emulator: Emulator, run: Target, fault: Fault, load_method: str
 ) -> None:
     emulator.backend.inject(fault)
@@ -155,7 +155,7 @@ def free_port() -> int:
     return port
 
 
-def test_a_refused_connection_is_tried_again(config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_refused_connection_is_retried(config: dict[str, Any], tmp_path: Path) -> None:
     port = free_port()
     settings = {"api_url": f"http://127.0.0.1:{port}/v5", "initial_backoff_ms": 400, "max_retries": 30}
     with running(config, tmp_path, **settings) as process:
@@ -223,7 +223,7 @@ LASTING: Final[dict[str, tuple[Fault, int, str]]] = {
 
 @METHODS
 @pytest.mark.parametrize("fault", LASTING)
-def test_a_fault_that_stays_ends_the_run_and_is_made_good_by_the_next(
+def test_a_lasting_fault_ends_the_run_and_the_next_one_catches_up(
     emulator: Emulator, run: Target, fault: str, load_method: str
 ) -> None:
     emulator.backend.create_list("customers", records=[STRANGER])
@@ -258,7 +258,7 @@ def test_a_fault_in_the_middle_leaves_the_state_of_what_was_accepted(emulator: E
 
 
 @METHODS
-def test_a_failure_right_after_a_list_was_made_leaves_the_state_of_what_it_was_made_with(
+def test_a_failure_right_after_a_creation_leaves_the_state_of_its_first_batch(
     emulator: Emulator, run: Target, load_method: str
 ) -> None:
     emulator.backend.inject(Fault(method="PATCH", status=503, times=None))
@@ -270,14 +270,14 @@ def test_a_failure_right_after_a_list_was_made_leaves_the_state_of_what_it_was_m
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/customer_lists"])
-def test_a_token_that_is_refused_for_ever_is_told(emulator: Emulator, run: Target, path: str) -> None:
+def test_a_token_that_is_always_refused_is_reported(emulator: Emulator, run: Target, path: str) -> None:
     emulator.backend.inject(Fault(path=path, status=401, times=None))
     done = run(STREAM, access_token=None if "oauth" in path else TOKEN, **OAUTH)
     assert done.code == 3
     assert done.states in ([], [state(0)["value"]])
 
 
-def test_nobody_who_listens_is_told(run: Target) -> None:
+def test_a_server_that_does_not_answer_is_reported(run: Target) -> None:
     done = run(STREAM, api_url=f"http://127.0.0.1:{free_port()}/v5", max_retries=1)
     assert done.code == 4
     assert "If `api_url` is right, the network, a proxy or Pinterest is at fault" in done.stderr
@@ -321,7 +321,7 @@ def test_a_signal_while_pinterest_hangs_keeps_what_was_accepted(
     assert members(emulator) == EVERYBODY
 
 
-def test_after_a_signal_no_request_begins(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
+def test_no_request_begins_after_a_signal(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
     emulator.backend.create_list("customers")
     emulator.backend.inject(Fault(method="PATCH", skip=1, status=429, headers={"Retry-After": "1"}, times=None))
     with running(config, tmp_path, batch_size_rows=10) as process:
@@ -334,7 +334,7 @@ def test_after_a_signal_no_request_begins(emulator: Emulator, config: dict[str, 
     assert len(emulator.backend.calls) == before
 
 
-def test_a_token_that_does_not_come_keeps_no_process_from_leaving(
+def test_a_token_that_never_arrives_does_not_keep_the_process_from_ending(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path
 ) -> None:
     emulator.backend.inject(Fault(path="/oauth/token", delay_ms=30_000))
@@ -352,7 +352,7 @@ def test_a_token_that_does_not_come_keeps_no_process_from_leaving(
     assert b"Stopped by a signal" in stderr.splitlines()[-1]
 
 
-def test_a_list_that_a_killed_run_made_and_that_is_not_shown_yet_is_not_made_again(
+def test_a_list_that_a_killed_run_created_is_not_created_again_while_it_is_invisible(
     emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path
 ) -> None:
     emulator.backend.inject(Fault(method="POST", path=LISTS, when="after", delay_ms=20_000))

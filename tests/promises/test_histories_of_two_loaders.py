@@ -22,7 +22,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from target_pinterest_audience.companion.operations.prune import PruneOptions, prune
+from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
+from target_pinterest_audience.companion.operations.prune import prune
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reconcile.session import Session

@@ -25,7 +25,7 @@ def person(number: int, consent: object, email: str | None = None) -> dict[str, 
     return record(id=number, email=email or address(number), consent=consent)
 
 
-def test_the_key_alone_deletes(emulator: Emulator, run_target: Target, sent: Sent) -> None:
+def test_a_delete_with_only_the_key_removes_the_person(emulator: Emulator, run_target: Target, sent: Sent) -> None:
     run_target([GONE, *people(range(5))])
     run_target([GONE, deleted(1), deleted(2, email=None), deleted(77)])
     assert members(emulator) == digests([0, 3, 4])
@@ -42,7 +42,7 @@ def test_the_key_alone_deletes(emulator: Emulator, run_target: Target, sent: Sen
         ({"customer_list_name": "first"}, {"customer_list_name": "another", "create_audience": False}),
     ],
 )
-def test_a_delete_reaches_lists_that_todays_settings_do_not_name(
+def test_a_delete_reaches_lists_that_the_settings_no_longer_name(
     emulator: Emulator, run_target: Target, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     message = schema("email", "lr_id", "_sdc_deleted_at")
@@ -54,7 +54,7 @@ def test_a_delete_reaches_lists_that_todays_settings_do_not_name(
     assert frozenset().union(*left) == digests([2]) | {"L2"}
 
 
-def test_a_list_of_former_settings_may_be_another_streams_today(emulator: Emulator, run_target: Target) -> None:
+def test_a_list_of_former_settings_may_belong_to_another_stream_now(emulator: Emulator, run_target: Target) -> None:
     schemas = [schema("email", "_sdc_deleted_at", stream=name) for name in ("a", "b")]
     run_target([*schemas, *people([1, 2], "a"), *people([3], "b")], customer_list_name="L", streams={"b": {}})
     emulator.backend.inject(Fault(method="PATCH", status=500))
@@ -65,7 +65,7 @@ def test_a_list_of_former_settings_may_be_another_streams_today(emulator: Emulat
     assert members(emulator, "L") == digests([3, 4])
 
 
-def test_who_was_never_sent_since_their_list_was_not_made_is_sent_later(emulator: Emulator, run_target: Target) -> None:
+def test_people_whose_list_could_not_be_created_are_sent_later(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", status=403, times=1))
     assert run_target([GONE, *people([1])], customer_list_name="L").code == 3
     assert run_target([GONE, *people([1])], customer_list_name="M").code == 0
@@ -73,7 +73,9 @@ def test_who_was_never_sent_since_their_list_was_not_made_is_sent_later(emulator
     assert members(emulator, "L") == digests([1, 2])
 
 
-def test_an_identity_that_another_row_contributes_stays(emulator: Emulator, run_target: Target, sent: Sent) -> None:
+def test_an_identity_that_another_row_contributes_stays_on_the_list(
+    emulator: Emulator, run_target: Target, sent: Sent
+) -> None:
     run_target([GONE, *[record(id=n, email=address(0)) for n in (1, 2, 3)]])
     sent()
     run_target([GONE, deleted(1), deleted(2, email=address(0))])
@@ -82,7 +84,7 @@ def test_an_identity_that_another_row_contributes_stays(emulator: Emulator, run_
     assert members(emulator) == frozenset()
 
 
-def test_a_delete_removes_whom_it_names_though_the_ledger_does_not_know_them_and_only_once(
+def test_a_delete_removes_the_unknown_people_it_names_and_only_once(
     emulator: Emulator, run_target: Target, sent: Sent
 ) -> None:
     emulator.backend.create_list("customers", digests([8, 9]))
@@ -97,9 +99,7 @@ def test_a_delete_removes_whom_it_names_though_the_ledger_does_not_know_them_and
     assert members(emulator) == digests([1, 8, 9])
 
 
-def test_deletes_are_held_against_a_ceiling_of_their_own_and_refusals_against_none(
-    emulator: Emulator, run_target: Target
-) -> None:
+def test_deletes_have_a_ceiling_of_their_own_and_refusals_have_none(emulator: Emulator, run_target: Target) -> None:
     run_target([ASKED, *[person(n, 1) for n in range(100)]], **CONSENT)
     rows = [deleted(n) for n in range(50)] + [person(n, 0) for n in range(50, 99)]
     run = run_target([ASKED, *rows], max_removal_percent=0, **CONSENT)
@@ -108,7 +108,9 @@ def test_deletes_are_held_against_a_ceiling_of_their_own_and_refusals_against_no
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_who_refuses_once_is_out_whatever_other_rows_say(emulator: Emulator, run_target: Target, order: int) -> None:
+def test_one_refusal_keeps_a_person_off_whatever_other_rows_say(
+    emulator: Emulator, run_target: Target, order: int
+) -> None:
     message = schema("email", "consent")
     refusing, agreeing = person(1, "no", address(0)), person(2, "yes", address(0))
     rows = [refusing, agreeing][::order]
@@ -155,7 +157,7 @@ def test_a_row_refuses_what_it_names_and_what_it_contributed(emulator: Emulator,
     assert members(emulator) == digests([1, 4, 5, 9])
 
 
-def test_all_spellings_of_yes_and_nothing_else_grant(emulator: Emulator, run_target: Target) -> None:
+def test_only_the_words_for_yes_grant_consent(emulator: Emulator, run_target: Target) -> None:
     grants: list[object] = [True, 1, 1.0, "true", "YES", " Granted ", "Yes", "TRUE", "1", "Y", "t", "on", "Subscribed"]
     grants += ["opted_in", "OPT_IN"]
     denials: list[object] = [False, 0, 2, None, "", "granted!", "no", "0", "ja", "n/a", [], {"yes": True}, "null"]
@@ -166,7 +168,9 @@ def test_all_spellings_of_yes_and_nothing_else_grant(emulator: Emulator, run_tar
     assert f"{len(denials)} refused" in run.stderr
 
 
-def test_a_grant_lifts_no_refusal_of_what_it_does_not_name(emulator: Emulator, run_target: Target) -> None:
+def test_consent_does_not_lift_a_refusal_of_an_identity_that_it_does_not_name(
+    emulator: Emulator, run_target: Target
+) -> None:
     run_target([ASKED, person(1, "yes"), person(2, "yes", address(1)), person(3, "yes")], **CONSENT)
     replayed = [ASKED, record(id=1, consent="yes"), record(id=1, consent="no")]
     for _ in range(2):
@@ -179,7 +183,7 @@ def test_a_grant_lifts_no_refusal_of_what_it_does_not_name(emulator: Emulator, r
 
 
 @pytest.mark.parametrize("method", ["upsert", "append-only", "overwrite"])
-def test_a_consent_column_that_the_schema_lacks_ends_the_run_before_anything_is_sent(
+def test_a_missing_consent_column_ends_the_run_before_anything_is_sent(
     emulator: Emulator, run_target: Target, method: str
 ) -> None:
     run = run_target([schema("email"), *people([1]), state(1)], load_method=method, **CONSENT)
@@ -187,7 +191,7 @@ def test_a_consent_column_that_the_schema_lacks_ends_the_run_before_anything_is_
     assert "`consent_column`" in run.stderr
 
 
-def test_a_record_without_the_consent_column_is_a_bad_row_that_keeps_what_it_said(
+def test_a_record_without_the_consent_column_is_rejected_and_the_row_keeps_its_statements(
     emulator: Emulator, run_target: Target, sent: Sent
 ) -> None:
     run_target([ASKED, person(1, 1), person(2, 0), person(3, 1, address(2))], **CONSENT)
@@ -199,13 +203,13 @@ def test_a_record_without_the_consent_column_is_a_bad_row_that_keeps_what_it_sai
     assert members(emulator) == digests([1])
 
 
-def test_a_refusal_stays_in_force_when_the_setting_goes(emulator: Emulator, run_target: Target) -> None:
+def test_a_refusal_stays_in_force_without_the_setting(emulator: Emulator, run_target: Target) -> None:
     run_target([ASKED, person(1, 0), person(2, 1, address(1)), person(9, 1)], **CONSENT)
     run_target([ASKED, person(1, 0), person(2, 1, address(1)), person(9, 1)])
     assert members(emulator) == digests([9])
 
 
-def test_a_refusal_holds_in_lists_of_former_settings(emulator: Emulator, run_target: Target) -> None:
+def test_a_refusal_applies_to_lists_of_former_settings(emulator: Emulator, run_target: Target) -> None:
     run_target([ASKED, person(1, 1), person(9, 1)], **CONSENT, customer_list_name="L")
     run_target([ASKED, person(1, 0), person(9, 1)], **CONSENT, customer_list_name="M")
     assert members(emulator, "L") == members(emulator, "M") == digests([9])
@@ -229,7 +233,9 @@ def test_a_stream_that_removes_refuses_until_its_row_is_deleted(
     assert members(emulator, "L") == digests([1, 2, 3])
 
 
-def test_an_order_of_rows_that_remove_and_rows_that_add_does_not_matter(emulator: Emulator, run_target: Target) -> None:
+def test_the_order_of_rows_that_add_and_rows_that_remove_does_not_matter(
+    emulator: Emulator, run_target: Target
+) -> None:
     schemas = [GONE, schema("email", "_sdc_deleted_at", stream="left")]
     settings = {"customer_list_name": "L", "streams": {"left": {"operation": "remove"}}}
     rows = [*people([1, 9]), *people([1], "left")]
@@ -239,7 +245,7 @@ def test_an_order_of_rows_that_remove_and_rows_that_add_does_not_matter(emulator
         assert members(emulator, "L") == digests([9])
 
 
-def test_without_a_key_equal_ids_of_two_types_are_two_rows(emulator: Emulator, run_target: Target) -> None:
+def test_without_a_key_equal_ids_of_two_types_count_as_two_rows(emulator: Emulator, run_target: Target) -> None:
     keyless = schema("lr_id", "dlx_id", "_sdc_deleted_at", key=())
     run_target([keyless, record(lr_id="17", dlx_id="17")])
     run_target([keyless, record(dlx_id="17", _sdc_deleted_at="2026")])

@@ -18,11 +18,11 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.messages import record, schema, state
-from tests.support.model import DELETED, LISTS, Member, Model, email, lr_id, members_of
+from tests.support.model import DELETED, LISTS, Member, Model, email, lr_id, members_of, phone
 from tests.support.processes import command, environment
 
 STREAM: Final = "customers"
-COLUMNS: Final = ("email", "lr_id")
+COLUMNS: Final = ("email", "phone", "lr_id")
 BATCH: Final = 20
 EVENTS: Final = 800
 """How much happens at the source between two runs."""
@@ -70,9 +70,10 @@ class Source:
     def _arrive(self, key: int) -> None:
         # Few enough that rows share them.
         person = self._chance.randrange(2 * EVENTS)
-        values = {"email": email(person), "lr_id": lr_id(person)}
-        if self._chance.random() < 0.3:
-            del values["lr_id"]
+        values = {"email": email(person), "phone": phone(person), "lr_id": lr_id(person)}
+        for column in ("phone", "lr_id"):
+            if self._chance.random() < 0.3:
+                del values[column]
         if key not in self._keys:
             self._keys.append(key)
         self._happen(id=key, **values)

@@ -50,12 +50,12 @@ def test_an_empty_stream_costs_about_as_much_as_with_an_empty_target(place: Benc
 
 
 @pytest.mark.timeout(600)
-def test_appending_costs_little_more_than_the_least(place: Bench, stream: Path) -> None:
+def test_appending_costs_little_more_than_the_floor(place: Bench, stream: Path) -> None:
     assert share(place, stream, place.append) < 2.2
 
 
 @pytest.mark.timeout(600)
-def test_a_first_load_costs_a_few_times_the_least(place: Bench, stream: Path) -> None:
+def test_a_first_load_costs_a_few_times_the_floor(place: Bench, stream: Path) -> None:
     loads = iter(range(100))
 
     def load(rows: Path) -> Measured:
@@ -65,7 +65,7 @@ def test_a_first_load_costs_a_few_times_the_least(place: Bench, stream: Path) ->
 
 
 @pytest.mark.timeout(600)
-def test_what_is_unchanged_costs_little_and_sends_nothing(place: Bench, stream: Path) -> None:
+def test_unchanged_rows_cost_little_and_send_nothing(place: Bench, stream: Path) -> None:
     url = f"sqlite:///{place.folder}/again.db"
     place.target(stream, ledger_url=url)
     assert place.target(stream, ledger_url=url).writes == 0
@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_the_stream(place: Bench, stream: Path) -> Non
 
 
 @pytest.mark.timeout(600)
-def test_a_hundredth_that_changed_is_sent_in_two_requests(place: Bench, stream: Path) -> None:
+def test_one_percent_of_changes_is_sent_in_two_requests(place: Bench, stream: Path) -> None:
     url = f"sqlite:///{place.folder}/changed.db"
     place.target(stream, ledger_url=url)
     changed = place.target(place.stream(1, RECORDS, 1, 1), ledger_url=url)

@@ -83,7 +83,7 @@ def test_without_a_key_each_identity_is_its_own_row(emulator: Emulator, run_targ
     assert members(emulator) == digests([1, 3]) | {sha256(IDFA)}
 
 
-def test_what_a_row_names_no_more_leaves(emulator: Emulator, run_target: Target) -> None:
+def test_an_identity_that_no_row_names_any_more_leaves(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "idfa")
     ids = [sha256(IDFA[:-1] + str(n)) for n in range(6)]
     run_target([message, *[record(id=n, email=address(n), idfa=IDFA[:-1] + str(n)) for n in range(6)]])
@@ -102,7 +102,7 @@ def test_what_a_row_names_no_more_leaves(emulator: Emulator, run_target: Target)
     assert "2 rejected" in run.stderr
 
 
-def test_a_column_that_a_record_lacks_leaves_what_it_said(emulator: Emulator, run_target: Target, sent: Sent) -> None:
+def test_a_column_that_a_record_lacks_keeps_its_statement(emulator: Emulator, run_target: Target, sent: Sent) -> None:
     message = schema("email", "idfa")
     run_target([message, record(id=1, email=address(1), idfa=IDFA)])
     sent()
@@ -112,7 +112,7 @@ def test_a_column_that_a_record_lacks_leaves_what_it_said(emulator: Emulator, ru
     assert members(emulator) == digests([2]) | {sha256(IDFA)}
 
 
-def test_a_schema_that_loses_a_column_leaves_what_it_said(emulator: Emulator, run_target: Target) -> None:
+def test_a_column_that_a_schema_loses_keeps_its_statements(emulator: Emulator, run_target: Target) -> None:
     run_target([schema("email", "idfa"), record(id=1, email=address(1), idfa=IDFA)])
     run_target([schema("email"), record(id=1, email=address(2))])
     assert members(emulator) == digests([2]) | {sha256(IDFA)}
@@ -124,7 +124,7 @@ def test_a_renamed_column_of_the_same_type_replaces_the_old_one(emulator: Emulat
     assert members(emulator) == digests([3]) | {sha256(IDFA)}
 
 
-def test_only_a_rows_last_event_counts(emulator: Emulator, run_target: Target) -> None:
+def test_only_the_last_event_of_a_row_counts(emulator: Emulator, run_target: Target) -> None:
     """Every sequence of up to three events: in one run for some rows, in a run of its own each for others."""
     sequences = [s for length in (1, 2, 3) for s in itertools.product("abd", repeat=length)]
 
@@ -158,7 +158,9 @@ def test_the_order_of_different_rows_never_matters(emulator: Emulator, run_targe
         assert members(emulator) == digests([1, 3])
 
 
-def test_what_a_row_says_outlives_a_change_of_schema_in_the_middle(emulator: Emulator, run_target: Target) -> None:
+def test_the_statements_of_a_row_survive_a_change_of_schema_in_the_stream(
+    emulator: Emulator, run_target: Target
+) -> None:
     stream = [
         schema("email", "idfa"), record(id=1, email=address(1), idfa=IDFA), record(id=2, email=address(2), idfa=None),
         schema("email"), record(id=1, email=address(3)), record(id=4, email=address(4)),
@@ -169,7 +171,9 @@ def test_what_a_row_says_outlives_a_change_of_schema_in_the_middle(emulator: Emu
         assert members(emulator) == digests([3, 4]) | {sha256(IDFA)}
 
 
-def test_two_streams_of_one_list_are_told_apart_by_their_names(emulator: Emulator, run_target: Target) -> None:
+def test_rows_of_two_streams_on_one_list_are_distinguished_by_the_stream(
+    emulator: Emulator, run_target: Target
+) -> None:
     schemas = [schema("email", stream=name) for name in ("customers", "leads")]
     settings = {"customer_list_name": "L", "streams": {"leads": {}}}
     run_target([*schemas, *people([1]), record("leads", id=1, email=address(2))], **settings)
@@ -186,7 +190,7 @@ def test_streams_of_one_source_share_their_rows(emulator: Emulator, run_target: 
 
 
 @pytest.mark.parametrize("key", [(), ("id", "email")])
-def test_rows_that_come_with_another_key_are_refused(
+def test_rows_with_another_key_are_refused(
     emulator: Emulator, run_target: Target, sent: Sent, key: tuple[str, ...]
 ) -> None:
     run_target([schema("email"), *people([1])])
@@ -198,7 +202,7 @@ def test_rows_that_come_with_another_key_are_refused(
     assert members(emulator) == digests([1, 2])
 
 
-def test_keys_may_come_in_another_order_and_form(run_target: Target, sent: Sent) -> None:
+def test_keys_may_arrive_in_another_order_and_form(run_target: Target, sent: Sent) -> None:
     message = schema("email", "at", key=("id", "at"))
     message["schema"]["properties"]["at"] = {"type": "string", "format": "date-time"}
     run_target([message, record(id=1, at="2026-01-01T00:00:01.000000+00:00", email=address(1))])
@@ -208,7 +212,7 @@ def test_keys_may_come_in_another_order_and_form(run_target: Target, sent: Sent)
     assert sent() == [removed(*digests([1])), added(*digests([2]))]
 
 
-def test_keys_beyond_all_measure_cost_nothing(emulator: Emulator, run_target: Target) -> None:
+def test_huge_numbers_in_keys_cost_nothing(emulator: Emulator, run_target: Target) -> None:
     keys = [
         "1" + 4000 * "0",
         "1e5000",
@@ -233,7 +237,7 @@ def test_append_only_refuses_a_list_that_the_ledger_knows(run_target: Target, se
     assert "append-only" in run.stderr
 
 
-def test_append_only_never_adds_who_is_deleted_or_refuses(emulator: Emulator, run_target: Target) -> None:
+def test_append_only_never_adds_deleted_or_refusing_people(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "consent", "_sdc_deleted_at")
     settings = {"load_method": "append-only", "consent_column": "consent"}
     run_target([message, *[record(id=n, email=address(n), consent="yes") for n in range(5)]], **settings)
@@ -248,7 +252,7 @@ def test_append_only_never_adds_who_is_deleted_or_refuses(emulator: Emulator, ru
 
 
 @pytest.mark.parametrize(("when", "now"), [("after", "changed"), ("after", "deleted"), ("before", "the same")])
-def test_nobody_stays_behind_whose_row_changed_after_an_unclear_request(
+def test_a_row_that_changed_after_an_unclear_request_leaves_nobody_behind(
     emulator: Emulator, run_target: Target, when: Any, now: str
 ) -> None:
     message = schema("email", "_sdc_deleted_at")
@@ -262,7 +266,7 @@ def test_nobody_stays_behind_whose_row_changed_after_an_unclear_request(
     assert members(emulator) == digests({"changed": [0, 2], "deleted": [0], "the same": [0, 1]}[now])
 
 
-def test_a_removal_without_an_answer_is_repeated(emulator: Emulator, run_target: Target) -> None:
+def test_an_unanswered_removal_is_repeated(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "_sdc_deleted_at")
     run_target([message, *people([0, 1])])
     emulator.backend.inject(Fault(method="PATCH", status=500))

@@ -41,7 +41,9 @@ def buyers(numbers: range, spent: int = 5000) -> list[dict[str, Any]]:
 
 class TestMarks:
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
-    def test_the_mark_of_a_tap_counts_in_capitals(self, emulator: Emulator, run_target: Target, method: str) -> None:
+    def test_the_deletion_mark_of_a_tap_counts_in_capitals(
+        self, emulator: Emulator, run_target: Target, method: str
+    ) -> None:
         message = schema("EMAIL", "_SDC_DELETED_AT")
         rows = [record(id=n, EMAIL=address(n), _SDC_DELETED_AT=TIME if n == 2 else None) for n in range(3)]
         run_target([message, *rows], load_method=method)
@@ -58,7 +60,7 @@ class TestMarks:
         assert "may mark deleted rows" not in run.stderr
         assert members(emulator) == digests([1])
 
-    def test_the_mark_of_the_tap_counts_beside_that_of_the_table(self, emulator: Emulator, run_target: Target) -> None:
+    def test_the_deletion_marks_of_tap_and_table_both_count(self, emulator: Emulator, run_target: Target) -> None:
         message = schema("email", "deleted_at", "_sdc_deleted_at")
         settings = {"removal_column": "deleted_at"}
         run_target([message, *people(range(5))], **settings)
@@ -90,7 +92,7 @@ MAPS: list[dict[str, Any]] = [
 
 class TestStreamMaps:
     @pytest.mark.parametrize("maps", MAPS, ids=str)
-    def test_a_delete_of_the_key_alone_passes(
+    def test_a_delete_with_only_the_key_passes_stream_maps(
         self, emulator: Emulator, run_target: Target, maps: dict[str, Any]
     ) -> None:
         settings = {"stream_maps": {"customers": maps}}
@@ -101,7 +103,7 @@ class TestStreamMaps:
         assert run.states == [state(1)["value"]]
         assert members(emulator) == digests([0, 2, 3])
 
-    def test_a_live_row_that_the_filter_leaves_out_is_no_delete(self, emulator: Emulator, run_target: Target) -> None:
+    def test_a_row_that_the_filter_drops_is_not_a_delete(self, emulator: Emulator, run_target: Target) -> None:
         settings = {"stream_maps": {"customers": {"__filter__": "int(spent) > 1000"}}}
         run_target([SPENT, *buyers(range(4))], **settings)
         run_target([SPENT, *buyers(range(2), spent=1)], **settings)
@@ -119,7 +121,9 @@ class TestStreamMaps:
         assert (members(emulator), members(emulator, "vip")) == (digests([3, 5]), digests([0, 2]))
 
     @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-    def test_a_delete_in_a_file_passes(self, emulator: Emulator, run_target: Target, tmp_path: Path, kind: str) -> None:
+    def test_a_delete_in_a_file_passes_stream_maps(
+        self, emulator: Emulator, run_target: Target, tmp_path: Path, kind: str
+    ) -> None:
         settings = {"stream_maps": {"customers": {"__filter__": "int(spent) > 1000", "email": "email.lower()"}}}
         run_target([SPENT, *buyers(range(4))], **settings)
         url = write(tmp_path / "deletes", [{"id": 1, "_sdc_deleted_at": TIME}], kind)
@@ -134,18 +138,18 @@ class TestStreamMaps:
         assert "cannot compute email of stream customers for the deleted row on line 2" in run.stderr
         assert run.states == []
 
-    def test_a_deleted_row_without_a_key_is_told_once(self, run_target: Target) -> None:
+    def test_a_deleted_row_without_a_key_is_one_warning(self, run_target: Target) -> None:
         run = run_target([GONE, *people([1]), *[record(id=None, _sdc_deleted_at=TIME)] * 3])
         assert run.code == 0
         assert run.stderr.count("the target cannot find the row to delete") == 1
 
-    def test_a_stream_that_is_mapped_away_stays_away(self, emulator: Emulator, run_target: Target) -> None:
+    def test_a_stream_that_is_mapped_away_is_not_read(self, emulator: Emulator, run_target: Target) -> None:
         run_target([GONE, *people([1, 2])])
         dropped = {"stream_maps": {"customers": None}, "unmapped_streams": "warn"}
         assert run_target([GONE, deleted(1)], **dropped).code == 0
         assert members(emulator) == digests([1, 2])
 
-    def test_a_mark_that_the_map_computes_is_the_removal_column(self, emulator: Emulator, run_target: Target) -> None:
+    def test_a_computed_column_can_be_the_removal_column(self, emulator: Emulator, run_target: Target) -> None:
         settings = {"removal_column": "gone", "stream_maps": {"customers": {"gone": "status == 'closed'"}}}
         message = schema("email", "status")
         run_target([message, *[record(id=n, email=address(n), status="open") for n in range(3)]], **settings)
@@ -156,7 +160,7 @@ class TestStreamMaps:
 
 class TestNullParents:
     @pytest.mark.parametrize("contact", [None, {}, {"home": None}, {"home": {}}], ids=repr)
-    def test_who_has_no_contact_any_more_leaves(
+    def test_a_row_whose_contact_object_becomes_null_leaves(
         self, emulator: Emulator, run_target: Target, sent: Sent, contact: Any
     ) -> None:
         message = nested("email")
@@ -172,7 +176,7 @@ class TestNullParents:
     @pytest.mark.parametrize(
         ("setting", "name"), [("consent_column", "customers"), ("list_name_column", "yes")], ids=["consent", "segment"]
     )
-    def test_who_has_no_answer_or_no_segment_any_more_leaves(
+    def test_a_row_whose_consent_or_segment_object_becomes_null_leaves(
         self, emulator: Emulator, run_target: Target, setting: str, name: str
     ) -> None:
         message = nested("agrees")
@@ -192,7 +196,7 @@ class TestConsent:
         rows = [record(id=n, email=address(n), consent=answer) for n, answer in enumerate(answers)]
         return run_target([schema("email", "consent"), *rows], **{"consent_column": "consent", **settings})
 
-    def test_words_for_yes_are_a_setting(self, emulator: Emulator, run_target: Target) -> None:
+    def test_the_words_for_yes_can_be_set(self, emulator: Emulator, run_target: Target) -> None:
         answers = ["ja", "JA ", "nein", "yes", True, 1]
         assert self.ask(run_target, answers, consent_values=["Ja"]).code == 0
         assert members(emulator) == digests([0, 1, 4, 5])
@@ -205,7 +209,7 @@ class TestConsent:
     @pytest.mark.parametrize(
         ("answers", "words"),
         [
-            ([None] * 11, "is null in all of 11 rows"),
+            ([None] * 11, "is null in all 11 rows"),
             (["nein"] * 10 + [None], "holds no yes in any of 11 rows"),
             ([False] * 11, "holds no yes in any of 11 rows"),
             ([None] * 10, None),
@@ -214,7 +218,7 @@ class TestConsent:
         ids=repr,
     )
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
-    def test_a_run_in_which_nobody_consents_says_so(
+    def test_a_run_in_which_nobody_consents_warns(
         self, run_target: Target, answers: list[Any], words: str | None, method: str
     ) -> None:
         run = self.ask(run_target, answers, load_method=method)
@@ -223,20 +227,20 @@ class TestConsent:
         assert (warning in run.stderr) == (words is not None)
         assert words is None or words in run.stderr
 
-    def test_deleted_rows_are_not_asked(self, run_target: Target) -> None:
+    def test_deleted_rows_do_not_count_for_the_warning(self, run_target: Target) -> None:
         message = schema("email", "consent", "_sdc_deleted_at")
         run = run_target([message, *[deleted(n, consent=None) for n in range(20)]], consent_column="consent")
         assert "nobody consents" not in run.stderr
 
-    def test_people_come_back_when_their_rows_say_yes_again(self, emulator: Emulator, run_target: Target) -> None:
+    def test_people_return_when_their_rows_consent_again(self, emulator: Emulator, run_target: Target) -> None:
         self.ask(run_target, [True] * 30)
-        assert "is null in all of 30 rows" in self.ask(run_target, [None] * 30).stderr
+        assert "is null in all 30 rows" in self.ask(run_target, [None] * 30).stderr
         assert members(emulator) == frozenset()
         assert self.ask(run_target, [True] * 29 + [False]).code == 0
         assert members(emulator) == digests(range(29))
 
 
-def test_a_flattened_delete_of_the_key_alone_passes(emulator: Emulator, run_target: Target) -> None:
+def test_a_flattened_delete_with_only_the_key_passes(emulator: Emulator, run_target: Target) -> None:
     message = nested("email")
     message["schema"]["properties"]["_sdc_deleted_at"] = {"type": ["null", "string"]}
     settings = {"identity_columns": {"contact__home__email": "EMAIL"}, **FLAT}

@@ -93,7 +93,7 @@ def removals(*causes: Cause, were_members: bool = True) -> dict[bytes, Removal]:
         (20, 20, 10), (20, 19, 9), (20, 11, 5), (20, 6, 3), (0, 3, 3), (0, 4, 3), (90, 11, 9),
     ],
 )  # fmt: skip
-def test_up_to_the_share_of_members_may_leave_and_ten_but_never_more_than_half_of_the_list(
+def test_the_share_of_members_or_ten_may_leave_but_never_more_than_half_of_the_list(
     book: Book, percent: int, members: int, allowed: int
 ) -> None:
     book.fill(members)
@@ -105,7 +105,7 @@ def test_up_to_the_share_of_members_may_leave_and_ten_but_never_more_than_half_o
     ("percent", "members", "allowed"),
     [(50, 100, 50), (50, 101, 50), (50, 19, 10), (50, 3, 10), (0, 1_000, 10), (99, 200, 198)],
 )
-def test_up_to_the_share_of_members_may_be_deleted_and_always_ten(
+def test_the_share_of_members_may_be_deleted_and_always_ten(
     book: Book, percent: int, members: int, allowed: int
 ) -> None:
     book.fill(members)
@@ -128,33 +128,33 @@ def test_ten_people_may_be_replaced_but_not_more(book: Book) -> None:
     assert book.run(added=4, derived=10)
 
 
-def test_everybody_may_leave_if_all_are_allowed_to(book: Book) -> None:
+def test_everyone_may_leave_if_the_ceiling_is_100(book: Book) -> None:
     book.fill(100)
     assert book.run(percent=100, deleted_percent=100, added=500, derived=150, deleted=150)
 
 
-def test_a_list_that_nobody_was_on_has_no_ceiling(book: Book) -> None:
+def test_an_empty_list_has_no_ceiling(book: Book) -> None:
     assert book.run(percent=0, deleted_percent=0, added=3_000, derived=1_000, deleted=1_000)
     assert not book.run(percent=0, derived=11)
 
 
-def test_the_two_ceilings_are_counted_apart_and_refusals_have_none(book: Book) -> None:
+def test_the_two_ceilings_are_counted_separately_and_refusals_have_none(book: Book) -> None:
     book.fill(100)
     assert book.run(derived=20, deleted=30, refused=50)
 
 
 @pytest.mark.parametrize("cause", [Cause.CLEAR, Cause.FORGET, Cause.UNFINISHED])
-def test_what_a_person_asks_for_counts_towards_no_ceiling(cause: Cause) -> None:
+def test_removals_by_a_command_of_a_person_do_not_count(cause: Cause) -> None:
     assert movements({1: ListDecisions(removals=removals(cause))}) == {1: Movement(0, 0, 0, 0)}
 
 
-def test_causes_are_told_apart() -> None:
+def test_causes_are_counted_separately() -> None:
     left = removals(Cause.CHANGE, Cause.PRUNE, Cause.DELETE, Cause.REFUSAL, Cause.REFUSAL, Cause.REFUSAL)
     decisions: Decisions = {1: ListDecisions({b"new": 1}, left), 2: ListDecisions()}
     assert movements(decisions) == {1: Movement(added=1, derived=2, deleted=1, refused=3)}
 
 
-def test_who_was_no_member_leaves_no_list() -> None:
+def test_the_removal_of_a_non_member_does_not_count() -> None:
     left = removals(Cause.DELETE, Cause.REFUSAL, were_members=False)
     assert movements({1: ListDecisions(removals=left)}) == {1: Movement(0, 0, 0, 0)}
 
@@ -173,7 +173,7 @@ def test_the_removals_of_a_run_add_up_for_each_list(book: Book) -> None:
 
 
 @pytest.mark.parametrize("kind", ["derived", "deleted"])
-def test_many_small_runs_do_not_wear_a_ceiling_down(book: Book, kind: str) -> None:
+def test_many_small_runs_together_do_not_exceed_a_ceiling(book: Book, kind: str) -> None:
     book.run(added=500)
     for _ in range(14):
         book.now += 300
@@ -185,14 +185,14 @@ def test_many_small_runs_do_not_wear_a_ceiling_down(book: Book, kind: str) -> No
     assert book.run(**{kind: 60})
 
 
-def test_a_list_that_only_grows_keeps_one_start(book: Book) -> None:
+def test_a_list_that_only_grows_keeps_one_starting_size(book: Book) -> None:
     for _ in range(30):
         book.run(added=10)
         book.now += 60
     assert [start.members for start in book.ledger.catalogue.removal_counts.starts(book.lists[0])] == [290]
 
 
-def test_what_is_a_day_old_is_deleted(book: Book) -> None:
+def test_counts_older_than_a_day_are_deleted(book: Book) -> None:
     for size in (100, 90, 80):
         book.fill(size)
         book.run(derived=2)
@@ -201,7 +201,7 @@ def test_what_is_a_day_old_is_deleted(book: Book) -> None:
     assert [start.members for start in book.ledger.catalogue.removal_counts.starts(book.lists[0])] == [90, 80, 78]
 
 
-def test_what_a_long_run_removed_at_its_end_counts_for_a_day_from_then_on(book: Book) -> None:
+def test_removals_at_the_end_of_a_long_run_count_for_a_day_from_then(book: Book) -> None:
     book.fill(500)
     ceilings = book.begin()
     book.now += 2 * DAY
@@ -211,7 +211,7 @@ def test_what_a_long_run_removed_at_its_end_counts_for_a_day_from_then_on(book: 
     assert not book.run(derived=11)
 
 
-def test_starts_of_a_clock_that_was_fast_count_for_a_day(book: Book) -> None:
+def test_starting_sizes_of_a_fast_clock_count_for_a_day(book: Book) -> None:
     book.fill(100)
     book.now += 365 * DAY
     book.run(derived=20)
@@ -222,7 +222,7 @@ def test_starts_of_a_clock_that_was_fast_count_for_a_day(book: Book) -> None:
 
 
 @pytest.mark.parametrize("kind", ["derived", "deleted"])
-def test_after_a_person_has_allowed_more_the_next_runs_count_anew(book: Book, kind: str) -> None:
+def test_after_an_allowed_removal_the_next_runs_count_from_zero(book: Book, kind: str) -> None:
     book.fill(100)
     assert not book.run(**{kind: 70})
     assert book.run(percent=80, deleted_percent=80, **{kind: 70})
@@ -232,13 +232,13 @@ def test_after_a_person_has_allowed_more_the_next_runs_count_anew(book: Book, ki
     assert not book.run(**{kind: 6})
 
 
-def test_a_run_that_was_allowed_more_and_did_not_need_it_still_counts(book: Book) -> None:
+def test_a_run_that_did_not_need_its_higher_ceiling_still_counts(book: Book) -> None:
     book.fill(100)
     assert book.run(percent=90, derived=15)
     assert not book.run(derived=6)
 
 
-def test_a_run_that_died_counts_on_and_nobody_is_counted_twice(book: Book) -> None:
+def test_a_killed_run_counts_and_nobody_is_counted_twice(book: Book) -> None:
     book.fill(100)
     for _ in range(2):
         book.leave(book.begin(), derived=9, deleted=20)
@@ -247,14 +247,14 @@ def test_a_run_that_died_counts_on_and_nobody_is_counted_twice(book: Book) -> No
     assert book.run(derived=2, deleted=10)
 
 
-def test_what_was_rolled_back_is_not_counted(book: Book) -> None:
+def test_rolled_back_removals_are_not_counted(book: Book) -> None:
     book.fill(100)
     for _ in range(3):
         assert not book.run(derived=15, deleted=51)
     assert book.run(derived=20, deleted=50)
 
 
-def test_a_list_that_only_the_ledger_leads_to_has_its_ceilings(book: Book) -> None:
+def test_a_list_known_only_from_the_ledger_has_ceilings(book: Book) -> None:
     book.fill(100, 1)
     ceilings = book.begin()
     book.leave(ceilings, 1, derived=15)
@@ -264,7 +264,7 @@ def test_a_list_that_only_the_ledger_leads_to_has_its_ceilings(book: Book) -> No
         book.leave(book.begin(), 1, added=7, deleted=51)
 
 
-def test_a_list_that_is_named_late_goes_on_with_its_counts(book: Book) -> None:
+def test_a_list_that_is_named_late_continues_its_counts(book: Book) -> None:
     book.fill(100, 1)
     ceilings = book.begin()
     book.leave(ceilings, 1, derived=15)
@@ -274,7 +274,7 @@ def test_a_list_that_is_named_late_goes_on_with_its_counts(book: Book) -> None:
         book.leave(ceilings, 1, derived=6)
 
 
-def test_after_a_clear_the_count_of_the_day_begins_anew(book: Book) -> None:
+def test_after_clear_the_count_of_the_day_starts_again(book: Book) -> None:
     book.fill(100)
     book.run(derived=20, deleted=50)
     with book.ledger.transaction():
@@ -283,7 +283,7 @@ def test_after_a_clear_the_count_of_the_day_begins_anew(book: Book) -> None:
     assert book.run(derived=20, deleted=50)
 
 
-def test_the_message_has_the_figures_the_list_the_suspect_and_the_way_out(book: Book) -> None:
+def test_the_message_has_the_figures_the_list_the_changed_setting_and_the_remedy(book: Book) -> None:
     book.fill(1_000)
     with pytest.raises(RemovalCeilingError) as raised:
         book.leave(book.begin(), derived=1_000)
@@ -306,7 +306,7 @@ def test_the_message_about_deletes_says_what_to_check(book: Book) -> None:
         assert words in str(raised.value)
 
 
-def test_the_message_says_if_it_is_the_day_that_was_too_much(book: Book) -> None:
+def test_the_message_says_if_the_day_exceeded_the_ceiling(book: Book) -> None:
     book.fill(1_000)
     book.run(derived=150, deleted=400)
     with pytest.raises(RemovalCeilingError, match=r"^Over the last 24 hours, 201 of the 1,000 members of customer"):
@@ -316,7 +316,7 @@ def test_the_message_says_if_it_is_the_day_that_was_too_much(book: Book) -> None
 
 
 @pytest.mark.parametrize(("members", "refused"), [(100, 51), (12, 11)])
-def test_refusals_by_more_than_half_of_the_members_and_more_than_ten_are_told(
+def test_refusals_of_more_than_half_of_the_members_and_more_than_ten_are_reported(
     book: Book, members: int, refused: int
 ) -> None:
     book.fill(members)
@@ -327,7 +327,7 @@ def test_refusals_by_more_than_half_of_the_members_and_more_than_ten_are_told(
 
 
 @pytest.mark.parametrize(("members", "refused"), [(100, 50), (12, 10), (0, 50)])
-def test_fewer_refusals_are_not_told(book: Book, members: int, refused: int) -> None:
+def test_fewer_refusals_are_not_reported(book: Book, members: int, refused: int) -> None:
     book.fill(members)
     ceilings = book.begin()
     book.leave(ceilings, added=50, refused=refused)

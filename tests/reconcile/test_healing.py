@@ -78,7 +78,7 @@ def late(emulator: Emulator, **fault: Any) -> None:
 
 @UNANSWERED
 @FAULTS
-def test_who_is_added_late_after_they_were_removed_is_removed_once_more(
+def test_a_person_added_late_after_their_removal_is_removed_once_more(
     emulator: Emulator, run_target: Target, sent: Sent, later: Later, patience: dict[str, int], fault: dict[str, Any]
 ) -> None:
     late(emulator, **fault)
@@ -106,7 +106,7 @@ def test_who_is_added_late_after_they_were_removed_is_removed_once_more(
 
 
 @UNANSWERED
-def test_who_is_removed_late_after_they_came_back_is_added_once_more(
+def test_a_person_removed_late_after_their_return_is_added_once_more(
     emulator: Emulator, run_target: Target, later: Later, patience: dict[str, int]
 ) -> None:
     run_target([EMAIL, *people(range(3)), state(1)])
@@ -120,7 +120,7 @@ def test_who_is_removed_late_after_they_came_back_is_added_once_more(
     assert members(emulator) == digests(range(3))
 
 
-def test_nobody_is_sent_once_more_for_whom_an_old_request_changes_nothing(
+def test_identities_that_an_old_request_does_not_affect_are_not_sent_once_more(
     emulator: Emulator, run_target: Target, sent: Sent, later: Later, tmp_path: Path
 ) -> None:
     late(emulator)
@@ -141,7 +141,7 @@ def test_nobody_is_sent_once_more_for_whom_an_old_request_changes_nothing(
     assert notes(tmp_path) == 0
 
 
-def test_an_outage_sends_everybody_once_when_it_is_over_and_once_more_later(
+def test_after_an_outage_everyone_is_sent_once_and_once_more_later(
     emulator: Emulator, run_target: Target, sent: Sent, later: Later, tmp_path: Path
 ) -> None:
     emulator.backend.inject(Fault(method="PATCH", status=503, times=None))
@@ -161,7 +161,7 @@ def test_an_outage_sends_everybody_once_when_it_is_over_and_once_more_later(
     assert members(emulator) == digests([0, 1, 2, *range(4, 10), 105])
 
 
-def test_a_run_that_is_cut_short_while_it_heals_leaves_it_to_the_next(
+def test_an_interrupted_healing_is_finished_by_the_next_run(
     emulator: Emulator, run_target: Target, sent: Sent, later: Later
 ) -> None:
     late(emulator)
@@ -180,7 +180,7 @@ def test_a_run_that_is_cut_short_while_it_heals_leaves_it_to_the_next(
 
 @UNANSWERED
 @pytest.mark.parametrize("suppress", [[], ["--no-suppress"]])
-def test_who_was_forgotten_is_removed_once_more(
+def test_a_forgotten_person_is_removed_once_more(
     emulator: Emulator,
     run_target: Target,
     run_companion: Companion,
@@ -199,7 +199,7 @@ def test_who_was_forgotten_is_removed_once_more(
     assert members(emulator) == digests([2])
 
 
-def test_forget_leaves_nothing_behind_where_every_request_was_answered(
+def test_forget_leaves_no_note_if_every_request_was_answered(
     emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people([1, 2]), state(1)])
@@ -226,7 +226,7 @@ def test_prune_heals_what_a_run_left(
     assert members(emulator) == digests([0, 2])
 
 
-def test_a_removal_of_prune_or_clear_that_was_answered_is_not_repeated(
+def test_an_answered_removal_by_prune_or_clear_is_not_repeated(
     run_target: Target, run_prune: Prune, run_companion: Companion, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people(range(3))], load_method="overwrite")
@@ -238,7 +238,7 @@ def test_a_removal_of_prune_or_clear_that_was_answered_is_not_repeated(
 
 
 @UNANSWERED
-def test_whom_the_ledger_is_told_to_forget_stays_on_the_list(
+def test_people_deleted_from_the_ledger_stay_on_the_list(
     emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent, later: Later, patience: dict[str, int]
 ) -> None:
     late(emulator)
@@ -253,7 +253,7 @@ def test_whom_the_ledger_is_told_to_forget_stays_on_the_list(
     assert members(emulator) == digests([0, 2])
 
 
-def test_what_is_to_be_sent_once_more_is_not_owed(
+def test_identities_to_be_sent_once_more_do_not_count_as_pending(
     emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
 ) -> None:
     late(emulator)
@@ -262,7 +262,7 @@ def test_what_is_to_be_sent_once_more_is_not_owed(
     assert json.loads(run_companion("ledger", "show", "--json").stdout)["lists"][0]["owed"] == 0
 
 
-def test_who_was_refused_by_pinterest_is_not_sent_once_more(
+def test_identities_that_pinterest_refused_are_not_sent_once_more(
     emulator: Emulator, run_target: Target, sent: Sent, later: Later, tmp_path: Path
 ) -> None:
     emulator.backend.inject(Fault(record_pattern=sha256(address(1)), status=400, times=3))
@@ -277,7 +277,7 @@ def test_who_was_refused_by_pinterest_is_not_sent_once_more(
     assert sent() == []
 
 
-def test_the_removal_that_is_sent_once_more_says_why_it_was_one(
+def test_a_removal_that_is_sent_once_more_keeps_its_cause(
     emulator: Emulator, run_target: Target, later: Later, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people(range(3)), state(1)])
@@ -292,12 +292,12 @@ def test_the_removal_that_is_sent_once_more_says_why_it_was_one(
     assert json.loads(report.read_text())["lists"][0]["removals"] == {"delete": 1}
 
 
-def test_it_is_safe_after_a_quarter_of_an_hour_or_several_waits_for_an_answer() -> None:
+def test_healing_waits_a_quarter_of_an_hour_or_several_read_timeouts() -> None:
     assert safe_seconds(30) == safe_seconds(180) == SAFE_SECONDS == 900
     assert safe_seconds(600) == 3000
 
 
-def test_a_time_that_a_wrong_clock_wrote_does_not_last_for_ever() -> None:
+def test_a_due_time_too_far_in_the_future_counts_as_due() -> None:
     assert not is_due(1900.0, now=1000.0, safe=900)
     assert is_due(1000.0, now=1000.0, safe=900)
     assert is_due(1e10, now=1000.0, safe=900)

@@ -37,7 +37,7 @@ def dump(ledger: Path) -> str:
 # Ceilings
 
 
-def test_a_run_that_would_remove_too_many_sends_nothing_of_it(
+def test_a_run_that_would_remove_too_many_sends_none_of_the_removals(
     emulator: Emulator, run_target: Target, run_prune: Prune, sent: Sent
 ) -> None:
     run_target([EMAIL, *people(range(60)), state(1)])
@@ -55,7 +55,7 @@ def test_a_run_that_would_remove_too_many_sends_nothing_of_it(
     assert members(emulator) == digests([*range(13, 60), 70, *range(100, 113)])
 
 
-def test_a_setting_that_changed_is_named_when_everybody_would_leave(
+def test_a_changed_setting_is_named_when_everyone_would_leave(
     emulator: Emulator, run_target: Target, sent: Sent
 ) -> None:
     run_target([EMAIL, *people(range(60))])
@@ -67,7 +67,7 @@ def test_a_setting_that_changed_is_named_when_everybody_would_leave(
     assert members(emulator) == digests(range(60))
 
 
-def test_runs_that_fail_do_not_wear_the_ceiling_down(emulator: Emulator, run_target: Target) -> None:
+def test_failed_runs_count_towards_the_ceiling(emulator: Emulator, run_target: Target) -> None:
     run_target([EMAIL, *people(range(60))])
 
     def moved(numbers: range) -> str:
@@ -79,7 +79,7 @@ def test_runs_that_fail_do_not_wear_the_ceiling_down(emulator: Emulator, run_tar
     assert run_target(moved(range(9, 12))).code == 0
 
 
-def test_many_clean_runs_do_not_wear_the_ceiling_down_until_a_person_allows_it(
+def test_many_clean_runs_together_do_not_exceed_the_ceiling_until_a_person_allows_it(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     overwrite = {"load_method": "overwrite"}
@@ -111,7 +111,7 @@ def test_a_small_list_keeps_half_of_its_members(
     assert members(emulator) == digests(range(11 if code else left))
 
 
-def test_a_list_that_no_row_names_any_more_has_its_ceiling(emulator: Emulator, run_target: Target) -> None:
+def test_a_list_that_no_row_names_any_more_has_a_ceiling(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "segment")
     rows = [record(id=n, email=address(n), segment="vip") for n in range(40)]
     routed = {"list_name_column": "segment"}
@@ -127,7 +127,7 @@ TURNED = schema("email", "is_deleted")
 
 
 @pytest.mark.parametrize("dry", [True, False])
-def test_a_mark_that_turned_over_deletes_nobody(
+def test_an_inverted_deletion_mark_deletes_nobody(
     emulator: Emulator, run_target: Target, sent: Sent, *, dry: bool
 ) -> None:
     settings = {"removal_column": "is_deleted"}
@@ -144,7 +144,7 @@ def test_a_mark_that_turned_over_deletes_nobody(
         assert members(emulator) == frozenset()
 
 
-def test_a_setting_that_changed_is_named_when_everybody_would_be_deleted(run_target: Target) -> None:
+def test_a_changed_setting_is_named_when_everyone_would_be_deleted(run_target: Target) -> None:
     rows = [record(id=n, email=address(n), seen="yes") for n in range(60)]
     run_target([schema("email", "seen"), *rows])
     run = run_target([schema("email", "seen"), *rows], removal_column="seen")
@@ -152,7 +152,7 @@ def test_a_setting_that_changed_is_named_when_everybody_would_be_deleted(run_tar
     assert "Since the last run `removal_column` changed" in run.stderr
 
 
-def test_deletes_of_many_small_runs_and_of_dead_ones_add_up(emulator: Emulator, run_target: Target) -> None:
+def test_deletes_of_many_small_or_killed_runs_add_up(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "_sdc_deleted_at")
     run_target([message, *people(range(60))])
     assert run_target([message, *map(deleted, range(12))]).code == 0
@@ -165,7 +165,7 @@ def test_deletes_of_many_small_runs_and_of_dead_ones_add_up(emulator: Emulator, 
     assert members(emulator) == digests(range(30, 60))
 
 
-def test_deleted_rows_that_name_strangers_take_nobody_off(emulator: Emulator, run_target: Target) -> None:
+def test_deleted_rows_that_name_unknown_people_do_not_count(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "_sdc_deleted_at")
     run_target([message, *people(range(20))])
     strangers = [deleted(n, email=address(n)) for n in range(100, 200)]
@@ -173,14 +173,16 @@ def test_deleted_rows_that_name_strangers_take_nobody_off(emulator: Emulator, ru
     assert members(emulator) == digests(range(20))
 
 
-def test_who_comes_and_goes_in_the_first_run_meets_no_ceiling(emulator: Emulator, run_target: Target) -> None:
+def test_people_added_and_removed_in_the_first_run_meet_no_ceiling(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "_sdc_deleted_at")
     stream = [message, *people(range(60)), *map(deleted, range(50))]
     assert run_target(stream, batch_size_rows=10).code == 0
     assert members(emulator) == digests(range(50, 60))
 
 
-def test_after_a_clear_the_day_begins_anew(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:
+def test_after_clear_the_counts_of_the_day_start_again(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
     message = schema("email", "_sdc_deleted_at")
     run_target([message, *people(range(60))])
     assert run_target([message, *map(deleted, range(30))]).code == 0
@@ -191,7 +193,7 @@ def test_after_a_clear_the_day_begins_anew(emulator: Emulator, run_target: Targe
 
 
 @pytest.mark.parametrize("dry", [False, True])
-def test_refusals_by_most_members_are_no_error_and_a_warning(
+def test_refusals_of_most_members_are_a_warning_and_not_an_error(
     emulator: Emulator, run_target: Target, *, dry: bool
 ) -> None:
     message, asks = schema("email", "consent"), {"consent_column": "consent"}
@@ -212,7 +214,7 @@ def test_refusals_by_most_members_are_no_error_and_a_warning(
 # Locks
 
 
-def test_a_second_process_waits_and_then_names_who_has_the_list(
+def test_a_second_process_waits_and_then_names_the_holder_of_the_list(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
@@ -240,7 +242,7 @@ def test_a_second_process_waits_and_then_names_who_has_the_list(
     assert run_target([schema("email", stream="a"), *people([9], "a")], lock_wait_seconds=0).code == 0
 
 
-def test_a_lock_dies_with_its_process(
+def test_a_lock_ends_with_its_process(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
@@ -253,7 +255,7 @@ def test_a_lock_dies_with_its_process(
     assert members(emulator) == digests([*range(5), 9])
 
 
-def test_a_list_that_was_just_made_is_locked_by_its_id_too(
+def test_a_list_that_was_just_created_is_locked_by_its_id_too(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=5) as first:
@@ -282,7 +284,7 @@ def test_prune_waits_for_a_run_and_gives_up(
 
 
 @pytest.mark.parametrize("existing", [True, False])
-def test_a_dry_run_tells_what_it_would_send_and_changes_nothing(
+def test_a_dry_run_reports_what_it_would_send_and_changes_nothing(
     emulator: Emulator, run_target: Target, tmp_path: Path, sent: Sent, *, existing: bool
 ) -> None:
     message, ledger = schema("email", "_sdc_deleted_at"), tmp_path / "ledger.db"
@@ -305,7 +307,7 @@ def test_a_dry_run_tells_what_it_would_send_and_changes_nothing(
     assert members(emulator) == digests([0, 1, 7])
 
 
-def test_a_dry_run_keeps_to_the_ceiling(run_target: Target) -> None:
+def test_a_dry_run_respects_the_ceiling(run_target: Target) -> None:
     run_target([EMAIL, *people(range(60))])
     assert run_target([EMAIL, *[record(id=n, email=None) for n in range(13)]], dry_run=True).code == 6
 
@@ -313,14 +315,16 @@ def test_a_dry_run_keeps_to_the_ceiling(run_target: Target) -> None:
 # Ledgers that know nothing, lists that the ledger knows
 
 
-def test_a_list_that_is_new_is_no_reason_to_worry(run_target: Target) -> None:
+def test_a_new_list_is_not_a_warning(run_target: Target) -> None:
     for _ in range(2):
         run = run_target([EMAIL, *people([1])], missing_ledger="stop")
         assert run.code == 0
         assert KNOWS_NOTHING not in run.stderr
 
 
-def test_a_ledger_that_knows_nothing_of_a_list_is_told(run_target: Target, tmp_path: Path, sent: Sent) -> None:
+def test_a_ledger_that_does_not_know_an_existing_list_is_a_warning(
+    run_target: Target, tmp_path: Path, sent: Sent
+) -> None:
     run_target([EMAIL, *people([1, 2])])
     sent()
     lost = {"ledger_url": f"sqlite:///{tmp_path}/new.db"}
@@ -333,7 +337,7 @@ def test_a_ledger_that_knows_nothing_of_a_list_is_told(run_target: Target, tmp_p
     assert KNOWS_NOTHING not in run_target([EMAIL, *people([1])], **lost).stderr
 
 
-def test_a_list_that_somebody_else_made_meanwhile_is_told(emulator: Emulator, run_target: Target) -> None:
+def test_a_list_that_another_program_created_meanwhile_is_a_warning(emulator: Emulator, run_target: Target) -> None:
     assert run_target([EMAIL]).code == 0
     emulator.backend.create_list("customers", digests([9]))
     stopped = run_target([EMAIL, *people([1])], missing_ledger="stop")
@@ -352,7 +356,7 @@ def test_a_name_leads_to_the_same_list_though_another_takes_it(emulator: Emulato
     assert emulator.backend.members(other.id) == {"a" * 64}
 
 
-def test_a_list_that_a_dead_process_had_made_is_found_again(
+def test_a_list_that_a_killed_process_created_is_found_again(
     emulator: Emulator, run_target: Target, config: dict[str, Any], tmp_path: Path
 ) -> None:
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", when="after", reset=True))
@@ -373,7 +377,7 @@ def test_a_list_that_a_dead_process_had_made_is_found_again(
     assert members(emulator) == digests([2, 3]) | {sha256("new@example.com")}
 
 
-def test_the_files_of_a_ledger_are_its_owners_only(run_target: Target, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files_of_a_ledger(run_target: Target, tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         run_target([EMAIL, *people([1])])
@@ -426,7 +430,7 @@ def test_a_ledger_that_is_replaced_while_the_tap_is_slow_ends_the_run(
     assert len(emulator.backend.writes()) == requests
 
 
-def test_a_ledger_that_is_empty_or_cut_off_is_told_as_that(
+def test_an_empty_or_truncated_ledger_is_reported_as_such(
     run_target: Target, run_companion: Companion, sent: Sent, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people(range(300)), state(1)])
@@ -451,7 +455,7 @@ def test_a_ledger_that_is_empty_or_cut_off_is_told_as_that(
     assert run_target([EMAIL, *people(range(300)), state(2)]).code == 0
 
 
-def test_a_ledger_with_a_second_name_is_warned_of(run_target: Target, run_companion: Companion, tmp_path: Path) -> None:
+def test_a_ledger_with_a_second_name_is_a_warning(run_target: Target, run_companion: Companion, tmp_path: Path) -> None:
     run_target([EMAIL, *people(range(3))])
     (tmp_path / "snapshot.db").hardlink_to(tmp_path / "ledger.db")
     run = run_target([EMAIL, *people(range(3))])

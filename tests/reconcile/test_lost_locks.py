@@ -139,7 +139,7 @@ def test_people_in_a_half_full_batch_are_not_sent_when_a_slow_tap_comes_back(
     assert members(emulator) == digests([*range(1, 6), *range(7, 20)])
 
 
-def test_a_request_that_waits_for_its_next_attempt_is_not_sent_to_who_was_forgotten_meanwhile(
+def test_a_retry_does_not_add_a_person_who_was_forgotten_meanwhile(
     emulator: Emulator, config: dict[str, Any], run_target: Target, run_companion: Companion, lose: Lose, tmp_path: Path
 ) -> None:
     emulator.backend.create_list("customers")
@@ -157,7 +157,7 @@ def test_a_request_that_waits_for_its_next_attempt_is_not_sent_to_who_was_forgot
     assert members(emulator) == digests([0, 1, 2, 4])
 
 
-def test_no_list_is_made(
+def test_no_list_is_created(
     emulator: Emulator, config: dict[str, Any], run_target: Target, lose: Lose, tmp_path: Path
 ) -> None:
     emulator.backend.inject(
@@ -176,7 +176,7 @@ def test_no_list_is_made(
 @pytest.mark.parametrize(
     "command", [["prune"], ["clear", "--list", "customers", "--yes"], ["forget", "--email", address(1), "--yes"]]
 )
-def test_commands_that_remove_people_stop_likewise(
+def test_commands_that_remove_people_stop_too(
     emulator: Emulator, config: dict[str, Any], run_target: Target, lose: Lose, tmp_path: Path, command: list[str]
 ) -> None:
     config |= {"load_method": "overwrite"}
@@ -212,7 +212,7 @@ class TestRequests:
         return Transport(emulator.url, patience, user_agent="test/1", logger=logger, tenure=Tenure(ledger))
 
     @pytest.mark.parametrize(("method", "path"), [("PATCH", "/customer_lists/1"), ("POST", "/customer_lists")])
-    def test_it_is_asked_before_each_attempt_to_write(
+    def test_the_locks_are_checked_before_each_attempt_to_write(
         self, emulator: Emulator, transport: Transport, ledger: Mock, method: str, path: str
     ) -> None:
         emulator.backend.inject(Fault(method=method, status=429, headers={"Retry-After": "0"}, times=None))
@@ -223,6 +223,6 @@ class TestRequests:
             )
         assert len(emulator.backend.calls) == 1
 
-    def test_it_is_not_asked_before_reading(self, transport: Transport, ledger: Mock) -> None:
+    def test_the_locks_are_not_checked_before_reading(self, transport: Transport, ledger: Mock) -> None:
         ledger.locks.ensure.side_effect = LedgerError("lost")
         assert transport.send(Request("GET", f"/ad_accounts/{ACCOUNT}"), Bearer(TOKEN), AdAccount).body.id == ACCOUNT

@@ -1,4 +1,4 @@
-"""Windows that are worked off while the stream is read on."""
+"""Windows that are processed while the stream is read."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk.ledger.close()
 
 
-def test_the_stream_is_read_on_while_a_window_is_worked_off(desk: Desk) -> None:
+def test_the_stream_is_read_while_a_window_is_processed(desk: Desk) -> None:
     for line in range(1, 6):
         desk.put(line)
     assert desk.ledger.began.wait(20)
@@ -103,7 +103,7 @@ def test_the_stream_is_read_on_while_a_window_is_worked_off(desk: Desk) -> None:
     assert desk.watermark.floor() is None
 
 
-def test_what_is_worked_off_leaves_at_the_next_tick(desk: Desk) -> None:
+def test_a_processed_window_leaves_at_the_next_tick(desk: Desk) -> None:
     for line in range(1, 4):
         desk.put(line)
     desk.reconciler.tick()
@@ -115,7 +115,7 @@ def test_what_is_worked_off_leaves_at_the_next_tick(desk: Desk) -> None:
     assert desk.sent == [1, 2, 3]
 
 
-def test_a_window_that_fails_meanwhile_ends_the_run_and_stays_uncovered(desk: Desk) -> None:
+def test_a_window_that_fails_ends_the_run_and_no_state_covers_it(desk: Desk) -> None:
     desk.ledger.failure = LedgerError("the disk is full")
     desk.ledger.may_end.set()
     for line in range(1, 6):

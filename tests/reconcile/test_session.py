@@ -12,7 +12,7 @@ from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
 from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
-from target_pinterest_audience.routing.orders import Batch, Order, Receipt
+from target_pinterest_audience.routing.orders import Batch, ListSize, Order, Receipt
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.vocabulary import Cause, Operation
 from tests.support.runs import CUSTOMERS, Desk, Stage, digest, row
@@ -24,13 +24,13 @@ def stage(tmp_path: Path, clock: Clock) -> Stage:
     return Stage(tmp_path, clock)
 
 
-def test_a_stream_with_a_key_and_one_without_have_writers_of_their_own(stage: Stage) -> None:
+def test_streams_with_and_without_a_key_have_different_writers(stage: Stage) -> None:
     with stage.session() as desk:
         assert isinstance(desk.open(), KeyedRowWriter)
         assert isinstance(desk.open("visitors", key=()), KeylessRowWriter)
 
 
-def test_rows_become_orders_when_the_window_is_worked_off(stage: Stage) -> None:
+def test_rows_become_orders_when_the_window_is_processed(stage: Stage) -> None:
     with stage.session() as desk:
         writer = desk.open()
         writer.write(row(1, 1))
@@ -45,7 +45,7 @@ def test_rows_become_orders_when_the_window_is_worked_off(stage: Stage) -> None:
         assert list(desk.session.orders()) == []
 
 
-def test_a_window_that_has_waited_long_enough_is_worked_off_by_a_tick(stage: Stage) -> None:
+def test_a_tick_processes_a_window_that_has_waited_long_enough(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
         desk.session.tick()
@@ -55,7 +55,7 @@ def test_a_window_that_has_waited_long_enough_is_worked_off_by_a_tick(stage: Sta
         assert len(list(desk.session.orders())) == 1
 
 
-def test_rows_that_the_ledger_knows_make_no_orders(stage: Stage) -> None:
+def test_unchanged_rows_make_no_orders(stage: Stage) -> None:
     for orders in (1, 0):
         with stage.session() as desk:
             desk.open().write(row(1, 1))
@@ -92,7 +92,7 @@ def test_a_deleted_row_becomes_a_removal(stage: Stage) -> None:
         assert (order.operation, order.cause) == (Operation.REMOVE, Cause.DELETE)
 
 
-def test_a_note_is_deleted_once_all_of_it_was_accepted(stage: Stage) -> None:
+def test_a_note_is_deleted_once_all_its_identities_were_accepted(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
         desk.session.flush()
@@ -102,10 +102,10 @@ def test_a_note_is_deleted_once_all_of_it_was_accepted(stage: Stage) -> None:
         desk.dispatcher.flush()
         desk.session.tidy()
         assert desk.unsettled() == []
-        assert list(desk.session.members().values()) == [1]
+        assert list(desk.session.sizes().values()) == [ListSize(1, 1)]
 
 
-def test_what_a_run_left_is_sent_by_the_next_one_after_its_first_window(stage: Stage) -> None:
+def test_leftovers_are_sent_by_the_next_run_after_its_first_window(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
         desk.session.flush()
@@ -119,7 +119,7 @@ def test_what_a_run_left_is_sent_by_the_next_one_after_its_first_window(stage: S
         assert desk.delivery.watermark.floor() is None
 
 
-def test_what_a_run_left_is_sent_in_the_direction_that_is_right_by_now(stage: Stage) -> None:
+def test_leftovers_are_sent_in_the_direction_that_is_right_by_then(stage: Stage) -> None:
     with stage.session() as desk:
         writer = desk.open()
         writer.write(row(1, 1))
@@ -160,10 +160,10 @@ def test_a_changed_key_is_refused(stage: Stage) -> None:
 def test_a_list_that_rows_name_is_opened_with_its_first_row(stage: Stage) -> None:
     with stage.session(customer_list_name=None, list_name_column="segment") as desk:
         writer = desk.open()
-        assert desk.session.members() == {}
+        assert desk.session.sizes() == {}
         writer.write(row(1, 1, name="gold"))
         writer.write(row(2, 2, name="silver"))
-        assert {str(each) for each in desk.session.members()} == {'customer list "gold"', 'customer list "silver"'}
+        assert {str(each) for each in desk.session.sizes()} == {'customer list "gold"', 'customer list "silver"'}
         desk.send()
     assert sorted(stage.account.members.values(), key=sorted) == sorted([{digest(1)}, {digest(2)}], key=sorted)
 
@@ -210,7 +210,7 @@ def test_an_identity_whose_first_request_got_no_answer_is_noted_to_be_sent_once_
         assert note.due == 1e9 + SAFE_SECONDS
 
 
-def test_a_list_of_another_run_is_not_settled(stage: Stage) -> None:
+def test_a_receipt_for_an_unknown_list_is_ignored(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
         order, batch = one_batch(desk)
@@ -220,7 +220,7 @@ def test_a_list_of_another_run_is_not_settled(stage: Stage) -> None:
         assert desk.unsettled() == [[pack_identity(digest(1))]]
 
 
-def test_a_list_that_is_sent_first_does_not_let_the_earlier_lines_of_another_pass(stage: Stage) -> None:
+def test_a_list_that_is_accepted_first_does_not_release_earlier_lines_of_another(stage: Stage) -> None:
     config = {"customer_list_name": None, "list_name_column": "segment"}
     with stage.session(**config) as desk:
         writer = desk.open()

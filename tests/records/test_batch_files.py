@@ -34,7 +34,7 @@ KINDS = pytest.mark.parametrize("kind", ["jsonl", "gzip", "parquet"])
 
 @KINDS
 @METHODS
-def test_rows_of_files_are_sent_as_records_are(
+def test_rows_of_files_are_sent_like_records(
     emulator: Emulator, run_target: Target, tmp_path: Path, sent: Sent, kind: str, load_method: str
 ) -> None:
     first = write(tmp_path / "a file.1", rows(range(25)), kind)
@@ -119,7 +119,7 @@ def test_columns_that_a_file_lacks_are_columns_that_records_lack(
 
 @METHODS
 @pytest.mark.parametrize("broken", ["gone", "cut off", "no parquet", "no json", "two values"])
-def test_what_came_before_a_broken_file_is_delivered(
+def test_rows_before_a_broken_file_are_delivered(
     emulator: Emulator, run_target: Target, tmp_path: Path, broken: str, load_method: str
 ) -> None:
     good = write(tmp_path / "good", rows(range(5)), "jsonl")
@@ -154,7 +154,9 @@ def test_what_came_before_a_broken_file_is_delivered(
         ({"encoding": {"format": "jsonl"}, "manifest": [], "stream": "orders"}, 8, "came before its SCHEMA"),
     ],
 )
-def test_a_batch_that_is_no_use_is_told(run_target: Target, message: dict[str, Any], code: int, words: str) -> None:
+def test_an_invalid_batch_message_is_an_error(
+    run_target: Target, message: dict[str, Any], code: int, words: str
+) -> None:
     done = run_target([schema("email"), {"type": "BATCH", "stream": "customers", **message}])
     assert done.code == code
     assert words in done.stderr
@@ -196,7 +198,7 @@ main()
 
 
 @pytest.mark.parametrize("ends_by", ["a bad record", "a signal"])
-def test_a_run_ends_though_a_file_is_being_read(
+def test_a_run_ends_while_a_file_is_being_read(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path, ends_by: str
 ) -> None:
     path = tmp_path / "config.json"
@@ -231,7 +233,7 @@ def test_a_state_waits_for_the_rows_of_files(emulator: Emulator, run_target: Tar
     assert (done.code, done.states) == (4, [state(0)["value"]])
 
 
-def test_files_of_a_stream_without_identities_are_passed_over(run_target: Target, tmp_path: Path) -> None:
+def test_files_of_a_stream_without_identities_are_skipped(run_target: Target, tmp_path: Path) -> None:
     done = run_target([schema("name"), batch("jsonl", (tmp_path / "gone").as_uri()), state(1)], unmapped_streams="warn")
     assert (done.code, done.states) == (0, [state(1)["value"]])
 
@@ -239,7 +241,7 @@ def test_files_of_a_stream_without_identities_are_passed_over(run_target: Target
 @pytest.mark.random
 @settings(max_examples=examples(10, 80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), consent=st.booleans(), method=st.sampled_from(["append-only", "upsert", "overwrite"]))
-def test_files_lead_to_what_records_lead_to(
+def test_files_give_the_same_result_as_records(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, *, consent: bool, method: str
 ) -> None:
     folder = tmp_path_factory.mktemp("files")

@@ -84,9 +84,7 @@ def compress(path: Path, pieces: Iterable[bytes]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["columns", "records"])
-def test_a_text_that_is_stored_once_and_meant_ten_thousand_times_is_unpacked_in_pieces(
-    measure: Any, tmp_path: Path, way: str
-) -> None:
+def test_a_text_that_is_stored_once_for_many_rows_is_unpacked_in_pieces(measure: Any, tmp_path: Path, way: str) -> None:
     table = pa.table({"id": [7] * 10_000, "email": repeated("a" * 60_000, 10_000)})
     url = write(tmp_path / "f", table)
     assert (tmp_path / "f").stat().st_size < 2_000
@@ -99,7 +97,7 @@ def test_a_text_that_is_stored_once_and_meant_ten_thousand_times_is_unpacked_in_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY"])
-def test_texts_that_are_very_long_are_read_a_few_at_a_time(measure: Any, tmp_path: Path, encoding: str) -> None:
+def test_very_long_texts_are_read_a_few_at_a_time(measure: Any, tmp_path: Path, encoding: str) -> None:
     table = pa.table({"id": [7] * 300, "email": ["a" * MEGABYTE] * 300})
     encodings = {"email": encoding, "id": "PLAIN"}
     url = write(tmp_path / "f", table, use_dictionary=False, column_encoding=encodings, write_batch_size=10)
@@ -108,7 +106,7 @@ def test_texts_that_are_very_long_are_read_a_few_at_a_time(measure: Any, tmp_pat
     assert done.megabytes < 250
 
 
-def test_a_page_that_is_too_big_is_refused_and_what_came_before_is_delivered(measure: Any, tmp_path: Path) -> None:
+def test_a_page_that_is_too_big_is_refused_and_earlier_rows_are_delivered(measure: Any, tmp_path: Path) -> None:
     table = pa.table({"id": [7], "email": ["a" * 200 * MEGABYTE]})
     url = write(tmp_path / "f", table, use_dictionary=False)
     done = measure([schema("email"), *people(range(3)), state(0), batch("parquet", url), state(1)])
@@ -125,7 +123,7 @@ def test_lists_that_unpack_to_far_more_than_their_file_are_refused(measure: Any,
     assert done.megabytes < 150
 
 
-def test_rows_without_values_are_passed_over_in_pieces() -> None:
+def test_rows_without_values_are_read_in_pieces() -> None:
     file = io.BytesIO()
     nobody = pa.chunked_array([pa.nulls(3_000_000, pa.string())])
     parquet.write_table(pa.table({"email": nobody}), file, row_group_size=10_000_000)
@@ -142,7 +140,7 @@ def test_rows_without_values_are_passed_over_in_pieces() -> None:
     ],
     ids=["one line", "many values"],
 )
-def test_a_line_of_a_file_has_bounds(measure: Any, tmp_path: Path, pieces: list[bytes], words: str) -> None:
+def test_a_line_of_a_file_has_limits(measure: Any, tmp_path: Path, pieces: list[bytes], words: str) -> None:
     url = compress(tmp_path / "f", [json.dumps({"id": 0, "email": address(0)}).encode() + b"\n", *pieces])
     done = measure([schema("email"), batch("gzip", url)])
     assert done.code == 8
@@ -151,7 +149,7 @@ def test_a_line_of_a_file_has_bounds(measure: Any, tmp_path: Path, pieces: list[
     assert "1 to add" in done.stderr
 
 
-def test_a_line_of_the_stream_has_bounds_and_the_rest_is_read_in_blocks(measure: Any, tmp_path: Path) -> None:
+def test_a_line_of_the_stream_has_limits_and_the_rest_is_read_in_blocks(measure: Any, tmp_path: Path) -> None:
     path = tmp_path / "stream"
     with path.open("wb") as file:
         file.write(json.dumps(schema("email")).encode() + b"\n")
@@ -180,7 +178,7 @@ def reader(text: bytes, size: int) -> Any:
     return lambda: file.read(size)
 
 
-def test_a_line_without_end_is_given_up_before_it_is_read() -> None:
+def test_an_endless_line_is_refused_before_it_is_read() -> None:
     pieces = iter([b"a" * MEGABYTE] * 1000)
     with pytest.raises(LineError):
         list(whole_lines(lambda: next(pieces)))
@@ -190,7 +188,7 @@ def test_a_line_without_end_is_given_up_before_it_is_read() -> None:
 # Parquet's own structures
 
 
-def test_every_way_to_store_a_column_is_read_alike(tmp_path: Path) -> None:
+def test_every_encoding_of_a_column_gives_the_same_values(tmp_path: Path) -> None:
     emails = [address(n) if n % 7 else None for n in range(3_000)]
     table = pa.table({"id": range(3_000), "email": emails, "few": [f"{n % 5}" for n in range(3_000)]})
     ways: list[dict[str, Any]] = [
@@ -210,7 +208,7 @@ def test_every_way_to_store_a_column_is_read_alike(tmp_path: Path) -> None:
             assert values == table[name].to_pylist(), (options, name)
 
 
-def test_a_damaged_file_is_an_error_and_no_crash() -> None:
+def test_a_damaged_file_is_an_error_and_not_a_crash() -> None:
     file = io.BytesIO()
     parquet.write_table(pa.table({"id": range(50), "email": [address(n) for n in range(50)]}), file, row_group_size=20)
     for seed in range(900):
@@ -234,7 +232,7 @@ def test_a_damaged_file_is_an_error_and_no_crash() -> None:
     ],
     ids=["deep", "long integer", "long list", "a map", "half a text", "nothing"],
 )
-def test_what_is_no_struct_is_an_error(data: bytes, error: type[Exception]) -> None:
+def test_bytes_that_are_not_a_struct_are_an_error(data: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         read_struct(data, 0, {1: None})
 

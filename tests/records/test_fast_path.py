@@ -22,6 +22,7 @@ from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.decoder import RecordDecoder, TakeBlock, _is_utf8
+from target_pinterest_audience.records.paths import Path
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.in_process import Outcome, run
 from tests.support.lengths import examples
@@ -30,12 +31,14 @@ from tests.support.random_streams import (
     DEVICES,
     EMAILS,
     OPAQUE,
+    PHONES,
     UUID,
     ZERO,
     blocks_of,
     devices,
     emails,
     opaque,
+    phones,
     streams,
 )
 
@@ -44,16 +47,18 @@ DEVICES += ["0" * 32, f"{{{ZERO}}}", f"{{{'0' * 32}}}", "0" * 64, sha256("undefi
 
 @given(
     kind=st.sampled_from(sorted(IDENTITY_TYPES)),
-    values=st.lists(st.one_of(emails, devices, opaque, st.text(max_size=5), st.integers()), max_size=150),
+    values=st.lists(st.one_of(emails, devices, phones, opaque, st.text(max_size=5), st.integers()), max_size=150),
     hashing=st.sampled_from(Hashing),
     algorithm=st.sampled_from(HashAlgorithm),
     tidy=st.integers(min_value=0, max_value=200),
     digested=st.integers(min_value=0, max_value=100),
 )
-def test_a_column_is_judged_like_its_values(
+def test_a_column_gives_the_same_result_as_its_values(
     kind: str, values: list[Any], hashing: Hashing, algorithm: HashAlgorithm, tidy: int, digested: int
 ) -> None:
-    usual = UUID.upper() if kind == "IDFA" else UUID if kind in {"GAID", "MAID"} else "person@example.com"
+    usual = {"IDFA": UUID.upper(), "GAID": UUID, "MAID": UUID, "PHONE": "+49 30 12345678"}.get(
+        kind, "person@example.com"
+    )
     digest = hashlib.new(algorithm.value, b"person@example.com", usedforsecurity=False).hexdigest()
     values = [usual] * tidy + values + [usual] * tidy + [digest, f" {digest.upper()}"] * digested + values
     assert_judged_alike(values, kind, hashing, algorithm)
@@ -63,12 +68,12 @@ MD5 = hashlib.md5(b"person@example.com", usedforsecurity=False).hexdigest()
 
 
 @pytest.mark.parametrize(
-    "usual", ["person@example.com", UUID, UUID.upper(), sha256("person@example.com"), MD5, "\ud800"]
+    "usual", ["person@example.com", UUID, UUID.upper(), "+4930123456", sha256("person@example.com"), MD5, "\ud800"]
 )
 @pytest.mark.parametrize("hashing", Hashing)
 @pytest.mark.parametrize("kind", sorted(IDENTITY_TYPES))
-def test_all_that_is_odd_is_judged_alike_among_what_is_usual(kind: str, hashing: Hashing, usual: str) -> None:
-    values = [usual, *EMAILS, usual, *DEVICES, usual, usual, *OPAQUE, usual]
+def test_unusual_values_give_the_same_result_among_usual_ones(kind: str, hashing: Hashing, usual: str) -> None:
+    values = [usual, *EMAILS, usual, *DEVICES, usual, usual, *OPAQUE, usual, *PHONES, usual]
     for algorithm in HashAlgorithm:
         assert_judged_alike(values, kind, hashing, algorithm)
 
@@ -79,7 +84,7 @@ def assert_judged_alike(values: list[Any], kind: str, hashing: Hashing, algorith
     each = [identify(value, of_type, hashing, algorithm) for value in values]
     remarks = [(place, it.remark) for place, it in enumerate(each) if it.remark not in {None, Remark.EMPTY}]
     identities, told = identify_column(values, of_type, hashing, algorithm)
-    assert identities == [pack_identity(it.identity) if it.identity is not None else None for it in each]
+    assert identities == [pack_identity(it.identity, of_type.wire) if it.identity is not None else None for it in each]
     assert [(at, remark) for at, remark, _ in told if remark.rejects] == [it for it in remarks if it[1].rejects]
     counts: Counter[Remark] = Counter()
     for at, remark, count in told:
@@ -105,7 +110,7 @@ def summed_up(identities: list[bytes | None], told: list[Remarked]) -> tuple[Any
     return identities, counts, firsts, [each for each in told if each.remark.rejects]
 
 
-def test_the_digest_of_nothing_is_found_among_others() -> None:
+def test_a_digest_of_an_empty_value_is_found_among_others() -> None:
     kind, rules = IDENTITY_TYPES["EMAIL"], (Hashing.AUTO, HashAlgorithm.SHA256)
     digest = sha256("person@example.com")
     identities, remarks = identify_column([digest, sha256(""), digest, sha256("null").upper()], kind, *rules)
@@ -114,7 +119,7 @@ def test_the_digest_of_nothing_is_found_among_others() -> None:
 
 
 @pytest.mark.random
-def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
+def test_every_short_text_gives_the_same_result_on_both_paths() -> None:
     letters = ["".join(each) for size in range(examples(8, 9)) for each in itertools.product("a1.@", repeat=size)]
     others = [
         f"{a}a{b}@{c}b{d}.{e}c{f}" for a, b, c, d, e, f in itertools.product(["", "-", "_", "'", " ", "A"], repeat=6)
@@ -143,7 +148,7 @@ def test_everything_short_that_could_be_an_address_is_judged_alike() -> None:
 
 
 @given(before=st.integers(65_530, 65_540), end=st.sampled_from(["é", "€", "😀", "", "éa"]), cut=st.integers(0, 4))
-def test_what_is_no_utf8_is_told_wherever_it_is_cut(before: int, end: str, cut: int) -> None:
+def test_text_that_is_not_utf8_is_reported_wherever_it_is_cut(before: int, end: str, cut: int) -> None:
     text = b"a" * before + end.encode()
     text = text[: len(text) - min(cut, len(end.encode()))]
     for each in (text, text * 2, text + b"\xff", b"\xe9" + text):
@@ -157,6 +162,7 @@ class _NoFastPath(RecordDecoder):
         columns: Sequence[str],
         take: TakeBlock,
         written: Mapping[str, Collection[str]] = MappingProxyType({}),
+        paths: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
         """Leave every record to be read whole."""
 
@@ -179,7 +185,7 @@ class _NoFastPath(RecordDecoder):
     validate=st.integers(0, 9).map(lambda chance: not chance),
     sizes=st.lists(st.sampled_from([1, 2, 7, 100, 1000]), min_size=1, max_size=3),
 )
-def test_both_ways_send_say_and_return_the_same(
+def test_both_paths_send_log_and_return_the_same(
     data: st.DataObject, way: dict[str, Any], *, consent: bool, validate: bool, sizes: list[int]
 ) -> None:
     lines = data.draw(streams(consent=consent))

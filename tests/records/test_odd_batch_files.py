@@ -42,7 +42,7 @@ def write_table(path: Path, **columns: Any) -> str:
 
 
 @pytest.mark.parametrize("load_method", ["append-only", "upsert"])
-def test_a_text_that_is_not_utf_8_costs_its_row_only(
+def test_a_text_that_is_not_utf_8_costs_only_its_row(
     emulator: Emulator, run_target: Target, tmp_path: Path, load_method: str
 ) -> None:
     url = write_table(tmp_path / "f", id=[0, 1, 2], email=NOT_UTF8)
@@ -68,7 +68,7 @@ def test_a_column_that_nobody_needs_costs_nothing(
     assert members(emulator) == digests(range(3))
 
 
-def test_keys_that_python_cannot_hold_tell_rows_apart(
+def test_keys_that_python_cannot_represent_distinguish_rows(
     emulator: Emulator, run_target: Target, tmp_path: Path, sent: Sent
 ) -> None:
     described = schema("email", key=["at", "name"])
@@ -87,7 +87,7 @@ def test_keys_that_python_cannot_hold_tell_rows_apart(
     assert members(emulator) == digests([0, 1, 4])
 
 
-def test_a_finer_moment_does_not_change_the_type_of_a_key(
+def test_a_more_precise_time_does_not_change_the_type_of_a_key(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     described = schema("email", key=["at"])
@@ -99,7 +99,7 @@ def test_a_finer_moment_does_not_change_the_type_of_a_key(
     assert members(emulator) == digests(range(2))
 
 
-def test_text_that_is_stored_as_bytes_is_text(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+def test_text_stored_as_bytes_is_read_as_text(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     emails = [address(n).encode() for n in range(3)]
     url = write_table(tmp_path / "f", id=[0, 1, 2], email=pa.array(emails, pa.binary()))
     assert run_target([schema("email"), batch("parquet", url)]).code == 0
@@ -129,25 +129,25 @@ UTC = timezone.utc
          [{"at": ["1970-01-01T00:00:00.000000001"], "name": "a"}]),
     ],
 )  # fmt: skip
-def test_a_value_has_its_own_form_whatever_the_others_are(array: pa.Array, values: list[Any]) -> None:
+def test_the_form_of_a_value_does_not_depend_on_the_others(array: pa.Array, values: list[Any]) -> None:
     assert list(values_of(array)) == values
     assert [value for each in range(len(array)) for value in values_of(array[each : each + 1])] == values
 
 
-def test_uuids_keep_their_form() -> None:
+def test_uuids_have_one_form() -> None:
     assert [type(value) for value in values_of(pa.array([b"\xff" * 16, None], pa.binary(16)), is_uuid=True)] == [
         UuidBytes, type(None),
     ]  # fmt: skip
 
 
-def test_moments_of_96_bits_are_not_turned_over() -> None:
+def test_timestamps_of_96_bits_do_not_overflow() -> None:
     last, file = datetime(9999, 12, 31), io.BytesIO()  # noqa: DTZ001 - the type has none
     table = pa.table({"at": pa.array([last], pa.timestamp("us"))})
     parquet.write_table(table, file, use_deprecated_int96_timestamps=True)
     assert [list(columns["at"]) for columns, _ in read_tables(file, None)] == [[last]]
 
 
-def test_a_key_of_any_year_has_one_form() -> None:
+def test_a_time_of_any_year_has_one_form() -> None:
     assert canonical(MomentText("-0221-09-04"), "date") == b"s-0221-09-04"
 
 
@@ -160,7 +160,7 @@ def packed(text: bytes) -> bytes:
 
 @pytest.mark.parametrize("claimed", ["jsonl", "gzip", "parquet"])
 @pytest.mark.parametrize("real", ["jsonl", "gzip", "parquet", "bom", "gzip with bom"])
-def test_a_file_is_read_as_what_it_is(
+def test_the_format_of_a_file_is_detected(
     emulator: Emulator, run_target: Target, tmp_path: Path, claimed: str, real: str
 ) -> None:
     path = tmp_path / "f"
@@ -185,7 +185,7 @@ def test_a_file_is_read_as_what_it_is(
         (b"PAR1", "parquet", 8, "truncated"),
     ],
 )
-def test_a_file_that_is_not_read_is_told(
+def test_a_file_in_another_format_is_refused_by_name(
     run_target: Target, tmp_path: Path, content: bytes, claimed: str, code: int, words: str
 ) -> None:
     (tmp_path / "f").write_bytes(content)
@@ -195,14 +195,14 @@ def test_a_file_that_is_not_read_is_told(
     assert "person" not in done.stderr
 
 
-def test_columns_of_one_name_are_one_column_and_the_last_counts() -> None:
+def test_of_several_columns_with_one_name_the_last_counts() -> None:
     file = io.BytesIO()
     parquet.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]), file)
     assert [list(columns["a"]) for columns, _ in read_tables(file, None)] == [[2]]
 
 
 @pytest.mark.parametrize("columns", [None, ["email"], ["nobody"]])
-def test_row_groups_without_rows_are_passed_over(columns: list[str] | None) -> None:
+def test_row_groups_without_rows_are_skipped(columns: list[str] | None) -> None:
     file = io.BytesIO()
     with parquet.ParquetWriter(file, pa.schema([("email", pa.string())])) as writer:
         for emails in ([], ["a"], []):
@@ -222,7 +222,7 @@ def test_row_groups_without_rows_are_passed_over(columns: list[str] | None) -> N
         "HTTPS://example.com/person", "s3:person", "dir:///tmp",
     ],
 )  # fmt: skip
-def test_an_address_that_is_not_meant_is_refused_before_anything_is_sent(
+def test_an_address_that_is_not_allowed_is_refused_before_anything_is_sent(
     emulator: Emulator, run_target: Target, tmp_path: Path, url: str
 ) -> None:
     good = write(tmp_path / "good", rows(range(5)), "jsonl")
@@ -234,7 +234,7 @@ def test_an_address_that_is_not_meant_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("url", ["https://example.com/f", "s3://bucket/f::zip://f", "simplecache::f"])
-def test_no_library_is_asked_for_an_address_that_is_not_meant(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_an_address_that_is_not_allowed_loads_no_library(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setattr("fsspec.open", None)
     with pytest.raises(ConfigurationError):
         FileAddress.of(url, "File 1")
@@ -266,7 +266,9 @@ def test_a_name_in_the_working_directory_may_have_a_colon(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("kind", "words"), [("pipe", "not a regular file"), ("folder", "a folder"), ("gone", "No such file")]
 )
-def test_what_is_no_file_is_told_and_not_waited_for(run_target: Target, tmp_path: Path, kind: str, words: str) -> None:
+def test_a_path_that_is_not_a_file_is_an_error_without_a_wait(
+    run_target: Target, tmp_path: Path, kind: str, words: str
+) -> None:
     path = tmp_path / "f"
     if kind == "pipe":
         os.mkfifo(path)
@@ -283,7 +285,7 @@ def test_what_is_no_file_is_told_and_not_waited_for(run_target: Target, tmp_path
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([[address(n)] for n in range(15)], "They are arrays."),
+        ([[[address(n)]] for n in range(15)], "They are arrays."),
         ([{"value": address(n)} for n in range(15)], "They are objects."),
         ([*range(13), True, True], "They are numbers (13), true or false (2)."),
         ([f"person {n}" for n in range(15)], "They are text without an @."),
@@ -293,7 +295,7 @@ def test_what_is_no_file_is_told_and_not_waited_for(run_target: Target, tmp_path
     ],
 )
 @pytest.mark.parametrize("way", ["records", "a file", "one by one"])
-def test_a_column_of_which_nothing_is_good_is_a_warning_that_says_what_is_in_it(
+def test_a_column_without_a_valid_value_is_a_warning_that_describes_it(
     run_target: Target, tmp_path: Path, values: list[Any], words: str, way: str
 ) -> None:
     found = [{"id": n, "email": value} for n, value in enumerate(values)]
@@ -309,7 +311,7 @@ def test_a_column_of_which_nothing_is_good_is_a_warning_that_says_what_is_in_it(
 
 
 @pytest.mark.parametrize("rest", [[record(id=99, email=address(99))], []])
-def test_a_column_with_a_good_value_or_few_bad_ones_is_no_such_warning(run_target: Target, rest: list[Any]) -> None:
+def test_a_column_with_a_valid_value_or_few_bad_ones_is_not_a_warning(run_target: Target, rest: list[Any]) -> None:
     bad = [record(id=n, email=[n]) for n in range(15 if rest else 10)]
     done = run_target([schema("email"), *bad, *rest, *(people(range(1)) if rest else [])])
     assert done.code == 0

@@ -36,13 +36,13 @@ def is_over(name: str) -> bool:
     return all(thread.name != name for thread in threading.enumerate())
 
 
-def test_everything_comes_in_order() -> None:
+def test_items_arrive_in_order() -> None:
     with ReadAhead(iter(range(1000)), 3, "in-order") as ahead:
         assert all_of(ahead) == list(range(1000))
     wait_until(lambda: is_over("in-order"))
 
 
-def test_no_more_is_read_than_may_wait() -> None:
+def test_no_more_is_read_than_the_limit() -> None:
     read: list[int] = []
 
     def items() -> Iterator[int]:
@@ -58,7 +58,7 @@ def test_no_more_is_read_than_may_wait() -> None:
     wait_until(lambda: is_over("bounded"))
 
 
-def test_silence_is_told_and_does_not_end_it() -> None:
+def test_silence_is_reported_and_does_not_end_the_reading() -> None:
     release = threading.Event()
 
     def items() -> Iterator[int]:
@@ -75,7 +75,7 @@ def test_silence_is_told_and_does_not_end_it() -> None:
         assert all_of(ahead) == [2]
 
 
-def test_a_failure_comes_after_what_came_before_it() -> None:
+def test_a_failure_comes_after_the_items_before_it() -> None:
     with ReadAhead(one_and_a_failure(), 3, "failing") as ahead:
         assert ahead.get(5) == 1
         with pytest.raises(OSError, match="no"):
@@ -83,7 +83,7 @@ def test_a_failure_comes_after_what_came_before_it() -> None:
         assert ahead.ended
 
 
-def test_one_more_is_no_reason_to_fail_before_the_others_are_used() -> None:
+def test_a_failure_does_not_come_before_the_last_item_is_used() -> None:
     with ReadAhead(one_and_a_failure(), 3, "failing later") as ahead:
         assert ahead.get(5) == 1
         wait_until(lambda: is_over("failing later"))
@@ -95,7 +95,7 @@ def test_one_more_is_no_reason_to_fail_before_the_others_are_used() -> None:
         assert ahead.ended
 
 
-def test_whoever_leaves_early_leaves_no_thread_behind() -> None:
+def test_leaving_early_leaves_no_thread_behind() -> None:
     with ReadAhead(iter(range(1000)), 1, "left"):
         pass
     wait_until(lambda: is_over("left"))
@@ -103,7 +103,7 @@ def test_whoever_leaves_early_leaves_no_thread_behind() -> None:
 
 @given(lines=st.lists(st.sampled_from([b"", b"a", b"b" * 100, b"c" * 3_000_000]), max_size=9), last=st.booleans())
 @settings(deadline=None, max_examples=30)
-def test_lines_come_whole_however_long_they_are(lines: list[bytes], *, last: bool) -> None:
+def test_lines_are_whole_however_long_they_are(lines: list[bytes], *, last: bool) -> None:
     sent = b"".join(line + b"\n" for line in lines)
     with tempfile.TemporaryFile() as file:
         file.write(sent + (b"the last one" if last else b""))
@@ -115,7 +115,7 @@ def test_lines_come_whole_however_long_they_are(lines: list[bytes], *, last: boo
     assert texts == [] or not last or texts[-1] == b"the last one"
 
 
-def test_whole_lines_are_handed_on_while_the_rest_of_one_is_awaited() -> None:
+def test_whole_lines_are_passed_on_while_the_rest_of_another_is_awaited() -> None:
     out, into = os.pipe()
     with os.fdopen(out, "rb") as source, os.fdopen(into, "wb", buffering=0) as tap:
         blocks = filter(None, blocks_of(source))
@@ -128,7 +128,7 @@ def test_whole_lines_are_handed_on_while_the_rest_of_one_is_awaited() -> None:
         assert list(blocks) == [b"three"]
 
 
-def test_lines_before_a_failure_of_the_input_are_handed_on_first() -> None:
+def test_lines_before_a_failure_of_the_input_are_passed_on_first() -> None:
     def items() -> Iterator[bytes]:
         yield b"one\n"
         yield b"two\n"
@@ -142,7 +142,7 @@ def test_lines_before_a_failure_of_the_input_are_handed_on_first() -> None:
             joined_blocks(ahead)
 
 
-def test_what_a_pipe_gives_little_by_little_is_handed_on_together() -> None:
+def test_data_that_trickles_through_a_pipe_is_passed_on_together() -> None:
     out, into = os.pipe()
     with os.fdopen(out, "rb") as source, os.fdopen(into, "wb", buffering=0) as tap:
         sent = b"".join(b"%d\n" % number for number in range(100_000))

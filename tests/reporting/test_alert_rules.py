@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from target_pinterest_audience.identities.tally import NobodyConsents
+from target_pinterest_audience.ledger.history import MatchFigures
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
+from target_pinterest_audience.reporting.alerts.match_rules import Matching
 from target_pinterest_audience.reporting.alerts.rules import (
     MATCHING_SECONDS,
     ListState,
@@ -18,7 +20,7 @@ from target_pinterest_audience.reporting.alerts.rules import (
 )
 from target_pinterest_audience.reporting.alerts.standing import REPEAT_SECONDS, StandingAlert, update_standing
 
-THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26)
+THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26, match_drop_percent=20)
 GOOD = RunResult("run", 0, None, received=100, rejected=0, sign_in_seconds=None)
 FAILED = Alert("run", Kind.FAILURE, "3", "failed", "why")
 PRUNED = Alert("prune", Kind.REMOVAL_CEILING, "", "too many", "why")
@@ -46,14 +48,12 @@ def kinds(before: int | None, after: int | None, status: str | None = "READY") -
         (150, 0, [Kind.SIZE_CHANGED, Kind.TOO_SMALL]),
     ],
 )
-def test_sizes(before: int | None, after: int | None, found: list[Kind]) -> None:
+def test_size_alerts_follow_their_limits(before: int | None, after: int | None, found: list[Kind]) -> None:
     assert kinds(before, after) == found
 
 
-@pytest.mark.parametrize(
-    ("nulls", "words"), [(40, "is null in all of 40 rows"), (39, "holds no yes in any of 40 rows")]
-)
-def test_nobody_consents(nulls: int, words: str) -> None:
+@pytest.mark.parametrize(("nulls", "words"), [(40, "is null in all 40 rows"), (39, "holds no yes in any of 40 rows")])
+def test_nobody_consents_describes_the_column(nulls: int, words: str) -> None:
     ended = replace(GOOD, nobody_consents=(NobodyConsents("readers", "agreed", 40, nulls),))
     (alert,) = find_alerts(ended, [], THRESHOLDS)
     assert (alert.kind, alert.subject, alert.title) == (
@@ -62,19 +62,79 @@ def test_nobody_consents(nulls: int, words: str) -> None:
     assert f"Column agreed (`consent_column`) {words}" in alert.text
 
 
-def test_a_list_that_pinterest_finds_too_small_waits_two_days() -> None:
+def test_the_alert_for_a_list_that_pinterest_finds_too_small_waits_two_days() -> None:
     (alert,) = find_alerts(GOOD, [ListState("7", "A list", None, None, "TOO_SMALL")], THRESHOLDS)
     assert (alert.kind, alert.subject, alert.waits_seconds) == (Kind.TOO_SMALL, "7", MATCHING_SECONDS)
     assert not StandingAlert(alert, since=0.0, notified=None).is_due(MATCHING_SECONDS - 1)
     assert StandingAlert(alert, since=0.0, notified=None).is_due(MATCHING_SECONDS)
 
 
-def test_what_was_told_is_told_again_after_a_day() -> None:
+def matches(rows: int | None, matched: int | None, *before: tuple[int, int | None]) -> list[Kind]:
+    """The alerts about a list with so many rows and matched people, now and three, six days before."""
+    matching = Matching(rows, matched, *(MatchFigures(*each) for each in before))
+    state = ListState("7", "A list", None, None, "READY", matching)
+    return [each.kind for each in find_alerts(GOOD, [state], THRESHOLDS)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "matched", "before", "found"),
+    [
+        # It is compared with three days before, and 20 % of the rate may be lost.
+        (1_000, 480, [(1_000, 600)], []),
+        (1_000, 479, [(1_000, 600)], [Kind.MATCH_DROPPED]),
+        (1_000, 0, [(1_000, 600)], [Kind.MATCH_DROPPED]),
+        (1_000, 479, [], []),
+        (1_000, None, [(1_000, 600)], []),
+        (1_000, 479, [(1_000, None)], []),
+        (None, 479, [(1_000, 600)], []),
+        # It grew, and Pinterest has not matched the newcomers yet.
+        (9_000, 600, [(1_000, 600)], []),
+        # It shrank, and Pinterest had not seen that three days before.
+        (500, 300, [(500, 600), (1_000, 600)], []),
+        (500, 200, [(500, 600), (1_000, 600)], [Kind.MATCH_DROPPED]),
+        # Ten people are too few for an alert.
+        (30, 5, [(30, 15)], []),
+        (30, 4, [(30, 15)], [Kind.MATCH_DROPPED]),
+    ],
+)
+def test_a_match_rate_that_fell(
+    rows: int | None, matched: int | None, before: list[tuple[int, int | None]], found: list[Kind]
+) -> None:
+    assert matches(rows, matched, *before) == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "matched", "before", "found"),
+    [
+        (50, 0, [(50, 0)], [Kind.NOBODY_MATCHED]),
+        (50, 0, [(50, None)], [Kind.NOBODY_MATCHED]),
+        (50, 0, [], []),
+        (50, 0, [(0, 0)], []),
+        (0, 0, [(50, 0)], []),
+        (50, None, [(50, None)], []),
+        (50, 1, [(50, 0)], []),
+    ],
+)
+def test_nobody_is_matched_after_three_days(
+    rows: int, matched: int | None, before: list[tuple[int, int | None]], found: list[Kind]
+) -> None:
+    assert matches(rows, matched, *before) == found
+
+
+def test_a_list_of_which_nobody_is_matched_is_not_called_too_small_as_well() -> None:
+    matching = Matching(50, 0, MatchFigures(50, 0))
+    (alert,) = find_alerts(GOOD, [ListState("7", "A list", None, 50, "TOO_SMALL", matching)], THRESHOLDS)
+    assert (alert.kind, alert.subject) == (Kind.NOBODY_MATCHED, "7")
+    for cause in ("digests, which are sent as they came", "algorithm other than SHA-256", "device ids only"):
+        assert cause in alert.text
+
+
+def test_an_alert_is_sent_again_after_a_day() -> None:
     assert not StandingAlert(FAILED, since=0.0, notified=1_000.0).is_due(1_000 + REPEAT_SECONDS - 1)
     assert StandingAlert(FAILED, since=0.0, notified=1_000.0).is_due(1_000 + REPEAT_SECONDS)
 
 
-def test_times_in_the_future_are_not_believed() -> None:
+def test_times_in_the_future_are_ignored() -> None:
     years, now = 2 * 365 * 86_400.0, 9_000.0
     waiting = replace(PRUNED, waits_seconds=100.0)
     told, since = update_standing(
@@ -90,18 +150,18 @@ def test_times_in_the_future_are_not_believed() -> None:
 
 
 @pytest.mark.parametrize(("last", "found"), [(None, True), (0.0, True), (3_600.0, False)])
-def test_stale(last: float | None, *, found: bool) -> None:
+def test_stale_counts_the_hours_since_the_last_success(last: float | None, *, found: bool) -> None:
     assert (stale_alert(last, now=27 * 3_600.0, hours=26) is not None) == found
 
 
-def test_a_success_ends_what_its_command_did_not_find_again() -> None:
+def test_a_success_ends_the_alerts_that_its_command_did_not_find_again() -> None:
     known = [StandingAlert(FAILED, 1.0, 2.0), StandingAlert(PRUNED, 1.0, None)]
     assert update_standing(known, [], 9.0) == known
     assert update_standing(known, [], 9.0, succeeded="run") == known[1:]
     assert update_standing(known, [], 9.0, succeeded="prune") == known[:1]
 
 
-def test_what_is_found_again_keeps_its_times_and_takes_the_new_words() -> None:
+def test_an_alert_that_is_found_again_keeps_its_times_and_gets_the_new_text() -> None:
     again = Alert("run", Kind.FAILURE, "3", "failed", "another reason")
     assert update_standing([StandingAlert(FAILED, 1.0, 2.0)], [again], 9.0, succeeded="run") == [
         StandingAlert(again, 1.0, 2.0)
@@ -113,7 +173,7 @@ def test_what_is_found_again_keeps_its_times_and_takes_the_new_words() -> None:
     ]
 
 
-def test_one_message_has_all() -> None:
+def test_one_message_has_all_alerts() -> None:
     title, text = compose_message([FAILED, PRUNED], "549755885175")
     assert title == "Pinterest audience: failed (and 1 more)"
     assert "failed\nwhy\n\ntoo many\nwhy\n\n" in text

@@ -56,12 +56,12 @@ def let_pass(folder: Path, hours: float) -> None:
 
 
 class TestRuns:
-    def test_a_run_without_anything_to_tell_tells_nothing(self, run_target: Target, receiver: Receiver) -> None:
+    def test_a_run_without_alerts_sends_nothing(self, run_target: Target, receiver: Receiver) -> None:
         for _ in range(2):
             assert run_target([EMAIL, *people(range(120))], **UPSERT).code == 0
         assert receiver.messages == []
 
-    def test_a_failure_is_told_with_the_line_on_stderr(self, run_target: Target, receiver: Receiver) -> None:
+    def test_an_alert_about_a_failure_has_the_line_from_stderr(self, run_target: Target, receiver: Receiver) -> None:
         run = run_target(lines([EMAIL, *people([1])]) + b"{", **UPSERT)
         assert run.code == 8
         (message,) = receiver.messages
@@ -76,24 +76,26 @@ class TestRuns:
         [({"access_token": "wrong"}, 3), ({"customer_list_id": "1"}, 2), ({"rejects_path": "/dev/null/x"}, 2)],
     )
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
-    def test_each_failure_is_told_whatever_the_load_method(
+    def test_each_failure_sends_an_alert_with_any_load_method(
         self, run_target: Target, receiver: Receiver, settings: dict[str, Any], code: int, method: str
     ) -> None:
         assert run_target([EMAIL, *people([1])], load_method=method, **settings).code == code
         assert receiver.titles == [f"Pinterest audience: A run failed (exit code {code})"]
 
-    def test_pinterest_being_away_is_told(self, emulator: Emulator, run_target: Target, receiver: Receiver) -> None:
+    def test_an_outage_of_pinterest_sends_an_alert(
+        self, emulator: Emulator, run_target: Target, receiver: Receiver
+    ) -> None:
         emulator.backend.inject(Fault(status=500, times=100))
         assert run_target([EMAIL, *people([1])], max_retries=0, **UPSERT).code == 4
         assert receiver.titles == ["Pinterest audience: A run failed (exit code 4)"]
 
-    def test_a_ledger_that_cannot_be_had_is_told(self, run_target: Target, receiver: Receiver) -> None:
+    def test_an_unusable_ledger_sends_an_alert(self, run_target: Target, receiver: Receiver) -> None:
         run = run_target([EMAIL, *people([1])], ledger_url="sqlite:////dev/null/ledger.db", **UPSERT)
         assert run.code == 7
         assert receiver.titles == ["Pinterest audience: A run failed (exit code 7)"]
         assert "so alerts may repeat" in run.stderr
 
-    def test_rejects_above_the_share_are_told(self, run_target: Target, receiver: Receiver) -> None:
+    def test_rejects_above_the_limit_send_an_alert(self, run_target: Target, receiver: Receiver) -> None:
         bad = [record(id=100 + n, email="no address") for n in range(6)]
         assert run_target([EMAIL, *people(range(95)), *bad[:5]], **UPSERT).code == 0
         assert receiver.messages == []
@@ -103,7 +105,7 @@ class TestRuns:
         assert "6 of 100" in message["message"]
         assert "no address" not in message["message"]
 
-    def test_nobody_consenting_is_told_until_somebody_does(self, run_target: Target, receiver: Receiver) -> None:
+    def test_nobody_consenting_sends_alerts_until_somebody_does(self, run_target: Target, receiver: Receiver) -> None:
         def run(consent: object) -> None:
             rows = [record(id=n, email=f"person{n}@example.com", consent=consent) for n in range(11)]
             message = schema("email", "consent")
@@ -113,7 +115,7 @@ class TestRuns:
             run(consent)
         (message,) = receiver.messages
         assert message["title"].startswith("Pinterest audience: Nobody consents in stream customers")
-        assert "is null in all of 11 rows" in message["message"]
+        assert "is null in all 11 rows" in message["message"]
         run("yes")
         run("no")
         assert len(receiver.messages) == 2
@@ -126,14 +128,14 @@ class TestRuns:
         assert message["title"] == "Pinterest audience: A run failed (exit code 5) (and 1 more)"
         assert "50 % of all values were rejected" in message["message"]
 
-    def test_a_removal_ceiling_is_told(self, run_target: Target, receiver: Receiver) -> None:
+    def test_a_removal_ceiling_sends_an_alert(self, run_target: Target, receiver: Receiver) -> None:
         run_target([EMAIL, *people(range(60))], **UPSERT)
         assert run_target([EMAIL, *[record(id=n, email=None) for n in range(60)]], **UPSERT).code == 6
         (message,) = receiver.messages
         assert "more people would have been removed than allowed" in message["title"]
         assert "`max_removal_percent`" in message["message"]
 
-    def test_refusals_by_most_members_are_told(self, run_target: Target, receiver: Receiver) -> None:
+    def test_refusals_of_most_members_send_an_alert(self, run_target: Target, receiver: Receiver) -> None:
         message, asks = schema("email", "consent"), {"consent_column": "consent", "notify_size_change_percent": 100}
         run_target([message, *(record(id=n, email=f"p{n}@x.org", consent=1) for n in range(40))], **UPSERT, **asks)
         for _ in range(2):
@@ -148,7 +150,7 @@ class TestRuns:
 
     @pytest.mark.parametrize("stream", [b"", lines([EMAIL])], ids=["nothing", "SCHEMA"])
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
-    def test_an_empty_run_ends_no_alert_and_is_no_success(
+    def test_an_empty_run_ends_no_alert_and_is_not_a_success(
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path, stream: bytes,
         method: str,
     ) -> None:  # fmt: skip
@@ -177,14 +179,14 @@ class TestRuns:
             ("upsert", [], None),
         ],
     )
-    def test_a_list_that_grows_by_more_than_the_share_is_told(
+    def test_a_list_that_grows_too_much_sends_an_alert(
         self, run_target: Target, receiver: Receiver, method: str, then: range, title: str | None
     ) -> None:
         run_target([EMAIL, *people(range(200))], load_method=method)
         run_target([EMAIL, *people(then)], load_method=method)
         assert receiver.titles == ([] if title is None else [f"Pinterest audience: {title}"])
 
-    def test_a_list_that_shrinks_and_falls_under_100_is_told(self, run_target: Target, receiver: Receiver) -> None:
+    def test_a_list_that_shrinks_below_100_sends_alerts(self, run_target: Target, receiver: Receiver) -> None:
         run_target([EMAIL, *people(range(150))], **UPSERT)
         gone = [record(id=n, email=None) for n in range(60)]
         assert run_target([EMAIL, *gone], max_removal_percent=100, **UPSERT).code == 0
@@ -193,7 +195,7 @@ class TestRuns:
         assert 'List "customers" fell below 100 members' in message["message"]
         assert "It had 150 and has 90 now." in message["message"]
 
-    def test_a_list_that_stays_too_small_is_told_after_two_days_and_then_once_a_day(
+    def test_a_list_that_stays_too_small_sends_an_alert_after_two_days_and_then_daily(
         self, emulator: Emulator, run_target: Target, receiver: Receiver, tmp_path: Path
     ) -> None:
         stream = [EMAIL, *people(range(20))]
@@ -210,7 +212,7 @@ class TestRuns:
     @pytest.mark.parametrize(
         ("days", "told"), [(5, ["Pinterest audience: The sign-in at Pinterest expires in 5 days"]), (60, [])]
     )
-    def test_a_sign_in_that_ends_soon_is_told(
+    def test_a_sign_in_that_expires_soon_sends_an_alert(
         self, run_target: Target, receiver: Receiver, days: int, told: list[str]
     ) -> None:
         with Emulator(
@@ -220,7 +222,7 @@ class TestRuns:
         assert run.code == 0
         assert receiver.titles == told
 
-    def test_a_failure_after_too_long_without_success_says_so(
+    def test_a_failure_after_too_long_without_success_adds_a_stale_alert(
         self, run_target: Target, receiver: Receiver, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people([1])], **UPSERT)
@@ -232,7 +234,7 @@ class TestRuns:
 
 class TestRepetition:
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
-    def test_the_same_failure_is_told_once_and_again_after_a_day_or_after_a_success(
+    def test_the_same_failure_sends_an_alert_once_and_again_after_a_day_or_a_success(
         self, run_target: Target, receiver: Receiver, tmp_path: Path, method: str
     ) -> None:
         settings: dict[str, Any] = {"load_method": method, "notify_stale_hours": 1_000}
@@ -264,7 +266,7 @@ class TestRepetition:
             run_target([EMAIL, *people([1])], customer_list_name="other", source_name="o", **UPSERT)
         assert len(receiver.messages) == 1
 
-    def test_what_nobody_took_is_sent_by_the_next_run_that_finds_it(
+    def test_an_undelivered_alert_is_sent_by_the_next_run_that_finds_it(
         self, run_target: Target, receiver: Receiver
     ) -> None:
         receiver.status = 500
@@ -277,14 +279,14 @@ class TestRepetition:
 
 
 class TestBadReceivers:
-    def test_one_that_answers_500_changes_no_exit_code(self, run_target: Target, receiver: Receiver) -> None:
+    def test_a_receiver_that_answers_500_changes_no_exit_code(self, run_target: Target, receiver: Receiver) -> None:
         receiver.status = 500
         bad = [record(id=n, email="no address") for n in range(5)]
         run = run_target([EMAIL, *people(range(10, 15)), *bad], **UPSERT)
         assert (run.code, len(receiver.messages)) == (0, 1)
         assert "could not be sent to address 1 of `notify_urls` (json)" in run.stderr
 
-    def test_one_that_is_down_changes_no_exit_code_and_keeps_no_other_from_being_told(
+    def test_a_receiver_that_is_down_changes_no_exit_code_and_delays_no_other(
         self, run_target: Target, receiver: Receiver, config: dict[str, Any]
     ) -> None:
         urls = ["xml://127.0.0.1:9/", *config["notify_urls"]]
@@ -293,7 +295,7 @@ class TestBadReceivers:
         assert "could not be sent to address 1 of `notify_urls` (xml)" in run.stderr
         assert "Alerts were sent to 1 of 2 addresses (json)." in run.stderr
 
-    def test_one_that_hangs_costs_five_seconds_whatever_it_does(self, run_target: Target, receiver: Receiver) -> None:
+    def test_a_receiver_that_hangs_costs_at_most_five_seconds(self, run_target: Target, receiver: Receiver) -> None:
         begun = time.monotonic()
         assert run_target([EMAIL, *people([1])], **UPSERT).code == 0
         usual = time.monotonic() - begun
@@ -304,7 +306,9 @@ class TestBadReceivers:
         assert 4.5 < time.monotonic() - begun < usual + 9
         assert "did not answer in time" in run.stderr
 
-    def test_a_signal_sends_nothing(self, config: dict[str, Any], receiver: Receiver, tmp_path: Path) -> None:
+    def test_a_run_that_a_signal_stops_sends_no_alert(
+        self, config: dict[str, Any], receiver: Receiver, tmp_path: Path
+    ) -> None:
         with running({**config, **UPSERT}, tmp_path, batch_size_rows=5) as process:
             feed(process, [EMAIL, *[record(id=n, email="no address") for n in range(50)]])
             time.sleep(3)
@@ -338,7 +342,7 @@ class TestSecrets:
         for secret in (*SECRET_PATH.split("/")[:1], SECRET_PASSWORD, receiver.host):
             assert secret not in run.stderr
 
-    def test_nor_where_the_receiver_is_down_or_checks_a_certificate(
+    def test_no_address_is_logged_if_the_receiver_is_down_or_its_certificate_is_bad(
         self, run_target: Target, receiver: Receiver
     ) -> None:
         urls = [f"jsons://{receiver.host}/{SECRET_PATH}?verify=no", f"json://127.0.0.1:9/{SECRET_PATH}"]
@@ -355,7 +359,7 @@ class TestSecrets:
         assert TOKEN not in json.dumps(message)
 
     @pytest.mark.parametrize("url", ["nonsense://T0PS3CR3TT0KEN/x", "T0PS3CR3TT0KEN", " "])
-    def test_an_address_that_is_none_is_refused_before_anything_is_read(self, run_target: Target, url: str) -> None:
+    def test_an_invalid_address_is_refused_before_anything_is_read(self, run_target: Target, url: str) -> None:
         run = run_target([EMAIL, *people([1])], notify_urls=["json://127.0.0.1:9", url], log_level="DEBUG", **UPSERT)
         assert run.code == 2
         assert "Apprise does not support address 2 of `notify_urls`" in run.stderr
@@ -363,7 +367,7 @@ class TestSecrets:
 
 
 @pytest.mark.parametrize(("is_set", "code"), [(True, 2), (False, 0)])
-def test_without_the_extra_a_run_ends_at_once_if_the_setting_is_set(
+def test_without_the_extra_a_run_with_the_setting_ends_at_once(
     config: dict[str, Any], tmp_path: Path, *, is_set: bool, code: int
 ) -> None:
     path = tmp_path / "config.json"
@@ -381,7 +385,7 @@ def test_without_the_extra_a_run_ends_at_once_if_the_setting_is_set(
 
 
 class TestPrune:
-    def test_a_ceiling_is_told_and_once_only_while_runs_succeed_between(
+    def test_a_ceiling_of_prune_sends_one_alert_while_runs_succeed(
         self, run_target: Target, run_prune: Prune, receiver: Receiver
     ) -> None:
         run_target([EMAIL, *people(range(60))], **OVERWRITE)
@@ -392,13 +396,13 @@ class TestPrune:
         assert "`pinterest-audience prune` was stopped" in message["title"]
         assert "--allow-removal-percent" in message["message"]
 
-    def test_a_failure_is_told(self, run_prune: Prune, receiver: Receiver) -> None:
+    def test_a_failed_prune_sends_an_alert(self, run_prune: Prune, receiver: Receiver) -> None:
         assert run_prune(**OVERWRITE).code == 2
         (message,) = receiver.messages
         assert message["title"] == "Pinterest audience: `pinterest-audience prune` failed (exit code 2)"
         assert "there is no ledger" in message["message"]
 
-    def test_a_list_that_it_shrinks_under_100_is_told(
+    def test_a_list_that_prune_shrinks_below_100_sends_an_alert(
         self, run_target: Target, run_prune: Prune, receiver: Receiver
     ) -> None:
         run_target([EMAIL, *people(range(150))], **OVERWRITE)
@@ -410,7 +414,7 @@ class TestPrune:
         ]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_one_that_is_interrupted_is_no_success(
+    def test_an_interrupted_prune_is_not_a_success(
         self,
         run_target: Target,
         run_prune: Prune,
@@ -438,13 +442,13 @@ class TestPrune:
         (standing,) = json.loads(run_companion("alerts", "--json", "--dry-run", **OVERWRITE).stdout)
         assert standing["kind"] == "removal_ceiling"
 
-    def test_a_dry_run_tells_nobody(self, run_prune: Prune, receiver: Receiver) -> None:
+    def test_a_dry_prune_sends_nothing(self, run_prune: Prune, receiver: Receiver) -> None:
         assert run_prune(dry_run=True, **OVERWRITE).code == 2
         assert receiver.messages == []
 
 
 class TestCommand:
-    def test_nothing_is_sent_while_runs_succeed(
+    def test_the_command_sends_nothing_while_runs_succeed(
         self, run_target: Target, run_companion: Companion, receiver: Receiver
     ) -> None:
         run_target([EMAIL, *people([1])], **UPSERT)
@@ -452,7 +456,7 @@ class TestCommand:
         assert (called.code, called.stdout, receiver.messages) == (0, "There are no alerts.\n", [])
 
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
-    def test_too_long_without_a_success_is_told_once_a_day_until_there_is_one(
+    def test_too_long_without_a_success_sends_an_alert_once_a_day_until_there_is_one(
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path, method: str
     ) -> None:
         settings = {"load_method": method}
@@ -467,7 +471,7 @@ class TestCommand:
         run_target([EMAIL, *people([1])], **settings)
         assert run_companion("alerts", **settings).stdout == "There are no alerts.\n"
 
-    def test_a_success_by_a_clock_that_was_years_ahead_does_not_keep_it_silent(
+    def test_a_success_recorded_by_a_fast_clock_does_not_silence_the_alert(
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path
     ) -> None:
         run_target([EMAIL, *people([1])], **UPSERT)
@@ -482,16 +486,16 @@ class TestCommand:
             "Pinterest audience: A run failed (exit code 8)",
         ]
 
-    def test_without_a_ledger_a_dry_run_says_where_it_looked(self, run_companion: Companion, tmp_path: Path) -> None:
+    def test_without_a_ledger_a_dry_run_names_its_place(self, run_companion: Companion, tmp_path: Path) -> None:
         refused = run_companion("alerts", "--dry-run", **UPSERT)
         assert (refused.code, f"no ledger at {tmp_path}/ledger.db" in refused.stderr) == (2, True)
 
-    def test_that_no_run_ever_succeeded_is_told(self, run_companion: Companion, receiver: Receiver) -> None:
+    def test_an_alert_says_that_no_run_has_ever_succeeded(self, run_companion: Companion, receiver: Receiver) -> None:
         for _ in range(2):
             assert run_companion("alerts", **UPSERT).code == 0
         assert receiver.titles == ["Pinterest audience: No run has succeeded yet"]
 
-    def test_what_a_run_could_not_send_is_sent(
+    def test_the_command_sends_what_a_run_could_not(
         self, run_target: Target, run_companion: Companion, receiver: Receiver
     ) -> None:
         run_target([EMAIL, *people([1])], **UPSERT)
@@ -537,7 +541,7 @@ class TestCommand:
         assert SECRET_PATH.partition("/")[0] not in bad.stdout + bad.stderr
         assert receiver.host not in bad.stdout + bad.stderr
 
-    def test_without_an_address_it_says_what_to_set(self, run_companion: Companion) -> None:
+    def test_without_an_address_the_error_names_the_setting(self, run_companion: Companion) -> None:
         called = run_companion("alerts", notify_urls=None)
         assert called.code == 2
         assert "Set `notify_urls`" in called.stderr

@@ -17,7 +17,7 @@ from target_pinterest_audience.reporting.alerts.notifier import scheme_of, secre
         ("0123456789abcdef", "", "0123456789abcdef"),
     ],
 )
-def test_the_scheme_is_told_and_the_rest_hidden(url: str, scheme: str, secret: str) -> None:
+def test_only_the_scheme_of_an_address_is_shown(url: str, scheme: str, secret: str) -> None:
     assert scheme_of(url) == scheme
     assert {url, secret} <= secrets_of(url)
     assert not {scheme, "host", "x", "example.com"} & secrets_of(url)

@@ -32,5 +32,51 @@ def test_the_main_reason_for_removals_is_a_sentence(removals: dict[str, int], wo
     assert words in section(removals)
 
 
-def test_without_removals_there_is_no_reason() -> None:
+def test_without_removals_no_reason_is_shown() -> None:
     assert "No one was removed in this period." in section({})
+
+
+def text_of(*sizes: tuple[int | None, int | None], members: int = 400, rows: int | None = 400) -> str:
+    """The section of a list with so many rows and matched people after each run."""
+    steps = [Step("Newsletter", "17", members, matched, 1, 0, {}, 0, {}, rows) for rows, matched in sizes]
+    runs = [RunView(n, "run", float(n), n + 0.5, 0, 1, 0.0, [step]) for n, step in enumerate(steps)]
+    view = ListView("Newsletter", "17", members, [(n + 0.5, step) for n, step in enumerate(steps)], rows)
+    made = list_section(view, group_runs([each.started for each in runs]), runs, "list-0")
+    return " ".join(" ".join(made.itertext()).split())
+
+
+def test_the_match_rate_is_one_percentage_and_one_chart_with_two_lines() -> None:
+    text = text_of((400, None), (400, 270))
+    assert "67.5 % match rate: Pinterest recognised 270 people when it was last asked. Now 400 rows contribute" in text
+    assert "Rows that contribute to the list People whom Pinterest recognised" in text
+    assert "400 270 67.5 %" in text
+    assert "cannot be targeted" not in text
+
+
+def test_until_pinterest_tells_a_size_there_is_no_percentage() -> None:
+    text = text_of((400, None), (400, None))
+    assert "Pinterest has not said yet how many people it recognises" in text
+    assert "%" not in text
+
+
+def test_history_of_a_version_that_did_not_count_rows_has_no_percentage() -> None:
+    assert "%" not in text_of((None, 270), (None, 270), rows=None)
+
+
+@pytest.mark.parametrize(
+    ("members", "matched", "words"),
+    [
+        (400, 26, "It cannot be targeted: Pinterest recognises 26 people on it so far."),
+        (400, 0, "It cannot be targeted: Pinterest recognises no one on it so far."),
+        (400, 99, "cannot be targeted"),
+        (400, 100, None),
+        (400, None, None),
+        (26, None, "It cannot be targeted: at most 26 people are on it. Pinterest needs 100 people"),
+        (26, 150, None),
+        (0, None, "It cannot be targeted: no one is on it."),
+    ],
+)
+def test_a_list_with_too_few_people_says_so_at_once(members: int, matched: int | None, words: str | None) -> None:
+    text = text_of((400, matched), (400, matched), members=members)
+    assert ("cannot be targeted" in text) == (words is not None)
+    assert (words or "") in text

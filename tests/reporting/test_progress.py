@@ -87,7 +87,7 @@ def end(process: subprocess.Popen[bytes]) -> int:
     return process.wait(30)
 
 
-def test_rows_rate_and_requests_are_shown_while_it_goes_on(
+def test_the_line_shows_rows_rate_and_requests_during_the_run(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with on_terminal({**config, **UPSERT, "batch_size_rows": 10}, tmp_path) as (process, terminal):
@@ -100,7 +100,7 @@ def test_rows_rate_and_requests_are_shown_while_it_goes_on(
     assert len(emulator.backend.customer_lists()) == 1
 
 
-def test_log_lines_stay_whole_above_it(config: dict[str, Any], tmp_path: Path) -> None:
+def test_log_lines_stay_whole_above_the_line(config: dict[str, Any], tmp_path: Path) -> None:
     name = "a list with a name that makes the lines of the log much longer than the terminal is wide " * 2
     with on_terminal({**config, **UPSERT, "customer_list_name": name}, tmp_path) as (process, terminal):
         write(process, [EMAIL, *people(range(5))])
@@ -121,7 +121,7 @@ def test_a_wait_for_pinterests_limit_is_shown(emulator: Emulator, config: dict[s
         assert end(process) == 0
 
 
-def test_what_is_left_of_a_file_is_estimated(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
+def test_the_remaining_time_of_a_file_is_estimated(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
     emulator.backend.inject(Fault(method="GET", delay_ms=2_000))
     path = tmp_path / "stream.singer"
     path.write_bytes(lines([EMAIL, *people(range(300_000))]))
@@ -130,7 +130,9 @@ def test_what_is_left_of_a_file_is_estimated(emulator: Emulator, config: dict[st
         process.kill()
 
 
-def test_the_last_run_tells_what_is_left_of_a_pipe(config: dict[str, Any], run_target: Target, tmp_path: Path) -> None:
+def test_the_remaining_time_of_a_pipe_is_estimated_from_the_last_run(
+    config: dict[str, Any], run_target: Target, tmp_path: Path
+) -> None:
     run_target([EMAIL, *people(range(200))], **UPSERT)
     with on_terminal({**config, **UPSERT}, tmp_path) as (process, terminal):
         write(process, [EMAIL, *people(range(50))])
@@ -148,7 +150,7 @@ def test_states_on_the_same_terminal_stay_whole(config: dict[str, Any], tmp_path
         assert re.search(r"^\r?\{\"bookmarks\":\{\"at\":1\}\}\r$", terminal.text, re.MULTILINE)
 
 
-def test_a_signal_takes_it_away(config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_signal_removes_the_line(config: dict[str, Any], tmp_path: Path) -> None:
     with on_terminal({**config, **UPSERT}, tmp_path) as (process, terminal):
         write(process, [EMAIL, *people(range(5))])
         wait_until(lambda: "5 rows" in terminal.text)
@@ -160,7 +162,7 @@ def test_a_signal_takes_it_away(config: dict[str, Any], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("variables", [{"LOGLEVEL": "WARNING"}, {"TERM": "dumb"}])
-def test_who_wants_it_quiet_or_has_no_such_terminal_gets_no_line(
+def test_a_quiet_log_level_or_another_terminal_has_no_line(
     config: dict[str, Any], tmp_path: Path, variables: dict[str, str]
 ) -> None:
     with on_terminal({**config, **UPSERT}, tmp_path, variables=variables) as (process, terminal):
@@ -170,7 +172,7 @@ def test_who_wants_it_quiet_or_has_no_such_terminal_gets_no_line(
     assert "/s" not in terminal.text
 
 
-def test_without_a_terminal_nothing_of_it_is_imported(config: dict[str, Any], tmp_path: Path) -> None:
+def test_without_a_terminal_the_module_is_not_imported(config: dict[str, Any], tmp_path: Path) -> None:
     program = (
         "import sys; from target_pinterest_audience.singer.command import run; code = run(sys.argv[1:]); "
         "sys.exit(code or 'rich' in sys.modules)"
@@ -200,11 +202,11 @@ SNAPSHOT = Snapshot(1_000, None, 0, 0, 0, 0)
         ({"waiting_seconds": -4.0}, 4, "1,000 rows, 250/s"),
     ],
 )  # fmt: skip
-def test_the_line_says_what_is_known(changes: dict[str, Any], elapsed: float, words: str) -> None:
+def test_the_line_has_what_is_known(changes: dict[str, Any], elapsed: float, words: str) -> None:
     assert progress_line(SNAPSHOT._replace(**changes), elapsed, 250) == words
 
 
-def test_the_share_of_what_is_no_file_is_not_known(tmp_path: Path) -> None:
+def test_the_share_of_an_input_that_is_not_a_file_is_unknown(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb"):
         assert share_of_file(pipe) is None

@@ -26,7 +26,7 @@ def rejects(path: Path) -> list[dict[str, Any]]:
 
 @METHODS
 @pytest.mark.parametrize("number", [3, 1234])
-def test_one_poisoned_row_costs_one_row(
+def test_one_refused_row_costs_one_row(
     emulator: Emulator, run_target: Target, tmp_path: Path, load_method: str, number: int
 ) -> None:
     poisoned = sha256(address(number))
@@ -53,7 +53,7 @@ def test_one_poisoned_row_costs_one_row(
 
 
 @METHODS
-def test_a_poisoned_row_among_the_first_does_not_keep_the_list_from_being_made(
+def test_a_refused_row_in_the_first_batch_does_not_prevent_the_list(
     emulator: Emulator, run_target: Target, load_method: str
 ) -> None:
     emulator.backend.inject(Fault(record_pattern=sha256(address(0)), status=400, times=None))
@@ -62,7 +62,7 @@ def test_a_poisoned_row_among_the_first_does_not_keep_the_list_from_being_made(
     assert members(emulator) == digests(range(1, 8))
 
 
-def test_who_was_refused_is_tried_again_with_the_next_run(emulator: Emulator, run_target: Target, sent: Sent) -> None:
+def test_a_refused_identity_is_sent_again_by_the_next_run(emulator: Emulator, run_target: Target, sent: Sent) -> None:
     poisoned = {sha256(address(1)), sha256(address(5))}
     stream = [schema("email"), *people(range(8)), state(1)]
     emulator.backend.inject(Fault(record_pattern="|".join(poisoned), status=400, times=None))
@@ -80,7 +80,7 @@ def test_who_was_refused_is_tried_again_with_the_next_run(emulator: Emulator, ru
     assert members(emulator) == digests(range(8))
 
 
-def test_a_list_that_refuses_everything_fails_the_run_and_holds_the_state(
+def test_a_list_that_refuses_everything_fails_the_run_and_holds_the_state_back(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     made = emulator.backend.create_list("customers")
@@ -93,7 +93,7 @@ def test_a_list_that_refuses_everything_fails_the_run_and_holds_the_state(
     assert rejects(tmp_path / "r") == []
 
 
-def test_a_request_that_was_too_big_is_no_bad_row(emulator: Emulator, run_target: Target) -> None:
+def test_a_request_that_is_too_big_is_not_a_bad_row(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.create_list("customers")
     emulator.backend.inject(Fault(method="PATCH", more_records_than=40, status=413, body="too big", times=None))
     run = run_target([schema("email"), *people(range(300)), state(1)], batch_size_rows=100)
@@ -103,7 +103,7 @@ def test_a_request_that_was_too_big_is_no_bad_row(emulator: Emulator, run_target
     assert "rejected" not in run.stderr
 
 
-def test_a_200_with_exceptions_is_a_refused_batch(emulator: Emulator, run_target: Target) -> None:
+def test_an_answer_with_exceptions_is_a_refused_batch(emulator: Emulator, run_target: Target) -> None:
     made = emulator.backend.create_list("customers")
     answer = {
         "id": made.id, "name": "customers", "exceptions": {"code": 2, "message": "no"}, "ad_account_id": "1",
@@ -116,7 +116,7 @@ def test_a_200_with_exceptions_is_a_refused_batch(emulator: Emulator, run_target
     assert members(emulator) == digests(range(20)) - {sha256(address(7))}
 
 
-def test_bad_values_are_told_with_their_place_and_their_row(run_target: Target, tmp_path: Path) -> None:
+def test_bad_values_are_reported_with_their_line_and_row_digest(run_target: Target, tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
     rows = [record(id=n, email="nobody at all" if n in {3, 50} else address(n)) for n in range(100)]
     stream = [schema("email"), *rows, record(id=None, email=address(1)), record(id=200, email=7)]
@@ -127,7 +127,7 @@ def test_bad_values_are_told_with_their_place_and_their_row(run_target: Target, 
         assert [(each["line"], each["reason"].split(":")[0]) for each in found] == [
             (5, "not an e-mail address"), (52, "not an e-mail address"),
             (102, "in a row whose key property is null, so that it cannot be distinguished from other rows"),
-            (103, "neither text nor empty"),
+            (103, "not text"),
         ]  # fmt: skip
         rows_known = [each["row"] is not None for each in found]
         assert rows_known == [known, known, False, known]
@@ -144,7 +144,7 @@ def test_bad_records_fail_ends_the_run_at_the_first(emulator: Emulator, run_targ
     assert members(emulator) == digests(range(8))
 
 
-def test_bad_records_fail_holds_for_those_whom_pinterest_refuses_and_no_state_is_early(
+def test_bad_records_fail_applies_to_refused_identities_and_no_state_is_early(
     emulator: Emulator, run_target: Target
 ) -> None:
     emulator.backend.create_list("a")
@@ -162,7 +162,9 @@ def test_bad_records_fail_holds_for_those_whom_pinterest_refuses_and_no_state_is
         assert members(emulator, f"b {load_method}") == digests(range(8)) - {sha256(address(3))}
 
 
-def test_too_many_rejects_fail_the_run_after_the_good_rows(emulator: Emulator, run_target: Target, sent: Sent) -> None:
+def test_too_many_rejects_fail_the_run_after_it_delivered_the_good_rows(
+    emulator: Emulator, run_target: Target, sent: Sent
+) -> None:
     stream = [schema("email"), *people(range(8)), *[record(id=n, email="x") for n in range(8, 10)], state(1)]
     assert run_target(stream, max_rejected_percent=20).code == 0
     sent()
@@ -173,7 +175,7 @@ def test_too_many_rejects_fail_the_run_after_the_good_rows(emulator: Emulator, r
     assert members(emulator, "other") == digests(range(8))
 
 
-def test_a_rejects_file_that_cannot_be_written_is_told_before_anything_is_sent(
+def test_an_unwritable_rejects_file_is_an_error_before_anything_is_sent(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -183,7 +185,7 @@ def test_a_rejects_file_that_cannot_be_written_is_told_before_anything_is_sent(
     assert emulator.backend.calls == []
 
 
-def test_the_owner_of_a_line_is_known_until_nothing_waits_for_it() -> None:
+def test_the_stream_of_a_line_is_known_until_nothing_waits_for_it() -> None:
     a, b, c = Mock(), Mock(), Mock()
     lines = Refusals()
     lines.note_rows(1, 10, a)
@@ -198,7 +200,7 @@ def test_the_owner_of_a_line_is_known_until_nothing_waits_for_it() -> None:
     assert list(lines.owners_of(12)) == [b]
 
 
-def test_a_refused_row_is_named_though_its_list_was_first_known_from_former_runs(
+def test_a_refused_row_is_reported_though_its_list_was_first_known_from_former_runs(
     emulator: Emulator, config: dict[str, Any], run_target: Target, tmp_path: Path
 ) -> None:
     narrow, wide = schema("email"), schema("email", "lr_id")

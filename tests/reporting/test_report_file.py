@@ -19,7 +19,7 @@ ODD = [record(id=90, email="no address"), record(id=91, email=address(1))]
 STREAM = [schema("email", "maid"), *people(range(25)), *ODD]
 
 
-def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+def test_the_report_counts_what_happened_to_each_value(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     path = tmp_path / "out" / "report.json"
     run = run_target([*STREAM, state(1)], report_path=str(path), load_method="upsert")
     assert run.code == 0, run.stderr
@@ -50,14 +50,15 @@ def test_a_run_is_told_with_what_became_of_each_value(emulator: Emulator, run_ta
         "lists": [
             {
                 "chosen_by": 'customer list "customers"', "customer_list_id": made.id, "name": "customers",
-                "members": 25, "matched": None, "status": "PROCESSING", "added": 25, "removed": 0, "removals": {},
+                "members": 25, "contributing_rows": 26, "matched": None, "match_percent": None,
+                "status": "PROCESSING", "added": 25, "removed": 0, "removals": {},
                 "refused": 0, "left_out": 0, "requests": 1,
             }
         ],
     }  # fmt: skip
 
 
-def test_a_dry_run_is_told_and_writes_nothing(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+def test_a_dry_run_is_reported_and_writes_nothing(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     assert run_target([*STREAM, state(1)], load_method="upsert").code == 0
     before = len(emulator.backend.writes())
@@ -74,7 +75,7 @@ def test_a_dry_run_is_told_and_writes_nothing(emulator: Emulator, run_target: Ta
     assert "Removed" not in run.stderr
 
 
-def test_a_failed_run_is_told_with_its_exit_code_and_reason(
+def test_a_failed_run_is_reported_with_its_exit_code_and_reason(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     path = tmp_path / "report.json"
@@ -102,7 +103,7 @@ def test_a_run_that_was_killed_left_no_exit_code(config: dict[str, Any], tmp_pat
     assert (report["finished_at"], report["exit_code"]) == (None, None)
 
 
-def test_a_signal_is_told(config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_signal_is_reported(config: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     with running(config, tmp_path, report_path=str(path)) as process:
         feed(process, STREAM)
@@ -113,7 +114,7 @@ def test_a_signal_is_told(config: dict[str, Any], tmp_path: Path) -> None:
     assert (report["exit_code"], report["error"][:7]) == (143, "SIGTERM")
 
 
-def test_a_report_that_cannot_be_written_is_told_before_anything_is_sent(
+def test_an_unwritable_report_is_an_error_before_anything_is_sent(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()

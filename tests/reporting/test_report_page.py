@@ -67,7 +67,7 @@ class Reader(HTMLParser):
 
 
 class TestWords:
-    def test_the_question_why_an_audience_shrank_is_answered(self, tmp_path: Path) -> None:
+    def test_the_page_explains_why_an_audience_shrank(self, tmp_path: Path) -> None:
         with closing(open_ledger(f"sqlite:///{tmp_path}/ledger.db", API, ACCOUNT, wait_seconds=1)) as ledger:
             with ledger.transaction():
                 number = ledger.catalogue.lists.add("2542620639259", "Newsletter").number
@@ -86,15 +86,15 @@ class TestWords:
         assert "None had to wait" in text
         assert "22 Sep 2026, 14:13: 5 added, 65 removed (60 deleted, 5 refused)" in text
 
-    def test_without_a_run_it_says_what_to_do(self, tmp_path: Path) -> None:
+    def test_a_page_without_runs_says_what_to_do(self, tmp_path: Path) -> None:
         assert "Run the target, then create this page again" in Reader(page_of(tmp_path, ["Newsletter"], 0)).text
 
-    def test_one_run_makes_no_curve(self, tmp_path: Path) -> None:
+    def test_one_run_has_no_curve(self, tmp_path: Path) -> None:
         page = Reader(page_of(tmp_path, ["Newsletter"], 1))
         assert page.count("svg") == 0
         assert page.count("table") == 2
 
-    def test_runs_that_did_not_end_well_are_told(self, tmp_path: Path) -> None:
+    def test_failed_runs_are_listed(self, tmp_path: Path) -> None:
         text = Reader(page_of(tmp_path, ["Newsletter"], 30)).text
         assert "4 runs failed" in text
         assert "run failed: Pinterest unavailable" in text
@@ -109,7 +109,7 @@ class TestWords:
         assert len(periods.periods) <= most
         assert [place for period in periods.periods for place in period.runs] == list(range(runs))
 
-    def test_two_thousand_runs_are_a_page_that_opens_at_once(self, tmp_path: Path) -> None:
+    def test_a_page_of_two_thousand_runs_is_small(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, ["Newsletter"], 2_000)
         assert len(page) < 300_000
         assert "2,000 runs, from 21 Sep 2026 to 13 Dec 2026" in Reader(page).text
@@ -121,13 +121,13 @@ class TestWords:
 
 
 class TestCharts:
-    def test_a_scale_begins_near_values_that_differ_little_and_says_so(self) -> None:
-        chart = charts.line_chart([(0, 1_000_000), (9, 1_000_900)], (0, 9), "members", "members")
+    def test_a_scale_that_does_not_begin_at_zero_says_so(self) -> None:
+        chart = charts.line_chart([charts.Line([(0, 1_000_000), (9, 1_000_900)], "members")], (0, 9), "members")
         words = [each.text for each in chart.iter() if each.text]
         assert "The scale begins at 999,000, not at 0." in words
         assert words[:3] == ["1.001M", "1M", "999K"]
 
-    def test_a_first_load_does_not_hide_the_days_after_it(self) -> None:
+    def test_a_first_load_does_not_flatten_the_days_after_it(self) -> None:
         bars = [charts.Bar(40_000, 0, "the first")] + [charts.Bar(10, 3, f"day {n}") for n in range(29)]
         chart = charts.bars_chart(bars, ("", ""), "added")
         heights = [float(each.get("height", 0)) for each in chart.iter("rect")]
@@ -135,7 +135,7 @@ class TestCharts:
         assert "Cut off because they exceed the scale: the first." in [each.text for each in chart.iter("p")]
 
     @pytest.mark.parametrize("values", [[(0, 0)], [(0, 3)], [(5, 5)] * 3, [(10**9, 1)]])
-    def test_whatever_the_values_all_is_within_the_chart(self, values: list[tuple[int, int]]) -> None:
+    def test_all_values_are_within_the_chart(self, values: list[tuple[int, int]]) -> None:
         chart = charts.bars_chart([charts.Bar(up, down, "") for up, down in values], ("", ""), "x")
         for each in chart.iter("rect"):
             upper, height = float(each.get("y", 0)), float(each.get("height", 0))
@@ -144,23 +144,23 @@ class TestCharts:
     @pytest.mark.parametrize(
         ("number", "words"), [(0, "0"), (1.5, "1.5"), (99_999, "99,999"), (250_000, "250K"), (1_234_000, "1.234M")]
     )
-    def test_numbers_are_short(self, number: float, words: str) -> None:
+    def test_numbers_are_abbreviated(self, number: float, words: str) -> None:
         assert short(number) == words
 
 
 class TestSafety:
-    def test_whatever_a_list_is_called_it_is_but_words(self, tmp_path: Path) -> None:
+    def test_the_name_of_a_list_is_always_escaped(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, [HOSTILE.replace("\ud800", ""), "b"], 3)
         page.encode()
         read = Reader(page)
         assert read.count("script") == read.count("img") == 0
         assert "<script>document.title='taken'</script>" in read.text
 
-    def test_a_character_that_no_page_may_hold_is_replaced(self) -> None:
+    def test_a_character_that_no_page_may_contain_is_replaced(self) -> None:
         run = HistoryView(f"{HOSTILE}", [], [], [])
         render(run, HOSTILE, BEGUN).encode()
 
-    def test_nothing_is_asked_of_anybody(self, tmp_path: Path) -> None:
+    def test_the_page_loads_nothing(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, ["Newsletter", "Buyers"], 30)
         read = Reader(page)
         addresses = [
@@ -173,7 +173,7 @@ class TestSafety:
 
 
 class TestAccess:
-    def test_each_chart_has_words_and_each_list_a_table(self, tmp_path: Path) -> None:
+    def test_each_chart_has_a_description_and_each_list_a_table(self, tmp_path: Path) -> None:
         read = Reader(page_of(tmp_path, ["Newsletter", "Buyers"], 30))
         charts_ = [each for tag, each in read.tags if tag == "svg"]
         assert len(charts_) == 2 * 3 + 2
@@ -181,7 +181,7 @@ class TestAccess:
         assert read.count("table") == 2 + 1
 
     @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
-    def test_words_and_marks_stand_out_from_what_is_behind_them(self, scheme: int) -> None:
+    def test_text_and_marks_have_enough_contrast(self, scheme: int) -> None:
         style = (
             resources.files("target_pinterest_audience.reporting.page")
             .joinpath("style.css")
@@ -245,7 +245,7 @@ return [...document.querySelectorAll('body *')].filter(each =>
     [(["Newsletter"], 0), (["Newsletter"], 1), (["Newsletter"], 30), ([LONG, HOSTILE[:-1], "Käufer"], 2_000)],
     ids=["no runs", "one run", "30 runs", "2,000 runs of three lists"],
 )
-def test_in_a_browser_everything_fits_and_nothing_is_asked_for(
+def test_in_a_browser_everything_fits_and_nothing_is_loaded(
     browser: Browser, served: tuple[str, list[str]], tmp_path: Path, names: list[str], runs: int, width: int
 ) -> None:
     (tmp_path / "page.html").write_text(page_of(tmp_path, names, runs), encoding="utf-8")

@@ -40,7 +40,7 @@ def changes(entry: HistoryEntry) -> list[tuple[int | None, int, int]]:
     return [(each.members, each.added, each.removed) for each in entry.lists if each.added or each.removed]
 
 
-def test_a_run_is_noted_with_its_figures(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+def test_a_run_is_recorded_with_its_figures(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     message = schema("email", "idfa", "lr_id", "_sdc_deleted_at")
     odd = [record(id=90, email="no address"), record(id=91, email="nor this"), record(id=92, idfa="x", lr_id="a b")]
     run_target([message, *people(range(5)), record(id=5, lr_id="XY1234"), *odd], **UPSERT)
@@ -52,13 +52,14 @@ def test_a_run_is_noted_with_its_figures(emulator: Emulator, run_target: Target,
     assert first.ending.calls == calls
     assert first.started <= first.ending.at <= second.started
     mixed, opaque = first.lists
-    assert mixed[1:-1] == (5, None, 5, 0, 0)
+    assert mixed[1:-2] == (5, None, 5, 0, 0)
     assert mixed.rejected == {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}
-    assert opaque[1:] == (1, None, 1, 0, 0, {"NOT_AN_OPAQUE_ID": 1})
+    assert opaque[1:] == (1, None, 1, 0, 0, {"NOT_AN_OPAQUE_ID": 1}, 1)
+    assert mixed.contributing_rows == 5
     assert changes(second) == [(4, 0, 1)]
 
 
-def test_a_run_that_sends_everything_is_no_entry(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+def test_an_append_only_run_has_no_entry(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     run_target([EMAIL, *people(range(5))], **UPSERT)
     # It finds the ledger, and notes in it that it ended well.
     assert run_target([EMAIL, *people(range(5))], customer_list_name="others", load_method="append-only").code == 0
@@ -68,7 +69,7 @@ def test_a_run_that_sends_everything_is_no_entry(emulator: Emulator, run_target:
         assert ledger.execute("SELECT outcome FROM runs ORDER BY run").fetchall() == [("clean",), ("clean",)]
 
 
-def test_a_run_that_changes_nothing_is_an_entry_without_lists(
+def test_a_run_that_changes_nothing_has_an_entry_without_lists(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     for _ in range(2):
@@ -76,7 +77,7 @@ def test_a_run_that_changes_nothing_is_an_entry_without_lists(
     assert [changes(each) for each in history(emulator, tmp_path)] == [[(5, 5, 0)], []]
 
 
-def test_a_run_that_fails_is_noted_with_its_exit_code(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
+def test_a_failed_run_is_recorded_with_its_exit_code(emulator: Emulator, run_target: Target, tmp_path: Path) -> None:
     run_target([EMAIL, *people(range(60))], **UPSERT)
     changed = [record(id=n, email=None) for n in range(60)]
     assert run_target([EMAIL, *changed], **UPSERT).code == 6
@@ -89,9 +90,7 @@ def test_a_run_that_fails_is_noted_with_its_exit_code(emulator: Emulator, run_ta
     assert [change for entry in entries for change in changes(entry)] == [(60, 60, 0), (61, 1, 0)]
 
 
-def test_a_run_that_is_terminated_or_killed_is_noted(
-    emulator: Emulator, config: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_terminated_or_killed_run_is_recorded(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
     for end in ("terminate", "kill"):
         with running({**config, **UPSERT}, tmp_path, batch_size_rows=5) as process:
             before = len(emulator.backend.writes())
@@ -113,7 +112,7 @@ def test_waits_for_rate_limits_are_added_up(emulator: Emulator, run_target: Targ
     assert f"requests to Pinterest: {entry.ending.calls}, 2 s of waiting for its rate limits" in run.stderr
 
 
-def test_prune_is_noted_whether_it_removes_anybody_or_not(
+def test_prune_is_recorded_whether_it_removes_anyone_or_not(
     emulator: Emulator, run_target: Target, run_prune: Prune, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people(range(60))], **OVERWRITE)
@@ -147,7 +146,7 @@ def test_a_history_that_cannot_be_written_does_not_fail_the_run(
     assert exit_codes(history(emulator, tmp_path)) == [0, None]
 
 
-def test_what_pinterest_found_of_them_is_noted_when_the_run_comes_to_know(
+def test_the_number_of_matched_people_is_recorded_if_the_run_finds_out(
     emulator: Emulator, run_target: Target, tmp_path: Path
 ) -> None:
     stream = [EMAIL, *[record(id=n, email=address(n)) for n in range(3)]]
@@ -158,7 +157,7 @@ def test_what_pinterest_found_of_them_is_noted_when_the_run_comes_to_know(
     assert matched[-1] == emulator.backend.audiences()[0].size
 
 
-def test_clear_and_forget_are_noted(
+def test_clear_and_forget_are_recorded(
     emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
 ) -> None:
     run_target([EMAIL, *people(range(5))], **UPSERT)
@@ -170,7 +169,7 @@ def test_clear_and_forget_are_noted(
     assert [changes(each) for each in entries] == [[(5, 5, 0)], [(4, 0, 1)], [(0, 0, 4)]]
 
 
-def test_what_is_old_is_forgotten_with_its_runs(
+def test_old_entries_are_deleted_with_their_runs(
     emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
 ) -> None:
     for numbers in ([1], [1, 2]):
@@ -183,7 +182,7 @@ def test_what_is_old_is_forgotten_with_its_runs(
 
 
 @pytest.mark.parametrize("setting", ["rejects_path", "stdout"])
-def test_an_output_that_takes_no_more_is_not_called_a_bug(
+def test_a_closed_or_full_output_is_not_called_a_bug(
     run_target: Target, run_companion: Companion, config: dict[str, Any], tmp_path: Path, setting: str
 ) -> None:
     stream = [EMAIL, *people([1]), record(id=2, email="no address"), state(1)]
@@ -200,7 +199,7 @@ def test_an_output_that_takes_no_more_is_not_called_a_bug(
     assert run["outcome"] == "failed: output closed, disk full, or a bug"
 
 
-def test_a_note_that_fails_does_not_hide_what_ended_a_prune(
+def test_a_history_that_cannot_be_written_does_not_hide_what_ended_a_prune(
     emulator: Emulator, run_target: Target, run_prune: Prune, tmp_path: Path
 ) -> None:
     for count in (10, 5):

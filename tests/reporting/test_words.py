@@ -31,7 +31,7 @@ def test_a_cause_of_another_version_keeps_its_name() -> None:
         (143, "stopped by signal 15"),
     ],
 )
-def test_how_a_run_ended_is_told_by_its_exit_code(exit_code: int | None, words: str) -> None:
+def test_the_exit_code_describes_how_a_run_ended(exit_code: int | None, words: str) -> None:
     assert outcome_words(exit_code) == words
 
 

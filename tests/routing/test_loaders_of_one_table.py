@@ -30,7 +30,7 @@ def config(request: pytest.FixtureRequest, config: dict[str, Any]) -> dict[str, 
     return {name: value for name, value in config.items() if name != "load_method"}
 
 
-def test_a_delete_in_one_table_is_none_in_another_of_the_same_name(emulator: Emulator, run_target: Target) -> None:
+def test_a_delete_in_one_table_does_not_affect_another_of_the_same_name(emulator: Emulator, run_target: Target) -> None:
     run_target([GONE, *people(range(5))], **HERE)
     others = [record(id=n, email=f"other{n}@example.com") for n in range(5)]
     told = run_target([GONE, *others], **THERE)
@@ -40,7 +40,7 @@ def test_a_delete_in_one_table_is_none_in_another_of_the_same_name(emulator: Emu
     assert len(members(emulator, "there")) == 3
 
 
-def test_a_delete_in_the_run_that_shows_the_other_table_first_is_none_either(
+def test_a_delete_in_the_first_run_of_another_table_does_not_affect_the_first_table(
     emulator: Emulator, run_target: Target
 ) -> None:
     run_target([GONE, *people(range(5))], **HERE)
@@ -49,7 +49,7 @@ def test_a_delete_in_the_run_that_shows_the_other_table_first_is_none_either(
     assert members(emulator, "here") == digests(range(5))
 
 
-def test_a_table_without_identities_is_not_held_to_another_of_the_same_name(
+def test_a_table_without_identities_is_not_compared_with_another_of_the_same_name(
     emulator: Emulator, run_target: Target
 ) -> None:
     run_target([GONE, *people(range(5))], **HERE)
@@ -64,7 +64,7 @@ def test_a_table_without_identities_is_not_held_to_another_of_the_same_name(
     assert (own.code, own.states) == (2, []), "the same list: it is the table that fed it"
 
 
-def test_a_refusal_that_one_loader_reads_is_none_for_the_list_of_another(
+def test_a_refusal_that_one_loader_reads_does_not_affect_the_list_of_another(
     emulator: Emulator, run_target: Target
 ) -> None:
     asked = {**HERE, "consent_column": "consent"}
@@ -79,7 +79,7 @@ def test_a_refusal_that_one_loader_reads_is_none_for_the_list_of_another(
     assert members(emulator, "there") == digests(range(5))
 
 
-def test_a_deleted_row_leaves_the_list_that_the_settings_named_before_though_its_address_changed_since(
+def test_a_deleted_row_leaves_its_former_list_though_its_address_changed_since(
     emulator: Emulator, run_target: Target
 ) -> None:
     run_target([GONE, *people(range(5))], **HERE)
@@ -89,9 +89,7 @@ def test_a_deleted_row_leaves_the_list_that_the_settings_named_before_though_its
     assert members(emulator, "here") == members(emulator, "there") == digests([0, 2, 3, 4])
 
 
-def test_lists_that_are_left_to_settings_which_run_no_more_are_told_in_each_run(
-    emulator: Emulator, run_target: Target
-) -> None:
+def test_lists_of_settings_that_no_longer_run_are_a_warning_in_each_run(emulator: Emulator, run_target: Target) -> None:
     for each in (HERE, THERE, HERE):
         run_target([GONE, *people(range(5))], **each)
     told = run_target([GONE, *people(range(5))], **HERE)
@@ -113,7 +111,7 @@ def test_each_loader_of_a_table_prunes_its_own_list(emulator: Emulator, run_targ
     assert members(emulator, "there") == digests(range(1, 20))
 
 
-def test_who_a_loader_reads_stays_whatever_another_one_prunes(
+def test_prune_by_one_loader_keeps_the_people_of_another(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     here, there = ({**each, "load_method": "overwrite"} for each in (HERE, THERE))
@@ -149,7 +147,7 @@ def loader(list_number: int, configuration: str, first: int, last: int, source: 
         ([loader(2, "mine", 1, 7)], set(), set(), set()),
     ],
 )  # fmt: skip
-def test_loaders_that_share_a_list_belong_together_and_others_do_not(
+def test_only_loaders_that_share_a_list_belong_together(
     loaders: list[Loader], strangers: set[int], idle: set[int], unclear_lists: set[int]
 ) -> None:
     assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, unclear_lists)
@@ -174,7 +172,7 @@ def test_rows_that_name_the_same_people_are_the_same_table() -> None:
     assert source.foreign_lists == {2}
 
 
-def test_a_row_that_was_read_before_tells_nothing_of_the_table() -> None:
+def test_a_row_that_was_read_before_is_no_evidence_about_the_table() -> None:
     source = SourceRun(1, unclear_lists={2: Kinship(0, 0)})
     assert source.compare([arrival(b"b")], frozenset({says(2, b"a"), says(1, b"a")})) == set()
     assert source.unclear_lists == {2: Kinship(0, 0)}

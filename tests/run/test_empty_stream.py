@@ -31,7 +31,9 @@ def outcomes(companion: Companion, *arguments: str, **settings: Any) -> list[str
 
 @EMPTY
 @METHODS
-def test_it_is_told_and_ends_0(run_target: Target, tmp_path: Path, stream: bytes, load_method: str) -> None:
+def test_an_empty_stream_is_a_warning_and_exits_0(
+    run_target: Target, tmp_path: Path, stream: bytes, load_method: str
+) -> None:
     report = tmp_path / "report.json"
     run = run_target(stream, load_method=load_method, report_path=str(report))
     assert (run.code, run.stdout) == (0, "")
@@ -42,7 +44,7 @@ def test_it_is_told_and_ends_0(run_target: Target, tmp_path: Path, stream: bytes
 
 
 @EMPTY
-def test_it_is_an_error_if_the_settings_say_so(run_target: Target, stream: bytes) -> None:
+def test_an_empty_stream_is_an_error_if_the_setting_says_so(run_target: Target, stream: bytes) -> None:
     run = run_target(stream, empty_stream="fail", load_method="upsert")
     assert (run.code, run.stdout) == (8, "")
     last = run.stderr.splitlines()[-1]
@@ -51,13 +53,13 @@ def test_it_is_an_error_if_the_settings_say_so(run_target: Target, stream: bytes
 
 
 @METHODS
-def test_a_dry_run_tells_it_too(run_target: Target, load_method: str) -> None:
+def test_a_dry_run_warns_too(run_target: Target, load_method: str) -> None:
     assert NO_ROWS in run_target([EMAIL], load_method=load_method, dry_run=True).stderr
     assert run_target([EMAIL], load_method=load_method, dry_run=True, empty_stream="fail").code == 8
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_files_without_rows_bring_nothing(run_target: Target, tmp_path: Path, kind: str) -> None:
+def test_files_without_rows_count_as_empty(run_target: Target, tmp_path: Path, kind: str) -> None:
     nobody = write(tmp_path / "nobody", [], kind)
     run = run_target([EMAIL, batch(kind, nobody)], load_method="upsert", empty_stream="fail")
     assert run.code == 8
@@ -82,7 +84,7 @@ def test_a_row_or_a_state_is_enough(run_target: Target, stream: list[dict[str, A
     assert NO_ROWS not in run.stderr
 
 
-def test_a_file_that_is_passed_over_is_taken_to_have_rows(run_target: Target, tmp_path: Path) -> None:
+def test_a_skipped_file_counts_as_having_rows(run_target: Target, tmp_path: Path) -> None:
     names = batch("jsonl", str(tmp_path / "is not looked at"), stream="names")
     assert run_target([EMAIL, NAMES, names], load_method="upsert", empty_stream="fail").code == 0
 
@@ -100,7 +102,7 @@ def emptied(run_target: Target) -> Run:
 
 
 @pytest.mark.usefixtures("emptied")
-def test_nobody_is_told_that_it_was_done(run_companion: Companion, tmp_path: Path) -> None:
+def test_an_empty_run_is_never_reported_as_done(run_companion: Companion, tmp_path: Path) -> None:
     settings = {"load_method": "overwrite"}
     assert outcomes(run_companion, "ledger", "show", **settings) == ["empty", "clean"]
     assert outcomes(run_companion, "report", **settings) == ["done", "no rows: the tap sent neither a row nor a STATE"]
@@ -112,13 +114,13 @@ def test_nobody_is_told_that_it_was_done(run_companion: Companion, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("emptied")
-def test_prune_says_that_it_was_empty(run_prune: Prune) -> None:
+def test_prune_reports_that_the_run_was_empty(run_prune: Prune) -> None:
     pruned = run_prune(load_method="overwrite")
     assert pruned.code == 2
     assert "was empty: it read neither a row nor a STATE" in pruned.stderr
 
 
-def test_it_does_not_end_the_count_of_removals(run_target: Target) -> None:
+def test_an_empty_run_does_not_end_the_count_of_removals(run_target: Target) -> None:
     """A run that was killed counts on, over an empty one."""
     settings = {"load_method": "upsert"}
     run_target([EMAIL, *people(range(60))], **settings)

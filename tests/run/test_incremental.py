@@ -28,7 +28,7 @@ def streams(bookmarks: str) -> list[str]:
         "null",
     ],
 )
-def test_a_full_table_leaves_no_position(bookmark: str) -> None:
+def test_a_full_table_has_no_position(bookmark: str) -> None:
     assert streams(f'{{"public-small": {bookmark}}}') == []
 
 
@@ -62,7 +62,7 @@ def test_a_position_shows_an_incremental_read(bookmark: str) -> None:
 @pytest.mark.parametrize(
     "state", ["{}", "[]", "null", '{"bookmarks": []}', '{"bookmarks": null}', '{"currently_syncing": "customers"}']
 )
-def test_a_state_without_anything_in_it_tells_nothing(state: str) -> None:
+def test_an_empty_state_shows_nothing(state: str) -> None:
     assert list(incremental_streams(json.loads(state))) == []
 
 
@@ -73,5 +73,5 @@ def test_a_state_without_anything_in_it_tells_nothing(state: str) -> None:
         '{"value": {"bookmarks": {"customers": {}}}}', '{"bookmarks": [{"stream": "customers", "version": 3}]}',
     ],
 )  # fmt: skip
-def test_a_position_that_may_be_any_streams_is_told_as_such(state: str) -> None:
+def test_a_position_of_an_unknown_stream_counts_for_any(state: str) -> None:
     assert list(incremental_streams(json.loads(state))) == [UNKNOWN]

@@ -74,7 +74,7 @@ def upsert(runs: Runs, run: Run, **config: Any) -> Any:
     return run.upsert(runs.stage.shape(runs.stage.settings(**config)))
 
 
-def test_a_state_is_written_once_all_before_it_is_accepted(runs: Runs) -> None:
+def test_a_state_is_written_once_everything_before_it_is_accepted(runs: Runs) -> None:
     run = runs.make()
     writer = upsert(runs, run)
     run.hold_state("before any row", 1)
@@ -100,7 +100,7 @@ def test_rows_leave_in_time_on_a_slow_stream(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("load_method", ["upsert", "append-only"])
-def test_a_failure_ends_the_run_and_holds_its_state_back(runs: Runs, load_method: str) -> None:
+def test_a_failure_ends_the_run_and_holds_the_state_back(runs: Runs, load_method: str) -> None:
     run = runs.make(load_method=load_method)
     shape = runs.stage.shape(runs.stage.settings(load_method=load_method))
     writer = run.append(shape) if load_method == "append-only" else run.upsert(shape)
@@ -119,7 +119,7 @@ def test_a_failure_ends_the_run_and_holds_its_state_back(runs: Runs, load_method
         assert runs.stage.account.members == {"1": {digest(1)}}
 
 
-def test_an_error_that_may_wait_ends_the_run_at_the_next_tick(runs: Runs) -> None:
+def test_a_background_error_ends_the_run_at_the_next_tick(runs: Runs) -> None:
     run = runs.make()
     run.fail_later(RejectedError("the first"))
     run.fail_later(RejectedError("the second"))
@@ -136,7 +136,7 @@ def test_a_closed_gate_opens_with_the_first_stream(runs: Runs) -> None:
     assert runs.written == ["early"]
 
 
-def test_a_list_that_the_ledger_feeds_takes_no_appended_rows(runs: Runs) -> None:
+def test_a_list_fed_through_the_ledger_accepts_no_appended_rows(runs: Runs) -> None:
     run = runs.make()
     upsert(runs, run).write(row(1, 1))
     run.deliver()
@@ -146,7 +146,7 @@ def test_a_list_that_the_ledger_feeds_takes_no_appended_rows(runs: Runs) -> None
         later.append(runs.stage.shape(runs.stage.settings()))
 
 
-def test_two_streams_of_a_list_have_one_load_method(runs: Runs) -> None:
+def test_two_streams_of_one_list_must_have_the_same_load_method(runs: Runs) -> None:
     run = runs.make()
     settings = runs.stage.settings()
     run.append(runs.stage.shape(settings, "newcomers"))
@@ -165,7 +165,7 @@ def test_appended_rows_are_sent_without_a_ledger(runs: Runs) -> None:
     assert runs.stage.find_ledger(create=False) is None
 
 
-def test_a_run_past_the_ledger_is_not_in_its_history(runs: Runs) -> None:
+def test_an_append_only_run_is_not_in_the_history(runs: Runs) -> None:
     first = runs.make()
     upsert(runs, first)
     first.deliver()
@@ -181,7 +181,7 @@ def test_a_run_past_the_ledger_is_not_in_its_history(runs: Runs) -> None:
     assert runs.history() == [("run", False)]
 
 
-def test_a_run_that_gets_nothing_is_recorded_as_empty(runs: Runs) -> None:
+def test_a_run_without_input_is_recorded_as_empty(runs: Runs) -> None:
     run = runs.make(keeps_record=True)
     run.deliver()
     run.finish(empty=True)

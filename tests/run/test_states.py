@@ -13,23 +13,23 @@ def gate(written: list[Any], clock: Clock) -> StateGate:
     return StateGate(written.append, clock)
 
 
-def test_a_state_leaves_at_once_when_nothing_waits(gate: StateGate, written: list[Any]) -> None:
+def test_a_state_is_written_at_once_if_nothing_waits(gate: StateGate, written: list[Any]) -> None:
     gate.arrived({"at": 1}, 10, 9)
     gate.release(None)
     gate.release(None)
     assert written == [{"at": 1}]
 
 
-def test_a_state_that_nothing_tells_from_the_one_before_takes_its_place(
+def test_a_state_replaces_the_one_before_if_nothing_lies_between(
     gate: StateGate, written: list[Any], clock: Clock
 ) -> None:
     for line in range(10, 1000):
         gate.arrived({"at": line}, line, newest_line=5)
         clock.now += 0.1
-    assert len(gate._waiting) == 1
+    assert len(gate) == 1
     assert gate.overdue(60) == 999
     gate.arrived({"at": 1002}, 1002, newest_line=1001)
-    assert len(gate._waiting) == 2
+    assert len(gate) == 2
     gate.release(1001)
     gate.release(None)
     assert written == [{"at": 999}, {"at": 1002}]
@@ -62,7 +62,7 @@ def test_a_state_is_overdue_by_its_own_age(gate: StateGate, clock: Clock) -> Non
     assert gate.overdue(60) == 20
 
 
-def test_a_closed_gate_lets_the_newest_state_go_when_it_opens(written: list[Any], clock: Clock) -> None:
+def test_a_closed_gate_writes_the_newest_state_when_it_opens(written: list[Any], clock: Clock) -> None:
     closed = StateGate(written.append, clock, closed=True)
     for line in (1, 2):
         closed.arrived(line, line, None)

@@ -39,7 +39,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     raise AssertionError
 
 
-def test_a_wait_is_told_at_once_and_again_each_minute(
+def test_a_wait_is_logged_at_once_and_again_each_minute(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, clock: Clock
 ) -> None:
     monkeypatch.setattr(time, "monotonic", clock)
@@ -54,7 +54,7 @@ def test_a_wait_is_told_at_once_and_again_each_minute(
     ]
 
 
-def test_who_waits_in_one_call_says_so_meanwhile_and_not_afterwards(
+def test_a_blocking_call_is_logged_while_it_waits_and_not_afterwards(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(waits, "EVERY_SECONDS", 0.05)
@@ -66,13 +66,13 @@ def test_who_waits_in_one_call_says_so_meanwhile_and_not_afterwards(
     assert "Somebody has it. Waiting at most 5 s." in caplog.text
 
 
-def test_a_short_wait_is_not_worth_a_word(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_short_wait_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with waits.waiting("somebody has it", 5, after_seconds=60):
         pass
     assert caplog.records == []
 
 
-def test_waiting_for_a_window_of_another_process_is_told(
+def test_waiting_for_another_process_that_writes_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite, "LOG_AFTER_SECONDS", 0.0)
@@ -88,7 +88,7 @@ def test_waiting_for_a_window_of_another_process_is_told(
     assert f"Another process writes to {path}. Waiting at most 30 s (`lock_wait_seconds`)." in caplog.text
 
 
-def test_waiting_for_another_process_that_renews_the_sign_in_is_told(
+def test_waiting_for_another_process_that_renews_the_sign_in_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "credentials.json"
@@ -100,7 +100,7 @@ def test_waiting_for_another_process_that_renews_the_sign_in_is_told(
     assert f"Another process renews the sign-in in {path}. Waiting at most 300 s." in caplog.text
 
 
-def test_a_terminal_as_standard_input_is_told_and_read(
+def test_a_terminal_as_standard_input_is_logged_and_read(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
@@ -118,7 +118,7 @@ def test_a_terminal_as_standard_input_is_told_and_read(
     assert members(emulator) == digests([1])
 
 
-def test_values_that_are_to_be_typed_are_asked_for(config: dict[str, Any], tmp_path: Path) -> None:
+def test_values_to_be_typed_are_asked_for(config: dict[str, Any], tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     argv = companion_command(config, tmp_path, "forget", "--email", "-", "--yes", "--dry-run")
     with subprocess.Popen(

@@ -76,7 +76,7 @@ TestHistories.settings = settings(max_examples=100, deadline=None)
 
 
 @given(st.lists(LINES, min_size=1))
-def test_a_floor_does_not_search_holds_that_are_released(lines: list[int]) -> None:
+def test_the_floor_does_not_search_released_holds(lines: list[int]) -> None:
     watermark = Watermark()
     for line in lines:
         watermark.hold(line).release()

@@ -25,7 +25,7 @@ def records(call: Call) -> list[str]:
     return str(call.request["records"]).split(",")
 
 
-def test_untidy_rows_become_exactly_the_expected_members(emulator: Emulator, run_target: Target) -> None:
+def test_untidy_rows_give_exactly_the_expected_members(emulator: Emulator, run_target: Target) -> None:
     chance = random.Random(7)
     untidy: list[Callable[[str], str]] = [str, str.upper, lambda v: f" {v}\t", lambda v: f"\ufeff{v}\u00a0", sha256]
     stream = [schema("email"), state(0)]
@@ -41,7 +41,7 @@ def test_untidy_rows_become_exactly_the_expected_members(emulator: Emulator, run
     assert "25,005 rows; 25,004 values (25,003 to add, 1 rejected)" in run.stderr
 
 
-def test_every_type_goes_by_its_default_name_to_its_list(emulator: Emulator, run_target: Target) -> None:
+def test_every_type_goes_from_its_default_column_to_its_list(emulator: Emulator, run_target: Target) -> None:
     uuid = "ea7583cd-b890-48bc-8f00-0123456789ab"
     names = ["email", "idfa", "gaid", "maid", "lr_id", "dlx_id", "hashed_pinner_id"]
     rows = [
@@ -69,7 +69,7 @@ def test_every_type_goes_by_its_default_name_to_its_list(emulator: Emulator, run
     assert "32 hex digits" in run.stderr
 
 
-def test_two_lists_of_one_name_are_never_guessed_between(emulator: Emulator, run_target: Target) -> None:
+def test_two_lists_of_one_name_are_an_error(emulator: Emulator, run_target: Target) -> None:
     ids = [emulator.backend.create_list(name="customers", records=["a" * 64]).id for _ in range(2)]
     run = run_target([schema("email"), *people(range(3)), state(1)])
     assert run.code == 2
@@ -79,7 +79,7 @@ def test_two_lists_of_one_name_are_never_guessed_between(emulator: Emulator, run
     assert run.states == []
 
 
-def test_a_list_that_pinterest_does_not_show_at_once_is_made_once(emulator: Emulator, run_target: Target) -> None:
+def test_a_list_that_pinterest_does_not_show_at_once_is_created_once(emulator: Emulator, run_target: Target) -> None:
     emulator.backend.inject(Fault(method="POST", path="/customer_lists$", when="after", reset=True))
     emulator.backend.inject(Fault(method="GET", path="/customer_lists$", status=200, body={"items": []}, times=3))
     run = run_target([schema("email"), *people(range(5))])
@@ -122,7 +122,7 @@ def test_a_list_that_is_gone_is_named_and_ends_the_run(emulator: Emulator, run_t
     assert run.states == []
 
 
-def test_a_limit_that_is_used_up_is_waited_for_before_pinterest_refuses(emulator: Emulator, run_target: Target) -> None:
+def test_a_run_waits_for_a_used_up_limit_before_pinterest_refuses(emulator: Emulator, run_target: Target) -> None:
     made = emulator.backend.create_list("customers")
     answer = {"id": made.id, "ad_account_id": ACCOUNT, "name": "customers", "exceptions": {}}
     headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}
@@ -150,7 +150,7 @@ def test_a_state_waits_for_the_rows_of_every_stream(emulator: Emulator, run_targ
     assert members(emulator, "b") == digests([1, *range(20, 28)])
 
 
-def test_a_state_that_covers_nothing_waiting_leaves_at_once(run_target: Target) -> None:
+def test_a_state_that_nothing_waits_for_is_written_at_once(run_target: Target) -> None:
     stream = [schema("email", stream="b"), state(0), schema("city"), record(id=1, city="Rome"), state(1), state(2)]
     assert [each["bookmarks"]["at"] for each in run_target(stream).states] == [0, 1, 2]
 
@@ -215,7 +215,7 @@ def test_a_list_is_found_by_id_and_through_its_audience(emulator: Emulator, run_
 
 
 @pytest.mark.parametrize("setting", ["customer_list_id", "audience_id"])
-def test_an_id_that_does_not_exist_is_a_mistake(run_target: Target, setting: str) -> None:
+def test_an_id_that_does_not_exist_exits_2(run_target: Target, setting: str) -> None:
     run = run_target([schema("email"), *people([1])], **{setting: "77"})
     assert run.code == 2
     assert f"Check `{setting}`" in run.stderr
@@ -229,19 +229,21 @@ def test_a_list_is_found_on_the_last_page(emulator: Emulator, run_target: Target
     assert len(emulator.backend.customer_lists()) == 261
 
 
-def test_an_audience_is_named_and_described(emulator: Emulator, run_target: Target) -> None:
+def test_an_audience_has_its_name_and_description_from_the_settings(emulator: Emulator, run_target: Target) -> None:
     run_target([schema("email"), *people([1])], audience_name="Buyers", audience_description="Bought in 2026")
     (call,) = [call for call in emulator.backend.calls if (call.method, call.path[-10:]) == ("POST", "/audiences")]
     assert call.request is not None
     assert (call.request["name"], call.request["description"]) == ("Buyers", "Bought in 2026")
 
 
-def test_no_audience_is_made_when_none_is_wanted(emulator: Emulator, run_target: Target) -> None:
+def test_no_audience_is_created_if_the_setting_is_off(emulator: Emulator, run_target: Target) -> None:
     assert run_target([schema("email"), *people([1])], create_audience=False).code == 0
     assert emulator.backend.audiences() == []
 
 
-def test_an_audience_refused_for_a_small_list_is_made_by_the_next_run(emulator: Emulator, run_target: Target) -> None:
+def test_an_audience_refused_for_a_small_list_is_created_by_the_next_run(
+    emulator: Emulator, run_target: Target
+) -> None:
     emulator.backend.inject(Fault(method="POST", path="/audiences$", status=400))
     first = run_target([schema("email"), *people([1])])
     assert first.code == 0
@@ -258,7 +260,7 @@ def test_a_request_stays_below_the_byte_limit(emulator: Emulator, run_target: Ta
     assert len(emulator.backend.writes()) < 6
 
 
-def test_removals_from_a_list_that_is_still_to_come_are_told_as_needless(
+def test_removals_from_a_list_that_does_not_exist_yet_are_reported_as_skipped(
     emulator: Emulator, run_target: Target
 ) -> None:
     run = run_target([schema("email", "_sdc_deleted_at"), record(id=1, email=address(1), _sdc_deleted_at="2026")])
@@ -268,11 +270,11 @@ def test_removals_from_a_list_that_is_still_to_come_are_told_as_needless(
     assert emulator.backend.writes() == []
 
 
-def test_a_list_to_remove_from_must_exist_even_if_nobody_is_named(run_target: Target) -> None:
+def test_a_list_to_remove_from_must_exist_even_without_rows(run_target: Target) -> None:
     assert run_target([schema("email")], operation="remove").code == 2
 
 
-def test_a_token_that_expires_in_the_middle_is_renewed(emulator: Emulator, run_target: Target) -> None:
+def test_a_token_that_expires_during_the_run_is_renewed(emulator: Emulator, run_target: Target) -> None:
     expired = Fault(method="PATCH", skip=1, status=401, body={"code": 2, "message": "Authentication failed."})
     emulator.backend.inject(expired)
     oauth = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}

@@ -34,7 +34,7 @@ def read(folder: Path) -> dict[str, object]:
         "TARGET_PINTEREST_AUDIENCE__CONSENT_COLUMN",
     ],
 )
-def test_a_variable_that_is_spelt_otherwise_is_refused_with_the_spelling_that_is_read(
+def test_a_misspelt_variable_is_refused_with_the_right_spelling(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "s3cr3t")
@@ -57,7 +57,7 @@ def test_a_misspelt_name_in_lower_case_is_refused_too(monkeypatch: pytest.Monkey
         "_LOAD_SCHEMA", "LOGLEVEL",
     ],
 )  # fmt: skip
-def test_what_kubernetes_meltano_and_the_sdk_set_is_no_setting(
+def test_variables_of_kubernetes_meltano_and_the_sdk_are_not_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv(PREFIX + name, "INFO")
@@ -73,7 +73,7 @@ def test_what_kubernetes_meltano_and_the_sdk_set_is_no_setting(
         f"{RIGHT.lower()}: s3cr3t", f'NOTE="s3cr3t\n{RIGHT}=s3cr3t\nOTHER="x', f"NOTE='s3cr3t\n{RIGHT}=s3cr3t\n'",
     ],
 )  # fmt: skip
-def test_a_line_of_dotenv_that_would_be_skipped_is_refused_by_its_number(
+def test_a_line_of_dotenv_that_would_be_skipped_is_refused_with_its_number(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, statement: str
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}AD_ACCOUNT_ID", "1")
@@ -83,7 +83,7 @@ def test_a_line_of_dotenv_that_would_be_skipped_is_refused_by_its_number(
     assert "s3cr3t" not in str(refused.value)
 
 
-def test_lines_of_dotenv_for_other_programs_are_passed_over(tmp_path: Path) -> None:
+def test_lines_of_dotenv_for_other_programs_are_ignored(tmp_path: Path) -> None:
     text = f"OTHER: value\nALONE\n\n export {RIGHT} = 'it is\nread' # yes\nBROKEN='x\n"
     (tmp_path / ".env").write_text(f"\ufeff{text}", encoding="utf-8")
     assert read(tmp_path) == {"consent_column": "it is\nread"}
@@ -115,7 +115,7 @@ def warnings(caplog: pytest.LogCaptureFixture, *config: str) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_variables_that_nobody_asked_for_are_named_in_one_warning(
+def test_variables_that_are_not_read_are_named_in_one_warning(
     monkeypatch: pytest.MonkeyPatch, elsewhere: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in (RIGHT, f"{PREFIX}operation", f"{PREFIX}SERVICE_HOST", f"{PREFIX}LOGLEVEL"):
@@ -126,7 +126,7 @@ def test_variables_that_nobody_asked_for_are_named_in_one_warning(
     assert "s3cr3t" not in warning
 
 
-def test_what_meltano_writes_to_the_file_and_to_the_environment_needs_no_warning(
+def test_variables_that_meltano_also_writes_to_the_file_are_not_a_warning(
     monkeypatch: pytest.MonkeyPatch, elsewhere: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MELTANO_LOADER_NAME", "target-pinterest-audience")
@@ -138,7 +138,7 @@ def test_what_meltano_writes_to_the_file_and_to_the_environment_needs_no_warning
     assert f": {RIGHT}." in warning
 
 
-def test_a_name_that_comes_twice_in_one_object_is_refused(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
+def test_a_name_that_occurs_twice_in_one_object_is_refused(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
     twice = '{"streams": {"left": {"operation": "remove"}, "left": {"source_name": "s3cr3t"}}}'
     elsewhere.write_text(twice)
     with pytest.raises(ConfigurationError, match="has `left` twice") as refused:

@@ -68,7 +68,7 @@ def test_a_field_reads_its_value() -> None:
     assert (read.colour, read.inner, read.tags) == (Colour.RED, inner, {"x": 1})
 
 
-def test_the_schema_is_a_new_one_each_time() -> None:
+def test_the_schema_is_a_new_object_each_time() -> None:
     config_jsonschema()["properties"]["ad_account_id"]["title"] = "changed"
     assert config_jsonschema()["properties"]["ad_account_id"]["title"] == "Ad account id"
 
@@ -76,7 +76,7 @@ def test_the_schema_is_a_new_one_each_time() -> None:
 @pytest.mark.parametrize(
     "name", [name for name, rules in config_jsonschema()["properties"].items() if rules.get("secret")]
 )
-def test_no_log_may_show_the_value_of_a_setting_that_is_marked_as_secret(name: str) -> None:
+def test_the_value_of_each_secret_setting_is_redacted(name: str) -> None:
     values = {"ledger_url": "postgresql://user:s3cr3t@host/database", "notify_urls": ["s3cr3t"]}
     settings, _ = resolve({"ad_account_id": "1", "access_token": "t", name: values.get(name, "s3cr3t")}, {}, {})
     assert "s3cr3t" in settings.secrets

@@ -29,8 +29,9 @@ def settle(environ: dict[str, str] | None = None, **values: Any) -> Settings:
 def test_the_names_are_public() -> None:
     assert list(config_jsonschema()["properties"]) == [
         "ad_account_id", "access_token", "client_id", "client_secret", "refresh_token", "credentials_file", "api_url",
-        "customer_list_id", "customer_list_name", "audience_id", "create_audience", "audience_name",
-        "audience_description", "identity_columns", "one_list_per_type", "load_method", "operation", "removal_column",
+        "customer_list_id", "customer_list_name", "audience_id", "create_audience", "is_nca", "audience_name",
+        "audience_description", "identity_columns", "phone_country", "phone_country_column",
+        "one_list_per_type", "load_method", "operation", "removal_column",
         "consent_column", "consent_values", "list_name_column", "holdout_percent", "holdout_salt", "source_name",
         "hashing", "hash_algorithm", "bad_records", "max_rejected_percent", "rejects_path", "holdout_path",
         "max_removal_percent", "max_deleted_percent",
@@ -38,7 +39,7 @@ def test_the_names_are_public() -> None:
         "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
         "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url",
         "lock_wait_seconds", "report_path", "dry_run", "validate_records", "notify_urls", "notify_rejected_percent",
-        "notify_size_change_percent", "notify_stale_hours",
+        "notify_size_change_percent", "notify_match_drop_percent", "notify_stale_hours",
     ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_the_defaults_are_public() -> None:
         "initial_backoff_ms": 500, "max_backoff_ms": 300000, "connect_timeout_seconds": 30,
         "read_timeout_seconds": 180, "unmapped_streams": "fail", "lock_wait_seconds": 600, "dry_run": False,
         "validate_records": False, "notify_rejected_percent": 5, "notify_size_change_percent": 30,
-        "notify_stale_hours": 26,
+        "notify_match_drop_percent": 20, "notify_stale_hours": 26,
     }  # fmt: skip
 
 
@@ -152,16 +153,16 @@ def test_a_path_that_lost_its_slash_is_refused(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/v5", "http://localhost:1/v5/", "http://[::1]:1/v5", "https://h/v5"]
 )
-def test_http_is_for_the_loopback_interface(url: str) -> None:
+def test_http_is_allowed_only_for_the_loopback_interface(url: str) -> None:
     assert settle(api_url=url).api_url == url.rstrip("/")
 
 
-def test_an_id_that_yaml_took_for_a_number_is_its_digits() -> None:
+def test_an_id_that_yaml_read_as_a_number_is_its_digits() -> None:
     assert settle(ad_account_id=549755885175).ad_account_id == "549755885175"
     assert settle(streams={"a": {"customer_list_id": 77}}).for_stream("a").customer_list_id == "77"
 
 
-def test_what_files_and_yaml_make_of_values_is_tidied() -> None:
+def test_values_from_files_and_yaml_are_normalised() -> None:
     assert settle(access_token="tok\n").access_token == "tok"
     assert settle(ad_account_id=" 123\n").ad_account_id == "123"
     retries = settle(max_retries=3.0).max_retries
@@ -190,7 +191,7 @@ def test_a_stream_overrides_and_inherits() -> None:
         {"streams": '{"crm.leads": {"operation": "remove", "identity_columns": {"e.mail": "EMAIL"}}}'},
     ],
 )
-def test_names_with_dots_arrive_however_meltano_sends_them(values: dict[str, Any]) -> None:
+def test_names_with_dots_are_read_however_meltano_sends_them(values: dict[str, Any]) -> None:
     stream = settle(**values).for_stream("crm.leads")
     assert stream.operation is Mode.REMOVE
     assert {column: kind.name for column, kind in stream.identity_columns.items()} == {"e.mail": "EMAIL"}
@@ -218,11 +219,11 @@ def test_words_for_consent_are_compared_without_case_and_blanks(given: object, *
         {"streams.crm.leads.consent_values": '["ja"]'},
     ],
 )
-def test_a_list_inside_a_stream_with_dots_arrives_however_meltano_sends_it(values: dict[str, Any]) -> None:
+def test_a_list_in_a_stream_with_dots_is_read_however_meltano_sends_it(values: dict[str, Any]) -> None:
     assert settle(**values).for_stream("crm.leads").consent_values == {"ja"}
 
 
-def test_the_usual_words_for_consent_are_no_changed_setting() -> None:
+def test_the_default_words_for_consent_do_not_count_as_a_changed_setting() -> None:
     assert "consent_values" not in settle().effects
     assert settle(consent_values=["ja"]).effects["consent_values"] == ["ja"]
 
@@ -255,7 +256,7 @@ def test_a_removal_column_is_set_if_it_is_not_the_default() -> None:
         {"streams.crm.*.operation": "remove", "streams.crm.*.identity_columns": {"e.mail": "EMAIL"}},
     ],
 )
-def test_patterns_with_dots_arrive_however_meltano_sends_them(values: dict[str, Any]) -> None:
+def test_patterns_with_dots_are_read_however_meltano_sends_them(values: dict[str, Any]) -> None:
     settings = settle(**values)
     for stream in ("crm.leads", "crm.old.leads"):
         assert settings.for_stream(stream).operation is Mode.REMOVE
@@ -281,14 +282,14 @@ def test_a_stream_gets_the_settings_of_all_its_patterns_in_whatever_order(*, bac
     assert settings.for_stream("a[b]c").source_name == settings.for_stream("abc").source_name == "brackets"
 
 
-def test_patterns_that_disagree_are_refused_only_where_the_streams_own_name_does_not_decide() -> None:
+def test_disagreeing_patterns_are_refused_unless_the_name_of_the_stream_decides() -> None:
     settings = settle(streams={"a*": {"operation": "remove"}, "*b": {"operation": "add"}, "a-b": {"operation": "add"}})
     assert settings.for_stream("a-b").operation is Mode.ADD
     with pytest.raises(ConfigurationError, match=r"`streams.a\*.operation` and `streams.\*b.operation` disagree"):
         settings.for_stream("ab")
 
 
-def test_a_key_that_meltano_has_dropped_is_missed() -> None:
+def test_a_key_that_meltano_dropped_is_detected() -> None:
     environ = {
         "MELTANO_LOADER_NAME": "target-vip",
         "TARGET_VIP_IDENTITY_COLUMNS": '{"user.email":"EMAIL","idfa":"IDFA"}',
@@ -305,14 +306,14 @@ def test_a_key_that_meltano_has_dropped_is_missed() -> None:
         settle(environ, identity_columns={"idfa": "IDFA"})
 
 
-def test_a_stream_map_that_meltano_has_dropped_is_missed() -> None:
+def test_a_stream_map_that_meltano_dropped_is_detected() -> None:
     environ = {"MELTANO_LOADER_NAME": "target-vip", "TARGET_VIP_STREAM_MAPS": '{"crm.leads": {"__filter__": "ok"}}'}
     with pytest.raises(ConfigurationError, match=r"Meltano has dropped `stream_maps.crm.leads.__filter__`"):
         settle(environ, stream_maps={})
     assert settle(environ, stream_maps={"crm.leads": {"__filter__": "ok"}})
 
 
-def test_stream_maps_are_taken_as_json_text_and_refused_when_nested() -> None:
+def test_stream_maps_are_read_from_json_text_and_refused_if_nested() -> None:
     resolved = resolve({**NEEDED, "stream_maps": '{"crm.leads": {"a": "b"}}'}, SDK_SETTINGS, {})[1]
     assert resolved["stream_maps"] == {"crm.leads": {"a": "b"}}
     with pytest.raises(ConfigurationError, match="put a backslash before each dot"):
@@ -330,7 +331,7 @@ def test_credentials_lie_beside_the_ledger(tmp_path: Path) -> None:
     assert settle(ledger_url="postgresql://host/database").credentials_file is None
 
 
-def test_of_two_files_the_later_counts(tmp_path: Path) -> None:
+def test_the_later_of_two_files_counts(tmp_path: Path) -> None:
     for name, values in (("a", {"x": 1, "y": 1}), ("b", {"y": 2})):
         (tmp_path / name).write_text(json.dumps(values))
     assert read_config_files((f"{tmp_path}/a", f"{tmp_path}/b")) == {"x": 1, "y": 2}
@@ -387,9 +388,7 @@ def test_a_bad_variable_is_named_and_not_shown(
     assert "s3cr3t" not in str(refused.value)
 
 
-def test_addresses_for_alerts_come_as_a_list_or_as_its_json_text(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_addresses_for_alerts_can_be_a_list_or_its_json_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     addresses = ("json://host/one", "xml://host/two")
     assert settle().notify_urls == ()
     assert settle(notify_urls=list(addresses)).notify_urls == addresses

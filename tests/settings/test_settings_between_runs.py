@@ -37,20 +37,20 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def test_a_column_that_is_gone_is_told_in_each_run_with_the_one_that_may_be_it(
+def test_a_missing_column_is_a_warning_in_each_run_that_names_its_likely_replacement(
     emulator: Emulator, run_target: Target
 ) -> None:
     run_target([BOTH, *both(range(3))])
-    renamed = schema("mail", "idfa", "_sdc_deleted_at")
-    rows = [record(id=n, mail=address(n), idfa=IDFA.format(n)) for n in range(3)]
+    renamed = schema("mail1", "idfa", "_sdc_deleted_at")
+    rows = [record(id=n, mail1=address(n), idfa=IDFA.format(n)) for n in range(3)]
     for _ in range(2):
         run = run_target([renamed, *rows])
         assert run.code == 0, run.stderr
-        assert "(email), which are no identity columns now" in run.stderr
-        assert '`identity_columns: {"mail": "EMAIL"}`' in run.stderr
+        assert "(email), which are no longer identity columns" in run.stderr
+        assert '`identity_columns: {"mail1": "EMAIL"}`' in run.stderr
     assert members(emulator) == digests(range(3)) | devices(range(3))
-    mapped = run_target([renamed, *rows[:2]], identity_columns={"mail": "EMAIL", "idfa": "IDFA"})
-    assert "no identity columns now" not in mapped.stderr
+    mapped = run_target([renamed, *rows[:2]], identity_columns={"mail1": "EMAIL", "idfa": "IDFA"})
+    assert "no longer identity columns" not in mapped.stderr
 
 
 def test_a_source_that_has_none_of_its_columns_left_is_refused(emulator: Emulator, run_target: Target) -> None:
@@ -62,20 +62,20 @@ def test_a_source_that_has_none_of_its_columns_left_is_refused(emulator: Emulato
 
 def test_a_column_that_never_put_anybody_on_a_list_may_go(run_target: Target) -> None:
     run_target([BOTH, *people(range(3))])
-    assert "no identity columns now" not in run_target([schema("email"), *people(range(3))]).stderr
+    assert "no longer identity columns" not in run_target([schema("email"), *people(range(3))]).stderr
 
 
-def test_prune_lets_those_go_whom_a_lost_column_put_on_the_list(
+def test_prune_removes_the_people_whom_a_lost_column_put_on_the_list(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:
     settings = {"load_method": "overwrite", "max_removal_percent": 100}
     run_target([BOTH, *both(range(40))], **settings)
     narrow = {**settings, "identity_columns": {"email": "EMAIL"}}
     warned = run_target([BOTH, *both(range(40))], **narrow)
-    assert "(idfa), which are no identity columns now" in warned.stderr
+    assert "(idfa), which are no longer identity columns" in warned.stderr
     assert run_prune(**narrow).code == 0
     assert members(emulator) == digests(range(40))
-    assert "no identity columns now" not in run_target([BOTH, *both(range(40))], **narrow).stderr
+    assert "no longer identity columns" not in run_target([BOTH, *both(range(40))], **narrow).stderr
 
 
 def test_a_column_that_one_run_lacked_is_not_lost_for_a_prune_after_several(
@@ -90,7 +90,7 @@ def test_a_column_that_one_run_lacked_is_not_lost_for_a_prune_after_several(
         assert members(emulator) == digests(range(5)) | (devices(range(5)) if missing == 1 else frozenset())
 
 
-def test_a_column_whose_type_changes_takes_back_what_it_said(emulator: Emulator, run_target: Target) -> None:
+def test_a_column_whose_type_changes_withdraws_what_it_contributed(emulator: Emulator, run_target: Target) -> None:
     message = schema("device", "lr", "email")
     row = record(id=1, device="aaaaaaaa-b890-48bc-8f00-0123456789ab", lr="X1", email=address(1))
     types = {"device": "IDFA", "lr": "LR_ID", "email": "EMAIL"}
@@ -110,14 +110,14 @@ PEOPLE = schema("email", "_sdc_deleted_at")
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "md5"])
-def test_who_refuses_stays_out_under_another_algorithm(emulator: Emulator, run_target: Target, algorithm: str) -> None:
+def test_a_refusal_holds_under_another_algorithm(emulator: Emulator, run_target: Target, algorithm: str) -> None:
     run_target([PEOPLE, *people([1, 2]), LEFT, *people([1], "left")], **REMOVES)
     run = run_target([PEOPLE, *people([1, 2])], **REMOVES, hash_algorithm=algorithm, max_removal_percent=100)
     assert run.code == 0, run.stderr
     assert members(emulator, "L") == {hashlib.new(algorithm, address(2).encode()).hexdigest()}
 
 
-def test_a_plain_address_that_refuses_keeps_out_its_digest(emulator: Emulator, run_target: Target) -> None:
+def test_a_refusal_of_a_plain_address_covers_its_digest(emulator: Emulator, run_target: Target) -> None:
     hashed = [record(id=n, email=md5(address(n))) for n in (1, 2)]
     for order in ([PEOPLE, *hashed, LEFT, *people([1], "left")], [LEFT, *people([1], "left"), PEOPLE, *hashed]):
         run_target(order, **REMOVES)
@@ -126,7 +126,7 @@ def test_a_plain_address_that_refuses_keeps_out_its_digest(emulator: Emulator, r
     assert members(emulator, "L") == {md5(address(n)) for n in (1, 2)}
 
 
-def test_an_algorithm_may_not_change_while_somebody_refuses_who_is_known_by_one_digest(
+def test_the_algorithm_cannot_change_while_a_refusal_is_known_by_one_digest_only(
     emulator: Emulator, run_target: Target
 ) -> None:
     refusing = [record("left", id=1, email=sha256(address(1)))]
@@ -136,9 +136,7 @@ def test_an_algorithm_may_not_change_while_somebody_refuses_who_is_known_by_one_
     assert members(emulator, "L") == digests([2])
 
 
-def test_consent_that_was_withdrawn_by_a_row_stays_so_under_another_algorithm(
-    emulator: Emulator, run_target: Target
-) -> None:
+def test_withdrawn_consent_holds_under_another_algorithm(emulator: Emulator, run_target: Target) -> None:
     asked = schema("email", "consent")
     no = record(id=1, email=address(1), consent="no")
     run_target([asked, no, record(id=2, email=address(2), consent="yes")], consent_column="consent")
@@ -154,7 +152,7 @@ def test_a_deleted_row_without_a_key_is_found_under_every_algorithm(emulator: Em
     assert members(emulator) == digests([2])
 
 
-def test_a_digest_that_was_cut_short_is_somebody_else(emulator: Emulator, run_target: Target) -> None:
+def test_a_truncated_digest_is_a_different_identity(emulator: Emulator, run_target: Target) -> None:
     whole = sha256(address(1))
     message = schema("email", "hashed_email", "_sdc_deleted_at")
     run_target([message, record(id=1, email=address(1)), record(id=2, hashed_email=whole[:32])])
@@ -168,7 +166,7 @@ def test_a_digest_that_was_cut_short_is_somebody_else(emulator: Emulator, run_ta
 
 
 @pytest.mark.parametrize("answers", [("no", "yes"), ("yes", "no"), ("no", "yes", "yes")])
-def test_without_a_key_a_refusal_wins_within_a_run(
+def test_without_a_key_a_refusal_wins_in_a_run(
     emulator: Emulator, run_target: Target, answers: tuple[str, ...]
 ) -> None:
     keyless = schema("email", "consent", key=())
@@ -184,7 +182,7 @@ def test_without_a_key_a_refusal_wins_within_a_run(
 # Deletes that meet nothing
 
 
-def test_deletes_of_rows_that_the_ledger_does_not_know_are_counted_and_told(run_target: Target) -> None:
+def test_deletes_of_unknown_rows_are_counted_and_reported(run_target: Target) -> None:
     run_target([PEOPLE, *people(range(20))])
     some = run_target([PEOPLE, deleted(1), deleted(77)])
     assert "2 of them marked as deleted (1 of rows that the ledger does not know)" in some.stderr

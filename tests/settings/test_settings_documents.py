@@ -61,13 +61,15 @@ def utility(project: dict[str, Any]) -> dict[str, Any]:
     return declared
 
 
-def test_meltano_declares_every_setting_as_it_is(loader: dict[str, Any], settings: dict[str, dict[str, Any]]) -> None:
+def test_meltano_yml_declares_every_setting_correctly(
+    loader: dict[str, Any], settings: dict[str, dict[str, Any]]
+) -> None:
     declared = {setting["name"]: setting for setting in loader["settings"]}
     assert len(declared) == len(loader["settings"])
     assert declared == {name: for_meltano(name, schema) for name, schema in settings.items()}
 
 
-def test_meltano_knows_the_plugin(loader: dict[str, Any], about: dict[str, Any]) -> None:
+def test_meltano_accepts_the_plugin(loader: dict[str, Any], about: dict[str, Any]) -> None:
     assert loader["name"] == loader["executable"] == about["name"]
     assert loader["namespace"] == about["name"].replace("-", "_")
     assert sorted(loader["capabilities"]) == sorted(about["capabilities"])
@@ -75,13 +77,13 @@ def test_meltano_knows_the_plugin(loader: dict[str, Any], about: dict[str, Any])
         assert set(about["settings"]["required"]) <= set(group) <= about["settings"]["properties"].keys()
 
 
-def test_meltano_has_no_secrets(loader: dict[str, Any], utility: dict[str, Any]) -> None:
+def test_meltano_yml_has_no_secrets(loader: dict[str, Any], utility: dict[str, Any]) -> None:
     for plugin in (loader, utility):
         assert "config" not in plugin
         assert not [each["name"] for each in plugin["settings"] if each.get("sensitive") and "value" in each]
 
 
-def test_loader_and_utility_obey_the_same_variables(loader: dict[str, Any], utility: dict[str, Any]) -> None:
+def test_loader_and_utility_read_the_same_variables(loader: dict[str, Any], utility: dict[str, Any]) -> None:
     assert utility["namespace"] == loader["namespace"] == PREFIX.lower().rstrip("_")
     # A variable of its own would take a setting away from those that both obey.
     assert not [each["name"] for plugin in (loader, utility) for each in plugin["settings"] if "env" in each]
@@ -100,7 +102,7 @@ def test_the_utility_declares_secrets_and_objects_and_no_default(
     assert utility["settings"] == expected
 
 
-def test_meltano_has_a_job_that_prunes_behind_the_loader(
+def test_meltano_yml_has_a_job_that_prunes_after_the_loader(
     project: dict[str, Any], loader: dict[str, Any], utility: dict[str, Any]
 ) -> None:
     (job,) = project["jobs"]
@@ -108,7 +110,7 @@ def test_meltano_has_a_job_that_prunes_behind_the_loader(
     assert utility["commands"]["prune"]["args"] == "prune"
 
 
-def test_example_environment_has_every_setting(settings: dict[str, dict[str, Any]]) -> None:
+def test_the_example_environment_has_every_setting(settings: dict[str, dict[str, Any]]) -> None:
     text = (REPOSITORY / ".env.example").read_text(encoding="utf-8")
     assert not [line for line in text.splitlines() if line and not line.startswith("#")]
     assigned = re.findall(rf"^# ({PREFIX}\w+)=", text, re.MULTILINE)
@@ -124,7 +126,7 @@ def test_example_environment_has_every_setting(settings: dict[str, dict[str, Any
             assert fits(value, schema), name
 
 
-def test_readme_has_every_setting(settings: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
+def test_the_readme_has_every_setting(settings: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
     rows = readme_table()
     assert sorted(rows) == sorted(settings)
     required = about["settings"]["required"]

@@ -21,7 +21,7 @@ def utility(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_the_single_values_of_an_object_that_came_whole_are_passed_over(
+def test_the_single_values_of_an_object_that_arrived_whole_are_ignored(
     utility: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     utility.setenv(f"{PREFIX}STREAMS", '{"public-crm.leads.source_name": "crm"}')
@@ -32,7 +32,7 @@ def test_the_single_values_of_an_object_that_came_whole_are_passed_over(
 
 
 @pytest.mark.usefixtures("utility")
-def test_the_single_values_of_an_object_that_did_not_come_are_refused(tmp_path: Path) -> None:
+def test_the_single_values_of_an_object_that_did_not_arrive_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Meltano has split `streams`"):
         read_environment(config_jsonschema(), PREFIX, tmp_path)
 
@@ -45,7 +45,7 @@ def test_a_misspelt_variable_is_refused_all_the_same(utility: pytest.MonkeyPatch
         read_environment(config_jsonschema(), PREFIX, tmp_path)
 
 
-def test_outside_a_utility_such_a_variable_is_no_setting(utility: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_outside_a_utility_such_a_variable_is_not_a_setting(utility: pytest.MonkeyPatch, tmp_path: Path) -> None:
     utility.delenv("MELTANO_UTILITY_NAME")
     utility.setenv(f"{PREFIX}STREAMS", "{}")
 

@@ -61,7 +61,7 @@ class Run:
         Lifecycle(cast("Any", self.target)).run(cast("Any", object()))
 
 
-def test_the_last_steps_follow_each_other() -> None:
+def test_the_last_steps_run_in_order() -> None:
     run = Run()
     run.start()
     assert run.steps == STEPS

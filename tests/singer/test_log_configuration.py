@@ -52,7 +52,7 @@ def test_a_folder_in_place_of_a_log_configuration_is_named(config: dict[str, Any
     assert "SINGER_SDK_LOG_CONFIG does not name a file that exists" in done.stderr
 
 
-def test_a_log_configuration_that_can_be_used_is(config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_valid_log_configuration_is_used(config: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "logging.yaml"
     handler = {"class": "logging.FileHandler", "filename": str(tmp_path / "log")}
     path.write_text(
@@ -63,7 +63,7 @@ def test_a_log_configuration_that_can_be_used_is(config: dict[str, Any], tmp_pat
 
 
 @pytest.mark.parametrize("variable", ["LOGLEVEL", "TARGET_PINTEREST_AUDIENCE_LOGLEVEL"])
-def test_a_log_level_that_is_none_is_named_with_its_variable(
+def test_an_invalid_log_level_is_reported_with_its_variable(
     config: dict[str, Any], tmp_path: Path, variable: str
 ) -> None:
     done = run(config, tmp_path, **{variable: "s3cr3t"})

@@ -52,7 +52,7 @@ from tests.support.waiting import wait_until
         (b'{"type": "SCHEMA", "stream": null, "schema": {"properties": {}}}\n', "does not name its stream"),
     ],
 )
-def test_what_came_before_a_broken_line_is_delivered(
+def test_rows_before_a_broken_line_are_delivered(
     emulator: Emulator, run_target: Target, tail: bytes, words: str
 ) -> None:
     run = run_target(lines([schema("email"), *people(range(5)), state(1)]) + tail)
@@ -64,7 +64,7 @@ def test_what_came_before_a_broken_line_is_delivered(
     assert emulator.backend.members(made.id) == digests(range(5))
 
 
-def test_a_line_is_counted_as_it_stands_in_the_stream(run_target: Target) -> None:
+def test_line_numbers_are_those_of_the_stream(run_target: Target) -> None:
     run = run_target(b"\n\r\n" + lines([schema("email")]) + b"\n" + lines([*people([1])]) + b"nonsense\n")
     assert "Line 6 of the stream is not valid JSON" in run.stderr
 
@@ -75,7 +75,7 @@ def test_a_last_line_without_its_newline_counts(run_target: Target) -> None:
     assert run.states == [state(1)["value"]]
 
 
-def test_odd_json_that_python_takes_is_taken(emulator: Emulator, run_target: Target) -> None:
+def test_odd_json_that_python_accepts_is_accepted(emulator: Emulator, run_target: Target) -> None:
     stream = b"\xef\xbb\xbf" + lines([schema("email", "x")])
     stream += (
         b'\n{"type": "RECORD", "stream": "customers", "record": {"id": 1, "email": "person1@example.com", "x": NaN}}\n'
@@ -98,12 +98,12 @@ def test_a_line_of_many_megabytes_is_read(emulator: Emulator, run_target: Target
     assert emulator.backend.members(made.id) == digests([1, 2])
 
 
-def test_no_configuration_is_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_reported_as_such(tmp_path: Path) -> None:
     done = subprocess.run(command({}, tmp_path)[:-2], input=b"", capture_output=True, check=False, env=environment())
     assert (done.returncode, b"Pass `--config FILE`" in done.stderr) == (2, True)
 
 
-def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
+def test_empty_input_changes_nothing(emulator: Emulator, run_target: Target) -> None:
     run = run_target(b"")
     assert "No rows: the tap sent neither a row nor a STATE" in run.stderr
     assert (run.code, run.stdout) == (0, "")
@@ -111,7 +111,9 @@ def test_no_input_does_nothing(emulator: Emulator, run_target: Target) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_nobody_to_hand_a_state_to_is_told_in_one_line(config: dict[str, Any], tmp_path: Path, unbuffered: str) -> None:
+def test_a_closed_standard_output_is_reported_in_one_line(
+    config: dict[str, Any], tmp_path: Path, unbuffered: str
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     stream = lines([schema("email"), *people([1]), state(1)])
@@ -130,13 +132,13 @@ def test_nobody_to_hand_a_state_to_is_told_in_one_line(config: dict[str, Any], t
     assert (done.returncode, b"Pipe a tap into the target" in done.stderr) == (8, True)
 
 
-def test_a_log_level_that_is_none_is_a_mistake(config: dict[str, Any], tmp_path: Path) -> None:
+def test_an_invalid_log_level_exits_2(config: dict[str, Any], tmp_path: Path) -> None:
     argv = command(config, tmp_path)
     done = subprocess.run(argv, input=b"", capture_output=True, check=False, env=environment(LOGLEVEL="loud"))
     assert (done.returncode, b"LOGLEVEL must be" in done.stderr) == (2, True)
 
 
-def test_what_a_filter_makes_of_a_row_is_not_logged(config: dict[str, Any], tmp_path: Path) -> None:
+def test_rows_that_a_filter_handles_are_not_logged(config: dict[str, Any], tmp_path: Path) -> None:
     maps = {"customers": {"__filter__": "email if email != 'canary@example.com' else None"}}
     argv = command({**config, "stream_maps": maps}, tmp_path)
     stream = lines([schema("email"), *people([1])])
@@ -146,7 +148,7 @@ def test_what_a_filter_makes_of_a_row_is_not_logged(config: dict[str, Any], tmp_
     assert b"example.com" not in done.stderr
 
 
-def test_a_configuration_mistake_ends_before_anything_is_read(run_target: Target, tmp_path: Path) -> None:
+def test_a_configuration_error_ends_the_run_before_anything_is_read(run_target: Target, tmp_path: Path) -> None:
     run = run_target(b"", consent_colum="opt_in_s3cr3t")
     assert run.code == 2
     assert "Did you mean `consent_column`" in run.stderr
@@ -158,9 +160,7 @@ def test_a_configuration_mistake_ends_before_anything_is_read(run_target: Target
     assert b"Traceback" not in done.stderr
 
 
-def test_the_environment_and_the_env_file_configure_too(
-    emulator: Emulator, config: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_environment_and_the_env_file_are_read(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
     prefix = "TARGET_PINTEREST_AUDIENCE_"
     in_file = {"api_url": emulator.url, "access_token": config["access_token"]}
     variables = {prefix + name.upper(): str(value) for name, value in config.items() if name not in in_file}
@@ -203,7 +203,7 @@ def test_a_signal_ends_the_run_with_what_was_accepted(
 @pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
 @pytest.mark.parametrize("pause", [0, pytest.param(0.5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("load_method", ["append-only", "upsert"])
-def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
+def test_a_second_signal_ends_the_run_like_the_first(
     emulator: Emulator,
     config: dict[str, Any],
     run_target: Target,
@@ -240,7 +240,7 @@ def test_two_signals_in_a_row_end_the_run_as_the_first_one_does(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_obeyed_from_the_start_on(config: dict[str, Any], tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_run_from_the_start(config: dict[str, Any], tmp_path: Path, number: signal.Signals) -> None:
     ended = set()
     for tenths in range(0, 12, 2):
         # Not forked: the start of the interpreter is what it is about.
@@ -258,7 +258,9 @@ def test_a_signal_is_obeyed_from_the_start_on(config: dict[str, Any], tmp_path: 
     assert 128 + number in ended
 
 
-def test_a_signal_is_obeyed_while_pinterest_hangs(emulator: Emulator, config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_signal_ends_the_run_while_pinterest_hangs(
+    emulator: Emulator, config: dict[str, Any], tmp_path: Path
+) -> None:
     emulator.backend.inject(Fault(method="POST", delay_ms=8000))
     with running(config, tmp_path, batch_size_rows=10) as process:
         feed(process, [schema("email"), *people(range(10)), state(1)])
@@ -271,7 +273,7 @@ def test_a_signal_is_obeyed_while_pinterest_hangs(emulator: Emulator, config: di
     assert (process.returncode, stdout) == (143, b"")
 
 
-def test_a_signal_is_obeyed_while_the_ledger_is_busy(
+def test_a_signal_ends_the_run_while_the_ledger_is_busy(
     config: dict[str, Any], tmp_path: Path, run_target: Target
 ) -> None:
     config["load_method"] = "upsert"
@@ -295,7 +297,7 @@ def test_a_signal_is_obeyed_while_the_ledger_is_busy(
     assert again.states == [state(3)["value"]]
 
 
-def test_a_full_batch_leaves_while_the_pipe_stays_open(
+def test_a_full_batch_is_sent_while_the_pipe_stays_open(
     emulator: Emulator, config: dict[str, Any], tmp_path: Path
 ) -> None:
     with running(config, tmp_path, batch_size_rows=10) as process:
@@ -309,7 +311,7 @@ def test_a_full_batch_leaves_while_the_pipe_stays_open(
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_state_is_written_whole_though_a_signal_arrives_meanwhile(
+def test_a_state_is_written_whole_although_a_signal_arrives(
     config: dict[str, Any], tmp_path: Path, unbuffered: str
 ) -> None:
     long = {"type": "STATE", "value": {"at": "x" * 500_000}}
@@ -331,7 +333,7 @@ def test_a_state_is_written_whole_though_a_signal_arrives_meanwhile(
     assert json.loads(stdout) == long["value"]
 
 
-def test_a_pipe_that_trickles_is_no_silent_one() -> None:
+def test_a_slow_pipe_does_not_count_as_silent() -> None:
     ticks: list[int] = []
     reader = MessageReader(lambda: ticks.append(reader.line))
     reading, writing = os.pipe()

@@ -82,7 +82,7 @@ CASES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("maps", CASES, ids=str)
 @pytest.mark.parametrize("config", [{}, FLAT], ids=["plain", "flat"])
-def test_a_live_row_becomes_what_the_sdk_makes_of_it(maps: dict[str, Any], config: dict[str, Any]) -> None:
+def test_a_row_gets_the_same_result_as_from_the_sdk(maps: dict[str, Any], config: dict[str, Any]) -> None:
     rows: list[dict[str, Any]] = [ANN, {"id": 2, "email": None, "spent": None}]
     rows.append({"id": 3, "email": "x", "spent": 2000, "is_deleted": "no"})
     for each in make(maps, **config):
@@ -93,7 +93,7 @@ def test_a_live_row_becomes_what_the_sdk_makes_of_it(maps: dict[str, Any], confi
 
 @pytest.mark.parametrize("maps", CASES, ids=str)
 @pytest.mark.parametrize("config", [{}, FLAT], ids=["plain", "flat"])
-def test_a_deleted_row_becomes_what_the_sdk_would_make_of_it_without_the_filter(
+def test_a_deleted_row_gets_the_result_of_the_sdk_without_the_filter(
     maps: dict[str, Any], config: dict[str, Any]
 ) -> None:
     passing = {
@@ -122,15 +122,13 @@ def test_a_deleted_row_becomes_what_the_sdk_would_make_of_it_without_the_filter(
     ],
     ids=str,
 )
-def test_the_key_alone_of_a_deleted_row_passes(rules: dict[str, Any], record: dict[str, Any]) -> None:
+def test_a_deleted_row_with_only_its_key_passes(rules: dict[str, Any], record: dict[str, Any]) -> None:
     for config in ({}, FLAT):
         (made,) = make({"customers": rules}, **config)
         assert apply(made, {"id": 1, **GONE}) == (record, True)
 
 
-def test_a_deleted_row_reaches_every_stream_that_is_made_of_its_own_and_stays_away_from_one_that_is_mapped_away() -> (
-    None
-):
+def test_a_deleted_row_reaches_every_stream_made_from_its_own_but_not_one_mapped_away() -> None:
     maps = {"customers": {"__filter__": "spent > 5"}, "vip": {"__source__": "customers", "__filter__": "spent > 9"}}
     assert [apply(each, {"id": 1, **GONE}) for each in make(maps)] == [({"id": 1, **GONE}, True)] * 2
     assert [apply(each, {"id": 1, **GONE}) for each in make({"customers": None})] == [None]
@@ -138,7 +136,7 @@ def test_a_deleted_row_reaches_every_stream_that_is_made_of_its_own_and_stays_aw
     assert [apply(each, {"id": 1, **GONE}) for each in make({"leads": {}, "__else__": None})] == [None]
 
 
-def test_a_live_row_whose_expression_fails_is_a_mistake() -> None:
+def test_an_expression_that_fails_for_a_row_exits_2() -> None:
     (made,) = make({"customers": {"email": "email.lower()"}})
     with pytest.raises(ConfigurationError, match=r"fails for the record of stream customers on line 3"):
         apply(made, {"id": 1})
@@ -156,26 +154,26 @@ def test_a_live_row_whose_expression_fails_is_a_mistake() -> None:
     ],
     ids=str,
 )
-def test_a_delete_from_which_the_key_cannot_be_computed_is_a_mistake(rules: dict[str, Any]) -> None:
+def test_a_delete_whose_key_cannot_be_computed_exits_2(rules: dict[str, Any]) -> None:
     (made,) = make({"customers": rules})
     with pytest.raises(ConfigurationError, match=r"cannot compute (id|key|email) of stream customers for the deleted"):
         apply(made, {"id": 1, **GONE})
 
 
-def test_a_key_that_is_null_in_a_whole_row_is_the_rows_own_matter() -> None:
+def test_a_null_key_in_a_complete_row_is_not_an_error_of_the_map() -> None:
     (made,) = make({"customers": {"__key_properties__": ["email"]}})
     assert apply(made, {**ANN, "email": None, **GONE}) is not None
 
 
 @pytest.mark.parametrize("value", ["N", "Y", None])
-def test_a_mark_that_the_map_computes_counts_before_the_filter(value: str | None) -> None:
+def test_a_computed_deletion_mark_counts_before_the_filter(value: str | None) -> None:
     rules = {"__filter__": "spent > 9", "is_deleted": "self == 'N'"}
     (made,) = make({"customers": rules}, removal_column="is_deleted")
     found = apply(made, {**ANN, "is_deleted": value})
     assert found == (({**ANN, "is_deleted": True}, True) if value == "N" else None)
 
 
-def test_a_mark_that_cannot_be_computed_counts_as_the_tap_sent_it() -> None:
+def test_a_deletion_mark_that_cannot_be_computed_counts_as_the_tap_sent_it() -> None:
     rules = {"is_deleted": "spent > 5 and self == 'Y'"}
     (made,) = make({"customers": rules}, removal_column="IS_DELETED")
     assert apply(made, {"id": 1, "is_deleted": "Y"}) == ({"id": 1}, True)
@@ -183,14 +181,14 @@ def test_a_mark_that_cannot_be_computed_counts_as_the_tap_sent_it() -> None:
         apply(made, {"id": 1, "is_deleted": "N"})
 
 
-def test_a_mark_under_another_name_counts() -> None:
+def test_a_renamed_deletion_mark_counts() -> None:
     rules = {"gone": "is_deleted", "email": "email.lower()", "is_deleted": None}
     (made,) = make({"customers": rules}, removal_column="gone")
     assert apply(made, {"id": 1, "is_deleted": "Y"}) == ({"id": 1, "gone": "Y"}, True)
     assert made.passed_columns == ["id", "spent", "_sdc_deleted_at"]
 
 
-def test_a_nested_mark_counts_though_the_map_drops_its_object() -> None:
+def test_a_nested_deletion_mark_counts_though_the_map_drops_its_object() -> None:
     schema = {"type": "object", "properties": {"id": {}, "meta": {"type": "object", "properties": {"gone": TEXT}}}}
     (made,) = make({"customers": {"meta": None}}, schema, removal_column="META__GONE", **FLAT)
     assert list(made.raw_columns) == ["id", "meta__gone"]
@@ -224,13 +222,13 @@ def test_an_object_that_is_null_or_empty_makes_its_columns_null(
     assert found == ({"id": 1, **three, **flat}, False)
 
 
-def test_an_object_that_is_not_there_leaves_its_columns_out() -> None:
+def test_a_missing_object_leaves_its_columns_out() -> None:
     (made,) = make({}, NESTED, **FLAT)
     assert apply(made, {"id": 1}) == ({"id": 1}, False)
     assert apply(made, {"id": 1, **GONE}) == ({"id": 1, **GONE}, True)
 
 
-def test_only_columns_that_the_flattened_schema_has_become_null() -> None:
+def test_only_columns_of_the_flattened_schema_become_null() -> None:
     (made,) = make({}, NESTED, flattening_enabled=True, flattening_max_depth=1)
     assert apply(made, {"id": 1, "contact": None, "raw": None, "either": None}) == (
         {"id": 1, "contact__email": None, "contact__home": None, "raw": None, "either": None}, False,
@@ -239,7 +237,7 @@ def test_only_columns_that_the_flattened_schema_has_become_null() -> None:
     assert apply(unflattened, {"id": 1, "contact": None}) == ({"id": 1, "contact": None}, False)
 
 
-def test_long_and_odd_names_are_those_of_the_sdk() -> None:
+def test_long_and_odd_names_are_the_same_as_in_the_sdk() -> None:
     config = {**FLAT, "flattening_max_key_length": 12, "flattening_separator": "/"}
     (made,) = make({}, NESTED, **config)
     found = apply(made, {"id": 1, "contact": None})
@@ -248,7 +246,7 @@ def test_long_and_odd_names_are_those_of_the_sdk() -> None:
     assert len(found[0]) == 4
 
 
-def test_an_expression_sees_the_object_as_the_tap_sent_it() -> None:
+def test_an_expression_reads_the_object_as_the_tap_sent_it() -> None:
     rules = {"__filter__": "contact is not None", "has": "contact == {}"}
     (made,) = make({"customers": rules}, NESTED, **FLAT)
     assert apply(made, {"id": 1, "contact": None}) is None
@@ -327,13 +325,13 @@ def test_a_declared_column_that_a_record_lacks_is_null_to_expressions(
         ({"email": "'a@b.example'"}, {}, {"email": "a@b.example"}),
     ],
 )  # fmt: skip
-def test_an_identity_that_the_record_says_nothing_of_is_left_out_and_not_null(
+def test_an_identity_that_depends_on_a_missing_column_is_left_out_and_not_null(
     rules: dict[str, Any], raw: dict[str, Any], columns: dict[str, Any]
 ) -> None:
     assert apply_to_event(rules, {"id": 1, **raw}) == {"id": 1, **columns}
 
 
-def test_a_column_that_no_rule_names_is_neither_null_nor_completed() -> None:
+def test_a_column_that_no_rule_names_stays_missing() -> None:
     raw = {"id": 1, "contact": {"city": "Rome"}}
     assert apply_to_event({"x": "contact['email'] or work or 1"}, raw) == {**raw, "x": 1}
     flat = {"id": 1, "contact__city": "Rome"}
@@ -352,24 +350,24 @@ def test_a_column_that_no_rule_names_is_neither_null_nor_completed() -> None:
         ("id", {}, 1),
     ],
 )
-def test_a_key_that_depends_on_what_a_record_lacks_is_null(expression: str, raw: dict[str, Any], key: object) -> None:
+def test_a_key_that_depends_on_a_missing_column_is_null(expression: str, raw: dict[str, Any], key: object) -> None:
     assert apply_to_event({"id": expression}, {"id": 1, **raw}) == {"id": key, **raw}
 
 
-def test_a_mark_that_is_computed_counts_although_a_filter_or_another_column_needs_more() -> None:
+def test_a_computed_deletion_mark_counts_although_other_expressions_fail() -> None:
     (made,) = make({"customers": {"gone": "status == 'x' or work == 'x'", "__filter__": "email"}}, EVENTS, "gone")
     assert apply(made, {"id": 1, "status": "x"}) == ({"id": 1, "status": "x", "gone": True}, True)
     assert apply(made, {"id": 1, "status": "y"}) is None
 
 
-def test_maps_and_what_the_settings_say_of_them_are_paired_as_the_sdk_does() -> None:
+def test_maps_are_matched_with_their_settings_like_in_the_sdk() -> None:
     maps = {"a": {"x": "1"}, "b": {"__source__": "a"}, "*": {"y": "2"}, "c": {"__source__": "?"}, "d": None}
     assert definitions(maps, "a") == [{"y": "2"}, {"__source__": "a"}, {"__source__": "?"}]
     assert definitions(maps, "z") == [{"y": "2"}, {"__source__": "?"}]
     assert definitions({"d": None, "other": {}}, "d") == [None]
 
 
-def test_a_schema_that_only_comes_again_changes_nothing() -> None:
+def test_a_repeated_schema_changes_nothing() -> None:
     mapper = PluginMapper({"stream_maps": {"customers": {"email": "self"}}}, logging.getLogger("test"))
     known: Any = ()
     for schema, same in ((SCHEMA, False), (SCHEMA, True), (NESTED, False)):

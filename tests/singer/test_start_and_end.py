@@ -24,7 +24,7 @@ HAS_A_LEDGER = {"load_method": "upsert"}
         ({**SENDS_ALL, "notify_urls": ["json://127.0.0.1:9"]}, {"apprise", "sqlite3"}),
     ],
 )
-def test_what_a_run_does_not_use_is_not_imported(
+def test_a_run_does_not_import_what_it_does_not_use(
     config: dict[str, Any], tmp_path: Path, settings: dict[str, Any], used: set[str]
 ) -> None:
     heavy = {
@@ -46,7 +46,7 @@ def test_what_a_run_does_not_use_is_not_imported(
         assert not imported
 
 
-def test_what_cannot_be_written_at_the_end_is_no_success(config: dict[str, Any], tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_at_the_end_is_not_a_success(config: dict[str, Any], tmp_path: Path) -> None:
     about = [*command(config, tmp_path)[:3], "--about"]
     assert subprocess.run(about, stdout=subprocess.DEVNULL, check=False, timeout=60).returncode == 0
     with Path("/dev/full").open("wb") as full:

@@ -56,7 +56,7 @@ def wholes(column: Any) -> Iterator[Any]:
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("flattening", [{}, {"flattening_enabled": True, "flattening_max_depth": 3}], ids=str)
-def test_the_sdk_can_map_and_flatten_whatever_is_valid(column: Any, maps: Any, flattening: Any) -> None:
+def test_the_sdk_can_map_and_flatten_every_valid_schema(column: Any, maps: Any, flattening: Any) -> None:
     for whole in wholes(column):
         read = read_schema(whole, ["id"], flattens=bool(flattening))
         assert read is not None
@@ -87,20 +87,20 @@ def test_flattening_keeps_a_column_whose_type_is_a_choice(column: Any) -> None:
     "whole",
     [None, 1, "object", [], {"properties": []}, {"properties": {"email": None}}, {"properties": {"a": "string"}}],
 )
-def test_what_is_no_schema_is_none(whole: Any) -> None:
+def test_an_invalid_schema_is_refused(whole: Any) -> None:
     assert read_schema(whole, ["id"]) is None
 
 
 @pytest.mark.parametrize(
     "whole", [True, {}, {"type": "object"}, {"properties": {}}, {"additionalProperties": True}, {"$ref": "#"}]
 )
-def test_the_key_is_declared_by_itself(whole: Any) -> None:
+def test_a_key_is_declared_if_the_schema_lacks_it(whole: Any) -> None:
     read = read_schema(whole, ["_id"])
     assert read is not None
     assert read["properties"] == {"_id": {}}
 
 
-def test_flattening_may_be_what_makes_the_key() -> None:
+def test_flattening_can_create_the_key() -> None:
     whole = {"properties": {"contact": {"type": "object", "properties": {"id": {"type": "integer"}}}}}
     read = read_schema(whole, ["contact__id"], flattens=True)
     assert read is not None
@@ -110,12 +110,12 @@ def test_flattening_may_be_what_makes_the_key() -> None:
     assert list(unflattened["properties"]) == ["contact", "contact__id"]
 
 
-def test_a_schema_stays_as_it_is_where_nothing_has_to_be_read_into_it() -> None:
+def test_a_schema_that_the_sdk_understands_stays_unchanged() -> None:
     whole = {**schema("email")["schema"], "required": ["id"], "definitions": {"x": TEXT}, "title": "Customers"}
     assert read_schema(whole, ["id"], flattens=True) == whole
 
 
-def test_a_schema_that_is_very_deep_is_cut() -> None:
+def test_a_very_deep_schema_is_truncated() -> None:
     deep: dict[str, Any] = {}
     for _ in range(300):
         deep = {"type": "object", "properties": {"x": deep}}
@@ -140,7 +140,7 @@ WITHOUT_COLUMNS: list[Any] = [
     ],
     ids=str,
 )  # fmt: skip
-def test_a_stream_without_columns_of_use_is_passed_over(
+def test_a_stream_without_usable_columns_is_skipped(
     emulator: Emulator, run_target: Target, settings: dict[str, Any]
 ) -> None:
     stream: list[dict[str, Any]] = [schema("email")]
@@ -153,7 +153,7 @@ def test_a_stream_without_columns_of_use_is_passed_over(
     assert members(emulator) == digests(range(len(WITHOUT_COLUMNS)))
 
 
-def test_a_stream_whose_schema_declares_no_columns_is_told_so(run_target: Target) -> None:
+def test_a_schema_that_declares_no_columns_is_reported(run_target: Target) -> None:
     events = {"type": "SCHEMA", "stream": "events", "schema": {"type": "object"}}
     run = run_target([events, record("events", email=address(1))])
     assert run.code == 2
@@ -164,7 +164,7 @@ def test_a_stream_whose_schema_declares_no_columns_is_told_so(run_target: Target
     "email", [True, {}, {"$ref": "#/definitions/text"}, {"oneOf": [{"type": "null"}, TEXT]}], ids=str
 )
 @pytest.mark.parametrize("settings", [{}, {"flattening_enabled": True, "flattening_max_depth": 2}], ids=str)
-def test_a_column_counts_whatever_its_schema_says(
+def test_a_column_counts_whatever_its_schema_is(
     emulator: Emulator, run_target: Target, email: Any, settings: dict[str, Any]
 ) -> None:
     whole = {"properties": {"id": True, "email": email}, "definitions": {"text": TEXT}}
@@ -181,7 +181,7 @@ def test_a_stream_map_over_a_choice_of_types_can_be_validated(emulator: Emulator
     assert members(emulator) == digests([1])
 
 
-def test_schemas_that_alternate_take_no_memory(emulator: Emulator, config: dict[str, Any]) -> None:
+def test_alternating_schemas_take_no_memory(emulator: Emulator, config: dict[str, Any]) -> None:
     target = TargetPinterestAudience(config={**config, "load_method": "upsert"})
     schemas = [schema("email", f"column{number}") for number in range(3)]
     alive: list[int] = []
@@ -202,7 +202,7 @@ def test_schemas_that_alternate_take_no_memory(emulator: Emulator, config: dict[
     assert members(emulator) == digests(range(5))
 
 
-def test_schemas_that_never_come_again_are_let_go(run_target: Target, emulator: Emulator) -> None:
+def test_schemas_that_are_not_used_again_are_released(run_target: Target, emulator: Emulator) -> None:
     stream = [each for n in range(30) for each in (schema("email", f"column{n}"), *people([n % 5]))]
     assert run_target(stream, load_method="upsert").code == 0
     assert members(emulator) == digests(range(5))

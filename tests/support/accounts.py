@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.pinterest.client import PinterestClient
@@ -58,6 +59,13 @@ class Fate:
             self.left, self.reads_rows = 0, True
             raise Killed
         self.passed.append(name)
+
+
+def identities_in(records: Records) -> list[str]:
+    """Return the identities in a request; a row as the emulator shows it."""
+    if isinstance(records, str):
+        return records.split(",")
+    return [f"{name}:{value}" for row in records for name, value in row.items()]
 
 
 @dataclass(slots=True)
@@ -125,7 +133,12 @@ class Account(Protocol):
 
 
 class Pinterest:
-    """An ad account of plain dicts."""
+    """An ad account of plain dicts.
+
+    Attributes:
+        is_nca: the id of a list → whether it is for new customer acquisition; of other lists the account does not tell.
+            As in recorded live answers, only the listing has it.
+    """
 
     settings: Mapping[str, Any] = {"api_url": "https://127.0.0.1"}
     failures: tuple[type[BaseException], ...] = (Killed,)
@@ -142,6 +155,7 @@ class Pinterest:
         self._now = 0.0
         self._haunted: set[Member] = set()
         self.names: dict[str, str] = {}
+        self.is_nca: dict[str, bool] = {}
         self._audiences: list[Audience] = []
 
     def place(self, name: str, identities: Iterable[str]) -> CustomerList:
@@ -203,22 +217,26 @@ class Pinterest:
 
     def customer_lists(self) -> Iterator[CustomerList]:
         with self._request("look"):
-            return iter([CustomerList(number, name) for number, name in self.names.items()])
+            return iter([CustomerList(each, name, is_nca=self.is_nca.get(each)) for each, name in self.names.items()])
 
     def customer_list(self, list_id: str) -> CustomerList:
         if list_id not in self.names:
             raise NotFoundError(list_id)
         return CustomerList(list_id, self.names[list_id])
 
-    def create_customer_list(self, name: str, _list_type: ListType, records: str) -> CustomerList:
-        identities = records.split(",")
+    def create_customer_list(
+        self, name: str, _list_type: ListType, records: Records, *, is_nca: bool | None = None
+    ) -> CustomerList:
+        identities = identities_in(records)
         with self._request("create"):
             assert name not in self.names.values(), "a list was made twice"
             self.writes.append(("ADD", frozenset(identities)))
-            return self.place(name, identities)
+            made = self.place(name, identities)
+            self.is_nca[made.id] = bool(is_nca)
+            return made
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
-        identities, late = records.split(","), next(self.late)
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
+        identities, late = identities_in(records), next(self.late)
         answered = False
         try:
             with self._request("update"):
@@ -259,7 +277,7 @@ class TwoLists(Pinterest):
         self.place("a", ())
         self.place("b", ())
 
-    def update_customer_list(self, list_id: str, operation: Operation, records: str) -> Answer[CustomerList]:
+    def update_customer_list(self, list_id: str, operation: Operation, records: Records) -> Answer[CustomerList]:
         self.updates.append(list_id)
         self.on_update(list_id)
         return super().update_customer_list(list_id, operation, records)

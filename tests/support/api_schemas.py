@@ -2,7 +2,7 @@
 
 Types, required fields, enumerations, patterns and lengths are those of version 5.23.0, with the fields that came by
 5.28.0. Objects are closed where the description is open: neither our requests nor the emulator's answers may have a
-field that Pinterest does not have. `status` in an error is the one thing that only recorded live answers show.
+field that Pinterest does not have. `status` in an error and `is_ctv_enabled` are what only recorded live answers show.
 """
 
 from __future__ import annotations
@@ -120,16 +120,18 @@ CUSTOMER_LIST_UPDATE: Final[Schema] = {
     **_EITHER_RECORDS,
 }
 
+_ONE_OR_MORE: Final[Schema] = {"anyOf": [_ID, {"type": "array", "items": _ID}]}
 # The description knows two dozen more fields of a rule, for audiences of other types.
 _RULE: Final[Schema] = {
     "anyOf": [
         _closed(("customer_list_id",), customer_list_id=_ID),
         _closed(
             ("seed_id", "country", "percentage"),
-            seed_id={"type": "array", "items": _ID},
+            seed_id=_ONE_OR_MORE,
             country=_TEXT,
-            percentage={**_INTEGER, "minimum": 1, "maximum": 10},
+            percentage={"anyOf": [{**_INTEGER, "minimum": 1, "maximum": 10}, _one_of(*map(str, range(1, 11)))]},
         ),
+        _closed(("visitor_source_id",), visitor_source_id=_ONE_OR_MORE, retention_days=_INTEGER),
     ]
 }
 _AUDIENCE_TYPE: Final = _one_of("CUSTOMER_LIST", "VISITOR", "ENGAGEMENT", "ACTALIKE", "PERSONA")
@@ -150,6 +152,7 @@ AUDIENCE: Final = _closed(
     updated_timestamp=_nullable(_INTEGER),
     created_by_company_name=_nullable(_TEXT),
     is_nca=_FLAG,
+    is_ctv_enabled=_FLAG,
 )
 
 AUDIENCE_CREATE: Final = _closed(
@@ -167,6 +170,49 @@ AUDIENCE_UPDATE: Final = _closed(
     rule=_RULE,
     description=_TEXT,
     ad_account_id=_ID,
+)
+
+_IDS: Final[Schema] = {"type": "array", "items": _ID}
+_ENTITY_STATUS: Final = _one_of("ACTIVE", "PAUSED", "ARCHIVED", "DRAFT", "DELETED_DRAFT")
+
+# The description knows dozens more fields of an ad group and of a campaign, which say nothing of audiences.
+AD_GROUP: Final = _closed(
+    ("id",),
+    id=_ID,
+    ad_account_id=_ID,
+    campaign_id=_nullable(_ID),
+    name=_TEXT,
+    status=_ENTITY_STATUS,
+    targeting_spec=_nullable(_closed(AUDIENCE_INCLUDE=_IDS, AUDIENCE_EXCLUDE=_IDS)),
+    customer_segment_id=_nullable(_ID),
+    type={"const": "adgroup"},
+)
+
+CAMPAIGN: Final = _closed(
+    ("id",),
+    id=_ID,
+    ad_account_id=_ID,
+    name=_TEXT,
+    status=_ENTITY_STATUS,
+    performance_plus_campaign_settings=_nullable(_closed(pinner_list_exclusions=_IDS)),
+    type={"const": "campaign"},
+)
+
+SEGMENT: Final = _closed(
+    ("name", "audience_ids"),
+    id=_ID,
+    ad_account_id=_ID,
+    name=_TEXT,
+    audience_ids=_IDS,
+    status=_one_of("ACTIVE", "DELETED"),
+    created_time=_INTEGER,
+    updated_time=_INTEGER,
+)
+
+SEGMENT_CREATE: Final = _closed(("name", "audience_ids"), name=_TEXT, audience_ids=_IDS)
+
+SEGMENT_UPDATE: Final = _closed(
+    ("id", "operation_type"), id=_ID, operation_type=_one_of("UPDATE", "REMOVE"), audience_ids=_IDS
 )
 
 _REFRESH_REQUEST: Final = _closed(
@@ -226,10 +272,17 @@ _AUDIENCES_QUERY: Final = _closed(
     exclude_nca=_BOOLEAN,
     ownership_type=_one_of("OWNED", "RECEIVED"),
 )
+_ENTITIES_QUERY: Final = _closed(
+    bookmark=_BOOKMARK, page_size=_PAGE_SIZE, order=_ORDER, entity_statuses=_ENTITY_STATUS, campaign_ids=_ID
+)
+_SEGMENTS_QUERY: Final = _closed(
+    bookmark=_BOOKMARK, page_size=_PAGE_SIZE, order=_ORDER, include_sizing=_BOOLEAN, search_query=_TEXT
+)
 
 _ACCOUNT_PATH: Final = "/v5/ad_accounts/[0-9]{1,18}"
 _LISTS_PATH: Final = f"{_ACCOUNT_PATH}/customer_lists"
 _AUDIENCES_PATH: Final = f"{_ACCOUNT_PATH}/audiences"
+_SEGMENTS_PATH: Final = f"{_ACCOUNT_PATH}/customer_segments"
 _ONE: Final = "/[0-9]{1,18}"
 
 # Method, the whole path as a regular expression, query, request body (None: has none), body of a success.
@@ -245,4 +298,9 @@ OPERATIONS: Final[tuple[tuple[str, str, Schema, Schema | None, Schema], ...]] = 
     ("POST", _AUDIENCES_PATH, _NO_QUERY, AUDIENCE_CREATE, AUDIENCE),
     ("GET", _AUDIENCES_PATH + _ONE, _NO_QUERY, None, AUDIENCE),
     ("PATCH", _AUDIENCES_PATH + _ONE, _NO_QUERY, AUDIENCE_UPDATE, AUDIENCE),
+    ("GET", _SEGMENTS_PATH, _SEGMENTS_QUERY, None, _page_of(SEGMENT)),
+    ("POST", _SEGMENTS_PATH, _NO_QUERY, SEGMENT_CREATE, SEGMENT),
+    ("PATCH", _SEGMENTS_PATH, _NO_QUERY, SEGMENT_UPDATE, {"type": "null"}),
+    ("GET", f"{_ACCOUNT_PATH}/ad_groups", _ENTITIES_QUERY, None, _page_of(AD_GROUP)),
+    ("GET", f"{_ACCOUNT_PATH}/campaigns", _ENTITIES_QUERY, None, _page_of(CAMPAIGN)),
 )

@@ -44,10 +44,13 @@ def invent(ledger: Ledger, names: Sequence[str], runs: int, *, every: float = HO
                 removed = sum(causes.values())
                 added = 0 if prunes else chance.randrange(40) + (0 if place else 40_000)
                 ledger.catalogue.lists.change_members(number, added - removed)
+                rows = (members[number] + added - removed) * 9 // 10
+                ledger.catalogue.lists.change_contributing_rows(number, rows - members[number] * 9 // 10)
                 members[number] += added - removed
                 rejected = {} if prunes else {reason: chance.randrange(1, 50) for reason in _REASONS}
                 matched = members[number] * 6 // 10 if place > 3 else None
-                figures.append(ListFigures(number, members[number], matched, added, removed, place % 7 // 6, rejected))
+                refused = place % 7 // 6
+                figures.append(ListFigures(number, members[number], matched, added, removed, refused, rejected, rows))
                 if causes:
                     ledger.history.note_removal(RemovalEntry(entry, number, now + 5, causes, str(10**15 + place)))
             if place == 1:

@@ -16,8 +16,19 @@ CONSENT: Final = "consent"
 SEGMENT: Final = "segment"
 """The column that names the list of a row, in the streams whose rows do."""
 
-TYPES: Final[Mapping[str, str]] = {"email": "EMAIL", "email_address": "EMAIL", "idfa": "IDFA", "lr_id": "LR_ID"}
-LISTS: Final[Mapping[str, str]] = {"EMAIL": "customers", "IDFA": "customers", "LR_ID": "customers - LR_ID"}
+TYPES: Final[Mapping[str, str]] = {
+    "email": "EMAIL",
+    "email_address": "EMAIL",
+    "contact_email": "EMAIL",
+    "idfa": "IDFA",
+    "phone": "PHONE",
+    "lr_id": "LR_ID",
+}
+ARRAYS: Final = frozenset({"contact_email"})
+"""The columns that hold arrays."""
+LISTS: Final[Mapping[str, str]] = {
+    "EMAIL": "customers", "IDFA": "customers", "PHONE": "customers", "LR_ID": "customers - LR_ID",
+}  # fmt: skip
 """The lists of the streams whose settings choose them."""
 SEGMENTS: Final = ("customers", "gold")
 ALL_LISTS: Final = frozenset(name + suffix for name in SEGMENTS for suffix in ("", " - LR_ID"))
@@ -28,7 +39,7 @@ ANSWERS: Final[Sequence[Any]] = (*YES, *NO)
 
 
 class Member(NamedTuple):
-    """An identity on a list, as Pinterest gets it."""
+    """An identity on a list, as Pinterest gets it: a value of `records`, or `field:value` of a row of `records_v2`."""
 
     list_name: str
     identity: str
@@ -60,29 +71,44 @@ def idfa(number: int) -> str:
     return f"EA7583CD-B890-48BC-8F00-{number:012d}"
 
 
+def phone(number: int) -> str:
+    return f"+49 30 12345-{number:03d}"
+
+
 def lr_id(number: int) -> str:
     return f"XY{number}"
 
 
-_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "LR_ID": lr_id}
+_MAKERS: Final = {"EMAIL": email, "IDFA": idfa, "PHONE": phone, "LR_ID": lr_id}
+_BEGINNINGS: Final = {"EMAIL": "person", "IDFA": "EA", "PHONE": "+49", "LR_ID": "XY"}
 
 
 def value(column: str, number: int) -> str:
-    """Return the good value with a number, as a column holds it."""
+    """Return the good value with a number, as a column holds it or, in an array, one of its elements."""
     return _MAKERS[TYPES[column]](number)
 
 
 def member(column: str, raw: object, segment: str = "customers") -> Member | None:
     """Return what a column's value leads to, in a row of a segment; None if it is bad, empty or none."""
     kind = TYPES[column]
-    if not isinstance(raw, str) or not raw.startswith({"EMAIL": "person", "IDFA": "EA", "LR_ID": "XY"}[kind]):
+    if not isinstance(raw, str) or not raw.startswith(_BEGINNINGS[kind]):
         return None
-    return Member(LISTS[kind].replace("customers", segment), raw if kind == "LR_ID" else sha256(raw))
+    if kind == "PHONE":
+        identity = f"hashed_phone_number:{sha256(''.join(each for each in raw if each.isdigit()))}"
+    else:
+        identity = raw if kind == "LR_ID" else sha256(raw)
+    return Member(LISTS[kind].replace("customers", segment), identity)
+
+
+def members(column: str, raw: object, segment: str = "customers") -> frozenset[Member]:
+    """Return all that a column's value leads to; each element of an array counts."""
+    values = raw if column in ARRAYS and isinstance(raw, list) else [raw]
+    return frozenset(found for each in values if (found := member(column, each, segment)) is not None)
 
 
 @dataclass(slots=True)
 class _Row:
-    contributes: dict[str, Member] = field(default_factory=dict)
+    contributes: dict[str, frozenset[Member]] = field(default_factory=dict)
     """By the column that it comes from."""
     refuses: set[Member] = field(default_factory=set)
     excludes: set[Member] = field(default_factory=set)
@@ -127,29 +153,36 @@ class Model:
             return
         named = {}
         if segment in SEGMENTS:
-            named = {column: found for column in present if (found := member(column, record[column], segment))}
+            named = {column: found for column in present if (found := members(column, record[column], segment))}
         if stream in self.keyless:
-            for column, found in named.items():
-                self._apply(stream, found, record, [column], {column: found})
+            for column, several in named.items():
+                for one in several:
+                    self._apply(stream, one, record, [column], {column: frozenset({one})})
         elif record["id"] is not None:
             self._apply(stream, record["id"], record, present, named)
 
     def _apply(
-        self, stream: str, key: object, record: Mapping[str, Any], present: list[str], named: dict[str, Member]
+        self,
+        stream: str,
+        key: object,
+        record: Mapping[str, Any],
+        present: list[str],
+        named: dict[str, frozenset[Member]],
     ) -> None:
+        everybody = frozenset(found for several in named.values() for found in several)
         row = self._rows.setdefault((stream, key), _Row())
         deleted = record.get(DELETED) is not None
         answer = record.get(CONSENT)
         asked = stream in self.consents and (answer is not None if deleted else CONSENT in record)
         if stream in self.removing:
-            row.excludes = set() if deleted else row.excludes | set(named.values())
+            row.excludes = set() if deleted else row.excludes | everybody
             self.strangers -= row.excludes
         elif asked and answer not in YES:
-            self.strangers.difference_update(named.values())
-            row.refuses.update(named.values(), row.contributes.values())
+            self.strangers -= everybody
+            row.refuses.update(everybody, *row.contributes.values())
             row.contributes = {}
         elif deleted:
-            self.strangers.difference_update(named.values())
+            self.strangers -= everybody
             row.contributes = {}
         elif asked or stream not in self.consents:
             row.refuses = set()
@@ -167,34 +200,44 @@ class Model:
 
     def _holds_out(self, row: _Row) -> bool:
         """Return whether a row's first identity is of somebody who is held out."""
-        order = ["EMAIL", "IDFA", "LR_ID"]
+        order = ["EMAIL", "PHONE", "IDFA", "LR_ID"]
         columns = sorted(row.contributes, key=lambda column: (order.index(TYPES[column]), column))
-        return bool(columns) and is_held_out(row.contributes[columns[0]].identity, *self.holdout)
+        if not columns:
+            return False
+        first = min(each.identity for each in row.contributes[columns[0]])
+        return is_held_out(first.rpartition(":")[2], *self.holdout)
 
     def _moved(
-        self, contributes: Mapping[str, Member], columns: Sequence[str], segment: str | None
-    ) -> dict[str, Member]:
+        self, contributes: Mapping[str, frozenset[Member]], columns: Sequence[str], segment: str | None
+    ) -> dict[str, frozenset[Member]]:
         """Return what a row contributes that has come to name a segment, or none."""
         lists = {TYPES[column]: LISTS[TYPES[column]].replace("customers", segment or "") for column in columns}
         moved = {}
-        for column, found in contributes.items():
+        for column, several in contributes.items():
             kind = TYPES[column]
             if segment is not None and kind in lists:
-                moved[column] = found._replace(list_name=lists[kind])
-            elif segment is not None and found.list_name in lists.values():
-                moved[column] = found
+                moved[column] = frozenset(found._replace(list_name=lists[kind]) for found in several)
+            elif segment is not None:
+                moved[column] = frozenset(found for found in several if found.list_name in lists.values())
         return moved
 
     def forget(self, identity: str) -> None:
         """Refuse somebody on all lists, without a row and for good."""
         self._forgotten.add(identity)
         for row in self._rows.values():
-            row.contributes = {column: each for column, each in row.contributes.items() if each.identity != identity}
+            left = {
+                column: frozenset(each for each in several if each.identity != identity)
+                for column, several in row.contributes.items()
+            }
+            row.contributes = {column: several for column, several in left.items() if several}
 
     def clear(self, list_name: str) -> None:
         """Let no row contribute to a list any more."""
         for row in self._rows.values():
-            row.contributes = {column: each for column, each in row.contributes.items() if each.list_name != list_name}
+            row.contributes = {
+                column: frozenset(each for each in several if each.list_name != list_name)
+                for column, several in row.contributes.items()
+            }
 
     def statements(self) -> frozenset[Statement]:
         """Return all that rows say, and who else is there."""
@@ -206,7 +249,8 @@ class Model:
     def _said(self) -> set[Statement]:
         said = {Statement(None, "stranger", each) for each in self.strangers}
         for key, row in self._rows.items():
-            said |= {Statement(key, "refuses" if row.is_held else "contributes", m) for m in row.contributes.values()}
+            stance: Literal["contributes", "refuses"] = "refuses" if row.is_held else "contributes"
+            said |= {Statement(key, stance, each) for several in row.contributes.values() for each in several}
             said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
         return said
 
@@ -228,3 +272,14 @@ def members_of(statements: Iterable[Statement]) -> set[Member]:
 def belonging(statements: Iterable[Statement]) -> set[Member]:
     """Return who is on the lists by the doing of rows."""
     return members_of(each for each in statements if each.stance != "stranger")
+
+
+def contributing(statements: Iterable[Statement], list_name: str) -> tuple[int, int]:
+    """Return how many rows contribute to a list, at least and at most.
+
+    A row that names a forgotten person contributes that person again when it is read again, in vain.
+    """
+    statements = list(statements)
+    gone = {each.member for each in statements if each.row is None and each.stance == "refuses"}
+    named = [each for each in statements if each.stance == "contributes" and each.member.list_name == list_name]
+    return len({each.row for each in named if each.member not in gone}), len({each.row for each in named})

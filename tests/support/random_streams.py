@@ -20,7 +20,10 @@ EMAILS: list[Any] = [
     *[f"person{n}@example.com" for n in range(8)], " Person1@EXAMPLE.com ", "\tperson2@example.com", "", " ", None,
     None, "no address", "a@b.com\nc@d.com", "a@b.com\n", "\n", "é.person@example.com", "person@exämple.com",
     sha256("person3@example.com"), sha256("person3@example.com").upper(), sha256(""), "a" * 300 + "@example.com",
-    "1" * 260, 7, 1.5, True, ["person1@example.com"], {"x": 1}, "person1@example.com,person2@example.com",
+    "1" * 260, 7, 1.5, True, ["person1@example.com"], {"x": 1},
+    [], [None], ["person2@example.com", "person1@example.com", "bad", 7],
+    ["person4@example.com", ["person5@example.com"]], [f"person{n % 9}@example.com" for n in range(20)],
+    "person1@example.com,person2@example.com",
     "\u200bperson4@example.com", "person5@example.com\r", "\x00", "person6@example.com\x85",
     "\u212aelvin@example.com", "per..son@example.com", "person.@example.com",
     "per..son@docomo.ne.jp", "person.@ezweb.ne.jp", "per-.-son@example.com", "person@-example.com",
@@ -32,11 +35,26 @@ EMAILS: list[Any] = [
 DEVICES: list[Any] = [UUID, UUID.upper(), f" {UUID}", ZERO, None, "", UUID.replace("-", ""), "x", 5, UUID + "\n"]
 
 
+PHONES: list[Any] = [
+    *[f"+49 30 1234567{n}" for n in range(4)], "+4930 12345671", "0049 (0)30 1234567-2", " +49.30.12345673 ", None, "",
+    "030 12345671", "(030) 12345672", "4930", 493012345673, "+1 415 555 2671", "+14155552671", "+1415555267", "+10000",
+    "+7 916 123-45-67", "+39 06 69821234", "+4903012345671", "+49003012345671", "+999123456789", "+", "00", "+0", "0",
+    "+49 30 12345671 ext. 5", "+49 30 12345671x5", "tel:+49-30-12345671", "+49  30 12345671", "+49-30--12345671",
+    "+1-800-FLOWERS", "\uff0b49 30 12345671", "+49\u00a030\u00a012345671", "+49\u206030 12345671", "+4930123\n45671",
+    "+49 30 12345678901234", "+493012345678901", "+4930123456789012", "+49301", "+4930123", "+353 1 123", "+3531123",
+    "+4930 12345671,+4930 12345672", sha256("493012345670"), sha256("493012345671").upper(), sha256("0"), "9" * 32,
+    True, 1.5, ["+493012345671"], "+\u0664\u0669 30 12345671", "++493012345671", "+49+3012345671", "+ 49 30 12345671",
+]  # fmt: skip
+
+
 OPAQUE: list[Any] = ["XY1234", 17, None, "", "a b", UUID, 1.0]
 
 
-emails, devices, opaque = map(st.sampled_from, (EMAILS, DEVICES, OPAQUE))
-VALUES = {"email": emails, "email_address": emails, "gaid": devices, "idfa": devices, "maid": devices, "lr_id": opaque}
+emails, devices, phones, opaque = map(st.sampled_from, (EMAILS, DEVICES, PHONES, OPAQUE))
+VALUES = {
+    "email": emails, "email_address": emails, "gaid": devices, "idfa": devices, "maid": devices, "phone": phones,
+    "lr_id": opaque,
+}  # fmt: skip
 
 
 columns_of_streams = st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=3, unique=True)
@@ -101,6 +119,7 @@ def tidy_records(stream: str) -> st.SearchStrategy[list[bytes]]:
                 {"type": "RECORD", "stream": stream, "record": {
                     "id": number, "part": 1, "ok": True, "email": f"p{number}@example.com", "email_address": None,
                     "gaid": UUID, "idfa": None, "maid": None, "lr_id": f"XY{number}",
+                    "phone": f"+49 30 {1000 + number}",
                     "segment": "xyz"[number % 3],
                 }}
             ).encode()

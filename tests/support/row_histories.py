@@ -8,25 +8,32 @@ from typing import Final
 from hypothesis import strategies as st
 
 from tests.support.messages import sha256
-from tests.support.model import ANSWERS, CONSENT, LISTS, NO, SEGMENT, SEGMENTS, Member, email, value
+from tests.support.model import ANSWERS, ARRAYS, CONSENT, LISTS, NO, SEGMENT, SEGMENTS, Member, email, value
 from tests.support.world import Change, Columns, Entry, Mark, Way, change
 
 COLUMNS: Final[Mapping[str, Sequence[tuple[str, ...]]]] = {
     "customers": [
-        ("email", "idfa", "lr_id"),
+        ("email", "idfa", "phone", "lr_id"),
         ("email_address", "idfa", "lr_id"),
-        ("email", "lr_id"),
+        ("email", "phone", "lr_id"),
         ("email", "email_address", "idfa"),
+        ("email", "contact_email", "idfa"),
+        ("contact_email", "lr_id"),
     ],
-    "accounts": [("email", "lr_id")],
-    "blocked": [("email", "idfa")],
-    "visitors": [("email",), ("email", "lr_id")],
-    "segments": [("email", "lr_id"), ("email", "idfa")],
+    "accounts": [("email", "phone", "lr_id"), ("contact_email", "lr_id")],
+    "blocked": [("email", "idfa", "phone"), ("contact_email", "idfa")],
+    "visitors": [("email",), ("email", "phone"), ("contact_email", "lr_id")],
+    "segments": [("email", "phone", "lr_id"), ("email", "idfa"), ("contact_email", "lr_id")],
 }
 OTHER: Final = 9
 """The number of who is on the lists without the ledger's doing."""
 STRANGER: Final = Member(LISTS["EMAIL"], sha256(email(OTHER)))
-BAD: Final = {"email": "no address", "email_address": "no address", "idfa": "no uuid", "lr_id": "no id"}
+BAD: Final = {
+    **dict.fromkeys(("email", "email_address", "contact_email"), "no address"),
+    "idfa": "no uuid",
+    "phone": "no phone",
+    "lr_id": "no id",
+}
 
 
 MISSING: Final = object()
@@ -34,7 +41,11 @@ MISSING: Final = object()
 
 def cells(column: str, numbers: st.SearchStrategy[int]) -> st.SearchStrategy[object]:
     """A column of a record: mostly good, else null, empty, bad, or not there at all."""
-    good = numbers.map(lambda number: value(column, number))
+    good: st.SearchStrategy[object] = numbers.map(lambda number: value(column, number))
+    if column in ARRAYS:
+        elements = st.one_of(good, good, good, st.sampled_from([None, "", BAD[column]]))
+        # Some arrays are longer than those that are read in blocks.
+        good = st.one_of(good, *[st.lists(elements, max_size=size) for size in (3, 3, 3, 12)])
     return st.one_of(good, good, good, st.sampled_from([MISSING, None, "", BAD[column]]))
 
 

@@ -127,7 +127,7 @@ class Desk:
         return self.session.open(self.stage.shape(self.settings, stream, key))
 
     def send(self) -> None:
-        """Work off the window, send the orders, and settle the receipts."""
+        """Process the window, send the orders, and settle the receipts."""
         self.session.flush()
         self.dispatcher.send_all(self.session.orders())
         self.dispatcher.flush()
@@ -148,6 +148,6 @@ def row(person: int, line: int, *, key: int | None = None, kind: Kind = Kind.ARR
         kind: what happened to it.
         name: the list that it names.
     """
-    named = {"email": pack_identity(digest(person))}
+    named = {"email": (pack_identity(digest(person)),)}
     record = {"id": person if key is None else key}
     return Row(kind, record, named, ("email",), line, deleted=kind is Kind.DELETED, list_name=name)

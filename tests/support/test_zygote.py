@@ -37,7 +37,7 @@ def without_times(text: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_the_target_says_the_same(zygote: Zygote, config: dict[str, Any], tmp_path: Path, stream: str) -> None:
+def test_a_forked_target_prints_the_same(zygote: Zygote, config: dict[str, Any], tmp_path: Path, stream: str) -> None:
     config |= {"load_method": "upsert", "customer_list_name": "L"}
     argv, given = command(config, tmp_path), encode(STREAMS[stream])
     first = zygote.run("target-pinterest-audience", argv[3:], given, environment())
@@ -49,7 +49,7 @@ def test_the_target_says_the_same(zygote: Zygote, config: dict[str, Any], tmp_pa
 
 
 @pytest.mark.parametrize("arguments", [("lists",), ("ledger", "show"), ("unheard",), ("clear", "--list-name", "none")])
-def test_the_companion_says_the_same(
+def test_a_forked_companion_prints_the_same(
     zygote: Zygote, config: dict[str, Any], tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     argv = companion_command(config, tmp_path, *arguments)

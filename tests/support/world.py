@@ -36,6 +36,7 @@ from tests.support.model import (
     Member,
     Model,
     belonging,
+    contributing,
     members_of,
 )
 from tests.support.waiting import Clock
@@ -458,6 +459,8 @@ class World:
                 assert entry is not None
                 assert list(ledger.notes.unsettled(entry.number)) == []
                 assert entry.members == sum(each.list_name == name for each in belonging(said))
+                fewest, most = contributing(said, name)
+                assert fewest <= entry.contributing_rows <= most
 
 
 def _by_row(entry: Change, columns: Sequence[str]) -> Iterator[tuple[tuple[object, ...], dict[str, Any]]]:
@@ -467,5 +470,6 @@ def _by_row(entry: Change, columns: Sequence[str]) -> Iterator[tuple[tuple[objec
         return
     others = {name: each for name, each in entry.record.items() if name not in columns}
     for column in columns:
-        if column in entry.record:
-            yield (entry.stream, column, entry.record[column]), {**others, column: entry.record[column]}
+        value = entry.record.get(column, [])
+        for each in value if isinstance(value, list) else [value]:
+            yield (entry.stream, column, each), {**others, column: each}

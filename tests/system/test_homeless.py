@@ -58,14 +58,14 @@ def test_a_run_that_keeps_no_ledger_needs_no_home(homeless: Homeless, emulator: 
     assert members(emulator) == digests([1])
 
 
-def test_neither_do_its_alerts(homeless: Homeless) -> None:
+def test_alerts_of_such_a_run_need_no_home(homeless: Homeless) -> None:
     run = homeless(_TARGET, notify_urls=["json://127.0.0.1:1/"])
     assert run.code == 0, run.stderr
     assert "a bug" not in run.stderr
 
 
 @pytest.mark.parametrize("home", [None, "file/home"])
-def test_a_run_that_keeps_one_asks_for_its_place(homeless: Homeless, tmp_path: Path, home: str | None) -> None:
+def test_a_run_that_keeps_a_ledger_asks_for_its_place(homeless: Homeless, tmp_path: Path, home: str | None) -> None:
     (tmp_path / "file").touch()
     run = homeless(_TARGET, load_method="upsert", home=str(tmp_path / home) if home else None)
     assert (run.code, run.states) == (2, [])
@@ -73,7 +73,7 @@ def test_a_run_that_keeps_one_asks_for_its_place(homeless: Homeless, tmp_path: P
 
 
 @pytest.mark.parametrize("command", ["report", "prune", "ledger show", "forget --email a@example.com --yes"])
-def test_so_does_a_command_that_looks_into_it(homeless: Homeless, command: str) -> None:
+def test_a_command_that_reads_the_ledger_asks_for_its_place(homeless: Homeless, command: str) -> None:
     run = homeless(_COMPANION, *command.split(), load_method="upsert")
     assert run.code == 2
     assert "Set `ledger_url`" in run.stderr
@@ -87,7 +87,7 @@ def test_so_does_a_command_that_looks_into_it(homeless: Homeless, command: str) 
         ({"streams": {"other": {"load_method": "upsert"}}}, 2, "✗ ledger"),
     ],
 )
-def test_check_knows_whether_a_run_will_need_a_ledger(
+def test_check_reports_whether_a_run_will_need_a_ledger(
     homeless: Homeless, settings: dict[str, Any], code: int, line: str
 ) -> None:
     run = homeless(_COMPANION, "check", **settings)
@@ -96,7 +96,7 @@ def test_check_knows_whether_a_run_will_need_a_ledger(
     assert "✓ sign-in" in run.stdout
 
 
-def test_a_refresh_token_needs_a_place_before_it_is_spent(homeless: Homeless, emulator: Emulator) -> None:
+def test_a_refresh_token_needs_a_place_before_it_is_used(homeless: Homeless, emulator: Emulator) -> None:
     app = {"client_id": "emulator-app", "client_secret": "emulator-secret", "refresh_token": "emulator-refresh"}
     run = homeless(_TARGET, access_token=None, **app)
     assert run.code == 2
@@ -109,7 +109,7 @@ def test_a_refresh_token_needs_a_place_before_it_is_spent(homeless: Homeless, em
 
 @pytest.mark.parametrize("setting", ["ledger_url", "credentials_file", "rejects_path", "report_path"])
 @pytest.mark.parametrize("place", ["~/file", "~nobody-of-that-name/file"])
-def test_a_path_that_begins_with_an_unknown_home_is_told(homeless: Homeless, setting: str, place: str) -> None:
+def test_a_path_with_an_unknown_home_is_reported(homeless: Homeless, setting: str, place: str) -> None:
     value = f"sqlite:///{place}" if setting == "ledger_url" else place
     run = homeless(_TARGET, **{setting: value})
     assert run.code == 2
@@ -121,7 +121,7 @@ def settle(**values: Any) -> Settings:
 
 
 @pytest.mark.parametrize("found", [RuntimeError("no home"), Path("~/.local/state")])
-def test_every_version_of_the_library_that_looks_for_a_home_is_understood(
+def test_every_version_of_the_library_that_looks_up_the_home_is_supported(
     monkeypatch: pytest.MonkeyPatch, found: Exception | Path
 ) -> None:
     def look(_: str) -> Path:
@@ -135,7 +135,7 @@ def test_every_version_of_the_library_that_looks_for_a_home_is_understood(
     assert settle(ledger_url="sqlite:////data/ledger.db").ledger_url == "sqlite:////data/ledger.db"
 
 
-def test_a_home_that_cannot_be_entered_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_inaccessible_home_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -144,14 +144,14 @@ def test_a_home_that_cannot_be_entered_is_none(monkeypatch: pytest.MonkeyPatch) 
     assert ledger_url(None, {}) is None
 
 
-def test_a_ledger_that_cannot_be_looked_for_is_told(homeless: Homeless) -> None:
+def test_a_ledger_path_that_cannot_be_looked_up_is_reported(homeless: Homeless) -> None:
     long_name = "n" * 300
     run = homeless(_TARGET, ledger_url=f"sqlite:////tmp/{long_name}")
     assert run.code == 7
     assert "cannot be found (File name too long)" in run.stderr
 
 
-def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_deleted_working_directory_is_reported(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     program = f"import os; os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); "
     for arguments in (["--config", "ENV"], ["--config", str(tmp_path / "config.json")]):
@@ -163,9 +163,7 @@ def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
         assert b"The working directory cannot be read" in done.stderr
 
 
-def test_a_working_directory_that_cannot_be_entered_is_none_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_inaccessible_working_directory_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 

@@ -52,7 +52,7 @@ def shared(tmp_path: Path) -> Path:
     return folder
 
 
-def test_ones_own_links_are_followed(shared: Path, tmp_path: Path) -> None:
+def test_the_users_own_links_are_followed(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (shared / "folder").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "report.json").symlink_to("../real/newest.json")
@@ -68,14 +68,14 @@ def test_links_that_lead_in_a_circle_are_an_error(shared: Path) -> None:
         resolve(shared / "a")
 
 
-def test_two_dots_are_taken_where_the_link_leads(tmp_path: Path) -> None:
+def test_two_dots_are_resolved_after_the_link(tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to("deep/er")
     assert resolve(tmp_path / "link" / ".." / "file") == tmp_path / "deep" / "file"
 
 
 @pytest.mark.parametrize("write", [lambda path: replace(path, b"1"), open_anew])
-def test_a_strangers_link_in_place_of_the_file_is_refused(
+def test_another_users_link_in_place_of_the_file_is_refused(
     shared: Path, tmp_path: Path, belongs: Callable[[Path], Path], write: Callable[[Path], Any]
 ) -> None:
     precious = tmp_path / "precious"
@@ -86,7 +86,7 @@ def test_a_strangers_link_in_place_of_the_file_is_refused(
     assert precious.read_text() == "precious"
 
 
-def test_a_strangers_link_in_place_of_a_folder_is_refused_if_the_folder_is_shared(
+def test_another_users_link_in_place_of_a_folder_is_refused_if_the_folder_is_shared(
     shared: Path, tmp_path: Path, belongs: Callable[[Path], Path]
 ) -> None:
     (tmp_path / "real").mkdir()
@@ -96,14 +96,14 @@ def test_a_strangers_link_in_place_of_a_folder_is_refused_if_the_folder_is_share
     assert list((tmp_path / "real").iterdir()) == []
 
 
-def test_a_strangers_file_in_a_shared_folder_is_not_written_into(shared: Path, belongs: Callable[[Path], Path]) -> None:
+def test_another_users_file_in_a_shared_folder_is_not_written(shared: Path, belongs: Callable[[Path], Path]) -> None:
     belongs(shared / "rejects.jsonl").write_text("theirs")
     with pytest.raises(ForeignFileError, match=r"rejects\.jsonl is a file of another user"):
         open_anew(shared / "rejects.jsonl")
     assert (shared / "rejects.jsonl").read_text() == "theirs"
 
 
-def test_a_file_is_begun_anew_for_its_owner_only(tmp_path: Path) -> None:
+def test_a_file_is_created_anew_and_private(tmp_path: Path) -> None:
     path = tmp_path / "rejects.jsonl"
     path.write_text("of the run before")
     path.chmod(0o644)
@@ -111,7 +111,7 @@ def test_a_file_is_begun_anew_for_its_owner_only(tmp_path: Path) -> None:
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("", 0o600)
 
 
-def test_a_run_writes_its_files_at_the_end_of_links_of_ones_own(run_target: Target, shared: Path) -> None:
+def test_a_run_writes_its_files_through_the_users_own_links(run_target: Target, shared: Path) -> None:
     for name in ("report", "rejects"):
         (shared / name).symlink_to(f"{name}.real")
     stream = [schema("email"), *people([1]), record(id=2, email="nobody")]
@@ -135,7 +135,7 @@ def test_rejects_may_go_to_standard_error(run_target: Target) -> None:
         (lambda path: write_page(path, "<p>"), "The page cannot be written to"),
     ],
 )
-def test_each_file_says_which_link_is_in_its_way(
+def test_the_error_names_the_link_for_each_file(
     shared: Path, tmp_path: Path, belongs: Callable[[Path], Path], write: Callable[[Path], Any], words: str
 ) -> None:
     link = belongs(shared / "file")

@@ -18,7 +18,7 @@ from tests.support.processes import environment
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_build_that_cannot_ask_git_says_the_last_release_and_that_more_is_unknown() -> None:
+def test_a_build_without_git_has_the_last_release_plus_unknown() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     releases = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, re.MULTILINE)
     fallback = re.search(r'^fallback-version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
@@ -26,7 +26,7 @@ def test_a_build_that_cannot_ask_git_says_the_last_release_and_that_more_is_unkn
     assert fallback[1] == f"{releases[0] if releases else '0.0.0'}+unknown"
 
 
-def test_what_was_installed_counts() -> None:
+def test_the_installed_version_counts() -> None:
     assert program_version() == metadata.version("target-pinterest-audience")
 
 
@@ -49,7 +49,7 @@ def test_a_copy_that_was_not_installed_has_the_version_of_its_build_or_none(
 
 
 @pytest.mark.parametrize("program", ["main", "companion.main"])
-def test_a_copy_that_was_not_installed_tells_its_version(tmp_path: Path, program: str) -> None:
+def test_a_copy_that_was_not_installed_prints_its_version(tmp_path: Path, program: str) -> None:
     shutil.copytree(ROOT / "target_pinterest_audience", tmp_path / "target_pinterest_audience")
     (tmp_path / "target_pinterest_audience" / "_version.py").unlink(missing_ok=True)
     hidden = (

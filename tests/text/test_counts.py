@@ -17,7 +17,7 @@ ALONE = re.compile(
 )
 
 
-def test_one_is_singular() -> None:
+def test_one_has_the_singular() -> None:
     assert [identities(count) for count in (0, 1, 2, 2000)] == [
         "0 identities",
         "1 identity",
@@ -27,12 +27,12 @@ def test_one_is_singular() -> None:
     assert several(1, "row is", "rows are") == "1 row is"
 
 
-def test_no_message_has_a_noun_that_does_not_follow_its_count() -> None:
+def test_every_noun_in_a_message_agrees_with_its_count() -> None:
     found = {path.name: ALONE.findall(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
     assert {name: messages for name, messages in found.items() if messages} == {}
 
 
-def test_a_run_and_a_command_about_one_person_speak_of_one(run_target: Target, run_companion: Companion) -> None:
+def test_messages_about_one_person_are_in_the_singular(run_target: Target, run_companion: Companion) -> None:
     run = run_target([schema("email"), *people([1])], load_method="upsert")
     assert "customers: 1 row; 1 value (1 to add)" in run.stderr
     assert "sent 1 identity to add, 0 to remove" in run.stderr

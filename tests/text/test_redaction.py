@@ -38,6 +38,8 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"mailto:{CANARY}", "mailto:[address]"),
         ("jürgen@müller.example", "[address]"),
         (f"id={DEVICE.upper()}", "id=[device id]"),
+        ("calls +49 (0)30 1234-5678 and +14155552671.", "calls [phone number] and [phone number]."),
+        ("2026-11-22T00:00:00+00:00, +0000, 1+2345, +10 %", "2026-11-22T00:00:00+00:00, +0000, 1+2345, +10 %"),
         (f"digest {sha256('x')}, {'0' * 40} and {'A' * 32}", "digest [digest], [digest] and [digest]"),
         (f"Authorization: Bearer {TOKEN}", "Authorization: [token]"),
         (f"token {TOKEN}.x-y", "token [token]"),
@@ -46,11 +48,11 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         ("%" * 100_000 + "@", "%" * 100_000 + "@"),
     ],
 )
-def test_what_looks_like_somebody_or_a_secret_is_taken_out(text: str, redacted: str) -> None:
+def test_text_that_looks_like_a_person_or_a_secret_is_removed(text: str, redacted: str) -> None:
     assert redact(text) == redacted
 
 
-def test_given_secrets_are_taken_out_wherever_they_stand() -> None:
+def test_given_secrets_are_removed_everywhere() -> None:
     hide([SECRET, None, "on", SECRET + "-and-more"])
     assert redact(f"{SECRET}-and-more {SECRET}x on") == "[secret] [secret]x on"
 
@@ -67,7 +69,7 @@ def test_a_traceback_is_redacted_too() -> None:
 
 
 @pytest.mark.parametrize("where", ["main", "thread", "finaliser"])
-def test_what_nobody_catches_is_told_without_its_message(where: str) -> None:
+def test_an_uncaught_error_is_reported_without_its_message(where: str) -> None:
     raising = f"raise ValueError({CANARY!r})"
     programs = {
         "main": raising,
@@ -143,7 +145,7 @@ def canaries() -> bytes:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_failure_shows_anybody(emulator: Emulator, config: dict[str, Any], tmp_path: Path, fault: str) -> None:
+def test_no_failure_shows_a_person(emulator: Emulator, config: dict[str, Any], tmp_path: Path, fault: str) -> None:
     emulator.backend.create_list("customers", records=[sha256(address(99))])
     emulator.backend.inject(FAULTS[fault])
     done = run_at_debug(config, tmp_path, canaries(), access_token=config["access_token"])
@@ -151,7 +153,7 @@ def test_no_failure_shows_anybody(emulator: Emulator, config: dict[str, Any], tm
     assert_silent(tmp_path, done.stdout, done.stderr)
 
 
-def test_a_good_run_shows_nobody(config: dict[str, Any], tmp_path: Path) -> None:
+def test_a_good_run_shows_no_person(config: dict[str, Any], tmp_path: Path) -> None:
     done = run_at_debug(config, tmp_path, canaries(), access_token=config["access_token"])
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "rejects.jsonl").read_bytes()
@@ -160,7 +162,9 @@ def test_a_good_run_shows_nobody(config: dict[str, Any], tmp_path: Path) -> None
 
 @pytest.mark.parametrize("line", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("settings", [{}, {"validate_records": True}], ids=["", "validated"])
-def test_no_line_is_shown(config: dict[str, Any], tmp_path: Path, line: bytes, settings: dict[str, Any]) -> None:
+def test_no_line_of_the_input_is_shown(
+    config: dict[str, Any], tmp_path: Path, line: bytes, settings: dict[str, Any]
+) -> None:
     done = run_at_debug(config, tmp_path, canaries() + line + b"\n", access_token=config["access_token"], **settings)
     assert done.returncode in {2, 8}
     assert_silent(tmp_path, done.stdout, done.stderr)
@@ -183,7 +187,7 @@ def test_a_refused_token_is_not_shown(config: dict[str, Any], tmp_path: Path) ->
     ],
     ids=range(9),
 )  # fmt: skip
-def test_no_setting_is_shown(config: dict[str, Any], tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_no_value_of_a_setting_is_shown(config: dict[str, Any], tmp_path: Path, settings: dict[str, Any]) -> None:
     done = run_at_debug(config, tmp_path, canaries(), **settings)
     assert done.returncode in {2, 7}
     assert_silent(tmp_path, done.stdout, done.stderr)

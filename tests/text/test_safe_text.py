@@ -32,11 +32,11 @@ OTHERS = "Café 👩\u200d👩\u200d👧 \xa0 שלום\u200f عملاء 顧客 �
 """Letters of other scripts, joined emoji and a no-break space."""
 
 
-def test_text_of_every_script_stays_as_it_is() -> None:
+def test_text_in_every_script_stays_unchanged() -> None:
     assert one_line(OTHERS) == OTHERS
 
 
-def test_what_is_unsafe_is_shown_as_an_escape() -> None:
+def test_unsafe_characters_are_shown_as_escapes() -> None:
     shown = one_line(NASTY)
     assert not FORBIDDEN.search(shown)
     assert shown.startswith(r"a\x1b[2J\x07\x9b31m\u202e\u2066\u2028b\r\nERROR forged")
@@ -46,7 +46,7 @@ def test_a_lone_surrogate_can_be_printed() -> None:
     assert one_line("a\ud800").encode() == rb"a\ud800"
 
 
-def test_json_is_worth_the_same() -> None:
+def test_safe_json_has_the_same_value() -> None:
     encoded = msgspec.json.format(msgspec.json.encode({NASTY: [NASTY, OTHERS]}))
     shown = safe_json(encoded)
     assert not FORBIDDEN.search(shown.decode())
@@ -66,7 +66,7 @@ def test_a_message_is_one_line_of_a_structured_log() -> None:
     assert r"\x1b[2J" in json.loads(line)["message"]
 
 
-def test_a_traceback_has_no_line_that_looks_like_the_logs() -> None:
+def test_a_traceback_has_no_line_that_looks_like_a_log_line() -> None:
     error = ValueError(NASTY)
     record = logging.LogRecord("x", logging.ERROR, "f", 1, "Failed.", (), (ValueError, error, None))
     shown = RedactingFormatter(logging.Formatter("%(levelname)s %(message)s")).format(record)
@@ -81,18 +81,18 @@ def test_a_table_keeps_a_row_on_its_line() -> None:
     assert not FORBIDDEN.search(shown.getvalue())
 
 
-def test_an_alert_is_told_without_lines_of_somebody_elses() -> None:
+def test_an_alert_has_no_lines_from_a_foreign_text() -> None:
     title, text = compose_message([Alert("run", Kind.TOO_SMALL, "1", f'List "{NASTY}"', NASTY)], "1")
     assert not FORBIDDEN.search(title)
     assert not FORBIDDEN.search(text)
 
 
-def test_a_page_does_not_turn_the_direction_of_writing_around() -> None:
+def test_a_page_keeps_the_direction_of_writing() -> None:
     shown = serialise(el("p", "a\u202eb\u2066c\x9bd"))
     assert "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c\N{REPLACEMENT CHARACTER}d" in shown
 
 
-def test_a_name_in_a_stream_forges_no_line(run_target: Target) -> None:
+def test_a_name_in_a_stream_cannot_forge_a_line(run_target: Target) -> None:
     columns = {"email": {"type": "string"}, f"opt{NASTY}in": {"type": "string"}}
     message = {**schema("email", stream=NASTY), "schema": {"type": "object", "properties": columns}}
     run = run_target([message, record(stream=NASTY, id=1, email="nobody")], customer_list_name="customers")
@@ -100,7 +100,7 @@ def test_a_name_in_a_stream_forges_no_line(run_target: Target) -> None:
     assert not FORBIDDEN.search(run.stderr)
 
 
-def test_an_error_message_of_pinterests_forges_no_line(emulator: Emulator, run_target: Target) -> None:
+def test_an_error_message_from_pinterest_cannot_forge_a_line(emulator: Emulator, run_target: Target) -> None:
     body = {"code": 29, "message": NASTY}
     emulator.backend.inject(Fault(method="GET", times=None, status=403, body=body))
     run = run_target([schema("email"), *people([1])])
@@ -121,7 +121,7 @@ def test_an_error_message_of_pinterests_forges_no_line(emulator: Emulator, run_t
         ("report", "--json"),
     ],
 )
-def test_a_name_at_pinterest_forges_no_line(
+def test_a_name_at_pinterest_cannot_forge_a_line(
     emulator: Emulator, run_target: Target, run_companion: Companion, arguments: tuple[str, ...]
 ) -> None:
     made = emulator.backend.create_list(NASTY)
@@ -134,7 +134,7 @@ def test_a_name_at_pinterest_forges_no_line(
     assert not FORBIDDEN.search(run.stdout + run.stderr)
 
 
-def test_a_prune_forges_no_line(run_target: Target, run_companion: Companion) -> None:
+def test_names_in_a_prune_cannot_forge_a_line(run_target: Target, run_companion: Companion) -> None:
     settings = {"load_method": "overwrite", "customer_list_name": NASTY, "max_removal_percent": 100}
     for count in (200, 150):
         assert run_target([schema("email"), *people(range(count))], **settings).code == 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
 from target_pinterest_audience.companion.options import config_option, json_option
-from target_pinterest_audience.companion.output import show_rows, when
+from target_pinterest_audience.companion.output import show_json, show_rows, show_table, when
 from target_pinterest_audience.companion.session import logger, read_settings
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.reporting.alerts.board import opened_board
@@ -32,6 +32,10 @@ class AlertRow(NamedTuple):
     """When the alert was last sent."""
     state: str
     """`due`, or `told` if the alert was sent within the last day."""
+
+
+_HEADINGS: Final = ("command", "kind", "title", "text", "since", "sent", "state")
+_STATES_IN_TABLE: Final = {"told": "sent"}
 
 
 @click.command("alerts")
@@ -68,7 +72,11 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
         if not dry:
             standing = board.current(now)
     rows = [_row(each, now) for each in standing if not each.waits(now)]
-    show_rows(AlertRow, rows, as_json=as_json, empty="There are no alerts.")
+    if as_json:
+        show_json([each._asdict() for each in rows])
+    else:
+        shown = [each._replace(state=_STATES_IN_TABLE.get(each.state, each.state)) for each in rows]
+        show_table(_HEADINGS, shown, empty="There are no alerts.")
     if not delivered:
         msg = "Alerts were due, but none could be delivered. Test each address with `pinterest-audience alerts --test`."
         raise OutputError(msg)

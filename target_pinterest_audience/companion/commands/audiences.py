@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import click
 
+from target_pinterest_audience.companion.in_use import as_json as usage_as_json
+from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_audience, usage_sentences
 from target_pinterest_audience.companion.options import (
     check_identifier,
     config_option,
     confirm,
+    in_use_option,
     json_option,
     refuse_early_options,
     yes_option,
 )
-from target_pinterest_audience.companion.output import number, show, show_json, show_rows, text, when
-from target_pinterest_audience.companion.session import ad_account, read_settings
-from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.errors import RefusedError
+from target_pinterest_audience.companion.output import (
+    flag,
+    number,
+    show,
+    show_alarm,
+    show_json,
+    show_rows,
+    show_table,
+    text,
+    when,
+)
+from target_pinterest_audience.companion.session import ad_account, ad_account_for_arguments, read_settings
 from target_pinterest_audience.pinterest.models import Audience
+from target_pinterest_audience.reporting.matching import why_untargetable
 
 _LARGEST_PERCENTAGE = 10
 """The largest share of a country that a lookalike audience can have (API description 5.23)."""
@@ -30,6 +39,7 @@ _EXAMPLES = """
 \b
 Examples:
   pinterest-audience audiences --config target.json
+  pinterest-audience audiences show 2542620905475 --config target.json
   pinterest-audience audiences create --list 4189742 --name Newsletter
   pinterest-audience audiences lookalike --seed 2542620905475 --country US --percentage 1
   pinterest-audience audiences rename 2542620905475 --name "Newsletter readers"
@@ -48,6 +58,8 @@ class AudienceRow(NamedTuple):
     """The number of people that Pinterest matched; None while it is matching."""
     customer_list: str | None
     """The list that the audience is made of, if any."""
+    is_nca: bool | None
+    """Whether it comes from a list for new customer acquisition; None if Pinterest does not tell."""
     changed: str | None
 
     @classmethod
@@ -60,6 +72,7 @@ class AudienceRow(NamedTuple):
             text(found.status),
             number(found.size),
             found.customer_list_id,
+            flag(found.is_nca),
             when(found.updated_timestamp),
         )
 
@@ -82,6 +95,27 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
     show_rows(AudienceRow, rows, as_json=as_json, empty="The ad account has no audiences.")
 
 
+@audiences.command("show", epilog=_EXAMPLES)
+@click.argument("audience_id", callback=check_identifier, metavar="ID")
+@config_option
+@json_option
+def show_one(audience_id: str, config: tuple[str, ...], *, as_json: bool) -> None:
+    """Show an audience, and what uses it: ad groups and campaigns that include or exclude it, and customer segments."""
+    with ad_account_for_arguments(config) as account:
+        found = account.audience(audience_id)
+        usage = usage_of_audience(account, found)
+    row = AudienceRow.of(found)
+    why = why_untargetable(None, found.matched, row.status)
+    if as_json:
+        show_json({**row._asdict(), "untargetable": why, **usage_as_json(usage)})
+        return
+    show_table(("", ""), list(row._asdict().items()), empty="")
+    if why is not None:
+        show_alarm(why)
+    for each in usage_sentences(usage, "it"):
+        show(each)
+
+
 @audiences.command("create", epilog=_EXAMPLES)
 @click.option(
     "--list",
@@ -100,7 +134,7 @@ def create(list_id: str, name: str, description: str | None, config: tuple[str, 
 
     If no response came, check with `pinterest-audience audiences` whether the audience exists before you try again.
     """
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         _show_done("Created", account.create_audience(name, list_id, description), as_json=as_json)
 
 
@@ -134,7 +168,7 @@ def lookalike(
     as_json: bool,
 ) -> None:
     """Create an audience of people who resemble those in another one (Pinterest calls it ACTALIKE)."""
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         made = account.create_lookalike(
             name or f"Like {seed} ({country} {percentage} %)", seed, country, percentage, description
         )
@@ -149,7 +183,7 @@ def lookalike(
 @json_option
 def rename(audience_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
     """Rename an audience. Customer lists cannot be renamed."""
-    with _ad_account(config) as account:
+    with ad_account_for_arguments(config) as account:
         _show_done("Renamed", account.update_audience(audience_id, name=name, description=description), as_json=as_json)
 
 
@@ -158,32 +192,29 @@ def rename(audience_id: str, name: str, description: str | None, config: tuple[s
 @config_option
 @json_option
 @yes_option
-def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
-    """Delete an audience; campaigns that target it lose it. Its customer list stays: lists cannot be deleted."""
-    with _ad_account(config) as account:
+@in_use_option
+def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool, in_use: bool) -> None:
+    """Delete an audience; campaigns that use it lose it. Its customer list stays: lists cannot be deleted.
+
+    First it shows which ad groups, campaigns and customer segments use the audience. If an active one excludes it, its
+    ads would then be shown to everyone in it: the command does that only with --in-use.
+    """
+    with ad_account_for_arguments(config) as account:
         found = account.audience(audience_id)
-        confirm(f'Delete audience {found.id} "{found.name}"?', yes=yes)
+        named, usage = _named(found), usage_of_audience(account, found)
+        show_usage(usage, named)
+        refuse_in_use(usage, named, in_use=in_use)
+        confirm(f"Delete {named}?", yes=yes)
         account.delete_audience(audience_id)
         _show_done("Deleted", found, as_json=as_json)
 
 
-@contextmanager
-def _ad_account(config: tuple[str, ...]) -> Iterator[PinterestClient]:
-    """Yield the client for the ad account of the settings.
-
-    Raises:
-        ConfigurationError: Pinterest refused the request, because of a value on the command line.
-    """
-    with ad_account(read_settings(config)) as account:
-        try:
-            yield account
-        except RefusedError as refused:
-            raise ConfigurationError(str(refused)) from None
-
-
 def _show_done(what: str, audience: Audience, *, as_json: bool) -> None:
-    row = AudienceRow.of(audience)
     if as_json:
-        show_json(row._asdict())
+        show_json(AudienceRow.of(audience)._asdict())
     else:
-        show(f'{what} audience {row.id} "{row.name}".')
+        show(f"{what} {_named(audience)}.")
+
+
+def _named(audience: Audience) -> str:
+    return f'audience {audience.id} "{text(audience.name)}"'

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import click
 
+from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_list
 from target_pinterest_audience.companion.operations.clear import clear as remove_all
-from target_pinterest_audience.companion.options import config_option, confirm, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.options import (
+    config_option,
+    confirm,
+    dry_run_option,
+    in_use_option,
+    json_option,
+    yes_option,
+)
 from target_pinterest_audience.companion.output import show, show_json
 from target_pinterest_audience.companion.session import (
     known_list,
+    name_entry,
     opened_ledger,
     raise_if_refused,
     read_settings,
@@ -31,23 +40,31 @@ Examples:
 @config_option
 @json_option
 @yes_option
-def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
+@in_use_option
+def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool, in_use: bool) -> None:
     """Remove everyone whom this target sent to a customer list.
 
     These are the people whom the ledger knows to be on the list, and those who may be on it after an interrupted run.
-    People whom others put on the list stay, and refusals stay in the ledger. No ceiling applies. A later run adds the
-    rows again that it reads: stop its schedule first if the list must stay empty. If the command is interrupted, run it
-    again.
+    People who were put on the list in another way stay, and refusals stay in the ledger. No ceiling applies. The next
+    run adds everyone whose row it reads: to keep the list empty, stop its schedule first. If the command is
+    interrupted, run it again.
+
+    First it shows which ad groups, campaigns and customer segments use the list. If an active one excludes it, its ads
+    would then be shown to everyone on the list: the command does that only with --in-use.
     """
     settings = read_settings(config, dry_run=dry_run)
     with opened_ledger(settings) as ledger:
         entry = known_list(ledger, settings, which)
-        named = f'customer list "{entry.name or ""}" (id {entry.customer_list_id or "none yet"})'
-        if not settings.dry_run:
-            confirm(f"Remove everything that was sent to {named} ({identities(entry.members)})?", yes=yes)
+        named = name_entry(entry)
         with removal_session(ledger, settings) as (books, dispatcher):
+            if entry.customer_list_id is not None:
+                usage = usage_of_list(dispatcher.delivery.client, entry.customer_list_id)
+                show_usage(usage, named)
+                refuse_in_use(usage, named, in_use=in_use or settings.dry_run)
+            if not settings.dry_run:
+                confirm(f"Remove everyone who was sent to {named} ({identities(entry.members)})?", yes=yes)
             remove_all(ledger, books, dispatcher, entry.number)
-            reports = dispatcher.delivery.lists(books.members())
+            reports = dispatcher.delivery.lists(books.sizes())
             if as_json:
                 show_json(
                     {

@@ -84,18 +84,19 @@ def forget(
 ) -> None:
     """Erase people from every customer list, and keep them out for good.
 
-    The command removes them under all three hash algorithms (SHA-256, SHA-1, MD5), from every list of the ad account,
-    whether the ledger knows the list or not; device ids as ids of both platforms. From then on no run with this ledger
-    adds them to any list, not even to a new one or with `load_method: append-only`, until you run `readmit`;
-    --no-suppress switches that off. The command deletes from the ledger what their rows contributed.
+    The command removes them from every list of the ad account, whether or not the ledger knows the list, under all
+    three hash algorithms (SHA-256, SHA-1, MD5). A device id is removed both as an iOS id and as an Android id. From
+    then on no run with this ledger adds them to any list, not even to a new one or with `load_method: append-only`,
+    until you run `readmit`; --no-suppress switches that off. The command also deletes from the ledger what their rows
+    contributed.
 
     It prints a receipt with the time, the lists and Pinterest's ids of the requests, but no identities. If the command
     is interrupted, run it again. Values on a command line end up in the shell's history: to avoid that, give - and
     write the values to standard input, one per line.
     """
     given = given_identities(context, values)
-    identities = all_forms(given)
     settings = read_settings(config, dry_run=dry_run)
+    identities = all_forms(given, settings.phone_countries)
     if not settings.dry_run:
         for_good = "" if no_suppress else ", and keep them off for good"
         question = (
@@ -113,7 +114,10 @@ def forget(
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))
-        erasure = Erasure(account, ledger, settings, identities, time.time, history, logger.info, noted)
+        erasure = Erasure(
+            account, ledger, settings, identities, time.time, history, logger.info, noted,
+            phones_are_meant=any(each.option == "phone" for each in given),
+        )  # fmt: skip
         targets = erasure.targets()
         try:
             for target in targets:

@@ -145,7 +145,8 @@ def find(
 ) -> None:
     """Show what a row says.
 
-    It says which lists it contributes to or refuses, and by which columns. The command shows no identities.
+    For each list, the table has the columns by which the row contributes identities or refuses them. It shows no
+    identities.
     """
     settings = read_settings(config)
     with opened_ledger(settings, read_only=True) as opened:

@@ -7,11 +7,18 @@ from contextlib import closing
 
 import click
 
-from target_pinterest_audience.companion.operations.prune import PruneOptions
-from target_pinterest_audience.companion.operations.prune import prune as remove_missing
-from target_pinterest_audience.companion.options import config_option, json_option
+from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_list
+from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
+from target_pinterest_audience.companion.operations.prune import carry_out, choose, lists_above
+from target_pinterest_audience.companion.options import config_option, in_use_option, json_option
 from target_pinterest_audience.companion.output import show, show_json
-from target_pinterest_audience.companion.session import logger, raise_if_refused, read_settings, removal_session
+from target_pinterest_audience.companion.session import (
+    logger,
+    name_entry,
+    raise_if_refused,
+    read_settings,
+    removal_session,
+)
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.ledger.history import PRUNE
@@ -32,7 +39,7 @@ from target_pinterest_audience.reporting.list_summary import list_sentences
     type=click.IntRange(1, 1_000_000),
     default=60,
     show_default=True,
-    help="The maximum age of the run.",
+    help="The maximum age of the run, in minutes.",
 )
 @click.option(
     "--missing-runs",
@@ -46,6 +53,7 @@ from target_pinterest_audience.reporting.list_summary import list_sentences
     is_flag=True,
     help="Confirm that the tables were read in full, although the stream shows signs of an incremental sync.",
 )
+@in_use_option
 def prune(
     config: tuple[str, ...],
     allow_removal_percent: int | None,
@@ -54,15 +62,20 @@ def prune(
     *,
     full_table: bool,
     as_json: bool,
+    in_use: bool,
 ) -> None:
     """Remove people who are missing from the last run.
 
-    The run must have `load_method: overwrite`. Run the command right after the target, and only if the tap succeeded as
-    well: `meltano run tap target pinterest-audience:prune`, or in a shell, after `set -o pipefail`, `tap |
+    The run must have used `load_method: overwrite`. Run the command right after the target, and only if the tap
+    succeeded as well: `meltano run tap target pinterest-audience:prune`, or in a shell, after `set -o pipefail`, `tap |
     target-pinterest-audience --config FILE && pinterest-audience prune --config FILE`.
 
     It acts on the newest run of the same configuration, once, and only if that run ended cleanly. Above the ceiling it
     removes no one and exits 6. With `dry_run` it shows how many people it would remove.
+
+    If --allow-removal-percent lets more people go than `max_removal_percent` would, the command first shows which ad
+    groups, campaigns and customer segments use the list. If an active one excludes it, its ads would then be shown to
+    these people: the command does that only with --in-use.
 
     Example: pinterest-audience prune --config target.json --allow-removal-percent 40
     """
@@ -80,8 +93,19 @@ def prune(
             msg = f"No one was removed: {why[0].lower()}{why[1:]}"
             raise ConfigurationError(msg)
         with closing(ledger), removal_session(ledger, settings) as (books, dispatcher):
-            remove_missing(ledger, books, dispatcher, options, now=time.time(), warn=logger.warning)
-            lists.extend(dispatcher.delivery.lists(books.members()))
+            now = time.time()
+            pruning = choose(ledger, books, options, now=now, warn=logger.warning)
+            if options.max_removal_percent > settings.max_removal_percent:
+                allowed, usual = options.max_removal_percent, settings.max_removal_percent
+                for number in lists_above(ledger, books, pruning, usual, allowed_percent=allowed, now=now):
+                    entry = ledger.catalogue.lists.entry(number)
+                    if entry.customer_list_id is not None:
+                        named = name_entry(entry)
+                        usage = usage_of_list(dispatcher.delivery.client, entry.customer_list_id)
+                        show_usage(usage, named)
+                        refuse_in_use(usage, named, in_use=in_use or settings.dry_run)
+            carry_out(ledger, books, dispatcher, pruning, options.max_removal_percent, now=now)
+            lists.extend(dispatcher.delivery.lists(books.sizes()))
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": lists})
             else:

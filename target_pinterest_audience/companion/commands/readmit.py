@@ -43,15 +43,15 @@ def readmit(
     yes: bool,
     **values: tuple[str, ...],
 ) -> None:
-    """Let runs add people again whom `forget` keeps out.
+    """Let runs again add people whom `forget` keeps out.
 
     Use it for people who came back and consent. The command sends nothing to Pinterest. The next run adds them if a row
     that was read since `forget` names them; rows that were not read since must be read again. Give the same values as
     to `forget`.
     """
     given = given_identities(context, values)
-    identities = all_forms(given)
     settings = read_settings(config, dry_run=dry_run)
+    identities = all_forms(given, settings.phone_countries)
     if not settings.dry_run:
         question = (
             f"Let runs add {counts.identities(len(given))} again to lists of ad account {settings.ad_account_id}?"

@@ -15,6 +15,7 @@ from target_pinterest_audience.companion.output import show_json, show_table, wh
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.reporting.history import HistoryView, RunView, read_history
+from target_pinterest_audience.reporting.matching import percent_words
 from target_pinterest_audience.reporting.page import render
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.private_files import replace
@@ -55,6 +56,12 @@ class ListRow(NamedTuple):
     list: str
     members: int | None
     """The number of identities that belonged on the list after the run."""
+    rows: int | None
+    """The number of rows that contributed to the list then."""
+    matched: int | None
+    """The number of people whom Pinterest recognised by then."""
+    match: str | None
+    """The match rate: these people as a share of the rows."""
     added: int
     removed: int
     reason: str | None
@@ -101,9 +108,10 @@ def report(
 ) -> None:
     """Show what the last runs did.
 
-    That is how they ended, how many people they added and removed and why, and what they rejected. The first table has
-    a row for each run, the second one for each list that a run changed. Times are in UTC. Runs that do not use the
-    ledger are not shown: those with `load_method: append-only`, and dry runs.
+    That is how they ended, how many people they added and removed and why, what they rejected, and how many people
+    Pinterest recognised: `match` is their share of the rows that contribute to the list. The first table has a row for
+    each run, the second one for each list that a run changed. Times are in UTC. Runs that do not use the ledger are not
+    shown: those with `load_method: append-only`, and dry runs.
     """
     if html is not None and (removals or as_json):
         msg = "--html cannot be combined with --removals or --json. The page has everything."
@@ -160,7 +168,11 @@ def _list_rows(run: RunView) -> Iterator[ListRow]:
     for step in run.lists:
         reason = describe_causes(step.removals) or None
         name = step.customer_list or "(several)"
-        yield ListRow(_shown(run.started), name, step.members, step.added, step.removed, reason, step.unusable)
+        rows, rate = step.contributing_rows, percent_words(step.match_percent)
+        yield ListRow(
+            _shown(run.started), name, step.members, rows, step.matched, rate, step.added, step.removed, reason,
+            step.unusable,
+        )  # fmt: skip
 
 
 def _shown(moment: float) -> str:
@@ -172,7 +184,17 @@ def _as_json(view: HistoryView) -> Mapping[str, object]:
     """Return the history in the form that `--json` prints."""
     return {
         "ledger": view.ledger,
-        "lists": [{"id": each.id, "name": each.name, "members": each.members} for each in view.lists],
+        "lists": [
+            {
+                "id": each.id,
+                "name": each.name,
+                "members": each.members,
+                "contributing_rows": each.contributing_rows,
+                "matched": each.matched,
+                "match_percent": each.match_percent,
+            }
+            for each in view.lists
+        ],
         "runs": [
             {
                 "run": run.number,
@@ -185,7 +207,7 @@ def _as_json(view: HistoryView) -> Mapping[str, object]:
                 "held_out": run.held_out,
                 "calls": run.calls,
                 "limited_seconds": run.limited_seconds,
-                "lists": [step._asdict() for step in run.lists],
+                "lists": [{**step._asdict(), "match_percent": step.match_percent} for step in run.lists],
             }
             for run in view.runs
         ],

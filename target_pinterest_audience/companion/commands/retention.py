@@ -45,6 +45,9 @@ class ForgottenMembers(NamedTuple):
     forgotten: int
 
 
+_MEMBER_HEADINGS: Final = ("id", "name", "deleted")
+
+
 class StaleSource(NamedTuple):
     """A source that no run has read for a long time."""
 
@@ -60,7 +63,7 @@ class StaleSource(NamedTuple):
 @json_option
 @yes_option
 def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
-    """Forget what was sent, so that the next run sends it again.
+    """Delete the record of what was sent, so that the next run sends it again.
 
     The command removes no one at Pinterest. People who are on a list and are missing from later runs stay there:
     neither a delete of their row nor `prune` can remove them any more. To empty a list, `clear` it first. Refusals,
@@ -74,16 +77,16 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
         if not settings.dry_run:
             members = sum(entry.members for entry in entries)
             sent = several(members, "identity was", "identities were")
-            confirm(f"Forget that {sent} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
+            confirm(f"Delete the record that {sent} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
         forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
         rows = _rows(ledger, forgotten)
         where = ledger.where
     if as_json:
         show_json({"ledger": where, "lists": [each._asdict() for each in rows], "dry_run": settings.dry_run})
         return
-    show_table(ForgottenMembers._fields, rows, empty="The ledger knows no lists of this ad account.")
+    show_table(_MEMBER_HEADINGS, rows, empty="The ledger knows no lists of this ad account.")
     if settings.dry_run:
-        click.echo("\nDry run: nothing was forgotten.")
+        click.echo("\nDry run: nothing was deleted.")
 
 
 @click.command("expire", epilog=_EXPIRE_EXAMPLES)
@@ -127,8 +130,8 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
         if sources and not settings.dry_run:
             names = ", ".join(each.source for each in shown)
             confirm(
-                f"Forget the people whom the sources {names} put on lists? They stay on the lists, and can no longer "
-                "be removed.",
+                f"Delete what the ledger knows about the people whom the sources {names} put on lists? They stay on "
+                "the lists, and can no longer be removed.",
                 yes=yes,
             )
         expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
@@ -149,8 +152,8 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
         empty=f"Every source was read in the last {several(days, 'day', 'days')}.",
     )
     click.echo()
-    show_table(ForgottenMembers._fields, rows, empty="All members of lists stay in the ledger.")
-    verb = "would be forgotten" if settings.dry_run else "forgotten"
+    show_table(_MEMBER_HEADINGS, rows, empty="All members of lists stay in the ledger.")
+    verb = "would be deleted" if settings.dry_run else "deleted"
     click.echo(f"\nRuns {verb}: {expired.runs:,}.")
 
 

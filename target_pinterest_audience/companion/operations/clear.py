@@ -1,4 +1,4 @@
-"""Removes everyone from a list who was sent to it."""
+"""Removes from a list everyone who was sent to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def clear(ledger: Ledger, books: Books, dispatcher: Dispatcher, number: int) -> None:
-    """Remove everyone from a list who is on it, or may be, according to the ledger.
+    """Remove from a list everyone who is on it, or may be, according to the ledger.
 
     One transaction notes all removals in the ledger before the first request is sent. The next call, or the next run,
     sends what could not be sent. No ceiling applies.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.delivery.halving import Halving
+from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, cut
 from target_pinterest_audience.identities.packed import as_records, member_key
 from target_pinterest_audience.membership.events import Kind, Named
@@ -16,7 +16,7 @@ from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestE
 from target_pinterest_audience.reconcile.notes import note_decisions
 from target_pinterest_audience.reconcile.withdrawal import apply_to_rows, event_of, pages
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, tell_removal
-from target_pinterest_audience.vocabulary import Cause, Operation
+from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
@@ -112,6 +112,8 @@ class Erasure:
         history: records the removals.
         log: logs a sentence for each request that Pinterest accepted.
         noted: the notes that `erase_from_ledger` returned.
+        phones_are_meant: whether some identities are known to be phone numbers. Otherwise they may be, and a list for
+            which Pinterest accepts no phone numbers holds none.
     """
 
     account: PinterestClient
@@ -122,6 +124,7 @@ class Erasure:
     history: RunHistory | None = None
     log: Callable[[str], None] = _log_nothing
     noted: Collection[tuple[int, int]] = frozenset()
+    phones_are_meant: bool = False
 
     def targets(self) -> list[Target]:
         """Return all customer lists of the ad account: those in Pinterest's listing, and others that the ledger knows.
@@ -163,7 +166,9 @@ class Erasure:
             self.log(tell_removal(accepted[-1], target.name, target.id))
 
         try:
-            outcome = self._deliver(Halving(send))
+            outcome = self._deliver(
+                {WireFormat.RECORDS: Halving(send), WireFormat.PHONES: Halving(send, trial=Trial())}
+            )
         except NotFoundError:
             # Some of Pinterest's servers may not know a new list yet.
             outcome = NOT_FOUND if target.listed else GONE
@@ -183,15 +188,18 @@ class Erasure:
                 self.history.removed(entry.number, removal)
             self.history.write_removals()
 
-    def _deliver(self, halving: Halving) -> str:
+    def _deliver(self, halving: Mapping[WireFormat, Halving]) -> str:
         settings = self.settings
         room = max(1, settings.max_request_bytes - ENVELOPE_BYTES)
         refused = False
         for batch in cut(Operation.REMOVE, self.identities, settings.batch_size_rows, room):
             try:
-                refused = bool(halving.deliver(batch)) or refused
-            except RefusedError:  # noqa: PERF203 - one round is a request
-                refused = True
+                some_refused = bool(halving[batch.wire].deliver(batch))
+            except (RefusedError, WireRefusedError):
+                some_refused = True
+            # If only a digest was given, it need not be that of a phone number.
+            needless = halving[batch.wire].is_in_doubt and not self.phones_are_meant
+            refused = refused or (some_refused and not needless)
         return REFUSED if refused else REMOVED
 
     def _settle(self, target: Target, *, unanswered: bool) -> None:

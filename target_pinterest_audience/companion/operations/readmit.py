@@ -1,4 +1,4 @@
-"""Lets runs add people again whom `forget` keeps out."""
+"""Lets runs again add people whom `forget` keeps out."""
 
 from __future__ import annotations
 

@@ -14,13 +14,14 @@ from target_pinterest_audience.emulator.state.customer_lists import USABLE_SIZE,
 
 CUSTOMER_LIST: Final = "CUSTOMER_LIST"
 ACTALIKE: Final = "ACTALIKE"
-# Pinterest's API description 5.23.
+# Pinterest's API description 5.28.
 _AUDIENCE_TYPES: Final = (CUSTOMER_LIST, "VISITOR", "ENGAGEMENT", ACTALIKE, "PERSONA")
 _OPERATION_TYPES: Final = ("UPDATE", "REMOVE")
 _OWNERSHIP_TYPES: Final = ("OWNED", "RECEIVED")
 
 _LARGEST_PERCENTAGE: Final = 10
-_PEOPLE_A_PERCENT: Final = 1_000_000  # invented: a look-alike is a share of a country
+_PERCENTAGES: Final = frozenset(str(number) for number in range(1, _LARGEST_PERCENTAGE + 1))
+_PEOPLE_A_PERCENT: Final = 1_000_000  # invented: a look-alike is a share of a country, other audiences are a percent
 
 _ID_OFFSET: Final = 10**15  # keeps the ids of audiences different from those of lists
 
@@ -33,7 +34,7 @@ class Audience:
         id: digits.
         name: not unique.
         description: None if it has none.
-        customer_list_id: the list that it was created from; None for a look-alike.
+        customer_list_id: the list of the account that it was created from; None if there is none.
         status: INITIALIZING, READY or TOO_SMALL.
         size: the matched people of the list; None while it is INITIALIZING.
         created_timestamp: Unix time.
@@ -61,11 +62,14 @@ class _State:
     rule: JsonObject
     created: float
     updated: float
+    received: bool
+    """Whether someone else shares it with the account."""
 
     @property
     def customer_list_id(self) -> str | None:
-        """The list that it was created from; None for a look-alike."""
-        return str(self.rule["customer_list_id"]) if self.audience_type == CUSTOMER_LIST else None
+        """The list of the account that it was created from; None if there is none."""
+        of_own_list = self.audience_type == CUSTOMER_LIST and not self.received
+        return str(self.rule["customer_list_id"]) if of_own_list else None
 
 
 class Audiences:
@@ -135,19 +139,35 @@ class Audiences:
         return self._show(self._find(audience_id))
 
     def page(self, query: Mapping[str, str]) -> JsonObject:
-        """Answer `audiences/list`. No audiences are shared with the account, so RECEIVED gives an empty list.
+        """Answer `audiences/list`.
+
+        Without `ownership_type`, audiences that others share with the account come too: API description 5.28 no longer
+        has a default for it. That is the harder case; what Pinterest does is not known.
 
         Raises:
             ApiError: 400 for a query parameter that breaks a rule.
         """
-        owned = validation.choice(query, "ownership_type", _OWNERSHIP_TYPES, "OWNED") == "OWNED"
-        kept = list(self._audiences.values()) if owned else []
+        kept = list(self._audiences.values())
+        if "ownership_type" in query:
+            received = validation.choice(query, "ownership_type", _OWNERSHIP_TYPES) == "RECEIVED"
+            kept = [each for each in kept if each.received == received]
+        if validation.query_flag(query, "exclude_nca"):
+            kept = [each for each in kept if not self._is_nca(each)]
         shown, bookmark = validation.page(query, kept, lambda each: each.id, self._settings.page_size_limit)
-        return {"items": [self._show(each) for each in shown], "bookmark": bookmark}
+        # Recorded live calls have is_ctv_enabled in this operation.
+        return {"items": [{**self._show(each), "is_ctv_enabled": False} for each in shown], "bookmark": bookmark}
 
     def seed(self, name: str, customer_list_id: str, description: str | None) -> Audience:
         """Create an audience without a request."""
         return self._copy(self._add(name, CUSTOMER_LIST, {"customer_list_id": customer_list_id}, description))
+
+    def place(self, name: str, audience_type: str, rule: JsonObject, *, received: bool) -> Audience:
+        """Create an audience of any type without a request and without checks."""
+        return self._copy(self._add(name, audience_type, rule, None, received=received))
+
+    def __contains__(self, audience_id: object) -> bool:
+        """Return whether an audience exists."""
+        return audience_id in self._audiences
 
     def copies(self) -> list[Audience]:
         """Return all audiences, oldest first."""
@@ -165,26 +185,32 @@ class Audiences:
         return list_id
 
     def _alike(self, rule: object) -> JsonObject:
-        """Check the rule of a look-alike: seed audiences, country and percentage (API description 5.23)."""
+        """Check the rule of a look-alike: seed audiences, country and percentage.
+
+        API description 5.28 has rules with one seed as a text, and with the percentage as a text. Both are accepted,
+        and shown as they came.
+        """
         seeds = rule.get("seed_id") if isinstance(rule, dict) else None
-        if not isinstance(rule, dict) or not isinstance(seeds, list) or not seeds:
-            message = "rule.seed_id is required and must be a list of audience ids."
+        if not isinstance(rule, dict) or not isinstance(seeds, (list, str)) or not seeds:
+            message = "rule.seed_id is required and must be an audience id or a list of them."
             raise invalid_request(message)
-        for seed in seeds:
+        for seed in [seeds] if isinstance(seeds, str) else seeds:
             self._find(str(seed))
         country, percentage = rule.get("country"), rule.get("percentage")
         if not isinstance(country, str) or len(country) != len("US"):
             message = "rule.country is required and must be a code of two letters."
             raise invalid_request(message)
-        if not isinstance(percentage, int) or not 1 <= percentage <= _LARGEST_PERCENTAGE:
+        if str(percentage) not in _PERCENTAGES:
             message = f"rule.percentage is required and must be from 1 to {_LARGEST_PERCENTAGE}."
             raise invalid_request(message)
         return {"seed_id": seeds, "country": country, "percentage": percentage}
 
-    def _add(self, name: str, audience_type: str, rule: JsonObject, description: str | None) -> _State:
+    def _add(
+        self, name: str, audience_type: str, rule: JsonObject, description: str | None, *, received: bool = False
+    ) -> _State:
         """Create an audience."""
         now = self._clock()
-        made = _State(self._next_id, name, description, audience_type, rule, now, now)
+        made = _State(self._next_id, name, description, audience_type, rule, now, now, received)
         self._audiences[str(self._next_id)] = made
         self._next_id += 1
         return made
@@ -202,12 +228,16 @@ class Audiences:
         if self._clock() < found.created + self._settings.processing_seconds:
             return None, "INITIALIZING"
         if found.customer_list_id is None:
-            return int(str(found.rule["percentage"])) * _PEOPLE_A_PERCENT, "READY"
+            return int(str(found.rule.get("percentage", 1))) * _PEOPLE_A_PERCENT, "READY"
         size = self._lists.matched(found.customer_list_id)
         return size, "READY" if size >= USABLE_SIZE else "TOO_SMALL"
 
+    def _is_nca(self, found: _State) -> bool:
+        """Return whether the audience comes from a list for new customer acquisition."""
+        return found.customer_list_id is not None and self._lists.is_nca(found.customer_list_id)
+
     def _show(self, found: _State) -> JsonObject:
-        """Return the audience as the API shows it (fields as in the API description 5.23)."""
+        """Return the audience as the API shows it (fields as in the API description 5.28)."""
         size, status = self._size_and_status(found)
         return {
             "ad_account_id": self._settings.ad_account_id,
@@ -215,6 +245,7 @@ class Audiences:
             "created_timestamp": int(found.created),
             "description": found.description,
             "id": str(found.id),
+            "is_nca": self._is_nca(found),
             "name": found.name,
             "rule": found.rule,
             "size": size,

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from target_pinterest_audience.emulator.advertising.segments import CustomerSegment, CustomerSegments
+from target_pinterest_audience.emulator.advertising.uses import Uses
 from target_pinterest_audience.emulator.errors import RATE_LIMIT_EXCEEDED, ApiError
 from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.settings import Settings
@@ -22,7 +24,7 @@ from target_pinterest_audience.emulator.state.calls import Call
 from target_pinterest_audience.emulator.state.credentials import Credentials
 from target_pinterest_audience.emulator.state.customer_lists import CustomerList, CustomerLists
 from target_pinterest_audience.emulator.state.faults import Attempt, Fault, FaultPlan
-from target_pinterest_audience.emulator.state.operations import TOKEN_OPERATION, Operation, RateCategory
+from target_pinterest_audience.emulator.state.operations import SEGMENT_UPDATE, TOKEN_OPERATION, Operation, RateCategory
 from target_pinterest_audience.emulator.state.postponed import PostponedOperations
 from target_pinterest_audience.emulator.state.waits import Waits
 
@@ -34,6 +36,8 @@ class _State:
         """Start with an empty account."""
         self.lists: Final = CustomerLists(settings, clock)
         self.audiences: Final = Audiences(settings, clock, self.lists)
+        self.segments: Final = CustomerSegments(settings, clock, self.audiences)
+        self.uses: Final = Uses(settings, clock)
         self.credentials: Final = Credentials(settings, clock, random)
         limits: dict[RateCategory, int] = {
             "ads_read": settings.ads_read_per_minute,
@@ -48,7 +52,7 @@ class _State:
 
 
 class Backend:
-    """One ad account with its customer lists and audiences. Thread-safe."""
+    """One ad account with its customer lists and audiences, and what uses them. Thread-safe."""
 
     def __init__(
         self,
@@ -71,7 +75,7 @@ class Backend:
         self.waits: Final = Waits()
         self._account: Final = AdAccount(self.settings)
         self._state = _State(self.settings, clock, self._random)
-        self._operations: Final[dict[str, Callable[[Arguments], JsonObject]]] = {
+        self._operations: Final[dict[str, Callable[[Arguments], JsonObject | None]]] = {
             TOKEN_OPERATION: self._exchange,
             "ad_accounts/list": lambda given: self._account.page(given.query),
             "ad_accounts/get": lambda _given: self._account.get(),
@@ -87,6 +91,11 @@ class Backend:
             "audiences/update": lambda given: self._state.audiences.update(
                 given.ids["audience_id"], given.required_body()
             ),
+            "ad_groups/list": lambda given: self._state.uses.ad_groups(given.query),
+            "campaigns/list": lambda given: self._state.uses.campaigns(given.query),
+            "customer_segment/list": lambda given: self._state.segments.page(given.query),
+            "customer_segment/create": lambda given: self._state.segments.create(given.required_body()),
+            SEGMENT_UPDATE: lambda given: self._state.segments.update(given.required_body()),
         }
 
     # For tests: look at the state, prepare it, and inject faults.
@@ -124,10 +133,17 @@ class Backend:
         with self._lock:
             return self._state.audiences.copies()
 
-    def create_list(self, name: str, records: Iterable[str] = (), list_type: str = "EMAIL") -> CustomerList:
+    def segments(self) -> list[CustomerSegment]:
+        """Return the customer segments as they are now, deleted ones included, oldest first."""
+        with self._lock:
+            return self._state.segments.copies()
+
+    def create_list(
+        self, name: str, records: Iterable[str] = (), list_type: str = "EMAIL", *, is_nca: bool = False
+    ) -> CustomerList:
         """Create a customer list without a call; unlike Pinterest's, it may be empty."""
         with self._lock:
-            return self._state.lists.seed(name, records, list_type)
+            return self._state.lists.seed(name, records, list_type, is_nca=is_nca)
 
     def create_audience(self, name: str, customer_list_id: str, description: str | None = None) -> Audience:
         """Create an audience from a customer list without a call.
@@ -138,6 +154,45 @@ class Backend:
         with self._lock:
             self._state.lists.matched(customer_list_id)
             return self._state.audiences.seed(name, customer_list_id, description)
+
+    def place_audience(self, name: str, audience_type: str, rule: JsonObject, *, received: bool = False) -> Audience:
+        """Put an audience of any type into the account, without a call and without checks.
+
+        Args:
+            name: its name.
+            audience_type: Pinterest's name of the type, such as `VISITOR`.
+            rule: the rule, which is shown as it is: API description 5.28 allows several forms of some rules.
+            received: whether someone else shares it with the account.
+        """
+        with self._lock:
+            return self._state.audiences.place(name, audience_type, rule, received=received)
+
+    def create_segment(self, name: str, audience_ids: Iterable[str]) -> CustomerSegment:
+        """Create a customer segment without a call and without checks."""
+        with self._lock:
+            return self._state.segments.seed(name, list(audience_ids))
+
+    def create_ad_group(
+        self,
+        name: str,
+        *,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        status: str = "ACTIVE",
+        customer_segment_id: str | None = None,
+    ) -> str:
+        """Create an ad group that uses lists or audiences, and return its id.
+
+        Raises:
+            ApiError: the status is not one of Pinterest's.
+        """
+        with self._lock:
+            return self._state.uses.add_ad_group(name, include, exclude, status, customer_segment_id)
+
+    def create_campaign(self, name: str, *, exclude: Iterable[str] = (), status: str = "ACTIVE") -> str:
+        """Create a campaign that excludes lists or audiences, and return its id. Raises as `create_ad_group` does."""
+        with self._lock:
+            return self._state.uses.add_campaign(name, exclude, status)
 
     def inject(self, fault: Fault) -> None:
         """Add a fault. Faults that match the same calls happen one after the other."""
@@ -161,7 +216,7 @@ class Backend:
             self._state.credentials.expire_access_tokens()
 
     def reset(self) -> None:
-        """Start over: delete lists, audiences, issued tokens, spent budgets, faults and calls."""
+        """Start over: delete lists, audiences, what uses them, issued tokens, spent budgets, faults and calls."""
         with self._lock:
             self._state = _State(self.settings, self.clock, self._random)
 
@@ -180,11 +235,11 @@ class Backend:
             token: the Bearer token; None if there is none.
 
         Raises:
-            ApiError: 401 for a token that does not work, 429 for a budget that is spent.
+            ApiError: 401 or 403 for a token that does not work, 429 for a budget that is spent.
         """
         with self._lock:
             if operation.name != TOKEN_OPERATION:
-                self._state.credentials.check(token)
+                self._state.credentials.check(token, needs_person=operation.needs_person)
             self._state.budget.spend(operation.category)
 
     @contextmanager
@@ -219,11 +274,11 @@ class Backend:
         with self._lock:
             return self._state.faults.take(attempt)
 
-    def perform(self, operation: Operation, given: Arguments) -> JsonObject:
+    def perform(self, operation: Operation, given: Arguments) -> JsonObject | None:
         """Carry out an operation.
 
         Returns:
-            The body of its answer.
+            The body of its answer; None for the body `null`.
 
         Raises:
             ApiError: the operation is refused, and nothing was changed.
@@ -263,7 +318,7 @@ class Backend:
             with suppress(ApiError):
                 self._perform(operation, given)
 
-    def _perform(self, operation: Operation, given: Arguments) -> JsonObject:
+    def _perform(self, operation: Operation, given: Arguments) -> JsonObject | None:
         if "ad_account_id" in given.ids:
             self._account.check_access(given.ids["ad_account_id"])
         return self._operations[operation.name](given)

@@ -61,13 +61,22 @@ class Credentials:
             "refresh_token": self._refresh,
         }
 
-    def check(self, token: str | None) -> None:
+    def check(self, token: str | None, *, needs_person: bool = False) -> None:
         """Check that a Bearer token works.
 
+        Args:
+            token: the token; None if there is none.
+            needs_person: whether the token of an application without a person is refused.
+
         Raises:
-            ApiError: 401, code 2 for a token that is missing, unknown or expired, code 3 for a restricted one. The
-                messages are those of recorded live calls.
+            ApiError: 401, code 2 for a token that is missing, unknown or expired, code 3 for a restricted one, with the
+                messages of recorded live calls; 403 code 3 for a token without a person where one is needed. How
+                Pinterest answers that is not known: its description only lists who may call what.
         """
+        if token in self._settings.application_tokens:
+            if needs_person:
+                raise ApiError(403, INSUFFICIENT_PERMISSIONS, "Your token does not have sufficient permissions.")
+            return
         if token in self._settings.restricted_tokens:
             raise ApiError(401, INSUFFICIENT_PERMISSIONS, "Your application consumer type is not supported.")
         if token is None or self._clock() >= self._access_tokens.get(token, 0):

@@ -25,7 +25,7 @@ class CustomerList:
         id: digits.
         name: not unique.
         list_type: the type that it was created with.
-        members: the values on the list, as they were received.
+        members: the values on the list, as they were received; a row of `records_v2` is `field:value`.
         num_batches: the number of updates, plus one for the creation.
         num_uploaded_user_records: values received for addition, including duplicates.
         num_removed_user_records: values received for removal, including those that were not on the list.
@@ -93,7 +93,7 @@ class CustomerLists:
         """
         made = self._add(
             validation.required_text(body, "name"),
-            validation.records(body),
+            validation.members(body),
             validation.choice(body, "list_type", LIST_TYPES, "EMAIL"),
             is_nca=validation.flag(body, "is_nca"),
         )
@@ -109,7 +109,7 @@ class CustomerLists:
         """
         found = self._find(list_id)
         operation_type = validation.choice(body, "operation_type", _OPERATION_TYPES)
-        values = validation.records(body)
+        values = validation.members(body)
         if operation_type == "ADD":
             found.members.update(values)
             found.num_uploaded += len(values)
@@ -141,9 +141,9 @@ class CustomerLists:
         # Recorded live calls have is_nca in this operation only.
         return {"items": [{**self._show(each), "is_nca": each.is_nca} for each in shown], "bookmark": bookmark}
 
-    def seed(self, name: str, records: Iterable[str], list_type: str) -> CustomerList:
+    def seed(self, name: str, records: Iterable[str], list_type: str, *, is_nca: bool) -> CustomerList:
         """Create a list without a request; unlike Pinterest's, it may be empty."""
-        return self._copy(self._add(name, list(records), list_type, is_nca=False))
+        return self._copy(self._add(name, list(records), list_type, is_nca=is_nca))
 
     def copies(self) -> list[CustomerList]:
         """Return all lists, oldest first."""
@@ -164,6 +164,14 @@ class CustomerLists:
             ApiError: 404 for an unknown list.
         """
         return self._matched(self._find(list_id))
+
+    def is_nca(self, list_id: str) -> bool:
+        """Return whether a list was created for new customer acquisition.
+
+        Raises:
+            ApiError: 404 for an unknown list.
+        """
+        return self._find(list_id).is_nca
 
     def __contains__(self, list_id: object) -> bool:
         """Return whether a list exists."""
@@ -196,8 +204,9 @@ class CustomerLists:
         return "READY" if self._matched(found) >= USABLE_SIZE else "TOO_SMALL"
 
     def _show(self, found: _State) -> JsonObject:
-        """Return the list as the API shows it (fields as in the API description 5.23)."""
+        """Return the list as the API shows it (fields as in the API description 5.28)."""
         return {
+            **({"is_nca": found.is_nca} if self._settings.is_nca_everywhere else {}),
             "ad_account_id": self._settings.ad_account_id,
             "created_time": int(found.created),
             "exceptions": {},

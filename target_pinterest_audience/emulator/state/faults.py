@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from typing import Final, Literal
 
 from target_pinterest_audience.emulator.json_types import JsonObject
-from target_pinterest_audience.emulator.state.validation import split_records
 
 _DEFAULT_STATUS: Final = 400
 
@@ -19,6 +19,7 @@ _JSON_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "more_records_than": (int,),
     "more_bytes_than": (int,),
     "record_pattern": (str,),
+    "field": (str,),
     "skip": (int,),
     "times": (int, type(None)),
     "when": (str,),
@@ -40,13 +41,15 @@ class Attempt:
         method: the HTTP method.
         path: the path, `/v5` included, without the query.
         num_bytes: the length of the body.
-        records: the `records` of the body, comma-separated; None if it has none.
+        records: the identities in the body: of `records`, or of `records_v2` as `field:value`.
+        fields: the names of the body's fields.
     """
 
     method: str
     path: str
     num_bytes: int = 0
-    records: str | None = None
+    records: Sequence[str] = ()
+    fields: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class Fault:
     r"""Which calls fail, and how.
 
     A fault applies to a call that meets all its conditions. Then exactly one of `status`, `reset`, `half_body` and
-    `delay_ms` happens; if none of them is given, a fault with a condition on records or bytes answers 400.
+    `delay_ms` happens; if none of them is given, a fault with a condition on the body answers 400.
 
     Attributes:
         method: only calls of this HTTP method; None for any.
@@ -62,6 +65,7 @@ class Fault:
         more_records_than: only batches with more records than this.
         more_bytes_than: only bodies with more bytes than this.
         record_pattern: only batches with a record that this regular expression matches somewhere.
+        field: only bodies with a field of this name; `records_v2` makes Pinterest refuse phone numbers.
         skip: how many matching calls pass before the first one fails.
         times: how many calls fail; None for all from then on.
         when: `before`: the call fails and the change is never applied; `after`: the change is applied first; `late`:
@@ -85,12 +89,13 @@ class Fault:
     more_records_than: int | None = None
     more_bytes_than: int | None = None
     record_pattern: str | None = None
+    field: str | None = None
     skip: int = 0
     times: int | None = 1
     when: Literal["before", "after", "late"] = "before"
     late_writes: int = 1
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = dataclass_field(default_factory=dict)
     body: object = None
     reset: bool = False
     half_body: bool = False
@@ -98,7 +103,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Check the fields now, so that an invalid fault fails at injection and not in the middle of a run."""
-        by_batch = self.more_records_than, self.more_bytes_than, self.record_pattern
+        by_batch = self.more_records_than, self.more_bytes_than, self.record_pattern, self.field
         effects = sum((self.status is not None, self.reset, self.half_body, self.delay_ms > 0))
         if effects == 0 and any(condition is not None for condition in by_batch):
             object.__setattr__(self, "status", _DEFAULT_STATUS)
@@ -159,12 +164,11 @@ class Fault:
             return False
         if self.more_bytes_than is not None and attempt.num_bytes <= self.more_bytes_than:
             return False
-        if self.more_records_than is None and self.record_pattern is None:
-            return True
-        records = split_records(attempt.records or "")
-        if self.more_records_than is not None and len(records) <= self.more_records_than:
+        if self.field is not None and self.field not in attempt.fields:
             return False
-        return self.record_pattern is None or any(re.search(self.record_pattern, each) for each in records)
+        if self.more_records_than is not None and len(attempt.records) <= self.more_records_than:
+            return False
+        return self.record_pattern is None or any(re.search(self.record_pattern, each) for each in attempt.records)
 
 
 @dataclass(slots=True)

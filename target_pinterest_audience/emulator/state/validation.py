@@ -1,4 +1,4 @@
-"""The rules of Pinterest's API description 5.23 for ids, fields and query parameters.
+"""The rules of Pinterest's API descriptions 5.23 and 5.28 for ids, fields and query parameters.
 
 Every function raises `ApiError` with status 400 if its rule is broken. The message names the field, never its value.
 """
@@ -15,6 +15,12 @@ from target_pinterest_audience.emulator.errors import invalid_request
 from target_pinterest_audience.emulator.json_types import JsonObject
 
 _ID: Final = re.compile(r"[0-9]{1,18}")
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
+_ROW_FIELDS: Final = (
+    "email", "external_id", "hashed_phone_number", "hashed_pinner_id", "ip_address", "liveramp_envelope", "maid",
+    "user_agent",
+)  # fmt: skip
+_DIGEST_FIELDS: Final = ("hashed_phone_number", "hashed_pinner_id")
 _BLANKS: Final = " \t\r\n"
 _DEFAULT_PAGE_SIZE: Final = 25
 _LARGEST_PAGE_SIZE: Final = 250
@@ -80,20 +86,55 @@ def split_records(joined: str) -> list[str]:
     return [value for part in joined.split(",") if (value := part.strip(_BLANKS))]
 
 
-def records(body: JsonObject) -> list[str]:
-    """Return the values of `records`, of which there must be at least one. Duplicates stay."""
-    if "records_v2" in body:
-        message = (
-            "Exactly one of records and records_v2 is required."
-            if "records" in body
-            else "This emulator does not support records_v2; send records."
-        )
+def members(body: JsonObject) -> list[str]:
+    """Return the members that a body names in `records` or in `records_v2`; at least one. Duplicates stay.
+
+    A row of `records_v2` is one member. What Pinterest makes of a row of several fields is not known.
+    """
+    if ("records_v2" in body) == ("records" in body):
+        message = "Exactly one of records and records_v2 is required."
         raise invalid_request(message)
+    if "records_v2" in body:
+        rows = body["records_v2"]
+        if not isinstance(rows, list) or not rows:
+            message = "records_v2 must be an array of at least one row."
+            raise invalid_request(message)
+        return list(map(_row, rows))
     values = split_records(required_text(body, "records"))
     if not values:
         message = "records is empty."
         raise invalid_request(message)
     return values
+
+
+def identities_of(body: JsonObject) -> list[str]:
+    """Return the identities in a body that need not follow the rules."""
+    joined, rows = body.get("records"), body.get("records_v2")
+    values = split_records(joined) if isinstance(joined, str) else []
+    return [*values, *(member_of(each) for each in (rows if isinstance(rows, list) else ()) if isinstance(each, dict))]
+
+
+def member_of(row: Mapping[str, str]) -> str:
+    """Return a row of `records_v2` as the emulator keeps it: `field:value`, with `&` between several fields."""
+    return "&".join(f"{name}:{row[name]}" for name in sorted(row))
+
+
+def _row(row: object) -> str:
+    """Return a row of `records_v2` as a member, if it follows the API description 5.28."""
+    if not isinstance(row, dict) or not row:
+        message = "A row of records_v2 must be an object with at least one field."
+        raise invalid_request(message)
+    for name, value in row.items():
+        if name not in _ROW_FIELDS:
+            message = f"A field of a row of records_v2 must be one of {', '.join(_ROW_FIELDS)}."
+            raise invalid_request(message)
+        if not isinstance(value, str) or not value.strip():
+            message = f"{name} in records_v2 must be a string that is not blank."
+            raise invalid_request(message)
+        if name in _DIGEST_FIELDS and not _DIGEST.fullmatch(value):
+            message = f"{name} in records_v2 must be a SHA-1, SHA-256 or MD5 digest in hex."
+            raise invalid_request(message)
+    return member_of(row)
 
 
 def page(

@@ -25,7 +25,14 @@ from target_pinterest_audience.emulator.state.backend import Backend
 from target_pinterest_audience.emulator.state.calls import Call
 from target_pinterest_audience.emulator.state.credentials import Client
 from target_pinterest_audience.emulator.state.faults import Attempt, Fault
-from target_pinterest_audience.emulator.state.operations import OPERATIONS, TOKEN_OPERATION, Operation, RateCategory
+from target_pinterest_audience.emulator.state.operations import (
+    OPERATIONS,
+    SEGMENT_UPDATE,
+    TOKEN_OPERATION,
+    Operation,
+    RateCategory,
+)
+from target_pinterest_audience.emulator.state.validation import identities_of
 from target_pinterest_audience.emulator.web.consent import ConsentPage
 from target_pinterest_audience.emulator.web.control import ControlPlane
 from target_pinterest_audience.emulator.web.origins import refusal
@@ -165,7 +172,7 @@ class _Visit:
         body = self._body(operation)
         self.call = replace(self.call, operation=operation.name, request=body, list_id=ids.get("customer_list_id"))
         self._backend.admit(operation, self._token())
-        with self._backend.in_flight(self.call.path if operation.method == "PATCH" else None):
+        with self._backend.in_flight(self._written_object(operation, body)):
             fault = self._backend.take_fault(self._attempt(body))
             self.call = replace(self.call, fault=fault)
             self._sleep(self._backend.settings.latency_ms / 1000)
@@ -176,13 +183,21 @@ class _Visit:
                 return answer
             result = self._backend.perform(operation, arguments)
             self.call = replace(self.call, applied=True)
-            if operation.name == "customer_lists/create":
+            if operation.name == "customer_lists/create" and result is not None:
                 self.call = replace(self.call, list_id=str(result["id"]))
             if fault is not None and fault.when == "after" and (answer := self._go_wrong(fault, result)):
                 return answer
-            return self.plain(200, result)
+            return self.plain(self._backend.settings.creation_status if operation.creates else 200, result)
 
-    def plain(self, status: int, body: JsonObject, headers: Mapping[str, str] | None = None) -> _Answer:
+    def _written_object(self, operation: Operation, body: JsonObject | None) -> str | None:
+        """Return the path of the object that a call changes; None if it changes none."""
+        if operation.method != "PATCH":
+            return None
+        if operation.name == SEGMENT_UPDATE:
+            return f"{self.call.path}/{(body or {}).get('id')}"
+        return self.call.path
+
+    def plain(self, status: int, body: JsonObject | None, headers: Mapping[str, str] | None = None) -> _Answer:
         """Return an answer of Pinterest's, with the headers that all answers have."""
         return _Answer(status, body, {**self._backend.headers(self._category), **(headers or {})})
 
@@ -228,12 +243,13 @@ class _Visit:
 
     def _attempt(self, body: JsonObject | None) -> Attempt:
         """Return the properties of the call that faults match."""
-        records = (body or {}).get("records")
+        body = body or {}
         return Attempt(
             method=self.call.method,
             path=self.call.path,
             num_bytes=self._request.content_length or 0,
-            records=records if isinstance(records, str) else None,
+            records=identities_of(body),
+            fields=body.keys(),
         )
 
     def _token(self) -> str | None:

@@ -13,6 +13,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from target_pinterest_audience.emulator.errors import ApiError
+from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.state.backend import Backend
 from target_pinterest_audience.emulator.state.faults import Fault
 
@@ -47,14 +48,7 @@ class ControlPlane:
 
     def _inject(self, request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
         """Inject the fault that the body describes."""
-        try:
-            values = json.loads(request.get_data())
-        except ValueError:
-            values = None
-        if not isinstance(values, dict):
-            message = "the body must be a JSON object that describes a fault"
-            raise ValueError(message)  # noqa: TRY004 - gets 400, like every other invalid fault
-        self._backend.inject(Fault.from_json(values))
+        self._backend.inject(Fault.from_json(_body(request)))
         return 201, {}
 
     def _clear_faults(self, _request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
@@ -81,9 +75,63 @@ class ControlPlane:
         shown = [asdict(each) for each in self._backend.customer_lists()]
         return 200, {"lists": [{**each, "members": len(each["members"])} for each in shown]}
 
+    def _make_ad_group(self, request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
+        """Create an ad group that uses lists or audiences."""
+        fields = _body(request)
+        made = self._backend.create_ad_group(
+            _text(fields, "name"),
+            include=_ids(fields, "include"),
+            exclude=_ids(fields, "exclude"),
+            status=_text(fields, "status", "ACTIVE"),
+            customer_segment_id=_text(fields, "customer_segment_id", "") or None,
+        )
+        return 201, {"id": made}
+
+    def _make_campaign(self, request: Request, _arguments: Mapping[str, str]) -> tuple[int, object]:
+        """Create a campaign that excludes lists or audiences."""
+        fields = _body(request)
+        made = self._backend.create_campaign(
+            _text(fields, "name"), exclude=_ids(fields, "exclude"), status=_text(fields, "status", "ACTIVE")
+        )
+        return 201, {"id": made}
+
     def _members(self, _request: Request, arguments: Mapping[str, str]) -> tuple[int, object]:
         """Show the members of a list, sorted."""
         return 200, {"members": sorted(self._backend.members(arguments["list_id"]))}
+
+
+def _body(request: Request) -> JsonObject:
+    """Return the body, a JSON object.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    try:
+        values = json.loads(request.get_data())
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        message = "the body must be a JSON object"
+        raise ValueError(message)  # noqa: TRY004 - gets 400, like every other invalid body
+    return values
+
+
+def _text(values: JsonObject, name: str, default: str | None = None) -> str:
+    """Return a text in a body. Raises a ValueError if it is missing or no text."""
+    value = values.get(name, default)
+    if not isinstance(value, str):
+        message = f"{name} must be a text"
+        raise ValueError(message)  # noqa: TRY004 - gets 400, like every other invalid body
+    return value
+
+
+def _ids(values: JsonObject, name: str) -> list[str]:
+    """Return a list of ids in a body. Raises a ValueError if it is something else."""
+    ids = values.get(name, [])
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        message = f"{name} must be a list of ids, as texts"
+        raise ValueError(message)
+    return ids
 
 
 _HANDLERS: Final[Mapping[str, _Handler]] = {
@@ -93,6 +141,8 @@ _HANDLERS: Final[Mapping[str, _Handler]] = {
     "POST /reset": ControlPlane._reset,  # noqa: SLF001 - likewise
     "GET /calls": ControlPlane._calls,  # noqa: SLF001 - likewise
     "GET /lists": ControlPlane._lists,  # noqa: SLF001 - likewise
+    "POST /ad_groups": ControlPlane._make_ad_group,  # noqa: SLF001 - likewise
+    "POST /campaigns": ControlPlane._make_campaign,  # noqa: SLF001 - likewise
     "GET /members/<list_id>": ControlPlane._members,  # noqa: SLF001 - likewise
 }
 

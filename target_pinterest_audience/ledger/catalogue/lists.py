@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.suppressions import Suppressions
     from target_pinterest_audience.ledger.query import Query
 
-_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_members", "derived")
+_COLUMNS: Final = ("list", "customer_list_id", "name", "members", "base_members", "derived", "contributing_rows")
 
 
 class ListEntry(NamedTuple):
@@ -24,6 +24,8 @@ class ListEntry(NamedTuple):
     """How many belonged on it when removals were last counted from zero; see `RemovalCounts.begin`."""
     derived: int
     """How many the ledger has derived to be removed since then."""
+    contributing_rows: int
+    """How many rows contribute at least one identity to the list."""
 
     @property
     def at_stake(self) -> int:
@@ -85,7 +87,7 @@ class Lists:
             top + 1, self._realm, customer_list_id, name,
         )  # fmt: skip
         self._suppressions.apply_to(top + 1)
-        return ListEntry(top + 1, customer_list_id, name, 0, 0, 0)
+        return ListEntry(top + 1, customer_list_id, name, 0, 0, 0, 0)
 
     def set_id(self, number: int, customer_list_id: str) -> None:
         """Record the id at Pinterest of a list that was created, or found again."""
@@ -94,6 +96,10 @@ class Lists:
     def change_members(self, number: int, difference: int) -> None:
         """Change how many identities belong on a list."""
         self._query("UPDATE lists SET members = members + ? WHERE list = ?", difference, number)
+
+    def change_contributing_rows(self, number: int, difference: int) -> None:
+        """Change how many rows contribute to a list."""
+        self._query("UPDATE lists SET contributing_rows = contributing_rows + ? WHERE list = ?", difference, number)
 
     def algorithm(self, number: int) -> tuple[str | None, bool]:
         """Return the hash algorithm of the last run that fed a list, and whether its refusals depend on it.

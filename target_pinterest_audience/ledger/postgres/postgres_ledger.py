@@ -11,6 +11,7 @@ from typing import Final
 import psycopg
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.catalogue.contributing_rows import count_contributing_rows
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.lock_holder import written_by
 from target_pinterest_audience.ledger.postgres.connection import BEGIN, SCHEMA, Database, make_schema, table_exists
@@ -20,7 +21,7 @@ from target_pinterest_audience.ledger.postgres.members import PostgresMembers
 from target_pinterest_audience.ledger.postgres.rows import PostgresRows
 from target_pinterest_audience.ledger.postgres.session import Session
 from target_pinterest_audience.ledger.rekey import rekey
-from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying
+from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying, needs_row_counts
 from target_pinterest_audience.system.waits import Wait
 
 _LOG_AFTER_SECONDS: Final = 5.0
@@ -142,6 +143,8 @@ class PostgresLedger(Ledger):
                 run(statement.format(**_TYPES))
         if needs_rekeying(steps):
             rekey(self._session.query)
+        if needs_row_counts(steps):
+            count_contributing_rows(self._session.query)
         if version != VERSION:
             run("UPDATE schema_version SET version = %s", (VERSION,))
 

@@ -12,7 +12,7 @@ from target_pinterest_audience.errors import LedgerError
 RESTORE: Final = (
     "Stop all runs. Move the file and the files beside it (-wal, -shm) away, and restore the newest backup in their "
     "place. Then run the tap once with a full refresh. Without a backup, the next run creates a new ledger: it sends "
-    "everybody again, and cannot remove people who left since."
+    "everyone again, and cannot remove people who left since."
 )
 
 _DAMAGE: Final = {

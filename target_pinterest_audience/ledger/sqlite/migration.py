@@ -7,8 +7,16 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.catalogue.contributing_rows import count_contributing_rows
 from target_pinterest_audience.ledger.rekey import rekey
-from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION, Steps, missing_steps, needs_rekeying
+from target_pinterest_audience.ledger.schema import (
+    MIGRATIONS,
+    VERSION,
+    Steps,
+    missing_steps,
+    needs_rekeying,
+    needs_row_counts,
+)
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection
@@ -64,6 +72,8 @@ def migrate(connection: Connection, steps: Steps) -> None:
             connection.raw.execute(statement.format(**_TYPES))
     if needs_rekeying(steps):
         rekey(connection.query)
+    if needs_row_counts(steps):
+        count_contributing_rows(connection.query)
     if steps:
         connection.raw.execute(f"PRAGMA user_version = {VERSION}")
 

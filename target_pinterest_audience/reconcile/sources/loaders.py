@@ -136,8 +136,8 @@ class OtherLoaders:
         self._warn_once(
             source.source,
             found.idle,
-            "This run does not change them, and a deleted row stays on them. If those settings are not used any more, "
-            "`clear` these lists.",
+            "This run does not change them, and the people of deleted rows stay on them. If those settings are not "
+            "used any more, `clear` these lists.",
         )
 
     def _warn_once(self, source: int, numbers: Collection[int], words: str) -> None:

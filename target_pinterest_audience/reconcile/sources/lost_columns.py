@@ -78,7 +78,7 @@ def explain(stream: str, lost: Collection[Slot], properties: Iterable[str]) -> s
         properties: the columns in its SCHEMA that are no identity columns.
     """
     names = ", ".join(sorted({each.column for each in lost}))
-    what = f"Stream {stream} put people on its lists from the columns ({names}), which are no identity columns now."
+    what = f"Stream {stream} put people on its lists from the columns ({names}), which are no longer identity columns."
     candidates = list(properties)
     hints = []
     for each in lost:

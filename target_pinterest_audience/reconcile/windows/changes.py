@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,7 @@ from target_pinterest_audience.membership.statements import (
     Stance,
     Statement,
     Statements,
+    contributed_lists,
     encode_statements,
     sole_contributions,
     statement_set,
@@ -25,7 +26,7 @@ from target_pinterest_audience.membership.statements import (
 )
 from target_pinterest_audience.reconcile.windows.decisions import Decisions, ListDecisions, Removal
 from target_pinterest_audience.reconcile.windows.outcomes import Outcomes
-from target_pinterest_audience.vocabulary import Cause, Operation
+from target_pinterest_audience.vocabulary import Cause
 
 if TYPE_CHECKING:
     from target_pinterest_audience.reconcile.sources.source_run import SourceRun
@@ -70,6 +71,8 @@ class IdentityChanges:
         self._sources: Mapping[int, SourceRun] = {}
         self._compared: set[tuple[int, int]] = set()
         """The sources and lists that `compare` has learned something about."""
+        self._rows: Counter[int] = Counter()
+        """List → how many more rows contribute to it."""
         self._outcomes = Outcomes()
         """Of all identities but arrivals."""
 
@@ -88,9 +91,13 @@ class IdentityChanges:
             arrivals = dict(zip(alike.identities, indices, strict=True))
             if len(arrivals) == len(indices):
                 self._arrivals[alike.list_number] = arrivals
+                self._rows[alike.list_number] += len(indices)
                 return
         for index, final_state in zip(indices, final_states, strict=True):
-            for statement in statements(final_state):
+            said = statements(final_state)
+            for number in contributed_lists(said):
+                self._rows[number] += 1
+            for statement in said:
                 self._arrive(statement.list_number, statement.identity, index)
 
     def _note_held(self, indices: Sequence[int]) -> None:
@@ -157,7 +164,7 @@ class IdentityChanges:
         Returns:
             Its statements now, encoded.
         """
-        says = statement_set(said)
+        says = before = statement_set(said)
         counted = []
         for index in indices:
             event, tally = self._window.event(index), self._window.tally(index)
@@ -175,6 +182,10 @@ class IdentityChanges:
                 self._ask(event, says)
             says = after
             counted.append((index, event))
+        lists_before, lists_now = contributed_lists(before), contributed_lists(says)
+        if lists_now != lists_before:
+            self._rows.update(lists_now - lists_before)
+            self._rows.subtract(lists_before - lists_now)
         for index, event in counted:
             self._outcomes.note_event(self._window.tally(index), event, says, is_last=index == counted[-1][0])
         return encode_statements(says)
@@ -205,8 +216,8 @@ class IdentityChanges:
         """Return whether the identity of a refusal is known under one hash algorithm only."""
         if IDENTITY_TYPES[event.plan.columns[statement.slot].type].hash_rule is not HashRule.HASH:
             return False
-        has_forms = any(each.slot == statement.slot for each in event.forms)
-        return not has_forms or statement.identity not in {each.identity for each in (*event.named, *event.forms)}
+        known = {each.identity for each in event.forms} | {each.of for each in event.forms}
+        return statement.identity not in known
 
     def _ask(self, event: Event, says: Statements) -> None:
         """Request the removal of the identities in a deleted row, except those that were requested before."""
@@ -248,15 +259,13 @@ class IdentityChanges:
                 members += now.on_list - was.on_list
                 # Whoever was forgotten was removed then. Others may only be held out, and never have been removed.
                 asked = entry.asked and not (was.refusers and key in suppressed())
-                operation = decide(was, now, asked=asked)
-                if operation is Operation.ADD:
-                    decided.additions[identity] = entry.line
-                elif operation is Operation.REMOVE:
-                    decided.removals[identity] = Removal(entry.cause, entry.line, was.on_list)
+                decided.note(decide(was, now, asked=asked), identity, Removal(entry.cause, entry.line, was.on_list))
             if after:
                 ledger.members.write(number, after)
             if members:
                 ledger.catalogue.lists.change_members(number, members)
+            if self._rows[number]:
+                ledger.catalogue.lists.change_contributing_rows(number, self._rows[number])
         self._outcomes.count(decisions, refused)
         self._note_learned(ledger)
         return decisions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from target_pinterest_audience.vocabulary import Cause
+from target_pinterest_audience.vocabulary import Cause, Operation
 
 
 class Removal(NamedTuple):
@@ -29,6 +29,19 @@ class ListDecisions:
 
     additions: dict[bytes, int] = field(default_factory=dict)
     removals: dict[bytes, Removal] = field(default_factory=dict)
+
+    def note(self, operation: Operation | None, identity: bytes, removal: Removal) -> None:
+        """Note what to send for an identity.
+
+        Args:
+            operation: whether to add or to remove it; None to send nothing.
+            identity: the identity.
+            removal: why it is removed, if it is, and the line that either follows from.
+        """
+        if operation is Operation.ADD:
+            self.additions[identity] = removal.line
+        elif operation is Operation.REMOVE:
+            self.removals[identity] = removal
 
 
 Decisions = dict[int, ListDecisions]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Kind, Named, Plan
+from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Form, Kind, Named, Plan
 from target_pinterest_audience.membership.row import Row, RowBlock
-from target_pinterest_audience.membership.statements import Stance, encode_contributions
+from target_pinterest_audience.membership.statements import ContributionEncoder, Stance, encode_contributions
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.stream import StreamShape
 
@@ -37,6 +37,8 @@ class KeyedRowWriter:
     """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
     reconciler: Reconciler
     readings: Sequence[Reading]
+    _encoders: dict[str | None, ContributionEncoder] = field(default_factory=dict)
+    """The list name in a row → the encoder of such rows."""
 
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
@@ -58,12 +60,13 @@ class KeyedRowWriter:
             # If rows name their lists, a row without identities is an event like any other: see `Event.final_state`.
             if not self.shape.routed or all(final_states):
                 origin = Origin(rows.kind, self.plan, self.shape.tally)
-                self.reconciler.put_final_states(digests, final_states, rows.lines, origin, rows.held)
+                values = len(rows) * sum(map(len, rows.named.values()))
+                self.reconciler.put_final_states(digests, final_states, rows.lines, origin, values, rows.held)
                 return
         for index, digest in enumerate(digests):
-            identities = {column: each[index] for column, each in rows.named.items()}
             list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
-            self._put(digest, rows.kind, identities, forms, list_slots, self.plan.slots, rows.lines[index])
+            named, line = rows.named_in(index), rows.lines[index]
+            self._put(digest, rows.kind, named, forms, list_slots, self.plan.slots, line)
 
     def row_digest(self, record: Mapping[str, Any]) -> bytes:
         """Return the digest by which the ledger identifies a record's row."""
@@ -76,43 +79,39 @@ class KeyedRowWriter:
 
     def _final_states(self, rows: RowBlock) -> list[bytes]:
         """Return the encoded statements of rows that only contribute or are held out."""
-        final_states = [b""] * len(rows)
-        for name, indices in rows.by_list():
-            list_slots = self.list_slots(name)
+        if rows.list_names is None and not rows.held:
+            list_slots = self.list_slots(None)
             columns = sorted(list_slots, key=list_slots.__getitem__)
-            slots = [list_slots[column] for column in columns]
-            named = [rows.named[column] for column in columns]
-            if len(indices) == len(rows) and not rows.held:
-                return encode_contributions(slots, named)
-            held = set(rows.held)
-            for stance, some in (
-                (Stance.CONTRIBUTES, [index for index in indices if index not in held]),
-                (Stance.HOLDS_OUT, [index for index in indices if index in held]),
-            ):
-                said = encode_contributions(slots, [[column[index] for index in some] for column in named], stance)
-                for index, each in zip(some, said, strict=True):
-                    final_states[index] = each
+            slots = [list_slots[column] for column in columns for _ in rows.named[column]]
+            return encode_contributions(slots, [layer for column in columns for layer in rows.named[column]])
+        names = rows.list_names if rows.list_names is not None else [None] * len(rows)
+        for name in dict.fromkeys(names):
+            if name not in self._encoders:
+                self._encoders[name] = ContributionEncoder(self.list_slots(name))
+        final_states = [self._encoders[name].encode(rows.named, index) for index, name in enumerate(names)]
+        for index in rows.held:
+            encoder = ContributionEncoder(self.list_slots(names[index]), Stance.HOLDS_OUT)
+            final_states[index] = encoder.encode(rows.named, index)
         return final_states
 
     def _put(
         self,
         digest: bytes,
         kind: Kind,
-        identities: Mapping[str, bytes | None],
-        forms: Mapping[str, Sequence[bytes]],
+        identities: Mapping[str, Sequence[bytes]],
+        forms: Mapping[bytes, Sequence[bytes]],
         list_slots: Mapping[str, tuple[int, int]],
         present: frozenset[int],
         line: int,
     ) -> None:
         named = tuple(
             Named(*list_slots[column], each)
-            for column, each in identities.items()
-            if each is not None and column in list_slots
+            for column in identities
+            if column in list_slots
+            for each in identities[column]
         )
         routes = {slot: number for number, slot in list_slots.values()} if self.shape.routed else None
-        others = tuple(
-            Named(*list_slots[column], form) for column in forms if column in list_slots for form in forms[column]
-        )
+        others = tuple(Form(number, slot, form, of) for number, slot, of in named for form in forms.get(of, ()))
         event = Event(kind, _effective(named, kind, self.shape), present, self.plan, line, routes, others)
         self.reconciler.put(digest, event, Origin(kind, self.plan, self.shape.tally))
 
@@ -140,9 +139,8 @@ class KeylessRowWriter:
         _count_rows(self.readings, len(rows))
         held = set(rows.held)
         for index, line in enumerate(rows.lines):
-            identities = {column: each[index] for column, each in rows.named.items()}
-            list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
-            self._put(rows.kind, identities, forms, list_slots, line, held=index in held)
+            list_slots = self.list_slots(rows.list_name(index))
+            self._put(rows.kind, rows.named_in(index), rows.forms_of(index), list_slots, line, held=index in held)
 
     def row_digest(self, record: Mapping[str, Any]) -> None:
         """Return None: a record without a key has no digest of its own."""
@@ -150,27 +148,39 @@ class KeylessRowWriter:
     def _put(
         self,
         kind: Kind,
-        identities: Mapping[str, bytes | None],
-        forms: Mapping[str, Sequence[bytes]],
+        identities: Mapping[str, Sequence[bytes]],
+        forms: Mapping[bytes, Sequence[bytes]],
         list_slots: Mapping[str, tuple[int, int]],
         line: int,
         *,
         held: bool,
     ) -> None:
-        for column, identity in identities.items():
-            if identity is None:
-                continue
-            plan = self.plans[column]
-            (slot,) = plan.slots
-            named = (Named(*list_slots[column], identity),) if column in list_slots else ()
-            others = tuple(Named(*list_slots[column], form) for form in forms.get(column, ()) if column in list_slots)
-            event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others, held=held)
-            origin, kind_of_row = Origin(kind, plan, self.shape.tally), plan.columns[slot].type
-            self.reconciler.put(self.digest(kind_of_row, identity), event, origin)
-            if kind is Kind.DELETED:
-                # The row may have been read while another hash algorithm was set.
-                for form in forms.get(column, ()):
-                    self.reconciler.put(self.digest(kind_of_row, form), event._replace(named=()), origin)
+        for column, several in identities.items():
+            for identity in several:
+                self._put_one(kind, column, identity, forms.get(identity, ()), list_slots.get(column), line, held=held)
+
+    def _put_one(
+        self,
+        kind: Kind,
+        column: str,
+        identity: bytes,
+        forms: Sequence[bytes],
+        list_slot: tuple[int, int] | None,
+        line: int,
+        *,
+        held: bool,
+    ) -> None:
+        plan = self.plans[column]
+        (slot,) = plan.slots
+        named = (Named(*list_slot, identity),) if list_slot is not None else ()
+        others = tuple(Form(*list_slot, form, identity) for form in forms) if list_slot is not None else ()
+        event = Event(kind, _effective(named, kind, self.shape), plan.slots, plan, line, forms=others, held=held)
+        origin, kind_of_row = Origin(kind, plan, self.shape.tally), plan.columns[slot].type
+        self.reconciler.put(self.digest(kind_of_row, identity), event, origin)
+        if kind is Kind.DELETED:
+            # The row may have been read while another hash algorithm was set.
+            for form in forms:
+                self.reconciler.put(self.digest(kind_of_row, form), event._replace(named=()), origin)
 
 
 def _count_rows(readings: Sequence[Reading], rows: int) -> None:

@@ -33,7 +33,7 @@ class Stretch(NamedTuple):
 
     Attributes:
         origin: their origin.
-        tally: counts the outcomes of their values until the window is worked off.
+        tally: counts the outcomes of their values until the window is processed.
         start: the index of the first.
         stop: the index after the last.
     """
@@ -91,6 +91,7 @@ class Window:
         final_states: Sequence[bytes],
         lines: Sequence[int],
         origin: Origin,
+        values: int,
         held: Collection[int] = (),
     ) -> None:
         """Add events whose rows' statements do not depend on what the rows said before.
@@ -100,6 +101,7 @@ class Window:
             final_states: the rows' statements after the events, encoded.
             lines: the lines of the events in the stream.
             origin: their origin, of a kind that contributes.
+            values: how many identities they could name.
             held: the indices of the events among these whose row is held out.
         """
         self._note_origin(origin)
@@ -107,7 +109,7 @@ class Window:
         self.rows += rows
         self.final_states += final_states
         self.lines.extend(lines)
-        self.values += len(rows) * len(origin.plan.slots)
+        self.values += values
 
     def _note_origin(self, origin: Origin) -> None:
         last = self._origins[-1] if self._origins else None
@@ -141,7 +143,7 @@ class Window:
             yield self.tally(index), 1
 
     def count(self) -> None:
-        """Add the counts of this window to the tallies of the streams, once the window is worked off."""
+        """Add the counts of this window to the tallies of the streams, once the window is processed."""
         for total, of_window in self._tallies.values():
             total.add_outcomes(of_window)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from target_pinterest_audience.records.parquet.cached_file import CachedFile, Span
 from target_pinterest_audience.records.parquet.errors import ParquetError
 from target_pinterest_audience.records.parquet.pages import MOST_PAGE_BYTES
 from target_pinterest_audience.records.parquet.thrift import ThriftError, read_struct
+from target_pinterest_audience.records.paths import Path
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -108,8 +109,13 @@ def read_footer(file: CachedFile) -> Sequence[Mapping[int, Any]]:
     return groups
 
 
-def find_leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None) -> list[Leaf]:
-    """Return the leaves of the needed columns; of all columns if these are None.
+def find_leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None, paths: Collection[Path] = ()) -> list[Leaf]:
+    """Return the leaves of the needed columns and paths.
+
+    Args:
+        schema: the file's schema.
+        columns: the columns that are needed as a whole; None for all.
+        paths: the needed paths into other columns.
 
     Raises:
         ParquetError: the file claims values of an excessive size.
@@ -118,7 +124,8 @@ def find_leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None) -> list
     for index in range(len(schema)):
         column = schema.column(index)
         path = column.path
-        if columns is not None and not any(path == name or path.startswith(f"{name}.") for name in columns):
+        is_needed = columns is None or any(path == name or path.startswith(f"{name}.") for name in columns)
+        if not is_needed and not any(leads_to(each, path) for each in paths):
             continue
         physical = column.physical_type
         is_fixed = physical == "FIXED_LEN_BYTE_ARRAY"
@@ -130,6 +137,22 @@ def find_leaves(schema: pq.ParquetSchema, columns: Sequence[str] | None) -> list
         repeats = column.max_repetition_level > 0
         found.append(Leaf(index, path, physical == "BYTE_ARRAY", width, repeats, is_uuid))
     return found
+
+
+def leads_to(path: Path, leaf: str) -> bool:
+    """Return whether a leaf may hold values of a path.
+
+    The name of a leaf has names of its own for lists, such as `list.element`, which differ between writers.
+
+    Args:
+        path: the path.
+        leaf: the leaf's name, after the names of the objects and lists that hold it.
+    """
+    if not leaf.startswith(f"{path.column}."):
+        # The column may hold something other than objects.
+        return leaf == path.column
+    steps = iter(leaf[len(path.column) + 1 :].split("."))
+    return all(step in steps for field in path.fields for step in field.name.split("."))
 
 
 def find_row_groups(footer: Sequence[Mapping[int, Any]], leaves: Sequence[Leaf], file_size: int) -> list[RowGroup]:

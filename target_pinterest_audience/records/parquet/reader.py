@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from target_pinterest_audience.records.arrow_column import values_of
+from target_pinterest_audience.records.arrow_column import values_inside, values_of
 from target_pinterest_audience.records.column_names import plain_columns
 from target_pinterest_audience.records.parquet.cached_file import CachedFile
-from target_pinterest_audience.records.parquet.footer import batched, find_leaves, find_row_groups, read_footer
+from target_pinterest_audience.records.parquet.footer import (
+    batched,
+    find_leaves,
+    find_row_groups,
+    leads_to,
+    read_footer,
+)
 from target_pinterest_audience.records.parquet.memory import (
     DICTIONARY_TYPES,
     PIECE_BYTES,
@@ -16,6 +23,7 @@ from target_pinterest_audience.records.parquet.memory import (
     measure_leaf,
     rows_at_once,
 )
+from target_pinterest_audience.records.paths import Path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,12 +36,16 @@ _CACHED_BYTES: Final = 1 << 28
 _STREAM_BUFFER: Final = 1 << 20
 
 
-def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Table]:
+def read_tables(
+    file: IO[bytes], columns: Sequence[str] | None, paths: Mapping[str, Path] = MappingProxyType({})
+) -> Iterator[Table]:
     """Yield the rows of a Parquet file, some thousand at a time.
 
     Args:
         file: the file, which must be seekable.
-        columns: the needed columns; None for all. Columns that the file lacks are left out.
+        columns: the needed columns, and the texts of the needed paths; None for all columns. Columns that the file
+            lacks are left out.
+        paths: the text of each needed path, and the path.
 
     Raises:
         ParquetError: the file is damaged, or has rows or pages that are too big.
@@ -46,20 +58,23 @@ def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Tabl
     metadata = parquet.read_metadata(cached)
     if columns is not None:
         there = plain_columns({name: name for name in metadata.schema.to_arrow_schema().names})
-        columns = [there[name] for name in columns if name in there]
-    leaves = find_leaves(metadata.schema, columns)
+        columns = [there[name] for name in columns if name in there and name not in paths]
+        paths = {text: each._replace(column=there[each.column]) for text, each in paths.items() if each.column in there}
+    leaves = find_leaves(metadata.schema, columns, paths.values())
     groups = find_row_groups(footer, leaves, cached.size)
     is_large = any(group.size > _CACHED_BYTES for group in groups)
     options = {"coerce_int96_timestamp_unit": "us", "buffer_size": _STREAM_BUFFER if is_large else 0}
     opened = parquet.ParquetFile(cached, metadata=metadata, **options)
     uuids = {leaf.path for leaf in leaves if leaf.is_uuid}
     types = {field.name: str(field.type) for field in opened.schema_arrow if columns is None or field.name in columns}
-    names = list(types)
+    inner = [leaf.path for leaf in leaves if any(leads_to(path, leaf.path) for path in paths.values())]
+    inner = [name for name in inner if not any(name == each or name.startswith(f"{each}.") for each in types)]
+    names = [*types, *inner]
     readers = {frozenset[str](): opened}
     for batch in batched(groups):
         if not names:
             # Arrow would make the pieces of all rows at once.
-            yield from _empty_tables(sum(group.rows for group in batch))
+            yield from _empty_tables(sum(group.rows for group in batch), paths)
             continue
         if not is_large:
             cached.cache([chunk.span for group in batch for chunk in group.chunks])
@@ -70,15 +85,24 @@ def read_tables(file: IO[bytes], columns: Sequence[str] | None) -> Iterator[Tabl
             readers[compact] = parquet.ParquetFile(cached, metadata=metadata, read_dictionary=compact, **options)
         pieces = readers[compact].iter_batches(rows, [group.number for group in batch], names)
         for piece in _divided(pieces if rows == PIECE_ROWS else _gathered(pieces)):
-            arrays = zip(piece.schema.names, piece.columns, strict=True)
-            found = {name: values_of(array, is_uuid=name in uuids) for name, array in arrays}
-            yield plain_columns(found), piece.num_rows
+            arrays = dict(zip(piece.schema.names, piece.columns, strict=True))
+            found = {name: values_of(each, is_uuid=name in uuids) for name, each in arrays.items() if name in types}
+            yield {**plain_columns(found), **_inside(arrays, paths, piece.num_rows)}, piece.num_rows
 
 
-def _empty_tables(rows: int) -> Iterator[Table]:
-    """Yield tables with some rows and no column."""
+def _empty_tables(rows: int, paths: Mapping[str, Path]) -> Iterator[Table]:
+    """Yield tables with some rows, no column, and nulls at the end of each path."""
     for start in range(0, rows, PIECE_ROWS):
-        yield {}, min(PIECE_ROWS, rows - start)
+        size = min(PIECE_ROWS, rows - start)
+        yield _inside({}, paths, size), size
+
+
+def _inside(arrays: Mapping[str, pa.Array], paths: Mapping[str, Path], rows: int) -> dict[str, Sequence[Any]]:
+    """Return the values at the end of each path; nulls if the file has the column, and not this field of it."""
+    return {
+        text: values_inside(arrays[column], fields) if column in arrays else [None] * rows
+        for text, (column, fields) in paths.items()
+    }
 
 
 def _divided(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -19,6 +19,8 @@ class Kind(str, Enum):
     SIGN_IN_ENDS = "sign_in_ends"
     SIZE_CHANGED = "size_changed"
     TOO_SMALL = "too_small"
+    MATCH_DROPPED = "match_dropped"
+    NOBODY_MATCHED = "nobody_matched"
     REFUSED = "refused"
     STALE = "stale"
 

@@ -14,6 +14,7 @@ from target_pinterest_audience.ledger.alerts import StoredAlert
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
+from target_pinterest_audience.reporting.alerts.match_rules import SETTLING_SECONDS, Matching
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, SendResult
 from target_pinterest_audience.reporting.alerts.rules import ListState, stale_alert
 from target_pinterest_audience.reporting.alerts.standing import CLOCK_SLACK_SECONDS, StandingAlert, update_standing
@@ -71,18 +72,24 @@ class Board:
         return update_standing(known, stale, now)
 
     def states(self, reports: Collection[ListReport], began: float) -> list[ListState]:
-        """Return the state of each list, with its size before the run.
+        """Return the state of each list, with its size before the run and its match rate days ago.
 
         Args:
             reports: what was sent to each list.
             began: Unix time when the run began.
         """
-        before = self._ledger.history.sizes_before(began)
+        history = self._ledger.history
+        before = history.sizes_before(began)
+        matches, earlier = (history.matches_before(began - SETTLING_SECONDS * times) for times in (1, 2))
         states = []
         for report in reports:
             state = state_of(report)
             entry = self._ledger.catalogue.lists.by_id(state.list_id)
-            states.append(state._replace(before=before.get(entry.number)) if entry is not None else state)
+            if entry is not None:
+                number = entry.number
+                matching = state.matching._replace(before=matches.get(number), earlier=earlier.get(number))
+                state = state._replace(before=before.get(number), matching=matching)
+            states.append(state)
         return states
 
     def post(
@@ -136,9 +143,10 @@ def send(alerts: Sequence[Alert], notifier: Notifier, settings: Settings, logger
 
 
 def state_of(report: ListReport) -> ListState:
-    """Return the state of a list after a run, without its size before."""
+    """Return the state of a list after a run, without how it was before."""
     label = f'List "{report.name}"' if report.name else f"List of {report.chosen_by}"
-    return ListState(report.customer_list_id or "", label, None, report.members, report.status)
+    matching = Matching(report.contributing_rows, report.matched)
+    return ListState(report.customer_list_id or "", label, None, report.members, report.status, matching)
 
 
 def encoded(standing: StandingAlert) -> StoredAlert:

@@ -83,7 +83,10 @@ def send_alerts(
     if result.error is not None:
         result = replace(result, error=redact(result.error))
     thresholds = Thresholds(
-        settings.notify_rejected_percent, settings.notify_size_change_percent, settings.notify_stale_hours
+        settings.notify_rejected_percent,
+        settings.notify_size_change_percent,
+        settings.notify_stale_hours,
+        settings.notify_match_drop_percent,
     )
     try:
         try:

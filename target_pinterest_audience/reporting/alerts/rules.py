@@ -10,6 +10,8 @@ from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.tokens import WARN_BEFORE_SECONDS
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind
+from target_pinterest_audience.reporting.alerts.match_rules import Matching, match_dropped, nobody_matched
+from target_pinterest_audience.reporting.matching import USABLE_PEOPLE
 from target_pinterest_audience.text.counts import several
 
 if TYPE_CHECKING:
@@ -20,9 +22,6 @@ _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
 
 MATCHING_SECONDS: Final = 2 * _DAY_SECONDS
 """How long Pinterest takes at most to match the people of a list, as several other integrations report."""
-
-USABLE_MEMBERS: Final = 100
-"""How many matched people Pinterest needs on a list before it can be targeted (Pinterest's help pages)."""
 
 _FEW: Final = 10
 """A change of a list by at most this many members is never worth an alert, however small the list is."""
@@ -36,6 +35,7 @@ class Thresholds(NamedTuple):
     rejected_percent: int
     size_change_percent: int
     stale_hours: int
+    match_drop_percent: int
 
 
 class ListState(NamedTuple):
@@ -47,6 +47,7 @@ class ListState(NamedTuple):
         before: its members after the previous run; None if that is not known.
         after: its members now; None if that is not known.
         status: Pinterest's status of the list or of its audience.
+        matching: its rows and matched people.
     """
 
     list_id: str
@@ -54,6 +55,7 @@ class ListState(NamedTuple):
     before: int | None
     after: int | None
     status: str | None
+    matching: Matching = Matching(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def find_alerts(result: RunResult, lists: Iterable[ListState], thresholds: Thres
         *(_nobody_consents(result.command, each) for each in result.nobody_consents),
         _sign_in(result),
         *(_size_changed(result.command, each, thresholds.size_change_percent) for each in lists),
-        *(_too_small(result.command, each) for each in lists),
+        *(each for state in lists for each in _people(result.command, state, thresholds.match_drop_percent)),
         *(_refused(result.command, each) for each in result.refused),
     ]
     return [alert for alert in found if alert is not None]
@@ -193,10 +195,20 @@ def _size_changed(command: str, state: ListState, percent: int) -> Alert | None:
     return Alert(command, Kind.SIZE_CHANGED, state.list_id, title, text)
 
 
+def _people(command: str, state: ListState, match_drop_percent: int) -> list[Alert | None]:
+    """Return the alerts about the people whom Pinterest recognises on a list."""
+    nobody = nobody_matched(command, state.list_id, state.label, state.matching)
+    if nobody is not None:
+        # It says more than that the list is too small.
+        return [nobody]
+    dropped = match_dropped(command, state.list_id, state.label, state.matching, match_drop_percent)
+    return [_too_small(command, state), dropped]
+
+
 def _too_small(command: str, state: ListState) -> Alert | None:
-    advice = f"Before a list can be targeted, Pinterest must have matched at least {USABLE_MEMBERS} people on it."
-    if state.before is not None and state.after is not None and state.before >= USABLE_MEMBERS > state.after:
-        title = f"{state.label} fell below {USABLE_MEMBERS} members"
+    advice = f"Before a list can be targeted, Pinterest must have matched at least {USABLE_PEOPLE} people on it."
+    if state.before is not None and state.after is not None and state.before >= USABLE_PEOPLE > state.after:
+        title = f"{state.label} fell below {USABLE_PEOPLE} members"
         text = f"It had {state.before:,} and has {state.after:,} now. {advice}"
         return Alert(command, Kind.TOO_SMALL, state.list_id, title, text)
     if state.status != _TOO_SMALL_STATUS:

@@ -35,18 +35,30 @@ class Bar(NamedTuple):
     title: str
 
 
-def line_chart(points: Sequence[tuple[float, float]], span: tuple[float, float], name: str, style: str) -> Element:
-    """Return a chart of a value over time.
+class Line(NamedTuple):
+    """A line of a chart: a value over time.
 
-    Args:
+    Attributes:
         points: Unix times and values, oldest first, at least one; each value holds until the next.
-        span: the Unix times at both ends of the chart.
-        name: what the chart shows, for screen readers.
         style: the CSS class of the line.
     """
-    lowest, highest = min(value for _, value in points), max(value for _, value in points)
+
+    points: Sequence[tuple[float, float]]
+    style: str
+
+
+def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str) -> Element:
+    """Return a chart of values over time.
+
+    Args:
+        lines: the values, at least one. The scale of several begins at 0, so that the eye can compare them.
+        span: the Unix times at both ends of the chart.
+        name: what the chart shows, for screen readers.
+    """
+    values = [value for line in lines for _, value in line.points]
+    lowest, highest = min(values), max(values)
     # On a scale from zero, a thousand new members of a million would be invisible.
-    bottom = _round_down(lowest, highest - lowest) if lowest > highest / 2 else 0.0
+    bottom = _round_down(lowest, highest - lowest) if len(lines) == 1 and lowest > highest / 2 else 0.0
     top = bottom + _round_up(max(highest - bottom, 1.0))
     start, end = span
     length = max(end - start, 1.0)
@@ -56,13 +68,16 @@ def line_chart(points: Sequence[tuple[float, float]], span: tuple[float, float],
         x, y = (at - start) / length * _WIDTH, _HEIGHT - (value - bottom) / (top - bottom) * _HEIGHT
         return round(x, 1), round(y, 2)
 
-    first, last = place(points[0]), place(points[-1])
-    steps = "".join(f"H{x}V{y}" for x, y in map(place, points))
-    # A line of no length with round ends is a dot that does not stretch with the chart.
-    paths = {"line": f"M{first[0]} {first[1]}{steps}", "dot": f"M{last[0]} {last[1]}h0"}
-    drawn = [
-        el("path", d=path, class_=f"{kind} {style}", vector_effect="non-scaling-stroke") for kind, path in paths.items()
-    ]
+    drawn = []
+    for points, style in lines:
+        first, last = place(points[0]), place(points[-1])
+        steps = "".join(f"H{x}V{y}" for x, y in map(place, points))
+        # A line of no length with round ends is a dot that does not stretch with the chart.
+        paths = {"line": f"M{first[0]} {first[1]}{steps}", "dot": f"M{last[0]} {last[1]}h0"}
+        drawn += [
+            el("path", d=path, class_=f"{kind} {style}", vector_effect="non-scaling-stroke")
+            for kind, path in paths.items()
+        ]
     middle = (top + bottom) / 2
     marks = [(short(value), _HEIGHT * share) for value, share in ((top, 0.0), (middle, 0.5), (bottom, 1.0))]
     words = f"The scale begins at {bottom:,.0f}, not at 0." if bottom else None

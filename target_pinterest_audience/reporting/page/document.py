@@ -13,6 +13,7 @@ from target_pinterest_audience.reporting.page.charts import Bar, bars_chart
 from target_pinterest_audience.reporting.page.elements import el, serialise
 from target_pinterest_audience.reporting.page.formats import day, duration, minute
 from target_pinterest_audience.reporting.page.lists import list_section, rejected_values
+from target_pinterest_audience.reporting.page.matches import untargetable_lists
 from target_pinterest_audience.reporting.page.periods import Periods, add_up, group_runs
 from target_pinterest_audience.reporting.page.tables import details, table
 from target_pinterest_audience.text.counts import several
@@ -67,6 +68,7 @@ def _content(view: HistoryView, account: str, now: float) -> list[Element]:
         el("p", f"{several(len(view.runs), 'run', 'runs')}, {when}."),
         _facts(view.runs),
         *_failures(view.runs),
+        *untargetable_lists(changed),
         _how_to_read(),
     ]
     if len(shown) > 1:
@@ -120,7 +122,8 @@ def _how_to_read() -> Element:
     return el(
         "p",
         "A member is one e-mail address or one device id, so a person with both counts twice. Pinterest shows a "
-        "smaller number: the people whom it recognises. Matching them takes it a day or two.",
+        "smaller number: the people whom it recognises. Matching them takes it a day or two. The match rate is their "
+        "share of the rows in your data that contribute to the list.",
         class_="quiet",
     )
 

@@ -9,12 +9,15 @@ from xml.etree.ElementTree import Element
 
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.reporting.history import ListView, RunView, Step
-from target_pinterest_audience.reporting.page.charts import Bar, bars_chart, line_chart, shares
+from target_pinterest_audience.reporting.matching import percent_words
+from target_pinterest_audience.reporting.page.charts import Bar, Line, bars_chart, line_chart, shares
 from target_pinterest_audience.reporting.page.elements import el
 from target_pinterest_audience.reporting.page.formats import day
+from target_pinterest_audience.reporting.page.matches import match_chart, match_rate, untargetable_notice
 from target_pinterest_audience.reporting.page.periods import Periods, add_up
 from target_pinterest_audience.reporting.page.tables import details, table
 from target_pinterest_audience.reporting.words import cause_words
+from target_pinterest_audience.routing.orders import match_percent
 from target_pinterest_audience.text.counts import several
 
 
@@ -27,6 +30,8 @@ class _Change(NamedTuple):
         removed: how many identities were removed.
         causes: cause → how many identities were removed because of it.
         members: identities on the list at the end of the period; None if that is not known.
+        rows: rows that contributed to it then; None if that is not known.
+        matched: people whom Pinterest recognised by then; None if it had not said.
     """
 
     title: str
@@ -34,6 +39,8 @@ class _Change(NamedTuple):
     removed: int
     causes: Mapping[str, int]
     members: int | None
+    rows: int | None
+    matched: int | None
 
     @property
     def sentence(self) -> str:
@@ -57,12 +64,14 @@ def list_section(view: ListView, periods: Periods, runs: Sequence[RunView], anch
     charts: list[Element] = []
     # One run is a single point, which needs no chart.
     if len(runs) > 1:
-        charts = [*_size(view, runs), *_additions_and_removals(view, periods, changes)]
+        charts = [*_size(view, runs), *match_chart(view, runs), *_additions_and_removals(view, periods, changes)]
     return el(
         "section",
         el("h2", view.name, id=f"{anchor}-name"),
         el("p", known, class_="quiet"),
+        untargetable_notice(view),
         el("p", _summary(view, causes), class_="lead"),
+        match_rate(view),
         *charts,
         *_reasons_for_removal(causes),
         *_rejected(view),
@@ -100,19 +109,12 @@ def _main_reason(causes: Mapping[str, int]) -> str:
 
 
 def _size(view: ListView, runs: Sequence[RunView]) -> list[Element]:
-    """Return the charts of the list's size."""
+    """Return the chart of the list's size."""
     start, end = runs[0].started, max(run.ended or run.started for run in runs)
     members = [(at, float(step.members)) for at, step in view.steps if step.members is not None]
     name = f"{view.name}: members over time, {view.members:,} now"
-    chart = line_chart([*members, (end, float(view.members))], (start, end), name, "members")
-    parts = [el("h3", "Members of the list"), chart]
-    matched = [(at, float(step.matched)) for at, step in view.steps if step.matched is not None]
-    if matched:
-        last = matched[-1][1]
-        name = f"{view.name}: people whom Pinterest recognised over time, {last:,.0f} most recently"
-        chart = line_chart([*matched, (end, last)], (start, end), name, "matched")
-        parts += [el("h3", "People whom Pinterest recognised"), chart]
-    return parts
+    chart = line_chart([Line([*members, (end, float(view.members))], "members")], (start, end), name)
+    return [el("h3", "Members of the list"), chart]
 
 
 def _additions_and_removals(view: ListView, periods: Periods, changes: Sequence[_Change]) -> list[Element]:
@@ -130,12 +132,15 @@ def _changes(view: ListView, periods: Periods, runs: Sequence[RunView]) -> list[
     if view.id is None:
         steps = [next((each for each in run.lists if each.customer_list == view.name), None) for run in runs]
     changes: list[_Change] = []
-    members = None
+    members = rows = matched = None
     for period in periods.periods:
         some = [step for index in period.runs if (step := steps[index]) is not None]
         members = next((step.members for step in reversed(some) if step.members is not None), members)
+        rows = next((step.contributing_rows for step in reversed(some) if step.contributing_rows is not None), rows)
+        matched = next((step.matched for step in reversed(some) if step.matched is not None), matched)
         causes = add_up(some, lambda step: step.removals)
-        changes.append(_Change(period.title, sum(map(_added, some)), sum(map(_removed, some)), causes, members))
+        added, removed = sum(map(_added, some)), sum(map(_removed, some))
+        changes.append(_Change(period.title, added, removed, causes, members, rows, matched))
     return changes
 
 
@@ -177,11 +182,14 @@ def _reasons(step: Step) -> Mapping[str, int]:
 
 def _table(view: ListView, periods: Periods, changes: Sequence[_Change]) -> Element:
     rows = [
-        (each.title, each.members, each.added, each.removed, _causes(each.causes) or None)
+        (
+            each.title, each.members, each.rows, each.matched, percent_words(match_percent(each.matched, each.rows)),
+            each.added, each.removed, _causes(each.causes) or None,
+        )
         for each in reversed(changes)
         if each.added or each.removed or each.members is not None
-    ]
-    columns = (periods.each, "members", "added", "removed", "reasons")
+    ]  # fmt: skip
+    columns = (periods.each, "members", "rows", "recognised", "match rate", "added", "removed", "reasons")
     return table(columns, rows, f"{view.name}, per {periods.each}, newest first")
 
 

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.identities.hashing import Hashing
 from target_pinterest_audience.identities.marks import (
     DEFAULT_REMOVAL_COLUMN,
-    in_other_capitals,
     look_like_marks,
     mark_columns,
     named_in_any_case,
 )
+from target_pinterest_audience.identities.phone_countries import NO_COUNTRIES, PhoneCountries
+from target_pinterest_audience.identities.phones import can_read_national_numbers
+from target_pinterest_audience.records.paths import ELEMENTS, Path, fields_of
 from target_pinterest_audience.routing.near_names import nearest_column, told_columns
+from target_pinterest_audience.routing.nested_names import alike, in_other_writing
 from target_pinterest_audience.routing.plan import FormerLists, possible_lists
 from target_pinterest_audience.settings import LoadMethod, Mode
 from target_pinterest_audience.singer.checks.stream_names import some_names
@@ -35,6 +39,7 @@ class StreamColumns:
         stream: the stream's name after stream maps.
         settings: the stream's settings.
         properties: column → its JSON schema.
+        paths: the text of each path that the settings name, and the path.
         identities: identity column → its type.
         warnings: logs warnings about the stream.
     """
@@ -42,6 +47,7 @@ class StreamColumns:
     stream: str
     settings: StreamSettings
     properties: Mapping[str, Any]
+    paths: Mapping[str, Path]
     identities: Mapping[str, IdentityType]
     warnings: StreamWarnings
 
@@ -99,13 +105,65 @@ class StreamColumns:
             raise ConfigurationError(msg)
         self._suggest_addresses(consent_column)
 
+    def phone_countries(self, hashing: Hashing) -> PhoneCountries:
+        """Return how rows name the country of their phone numbers.
+
+        Args:
+            hashing: whether plain values are hashed or rejected.
+
+        Raises:
+            ConfigurationError: the stream lacks the column that `phone_country_column` names; or the extra `phone` is
+                not installed, so that national numbers cannot be read.
+        """
+        countries = PhoneCountries(self.settings.phone_country, self.settings.phone_country_column)
+        has_phones = "PHONE" in {kind.name for kind in self.identities.values()}
+        if hashing is Hashing.PREHASHED or not has_phones or not countries.are_set:
+            return NO_COUNTRIES
+        if countries.column is not None:
+            self._check_exists(
+                countries.column, "phone_country_column", "the countries of its phone numbers are unknown"
+            )
+        if not can_read_national_numbers():
+            setting = "phone_country" if countries.column is None else "phone_country_column"
+            msg = (
+                f"`{setting}` is set for stream {self.stream}, but national phone numbers need the extra `phone`. "
+                "Install target-pinterest-audience[phone]. Without the setting, the target reads only numbers with + "
+                "or 00 and a country code."
+            )
+            raise ConfigurationError(msg)
+        return countries
+
     def _check_exists(self, column: str, setting: str, effect: str) -> None:
-        if column not in self.properties:
+        if column not in self.properties and column not in self.paths:
             msg = (
                 f"Stream {self.stream} has no column {column}, which `{setting}` names, so {effect}. Correct the name, "
                 "or select the column in the tap."
             )
-            raise ConfigurationError(msg + in_other_capitals(column, self.properties))
+            raise ConfigurationError(msg + in_other_writing(column, self.properties))
+        self._check_single(column, setting)
+
+    def _check_single(self, column: str, setting: str) -> None:
+        """Check that a setting that is about the whole row does not lead into an array.
+
+        Raises:
+            ConfigurationError: it does.
+        """
+        path = self.paths.get(column)
+        if path is None:
+            return
+        leads_to_array, schema = ELEMENTS in column, self.properties.get(path.column)
+        for name, _ in path.fields:
+            inner = fields_of(schema)
+            if inner is None:
+                break
+            leads_to_array = leads_to_array or inner.in_array
+            schema = inner.properties.get(name, {})
+        if leads_to_array:
+            msg = (
+                f"`{setting}` names {column} of stream {self.stream}, which leads into an array, but a row can have "
+                "only one such value. Name a column or a field outside of arrays; only `identity_columns` takes arrays."
+            )
+            raise ConfigurationError(msg)
 
     def _suggest_addresses(self, consent_column: str | None) -> None:
         """Warn if none of the identity columns, which were found by name, holds addresses, but another column may."""
@@ -139,14 +197,16 @@ class StreamColumns:
             ConfigurationError: the stream lacks the column that `removal_column` names.
         """
         setting = self.settings.removal_column
-        if setting is not None and not named_in_any_case(setting, {*declared, *raw_columns}):
+        if setting is not None and setting in self.paths:
+            self._check_single(setting, "removal_column")
+        elif setting is not None and not named_in_any_case(setting, {*declared, *raw_columns}):
             msg = (
                 f"Stream {self.stream} has no column {setting}, which `removal_column` names, so deleted people would "
                 "stay on the list. Correct the name, or select the column in the tap. If the stream has no such "
                 f"column, set `streams.{self.stream}.removal_column` to `{DEFAULT_REMOVAL_COLUMN}`: at the top level, "
                 "`removal_column` applies to every stream."
             )
-            raise ConfigurationError(msg)
+            raise ConfigurationError(msg + in_other_writing(setting, self.properties))
         used = {*mark_columns(declared, setting), *mark_columns(raw_columns, setting)}
         used |= {*self.identities, *key_properties}
         used |= {str(self.settings.consent_column), str(self.settings.list_name_column)}
@@ -158,9 +218,9 @@ class StreamColumns:
                 "name it in `removal_column`; otherwise, deleted people stay on the list."
             )
         for name in self.settings.identity_columns.keys() - self.identities:
-            near = named_in_any_case(name, declared)
+            near = alike(name, self.properties)
             if near:
                 self.warnings.warn(
-                    f"it has no column {name}, which `identity_columns` names, but it has {near[0]}. Column names are "
-                    "case-sensitive. Correct the setting."
+                    f"it has no column {name}, which `identity_columns` names, but it has {near[0]}. A name must be "
+                    "exact. Correct the setting."
                 )

@@ -7,9 +7,9 @@ from fnmatch import fnmatch
 from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.marks import in_other_capitals
 from target_pinterest_audience.identities.types import IdentityType
 from target_pinterest_audience.routing.near_names import Candidate, nearest_column, resembles
+from target_pinterest_audience.routing.nested_names import in_other_writing
 from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.patterns import names_for
 from target_pinterest_audience.singer.checks.config_check import MELTANO_TEST_STREAM
@@ -162,7 +162,7 @@ class StreamNames:
             remedy = "If one holds identities, map it with `identity_columns`, and re-sync the stream in full."
         else:
             remedy = (
-                f"The nearest is `{candidate.column}`. If it holds identities, set `identity_columns` for the stream, "
+                f"The nearest is {candidate.told}. If it holds identities, set `identity_columns` for the stream, "
                 f"{candidate.setting(output)}, and re-sync the stream in full."
             )
         return f"it is skipped, because {reason} {remedy}"
@@ -179,7 +179,7 @@ class StreamNames:
         if near is not None:
             output, candidate = near
             hint = (
-                f"The nearest is `{candidate.column}` of stream {output}. If it holds identities, set "
+                f"The nearest is {candidate.told} of stream {output}. If it holds identities, set "
                 f"`identity_columns` to {candidate.mapping(self._settings.default_stream.identity_columns)}."
             )
         elif self._candidates:
@@ -217,7 +217,7 @@ def _why_none(properties: Mapping[str, Any], chosen: Mapping[str, IdentityType])
     if not properties:
         return "its SCHEMA declares no columns."
     if chosen:
-        hints = "".join(in_other_capitals(name, properties) for name in chosen)
+        hints = "".join(in_other_writing(name, properties) for name in chosen)
         return f"none of its columns ({some_names(properties)}) is in `identity_columns`.{hints}"
     return f"none of its columns ({some_names(properties)}) is named like an identity."
 

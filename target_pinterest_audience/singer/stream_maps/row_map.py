@@ -19,6 +19,7 @@ from singer_sdk.mapper import CustomStreamMap, PluginMapper, RemoveRecordTransfo
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.marks import is_set, mark_columns
+from target_pinterest_audience.records.paths import find_paths
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.singer.stream_maps.expressions import is_blank
 from target_pinterest_audience.singer.stream_maps.nested import (
@@ -42,6 +43,7 @@ class RowMap:
     Attributes:
         stream_map: the SDK's map.
         raw_columns: column of the tap's rows, flattened if the settings say so → its path.
+        markers: these columns, and the path in `removal_column` if it leads into one.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class RowMap:
         mapped = self._unflattened.transformed_schema if isinstance(stream_map, CustomStreamMap) else schema
         self._objects = object_tree(mapped, depth)
         self.raw_columns: dict[str, Path] = stream_map.flatten_record(path_record(schema, depth))
+        self.markers: set[str] = set(self.raw_columns)
         self._marks: list[Path] = []
         self._computed_marks: list[str] = []
 
@@ -96,6 +99,13 @@ class RowMap:
         names = mark_columns(self.raw_columns, removal_column)
         # If the map computes a mark, only the computed one counts.
         self._marks = [self.raw_columns.get(name, (name,)) for name in names if name not in computed]
+        paths = (
+            find_paths([removal_column], self._schema["properties"]) if removal_column not in self.raw_columns else {}
+        )
+        for column, fields in paths.values():
+            if column not in computed:
+                self._marks.append((column, *(field.name for field in fields)))
+        self.markers = {*self.raw_columns, *paths}
         mapped = mark_columns(self.stream_map.transformed_schema["properties"], removal_column)
         self._computed_marks = [name for name in mapped if name in computed]
 

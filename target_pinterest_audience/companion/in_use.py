@@ -1,0 +1,96 @@
+"""Where a list is used, in words, and the confirmation that removing people from a list in use takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from target_pinterest_audience.companion.output import show
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.models import Audience
+from target_pinterest_audience.pinterest.usage import Usage, Use, read_usage
+
+_MOST_NAMES: Final = 5
+"""How many ad groups and campaigns an error names."""
+
+
+def usage_of_list(account: PinterestClient, customer_list_id: str) -> Usage:
+    """Return what uses a customer list, or an audience that is made of it. Raises as `read_usage` does."""
+    audiences = {each.id for each in account.audiences() if each.customer_list_id == customer_list_id}
+    return read_usage(account, {customer_list_id, *audiences})
+
+
+def usage_of_audience(account: PinterestClient, audience: Audience) -> Usage:
+    """Return what uses an audience, or names the customer list that it is made of. Raises as `read_usage` does."""
+    of_list = {audience.customer_list_id} if audience.customer_list_id is not None else set()
+    return read_usage(account, {audience.id, *of_list})
+
+
+def usage_sentences(usage: Usage, what: str) -> list[str]:
+    """Return a sentence for each use, and for each part that Pinterest did not show.
+
+    Args:
+        usage: what uses it.
+        what: the list or audience, as the end of a sentence.
+    """
+    sentences = [f"{_named(each)} {each.how.value} {what}." for each in usage.uses]
+    if not sentences and usage.is_certain:
+        sentences = [f"No ad group and no campaign uses {what}."]
+    return [_capital(each) for each in (*sentences, *usage.unread)]
+
+
+def show_usage(usage: Usage, what: str) -> None:
+    """Print on standard error what uses a list or an audience: the results of the command are on standard output."""
+    for each in usage_sentences(usage, what):
+        show(each, err=True)
+
+
+def refuse_in_use(usage: Usage, what: str, *, in_use: bool) -> None:
+    """Refuse to remove people from an audience that may keep ads away from them, unless `--in-use` was given.
+
+    Args:
+        usage: what uses it.
+        what: the list or audience.
+        in_use: whether `--in-use` was given.
+
+    Raises:
+        ConfigurationError: an active ad group or campaign excludes it, or Pinterest did not show whether one does.
+    """
+    if in_use:
+        return
+    keeping = [each for each in usage.uses if each.may_keep_ads_away]
+    if keeping:
+        names = "; ".join(f"{_named(each)} {each.how.value} it" for each in keeping[:_MOST_NAMES])
+        rest = len(keeping) - _MOST_NAMES
+        more = f"; and {rest:,} more" if rest > 0 else ""
+        msg = (
+            f"Nothing was done, because {what} keeps ads away from people: {names}{more}. Without these people in it, "
+            "the ads are shown to all of them. Pause or change what uses it first. If this is intended, pass --in-use."
+        )
+        raise ConfigurationError(msg)
+    if not usage.is_certain:
+        msg = (
+            "Nothing was done, because Pinterest does not show whether an active ad group or campaign excludes "
+            f"{what}. If one does, its ads would be shown to everyone who is in it now. "
+            f"{' '.join(usage.unread)} Look it up in Pinterest's Ads Manager, and then pass --in-use."
+        )
+        raise ConfigurationError(msg)
+
+
+def as_json(usage: Usage) -> Mapping[str, object]:
+    """Return what uses a list or an audience in the form that `--json` prints."""
+    return {
+        "uses": [{**each._asdict(), "how": each.how.value} for each in usage.uses],
+        "uses_unread": list(usage.unread),
+    }
+
+
+def _named(use: Use) -> str:
+    name = f' "{use.name}"' if use.name is not None else ""
+    status = "" if use.status is None else f", {use.status}"
+    return f"{use.kind}{name} (id {use.id}{status})"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

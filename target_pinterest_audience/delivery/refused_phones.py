@@ -1,0 +1,48 @@
+"""Phone numbers for lists for which Pinterest accepts none, as a person reads of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from target_pinterest_audience.routing.plan import ListReference
+from target_pinterest_audience.text.counts import several
+
+_FEW_LISTS: Final = 3
+"""How many lists a message names."""
+
+
+class RefusedPhones(NamedTuple):
+    """The phone numbers of a list that were not delivered, because Pinterest accepts no phone numbers for the list.
+
+    Attributes:
+        reason: what Pinterest answered.
+        new: how many came from rows of the stream.
+        resent: how many an earlier run left.
+    """
+
+    reason: str
+    new: int
+    resent: int
+
+
+def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
+    """Return the error message of a run that could not deliver phone numbers to these lists."""
+    names = list(map(str, lists))
+    others = len(names) - _FEW_LISTS
+    where = ", ".join(names[:_FEW_LISTS]) + (f" and {several(others, 'other', 'others')}" if others > 0 else "")
+    count = sum(each.new + each.resent for each in lists.values())
+    reason = next(iter(lists.values())).reason
+    return (
+        f"Pinterest refused all phone numbers for {where}, and accepted everything else. {reason} Leave the phone "
+        "columns out (`identity_columns`), or ask Pinterest to let the ad account use `records_v2`. The next run tries "
+        f"{several(count, 'phone number', 'phone numbers')} again."
+    )
+
+
+def phones_still_wait(reference: ListReference, refused: RefusedPhones) -> str:
+    """Return the warning of a run that only tried the phone numbers of earlier runs again."""
+    return (
+        f"{reference}: Pinterest refused {several(refused.resent, 'phone number', 'phone numbers')} of earlier runs "
+        "once more. They wait in the ledger, and each run tries them again."
+    )

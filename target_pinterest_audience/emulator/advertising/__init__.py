@@ -1,0 +1,1 @@
+"""What uses audiences: ad groups, campaigns and customer segments."""

@@ -1,0 +1,327 @@
+"""Identities inside objects and arrays: the real process, against the emulator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from target_pinterest_audience.emulator import Emulator
+from tests.support.account import Sent, Write, members
+from tests.support.batch_files import batch, write
+from tests.support.messages import address, deleted, digests, record, sha256, state
+from tests.support.processes import Companion, Target
+
+UPSERT = {"load_method": "upsert"}
+OVERWRITE = {"load_method": "overwrite"}
+TEXT: dict[str, Any] = {"type": ["null", "string"]}
+CUSTOMER = {"identity_columns": {"customer.email": "EMAIL"}}
+VALUES = {"identity_columns": {"emails[].value": "EMAIL"}}
+
+
+def objects(**properties: Any) -> dict[str, Any]:
+    return {"type": ["null", "object"], "properties": properties}
+
+
+def arrays(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": ["null", "array"], "items": items}
+
+
+def described(*, stream: str = "customers", key: tuple[str, ...] = ("id",), **columns: Any) -> dict[str, Any]:
+    properties = {"id": {"type": ["null", "integer"]}, **columns}
+    schema = {"type": "object", "properties": properties}
+    return {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": list(key)}
+
+
+NESTED = described(customer=objects(email=TEXT, ok={}, gone={}, segment=TEXT))
+MANY = described(emails=arrays(objects(value=TEXT, label=TEXT)), _sdc_deleted_at=TEXT)
+PLAIN = described(email=arrays(TEXT), _sdc_deleted_at=TEXT)
+
+
+def row(number: int, **customer: Any) -> dict[str, Any]:
+    return record(id=number, customer=customer)
+
+
+def values(*people: object) -> list[Any]:
+    return [{"value": address(each) if isinstance(each, int) else each, "label": "home"} for each in people]
+
+
+ADD, REMOVE = "ADD", "REMOVE"
+
+
+@pytest.mark.parametrize("way", [{}, {"validate_records": True}, {"stream_maps": {"customers": {"id": "id"}}}])
+@pytest.mark.parametrize("load_method", ["append-only", "upsert"])
+def test_a_path_is_read_like_a_column(
+    emulator: Emulator, run_target: Target, way: dict[str, Any], load_method: str
+) -> None:
+    rows = [row(1, email=address(1)), record(id=2, customer=None), record(id=3), row(4), row(5, email="bad")]
+    run = run_target([NESTED, *rows, row(6, email=address(6)), state(1)], load_method=load_method, **CUSTOMER, **way)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([1, 6])
+    assert "not an e-mail address" in run.stderr
+
+
+def test_an_object_without_the_field_or_a_null_one_removes_and_a_missing_column_does_not(
+    emulator: Emulator, run_target: Target, sent: Sent
+) -> None:
+    rows = [row(number, email=address(number)) for number in range(6)]
+    settings = {**UPSERT, **CUSTOMER, "max_removal_percent": 100}
+    assert run_target([NESTED, *rows], **settings).code == 0
+    sent()
+    later = [record(id=0), record(id=1, customer=None), row(2), row(3, email=None), record(id=4, customer=[])]
+    assert run_target([NESTED, *later, rows[5]], **settings).code == 0
+    assert sent() == [Write(REMOVE, digests([1, 2, 3, 4]))]
+    assert members(emulator) == digests([0, 5])
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "gzip", "parquet"])
+@pytest.mark.parametrize("settings", [{}, {"validate_records": True}])
+def test_files_give_the_same_as_records(
+    emulator: Emulator, run_target: Target, tmp_path: Path, kind: str, settings: dict[str, Any]
+) -> None:
+    schema = described(customer=objects(email=TEXT), emails=arrays(objects(value=TEXT)), names=arrays(TEXT))
+    columns = {"customer.email": "EMAIL", "emails[].value": "EMAIL", "names[]": "EMAIL"}
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "customer": {"email": address(1)}, "emails": values(2, 3), "names": [address(4)]},
+        {"id": 2, "customer": None, "emails": None, "names": None},
+        {"id": 3, "customer": {"email": None}, "emails": [{"value": None}], "names": [None, address(5), address(5)]},
+    ]
+    url = write(tmp_path / "f", rows, kind)
+    run = run_target([schema, batch(kind, url), state(1)], identity_columns=columns, **UPSERT, **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(1, 6))
+    assert "6 values (5 to add, 1 duplicate)" in run.stderr
+
+
+@pytest.mark.parametrize("column", ["email", "email[]"])
+def test_an_array_of_texts_fans_out(emulator: Emulator, run_target: Target, column: str) -> None:
+    rows = [record(id=1, email=[address(1), address(2)]), record(id=2, email=address(3)), record(id=3, email=[])]
+    settings = {} if column == "email" else {"identity_columns": {column: "EMAIL"}}
+    assert run_target([PLAIN, *rows], **settings).code == 0
+    assert members(emulator) == digests([1, 2, 3])
+
+
+def test_the_element_that_is_gone_is_removed_and_the_order_does_not_matter(
+    emulator: Emulator, run_target: Target, sent: Sent
+) -> None:
+    def load(*people: object) -> list[Write]:
+        run = run_target(
+            [MANY, record(id=1, emails=values(*people)), record(id=2, emails=values(9))], **UPSERT, **VALUES
+        )
+        assert run.code == 0, run.stderr
+        return sent()
+
+    assert load(1, 2, 3) == [Write(ADD, digests([1, 2, 3, 9]))]
+    assert load(3, 1, 2) == []
+    assert load(3, 1, 2, 1, 1) == []
+    assert load(3, 1) == [Write(REMOVE, digests([2]))]
+    assert load(3, "bad", None) == [Write(REMOVE, digests([1]))]
+    assert load(3, 4) == [Write(ADD, digests([4]))]
+    assert members(emulator) == digests([3, 4, 9])
+    assert set(load(*range(20, 40))) == {Write(ADD, digests(range(20, 40))), Write(REMOVE, digests([3, 4]))}
+
+
+def test_a_bad_element_is_rejected_and_the_others_are_not(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    rejects = tmp_path / "rejects"
+    rows = [record(id=1, emails=values(1, "bad", 2, "worse", 2)), record(id=2, emails=values(3))]
+    run = run_target([MANY, *rows], rejects_path=str(rejects), **UPSERT, **VALUES)
+    assert run.code == 0
+    assert "6 values (3 to add, 1 duplicate, 2 rejected)" in run.stderr
+    found = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [(each["line"], each["column"]) for each in found] == [(2, "emails[].value")] * 2
+    assert members(emulator) == digests([1, 2, 3])
+
+
+def test_a_value_where_an_object_is_expected_is_rejected_with_a_reason(run_target: Target) -> None:
+    run = run_target([NESTED, record(id=1, customer=address(1)), row(2, email=address(2))], **CUSTOMER)
+    assert run.code == 0
+    assert "inside a value that is no object, although `identity_columns` names a field of it" in run.stderr
+    assert address(1) not in run.stderr
+
+
+def test_a_deleted_row_removes_all_its_elements(emulator: Emulator, run_target: Target, sent: Sent) -> None:
+    settings = {**UPSERT, **VALUES}
+    run_target([MANY, record(id=1, emails=values(1, 2)), record(id=2, emails=values(2, 3))], **settings)
+    sent()
+    assert run_target([MANY, deleted(1)], **settings).code == 0
+    assert sent() == [Write(REMOVE, digests([1]))]
+    assert members(emulator) == digests([2, 3])
+
+
+@pytest.mark.parametrize("answer", [False, None])
+def test_paths_to_consent_deletion_and_the_list(emulator: Emulator, run_target: Target, answer: object) -> None:
+    settings = {
+        "consent_column": "customer.ok", "removal_column": "customer.gone", "list_name_column": "customer.segment",
+        **CUSTOMER, **UPSERT,
+    }  # fmt: skip
+    first = [row(n, email=address(n), ok=True, segment="gold" if n % 2 else "iron", gone=None) for n in range(6)]
+    run = run_target([NESTED, *first], **settings)
+    assert run.code == 0, run.stderr
+    assert (members(emulator, "gold"), members(emulator, "iron")) == (digests([1, 3, 5]), digests([0, 2, 4]))
+    changed = [
+        row(0, email=address(0), ok=answer, segment="iron"),
+        row(1, email=address(1), ok=True, segment="iron"),
+        row(2, email=address(2), ok=True, segment="iron", gone="2026-11-22"),
+        record(id=4, customer=None),
+        record(id=5),
+    ]
+    run = run_target([NESTED, *changed], **settings, max_removal_percent=100)
+    assert run.code == 0, run.stderr
+    assert (members(emulator, "gold"), members(emulator, "iron")) == (digests([3, 5]), digests([1]))
+
+
+@pytest.mark.parametrize("setting", ["consent_column", "removal_column", "list_name_column"])
+def test_a_path_that_the_schema_lacks_is_refused(run_target: Target, sent: Sent, setting: str) -> None:
+    run = run_target([NESTED, row(1, email=address(1))], **{setting: "customer.Ok1"}, **CUSTOMER)
+    assert (run.code, sent()) == (2, [])
+    assert f"customer.Ok1, which `{setting}` names" in run.stderr
+
+
+@pytest.mark.parametrize("setting", ["consent_column", "removal_column", "list_name_column"])
+@pytest.mark.parametrize("path", ["emails[].label", "emails.label"])
+def test_a_setting_about_the_whole_row_must_not_lead_into_an_array(
+    run_target: Target, sent: Sent, setting: str, path: str
+) -> None:
+    run = run_target([MANY, record(id=1, emails=values(1))], **{setting: path}, **VALUES)
+    assert (run.code, sent()) == (2, [])
+    assert f"`{setting}` names {path} of stream customers, which leads into an array" in run.stderr
+
+
+@pytest.mark.parametrize("maps", [{}, {"__filter__": "id > 1"}, {"__filter__": "id > 1", "id": "id"}])
+def test_a_deletion_mark_inside_an_object_passes_filters(
+    emulator: Emulator, run_target: Target, maps: dict[str, Any]
+) -> None:
+    settings = {"removal_column": "customer.gone", **CUSTOMER, **UPSERT}
+    run_target([NESTED, *[row(n, email=address(n)) for n in (1, 2)]], **settings)
+    run = run_target([NESTED, row(1, gone=True)], stream_maps={"customers": maps} if maps else None, **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([2])
+
+
+def test_a_schema_without_other_columns_allows_a_path(emulator: Emulator, run_target: Target) -> None:
+    closed = {**NESTED, "schema": {**NESTED["schema"], "additionalProperties": False}}
+    run = run_target([closed, row(1, email=address(1))], validate_records=True, **CUSTOMER)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([1])
+
+
+def test_a_column_whose_own_name_has_dots_comes_before_a_path(emulator: Emulator, run_target: Target) -> None:
+    both: dict[str, Any] = {"customer.email": TEXT, "customer": objects(email=TEXT)}
+    schema = described(**both)
+    named: dict[str, Any] = {"id": 1, "customer.email": address(1), "customer": {"email": address(2)}}
+    rows = [record(**named)]
+    assert run_target([schema, *rows], **CUSTOMER).code == 0
+    assert members(emulator) == digests([1])
+
+
+@pytest.mark.parametrize("rest", [{}, {"validate_records": True}])
+def test_rows_without_a_key_are_their_elements(run_target: Target, sent: Sent, rest: dict[str, Any]) -> None:
+    schema = described(emails=arrays(objects(value=TEXT)), _sdc_deleted_at=TEXT, key=())
+    settings = {**UPSERT, **VALUES, **rest, "max_deleted_percent": 100}
+    run = run_target([schema, record(emails=values(1, 2, 1)), record(emails=values(2, 3))], **settings)
+    assert run.code == 0, run.stderr
+    assert sent() == [Write(ADD, digests([1, 2, 3]))]
+    gone = record(emails=values(1, 3), _sdc_deleted_at="2026-11-22")
+    assert run_target([schema, gone], **settings).code == 0
+    assert sent() == [Write(REMOVE, digests([1, 3]))]
+
+
+def test_prune_removes_every_element_of_a_row_that_is_missing(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    rows = [record(id=n, emails=values(10 * n, 10 * n + 1)) for n in range(10)]
+    assert run_target([MANY, *rows], **OVERWRITE, **VALUES).code == 0
+    assert run_target([MANY, *rows[1:]], **OVERWRITE, **VALUES).code == 0
+    pruned = run_companion("prune", **OVERWRITE, **VALUES)
+    assert pruned.code == 0, pruned.stderr
+    assert members(emulator) == digests(n + 10 * k for k in range(1, 10) for n in (0, 1))
+
+
+def test_forgetting_one_element_leaves_the_others(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    rows = [record(id=1, emails=values(1, 2, 3))]
+    run_target([MANY, *rows], **UPSERT, **VALUES)
+    forgotten = run_companion("forget", "--email", address(2), "--yes", **UPSERT, **VALUES)
+    assert forgotten.code == 0, forgotten.stderr
+    assert run_target([MANY, *rows], **UPSERT, **VALUES).code == 0
+    assert members(emulator) == digests([1, 3])
+
+
+@pytest.mark.parametrize("load_method", ["append-only", "upsert"])
+def test_a_stream_that_removes_removes_every_element(emulator: Emulator, run_target: Target, load_method: str) -> None:
+    emulator.backend.create_list("customers", [sha256(address(n)) for n in range(5)])
+    settings = {"load_method": load_method, "operation": "remove", **VALUES}
+    rows = [record(id=1, emails=values(1, 2)), record(id=2, emails=values(2, sha256(address(3))))]
+    run = run_target([MANY, *rows], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([0, 4])
+
+
+def test_a_refusal_of_one_digest_in_an_array_is_known_under_one_algorithm_only(
+    run_target: Target,
+) -> None:
+    schema = described(emails=arrays(objects(value=TEXT)), ok={"type": "boolean"})
+    settings = {**UPSERT, **VALUES, "consent_column": "ok"}
+    granted = [record(id=n, emails=values(n), ok=True) for n in range(9)]
+    run_target([schema, *granted, record(id=9, emails=values(10, sha256(address(11))), ok=False)], **settings)
+    changed = run_target([schema, *granted], **settings, hash_algorithm="sha1")
+    assert "refus" in changed.stderr
+    assert changed.code == 2
+
+
+# What the settings do not name
+
+
+def test_a_schema_that_declares_no_column_is_read_by_the_names_in_the_settings(
+    emulator: Emulator, run_target: Target
+) -> None:
+    schema = {"type": "SCHEMA", "stream": "customers", "schema": {"type": "object"}, "key_properties": ["_id"]}
+    rows = [record(_id="a", contact={"email": address(1), "more": [address(2)]}), record(_id="b", name="x")]
+    columns = {"contact.email": "EMAIL", "contact.more": "EMAIL"}
+    run = run_target([schema, *rows, state(1)], identity_columns=columns, **UPSERT)
+    assert (run.code, run.states) == (0, [state(1)["value"]]), run.stderr
+    assert members(emulator) == digests([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("columns", "near", "value"),
+    [
+        ({"customer": objects(email=TEXT)}, "customer.email", {"customer": {"email": address(1)}}),
+        ({"emails": arrays(TEXT)}, "emails[]", {"emails": [address(1)]}),
+        ({"emails": arrays(objects(value=TEXT, type=TEXT))}, "emails[].value", {"emails": values(1)}),
+        ({"contacts": arrays(objects(email=TEXT))}, "contacts[].email", {"contacts": [{"email": address(1)}]}),
+        ({"a": objects(b=objects(Email=TEXT))}, "a.b.Email", {"a": {"b": {"Email": address(1)}}}),
+        ({"Work Email": TEXT}, "Work Email", {"Work Email": address(1)}),
+    ],
+)
+def test_the_setting_that_a_message_suggests_works(
+    emulator: Emulator, run_target: Target, sent: Sent, columns: dict[str, Any], near: str, value: dict[str, Any]
+) -> None:
+    stream = [described(**columns, city=TEXT), record(id=1, **value), state(1)]
+    run = run_target(stream)
+    assert (run.code, run.states, sent()) == (2, [], [])
+    setting = json.dumps({near: "EMAIL"})
+    assert f"The nearest is `{near}`" in run.stderr
+    assert f"set `identity_columns` to {setting}" in run.stderr
+    assert run_target(stream, identity_columns=json.loads(setting)).code == 0
+    assert members(emulator) == digests([1])
+
+
+def test_a_path_in_other_capitals_is_told(run_target: Target) -> None:
+    streams = {"customers": {"identity_columns": {"Customer.eMail": "EMAIL"}}}
+    run = run_target([NESTED, row(1, email=address(1))], streams=streams)
+    assert run.code == 2
+    assert "It has customer.email: column names are case-sensitive." in run.stderr
+
+
+def test_a_path_into_what_was_flattened_names_the_column_that_flattening_made(run_target: Target) -> None:
+    flat = {"flattening_enabled": True, "flattening_max_depth": 2}
+    streams = {"customers": CUSTOMER}
+    run = run_target([NESTED, row(1, email=address(1))], streams=streams, **flat)
+    assert run.code == 2
+    assert "It has customer__email" in run.stderr
