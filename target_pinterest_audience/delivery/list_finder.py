@@ -115,8 +115,8 @@ class ListFinder:
             msg = (
                 f"{_capitalized(str(self.plan.reference))} (id {found.id}) exists and is "
                 f"{'' if is_nca else 'not '}for new customer acquisition, but `is_nca` is {str(wanted).lower()}. "
-                "Pinterest cannot change that for an existing list. Choose another list or name, so that the target "
-                f"creates one of this kind, or set `is_nca` to {str(is_nca).lower()}."
+                "Pinterest cannot change that for an existing list. Set another `customer_list_name`, so that the "
+                f"target creates a list of this kind, or set `is_nca` to {str(is_nca).lower()}."
             )
             raise ConfigurationError(msg)
 
