@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple, cast
 
@@ -62,33 +62,71 @@ def encode_contributions(slots: Sequence[tuple[int, int]], columns: Sequence[Seq
     """Encode the statements of rows that only contribute.
 
     Args:
-        slots: list and slot of each identity column, in ascending order.
-        columns: the packed identities in each column; None where a row has none.
+        slots: list and slot of each layer of identities, in ascending order.
+        columns: the packed identities in each layer; None where a row has none. Those of one row and slot are in order.
 
     Returns:
         For each row what `encode_statements` would return.
     """
-
-    @functools.cache
-    def head(slot: tuple[int, int], size: int) -> bytes:
-        return _encode((*slot, _CONTRIBUTES, bytes(size)))[:-size]
-
-    # A list of zeros is as long as its own head and a byte for each.
-    heads = [_encode([0] * count)[:-count] if count else b"" for count in range(len(slots) + 1)]
     packed_columns = [
         [packed or b"" for packed in column] if None in column else cast("Sequence[bytes]", column)
         for column in columns
     ]
     if len(slots) == 1 and {LONGEST_DIGEST} == set(map(len, packed_columns[0])):
-        before = heads[1] + head(slots[0], LONGEST_DIGEST)
+        before = _head_of_list(1) + _head(slots[0], LONGEST_DIGEST)
         return list(map(before.__add__, packed_columns[0]))
     said = [
-        [head(slot, len(packed)) + packed if packed else b"" for packed in column]
+        [_head(slot, len(packed)) + packed if packed else b"" for packed in column]
         for slot, column in zip(slots, packed_columns, strict=True)
     ]
     if len(said) == 1:
-        return [heads[1] + only if only else b"" for only in said[0]]
-    return [heads[sum(map(bool, row))] + b"".join(row) for row in zip(*said, strict=True)]
+        return [_head_of_list(1) + only if only else b"" for only in said[0]]
+    return [_head_of_list(sum(map(bool, row))) + b"".join(row) for row in zip(*said, strict=True)]
+
+
+class ContributionEncoder:
+    """Encodes the statements of single rows that contribute to the same lists.
+
+    It does for a row what `encode_contributions` does for many: where each row names its list, hardly two rows of a
+    block share one.
+    """
+
+    def __init__(self, slots: Mapping[str, tuple[int, int]]) -> None:
+        """Prepare it.
+
+        Args:
+            slots: identity column → list and slot; none if the rows belong on no list.
+        """
+        self._slots = sorted((slot, column) for column, slot in slots.items())
+        self._only = _head_of_list(1) + _head(self._slots[0][0], LONGEST_DIGEST) if len(slots) == 1 else None
+
+    def encode(self, columns: Mapping[str, Sequence[Sequence[bytes | None]]], index: int) -> bytes:
+        """Return what `encode_statements` would return for a row.
+
+        Args:
+            columns: identity column → its layers, as in a block of rows.
+            index: the index of the row.
+        """
+        layers = columns[self._slots[0][1]] if self._only is not None else ()
+        if self._only is not None and len(layers) == 1:
+            only = layers[0][index]
+            if only is not None and len(only) == LONGEST_DIGEST:
+                return self._only + only
+        named = [(slot, each) for slot, column in self._slots for layer in columns[column] if (each := layer[index])]
+        return _head_of_list(len(named)) + b"".join([_head(slot, len(each)) + each for slot, each in named])
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _head(slot: tuple[int, int], size: int) -> bytes:
+    """Return what stands before an identity of this size in the statement that contributes it."""
+    return _encode((*slot, _CONTRIBUTES, bytes(size)))[:-size]
+
+
+@functools.cache
+def _head_of_list(count: int) -> bytes:
+    """Return what stands before so many statements; nothing before none."""
+    # A list of zeros is as long as its own head and a byte for each.
+    return _encode([0] * count)[:-count] if count else b""
 
 
 def statements(encoded: bytes) -> list[Statement]:

@@ -214,7 +214,8 @@ class Transport:
         if session is not None:
             session.close()
 
-    def _session(self) -> requests.Session:
+    def session(self) -> requests.Session:
+        """Return the connections of this thread, opened when they are first needed."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -238,7 +239,7 @@ class Transport:
             self._drop_session()
         self.traffic.call()
         try:
-            response = self._session().request(
+            response = self.session().request(
                 request.method,
                 self._api_url + request.path,
                 params=dict(request.params) if request.params else None,

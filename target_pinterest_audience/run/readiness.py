@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from typing_extensions import override
@@ -20,16 +18,15 @@ from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.list_finder import ListFinder
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.ledger.find import find_ledger
-from target_pinterest_audience.ledger.open import place_of
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError, NotPermittedError, PinterestError, RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.reconcile.notes import owes_additions
 from target_pinterest_audience.reporting.alerts.notifier import make_notifier
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference, chosen_list
+from target_pinterest_audience.run.ledger_check import Found, check_ledger
 from target_pinterest_audience.run.wiring import make_client, retry_policy_of
 from target_pinterest_audience.settings import LoadMethod, MissingLedger, Mode, Settings, StreamSettings
-from target_pinterest_audience.settings.paths import NO_PLACE, sqlite_path
 from target_pinterest_audience.settings.patterns import is_pattern
 from target_pinterest_audience.text.counts import several
 from target_pinterest_audience.vocabulary import ListType
@@ -64,15 +61,7 @@ class Result(NamedTuple):
     error: TargetError | None = None
     """Why the check failed; None if it passed."""
     warning: bool = False
-    """Whether the check passed with something to know before a run."""
-
-
-class Found(NamedTuple):
-    """What a check found that passed."""
-
-    detail: str
-    warning: bool = False
-    """See `Result.warning`."""
+    """Whether the check passed, and there is something to know before a run."""
 
 
 Check = Callable[[], Found]
@@ -109,7 +98,7 @@ def run_checks(settings: Settings, account: PinterestClient) -> Iterator[Result]
     Yields:
         The result of each check. Without a sign-in or an ad account, the later checks are left out.
     """
-    ledger = _result("ledger", lambda: _check_ledger(settings))
+    ledger = _result("ledger", lambda: check_ledger(settings))
     yield ledger
     if settings.notify_urls:
         yield _result("alerts", lambda: _check_alerts(settings))
@@ -134,44 +123,6 @@ def _result(name: str, check: Check) -> Result:
     except TargetError as error:
         return Result(name, str(error), error)
     return Result(name, found.detail, warning=found.warning)
-
-
-def _check_ledger(settings: Settings) -> Found:
-    if settings.ledger_url is None:
-        if settings.needs_ledger:
-            raise ConfigurationError(NO_PLACE)
-        return Found("no place is set for a ledger, and `load_method: append-only` needs none.")
-    path = sqlite_path(settings.ledger_url)
-    ledger = find_ledger(settings, create=False, read_only=True)
-    if ledger is not None:
-        with closing(ledger):
-            _ensure_writable(ledger.where, path, settings)
-            words = " ".join(filter(None, [f"{ledger.where} is there.", ledger.caveat]))
-            return Found(words, warning=ledger.caveat is not None)
-    if path is None:
-        return Found(f"not created yet; the first run creates it {place_of(settings.ledger_url)}.")
-    folder = next(each for each in path.parents if each.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        msg = f"There is no ledger at {path} yet, and the folder {folder} cannot be written to. Correct `ledger_url`."
-        raise LedgerError(msg)
-    return Found(f"not created yet; the first run creates it at {path}.")
-
-
-def _ensure_writable(where: str, path: Path | None, settings: Settings) -> None:
-    """Check that a run can write to a ledger that can be read.
-
-    Raises:
-        LedgerError: the ledger's file or folder is read-only.
-    """
-    if path is None or settings.dry_run:
-        return
-    for place, rights in ((path, os.W_OK), (path.parent, os.W_OK | os.X_OK)):
-        if not os.access(place, rights):
-            msg = (
-                f"{where} can be read, which is enough for reports and dry runs. But a run must write to it, and "
-                f"{place} is read-only for this user."
-            )
-            raise LedgerError(msg)
 
 
 def _check_alerts(settings: Settings) -> Found:

@@ -45,6 +45,10 @@ class StateGate:
             since = self._waiting.pop().since
         self._waiting.append(_Waiting(state, line, since))
 
+    def __len__(self) -> int:
+        """Return how many STATE are held."""
+        return len(self._waiting)
+
     def open(self) -> None:
         """Write STATE from now on."""
         self._closed = False

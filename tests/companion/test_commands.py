@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.run import readiness
+from target_pinterest_audience.run.ledger_check import check_ledger
 from target_pinterest_audience.settings.load import resolve_settings
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.messages import address, people, record, schema
@@ -62,8 +62,8 @@ class TestCheck:
         settings, _ = resolve_settings(config)
         monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
         with pytest.raises(LedgerError, match=r"can be read, .*/ledger.db is read-only for this user"):
-            readiness._check_ledger(settings)
-        assert readiness._check_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
+            check_ledger(settings)
+        assert check_ledger(replace(settings, dry_run=True)).detail.endswith("is there.")
 
     @pytest.mark.parametrize(
         ("settings", "failed", "code"),

@@ -249,13 +249,13 @@ def test_a_netrc_entry_does_not_replace_the_token(
 def test_each_thread_has_a_connection_of_its_own(emulator: Emulator) -> None:
     shared = transport(emulator)
     sessions: list[object] = []
-    threads = [threading.Thread(target=lambda: sessions.append(shared._session())) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: sessions.append(shared.session())) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({id(session) for session in (*sessions, shared._session())}) == 4
-    assert shared._session() is shared._session()
+    assert len({id(session) for session in (*sessions, shared.session())}) == 4
+    assert shared.session() is shared.session()
 
 
 class _Hasty(socketserver.StreamRequestHandler):

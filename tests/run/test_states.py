@@ -26,10 +26,10 @@ def test_a_state_that_nothing_tells_from_the_one_before_takes_its_place(
     for line in range(10, 1000):
         gate.arrived({"at": line}, line, newest_line=5)
         clock.now += 0.1
-    assert len(gate._waiting) == 1
+    assert len(gate) == 1
     assert gate.overdue(60) == 999
     gate.arrived({"at": 1002}, 1002, newest_line=1001)
-    assert len(gate._waiting) == 2
+    assert len(gate) == 2
     gate.release(1001)
     gate.release(None)
     assert written == [{"at": 999}, {"at": 1002}]

@@ -8,11 +8,13 @@ import signal
 import tempfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
+from unittest import mock
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
 from target_pinterest_audience.records.decoder import RecordDecoder
 from target_pinterest_audience.reporting.stream_summary import sentences
+from target_pinterest_audience.singer.output import Output
 from target_pinterest_audience.singer.reader import MessageReader
 from target_pinterest_audience.singer.target import TargetPinterestAudience
 from target_pinterest_audience.vocabulary import ListType
@@ -42,8 +44,8 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
         states: list[Any] = []
         reader = MessageReader(lambda: None)
         reader.records = records
-        target = TargetPinterestAudience(config={**config, **place}, message_reader=reader)
-        cast("Any", target.current_run)._gate._write = states.append
+        with mock.patch.object(Output, "write_state", lambda _, state: states.append(state)):
+            target = TargetPinterestAudience(config={**config, **place}, message_reader=reader)
         logger = logging.getLogger("target-pinterest-audience")
         logger.addHandler(handler)
         error = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Form, Kind, Named, Plan
 from target_pinterest_audience.membership.row import Row, RowBlock
-from target_pinterest_audience.membership.statements import encode_contributions
+from target_pinterest_audience.membership.statements import ContributionEncoder, encode_contributions
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.stream import StreamShape
 
@@ -37,6 +37,8 @@ class KeyedRowWriter:
     """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
     reconciler: Reconciler
     readings: Sequence[Reading]
+    _encoders: dict[str, ContributionEncoder] = field(default_factory=dict)
+    """The list name in a row → the encoder of such rows."""
 
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
@@ -77,18 +79,16 @@ class KeyedRowWriter:
 
     def _final_states(self, rows: RowBlock) -> list[bytes]:
         """Return the encoded statements of rows that only contribute."""
-        final_states = [b""] * len(rows)
-        for name, indices in rows.by_list():
-            list_slots = self.list_slots(name)
+        if rows.list_names is None:
+            list_slots = self.list_slots(None)
             columns = sorted(list_slots, key=list_slots.__getitem__)
             slots = [list_slots[column] for column in columns for _ in rows.named[column]]
-            named = [layer for column in columns for layer in rows.named[column]]
-            if len(indices) == len(rows):
-                return encode_contributions(slots, named)
-            said = encode_contributions(slots, [[column[index] for index in indices] for column in named])
-            for index, each in zip(indices, said, strict=True):
-                final_states[index] = each
-        return final_states
+            return encode_contributions(slots, [layer for column in columns for layer in rows.named[column]])
+        encoders = self._encoders
+        for name in dict.fromkeys(rows.list_names):
+            if name not in encoders:
+                encoders[name] = ContributionEncoder(self.list_slots(name))
+        return [encoders[name].encode(rows.named, index) for index, name in enumerate(rows.list_names)]
 
     def _put(
         self,
