@@ -82,8 +82,9 @@ class StreamSettings:
     )
     identity_columns: Mapping[str, IdentityType] = setting(
         "Identity columns",
-        'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. A path names a field '
-        "of an object (`customer.email`), the elements of an array (`emails[]`) or their fields (`emails[].value`). "
+        'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. A path names a '
+        "field of an object (`customer.email`), the elements of an array (`emails[]`), or a field of each "
+        "(`emails[].value`). "
         "Types: EMAIL, IDFA, GAID, MAID, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the target finds columns by name.",
     )
     """Column or path → type; empty if columns are to be found by name."""
