@@ -69,8 +69,8 @@ def encode_contributions(
     """Encode the statements of rows that only contribute, or whose people are all held out.
 
     Args:
-        slots: list and slot of each identity column, in ascending order.
-        columns: the packed identities in each column; None where a row has none.
+        slots: list and slot of each layer of identities, in ascending order.
+        columns: the packed identities in each layer; None where a row has none. Those of one row and slot are in order.
         stance: what the rows say about all of their identities.
 
     Returns:
@@ -116,7 +116,7 @@ class ContributionEncoder:
         """Return what `encode_statements` would return for a row.
 
         Args:
-            columns: identity column → its layers, as in `RowBlock`.
+            columns: identity column → its layers, as in a block of rows.
             index: the index of the row.
         """
         if self._only is not None:

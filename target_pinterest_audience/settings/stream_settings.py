@@ -91,7 +91,7 @@ class StreamSettings:
     identity_columns: Mapping[str, IdentityType] = setting(
         "Identity columns",
         'Which columns hold which type of identity, such as `{"mail": "EMAIL", "ios_id": "IDFA"}`. A path names a '
-        "field of an object (`customer.email`), the elements of an array (`emails[]`) or their fields "
+        "field of an object (`customer.email`), the elements of an array (`emails[]`), or a field of each "
         "(`emails[].value`). Types: EMAIL, IDFA, GAID, MAID, PHONE, LR_ID, DLX_ID, HASHED_PINNER_ID. By default the "
         "target finds columns by name.",
     )
