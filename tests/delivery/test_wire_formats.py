@@ -57,6 +57,7 @@ def test_a_phone_number_is_another_member_than_whatever_has_the_same_digest(dige
     packed = pack_identity(digest, WireFormat.PHONES)
     keys = {member_key(each) for each in (packed, pack_identity(digest), pack_identity(text))}
     assert len(keys) == len({digest, text}) + 1
+    assert len(member_key(packed)) == 17
     # Neither a shorter digest nor one under another algorithm is the same member.
     assert (member_key(packed) == member_key(pack_identity(other, WireFormat.PHONES))) == (
         digest[:32] == other[:32] and len(digest) == len(other)

@@ -297,6 +297,8 @@ class TestRefusedFormat:
     def test_bad_records_do_not_end_the_run(self, emulator: Emulator, run_target: Target) -> None:
         run = run_target([SCHEMA, *rows(range(50)), *people(range(50, 60))], bad_records="fail", batch_size_rows=5)
         assert run.code == 5
+        assert "Bad record" not in run.stderr
+        assert "Pinterest refused all phone numbers" in run.stderr
         assert members(emulator) == digests(range(60))
 
 
