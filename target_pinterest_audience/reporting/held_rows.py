@@ -71,8 +71,8 @@ class HeldRows:
     def takes(self, record: Mapping[str, Any], named: Mapping[str, Sequence[bytes]]) -> bool:
         """Return whether the first identity in a record says that its person is held out.
 
-        A record that lacks a column before that identity is neither counted nor written: what its row said in the
-        column decides.
+        If the record lacks a column before that identity, what its row said in the column decides in the ledger. Most
+        records without a column are of sources that leave out nulls, so the count and the file go by the record.
 
         Args:
             record: the record.
@@ -84,11 +84,10 @@ class HeldRows:
         first = next((column for column in self._order if named.get(column)), None)
         if first is None or not self._holdout.chooses(named[first][0]):
             return False
-        if all(column in record for column in self._order[: self._order.index(first)]):
-            self._tally.held_out_rows += 1
-            if self._file is not None and self._key_properties:
-                firsts = {name: each[0] for name, each in named.items() if each}
-                self._file.write([self._line((name, record[name], firsts.get(name)) for name in self._key_properties)])
+        self._tally.held_out_rows += 1
+        if self._file is not None and self._key_properties:
+            firsts = {name: each[0] for name, each in named.items() if each}
+            self._file.write([self._line((name, record[name], firsts.get(name)) for name in self._key_properties)])
         return True
 
     def take_block(self, block: RecordBlock, named: Mapping[str, Sequence[Sequence[bytes | None]]]) -> list[int]:

@@ -148,6 +148,44 @@ def test_two_rows_of_one_address_agree_whatever_else_they_name(emulator: Emulato
     assert members(emulator) == {sha256(address(IN)), sha256(idfa(2)), sha256(idfa(3))}
 
 
+def test_an_address_decides_for_the_phone_beside_it_and_a_phone_for_the_device(emulator: Emulator, read: Read) -> None:
+    def phone(number: int) -> str:
+        return f"49151{number:08d}"
+
+    message, chosen = schema("email", "phone", "idfa"), [sha256(phone(n)) for n in range(100)]
+    out = next(n for n in range(100) if is_held_out(chosen[n], 10, SALT))
+    kept = next(n for n in range(100) if not is_held_out(chosen[n], 10, SALT))
+    rows = [
+        record(id=1, email=address(OUT), phone=f"+{phone(kept)}"), record(id=2, phone=f"+{phone(kept)}"),
+        record(id=3, phone=f"+{phone(out)}", idfa=idfa(3)), record(id=4, email=address(IN), phone=f"+{phone(out)}"),
+    ]  # fmt: skip
+    read(message, *rows)
+    assert members(emulator) == digests([IN])
+    read(message, *rows, holdout_percent=0)
+    assert members(emulator) == {
+        *digests([IN, OUT]), sha256(idfa(3)), *(f"hashed_phone_number:{chosen[each]}" for each in (kept, out))
+    }  # fmt: skip
+
+
+def test_of_an_array_the_smallest_digest_decides_in_whatever_order(
+    emulator: Emulator, read: Read, tmp_path: Path
+) -> None:
+    path, columns = tmp_path / "out.jsonl", {"emails[]": "EMAIL", "email": "EMAIL"}
+    message = schema("email")
+    message["schema"]["properties"]["emails"] = {"type": "array", "items": {"type": "string"}}
+    pairs = [(n, n + 50) for n in range(50)]
+    rows = [record(id=n, emails=[address(a), address(b)][:: (-1) ** n]) for n, (a, b) in enumerate(pairs)]
+    out = [n for n, pair in enumerate(pairs) if is_held_out(min(digests(pair)), 50, SALT)]
+    settings: dict[str, Any] = {"identity_columns": columns, "holdout_percent": 50, "holdout_path": str(path)}
+    read(message, *rows, *[record(id=n + 100, email=address(pairs[n][1])) for n in out], **settings)
+    assert members(emulator) == digests([n for at, pair in enumerate(pairs) if at not in out for n in pair])
+    assert [key["id"] for key in keys(path) if key["id"] < 100] == out
+    again = read(
+        message, *[record(id=each["record"]["id"], emails=each["record"]["emails"][::-1]) for each in rows], **settings
+    )
+    assert f"{2 * len(out)} held out)" in again.stderr
+
+
 def test_a_record_without_the_deciding_column_leaves_the_choice_as_it_is(emulator: Emulator, read: Read) -> None:
     numbers = [n for n in range(100) if not is_held_out(sha256(idfa(n)), 10, SALT)]
     read(BOTH, record(id=1, email=address(OUT), idfa=idfa(numbers[0])), *people([IN]))

@@ -55,9 +55,9 @@ def held_rows(path: Path | None, *keys: str) -> tuple[HeldRows, StreamTally]:
 )
 def test_a_key_is_shown_as_a_warehouse_has_it(tmp_path: Path, value: Any, shown: Any) -> None:
     rows, _ = held_rows(tmp_path / "out.jsonl", "id")
-    assert rows.takes({"id": value, "email": address(OUT)}, {"email": IDENTITY})
+    assert rows.takes({"id": value, "email": address(OUT)}, {"email": [IDENTITY]})
     block = ColumnarRecords({"id": [value, 2], "email": [address(OUT), None]}, 2, Place(1, 1))
-    assert rows.take_block(block, {"email": [IDENTITY, None]}) == [0]
+    assert rows.take_block(block, {"email": [[IDENTITY, None]]}) == [0]
     line = {"stream": "a", "key": {"id": shown}}
     assert [json.loads(each) for each in (tmp_path / "out.jsonl").read_text().splitlines()] == [line, line]
 
@@ -66,25 +66,22 @@ def test_a_bad_value_in_an_identity_column_is_not_shown_even_as_a_key(tmp_path: 
     tally, columns = StreamTally("a"), {"email": IDENTITY_TYPES["EMAIL"], "mail": IDENTITY_TYPES["EMAIL"]}
     file = JsonLinesFile(tmp_path / "out.jsonl", "holdout_path")
     rows = HeldRows(HoldOut(50, SALT), tally, ["mail"], columns, file)
-    assert rows.takes({"mail": "no address", "email": address(OUT)}, {"email": IDENTITY})
+    assert rows.takes({"mail": "no address", "email": address(OUT)}, {"email": [IDENTITY]})
     assert "address" not in (tmp_path / "out.jsonl").read_text()
 
 
-def test_a_record_without_the_deciding_column_is_not_counted(tmp_path: Path) -> None:
+def test_a_record_without_the_column_that_decides_first_goes_by_what_it_names(tmp_path: Path) -> None:
     device = next(n for n in range(100) if is_held_out(sha256(str(n)), 50, SALT))
     columns = {"email": IDENTITY_TYPES["EMAIL"], "idfa": IDENTITY_TYPES["IDFA"]}
     tally, path = StreamTally("a"), tmp_path / "out.jsonl"
     rows = HeldRows(HoldOut(50, SALT), tally, ["id"], columns, JsonLinesFile(path, "holdout_path"))
-    named = {"idfa": pack_identity(sha256(str(device)))}
-    assert rows.takes({"id": 1, "idfa": "x"}, named)
-    assert (tally.held_out_rows, path.read_text()) == (0, "")
-    assert rows.takes({"id": 1, "email": None, "idfa": "x"}, named)
+    assert rows.takes({"id": 1, "idfa": "x"}, {"idfa": [pack_identity(sha256(str(device)))]})
     assert (tally.held_out_rows, path.read_text()) == (1, '{"stream":"a","key":{"id":1}}\n')
 
 
 def test_without_a_file_rows_are_counted_only() -> None:
     rows, tally = held_rows(None, "id")
-    assert rows.takes({"id": 1, "email": address(OUT)}, {"email": IDENTITY})
+    assert rows.takes({"id": 1, "email": address(OUT)}, {"email": [IDENTITY]})
     assert not rows.takes({"id": 2, "email": None}, {})
     assert tally.held_out_rows == 1
 

@@ -37,8 +37,10 @@ class KeyedRowWriter:
     """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
     reconciler: Reconciler
     readings: Sequence[Reading]
-    _encoders: dict[str | None, ContributionEncoder] = field(default_factory=dict)
+    _encoders: dict[str, ContributionEncoder] = field(default_factory=dict)
     """The list name in a row → the encoder of such rows."""
+    _encoders_of_held: dict[str, ContributionEncoder] = field(default_factory=dict)
+    """The same for rows that are held out."""
 
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
@@ -79,19 +81,30 @@ class KeyedRowWriter:
 
     def _final_states(self, rows: RowBlock) -> list[bytes]:
         """Return the encoded statements of rows that only contribute or are held out."""
-        if rows.list_names is None and not rows.held:
-            list_slots = self.list_slots(None)
-            columns = sorted(list_slots, key=list_slots.__getitem__)
-            slots = [list_slots[column] for column in columns for _ in rows.named[column]]
-            return encode_contributions(slots, [layer for column in columns for layer in rows.named[column]])
-        names = rows.list_names if rows.list_names is not None else [None] * len(rows)
+        if rows.list_names is None:
+            return self._final_states_of_settings(rows)
+        names = rows.list_names
         for name in dict.fromkeys(names):
             if name not in self._encoders:
-                self._encoders[name] = ContributionEncoder(self.list_slots(name))
+                list_slots = self.list_slots(name)
+                self._encoders[name] = ContributionEncoder(list_slots)
+                self._encoders_of_held[name] = ContributionEncoder(list_slots, Stance.HOLDS_OUT)
         final_states = [self._encoders[name].encode(rows.named, index) for index, name in enumerate(names)]
         for index in rows.held:
-            encoder = ContributionEncoder(self.list_slots(names[index]), Stance.HOLDS_OUT)
-            final_states[index] = encoder.encode(rows.named, index)
+            final_states[index] = self._encoders_of_held[names[index]].encode(rows.named, index)
+        return final_states
+
+    def _final_states_of_settings(self, rows: RowBlock) -> list[bytes]:
+        """Return the same for rows whose lists the settings choose."""
+        list_slots = self.list_slots(None)
+        columns = sorted(list_slots, key=list_slots.__getitem__)
+        slots = [list_slots[column] for column in columns for _ in rows.named[column]]
+        layers = [layer for column in columns for layer in rows.named[column]]
+        final_states = encode_contributions(slots, layers)
+        if rows.held:
+            some = [[layer[index] for index in rows.held] for layer in layers]
+            for index, said in zip(rows.held, encode_contributions(slots, some, Stance.HOLDS_OUT), strict=True):
+                final_states[index] = said
         return final_states
 
     def _put(
