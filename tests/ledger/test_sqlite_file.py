@@ -305,7 +305,7 @@ class TestReadOnly:
         execute(
             path, "DROP TABLE fences", "ALTER TABLE unsettled DROP COLUMN due", "ALTER TABLE unsettled DROP COLUMN sent"
         )
-        execute(path, f"PRAGMA user_version = {VERSION - 2}")
+        execute(path, f"PRAGMA user_version = {VERSION - 3}")
         before = path.read_bytes()
         assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before
