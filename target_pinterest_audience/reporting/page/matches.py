@@ -28,8 +28,7 @@ def untargetable_lists(views: Sequence[ListView]) -> list[Element]:
         return []
     rest = len(names) - _MOST_NAMES
     more = f" and {several(rest, 'more list', 'more lists')}" if rest > 0 else ""
-    count = "1 list" if len(names) == 1 else f"{len(names):,} lists"
-    words = f"{count} cannot be targeted: {', '.join(names[:_MOST_NAMES])}{more}."
+    words = f"{several(len(names), 'list', 'lists')} cannot be targeted: {', '.join(names[:_MOST_NAMES])}{more}."
     return [el("div", el("p", el("strong", words)), class_="alarm danger")]
 
 
