@@ -307,8 +307,9 @@ class TestReadOnly:
             "ALTER TABLE unsettled DROP COLUMN sent",
             "ALTER TABLE lists DROP COLUMN contributing_rows",
             "ALTER TABLE history_lists DROP COLUMN contributing_rows",
+            "ALTER TABLE history DROP COLUMN held_out",
         )
-        execute(path, f"PRAGMA user_version = {VERSION - 3}")
+        execute(path, f"PRAGMA user_version = {VERSION - 5}")
         before = path.read_bytes()
         assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before

@@ -30,7 +30,9 @@ def test_the_report_counts_what_happened_to_each_value(emulator: Emulator, run_t
     assert started <= finished
     assert report.pop("program").startswith("target-pinterest-audience ")
     (made,) = emulator.backend.customer_lists()
-    counts = {"received": 27, "added": 25, "unchanged": 0, "duplicate": 1, "refused": 0, "named_for_removal": 0}
+    counts = {
+        "received": 27, "added": 25, "unchanged": 0, "duplicate": 1, "refused": 0, "held_out": 0, "named_for_removal": 0,
+    }  # fmt: skip
     reason = {
         "column": "email",
         "reason": "not an e-mail address",
@@ -42,7 +44,7 @@ def test_the_report_counts_what_happened_to_each_value(emulator: Emulator, run_t
         "dry_run": False, "empty": False, "exit_code": 0, "error": None, "calls": 4, "limited_seconds": 0.0,
         "streams": [
             {
-                "stream": "customers", "rows": 27, "deleted_rows": 0, "unmatched_deletes": 0,
+                "stream": "customers", "rows": 27, "deleted_rows": 0, "unmatched_deletes": 0, "held_out_rows": 0,
                 **counts, "rejected": 1, "rejects": [reason],
                 "notes": [],
             }

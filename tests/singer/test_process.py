@@ -250,6 +250,8 @@ def test_a_signal_ends_the_run_from_the_start(config: dict[str, Any], tmp_path: 
             time.sleep(tenths / 10)
             process.send_signal(number)
             _, stderr = process.communicate(timeout=15)
+        if b"Could not import runpy" in stderr:
+            continue  # On a machine under load, the interpreter may take so long to start that it tells of the signal.
         assert b"Traceback" not in stderr
         assert b"bug" not in stderr
         ended.add(process.returncode)
