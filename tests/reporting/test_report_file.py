@@ -31,7 +31,8 @@ def test_the_report_counts_what_happened_to_each_value(emulator: Emulator, run_t
     assert report.pop("program").startswith("target-pinterest-audience ")
     (made,) = emulator.backend.customer_lists()
     counts = {
-        "received": 27, "added": 25, "unchanged": 0, "duplicate": 1, "refused": 0, "held_out": 0, "named_for_removal": 0,
+        "received": 27, "added": 25, "unchanged": 0, "duplicate": 1, "refused": 0, "held_out": 0,
+        "named_for_removal": 0,
     }  # fmt: skip
     reason = {
         "column": "email",
