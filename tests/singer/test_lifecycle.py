@@ -17,7 +17,7 @@ STEPS = [
     "hide_progress",
     "warn_of_refused",
     "log_summary",
-    "close_rejects",
+    "close_files",
     "end_report",
     "end_history",
     "close",

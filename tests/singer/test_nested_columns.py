@@ -139,7 +139,7 @@ def test_a_bad_element_is_rejected_and_the_others_are_not(
 def test_a_value_where_an_object_is_expected_is_rejected_with_a_reason(run_target: Target) -> None:
     run = run_target([NESTED, record(id=1, customer=address(1)), row(2, email=address(2))], **CUSTOMER)
     assert run.code == 0
-    assert "inside a value that is no object, although `identity_columns` names a field of it" in run.stderr
+    assert "inside a value that is not an object, although `identity_columns` names a field of it" in run.stderr
     assert address(1) not in run.stderr
 
 

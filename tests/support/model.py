@@ -59,7 +59,7 @@ class Statement(NamedTuple):
     """What one row says of a member; or that it is a stranger, of whom none speaks."""
 
     row: object
-    stance: Literal["contributes", "refuses", "stranger"]
+    stance: Literal["contributes", "refuses", "forgotten", "stranger"]
     member: Member
 
 
@@ -112,6 +112,8 @@ class _Row:
     """By the column that it comes from."""
     refuses: set[Member] = field(default_factory=set)
     excludes: set[Member] = field(default_factory=set)
+    forgotten: set[Member] = field(default_factory=set)
+    """Who was forgotten, and whom the row may contribute again when it is read again, in vain."""
     is_held: bool = False
     """Whether what it contributes is kept off all lists instead."""
 
@@ -225,6 +227,9 @@ class Model:
         """Refuse somebody on all lists, without a row and for good."""
         self._forgotten.add(identity)
         for row in self._rows.values():
+            row.forgotten |= {
+                each for several in row.contributes.values() for each in several if each.identity == identity
+            }
             left = {
                 column: frozenset(each for each in several if each.identity != identity)
                 for column, several in row.contributes.items()
@@ -252,6 +257,7 @@ class Model:
             stance: Literal["contributes", "refuses"] = "refuses" if row.is_held else "contributes"
             said |= {Statement(key, stance, each) for several in row.contributes.values() for each in several}
             said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
+            said |= {Statement(key, "forgotten", each) for each in row.forgotten}
         return said
 
 
@@ -263,7 +269,7 @@ def forgotten(statements: frozenset[Statement], identity: str) -> frozenset[Stat
 
 def members_of(statements: Iterable[Statement]) -> set[Member]:
     """Return who is on the lists, by the sentence of the contract."""
-    by_stance: dict[str, set[Member]] = {"contributes": set(), "refuses": set(), "stranger": set()}
+    by_stance: dict[str, set[Member]] = {"contributes": set(), "refuses": set(), "forgotten": set(), "stranger": set()}
     for each in statements:
         by_stance[each.stance].add(each.member)
     return (by_stance["contributes"] - by_stance["refuses"]) | by_stance["stranger"]
@@ -281,5 +287,7 @@ def contributing(statements: Iterable[Statement], list_name: str) -> tuple[int, 
     """
     statements = list(statements)
     gone = {each.member for each in statements if each.row is None and each.stance == "refuses"}
-    named = [each for each in statements if each.stance == "contributes" and each.member.list_name == list_name]
-    return len({each.row for each in named if each.member not in gone}), len({each.row for each in named})
+    of_list = [each for each in statements if each.member.list_name == list_name]
+    named = [each for each in of_list if each.stance == "contributes" and each.member not in gone]
+    most = [each for each in of_list if each.stance in {"contributes", "forgotten"}]
+    return len({each.row for each in named}), len({each.row for each in most})
