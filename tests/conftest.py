@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -42,6 +43,9 @@ _MARKED_BY_HAND = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell lets its background jobs ignore SIGINT, and so would all processes that the tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("few", max_examples=40)
     if not IS_LONG:
         hypothesis.settings.load_profile("few")
