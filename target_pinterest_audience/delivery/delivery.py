@@ -10,17 +10,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-import msgspec
-
 from target_pinterest_audience.delivery.creation import Creation
 from target_pinterest_audience.delivery.destination import Destination
+from target_pinterest_audience.delivery.destinations import Destinations
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.lanes import Lanes
-from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, PendingIdentities
-from target_pinterest_audience.delivery.refused_phones import phones_refused, phones_still_wait
-from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.transport import Traffic
@@ -29,11 +24,12 @@ from target_pinterest_audience.routing.orders import (
     Batch,
     ListReport,
     ListSize,
+    MixedOrder,
     Order,
     Receipt,
     Written,
 )
-from target_pinterest_audience.routing.plan import ListPlan, ListReference, merge
+from target_pinterest_audience.routing.plan import ListPlan, ListReference
 from target_pinterest_audience.watermark import Watermark
 
 _GRACE_SECONDS: Final = 2.0
@@ -91,18 +87,19 @@ class Delivery:
         """
         self.watermark = Watermark()
         self.client = client
-        self._directory = Directory(client, time.monotonic)
-        self._creation = Creation(policy, logger)
-        self._logger = logger
-        self._max_identities = max_identities
-        self._max_bytes = max_bytes
         self._lanes: Lanes[ListReference] = Lanes(ahead)
         self._receipts: deque[Receipt] = deque()
         """Receipts of batches that were sent on the main thread."""
         self._failure: BaseException | None = None
-        self._dry = dry
-        self._destinations: dict[ListReference, Destination] = {}
-        self._by_list_id: dict[str, Destination] = {}
+        self._destinations = Destinations(
+            Directory(client, time.monotonic),
+            Creation(policy, logger),
+            self.watermark,
+            logger,
+            max_identities=max_identities,
+            max_bytes=max_bytes,
+            dry=dry,
+        )
         self._waiting = 0
         """How many identities wait for all lists together, in no batch yet."""
 
@@ -122,19 +119,7 @@ class Delivery:
                 another audience or kind of list.
             PinterestError: Pinterest cannot be asked.
         """
-        known = self._destinations.get(plan.reference)
-        if known is None:
-            room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(plan.reference.customer_list_name or ""))
-            pending = PendingIdentities(self._max_identities, max(1, room), self.watermark, plan.reference)
-            known = self._destinations[plan.reference] = Destination(
-                plan, pending, self._directory, self._creation, self._logger, dry=self._dry
-            )
-            known.finder.look_up(pinned_id, may_be_new=may_be_new)
-            self._refuse_second_reference(known)
-        else:
-            known.finder.plan = merge(known.finder.plan, plan)
-            known.finder.refuse_other_kind()
-        return known.finder.customer_list
+        return self._destinations.open(plan, pinned_id, may_be_new=may_be_new)
 
     def put(self, order: Order, start: int = 0) -> Taken:
         """Take identities, as long as there is room, and send the batches that they fill.
@@ -163,6 +148,45 @@ class Delivery:
                 self._send(destination, batch)
         self._waiting += len(destination.pending) - before
         return Taken(taken - start, duplicates)
+
+    def put_mixed(self, order: MixedOrder, start: int = 0) -> Taken:
+        """Take identities of many lists, with the same effect as `put` for each.
+
+        Args:
+            order: the identities, the list of each, and the operation.
+            start: the index of the first identity that was not taken yet.
+
+        Raises:
+            TargetError: a batch could not be delivered.
+        """
+        if self._waiting > _MOST_WAITING:
+            self._make_room()
+        if self._waiting > _MOST_WAITING:
+            return Taken(0, 0)
+        operation, cause, destinations = order.operation, order.cause, self._destinations
+        duplicates, index = 0, start
+        for index in range(start, len(order.identities)):
+            destination = destinations[order.lists[index]]
+            pending = destination.pending
+            if pending.is_full and not self._send_full(destination):
+                return Taken(index - start, duplicates)
+            if pending.put(operation, order.identities[index], order.lines[index], cause):
+                duplicates += 1
+            else:
+                self._waiting += 1
+            if pending.is_full:
+                self._send_full(destination)
+        return Taken(len(order.identities) - start, duplicates)
+
+    def _send_full(self, destination: Destination) -> bool:
+        """Send the full batches of a list, as long as there is room; return whether there was room for all."""
+        pending = destination.pending
+        while pending.is_full and self._lanes.has_room(destination.reference):
+            batch = pending.take_full()
+            if batch is not None:
+                self._waiting -= len(batch.identities)
+                self._send(destination, batch)
+        return not pending.is_full
 
     def _make_room(self) -> None:
         """Send half-full batches, those of the fullest lists first."""
@@ -253,34 +277,7 @@ class Delivery:
             RefusedError: Pinterest accepts no phone numbers for some lists; it accepted everything else.
             TargetError: a list is missing, or Pinterest cannot be asked for an audience that is wanted.
         """
-        can_ask = True
-        for destination in self._destinations.values():
-            destination.finder.refuse_if_missing()
-            if destination.finder.plan.audience is not None:
-                destination.audience_maker.ensure()
-            elif can_ask:
-                # After one failure, the other lists are not asked for: each attempt is repeated for minutes.
-                can_ask = destination.audience_maker.look_up()
-        self._check_phones()
-
-    def _check_phones(self) -> None:
-        """Check, when everything else is accepted, that Pinterest accepted the phone numbers of the stream, too.
-
-        Those that only an earlier run left are a warning: the settings may have no phone columns any more.
-
-        Raises:
-            RefusedError: Pinterest accepts none for some lists.
-        """
-        refusals = {
-            reference: each.writer.refused_phones
-            for reference, each in self._destinations.items()
-            if each.writer.refused_phones is not None
-        }
-        due = {reference: refused for reference, refused in refusals.items() if refused.new}
-        for reference in refusals.keys() - due.keys():
-            self._logger.warning("%s", phones_still_wait(reference, refusals[reference]))
-        if due:
-            raise RefusedError(phones_refused(due))
+        self._destinations.finish()
 
     @property
     def traffic(self) -> Traffic:
@@ -321,7 +318,7 @@ class Delivery:
             return
         # On the main thread: what comes next depends on whether the list exists then.
         written = destination.writer.write(batch)
-        self._refuse_second_reference(destination)
+        self._destinations.refuse_second_reference(destination)
         self._receipts.append(self._receipt(destination.reference, batch, written))
 
     def _receipt(self, reference: ListReference, batch: Batch, written: Written) -> Receipt:
@@ -331,18 +328,3 @@ class Delivery:
         removals = destination.writer.take_removals()
         list_id = destination.finder.list_id
         return Receipt(reference, list_id, batch, written.refused, removals, written.wire_refused)
-
-    def _refuse_second_reference(self, destination: Destination) -> None:
-        """Refuse a list that another stream reaches by another name or id: their writes would overtake each other.
-
-        Raises:
-            ConfigurationError: another stream uses another name or id for the list.
-        """
-        list_id = destination.finder.list_id
-        other = self._by_list_id.setdefault(list_id, destination) if list_id is not None else destination
-        if other is not destination:
-            msg = (
-                f"{destination.reference} and {other.reference} are the same list (id {list_id}). "
-                "Choose it in the same way for all streams that feed it."
-            )
-            raise ConfigurationError(msg)

@@ -6,7 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from target_pinterest_audience.identities.packed import size_in_records, split_by_wire, wire_of
+from target_pinterest_audience.identities.packed import (
+    DIGEST_IN_RECORDS,
+    LONGEST_DIGEST,
+    size_in_records,
+    split_by_wire,
+    wire_of,
+)
 from target_pinterest_audience.routing.orders import Batch
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat
@@ -58,8 +64,12 @@ class PendingIdentities:
         self._max_bytes = max_bytes
         self._watermark = watermark
         self._reference = reference
+        self.is_full = False
+        """Whether `take_full` would return a batch."""
         # In the order in which half-full batches are sent.
         self._queues = {(operation, wire): _Queue() for operation in _REMOVALS_FIRST for wire in WireFormat}
+        self._additions = self._queues[Operation.ADD, WireFormat.RECORDS]
+        self._removals = self._queues[Operation.REMOVE, WireFormat.RECORDS]
 
     def __len__(self) -> int:
         """Return how many identities wait."""
@@ -77,6 +87,8 @@ class PendingIdentities:
         Returns:
             Whether the identity waited already, so that one of the two is a duplicate.
         """
+        if len(identity) == LONGEST_DIGEST and operation is Operation.ADD and self._add_digest(identity, line):
+            return False
         queue, other = self._queues_of(operation, identity)
         if identity in queue.identities:
             return True
@@ -94,7 +106,25 @@ class PendingIdentities:
             other.size -= size_in_records((identity,))
             if not other.identities:
                 self._let_go(other)
+        self._note_full()
         return replaces
+
+    def _add_digest(self, identity: bytes, line: int) -> bool:
+        """Queue a digest for addition, in the usual case: no other case takes so little time.
+
+        Returns:
+            Whether it is queued. False, and nothing is done, if it or anything else makes the case unusual.
+        """
+        queue, hold = self._additions, self._additions.hold
+        if hold is None or hold.line is None or line < hold.line or identity in queue.identities:
+            return False
+        if self._removals.identities:
+            return False
+        queue.identities[identity] = line
+        queue.size += DIGEST_IN_RECORDS
+        if len(queue.identities) >= self._max_identities or queue.size >= self._max_bytes:
+            self.is_full = True
+        return True
 
     def put_many(
         self,
@@ -130,6 +160,7 @@ class PendingIdentities:
             queue.size = size
             waiting.update(zip(some, lines, strict=False))
             again = before + len(some) - len(waiting)
+            self.is_full = self.is_full or self._is_over(queue)
             if again:
                 # For an identity that comes several times, the first line counts, and the size counts once.
                 waiting.update(zip(reversed(some), reversed(lines[: len(some)]), strict=True))
@@ -138,7 +169,7 @@ class PendingIdentities:
         again = 0
         for index, identity in enumerate(some):
             again += self.put(operation, identity, lines[index], cause)
-            if self._is_full(queue):
+            if self._is_over(queue):
                 return index + 1, again
         return len(some), again
 
@@ -161,14 +192,18 @@ class PendingIdentities:
             queue.hold.release()
             queue.hold = None
 
-    def _is_full(self, queue: _Queue) -> bool:
+    def _note_full(self) -> None:
+        self.is_full = any(map(self._is_over, self._queues.values()))
+
+    def _is_over(self, queue: _Queue) -> bool:
         return len(queue.identities) >= self._max_identities or queue.size >= self._max_bytes
 
     def take_full(self) -> Batch | None:
         """Remove and return a full batch; None if there is none."""
-        for key, queue in self._queues.items():
-            if self._is_full(queue):
-                return self._take(*key)
+        if self.is_full:
+            for key, queue in self._queues.items():
+                if self._is_over(queue):
+                    return self._take(*key)
         return None
 
     def take_any(self) -> Batch | None:
@@ -201,6 +236,9 @@ class PendingIdentities:
         causes = tuple(map(queue.causes.__getitem__, queue.identities)) if queue.causes else ()
         batch = Batch(operation, tuple(queue.identities), tuple(queue.identities.values()), hold, causes)
         self._queues[operation, wire] = rest
+        self._additions = self._queues[Operation.ADD, WireFormat.RECORDS]
+        self._removals = self._queues[Operation.REMOVE, WireFormat.RECORDS]
+        self._note_full()
         return batch
 
 

@@ -18,6 +18,8 @@ _DIGEST_DIGITS: Final = frozenset(2 * size for size in _DIGEST_BYTES)
 _KEY_BYTES: Final = min(_DIGEST_BYTES)
 LONGEST_DIGEST: Final = max(_DIGEST_BYTES)
 """The size of a SHA-256 digest in bytes. Nearly all identities are SHA-256 digests."""
+DIGEST_IN_RECORDS: Final = 2 * LONGEST_DIGEST + 1
+"""The size of such a digest in the body of a request, with a separator after it."""
 _FILL: Final = b"\0"
 _PHONE: Final = b"\x01"
 """The first byte of a packed phone number: its digest alone could be that of an address, which is sent differently."""
@@ -110,7 +112,7 @@ def as_records(packed: Collection[bytes]) -> Records:
 def size_in_records(packed: Collection[bytes]) -> int:
     """Return the size of identities of one wire format in the body of a request, in bytes, with a separator each."""
     if _are_long_digests(packed):
-        return len(packed) * (2 * LONGEST_DIGEST + 1)
+        return len(packed) * DIGEST_IN_RECORDS
     if _are_phones(packed):
         return len(packed) * (_PHONE_ROW_BYTES - 2 * len(_PHONE)) + 2 * sum(map(len, packed))
     return len(msgspec.json.encode(as_records(packed))) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
@@ -81,16 +81,6 @@ class RowBlock:
     def list_name(self, index: int) -> str | None:
         """Return the list name in a row; None if the settings choose the list."""
         return self.list_names[index] if self.list_names is not None else None
-
-    def by_list(self) -> Iterator[tuple[str | None, Sequence[int]]]:
-        """Yield each list name in the rows, with the indices of its rows."""
-        if self.list_names is None:
-            yield None, range(len(self))
-            return
-        indices: dict[str, list[int]] = {}
-        for index, name in enumerate(self.list_names):
-            indices.setdefault(name, []).append(index)
-        yield from indices.items()
 
     def __len__(self) -> int:
         """Return the number of rows."""

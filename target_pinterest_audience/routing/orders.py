@@ -148,6 +148,24 @@ class Order(NamedTuple):
             )
 
 
+class MixedOrder(NamedTuple):
+    """Identities to add to lists, or to remove from them; each has a list of its own.
+
+    Attributes:
+        lists: the list of each identity.
+        operation: whether to add or to remove them.
+        identities: the packed identities, of any wire format.
+        lines: the line of the stream that each is sent for.
+        cause: why they are removed, if they are.
+    """
+
+    lists: Sequence[ListReference]
+    operation: Operation
+    identities: Sequence[bytes]
+    lines: Sequence[int]
+    cause: Cause = Cause.UNFINISHED
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The identities of one request; all have one wire format.

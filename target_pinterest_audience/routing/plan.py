@@ -19,9 +19,8 @@ _SHARED = frozenset({ListType.EMAIL, ListType.IDFA, ListType.MAID, ListType.PHON
 """The list types whose identities share one list, unless `one_list_per_type` is set."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListReference:
-    """How the settings choose a list: exactly one of the three is set."""
+class ListReference(NamedTuple):
+    """How the settings choose a list: exactly one of the three is set. A tuple, since each row may look one up."""
 
     customer_list_id: str | None = None
     customer_list_name: str | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from target_pinterest_audience.identities.packed import member_key
 from target_pinterest_audience.membership.events import CAUSES, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock, in_order
-from target_pinterest_audience.routing.orders import Order
+from target_pinterest_audience.routing.orders import MixedOrder, Order
 from target_pinterest_audience.routing.stream import StreamShape
 from target_pinterest_audience.vocabulary import Operation
 
@@ -66,23 +66,62 @@ class AppendingWriter:
         self.shape.tally.held_out += sum(
             layer[index] is not None for layers in rows.named.values() for layer in layers for index in held
         )
+        if rows.list_names is not None:
+            self._send_routed(rows, rows.list_names)
+            return
         for reference, columns, lines in self._columns_of_lists(rows):
             self._hand_over(reference, rows.kind, *in_order(columns, lines))
 
     def _hand_over(
         self, reference: ListReference, kind: Kind, identities: Sequence[bytes], lines: Sequence[int]
     ) -> None:
-        """Send identities, and count them."""
-        operation, tally = _OPERATIONS[kind], self.shape.tally
-        if self.suppressed and operation is Operation.ADD:
-            kept = [index for index, each in enumerate(identities) if member_key(each) not in self.suppressed]
-            tally.refused += len(identities) - len(kept)
+        """Send identities to a list, and count them."""
+        operation = _OPERATIONS[kind]
+        if self._some_are_suppressed(operation):
+            kept = self._not_suppressed(identities)
             identities, lines = [identities[index] for index in kept], [lines[index] for index in kept]
         # Counted first: while the dispatcher waits for room, Pinterest may refuse some of them and change the counts.
         self._count(kind, len(identities))
         again = self.dispatcher.send(Order(reference, operation, identities, lines, CAUSES[kind]))
+        self._count_again(kind, again)
+
+    def _send_routed(self, rows: RowBlock, names: Sequence[str]) -> None:
+        """Send the identities of rows that name their lists: hardly two rows of a block may share one."""
+        operation, held = _OPERATIONS[rows.kind], set(rows.held)
+        references = {name: self.references(name) for name in dict.fromkeys(names)}
+        for column, layers in rows.named.items():
+            of_name = {name: each[column] for name, each in references.items()}
+            for layer in layers:
+                indices: Sequence[int] = range(len(rows))
+                if held or None in layer:
+                    indices = [index for index, each in enumerate(layer) if each is not None and index not in held]
+                if self._some_are_suppressed(operation):
+                    chosen = self._not_suppressed([layer[index] or b"" for index in indices])
+                    indices = [indices[index] for index in chosen]
+                some = len(indices) < len(rows)
+                order = MixedOrder(
+                    [of_name[names[index]] for index in indices] if some else [of_name[name] for name in names],
+                    operation,
+                    cast("list[bytes]", [layer[index] for index in indices] if some else layer),
+                    [rows.lines[index] for index in indices] if some else rows.lines,
+                    CAUSES[rows.kind],
+                )
+                self._count(rows.kind, len(indices))
+                self._count_again(rows.kind, self.dispatcher.send_mixed(order))
+
+    def _some_are_suppressed(self, operation: Operation) -> bool:
+        return bool(self.suppressed) and operation is Operation.ADD
+
+    def _not_suppressed(self, identities: Sequence[bytes]) -> list[int]:
+        """Return the indices of the identities that may be added; count the others."""
+        kept = [index for index, each in enumerate(identities) if member_key(each) not in self.suppressed]
+        self.shape.tally.refused += len(identities) - len(kept)
+        return kept
+
+    def _count_again(self, kind: Kind, again: int) -> None:
+        """Count identities that were counted, and turned out to wait already, as duplicates."""
         self._count(kind, -again)
-        tally.duplicates += again
+        self.shape.tally.duplicates += again
 
     def _count(self, kind: Kind, identities: int) -> None:
         tally = self.shape.tally
@@ -101,15 +140,13 @@ class AppendingWriter:
         Rows that are held out are left out.
         """
         held = set(rows.held)
-        for name, all_indices in rows.by_list():
-            references = self.references(name)
-            indices = [index for index in all_indices if index not in held] if held else all_indices
-            some = len(indices) < len(rows)
-            of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
-            for column, layers in rows.named.items():
-                for layer in layers:
-                    chosen = [layer[index] for index in indices] if some else layer
-                    of_lists.setdefault(references[column], []).append(chosen)
-            lines = [rows.lines[index] for index in indices] if some else rows.lines
-            for reference, columns in of_lists.items():
-                yield reference, columns, lines
+        references = self.references(None)
+        indices = [index for index in range(len(rows)) if index not in held]
+        of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
+        for column, layers in rows.named.items():
+            for layer in layers:
+                chosen = [layer[index] for index in indices] if held else layer
+                of_lists.setdefault(references[column], []).append(chosen)
+        lines = [rows.lines[index] for index in indices] if held else rows.lines
+        for reference, columns in of_lists.items():
+            yield reference, columns, lines

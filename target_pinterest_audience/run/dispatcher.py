@@ -7,14 +7,15 @@ thing at a time: `settle` collects receipts, and nothing that it calls sends.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from target_pinterest_audience.errors import TargetError
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.delivery.delivery import Delivery
-    from target_pinterest_audience.routing.orders import AcceptedRemoval, Order, Receipt
+    from target_pinterest_audience.delivery.delivery import Delivery, Taken
+    from target_pinterest_audience.routing.orders import AcceptedRemoval, MixedOrder, Order, Receipt
     from target_pinterest_audience.routing.plan import ListReference
     from target_pinterest_audience.run.refusals import Refusals
     from target_pinterest_audience.run.states import StateGate
@@ -84,16 +85,25 @@ class Dispatcher:
         Raises:
             TargetError: a batch could not be delivered, or the journal could not be written.
         """
-        return sum(map(self._send, order.by_wire()))
+        return sum(self._send(partial(self.delivery.put, each), len(each.identities)) for each in order.by_wire())
 
-    def _send(self, order: Order) -> int:
-        """Send an order of one wire format; see `send`."""
+    def send_mixed(self, order: MixedOrder) -> int:
+        """Hand an order for many lists to delivery, with the same effect as one order for each. See `send`."""
+        return self._send(partial(self.delivery.put_mixed, order), len(order.identities))
+
+    def _send(self, put: Callable[[int], Taken], identities: int) -> int:
+        """Hand over so many identities.
+
+        Args:
+            put: hands over those from an index on, as far as there is room.
+            identities: their number.
+        """
         duplicates = sent = 0
         while True:
-            taken = self.delivery.put(order, sent)
+            taken = put(sent)
             sent += taken.identities
             duplicates += taken.duplicates
-            if sent == len(order.identities):
+            if sent == identities:
                 return duplicates
             self.settle(_MOMENT_SECONDS)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,11 +76,11 @@ def test_an_identity_larger_than_a_request_goes_alone() -> None:
     assert parts(pending.take_full()) == (ADD, packed("b" * 50), (2,), 1)
 
 
-identities = st.sampled_from(packed(*"abcdefgh"))
+identities = st.sampled_from([*packed(*"abcdef"), *(hashlib.sha256(each).digest() for each in (b"g", b"h"))])
 actions = st.lists(st.tuples(st.sampled_from(list(Operation)), identities, st.booleans()), max_size=60)
 
 
-@given(actions=actions, rows=st.integers(1, 5), size=st.integers(1, 12))
+@given(actions=actions, rows=st.integers(1, 5), size=st.one_of(st.integers(1, 12), st.integers(60, 200)))
 def test_the_last_operation_on_each_identity_is_sent_last_whatever_arrives(
     actions: list[tuple[Operation, bytes, bool]], rows: int, size: int
 ) -> None:
@@ -106,7 +108,7 @@ def test_the_last_operation_on_each_identity_is_sent_last_whatever_arrives(
 some = st.lists(st.tuples(st.sampled_from(list(Operation)), st.lists(identities, min_size=1, max_size=8)), max_size=12)
 
 
-@given(some=some, rows=st.integers(1, 9), size=st.integers(1, 40))
+@given(some=some, rows=st.integers(1, 9), size=st.one_of(st.integers(1, 40), st.integers(60, 300)))
 def test_many_identities_at_once_are_queued_as_if_one_by_one(
     some: list[tuple[Operation, list[bytes]]], rows: int, size: int
 ) -> None:
@@ -133,3 +135,23 @@ def test_many_identities_at_once_are_queued_as_if_one_by_one(
         assert len(together) == len(one_by_one)
     assert again == 0
     assert drain(together) == drain(one_by_one)
+
+
+DIGESTS = [hashlib.sha256(each).digest() for each in (b"a", b"b", b"c")]
+
+
+def test_an_addition_takes_the_place_of_a_removal_that_waits() -> None:
+    pending = PendingIdentities(9, 1000, Watermark())
+    pending.put(Operation.REMOVE, DIGESTS[0], 1)
+    pending.put(Operation.ADD, DIGESTS[1], 2)
+    assert pending.put(Operation.ADD, DIGESTS[0], 3)
+    (batch,) = drain(pending)
+    assert (batch.operation, batch.identities) == (Operation.ADD, (DIGESTS[1], DIGESTS[0]))
+
+
+def test_an_identity_of_an_earlier_line_holds_that_line() -> None:
+    watermark = Watermark()
+    pending = PendingIdentities(9, 1000, watermark)
+    for digest, line in zip(DIGESTS, (5, 6, 3), strict=True):
+        pending.put(Operation.ADD, digest, line)
+    assert (pending.first_line, watermark.floor()) == (3, 3)
