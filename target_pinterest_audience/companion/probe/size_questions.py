@@ -7,19 +7,25 @@ from typing import Any, Final, NamedTuple
 
 from target_pinterest_audience.companion.probe import invented
 from target_pinterest_audience.companion.probe.findings import Findings, Sure
-from target_pinterest_audience.companion.probe.own_list import OwnList, http_words
+from target_pinterest_audience.companion.probe.own_list import Outcome, OwnList
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.vocabulary import Operation
 
 
 class Steps(NamedTuple):
-    """The sizes of requests to try, each in ascending order, up to the first refusal.
+    """The sizes of requests to try.
 
     Other products send from 1,900 to 50,000 values in a request; the target sends 10,000 by default.
+
+    Attributes:
+        records: for `records`, in ascending order, up to the first refusal.
+        rows: for `records_v2`, likewise.
+        smaller: what is tried if the first size is refused.
     """
 
-    records: Sequence[int] = (2_000, 10_000, 50_000, 100_000)
-    rows: Sequence[int] = (2_000, 10_000)
+    records: Sequence[int] = (10_000, 50_000, 100_000)
+    rows: Sequence[int] = (10_000,)
+    smaller: int = 1_900
 
 
 STEPS: Final = Steps()
@@ -27,43 +33,74 @@ STEPS: Final = Steps()
 
 def ask_sizes(own: OwnList, findings: Findings, steps: Steps) -> None:
     """Add more and more identities in one request, first as `records`, then as rows."""
-    _climb(own, findings, "records_size", steps.records, lambda numbers: {"records": invented.emails(numbers)})
-    _climb(own, findings, "rows_size", steps.rows, lambda numbers: {"records_v2": invented.phone_rows(numbers)})
+    for key, sizes, content in (
+        ("records_size", steps.records, _values),
+        ("rows_size", steps.rows, _rows),
+    ):
+        findings.add(key, *_climb(own, sizes, steps.smaller, content))
+
+
+def _values(numbers: range) -> Mapping[str, Any]:
+    return {"records": invented.emails(numbers)}
+
+
+def _rows(numbers: range) -> Mapping[str, Any]:
+    return {"records_v2": invented.phone_rows(numbers)}
 
 
 def _climb(
-    own: OwnList,
-    findings: Findings,
-    key: str,
-    sizes: Sequence[int],
-    content: Callable[[range], Mapping[str, Any]],
-) -> None:
+    own: OwnList, sizes: Sequence[int], smaller: int, content: Callable[[range], Mapping[str, Any]]
+) -> tuple[Sure, str, list[dict[str, Any]]]:
+    """Add more and more identities in one request, and return what was found out.
+
+    Raises:
+        UnavailableError: Pinterest answers not even the smallest request.
+    """
     evidence: list[dict[str, Any]] = []
     largest = begin = 0
+    refusal = None
     for size in sizes:
-        words = f"{size:,} values"
-        try:
-            outcome = own.change(Operation.ADD, content(range(begin, begin + size)), words)
-        except UnavailableError as error:
-            if not largest:
-                # Pinterest is not available: this has nothing to do with the size.
-                raise
-            evidence.append(own.failed(error, f"PATCH ADD: {words}").as_evidence())
-            answer = f"{largest:,} are accepted. {size:,} got {http_words(error.status, error.code)}, retries included."
-            findings.add(key, Sure.INFERRED, answer, evidence)
-            return
+        outcome = _try(own, content(range(begin, begin + size)), size, may_fail=True)
         evidence.append(outcome.as_evidence())
         if not outcome.accepted:
-            accepted = f"{largest:,} are accepted, " if largest else ""
-            findings.add(key, Sure.SEEN, f"{accepted}{size:,} are refused ({outcome.http}).", evidence)
-            return
+            refusal = size, outcome
+            break
+        largest, begin = size, begin + size
         if outcome.uploaded is not None and outcome.uploaded < size:
             answer = f"A request of {size:,} is accepted, but the counter grew by {outcome.uploaded:,} only."
-            findings.add(key, Sure.INFERRED, answer, evidence)
-            return
-        largest = size
-        begin += size
-    findings.add(key, Sure.SEEN, f"{largest:,} or more: all sizes that were tried are accepted.", evidence)
+            return Sure.INFERRED, answer, evidence
+    if refusal is None:
+        return Sure.SEEN, f"{largest:,} or more: all sizes that were tried are accepted.", evidence
+    if not largest:
+        outcome = _try(own, content(range(smaller)), smaller, may_fail=False)
+        evidence.append(outcome.as_evidence())
+        largest = smaller if outcome.accepted else 0
+    size, outcome = refusal
+    accepted = f"{largest:,} are accepted" if largest else f"{smaller:,} are refused"
+    if outcome.accepted is None:
+        return Sure.INFERRED, f"{accepted}. {size:,} got {outcome.http}, retries included.", evidence
+    return Sure.SEEN, f"{accepted}, {size:,} are refused ({outcome.http}).", evidence
+
+
+def _try(own: OwnList, content: Mapping[str, Any], size: int, *, may_fail: bool) -> Outcome:
+    """Add identities in one request, and return what Pinterest answered.
+
+    Args:
+        own: the probe's list.
+        content: the identities.
+        size: how many there are.
+        may_fail: whether no clear answer is an answer: the request may be too large for a gateway.
+
+    Raises:
+        UnavailableError: there was no clear answer, and it may not fail.
+    """
+    words = f"{size:,} identities"
+    try:
+        return own.change(Operation.ADD, content, words)
+    except UnavailableError as error:
+        if not may_fail:
+            raise
+        return own.failed(error, f"PATCH ADD: {words}")
 
 
 def remove_all(own: OwnList, steps: Steps) -> bool:

@@ -163,7 +163,7 @@ def ask_exceptions(own: OwnList, findings: Findings) -> None:
             answer = f"{outcome.http} without exceptions, for {words} in {field}."
             findings.add("exceptions", Sure.SEEN, answer, evidence)
             return
-    findings.add("exceptions", Sure.SEEN, "It reports nothing: such values are accepted and counted.", evidence)
+    findings.add("exceptions", Sure.SEEN, "It reports nothing: such values are accepted.", evidence)
 
 
 def _http(outcome: Outcome) -> str:
