@@ -277,7 +277,7 @@ def test_every_question_has_more_than_one_tested_answer() -> None:
 
 
 @pytest.mark.parametrize(("lists_received", "words"), [(True, "that others share"), (False, "Only audiences that")])
-def test_the_default_of_the_audience_listing_is_seen(tmp_path: Path, lists_received: bool, words: str) -> None:
+def test_the_default_of_the_audience_listing_is_seen(tmp_path: Path, words: str, *, lists_received: bool) -> None:
     with scene(tmp_path, list_received_audiences=lists_received) as here:
         rule = {"visitor_source_id": "1", "retention_days": 30}
         here.emulator.backend.place_audience("shared", "VISITOR", rule, received=True)
@@ -455,7 +455,7 @@ def test_shapes_hold_no_values() -> None:
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_the_report_has_no_ids_names_tokens_or_identities(tmp_path: Path, stop: bool) -> None:
+def test_the_report_has_no_ids_names_tokens_or_identities(tmp_path: Path, *, stop: bool) -> None:
     with scene(tmp_path) as here:
         body = {"id": "1", "exceptions": {"1795946004320": "somebody@example.com", "message": "account 549755885175"}}
         here.emulator.backend.inject(Fault(record_pattern="not-an-identity", status=200, body=body))
@@ -477,7 +477,11 @@ def test_the_report_has_no_ids_names_tokens_or_identities(tmp_path: Path, stop: 
         assert [each for each in hidden if not each or each in report] == []
         shown = json.loads(report)
         assert [each["key"] for each in shown["findings"]] == list(QUESTIONS)
-        assert (shown["asked"], shown["complete"], shown["stopped_by"] is None) == ("another server", not stop, not stop)
+        assert (shown["asked"], shown["complete"], shown["stopped_by"] is None) == (
+            "another server",
+            not stop,
+            not stop,
+        )
 
 
 def test_the_report_tells_pinterest_from_others(tmp_path: Path) -> None:

@@ -117,21 +117,23 @@ def probe(  # noqa: PLR0913 - one argument per option is how click passes them
 
 def _plan(settings: Settings, path: Path, *, keep_audience: bool, reuse: bool) -> list[str]:
     """Return what the probe is going to do, line by line."""
-    most = sum(STEPS.records) + sum(STEPS.rows)
+    most, largest = sum(STEPS.records) + sum(STEPS.rows), max(STEPS.records)
+    audience = "It stays." if keep_audience else "At the end it asks whether to delete it; with --yes it deletes it."
     lines = [
-        f"The probe asks {urlsplit(settings.api_url).hostname} questions, with the ad account {settings.ad_account_id}:",
-        f'- It creates the customer list "{LIST_NAME}", or uses the one that an earlier probe created. '
-        "CUSTOMER LISTS CANNOT BE DELETED: the list stays in the account.",
-        f"- It adds {most:,} invented identities to that list, in requests of up to {max(STEPS.records):,}, and removes "
-        "them again. They are digests of addresses and texts that cannot be anybody's.",
-        "- It creates the audience of that list, "
-        + ("which stays." if keep_audience else "and offers to delete it at the end; --yes deletes it."),
-        "- It sends about 20 writes, and reads the listings of lists and audiences. It changes nothing else.",
+        f"The probe asks {urlsplit(settings.api_url).hostname}, with the ad account {settings.ad_account_id}.",
+        f'- It creates the customer list "{LIST_NAME}", or uses the one of an earlier probe.',
+        "- CUSTOMER LISTS CANNOT BE DELETED: this list stays in the account, without identities.",
+        f"- It adds about {most:,} invented identities to the list, up to {largest:,} in one request, and removes them.",
+        "- The identities are digests of addresses and texts that cannot be anybody's.",
+        f"- It creates an audience of the list. {audience}",
+        "- It sends about 15 writes, and reads the listings of lists and audiences. It changes nothing else.",
     ]
     if sign_in_of(settings) is not None:
         lines.append("- It refreshes the sign-in once, and stores the new refresh token as every run does.")
         if reuse:
-            lines.append("- It then tries the old refresh token. PINTEREST MAY END THE SIGN-IN: you would sign in again.")
+            lines.append(
+                "- It then tries the old refresh token. PINTEREST MAY END THE SIGN-IN: you would sign in again."
+            )
     return [*lines, f"- It writes a report without ids, names and secrets to {path}."]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from target_pinterest_audience.companion.probe.findings import Findings, Sure
@@ -32,9 +33,7 @@ _NO_METHOD: Final = 405
 _PROCESSING: Final = frozenset({"PROCESSING", "UPLOADING"})
 
 
-def ask_headers(
-    own: OwnList, findings: Findings, clock: Callable[[], float], sleep: Callable[[float], None]
-) -> None:
+def ask_headers(own: OwnList, findings: Findings, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
     """Read the list a few times, and compare the rate limit headers with the time that passed in between.
 
     Args:
@@ -85,7 +84,7 @@ def _unit(readings: list[tuple[float, float]]) -> tuple[Sure, str]:
         return Sure.INFERRED, "Milliseconds since 1970."
     if all(value >= _EPOCH_FLOOR for _, value in readings):
         return Sure.SEEN, "Seconds since 1970."
-    for (then, before), (now, after) in zip(readings, readings[1:], strict=False):
+    for (then, before), (now, after) in pairwise(readings):
         passed, fell = now - then, before - after
         if passed > _TOLERANCE_SECONDS and abs(fell - passed) <= _TOLERANCE_SECONDS:
             return Sure.SEEN, f"Seconds until the reset: it fell by {fell:g} in {passed:.0f} s."

@@ -1,4 +1,4 @@
-"""Invented identities, which cannot be anybody's. The same ones in every probe, so that a later one removes them all."""
+"""Invented identities, which cannot be anybody's. Every probe uses the same ones, so a later one removes them all."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def phone(name: object) -> str:
     return _digest(f"pinterest-audience probe, no phone number: {name}")
 
 
-def emails(numbers: Iterable[int]) -> str:
-    """Return one `records` text with an invented address for each number."""
-    return ",".join(map(email, numbers))
+def emails(names: Iterable[object]) -> str:
+    """Return one `records` text with an invented address for each name."""
+    return ",".join(map(email, names))
 
 
-def phone_rows(numbers: Iterable[int]) -> list[dict[str, str]]:
-    """Return rows of `records_v2` as the target sends them, with an invented digest for each number."""
-    return [{"hashed_phone_number": phone(number)} for number in numbers]
+def phone_rows(names: Iterable[object]) -> list[dict[str, str]]:
+    """Return rows of `records_v2` as the target sends them, with an invented digest for each name."""
+    return [{"hashed_phone_number": phone(name)} for name in names]
 
 
 def _digest(text: str) -> str:

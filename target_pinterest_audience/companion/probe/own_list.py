@@ -136,8 +136,8 @@ class OwnList:
         found = [each for each in self._requests.pages(self._path, CustomerList) if each.name == LIST_NAME]
         if len(found) > 1:
             msg = (
-                f'The ad account has {len(found)} customer lists named "{LIST_NAME}". The probe uses one list only, and '
-                "cannot tell which. It changed none of them."
+                f'The ad account has {len(found)} customer lists named "{LIST_NAME}". The probe uses one list only, '
+                "and cannot tell which. It changed none of them."
             )
             raise ConfigurationError(msg)
         if not found:

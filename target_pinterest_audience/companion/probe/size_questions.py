@@ -129,4 +129,3 @@ def remove_all(own: OwnList, steps: Steps) -> bool:
         is_empty = is_empty and bool(outcome.accepted)
     own.sent.clear()
     return is_empty
-

@@ -33,21 +33,15 @@ def ask_creation(own: OwnList, findings: Findings, *, with_type_first: bool) -> 
         NoListError: Pinterest refused to create the list in every form.
     """
     keys = [("rows_without_list_type", None), ("rows_with_list_type", _LIST_TYPE)]
-    if own.exists:
-        for key, _ in keys:
-            findings.add(
-                key, Sure.NOT_ASKED, "An earlier probe created the list, and only a creation has list_type."
-            )
-        return
+    why = "An earlier probe created the list, and only a creation has list_type." if own.exists else None
     for key, list_type in reversed(keys) if with_type_first else keys:
-        if own.exists:
-            findings.add(
-                key, Sure.NOT_ASKED, "A second list would stay in the account: lists cannot be deleted."
-            )
+        if why is not None:
+            findings.add(key, Sure.NOT_ASKED, why)
             continue
         outcome = own.create(invented.phone_rows(["creation"]), list_type)
         findings.add(key, *_of_creation(outcome, own), [outcome.as_evidence()])
-    if not own.exists:
+        why = "A second list would stay in the account: lists cannot be deleted." if own.exists else None
+    if why is None:
         outcome = own.create(invented.emails(["creation"]), _LIST_TYPE)
         if not own.exists:
             msg = (
