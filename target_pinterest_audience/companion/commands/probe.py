@@ -123,7 +123,7 @@ def _plan(settings: Settings, path: Path, *, keep_audience: bool, reuse: bool) -
         f"The probe asks {urlsplit(settings.api_url).hostname}, with the ad account {settings.ad_account_id}.",
         f'- It creates the customer list "{LIST_NAME}", or uses the one of an earlier probe.',
         "- CUSTOMER LISTS CANNOT BE DELETED: this list stays in the account, without identities.",
-        f"- It adds about {most:,} invented identities to the list, up to {largest:,} in one request, and removes them.",
+        f"- It adds about {most:,} invented identities to the list, up to {largest:,} a request, and removes them.",
         "- The identities are digests of addresses and texts that cannot be anybody's.",
         f"- It creates an audience of the list. {audience}",
         "- It sends about 15 writes, and reads the listings of lists and audiences. It changes nothing else.",
