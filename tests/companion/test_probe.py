@@ -170,7 +170,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], list[Fault], Sure, str]] = [
         [Fault(method="PATCH", record_pattern="not-a-digest", status=200, body={"id": "1", "exceptions": {}})],
         Sure.SEEN, "reports nothing",
     ),
-    ("reset_in_seconds", "reset_unit", {}, [], Sure.SEEN, "Seconds until the reset: it fell by 3 in 3 s"),
+    ("reset_in_seconds", "reset_unit", {}, [], Sure.SEEN, "Seconds until the reset"),
     (
         "reset_in_milliseconds", "reset_unit", {"rate_limit_reset": "milliseconds"}, [],
         Sure.SEEN, "Milliseconds until the reset",
@@ -523,7 +523,8 @@ def test_the_command_prints_json_and_keeps_the_audience(
     done = run_companion("probe", "--report", str(path), "--yes", "--json", "--keep-audience", **OAUTH)
     assert done.code == 0, done.stderr
     assert json.loads(done.stdout) == json.loads(path.read_text())
-    assert len(emulator.backend.audiences()) == 1
+    (kept,) = emulator.backend.audiences()
+    assert f"audiences delete {kept.id}" in done.stderr
     again = run_companion("probe", "--report", str(path), "--yes", "--with-list-type", **OAUTH)
     assert (again.code, "left the audience" in again.stdout) == (0, True), again.stderr
     assert len(emulator.backend.audiences()) == 1
@@ -556,3 +557,13 @@ def test_a_report_that_cannot_be_written_ends_the_command_before_a_request(
 def test_the_help_says_that_lists_cannot_be_deleted() -> None:
     shown = CliRunner().invoke(cli, ["probe", "--help"])
     assert "cannot be deleted" in " ".join(shown.output.split())
+
+
+def test_an_audience_that_a_failure_leaves_is_named(
+    emulator: Emulator, run_companion: Companion, tmp_path: Path
+) -> None:
+    body = {"code": 29, "message": "You are not permitted to access that resource."}
+    emulator.backend.inject(Fault(path="/uploads$", status=403, body=body))
+    done = run_companion("probe", "--report", str(tmp_path / "answers.json"), "--yes")
+    (left,) = emulator.backend.audiences()
+    assert (done.code, f"audiences delete {left.id}" in done.stdout) == (3, True), done.stdout

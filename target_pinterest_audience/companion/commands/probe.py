@@ -36,6 +36,7 @@ from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.private_files import replace as replace_file
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import program_version, user_agent
+from target_pinterest_audience.text.counts import several
 from target_pinterest_audience.text.safe_text import safe_json
 
 _MOST_RETRIES = 2
@@ -104,7 +105,7 @@ def probe(  # noqa: PLR0913 - one argument per option is how click passes them
     choices = Choices(with_type_first=with_list_type, reuse=reuse_refresh_token)
     with _probe_of(settings, choices) as asking:
         # Written first, so that nothing is asked whose answer could not be kept.
-        _write(path, as_report(asking, program_version(), _today(), settings.api_url, None))
+        _write(path, as_report(asking, program_version(), _today(), settings.api_url, None, has_ended=False))
         try:
             asking.ask()
             _end_audience(asking, keep=keep_audience, yes=yes, err=as_json)
@@ -126,7 +127,7 @@ def _plan(settings: Settings, path: Path, *, keep_audience: bool, reuse: bool) -
         f"- It adds about {most:,} invented identities to the list, up to {largest:,} a request, and removes them.",
         "- The identities are digests of addresses and texts that cannot be anybody's.",
         f"- It creates an audience of the list. {audience}",
-        "- It sends about 15 writes, and reads the listings of lists and audiences. It changes nothing else.",
+        "- It sends about 20 writes, and reads the listings of lists and audiences. It changes nothing else.",
     ]
     if sign_in_of(settings) is not None:
         lines.append("- It refreshes the sign-in once, and stores the new refresh token as every run does.")
@@ -162,20 +163,22 @@ def _end_audience(asking: Probe, *, keep: bool, yes: bool, err: bool) -> None:
     elif audience.id is not None and not keep and (yes or click.confirm("Delete the audience of the probe?", err=err)):
         audience.delete()
         show("Deleted the audience of the probe.", err=err)
-    elif audience.id is not None:
-        show(f"The audience of the probe stays (id {audience.id}).", err=err)
 
 
 def _show(asking: Probe, report: dict[str, Any], path: Path, *, as_json: bool) -> None:
-    """Print what was found out."""
+    """Print what was found out, and what the probe leaves in the ad account."""
     if as_json:
         show_json(report)
-        return
-    rows = [(each.question, each.answer, each.sure.value) for each in asking.findings.all()]
-    show_table(("question", "answer", "how sure"), rows, empty="")
+    else:
+        rows = [(each.question, each.answer, each.sure.value) for each in asking.findings.all()]
+        show_table(("question", "answer", "how sure"), rows, empty="")
     if asking.own.exists and not asking.is_emptied:
-        show("The list of the probe still has invented identities. The next probe removes them.")
-    show(f"{asking.own.writes} writes. The report is in {path}. Attach it to an issue if you like.")
+        show("The list of the probe still has invented identities. The next probe removes them.", err=as_json)
+    if asking.audience.id is not None:
+        stays = f"The audience of the probe stays. `audiences delete {asking.audience.id}` deletes it."
+        show(stays, err=as_json)
+    written = several(asking.own.writes, "write", "writes")
+    show(f"{written}. The report is in {path}. You can attach it to an issue.", err=as_json)
 
 
 def _today() -> str:

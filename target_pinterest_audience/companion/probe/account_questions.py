@@ -87,9 +87,9 @@ def _unit(readings: list[tuple[float, float]]) -> tuple[Sure, str]:
     for (then, before), (now, after) in pairwise(readings):
         passed, fell = now - then, before - after
         if passed > _TOLERANCE_SECONDS and abs(fell - passed) <= _TOLERANCE_SECONDS:
-            return Sure.SEEN, f"Seconds until the reset: it fell by {fell:g} in {passed:.0f} s."
+            return Sure.SEEN, "Seconds until the reset: it falls as time passes."
         if passed > _TOLERANCE_SECONDS and abs(fell / 1000 - passed) <= _TOLERANCE_SECONDS:
-            return Sure.SEEN, f"Milliseconds until the reset: it fell by {fell:g} in {passed:.0f} s."
+            return Sure.SEEN, "Milliseconds until the reset: it falls as time passes."
     if len({value for _, value in readings}) == 1:
         return Sure.INFERRED, f"It stays {readings[0][1]:g}: the length of a window, not the time until the reset."
     return Sure.UNDECIDED, "Its values do not follow the time that passed; the report has them."

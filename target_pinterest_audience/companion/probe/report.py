@@ -14,7 +14,9 @@ FORMAT: Final = 1
 """The version of the report's form."""
 
 
-def as_report(probe: Probe, version: str, day: str, api_url: str, stopped_by: BaseException | None) -> dict[str, Any]:
+def as_report(
+    probe: Probe, version: str, day: str, api_url: str, stopped_by: BaseException | None, *, has_ended: bool = True
+) -> dict[str, Any]:
     """Return the report.
 
     Args:
@@ -23,6 +25,7 @@ def as_report(probe: Probe, version: str, day: str, api_url: str, stopped_by: Ba
         day: the day in UTC, as ISO 8601.
         api_url: the address of the API; only whether it is Pinterest's is shown.
         stopped_by: what ended the probe early; None if nothing did.
+        has_ended: whether the probe has ended.
     """
     return {
         "report": "pinterest-audience probe",
@@ -30,7 +33,7 @@ def as_report(probe: Probe, version: str, day: str, api_url: str, stopped_by: Ba
         "version": version,
         "day": day,
         "asked": "Pinterest" if urlsplit(api_url).hostname == urlsplit(DEFAULT_API_URL).hostname else "another server",
-        "complete": stopped_by is None,
+        "complete": has_ended and stopped_by is None,
         "stopped_by": None if stopped_by is None else _named(stopped_by),
         "writes": probe.own.writes,
         "list_was_emptied": probe.is_emptied,
