@@ -374,6 +374,13 @@ def test_a_new_list_that_is_not_found_yet_is_waited_for(tmp_path: Path) -> None:
         assert here.clock.now - before >= 20
 
 
+def test_a_request_that_was_sent_twice_does_not_count(tmp_path: Path) -> None:
+    with scene(tmp_path) as here:
+        lost = Fault(method="PATCH", path=ONE_LIST, record_pattern="^email:.*&", status=504, when="after")
+        here.emulator.backend.inject(lost)
+        assert answers(here.ask(), "row_of_two_fields") == (Sure.SEEN, "Yes (HTTP 200).")
+
+
 def rotated(here: Scene, **choices: Any) -> Probe:
     probe = here.probe(**choices)
     probe.ask_sign_in()
