@@ -26,6 +26,7 @@ _LAZY_COMMANDS: Final = (
     "ledger",
     "lists",
     "login",
+    "probe",
     "prune",
     "readmit",
     "report",

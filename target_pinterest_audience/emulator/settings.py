@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import Final, Literal, TypeAlias, TypedDict
 
 # The bounds of page_size are those of Pinterest's API description 5.23; the others follow from the meaning.
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
@@ -23,6 +23,18 @@ _BOUNDS: Final[dict[str, tuple[float, float]]] = {
 
 _DAY_SECONDS: Final = 86_400
 
+Counting: TypeAlias = Literal["received", "changed"]
+HalfRows: TypeAlias = Literal["kept", "shortened", "removed"]
+ResetForm: TypeAlias = Literal["seconds", "milliseconds", "epoch", "window", "absent"]
+UploadsAccess: TypeAlias = Literal["absent", "restricted", "open"]
+
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "counters": ("received", "changed"),
+    "half_rows": ("kept", "shortened", "removed"),
+    "rate_limit_reset": ("seconds", "milliseconds", "epoch", "window", "absent"),
+    "uploads": ("absent", "restricted", "open"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -41,6 +53,9 @@ class Settings:
             known; RFC 6749 recommends ten minutes at most.
         refresh_token: the refresh token that works from the start.
         revoke_old_refresh_token: whether a refresh token works only once. Whether Pinterest's does is not known.
+        renew_refresh_token: whether an exchange of a refresh token returns a new one.
+        revoke_all_on_reuse: whether a revoked refresh token that comes again revokes all others, as RFC 9700 advises.
+            What Pinterest does is not known.
         access_token_lifetime_seconds: how long an access token works; Pinterest's works for 30 days.
         refresh_token_lifetime_seconds: how long a refresh token works; Pinterest's works for 60 days.
         ad_account_id: the one ad account that exists.
@@ -57,13 +72,24 @@ class Settings:
         processing_seconds: how long after its last update a list stays PROCESSING, and an audience INITIALIZING.
         match_percent: the share of a list's members that count as matched, rounded down.
         audience_minimum: an audience on a list with fewer matched members is refused with 400; 0 refuses none.
+        counters: whether a list's counters count the values that were `received`, as recorded live calls show for
+            additions of new values, or only those that `changed` the list.
+        half_rows: what a removal does that names only some fields of a row of `records_v2`: the row is `kept`, or
+            `shortened` by these fields, or `removed`. What Pinterest does is not known.
+        ignore_device_id_case: whether device ids that differ only in their case are one member.
+        list_received_audiences: whether the listing without `ownership_type` has audiences that others share. API
+            description 5.23 had the default OWNED, 5.28 has none.
+        uploads: access to the uploads API: `absent` is 404; `restricted` is 403 code 3, as for other parts of the API
+            that Pinterest opens to some apps only; `open` accepts uploads, but carries none out.
+        rate_limit_reset: the form of `x-ratelimit-reset`: `seconds` or `milliseconds` until the reset, the Unix time
+            of the reset (`epoch`), the length of the `window`, or `absent`. Clients that work read seconds.
         ads_read_per_minute: calls per minute in Pinterest's rate category of that name.
         ads_write_per_minute: calls per minute in Pinterest's rate category of that name.
         org_read_per_minute: calls per minute in Pinterest's rate category of that name.
         max_calls: how many of the newest calls are kept; None keeps all.
 
     Raises:
-        ValueError: a number is out of its bounds; the message names the option.
+        ValueError: a number is out of its bounds, or a text is none of the choices; the message names the option.
     """
 
     access_token: str = "emulator-token"  # noqa: S105 - made up, opens nothing
@@ -75,6 +101,8 @@ class Settings:
     code_lifetime_seconds: float = 600
     refresh_token: str = "emulator-refresh"  # noqa: S105 - made up, opens nothing
     revoke_old_refresh_token: bool = True
+    renew_refresh_token: bool = True
+    revoke_all_on_reuse: bool = False
     access_token_lifetime_seconds: float = 30 * _DAY_SECONDS
     refresh_token_lifetime_seconds: float = 60 * _DAY_SECONDS
     ad_account_id: str = "549755885175"
@@ -88,13 +116,23 @@ class Settings:
     processing_seconds: float = 2.0
     match_percent: float = 100
     audience_minimum: int = 0
+    counters: Counting = "received"
+    half_rows: HalfRows = "kept"
+    ignore_device_id_case: bool = False
+    list_received_audiences: bool = True
+    uploads: UploadsAccess = "absent"
+    rate_limit_reset: ResetForm = "seconds"
     ads_read_per_minute: int = 1000
     ads_write_per_minute: int = 400
     org_read_per_minute: int = 1000
     max_calls: int | None = None
 
     def __post_init__(self) -> None:
-        """Check that every number is within its bounds."""
+        """Check that every number is within its bounds, and that every text is one of the choices."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                message = f"{name} must be one of {', '.join(choices)}"
+                raise ValueError(message)
         for name, (least, most) in _BOUNDS.items():
             if not least <= getattr(self, name) <= most:
                 message = f"{name} must be from {least:g} to {most:g}"
@@ -113,6 +151,8 @@ class SettingsOptions(TypedDict, total=False):
     code_lifetime_seconds: float
     refresh_token: str
     revoke_old_refresh_token: bool
+    renew_refresh_token: bool
+    revoke_all_on_reuse: bool
     access_token_lifetime_seconds: float
     refresh_token_lifetime_seconds: float
     ad_account_id: str
@@ -126,6 +166,12 @@ class SettingsOptions(TypedDict, total=False):
     processing_seconds: float
     match_percent: float
     audience_minimum: int
+    counters: Counting
+    half_rows: HalfRows
+    ignore_device_id_case: bool
+    list_received_audiences: bool
+    uploads: UploadsAccess
+    rate_limit_reset: ResetForm
     ads_read_per_minute: int
     ads_write_per_minute: int
     org_read_per_minute: int

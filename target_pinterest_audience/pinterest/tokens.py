@@ -146,37 +146,10 @@ class Credentials:
             msg = "The run is over, so the target requests no new token."
             raise UnavailableError(msg)
         with self._store.exclusive():
-            tokens = self._exchange(self._sign_in)
-        hide([tokens.access_token, tokens.new_refresh_token])
+            tokens, _ = exchange_newest(self._transport, self._store, self._sign_in, self._shield)
         self._check(tokens)
         self._access_token = tokens.access_token
         return tokens.access_token
-
-    def _exchange(self, sign_in: SignIn) -> Tokens:
-        """Get new tokens, and store the one that the next run needs."""
-        stored = self._store.newest(sign_in.origin)
-        newest = stored or sign_in.refresh_token
-        if newest is None:
-            msg = (
-                f"Nobody has signed in: `refresh_token` is not set, and {self._store} has none for this app. "
-                "Run `pinterest-audience login` with the same configuration."
-            )
-            raise _NotSignedInError(msg)
-        try:
-            with self._store.room() as keep, self._shield():
-                tokens = refresh_access_token(self._transport, sign_in.client_id, sign_in.client_secret, newest)
-                if tokens.new_refresh_token not in {None, newest}:
-                    keep(tokens.new_refresh_token, sign_in.origin)
-                return tokens
-        except (RefusedError, TokenExpiredError, NotPermittedError) as error:
-            source = "the settings" if stored is None else str(self._store)
-            msg = (
-                f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {source} (HTTP "
-                f"{error.status}, code {error.code}). Check the first two. If they are right, sign in again with "
-                "`pinterest-audience login`: each refresh token works only once, and its replacement may have been "
-                "lost with the credentials file."
-            )
-            raise NotPermittedError(msg, status=error.status, code=error.code) from None
 
     def _check(self, tokens: Tokens) -> None:
         """Record when the tokens expire, and check their scopes.
@@ -218,6 +191,67 @@ def _seconds(value: object) -> float | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     return float(value) if 0 < value < _LONGEST_LIFE_SECONDS else None
+
+
+def exchange_newest(
+    transport: Transport,
+    store: TokenStore,
+    sign_in: SignIn,
+    shield: Callable[[], AbstractContextManager[None]],
+) -> tuple[Tokens, str]:
+    """Exchange the newest refresh token of a sign-in, and store the one that the next run needs.
+
+    The caller holds the lock of the store.
+
+    Args:
+        transport: sends the token request.
+        store: stores the newest refresh token.
+        sign_in: the sign-in.
+        shield: delays signals between the moment when Pinterest issues a token and the moment when it is stored.
+
+    Returns:
+        The new tokens, and the refresh token that was exchanged for them.
+
+    Raises:
+        ConfigurationError: nobody has signed in, or the new token cannot be stored.
+        NotPermittedError: Pinterest does not accept the app or the refresh token.
+        PinterestError: the request failed otherwise.
+    """
+    stored = store.newest(sign_in.origin)
+    newest = stored or sign_in.refresh_token
+    if newest is None:
+        msg = (
+            f"Nobody has signed in: `refresh_token` is not set, and {store} has none for this app. "
+            "Run `pinterest-audience login` with the same configuration."
+        )
+        raise _NotSignedInError(msg)
+    try:
+        return exchange_and_keep(transport, store, sign_in, newest, shield), newest
+    except (RefusedError, TokenExpiredError, NotPermittedError) as error:
+        source = "the settings" if stored is None else str(store)
+        msg = (
+            f"Pinterest does not accept `client_id` and `client_secret`, or the refresh token from {source} (HTTP "
+            f"{error.status}, code {error.code}). Check the first two. If they are right, sign in again with "
+            "`pinterest-audience login`: each refresh token works only once, and its replacement may have been "
+            "lost with the credentials file."
+        )
+        raise NotPermittedError(msg, status=error.status, code=error.code) from None
+
+
+def exchange_and_keep(
+    transport: Transport,
+    store: TokenStore,
+    sign_in: SignIn,
+    refresh_token: str,
+    shield: Callable[[], AbstractContextManager[None]],
+) -> Tokens:
+    """Exchange a refresh token of a sign-in, and store the new one. Arguments and errors as for `exchange_newest`."""
+    with store.room() as keep, shield():
+        tokens = refresh_access_token(transport, sign_in.client_id, sign_in.client_secret, refresh_token)
+        if tokens.new_refresh_token not in {None, refresh_token}:
+            keep(tokens.new_refresh_token, sign_in.origin)
+    hide([tokens.access_token, tokens.new_refresh_token])
+    return tokens
 
 
 def refresh_access_token(transport: Transport, client_id: str, client_secret: str, refresh_token: str) -> Tokens:

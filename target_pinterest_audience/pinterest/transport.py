@@ -54,12 +54,16 @@ class Answer(Generic[T]):
         request_id: Pinterest's id of the request, which its support asks for; None if the response has none.
         received: when the response came, as Unix time in seconds.
         unanswered: whether an earlier attempt got no clear answer, so that Pinterest may still carry it out.
+        status: the HTTP status, 200 or 201.
+        headers: the headers of the response.
     """
 
     body: T
     request_id: str | None
     received: float
     unanswered: bool = False
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -269,7 +273,14 @@ class Transport:
             attempts.unanswered = True
             msg = f"Pinterest's response to {request} does not match its API description. Try again later."
             raise no_success(request)(msg, status=response.status_code) from None
-        return Answer(body, request_id(response.headers), self._clock(), attempts.unanswered)
+        return Answer(
+            body,
+            request_id(response.headers),
+            self._clock(),
+            attempts.unanswered,
+            response.status_code,
+            response.headers,
+        )
 
     def _no_answer(self, request: Request, error: Exception, attempts: _Attempts) -> PinterestError:
         """Return the error to raise for a request without a response."""

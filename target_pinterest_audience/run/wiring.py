@@ -133,15 +133,37 @@ def make_client(
     The arguments are those of `make_delivery`, and `sign_in_by`: settings with other waits, for token requests only.
     """
     transport = make_transport(settings, user_agent, logger, tenure)
-    credentials = Credentials(
-        transport if sign_in_by is None else make_transport(sign_in_by, user_agent, logger),
+    signing_in = transport if sign_in_by is None else make_transport(sign_in_by, user_agent, logger)
+    return PinterestClient(transport, make_credentials(settings, signing_in, logger, shield), settings.ad_account_id)
+
+
+def make_credentials(
+    settings: Settings,
+    transport: Transport,
+    logger: logging.Logger,
+    shield: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Credentials:
+    """Put together what access tokens come from. Nothing is sent yet.
+
+    Args:
+        settings: the settings.
+        transport: sends token requests.
+        logger: logs a warning if the sign-in ends soon.
+        shield: delays signals while a token is exchanged and stored.
+    """
+    return Credentials(
+        transport,
         token_store_of(settings),
         access_token=settings.access_token,
-        sign_in=SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token),
+        sign_in=sign_in_of(settings),
         logger=logger,
         shield=shield,
     )
-    return PinterestClient(transport, credentials, settings.ad_account_id)
+
+
+def sign_in_of(settings: Settings) -> SignIn | None:
+    """Return the OAuth settings; None if they name no app."""
+    return SignIn.of(settings.client_id, settings.client_secret, settings.refresh_token)
 
 
 def make_transport(

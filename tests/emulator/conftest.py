@@ -15,7 +15,7 @@ from tests.support.waiting import Clock
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    with Emulator() as running:
+    with Emulator(uploads="open") as running:
         yield running
 
 

@@ -38,6 +38,7 @@ def test_every_operation_keeps_to_the_contract(emulator: Emulator, api: Api) -> 
     created = {"name": "customers", "records": "a,b,", "list_type": "EMAIL", "is_nca": True}
     list_path = "/customer_lists/" + api("POST", "/customer_lists", created).json()["id"]
     api("POST", "/customer_lists", {"name": "customers", "records": "a"})
+    api("POST", f"{list_path}/uploads", {"operation": "ADD", "total_parts": 2})
     rule = {"customer_list_id": list_path.rpartition("/")[2]}
     audience = {"audience_type": "CUSTOMER_LIST", "name": "buyers", "description": "who bought", "rule": rule}
     audience_path = "/audiences/" + api("POST", "/audiences", audience).json()["id"]

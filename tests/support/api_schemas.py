@@ -215,6 +215,32 @@ SEGMENT_UPDATE: Final = _closed(
     ("id", "operation_type"), id=_ID, operation_type=_one_of("UPDATE", "REMOVE"), audience_ids=_IDS
 )
 
+UPLOAD_CREATE: Final = _closed(
+    ("operation", "total_parts"),
+    operation=_one_of("ADD", "REMOVE"),
+    total_parts={**_INTEGER, "minimum": 1, "maximum": 10},
+)
+
+UPLOAD_CREATED: Final = _closed(
+    ("customer_list_upload", "s3_multipart_upload_data"),
+    customer_list_upload=_closed(
+        ("ad_account_id", "creation_time", "customer_list_id", "id", "operation", "state", "updated_time"),
+        ad_account_id=_ID,
+        creation_time=_INTEGER,
+        customer_list_id=_ID,
+        error_counts=_nullable({"type": "array"}),
+        id=_ID,
+        operation=_one_of("ADD", "REMOVE"),
+        record_counts=_nullable({"type": "object"}),
+        state=_one_of("NOT_STARTED", "RUNNING", "PAUSED", "SUCCEEDED", "FAILED"),
+        updated_time=_INTEGER,
+    ),
+    s3_multipart_upload_data=_closed(
+        ("file_parts",),
+        file_parts={"type": "array", "items": _closed(part_number=_INTEGER, presigned_url=_TEXT)},
+    ),
+)
+
 _REFRESH_REQUEST: Final = _closed(
     ("grant_type", "refresh_token"),
     grant_type={"const": "refresh_token"},
@@ -294,6 +320,7 @@ OPERATIONS: Final[tuple[tuple[str, str, Schema, Schema | None, Schema], ...]] = 
     ("POST", _LISTS_PATH, _NO_QUERY, CUSTOMER_LIST_CREATE, CUSTOMER_LIST),
     ("GET", _LISTS_PATH + _ONE, _NO_QUERY, None, CUSTOMER_LIST),
     ("PATCH", _LISTS_PATH + _ONE, _NO_QUERY, CUSTOMER_LIST_UPDATE, CUSTOMER_LIST),
+    ("POST", f"{_LISTS_PATH}{_ONE}/uploads", _NO_QUERY, UPLOAD_CREATE, UPLOAD_CREATED),
     ("GET", _AUDIENCES_PATH, _AUDIENCES_QUERY, None, _page_of(AUDIENCE)),
     ("POST", _AUDIENCES_PATH, _NO_QUERY, AUDIENCE_CREATE, AUDIENCE),
     ("GET", _AUDIENCES_PATH + _ONE, _NO_QUERY, None, AUDIENCE),

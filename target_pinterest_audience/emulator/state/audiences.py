@@ -141,8 +141,8 @@ class Audiences:
     def page(self, query: Mapping[str, str]) -> JsonObject:
         """Answer `audiences/list`.
 
-        Without `ownership_type`, audiences that others share with the account come too: API description 5.28 no longer
-        has a default for it. That is the harder case; what Pinterest does is not known.
+        Without `ownership_type`, audiences that others share with the account come too, unless the settings say that
+        they do not. API description 5.28 no longer has a default for it; what Pinterest does is not known.
 
         Raises:
             ApiError: 400 for a query parameter that breaks a rule.
@@ -151,6 +151,8 @@ class Audiences:
         if "ownership_type" in query:
             received = validation.choice(query, "ownership_type", _OWNERSHIP_TYPES) == "RECEIVED"
             kept = [each for each in kept if each.received == received]
+        elif not self._settings.list_received_audiences:
+            kept = [each for each in kept if not each.received]
         if validation.query_flag(query, "exclude_nca"):
             kept = [each for each in kept if not self._is_nca(each)]
         shown, bookmark = validation.page(query, kept, lambda each: each.id, self._settings.page_size_limit)

@@ -27,6 +27,7 @@ from target_pinterest_audience.emulator.state.faults import Attempt, Fault, Faul
 from target_pinterest_audience.emulator.state.operations import SEGMENT_UPDATE, TOKEN_OPERATION, Operation, RateCategory
 from target_pinterest_audience.emulator.state.postponed import PostponedOperations
 from target_pinterest_audience.emulator.state.waits import Waits
+from target_pinterest_audience.emulator.uploads import Uploads
 
 
 class _State:
@@ -37,6 +38,7 @@ class _State:
         self.lists: Final = CustomerLists(settings, clock)
         self.audiences: Final = Audiences(settings, clock, self.lists)
         self.segments: Final = CustomerSegments(settings, clock, self.audiences)
+        self.uploads: Final = Uploads(settings, clock, self.lists)
         self.uses: Final = Uses(settings, clock)
         self.credentials: Final = Credentials(settings, clock, random)
         limits: dict[RateCategory, int] = {
@@ -44,7 +46,7 @@ class _State:
             "ads_write": settings.ads_write_per_minute,
             "org_read": settings.org_read_per_minute,
         }
-        self.budget: Final = RateBudget(limits, clock)
+        self.budget: Final = RateBudget(limits, clock, settings.rate_limit_reset)
         self.faults: Final = FaultPlan()
         self.calls: Final[deque[Call]] = deque(maxlen=settings.max_calls)
         self.in_flight: Final[set[str]] = set()
@@ -83,6 +85,9 @@ class Backend:
             "customer_lists/create": lambda given: self._state.lists.create(given.required_body()),
             "customer_lists/get": lambda given: self._state.lists.get(given.ids["customer_list_id"]),
             "customer_lists/update": lambda given: self._state.lists.update(
+                given.ids["customer_list_id"], given.required_body()
+            ),
+            "customer_list_uploads/create": lambda given: self._state.uploads.create(
                 given.ids["customer_list_id"], given.required_body()
             ),
             "audiences/list": lambda given: self._state.audiences.page(given.query),

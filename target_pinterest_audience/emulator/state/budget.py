@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from target_pinterest_audience.emulator.errors import RATE_LIMIT_EXCEEDED, ApiError
+from target_pinterest_audience.emulator.settings import ResetForm
 from target_pinterest_audience.emulator.state.operations import RateCategory
 
 WINDOW_SECONDS: Final = 60
@@ -24,14 +25,18 @@ class _Window:
 class RateBudget:
     """Counts the calls of each category, in windows of a minute that begin with their first call."""
 
-    def __init__(self, limits: Mapping[RateCategory, int], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: Mapping[RateCategory, int], clock: Callable[[], float], reset_form: ResetForm = "seconds"
+    ) -> None:
         """Start with full budgets.
 
         Args:
             limits: calls per minute of each category.
             clock: returns the Unix time in seconds.
+            reset_form: the form of `x-ratelimit-reset`.
         """
         self._limits = limits
+        self._reset_form = reset_form
         self._clock = clock
         self._windows: dict[RateCategory, _Window] = {}
 
@@ -51,20 +56,30 @@ class RateBudget:
     def headers(self, category: RateCategory) -> dict[str, str]:
         """Return the rate-limit headers for an answer in a category.
 
-        The limit is structured text, not an integer, as in live answers. `x-ratelimit-reset` is in seconds from now,
-        because clients that are known to work read it that way.
+        The limit is structured text, not an integer, as in live answers. `x-ratelimit-reset` is in seconds from now by
+        default, because clients that are known to work read it that way.
         """
         limit = self._limits[category]
         window = self._current(category)
-        remaining, reset = limit, 0
+        remaining, reset = limit, 0.0
         if window is not None:
             remaining = limit - window.spent
-            reset = math.ceil(window.started + WINDOW_SECONDS - self._clock())
-        return {
+            reset = window.started + WINDOW_SECONDS - self._clock()
+        headers = {
             "x-ratelimit-limit": f'{limit}, {limit};w={WINDOW_SECONDS};name="{category}_app_id_user_id"',
             "x-ratelimit-remaining": str(remaining),
-            "x-ratelimit-reset": str(reset),
         }
+        if self._reset_form != "absent":
+            headers["x-ratelimit-reset"] = str(self._in_form(reset))
+        return headers
+
+    def _in_form(self, seconds: float) -> int:
+        """Return the time until the reset in the form of the settings."""
+        if self._reset_form == "window":
+            return WINDOW_SECONDS
+        if self._reset_form == "milliseconds":
+            return math.ceil(seconds * 1000)
+        return math.ceil(seconds + (self._clock() if self._reset_form == "epoch" else 0))
 
     def _current(self, category: RateCategory) -> _Window | None:
         """Return the current window; None if there is none."""

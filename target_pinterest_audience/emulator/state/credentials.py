@@ -123,10 +123,15 @@ class Credentials:
         old = _required(form, "refresh_token")
         grant = self._refresh_tokens.get(old)
         if grant is None or self._clock() >= grant.ends:
+            if self._settings.revoke_all_on_reuse:
+                self._refresh_tokens.clear()
             raise _invalid_grant()
+        issued = self._issue("refresh_token", grant.scope)
+        if not self._settings.renew_refresh_token:
+            return {**issued, "refresh_token": old}
         if self._settings.revoke_old_refresh_token:
             del self._refresh_tokens[old]
-        return self._issue("refresh_token", grant.scope)
+        return issued
 
     def _redeem(self, form: Mapping[str, str]) -> JsonObject:
         """Exchange a code for the first tokens (fields as in the API description 5.23)."""

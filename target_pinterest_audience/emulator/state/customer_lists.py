@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Final
 
+from target_pinterest_audience.emulator import members
 from target_pinterest_audience.emulator.errors import not_found
 from target_pinterest_audience.emulator.json_types import JsonObject
 from target_pinterest_audience.emulator.settings import Settings
@@ -102,20 +103,19 @@ class CustomerLists:
     def update(self, list_id: str, body: JsonObject) -> JsonObject:
         """Answer `customer_lists/update`: add or remove values.
 
-        The counters include values that change nothing (API description 5.23 and recorded live calls).
+        By default the counters include values that change nothing (API description 5.23 and recorded live calls).
 
         Raises:
             ApiError: 404 for an unknown list, 400 for a body that breaks a rule.
         """
         found = self._find(list_id)
         operation_type = validation.choice(body, "operation_type", _OPERATION_TYPES)
-        values = validation.members(body)
+        values = self._as_members(validation.members(body))
         if operation_type == "ADD":
-            found.members.update(values)
-            found.num_uploaded += len(values)
+            found.num_uploaded += self._count(values, members.add(found.members, values))
         else:
-            found.members.difference_update(values)
-            found.num_removed += len(values)
+            removed = members.remove(found.members, values, self._settings.half_rows)
+            found.num_removed += self._count(values, removed)
         found.num_batches += 1
         found.updated = self._clock()
         return self._show(found)
@@ -179,11 +179,25 @@ class CustomerLists:
 
     def _add(self, name: str, values: list[str], list_type: str, *, is_nca: bool) -> _State:
         """Create a list; the creation counts as a batch (API description 5.23)."""
-        now = self._clock()
-        made = _State(self._next_id, name, list_type, is_nca, set(values), now, now, num_uploaded=len(values))
+        now, values = self._clock(), self._as_members(values)
+        made = _State(self._next_id, name, list_type, is_nca, set(values), now, now)
+        made.num_uploaded = self._count(values, len(made.members))
         self._lists[str(self._next_id)] = made
         self._next_id += 1
         return made
+
+    def _as_members(self, values: list[str]) -> list[str]:
+        """Return values as the members that they are."""
+        return list(map(members.without_case, values)) if self._settings.ignore_device_id_case else values
+
+    def _count(self, received: Sized, changed: int) -> int:
+        """Return by how much a counter grows.
+
+        Args:
+            received: the values that came.
+            changed: how many of them changed the list.
+        """
+        return changed if self._settings.counters == "changed" else len(received)
 
     def _find(self, list_id: str) -> _State:
         """Return a list by its id."""

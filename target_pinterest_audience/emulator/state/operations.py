@@ -50,6 +50,9 @@ OPERATIONS: Final = (
     Operation("customer_lists/create", "POST", _LISTS, "ads_write", needs_person=True),
     Operation("customer_lists/get", "GET", f"{_LISTS}/<customer_list_id>", "ads_read"),
     Operation("customer_lists/update", "PATCH", f"{_LISTS}/<customer_list_id>", "ads_write", needs_person=True),
+    Operation(
+        "customer_list_uploads/create", "POST", f"{_LISTS}/<customer_list_id>/uploads", "ads_write", needs_person=True
+    ),
     Operation("audiences/list", "GET", _AUDIENCES, "ads_read"),
     Operation("audiences/create", "POST", _AUDIENCES, "ads_write", needs_person=True),
     Operation("audiences/get", "GET", f"{_AUDIENCES}/<audience_id>", "ads_read"),
