@@ -9,6 +9,7 @@ from target_pinterest_audience.companion.probe import invented
 from target_pinterest_audience.companion.probe.findings import Findings, Sure
 from target_pinterest_audience.companion.probe.own_list import Outcome, OwnList
 from target_pinterest_audience.pinterest.errors import UnavailableError
+from target_pinterest_audience.text.counts import identities, several
 from target_pinterest_audience.vocabulary import Operation
 
 
@@ -94,7 +95,7 @@ def _try(own: OwnList, content: Mapping[str, Any], size: int, *, may_fail: bool)
     Raises:
         UnavailableError: there was no clear answer, and it may not fail.
     """
-    words = f"{size:,} identities"
+    words = identities(size)
     try:
         return own.change(Operation.ADD, content, words)
     except UnavailableError as error:
@@ -121,11 +122,11 @@ def remove_all(own: OwnList, steps: Steps) -> bool:
     is_empty = True
     for begin in range(0, len(values), most_values):
         part = values[begin : begin + most_values]
-        outcome = own.change(Operation.REMOVE, {"records": ",".join(part)}, f"{len(part):,} values")
+        outcome = own.change(Operation.REMOVE, {"records": ",".join(part)}, several(len(part), "value", "values"))
         is_empty = is_empty and bool(outcome.accepted)
     for begin in range(0, len(rows), most_rows):
         part_of_rows = rows[begin : begin + most_rows]
-        outcome = own.change(Operation.REMOVE, {"records_v2": part_of_rows}, f"{len(part_of_rows):,} rows")
+        outcome = own.change(Operation.REMOVE, {"records_v2": part_of_rows}, several(len(part_of_rows), "row", "rows"))
         is_empty = is_empty and bool(outcome.accepted)
     own.sent.clear()
     return is_empty
