@@ -203,7 +203,8 @@ class Model:
     def _holds_out(self, row: _Row) -> bool:
         """Return whether a row's first identity is of somebody who is held out."""
         order = ["EMAIL", "PHONE", "IDFA", "LR_ID"]
-        columns = sorted(row.contributes, key=lambda column: (order.index(TYPES[column]), column))
+        named = [column for column, several in row.contributes.items() if several]
+        columns = sorted(named, key=lambda column: (order.index(TYPES[column]), column))
         if not columns:
             return False
         first = min(each.identity for each in row.contributes[columns[0]])
