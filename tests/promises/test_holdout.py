@@ -211,11 +211,12 @@ def test_without_a_key_the_record_decides_for_all_its_identities_and_being_held_
     assert members(emulator) == {*digests([IN]), sha256(idfa(number))}
 
 
-def test_a_row_that_names_its_list_is_held_out_of_each(emulator: Emulator, read: Read) -> None:
+@METHODS
+def test_a_row_that_names_its_list_is_held_out_of_each(emulator: Emulator, read: Read, load_method: str) -> None:
     message = schema("email", "segment")
     for name in ("gold", "silver"):
         rows = [record(id=n, email=address(n), segment=name) for n in range(100)]
-        read(message, *rows, list_name_column="segment")
+        read(message, *rows, list_name_column="segment", load_method=load_method)
         assert members(emulator, name) == digests(free(range(100), 10))
 
 
