@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +222,18 @@ def test_a_row_that_names_its_list_is_held_out_of_each(emulator: Emulator, read:
         assert members(emulator, name) == digests(free(range(100), 10))
 
 
+def test_a_row_that_moves_holds_out_what_it_names_on_its_new_list(emulator: Emulator, read: Read) -> None:
+    message, number = schema("email", "idfa", "segment"), free(range(100), 50)[1]
+    both = ((2, "gold"), (3, "silver"))
+    others = [record(id=key, idfa=idfa(1), email=address(number), segment=name) for key, name in both]
+    read(message, record(id=1, email=address(OUT), idfa=idfa(1), segment="gold"), *others, list_name_column="segment")
+    assert members(emulator, "gold") == digests([number])
+    assert members(emulator, "silver") == {*digests([number]), sha256(idfa(1))}
+    read(message, record(id=1, email=address(OUT), segment="silver"), list_name_column="segment")
+    assert members(emulator, "gold") == {*digests([number]), sha256(idfa(1))}
+    assert members(emulator, "silver") == digests([number])
+
+
 # What rows say besides
 
 
@@ -270,6 +284,22 @@ def test_a_list_that_was_cleared_holds_out_nobody_any_more(
     assert (cleared.code, members(emulator)) == (0, frozenset()), cleared.stderr
     read(EMAIL, *[record(id=n + 1000, email=address(n)) for n in range(100)], holdout_percent=0)
     assert members(emulator) == digests(range(100))
+
+
+def test_a_source_that_expires_holds_out_nobody_any_more(
+    emulator: Emulator, read: Read, run_companion: Companion, tmp_path: Path
+) -> None:
+    streams: dict[str, Any] = {"old": {}, "customers": {}}
+    kept = [schema("email", "idfa"), *people([IN]), record(id=1000, idfa=idfa(1))]
+    old = [schema("email", "idfa", stream="old"), record("old", id=1, email=address(OUT), idfa=idfa(1))]
+    read(*old, *kept, streams=streams, customer_list_name="customers")
+    assert members(emulator) == digests([IN])
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+        ledger.execute("UPDATE sources SET last_read = last_read - 8e6 WHERE name = 'old'")
+    expired = run_companion("ledger", "expire", "--older-than", "30", "--yes")
+    assert expired.code == 0, expired.stderr
+    read(*kept, streams=streams, customer_list_name="customers")
+    assert members(emulator) == {*digests([IN]), sha256(idfa(1))}
 
 
 def test_who_is_forgotten_is_erased_from_what_is_held_out(
