@@ -157,7 +157,7 @@ def test_config_test_succeeds(project: Project, emulator: Emulator) -> None:
     assert rest.splitlines()[0].strip() == "0"
     assert "meltano_test_stream" in said
     assert not [line for line in said.splitlines() if "error" in line.lower() or "exception" in line.lower()]
-    assert "customer list: each stream goes to the list of its name" in said
+    assert "customer list: each stream goes to the list with the stream's name" in said
     assert {call.method for call in emulator.backend.calls} == {"GET"}
 
 
