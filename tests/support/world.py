@@ -32,6 +32,7 @@ from tests.support.model import (
     CONSENT,
     DELETED,
     SEGMENT,
+    TYPES,
     HoldOut,
     Member,
     Model,
@@ -472,4 +473,4 @@ def _by_row(entry: Change, columns: Sequence[str]) -> Iterator[tuple[tuple[objec
     for column in columns:
         value = entry.record.get(column, [])
         for each in value if isinstance(value, list) else [value]:
-            yield (entry.stream, column, each), {**others, column: each}
+            yield (entry.stream, TYPES[column], each), {**others, column: each}
