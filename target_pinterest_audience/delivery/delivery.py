@@ -35,10 +35,25 @@ from target_pinterest_audience.watermark import Watermark
 _GRACE_SECONDS: Final = 2.0
 """How long requests under way may take when the run ends before them."""
 
-_MOST_WAITING: Final = 400_000
-"""The most identities that wait for all lists together, some 90 MB; beyond that, half-full batches are sent."""
-_FEWER_WAITING: Final = 300_000
-"""The most that wait after that, so that the fullest lists need not be searched again soon."""
+
+class Room(NamedTuple):
+    """How many identities may wait.
+
+    Attributes:
+        ahead: for each list, while one of its requests is under way.
+        waiting: for all lists together, some 90 MB; beyond that, half-full batches are sent.
+    """
+
+    ahead: int = 0
+    waiting: int = 400_000
+
+    @property
+    def after_search(self) -> int:
+        """How many wait after half-full batches were sent, so that the fullest lists are not searched again soon."""
+        return self.waiting * 3 // 4
+
+
+_ROOM: Final = Room()
 
 
 class Taken(NamedTuple):
@@ -71,7 +86,7 @@ class Delivery:
         *,
         max_identities: int,
         max_bytes: int,
-        ahead: int = 0,
+        room: Room = _ROOM,
         dry: bool = False,
     ) -> None:
         """Create it; nothing is asked of Pinterest before `open`.
@@ -82,12 +97,12 @@ class Delivery:
             logger: logs what happens to lists and audiences.
             max_identities: the most identities in a request.
             max_bytes: the most bytes in the body of a request.
-            ahead: how many identities may wait for each list while one of its requests is under way.
+            room: how many identities may wait.
             dry: whether to count what would be sent, and to send nothing.
         """
         self.watermark = Watermark()
         self.client = client
-        self._lanes: Lanes[ListReference] = Lanes(ahead)
+        self._lanes: Lanes[ListReference] = Lanes(room.ahead)
         self._receipts: deque[Receipt] = deque()
         """Receipts of batches that were sent on the main thread."""
         self._failure: BaseException | None = None
@@ -100,6 +115,7 @@ class Delivery:
             max_bytes=max_bytes,
             dry=dry,
         )
+        self._room = room
         self._waiting = 0
         """How many identities wait for all lists together, in no batch yet."""
 
@@ -132,9 +148,9 @@ class Delivery:
             TargetError: a batch could not be delivered.
         """
         destination = self._destinations[order.list]
-        if self._waiting > _MOST_WAITING:
+        if self._waiting > self._room.waiting:
             self._make_room()
-        if self._waiting > _MOST_WAITING:
+        if self._waiting > self._room.waiting:
             return Taken(0, 0)
         before, duplicates, taken = len(destination.pending), 0, start
         while taken < len(order.identities) and self._lanes.has_room(order.list):
@@ -159,9 +175,9 @@ class Delivery:
         Raises:
             TargetError: a batch could not be delivered.
         """
-        if self._waiting > _MOST_WAITING:
+        if self._waiting > self._room.waiting:
             self._make_room()
-        if self._waiting > _MOST_WAITING:
+        if self._waiting > self._room.waiting:
             return Taken(0, 0)
         operation, cause, destinations = order.operation, order.cause, self._destinations
         duplicates, index = 0, start
@@ -191,8 +207,9 @@ class Delivery:
     def _make_room(self) -> None:
         """Send half-full batches, those of the fullest lists first."""
         fullest = sorted(self._destinations.items(), key=lambda each: len(each[1].pending), reverse=True)
+        enough = self._room.after_search
         for reference, destination in fullest:
-            while len(destination.pending) and self._waiting > _FEWER_WAITING and self._lanes.has_room(reference):
+            while len(destination.pending) and self._waiting > enough and self._lanes.has_room(reference):
                 self._send_any(destination)
 
     def flush(self, before_line: int | None = None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
-from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.delivery.delivery import Delivery, Room
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.client import PinterestClient
@@ -103,7 +103,7 @@ def make_delivery(
         logger,
         max_identities=settings.batch_size_rows,
         max_bytes=settings.max_request_bytes,
-        ahead=_AHEAD,
+        room=Room(ahead=_AHEAD),
         dry=settings.dry_run,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.delivery.delivery import Delivery, Room
 from target_pinterest_audience.delivery.lanes import Lanes
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.routing.orders import Batch, Order, Written
@@ -172,7 +172,9 @@ class TestDelivery:
     @staticmethod
     def delivery(account: TwoLists, ahead: int) -> tuple[Delivery, list[ListReference]]:
         client = cast("PinterestClient", account)
-        delivery = Delivery(client, POLICY, logging.getLogger("test"), max_identities=1, max_bytes=10_000, ahead=ahead)
+        delivery = Delivery(
+            client, POLICY, logging.getLogger("test"), max_identities=1, max_bytes=10_000, room=Room(ahead=ahead)
+        )
         references = [ListReference(customer_list_name=name) for name in "ab"]
         for each in references:
             delivery.open(ListPlan(each, ListType.EMAIL, IfMissing.CREATE, audience=None))

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.delivery.delivery import Delivery, Room
 from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.sqlite.connection import Connection
+from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.reconcile.sources import loaders
 from target_pinterest_audience.records import block as record_block
 from target_pinterest_audience.records import decoder as record_decoder
 from target_pinterest_audience.records.block import RecordBlock
 from target_pinterest_audience.records.decoder import RecordDecoder
 from target_pinterest_audience.records.position import Place
+from target_pinterest_audience.routing.orders import Order
+from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
+from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.singer.target import TargetPinterestAudience
+from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.support.account import ACCOUNT, TOKEN
+from tests.support.accounts import TwoLists
 from tests.support.messages import address, record, schema, state
+from tests.support.packing import packed
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.client import PinterestClient
+
+POLICY = RetryPolicy(retries=0, initial_seconds=0, max_seconds=0, connect_seconds=1, read_seconds=1)
 
 
 @pytest.fixture
@@ -102,24 +115,34 @@ def test_the_work_per_list_does_not_grow_with_the_number_of_lists(
         assert many[what] - some[what] <= 2.2 * (some[what] - few[what]) + 25, (what, few, some, many)
 
 
-def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("target_pinterest_audience.delivery.delivery._MOST_WAITING", 40)
-    monkeypatch.setattr("target_pinterest_audience.delivery.delivery._FEWER_WAITING", 30)
+def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
-    make_room = Delivery._make_room
+    length = PendingIdentities.__len__
 
-    def counted(delivery: Delivery) -> None:
+    def counted(pending: PendingIdentities) -> int:
         nonlocal looks
         looks += 1
-        make_room(delivery)
+        return length(pending)
 
-    monkeypatch.setattr(Delivery, "_make_room", counted)
-    with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
-        run(emulator, tmp_path, 60, 0)
-        assert sum(len(each.members) for each in emulator.backend.customer_lists()) == 120
-    assert 1 <= looks <= 120 // 10
+    monkeypatch.setattr(PendingIdentities, "__len__", counted)
+    account, references = TwoLists(), [ListReference(customer_list_name=f"list {number}") for number in range(60)]
+    delivery = Delivery(
+        cast("PinterestClient", account), POLICY, logging.getLogger("test"),
+        max_identities=1_000, max_bytes=100_000, room=Room(ahead=1_000, waiting=40),
+    )  # fmt: skip
+    for reference in references:
+        account.place(str(reference.customer_list_name), ())
+    for reference in references:
+        delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.REFUSE, audience=None))
+    dispatcher = Dispatcher(delivery)
+    for number in range(1_200):
+        dispatcher.send(Order(references[number % 60], Operation.ADD, packed(f"{number}"), [number]))
+    assert account.updates
+    dispatcher.flush()
+    dispatcher.stop()
+    assert len(account.everybody()) == 1_200
+    # A room for ten identities looks at each list twice, to sort it and to send; an order looks at its own list.
+    assert 60 <= looks <= 2 * 60 * 1_200 // 10 + 4 * 1_200
 
 
 def test_a_block_with_a_state_after_each_row_is_split_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
