@@ -8,8 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.postgres.connection import SCHEMA
 from tests.support.account import ACCOUNT
 from tests.support.postgres import Database
 from tests.support.processes import environment
@@ -50,6 +54,15 @@ def take_over(path: Path) -> None:
     """Take all locks of a SQLite ledger, as an older version does, which does not know who is alive."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE fences SET number = 1")
+
+
+def select(url: str, question: str) -> list[tuple[Any, ...]]:
+    """Look into the tables of a ledger, over a connection of one's own."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+            return file.execute(question).fetchall()
+    with psycopg.connect(url, options=f"-c search_path={SCHEMA}") as database:
+        return database.execute(question).fetchall()
 
 
 def line_of(process: subprocess.Popen[str]) -> str:

@@ -40,9 +40,6 @@ _RANGE: Final = 1 << 60
 """The length of each range."""
 
 _LINUX: Final = sys.platform == "linux"
-# Locks of the open file, which stay when another descriptor of the file is closed. Only Linux has them.
-_SET: Final = getattr(fcntl, "F_OFD_SETLK", None)
-_GET: Final = getattr(fcntl, "F_OFD_GETLK", None)
 _LAYOUT: Final = "hhqqi" if _LINUX else "qqihh"
 """`struct flock`: type, whence, start, length and process on Linux; on macOS and BSD the first two come last."""
 
@@ -80,7 +77,9 @@ class Claim:
         _descriptors[self.file].append(self._descriptor)
         _users[self.file] += 1
         self._locked: list[int] = []
-        self._open_file_locks = _SET is not None
+        # Locks of the open file, which stay when another descriptor of the file is closed. Only Linux has them.
+        self._get: int = getattr(fcntl, "F_OFD_GETLK", fcntl.F_GETLK)
+        self._set: int = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
 
     def take_path(self, wait_seconds: float) -> None:
         """Check that no other process uses the file by another path, and keep others from doing so.
@@ -180,16 +179,14 @@ class Claim:
         Raises:
             OSError: the file system has no locks.
         """
-        get, set_ = (_GET, _SET) if self._open_file_locks else (fcntl.F_GETLK, fcntl.F_SETLK)
-        command = get if test else set_
-        assert command is not None  # noqa: S101 - a system has both or none
+        command = self._get if test else self._set
         fields = (kind, os.SEEK_SET, start, length, 0) if _LINUX else (start, length, 0, kind, os.SEEK_SET)
         try:
             answer = fcntl.fcntl(self._descriptor, command, struct.pack(_LAYOUT, *fields) + b"\0" * 8)
         except OSError as error:
-            if error.errno == errno.EINVAL and self._open_file_locks:
+            if error.errno == errno.EINVAL and self._set != fcntl.F_SETLK:
                 # The constants come from the machine that Python was built on; this system may lack the feature.
-                self._open_file_locks = False
+                self._get, self._set = fcntl.F_GETLK, fcntl.F_SETLK
                 return self._call(kind, start, length, test=test)
             raise
         found = struct.unpack_from(_LAYOUT, answer)
