@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,12 +18,12 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.postgres import connection as postgres_connection
-from target_pinterest_audience.ledger.postgres import credentials as postgres_credentials
 from target_pinterest_audience.ledger.postgres.claims import stands
 from target_pinterest_audience.ledger.postgres.connection import SCHEMA, begin, make_schema
 from target_pinterest_audience.ledger.postgres.connection import Database as LedgerDatabase
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
+from target_pinterest_audience.ledger.postgres.session import Session
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.membership.counts import Count
 from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_RULES
@@ -31,9 +31,6 @@ from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, address, another_process, line_of
 from tests.support.pooler import run_pooler
 from tests.support.postgres import Database
-
-if TYPE_CHECKING:
-    import psycopg
 
 KEEP = """
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
@@ -49,13 +46,13 @@ def url(postgres_url: str) -> str:
     return postgres_url
 
 
-def session_of(ledger: Ledger) -> psycopg.Connection[tuple[Any, ...]]:
+def session_of(ledger: Ledger) -> Session:
     assert isinstance(ledger, PostgresLedger)
-    return ledger._session.connection
+    return ledger.session
 
 
 def backend(ledger: Ledger) -> int:
-    return session_of(ledger).info.backend_pid
+    return session_of(ledger).backend
 
 
 def open_transactions(database: Database) -> str:
@@ -200,7 +197,7 @@ class TestTables:
 class TestSession:
     def test_a_commit_is_durable_even_if_the_servers_default_is_not(self, database: Database, ledger: Ledger) -> None:
         assert database.execute("SHOW synchronous_commit") == "off"
-        assert session_of(ledger).execute("SHOW synchronous_commit").fetchone() == ("on",)
+        assert session_of(ledger).query("SHOW synchronous_commit") == [("on",)]
 
     def test_reading_leaves_no_transaction_open(self, database: Database, ledger: Ledger) -> None:
         ledger.rows.read([KEY])
@@ -220,15 +217,15 @@ class TestSession:
         ledger.locks.take(["customers"], 0)
         with ledger.transaction():
             ledger.rows.write(1, 1, {KEY: b"before"})
-        session_of(ledger).execute(loss)
+        session_of(ledger).query(loss)
         with pytest.raises(LedgerError, match="PgBouncer"), ledger.transaction():
             ledger.rows.write(1, 2, {KEY: b"after"})
         assert opened().rows.read([KEY]) == {KEY: b"before"}
 
     def test_a_pooler_is_detected_before_a_lock_is_taken(self, database: Database, opened: Opened) -> None:
         ledger, other = opened(), opened()
-        assert isinstance(ledger, PostgresLedger)
-        ledger._session.connection, own = session_of(other), session_of(ledger)
+        session, own = session_of(ledger), session_of(ledger).connection
+        session.connection = session_of(other).connection
         with pytest.raises(LedgerError, match="PgBouncer"):
             ledger.locks.take(["customers"], 0)
         own.close()
@@ -265,7 +262,7 @@ class TestSession:
         with ledger.transaction():
             ledger.catalogue.sources.add("customers")
             time.sleep(0.6)
-            ledger.catalogue._query("SELECT pg_sleep(0.6)")
+            session_of(ledger).query("SELECT pg_sleep(0.6)")
         time.sleep(0.6)
         ledger.locks.ensure()
         with ledger.transaction():
@@ -275,19 +272,19 @@ class TestSession:
         self, monkeypatch: pytest.MonkeyPatch, database: Database
     ) -> None:
         # Nobody but a superuser may set the second; it stands for a limit that an administrator has locked.
-        monkeypatch.setattr(postgres_connection, "_LIMITS", {"statement_timeout": "0", "deadlock_timeout": "2s"})
+        monkeypatch.setattr(postgres_connection, "LIMITS", {"statement_timeout": "0", "deadlock_timeout": "2s"})
         user = new_user(database)
         database.execute(f"GRANT CREATE ON DATABASE {database.name} TO {user.user}")
         database.execute(f"ALTER DATABASE {database.name} SET statement_timeout TO '300ms'")
         with contextlib.closing(open_ledger(address(user), API, ACCOUNT, wait_seconds=1)) as ledger:
-            ledger.catalogue._query("SELECT pg_sleep(0.6)")
-            session_of(ledger).execute("SET statement_timeout TO '100ms'")
+            session_of(ledger).query("SELECT pg_sleep(0.6)")
+            session_of(ledger).query("SET statement_timeout TO '100ms'")
             with pytest.raises(LedgerError, match="may not change `deadlock_timeout`: an administrator has to set it"):
-                ledger.catalogue._query("SELECT pg_sleep(0.6)")
+                session_of(ledger).query("SELECT pg_sleep(0.6)")
 
     def test_a_session_ended_for_being_idle_is_reported_as_such(self, ledger: Ledger) -> None:
         ledger.locks.take(["customers"], 0)
-        session_of(ledger).execute("SET idle_session_timeout TO '100ms'")
+        session_of(ledger).query("SET idle_session_timeout TO '100ms'")
         time.sleep(0.5)
         for _ in range(2):
             with pytest.raises(LedgerError, match="Set `idle_session_timeout` to 0 for its user") as raised:
@@ -334,7 +331,7 @@ class TestSession:
 
     def test_a_released_lock_is_lost_even_if_nobody_took_it(self, ledger: Ledger) -> None:
         ledger.locks.take(["customers"], 0)
-        session_of(ledger).execute("SELECT pg_advisory_unlock_all()")
+        session_of(ledger).query("SELECT pg_advisory_unlock_all()")
         with pytest.raises(LedgerError, match="lost its locks"):
             ledger.locks.ensure()
 
@@ -349,7 +346,7 @@ class TestSession:
 
         taker = threading.Thread(target=take)
         with first.transaction():
-            session_of(first).execute("SELECT pg_advisory_unlock_all()")
+            session_of(first).query("SELECT pg_advisory_unlock_all()")
             taker.start()
             first.rows.write(1, 1, {KEY: b"first"})
             assert not taken.wait(0.5)
@@ -394,9 +391,8 @@ class TestLocks:
     def test_a_check_of_the_locks_reads_one_row(self, opened: Opened) -> None:
         ledger = opened()
         ledger.locks.take([f"list {number}" for number in range(100)], 0)
-        assert isinstance(ledger, PostgresLedger)
-        condition = stands(SCHEMA, ledger._session.number).removeprefix("EXISTS")
-        question = session_of(ledger).execute(f"EXPLAIN (ANALYZE, TIMING OFF) {condition}")
+        condition = stands(SCHEMA, session_of(ledger).number).removeprefix("EXISTS")
+        question = session_of(ledger).query(f"EXPLAIN (ANALYZE, TIMING OFF) {condition}")
         assert not any("rows=100 " in line for (line,) in question)
 
     def test_rows_of_ended_processes_are_deleted(self, database: Database, opened: Opened) -> None:
@@ -536,8 +532,8 @@ class TestDryRuns:
                 ledger.notes.add(entry.number, [row])
         dry = session_of(opened(dry=True))
         for table in ("row_says", "sightings", "members", "unsettled"):
-            assert dry.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,), table  # noqa: S608 - our own names
-        assert dry.execute("SELECT count(*) FROM sources").fetchone() == (2,)
+            assert dry.query(f"SELECT count(*) FROM {table}") == [(1,)], table  # noqa: S608 - our own names
+        assert dry.query("SELECT count(*) FROM sources") == [(2,)]
 
 
 class TestCredentials:
@@ -587,14 +583,11 @@ class TestCredentials:
             )
         assert LedgerCredentials(url).newest("configured") == "second"
 
-    def test_a_process_that_exchanges_a_token_for_too_long_is_named(
-        self, monkeypatch: pytest.MonkeyPatch, url: str
-    ) -> None:
-        monkeypatch.setattr(postgres_credentials, "_LOCK_SECONDS", 0.3)
+    def test_a_process_that_exchanges_a_token_for_too_long_is_named(self, url: str) -> None:
         with (
             LedgerCredentials(url).exclusive(),
             pytest.raises(ConfigurationError, match="another process has been exchanging a token"),
-            LedgerCredentials(url).exclusive(),
+            LedgerCredentials(url, lock_seconds=0.3).exclusive(),
         ):
             pass
 

@@ -35,7 +35,7 @@ _IDLE_LIMIT: Final = "5min"
 
 No run waits for anything else within a transaction.
 """
-_LIMITS: Final = {
+LIMITS: Final = {
     "idle_session_timeout": "0",
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -214,10 +214,10 @@ def lift_limits(connection: Connection) -> list[str]:
         "FROM unnest(%s::text[], %s::text[]) AS given (name, value) JOIN pg_catalog.pg_settings USING (name)"
     )
     try:
-        connection.execute(lift, (list(_LIMITS), list(_LIMITS.values())))
+        connection.execute(lift, (list(LIMITS), list(LIMITS.values())))
     except psycopg.errors.InsufficientPrivilege:
         left = []
-        for name, value in _LIMITS.items():
+        for name, value in LIMITS.items():
             try:
                 connection.execute(lift, ([name], [value]))
             except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - rare

@@ -37,16 +37,18 @@ _POLL_SECONDS: Final = 0.2
 class LedgerCredentials:
     """Stores the newest refresh tokens. Configurations still hold the ones that Pinterest has replaced."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lock_seconds: float = _LOCK_SECONDS) -> None:
         """Name the database. Its table is created with the first token.
 
         Args:
             url: `postgresql://…`.
+            lock_seconds: how long to wait for another process that exchanges a token.
 
         Raises:
             ConfigurationError: the URL is malformed.
         """
         self._database = Database(url)
+        self._lock_seconds = lock_seconds
 
     def __str__(self) -> str:
         """Name the database."""
@@ -109,13 +111,13 @@ class LedgerCredentials:
                     f"have its session. {DIRECT}"
                 )
                 raise ConfigurationError(msg)
-            deadline = time.monotonic() + _LOCK_SECONDS
-            wait = Wait(f"another process renews the sign-in in {self._database}", _LOCK_SECONDS, after_seconds=2)
+            deadline = time.monotonic() + self._lock_seconds
+            wait = Wait(f"another process renews the sign-in in {self._database}", self._lock_seconds, after_seconds=2)
             while connection.execute(f"SELECT pg_try_advisory_lock({_KEY})").fetchone() != (True,):
                 if time.monotonic() >= deadline:
                     msg = (
                         f"The credentials in {self._database} cannot be locked: another process has been exchanging a "
-                        f"token for {_LOCK_SECONDS:.0f} s. Let it finish; if it hangs, end it. Then run again."
+                        f"token for {self._lock_seconds:.0f} s. Let it finish; if it hangs, end it. Then run again."
                     )
                     raise ConfigurationError(msg)
                 wait.log()

@@ -37,6 +37,9 @@ class PostgresLedger(Ledger):
     """One process at a time writes, each for the length of a window, as with a SQLite file.
 
     No transaction is open while this process waits for the tap, Pinterest, or another process.
+
+    Attributes:
+        session: the session that all threads of this process share.
     """
 
     locks: PostgresLocks
@@ -72,27 +75,27 @@ class PostgresLedger(Ledger):
         """Whether the tables themselves are only read."""
         self._wait_seconds = wait_seconds
         self._interrupted = False
-        self._session = Session(database, self.where, TEMPORARY if self._dry else SCHEMA)
-        connection = self._session.connection
+        self.session = Session(database, self.where, TEMPORARY if self._dry else SCHEMA)
+        connection = self.session.connection
         try:
-            self._session.begin()
-            with self._session.turn():
+            self.session.begin()
+            with self.session.turn():
                 is_there = table_exists(connection, "schema_version")
                 if read_only and is_there and self._is_complete(api_url, ad_account_id):
                     self._reads = True
-                    self._session.use_schema(SCHEMA)
+                    self.session.use_schema(SCHEMA)
                 elif self._dry and is_there:
                     copy_tables(connection, api_url, ad_account_id)
             with self.transaction():
                 if not self._reads:
                     self._set_up(is_new=not is_there)
-                self._open_tables(self._session.query, api_url, ad_account_id)
+                self._open_tables(self.session.query, api_url, ad_account_id)
         except BaseException:
             connection.close()
             raise
-        self.locks = PostgresLocks(self, self._session, dry=self._dry)
-        self.rows = PostgresRows(self._session, self.catalogue.feeds)
-        self.members = PostgresMembers(self._session)
+        self.locks = PostgresLocks(self, self.session, dry=self._dry)
+        self.rows = PostgresRows(self.session, self.catalogue.feeds)
+        self.members = PostgresMembers(self.session)
 
     @staticmethod
     def exists(url: str) -> bool:
@@ -112,7 +115,7 @@ class PostgresLedger(Ledger):
 
     def _is_complete(self, api_url: str, ad_account_id: str) -> bool:
         """Return whether the ledger can just be read: it is of this version, has a secret and knows the ad account."""
-        run = self._session.connection.execute
+        run = self.session.connection.execute
         ((version,),) = run(f"SELECT version FROM {SCHEMA}.schema_version")  # noqa: S608 - our own name
         question = (
             f"SELECT EXISTS (SELECT FROM {SCHEMA}.meta WHERE name = 'secret') "  # noqa: S608 - our own name
@@ -126,7 +129,7 @@ class PostgresLedger(Ledger):
         Args:
             is_new: whether there were none when the session began.
         """
-        connection = self._session.connection
+        connection = self.session.connection
         run = connection.execute
         # Another process may have created them since.
         if is_new and (self._dry or not table_exists(connection, "schema_version")):
@@ -136,23 +139,23 @@ class PostgresLedger(Ledger):
             run("INSERT INTO schema_version VALUES (0)")
             run("CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL)")
         # The search path skips a schema that this user may not use; with the full name, the error names the right.
-        ((version,),) = run(f"SELECT version FROM {self._session.schema}.schema_version")  # noqa: S608 - our own name
+        ((version,),) = run(f"SELECT version FROM {self.session.schema}.schema_version")  # noqa: S608 - our own name
         steps = missing_steps(version, self.where)
         for step in steps:
             for statement in step:
                 run(statement.format(**_TYPES))
         if needs_rekeying(steps):
-            rekey(self._session.query)
+            rekey(self.session.query)
         if needs_row_counts(steps):
-            count_contributing_rows(self._session.query)
+            count_contributing_rows(self.session.query)
         if version != VERSION:
             run("UPDATE schema_version SET version = %s", (VERSION,))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """See `Ledger.transaction`."""
-        run = self._session.connection.execute
-        with self._session.turn():
+        run = self.session.connection.execute
+        with self.session.turn():
             try:
                 self._begin()
                 yield
@@ -170,14 +173,14 @@ class PostgresLedger(Ledger):
             LedgerError: another process writes for too long, or this one lost its locks.
         """
         self._interrupted = False
-        run = self._session.connection.execute
+        run = self.session.connection.execute
         if self._reads:
             run("BEGIN READ ONLY")
             return
-        claims = self._session.claims
+        claims = self.session.claims
         deadline = time.monotonic() + self._wait_seconds
         wait = Wait(
-            f"another process writes to {self._session.database}", self._wait_seconds,
+            f"another process writes to {self.session.database}", self._wait_seconds,
             setting="lock_wait_seconds", after_seconds=_LOG_AFTER_SECONDS,
         )  # fmt: skip
         while not self._try_begin():
@@ -192,22 +195,22 @@ class PostgresLedger(Ledger):
         """Begin a transaction, and return whether no other process is in one."""
         turn = "true" if self._dry else f"pg_try_advisory_xact_lock({_WRITER})"
         # Sent together; even so, each statement sees what was committed before it.
-        cursor = self._session.connection.execute(f"{BEGIN}; SELECT {turn}; {self._session.check()}", prepare=False)
+        cursor = self.session.connection.execute(f"{BEGIN}; SELECT {turn}; {self.session.check()}", prepare=False)
         cursor.nextset()
         ((is_our_turn,),) = cursor.fetchall()
         if is_our_turn:
             cursor.nextset()
             ((same, standing),) = cursor.fetchall()
-            self._session.refuse_loss(same=same, standing=standing)
+            self.session.refuse_loss(same=same, standing=standing)
         return bool(is_our_turn)
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
         self._interrupted = True
         with contextlib.suppress(psycopg.Error):
-            self._session.connection.cancel()
+            self.session.connection.cancel()
 
     def close(self) -> None:
         """See `Ledger.close`."""
-        self._session.close()
+        self.session.close()
         self.locks.close()
