@@ -6,13 +6,13 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
-from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API
 
@@ -25,7 +25,21 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
+def counts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that count fences, on whichever connection."""
+    connect, seen = sqlite3.connect, list[str]()
+
+    def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_trace_callback(lambda statement: seen.append(statement) if COUNT in statement else None)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return seen
+
+
+@pytest.fixture
+def ledger(path: Path, counts: list[str]) -> Iterator[Ledger]:  # noqa: ARG001 - it traces the ledger's connections
     with contextlib.closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
         ledger.locks.take(["one", "two", "three"], 0)
         yield ledger
@@ -37,23 +51,12 @@ def commit(path: Path, statement: str) -> None:
         connection.execute(statement)
 
 
-@pytest.fixture
-def counts(ledger: Ledger) -> list[str]:
-    """What `counted` has seen on both connections."""
-    assert isinstance(ledger, SqliteLedger)
-    ledger.locks.ensure()
-    seen: list[str] = []
-    assert ledger.locks._watch is not None
-    for connection in (ledger._connection.raw, ledger.locks._watch):
-        connection.set_trace_callback(lambda statement: seen.append(statement) if COUNT in statement else None)
-    return seen
-
-
 def test_fences_are_not_checked_while_no_other_process_commits(ledger: Ledger, counts: list[str]) -> None:
     with ledger.transaction():
         ledger.catalogue.sources.add("customers")
     # The second connection counts once after each commit of the first.
     ledger.locks.ensure()
+    assert counts
     counts.clear()
     for _ in range(5):
         ledger.locks.ensure()

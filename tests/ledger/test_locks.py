@@ -107,33 +107,32 @@ def test_a_process_can_have_more_locks_than_files_are_open_by_default(url: str, 
                 ledger.locks.take([f"list {number}"], 0)
 
 
-Lose = Callable[[Ledger], None]
+Lose = Callable[[], object]
 
 
 @pytest.fixture
 def lose(request: pytest.FixtureRequest, url: str) -> Lose:
-    """Let a ledger lose its locks without noticing."""
+    """Let the ledger that has locks lose them without noticing."""
     if url.startswith("sqlite"):
-        return lambda _: take_over(Path(url.removeprefix("sqlite:///")))
+        return lambda: take_over(Path(url.removeprefix("sqlite:///")))
 
-    def end_session(ledger: Ledger) -> None:
-        pid = ledger._session.connection.info.backend_pid  # type: ignore[attr-defined]
-        request.getfixturevalue("database").execute(f"SELECT pg_terminate_backend({pid}, 10000)")
-
-    return end_session
+    return lambda: request.getfixturevalue("database").execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks "
+        "JOIN pg_database ON pg_database.oid = database AND datname = current_database() WHERE locktype = 'advisory'"
+    )
 
 
 def test_a_ledger_without_locks_cannot_lose_any(ledger: Ledger, lose: Lose) -> None:
     ledger.locks.ensure()
     ledger.locks.take(["customers"], 0)
     ledger.locks.ensure()
-    lose(ledger)
+    lose()
 
 
 def test_a_process_whose_lock_another_one_took_neither_writes_nor_sends(opened: Opened, lose: Lose) -> None:
     first, second = opened(), opened()
     first.locks.take(["customers", "others"], 0)
-    lose(first)
+    lose()
     second.locks.take(["others"], 10)
     for use in (first.locks.ensure, lambda: first.transaction().__enter__(), lambda: first.locks.take(["more"], 0)):
         for _ in range(2):
@@ -148,7 +147,7 @@ def test_a_process_whose_lock_another_one_took_neither_writes_nor_sends(opened: 
 def test_a_lost_lock_stays_lost_after_its_next_holder_released_it(opened: Opened, lose: Lose) -> None:
     first, second, third = opened(), opened(), opened()
     first.locks.take(["customers"], 0)
-    lose(first)
+    lose()
     second.locks.take(["customers"], 10)
     second.close()
     third.locks.take(["customers"], 10)

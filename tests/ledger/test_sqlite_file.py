@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,6 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
-from target_pinterest_audience.ledger.sqlite import reader as sqlite_reader
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, another_process, line_of
 from tests.support.processes import environment
@@ -132,7 +132,7 @@ class TestDamaged:
         execute(path, "UPDATE sources SET name = CAST(x'7365637265742dff' AS TEXT)")
         ledger = opened()
         with pytest.raises(LedgerError, match="text that is not UTF-8") as raised:
-            ledger.catalogue._query("SELECT name FROM sources")
+            ledger.catalogue.sources.name(1)
         assert "secret-" not in str(raised.value)
 
 
@@ -177,7 +177,12 @@ class TestMountedAlone:
         mounts.write_text(
             f"50 1 8:1 / / rw - ext4 /dev/x rw\n60 50 8:1 /x/l.db {named}/ledger.db rw - ext4 /dev/x rw\n"
         )
-        monkeypatch.setattr(sqlite_file, "_MOUNTS", mounts)
+        opened = Path.open
+
+        def mounted(path: Path, *how: Any) -> Any:
+            return opened(mounts if str(path) == "/proc/self/mountinfo" else path, *how)
+
+        monkeypatch.setattr(Path, "open", mounted)
         # It had to be made before it was mounted.
         (folder / "ledger.db").touch()
         for name, warned in (("ledger.db", True), ("other.db", False)):
@@ -269,15 +274,15 @@ class TestReadOnly:
         with writer.transaction():
             writer.catalogue.sources.add("customers")
         writer.close()
-        real = sqlite_reader._open
+        connect = sqlite3.connect
 
-        def without_the_right(path: Path, how: str, timeout: float, *, alone: bool = False) -> sqlite3.Connection:
-            if how == "mode=ro":
+        def without_the_right(place: object, **options: Any) -> sqlite3.Connection:
+            if str(place).endswith("?mode=ro"):
                 msg = "unable to open database file"
                 raise sqlite3.OperationalError(msg)
-            return real(path, how, timeout, alone=alone)
+            return connect(place, **options)  # type: ignore[call-overload,no-any-return] # as it came
 
-        monkeypatch.setattr(sqlite_reader, "_open", without_the_right)
+        monkeypatch.setattr(sqlite3, "connect", without_the_right)
         reader = opened(read_only=True)
         assert reader.catalogue.sources.find("customers") == 1
         with (writer := opened()).transaction():
