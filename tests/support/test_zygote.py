@@ -87,7 +87,7 @@ def test_a_fork_obeys_signals(zygote: Zygote, config: dict[str, Any], emulator: 
 
 
 def test_a_zygote_ends_with_its_owner() -> None:
-    code = "from tests.support.zygote import Zygote; import os; z = Zygote(); print(z._process.pid); os._exit(0)"
+    code = "from tests.support.zygote import Zygote; import os; z = Zygote(); print(z.pid); os._exit(0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True, timeout=60)
     deadline = time.monotonic() + 30
     while Path(f"/proc/{done.stdout.strip()}").exists():

@@ -109,6 +109,11 @@ class Zygote:
         self._asking = threading.Lock()
         atexit.register(self.close)
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def close(self) -> None:
         """End it."""
         self._control.close()

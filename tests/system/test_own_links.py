@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from target_pinterest_audience.companion.commands.report import _write as write_page
+from target_pinterest_audience.companion.commands.report import report
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
 from target_pinterest_audience.system.private_files import replace
 from target_pinterest_audience.system.symlinks import ForeignFileError, open_anew, resolve
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API
 from tests.support.messages import people, record, schema
 from tests.support.processes import Target
 
@@ -127,12 +131,24 @@ def test_rejects_may_go_to_standard_error(run_target: Target) -> None:
     assert '"column":"email"' in run.stderr
 
 
+def write_page(path: Path) -> None:
+    """Write the page of a ledger without runs, as `pinterest-audience report` does."""
+    folder = path.parent.parent
+    url = f"sqlite:///{folder}/ledger.db"
+    open_ledger(url, API, ACCOUNT, wait_seconds=0).close()
+    config = {"ad_account_id": ACCOUNT, "access_token": "x", "api_url": API, "ledger_url": url}
+    (folder / "config.json").write_text(json.dumps(config))
+    done = CliRunner().invoke(report, ["--config", str(folder / "config.json"), "--html", str(path)])
+    assert done.exception is not None
+    raise done.exception
+
+
 @pytest.mark.parametrize(
     ("write", "words"),
     [
         (lambda path: ReportFile(path, RunReport("target", moment(0), dry_run=False)), "at `report_path` cannot be"),
         (RejectsFile, "at `rejects_path` cannot be written"),
-        (lambda path: write_page(path, "<p>"), "The page cannot be written to"),
+        (write_page, "The page cannot be written to"),
     ],
 )
 def test_the_error_names_the_link_for_each_file(

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
-from target_pinterest_audience.text import redaction
 from target_pinterest_audience.text.redaction import RedactingFormatter, hide, redact
 from tests.support.messages import address, people, record, schema, sha256, state
 from tests.support.processes import command, environment
@@ -23,11 +22,6 @@ DEVICE = "2f1e4fc0-81fd-4f8c-b4a1-0c2d3e4f5a6b"
 TOKEN = "pina_CanaryCanaryCanary"
 SECRET = "the-canary-of-secrets"
 REFRESH = "pinr_CanaryRefresh"
-
-
-@pytest.fixture(autouse=True)
-def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_secrets", set())
 
 
 @pytest.mark.parametrize(
