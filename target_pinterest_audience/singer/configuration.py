@@ -14,6 +14,12 @@ from target_pinterest_audience.system.version import program_version
 if TYPE_CHECKING:
     import click
 
+    from target_pinterest_audience.reporting.run_log import RunLog
+    from target_pinterest_audience.run.run import Run
+    from target_pinterest_audience.singer.checks.stream_names import StreamNames
+    from target_pinterest_audience.singer.output import Output
+    from target_pinterest_audience.singer.reader import MessageReader
+
 _HELP: Final = """Keep Pinterest customer lists in step with a Singer stream. Plain values are hashed before sending.
 
 Example: tap-postgres --config tap.json | target-pinterest-audience --config target.json
@@ -27,8 +33,15 @@ than allowed, 7 ledger, 8 malformed stream, 128 + n signal n.
 class ConfiguredTarget(Target):
     """A target with our settings and our command line, in place of the SDK's.
 
+    The sinks, the streams and the lifecycle know the target by this class, and use the parts that it has for them.
+
     Attributes:
         settings: the settings.
+        message_reader: reads the messages.
+        run_log: the counts and reports of the run.
+        stream_names: matches the streams with the settings.
+        output: writes STATE.
+        current_run: the run.
     """
 
     name = "target-pinterest-audience"
@@ -36,6 +49,11 @@ class ConfiguredTarget(Target):
     config_jsonschema: ClassVar[dict[str, Any]] = config_jsonschema()
     capabilities: ClassVar[list[Any]] = CAPABILITIES
     settings: Settings
+    message_reader: MessageReader
+    run_log: RunLog
+    stream_names: StreamNames
+    output: Output
+    current_run: Run
 
     @classmethod
     def get_plugin_version(cls) -> str:

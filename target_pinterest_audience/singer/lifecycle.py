@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from target_pinterest_audience.reconcile.refused_members import RefusedMembers
     from target_pinterest_audience.reporting.alerts.notifier import Notifier
     from target_pinterest_audience.routing.orders import ListReport
-    from target_pinterest_audience.singer.target import TargetPinterestAudience
+    from target_pinterest_audience.singer.configuration import ConfiguredTarget
 
 
 class Lifecycle:
     """Runs a target once: begins its files, reads the input, reports the results and sends alerts."""
 
-    def __init__(self, target: TargetPinterestAudience) -> None:
+    def __init__(self, target: ConfiguredTarget) -> None:
         """Prepare.
 
         Args:
@@ -72,8 +72,6 @@ class Lifecycle:
         target = self._target
         try:
             target.listen(file_input)
-            columns = target.streams.identity_columns
-            self._run_log.warn_of_unused_settings(target.message_reader.line, columns, target.stream_names.unused())
         except (StreamError, RejectedError) as failure:
             # The rows before the malformed line or the rejected value are good.
             try:

@@ -25,7 +25,7 @@ from target_pinterest_audience.singer.stream_lists import StreamLists
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.block import RecordBlock
-    from target_pinterest_audience.singer.target import TargetPinterestAudience
+    from target_pinterest_audience.singer.configuration import ConfiguredTarget
 
 
 class CustomerListSink(RecordSink):
@@ -43,7 +43,7 @@ class CustomerListSink(RecordSink):
 
     def __init__(
         self,
-        target: TargetPinterestAudience,
+        target: ConfiguredTarget,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,

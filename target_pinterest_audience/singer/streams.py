@@ -18,8 +18,8 @@ from target_pinterest_audience.singer.stream_schemas import without_bare_types
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.position import Place
+    from target_pinterest_audience.singer.configuration import ConfiguredTarget
     from target_pinterest_audience.singer.messages import SchemaMessage
-    from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 _MOST_FORMER_SINKS: Final = 8
 """The largest number of sinks that are kept for former schemas of an output."""
@@ -72,7 +72,7 @@ class Streams:
     latest SCHEMA. Here each stream has its own sink for each of its outputs.
     """
 
-    def __init__(self, target: TargetPinterestAudience) -> None:
+    def __init__(self, target: ConfiguredTarget) -> None:
         """Begin without streams."""
         self._target = target
         self._streams: dict[str, _Stream] = {}

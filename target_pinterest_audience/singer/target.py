@@ -31,15 +31,10 @@ class TargetPinterestAudience(ConfiguredTarget):
     """Keeps Pinterest customer lists in step with the rows of a Singer stream.
 
     Attributes:
-        run_log: the counts and reports of the run.
-        stream_names: matches the streams with the settings.
         streams: the streams of the run.
-        output: writes STATE.
-        sync: the run.
     """
 
     default_sink_class = CustomerListSink
-    message_reader: MessageReader
 
     def __init__(
         self,
@@ -168,6 +163,8 @@ class TargetPinterestAudience(ConfiguredTarget):
             # The SDK's sinks log their counts here.
             sink.clean_up()
         super().process_endofpipe()
+        unused = self.stream_names.unused()
+        self.run_log.warn_of_unused_settings(self.message_reader.line, self.streams.identity_columns, unused)
 
     # Time and signals
 

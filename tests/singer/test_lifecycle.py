@@ -44,9 +44,6 @@ class Run:
             current_run=parts,
             output=parts,
             listen=parts.listen,
-            streams=parts,
-            stream_names=parts,
-            message_reader=parts,
         )
 
     def _step(self, name: str) -> None:

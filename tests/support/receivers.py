@@ -18,6 +18,7 @@ class Receiver:
         messages: the bodies that came as JSON, in their order.
         status: what it answers.
         hangs: whether it answers only once it is released.
+        released: set once what hangs may be answered.
     """
 
     def __init__(self) -> None:
