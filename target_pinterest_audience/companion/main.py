@@ -9,55 +9,68 @@ from typing import Final
 
 import click
 
-from target_pinterest_audience.demo.command import demo
-from target_pinterest_audience.emulator.command import emulator
 from target_pinterest_audience.errors import TargetError, Terminated, bug_message
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import program_version
 from target_pinterest_audience.text.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.text.safe_text import one_line
 
-_LAZY_COMMANDS: Final = (
-    "alerts",
-    "audiences",
-    "check",
-    "clear",
-    "forget",
-    "ledger",
-    "lists",
-    "login",
-    "probe",
-    "prune",
-    "readmit",
-    "report",
-    "segments",
-)
+_COMMANDS: Final = {
+    "alerts": "Send an alert if no run has succeeded for too long, and more",
+    "audiences": "Show, create, rename and delete audiences of the ad account",
+    "check": "Check whether everything is ready for a run",
+    "clear": "Remove everyone whom this target sent to a customer list",
+    "demo": "Watch invented customers become a Pinterest customer list",
+    "emulator": "Emulate customer lists and audiences on this machine",
+    "forget": "Erase people from every customer list, and keep them out",
+    "ledger": "Show or delete what the ledger knows: lists, runs and rows",
+    "lists": "Show the customer lists of the ad account",
+    "login": "Sign in at Pinterest, so that runs can use the ad account",
+    "probe": "Ask a real ad account what Pinterest's documents leave open",
+    "prune": "Remove people who are missing from the last run",
+    "readmit": "Let runs again add people whom `forget` keeps out",
+    "report": "Show what the last runs did",
+    "segments": "Show, create, change and delete customer segments",
+}
+"""Command → what it does, in one line of a terminal."""
+
+_ELSEWHERE: Final = {"demo": "demo.command", "emulator": "emulator.command"}
+"""Command → its module, if that is not among the commands here."""
 
 
 class _LazyGroup(click.Group):
-    """Imports the commands that need most of the package only when they are called."""
+    """Imports a command when it is called: most of them need most of the package."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_LAZY_COMMANDS])
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _LAZY_COMMANDS:
-            module = importlib.import_module(f"target_pinterest_audience.companion.commands.{cmd_name}")
-            command: click.Command = getattr(module, cmd_name)
-            return command
-        return super().get_command(ctx, cmd_name)
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = _ELSEWHERE.get(cmd_name, f"companion.commands.{cmd_name}")
+        command: click.Command = getattr(importlib.import_module(f"target_pinterest_audience.{module}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value and not ctx.resilient_parsing:
+        click.echo(f"{ctx.info_name}, version {program_version()}")
+        ctx.exit()
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(program_version())
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 def cli() -> None:
     """Check, control and inspect target-pinterest-audience."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     redact_handlers()
-
-
-cli.add_command(demo)
-cli.add_command(emulator)
 
 
 def main(arguments: list[str] | None = None) -> None:

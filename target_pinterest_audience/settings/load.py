@@ -6,15 +6,13 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
-
-from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
-from singer_sdk.target_base import Target
+from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.records.column_names import plain_expressions
 from target_pinterest_audience.settings.origins import Source, merged, refuse_to_leak
 from target_pinterest_audience.settings.resolve import resolve
+from target_pinterest_audience.settings.sdk_settings import with_sdk_settings
 from target_pinterest_audience.settings.sources import environment_sources, read_config_files, unread_variables
 from target_pinterest_audience.settings.target_settings import Settings, config_jsonschema
 from target_pinterest_audience.text.redaction import hide
@@ -22,23 +20,7 @@ from target_pinterest_audience.text.redaction import hide
 PREFIX: Final = "TARGET_PINTEREST_AUDIENCE_"
 """The prefix of environment variables."""
 
-CAPABILITIES: Final[list[Any]] = [
-    PluginCapabilities.ABOUT,
-    PluginCapabilities.STREAM_MAPS,
-    PluginCapabilities.FLATTENING,
-    PluginCapabilities.STRUCTURED_LOGGING,
-    TargetCapabilities.VALIDATE_RECORDS,
-]
-"""The capabilities that the SDK implements; it adds settings for them."""
-
 _logger: Final = logging.getLogger("target-pinterest-audience")
-
-
-class _SdkSettings(Target):
-    """Gives access to the settings that the SDK adds for the capabilities."""
-
-    name = "target-pinterest-audience"
-    capabilities: ClassVar[list[Any]] = CAPABILITIES
 
 
 def resolve_settings(raw: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
@@ -47,9 +29,7 @@ def resolve_settings(raw: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
     Raises:
         ConfigurationError: a setting breaks a rule.
     """
-    sdk_settings: dict[str, Any] = {"properties": {}}
-    _SdkSettings.append_builtin_config(sdk_settings)
-    settings, config = resolve(raw, sdk_settings["properties"], os.environ)
+    settings, config = resolve(raw, os.environ)
     hide(settings.secrets)
     if config.get("stream_maps"):
         config["stream_maps"] = plain_expressions(config["stream_maps"])
@@ -69,8 +49,7 @@ def read_config(names: tuple[str, ...]) -> dict[str, Any]:
 def read_sources(names: tuple[str, ...]) -> list[Source]:
     """Read a configuration as `read_config` does, but keep its sources apart."""
     sources = [Source(path, read_config_files((path,))) for path in names if path != "ENV"]
-    schema = config_jsonschema()
-    _SdkSettings.append_builtin_config(schema)
+    schema = with_sdk_settings(config_jsonschema())
     folder = _working_directory()
     if "ENV" in names:
         sources += environment_sources(schema, PREFIX, folder)

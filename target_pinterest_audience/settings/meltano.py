@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.settings.json_text import RepeatedNameError, read_json
 from target_pinterest_audience.settings.stream_settings import PER_STREAM_SETTINGS
 from target_pinterest_audience.settings.target_settings import config_jsonschema
+from target_pinterest_audience.text.json_text import RepeatedNameError, read_json
 
 _OWN_OBJECTS: Final = ("identity_columns", "streams")
 _OWN_ARRAYS: Final = tuple(

@@ -11,6 +11,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.meltano import gather, refuse_dropped
 from target_pinterest_audience.settings.paths import credentials_path, expanded, ledger_url
 from target_pinterest_audience.settings.rules import LIST_CHOICES, check_api_url, check_sign_in
+from target_pinterest_audience.settings.sdk_settings import SDK_SETTINGS, with_sdk_settings
 from target_pinterest_audience.settings.stream_settings import (
     DEFAULT_CONSENT_VALUES,
     PER_STREAM_SETTINGS,
@@ -24,14 +25,11 @@ _CHOICES: Final = (*LIST_CHOICES, "source_name", "one_list_per_type")
 _EFFECTS: Final = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
 
 
-def resolve(
-    raw: Mapping[str, Any], sdk_properties: Mapping[str, Any], environ: Mapping[str, str]
-) -> tuple[Settings, dict[str, Any]]:
+def resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
     """Check a configuration.
 
     Args:
         raw: the configuration as it was read from files and the environment.
-        sdk_properties: the schemas of the settings that the SDK adds to ours.
         environ: the process's environment, for the default locations of files.
 
     Returns:
@@ -42,7 +40,7 @@ def resolve(
     """
     refuse_dropped(raw, environ)
     own = config_jsonschema()
-    schema = {**own, "properties": {**sdk_properties, **own["properties"]}}
+    schema = with_sdk_settings(own)
     config = _tidied(gather(raw), schema["properties"])
     refuse_unknown(config, schema["properties"])
     check(config, schema)
@@ -67,7 +65,7 @@ def resolve(
         **{name: expanded(config[name], name) for name in _FILES if name in config},
         "stream_defaults": per_stream,
         "choice_of_lists": _choice_of_lists(config),
-        "effects": _effects(config, sdk_properties),
+        "effects": _effects(config),
     }
     return msgspec.convert(values, Settings), config
 
@@ -78,8 +76,8 @@ def _choice_of_lists(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**chosen, "streams": {stream: choice for stream, choice in streams.items() if choice != {"streams": {}}}}
 
 
-def _effects(config: Mapping[str, Any], sdk_properties: Mapping[str, Any]) -> dict[str, Any]:
-    effects = {name: value for name, value in config.items() if name in _EFFECTS or name in sdk_properties}
+def _effects(config: Mapping[str, Any]) -> dict[str, Any]:
+    effects = {name: value for name, value in config.items() if name in _EFFECTS or name in SDK_SETTINGS}
     # Earlier versions did not have these settings: for their ledgers, the defaults are no change.
     if effects["consent_values"] == list(DEFAULT_CONSENT_VALUES):
         del effects["consent_values"]

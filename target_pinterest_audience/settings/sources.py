@@ -10,10 +10,10 @@ from typing import Any
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.dotenv_file import names_in_dotenv, read_dotenv
-from target_pinterest_audience.settings.json_text import RepeatedNameError, read_json
 from target_pinterest_audience.settings.origins import Source
 from target_pinterest_audience.settings.validate import refuse_unknown
 from target_pinterest_audience.settings.variables import sort_out
+from target_pinterest_audience.text.json_text import RepeatedNameError, read_json
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}

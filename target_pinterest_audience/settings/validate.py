@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
+from jsonschema import Draft202012Validator
 
 from target_pinterest_audience.errors import ConfigurationError
 
@@ -67,12 +67,7 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "")
 
 def _broken_rule(value: object, rules: Mapping[str, Any]) -> str | None:
     """Return the rule that a value breaks, in words from the schema: the library's own message shows the value."""
-    try:
-        error = next(DEFAULT_JSONSCHEMA_VALIDATOR(rules).iter_errors(value), None)
-    except AttributeError:
-        # singer-sdk 0.54.9 has a text among the schemas of `stream_maps.*.__else__`. The validator reaches it, and
-        # fails, only if the value fits none of the real schemas.
-        return _MALFORMED
+    error = next(Draft202012Validator(rules).iter_errors(value), None)
     if error is None:
         return None
     limit: Any = error.validator_value

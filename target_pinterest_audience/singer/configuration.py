@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from singer_sdk import Target
+from singer_sdk.helpers.capabilities import PluginCapabilities, TargetCapabilities
 
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.settings import Settings, config_jsonschema
-from target_pinterest_audience.settings.load import CAPABILITIES, read_config, resolve_settings
+from target_pinterest_audience.settings.load import read_config, resolve_settings
 from target_pinterest_audience.system.version import program_version
 
 if TYPE_CHECKING:
@@ -47,7 +48,13 @@ class ConfiguredTarget(Target):
     name = "target-pinterest-audience"
     package_name = "target-pinterest-audience"
     config_jsonschema: ClassVar[dict[str, Any]] = config_jsonschema()
-    capabilities: ClassVar[list[Any]] = CAPABILITIES
+    capabilities: ClassVar[list[Any]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+        TargetCapabilities.VALIDATE_RECORDS,
+    ]
     settings: Settings
     message_reader: MessageReader
     run_log: RunLog

@@ -11,7 +11,7 @@ from target_pinterest_audience.settings import StreamSettings, resolve
 
 
 def settings(**values: Any) -> StreamSettings:
-    return resolve({"ad_account_id": "1", "access_token": "t", **values}, {}, {})[0].default_stream
+    return resolve({"ad_account_id": "1", "access_token": "t", **values}, {})[0].default_stream
 
 
 def plans(*kinds: str, **values: Any) -> dict[str, tuple[str, str]]:
@@ -46,7 +46,7 @@ def test_a_stream_that_lacks_the_columns_of_the_top_level_has_no_identities() ->
 def test_a_stream_that_lacks_its_own_columns_is_a_configuration_error(
     name: str, own: dict[str, Any], words: str
 ) -> None:
-    resolved = resolve({"ad_account_id": "1", "access_token": "t", "streams": {name: own}}, {}, {})[0]
+    resolved = resolve({"ad_account_id": "1", "access_token": "t", "streams": {name: own}}, {})[0]
     with pytest.raises(ConfigurationError, match=words):
         find_columns({"mail_sent": {}}, "orders", resolved.for_stream("orders"))
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from singer_sdk.target_base import Target
 
 from target_pinterest_audience.settings import config_jsonschema, resolve
 from target_pinterest_audience.settings.schema import properties_of, required, setting
+from target_pinterest_audience.settings.sdk_settings import SDK_SETTINGS
+from target_pinterest_audience.singer.target import TargetPinterestAudience
 
 # ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
 
@@ -78,5 +81,29 @@ def test_the_schema_is_a_new_object_each_time() -> None:
 )
 def test_the_value_of_each_secret_setting_is_redacted(name: str) -> None:
     values = {"ledger_url": "postgresql://user:s3cr3t@host/database", "notify_urls": ["s3cr3t"]}
-    settings, _ = resolve({"ad_account_id": "1", "access_token": "t", name: values.get(name, "s3cr3t")}, {}, {})
+    settings, _ = resolve({"ad_account_id": "1", "access_token": "t", name: values.get(name, "s3cr3t")}, {})
     assert "s3cr3t" in settings.secrets
+
+
+def rules(schema: Any) -> Any:
+    """The rules of a JSON schema, without titles, descriptions and what is no schema."""
+    if isinstance(schema, list):
+        return [rules(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    words = {name for name in ("title", "description") if isinstance(schema.get(name), str)}
+    kept = {name: rules(each) for name, each in schema.items() if name not in words}
+    if "anyOf" in kept:
+        # singer-sdk 0.54 has the bare text "null" among its schemas.
+        kept = {"anyOf": [each for each in kept["anyOf"] if isinstance(each, dict)]}
+    return kept
+
+
+def test_the_settings_that_the_sdk_adds_are_those_that_we_check() -> None:
+    class OnlySdk(Target):
+        name = "target-pinterest-audience"
+        capabilities = TargetPinterestAudience.capabilities
+
+    added: dict[str, Any] = {"properties": {}}
+    OnlySdk.append_builtin_config(added)
+    assert rules(SDK_SETTINGS) == rules(added["properties"])

@@ -17,13 +17,13 @@ from target_pinterest_audience.settings import (
     read_environment,
     resolve,
 )
-from tests.support.settings import NEEDED, SDK_SETTINGS
+from tests.support.settings import NEEDED
 
 PREFIX = "TARGET_PINTEREST_AUDIENCE_"
 
 
 def settle(environ: dict[str, str] | None = None, **values: Any) -> Settings:
-    return resolve({**NEEDED, **values}, SDK_SETTINGS, environ or {})[0]
+    return resolve({**NEEDED, **values}, environ or {})[0]
 
 
 def test_the_names_are_public() -> None:
@@ -314,7 +314,7 @@ def test_a_stream_map_that_meltano_dropped_is_detected() -> None:
 
 
 def test_stream_maps_are_read_from_json_text_and_refused_if_nested() -> None:
-    resolved = resolve({**NEEDED, "stream_maps": '{"crm.leads": {"a": "b"}}'}, SDK_SETTINGS, {})[1]
+    resolved = resolve({**NEEDED, "stream_maps": '{"crm.leads": {"a": "b"}}'}, {})[1]
     assert resolved["stream_maps"] == {"crm.leads": {"a": "b"}}
     with pytest.raises(ConfigurationError, match="put a backslash before each dot"):
         settle(stream_maps={"crm": {"leads": {"a": "b"}}})

@@ -20,7 +20,7 @@ from target_pinterest_audience.settings.paths import ledger_url
 from tests.support.account import members
 from tests.support.messages import digests, people, schema, state
 from tests.support.processes import Run, environment
-from tests.support.settings import NEEDED, SDK_SETTINGS
+from tests.support.settings import NEEDED
 
 # The password file of this machine may know the user whom the tests run as: `pwd` is hidden from both programs.
 _HIDE = "import sys, pwd; pwd.getpwuid = lambda uid: {}[uid]; "
@@ -117,7 +117,7 @@ def test_a_path_with_an_unknown_home_is_reported(homeless: Homeless, setting: st
 
 
 def settle(**values: Any) -> Settings:
-    return resolve({**NEEDED, **values}, SDK_SETTINGS, {})[0]
+    return resolve({**NEEDED, **values}, {})[0]
 
 
 @pytest.mark.parametrize("found", [RuntimeError("no home"), Path("~/.local/state")])
