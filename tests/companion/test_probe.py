@@ -177,7 +177,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], list[Fault], Sure, str]] = [
     ),
     ("reset_epoch", "reset_unit", {"rate_limit_reset": "epoch"}, [], Sure.SEEN, "Seconds since 1970"),
     ("reset_window", "reset_unit", {"rate_limit_reset": "window"}, [], Sure.INFERRED, "the length of a window"),
-    ("reset_absent", "reset_unit", {"rate_limit_reset": "absent"}, [], Sure.SEEN, "did not come"),
+    ("reset_absent", "reset_unit", {"rate_limit_reset": "absent"}, [], Sure.SEEN, "no such header"),
     (
         "reset_is_a_date", "reset_unit", {},
         [
@@ -186,7 +186,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], list[Fault], Sure, str]] = [
                 headers={"x-ratelimit-reset": "Sat, 28 Nov 2026 12:00:00 GMT"},
             )
         ],
-        Sure.SEEN, "no number",
+        Sure.SEEN, "not a number",
     ),
     (
         "reset_at_random", "reset_unit", {},
@@ -194,7 +194,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], list[Fault], Sure, str]] = [
             Fault(method="GET", path=ONE_LIST, status=200, when="after", headers={"x-ratelimit-reset": each})
             for each in ("7", "31", "44")
         ],
-        Sure.UNDECIDED, "do not follow the time",
+        Sure.UNDECIDED, "do not match the time",
     ),
     ("no_size_limit", "records_size", {}, [], Sure.SEEN, "60 or more"),
     (

@@ -62,13 +62,13 @@ Examples:
 @click.option(
     "--with-list-type",
     is_flag=True,
-    help="Create the list with a list_type. By default the probe leaves it out, and adds it only if it is needed.",
+    help="Create the list with a list_type. By default the probe adds it only if Pinterest requires it.",
 )
 @click.option("--keep-audience", is_flag=True, help="Do not delete the audience at the end.")
 @click.option(
     "--reuse-refresh-token",
     is_flag=True,
-    help="Also try the old refresh token after the refresh. Pinterest may end the sign-in then.",
+    help="Also try the old refresh token after the refresh. Pinterest may then end the sign-in.",
 )
 @dry_run_option
 @config_option
@@ -85,15 +85,15 @@ def probe(  # noqa: PLR0913 - one argument per option is how click passes them
     as_json: bool,
     yes: bool,
 ) -> None:
-    """Ask a real ad account what Pinterest's API description does not tell.
+    """Ask a real ad account what Pinterest's API description leaves open.
 
-    Nothing calls this command by itself, and you do not need it to run the target. It creates one customer list and one
-    audience, writes invented identities to the list, prints what Pinterest answered, and writes a report that you can
-    attach to an issue: it has no ids, names, tokens or identities. It changes no other list and no other audience.
+    You do not need this command to run the target, and no run calls it. It creates one customer list and one audience,
+    writes invented identities to the list, prints what Pinterest answered, and writes a report that you can attach to
+    an issue: it has no ids, names, tokens or identities. It changes no other list and no other audience.
 
     Customer lists cannot be deleted. The list of the probe stays, without identities, and a later probe uses it again.
 
-    The probe stops at the first response that does not permit a request (exit code 3). It keeps to the rate limits.
+    The probe stops as soon as Pinterest does not permit a request (exit code 3). It stays within the rate limits.
     """
     settings = read_settings(config, dry_run=dry_run)
     for line in _plan(settings, path, keep_audience=keep_audience, reuse=reuse_refresh_token):
@@ -117,7 +117,7 @@ def probe(  # noqa: PLR0913 - one argument per option is how click passes them
 
 
 def _plan(settings: Settings, path: Path, *, keep_audience: bool, reuse: bool) -> list[str]:
-    """Return what the probe is going to do, line by line."""
+    """Return what the probe will do, line by line."""
     most, largest = sum(STEPS.records) + sum(STEPS.rows), max(STEPS.records)
     audience = "It stays." if keep_audience else "At the end it asks whether to delete it; with --yes it deletes it."
     lines = [
@@ -125,7 +125,7 @@ def _plan(settings: Settings, path: Path, *, keep_audience: bool, reuse: bool) -
         f'- It creates the customer list "{LIST_NAME}", or uses the one of an earlier probe.',
         "- CUSTOMER LISTS CANNOT BE DELETED: this list stays in the account, without identities.",
         f"- It adds about {most:,} invented identities to the list, up to {largest:,} a request, and removes them.",
-        "- The identities are digests of addresses and texts that cannot be anybody's.",
+        "- The identities are digests of addresses and texts that belong to nobody.",
         f"- It creates an audience of the list. {audience}",
         "- It sends about 20 writes, and reads the listings of lists and audiences. It changes nothing else.",
     ]
@@ -133,7 +133,7 @@ def _plan(settings: Settings, path: Path, *, keep_audience: bool, reuse: bool) -
         lines.append("- It refreshes the sign-in once, and stores the new refresh token as every run does.")
         if reuse:
             lines.append(
-                "- It then tries the old refresh token. PINTEREST MAY END THE SIGN-IN: you would sign in again."
+                "- It then tries the old refresh token. PINTEREST MAY END THE SIGN-IN: you would have to sign in again."
             )
     return [*lines, f"- It writes a report without ids, names and secrets to {path}."]
 
@@ -159,7 +159,7 @@ def _end_audience(asking: Probe, *, keep: bool, yes: bool, err: bool) -> None:
     """Delete the audience that the probe created, if the person wants it."""
     audience = asking.audience
     if audience.was_there:
-        show("An earlier probe left the audience of the list. It stays: `audiences delete` deletes it.", err=err)
+        show("An earlier probe left the audience. It stays; `audiences delete` deletes it.", err=err)
     elif audience.id is not None and not keep and (yes or click.confirm("Delete the audience of the probe?", err=err)):
         audience.delete()
         show("Deleted the audience of the probe.", err=err)

@@ -1,1 +1,1 @@
-"""The probe: asks Pinterest's API what its description does not tell, with invented identities on a list of its own."""
+"""The probe: asks Pinterest's API what its description leaves open, with invented identities on a list of its own."""

@@ -54,7 +54,7 @@ def ask_headers(own: OwnList, findings: Findings, clock: Callable[[], float], sl
         try:
             readings.append((clock(), float(raw)))
         except ValueError:
-            answer = "The header did not come." if not raw else "It is no number."
+            answer = "The response has no such header." if not raw else "It is not a number."
             findings.add("reset_unit", Sure.SEEN, answer, evidence)
             return
     findings.add("reset_unit", *_unit(readings), evidence)
@@ -92,7 +92,7 @@ def _unit(readings: list[tuple[float, float]]) -> tuple[Sure, str]:
             return Sure.SEEN, "Milliseconds until the reset: it falls as time passes."
     if len({value for _, value in readings}) == 1:
         return Sure.INFERRED, f"It stays {readings[0][1]:g}: the length of a window, not the time until the reset."
-    return Sure.UNDECIDED, "Its values do not follow the time that passed; the report has them."
+    return Sure.UNDECIDED, "Its values do not match the time that passed. The report has them."
 
 
 class OwnAudience:

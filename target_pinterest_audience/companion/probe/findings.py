@@ -26,9 +26,9 @@ QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "rows_without_list_type": "Is a list created from records_v2 without list_type?",
         "rows_with_list_type": "Is a list created from records_v2 with list_type?",
         "row_of_two_fields": "Is a row of two fields accepted?",
-        "removal_of_one_field": "What does REMOVE do that names one field of such a row?",
+        "removal_of_one_field": "What does a removal of one field of such a row do?",
         "device_id_case": "Does the case of a device id matter?",
-        "exceptions": "What does Pinterest answer to a value that is no identity?",
+        "exceptions": "How does Pinterest answer a value that is not an identity?",
         "reset_unit": "What is the unit of x-ratelimit-reset?",
         "records_size": "How many values may one request have in records?",
         "rows_size": "How many rows may one request have in records_v2?",
@@ -41,7 +41,7 @@ QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The questions that are open in Pinterest's API description 5.28, by key, in the order of the report."""
 
-_STOPPED: Final = "The probe ended before it came to this question."
+_STOPPED: Final = "The probe ended before it reached this question."
 
 
 class Finding(NamedTuple):

@@ -137,7 +137,7 @@ class OwnList:
         if len(found) > 1:
             msg = (
                 f'The ad account has {len(found)} customer lists named "{LIST_NAME}". The probe uses one list only, '
-                "and cannot tell which. It changed none of them."
+                "and cannot know which one. It changed none of them."
             )
             raise ConfigurationError(msg)
         if not found:

@@ -56,9 +56,9 @@ def ask_rotation(stored: StoredSignIn | None, findings: Findings, *, reuse: bool
         tokens, old = exchange_newest(*stored)
         _note_rotation(findings, tokens, old)
         if tokens.new_refresh_token in {None, old}:
-            findings.add("old_refresh_token", Sure.NOT_ASKED, "The refresh returned no other token.")
+            findings.add("old_refresh_token", Sure.NOT_ASKED, "The refresh returned no new token.")
         elif not reuse:
-            answer = "Trying it could end the sign-in. Ask with --reuse-refresh-token."
+            answer = "Trying it could end the sign-in. To ask, pass --reuse-refresh-token."
             findings.add("old_refresh_token", Sure.NOT_ASKED, answer)
         else:
             _try_old(stored, findings, old)

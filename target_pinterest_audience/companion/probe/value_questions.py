@@ -139,9 +139,9 @@ def _of_case(uploaded: int | None) -> tuple[Sure, str]:
 
 
 def ask_exceptions(own: OwnList, findings: Findings) -> None:
-    """Add a value that is no identity, and a text in place of a digest, until Pinterest objects."""
+    """Add a value that is not an identity, and a text in place of a digest, until Pinterest objects."""
     attempts = (
-        ({"records": invented.NO_IDENTITY}, "1 value that is no identity"),
+        ({"records": invented.NO_IDENTITY}, "1 value that is not an identity"),
         ({"records_v2": [{"hashed_phone_number": invented.NO_DIGEST}]}, "1 row without a digest"),
     )
     evidence = []
