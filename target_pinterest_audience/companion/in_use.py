@@ -1,4 +1,4 @@
-"""Where a list is used, in words, and the confirmation that removing people from a list in use takes."""
+"""What uses a list, in words, and the confirmation without which no command removes people from a list in use."""
 
 from __future__ import annotations
 
@@ -65,8 +65,9 @@ def refuse_in_use(usage: Usage, what: str, *, in_use: bool) -> None:
         rest = len(keeping) - _MOST_NAMES
         more = f"; and {rest:,} more" if rest > 0 else ""
         msg = (
-            f"Nothing was done, because {what} keeps ads away from people: {names}{more}. Without these people in it, "
-            "the ads are shown to all of them. Pause or change what uses it first. If this is intended, pass --in-use."
+            f"Nothing was done, because {what} keeps ads away from people: {names}{more}. If it no longer holds "
+            "these people, the ads are shown to them. Pause or change what uses it first. If this is intended, pass "
+            "--in-use."
         )
         raise ConfigurationError(msg)
     if not usage.is_certain:

@@ -40,8 +40,8 @@ def in_use_option(command: F) -> F:
     return click.option(
         "--in-use",
         is_flag=True,
-        help="Go on although an active ad group or campaign excludes these people, so that its ads are shown to them, "
-        "or although Pinterest does not show whether one does.",
+        help="Go on even if an active ad group or campaign excludes these people and would then show them its ads, or "
+        "if Pinterest does not show whether one does.",
     )(command)
 
 

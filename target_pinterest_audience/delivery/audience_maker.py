@@ -49,7 +49,7 @@ class AudienceMaker:
         try:
             self.audience = self._directory.audience_of(customer_list.id)
         except PinterestError as error:
-            self._logger.info("How many people Pinterest matched is not known in this run. %s", error)
+            self._logger.info("This run does not know how many people Pinterest matched. %s", error)
             return False
         return True
 

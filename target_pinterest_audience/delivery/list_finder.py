@@ -108,8 +108,8 @@ class ListFinder:
         is_nca = self._directory.acquires_new_customers(found)
         if is_nca is None:
             self._logger.warning(
-                "Pinterest does not tell whether %s (id %s) is for new customer acquisition, so `is_nca: %s` could not "
-                "be checked.", self.plan.reference, found.id, str(wanted).lower(),
+                "Pinterest does not report whether %s (id %s) is for new customer acquisition, so `is_nca: %s` could "
+                "not be checked.", self.plan.reference, found.id, str(wanted).lower(),
             )  # fmt: skip
         elif is_nca is not wanted:
             msg = (

@@ -1,4 +1,4 @@
-"""Phone numbers for lists for which Pinterest accepts none, as a person reads of them. Pure."""
+"""The messages about phone numbers that Pinterest does not accept for a list. Pure."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ def phones_still_wait(reference: ListReference, refused: RefusedPhones) -> str:
     """Return the warning of a run that only tried the phone numbers of earlier runs again."""
     return (
         f"{reference}: Pinterest refused {several(refused.resent, 'phone number', 'phone numbers')} of earlier runs "
-        "once more. They wait in the ledger, and each run tries them again."
+        "once more. They stay pending in the ledger, and each run tries them again."
     )

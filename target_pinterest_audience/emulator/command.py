@@ -29,7 +29,7 @@ _REMEMBERED_CALLS = 1000
 @click.option("--access-token", default=_DEFAULTS.access_token, show_default=True, help="The Bearer token that works.")
 @click.option("--ad-account-id", default=_DEFAULTS.ad_account_id, show_default=True, help="The ad account that exists.")
 @click.option(
-    "--latency-ms", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Least duration of every call."
+    "--latency-ms", default=0.0, show_default=True, type=click.FloatRange(min=0), help="Minimum duration of every call."
 )
 @click.option(
     "--processing-seconds",

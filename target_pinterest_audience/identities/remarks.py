@@ -25,7 +25,7 @@ class Remark(Enum):
     NOT_AN_OPAQUE_ID = "not an id of this type: a UUID, or with an @, a comma, a blank or a control character in it"
     NOT_A_DIGEST = "not a digest of 32, 40 or 64 hex digits"
     NOT_A_PHONE = "not a phone number"
-    NOT_A_COUNTRY_CODE = "a phone number that begins with + or 00 and then no country code that exists"
+    NOT_A_COUNTRY_CODE = "a phone number whose country code does not exist"
     PHONE_WITHOUT_COUNTRY = (
         "a national phone number of an unknown country: set `phone_country` or `phone_country_column`, or write the "
         "number with + and its country code"
@@ -47,7 +47,7 @@ class Remark(Enum):
     LIST_NAME_IS_AN_IDENTITY = "in a row whose `list_name_column` holds an identity, which must not become a name"
     BREAKS_SCHEMA = "in a row that does not match its stream's JSON schema (`validate_records`)"
     REFUSED_BY_PINTEREST = "refused by Pinterest, although its form is correct"
-    PHONES_REFUSED = "a phone number for a list for which Pinterest accepts no phone numbers (`records_v2`)"
+    PHONES_REFUSED = "a phone number, which Pinterest does not accept for this list (`records_v2`)"
     DIGEST_OF_NOTHING = "the digest of an empty value, of a word such as null or None, or of zeros; or zeros alone"
     CANNOT_MATCH = (
         "an address that cannot exist. It was sent unchanged and matches nobody: look for full-width letters, a dotted "

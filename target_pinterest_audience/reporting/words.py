@@ -25,7 +25,7 @@ class CauseWords(NamedTuple):
 
 _CAUSES: Final[Mapping[str, CauseWords]] = {
     "delete": CauseWords("Deleted", "their row was deleted in your data"),
-    "change": CauseWords("Changed", "their row now names a different address or device id, or none"),
+    "change": CauseWords("Changed", "their row now names a different address, phone number or device id, or none"),
     "refusal": CauseWords("Refused", "they withdrew their consent, or are in a table of people to leave out"),
     "prune": CauseWords("No longer in the table", "their row was missing from a complete read of your table (prune)"),
     "clear": CauseWords("Cleared", "the list was cleared (clear)"),

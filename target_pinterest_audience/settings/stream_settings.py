@@ -154,10 +154,9 @@ class StreamSettings:
     )
     holdout_percent: int = setting(
         "Hold-out, in percent",
-        "The share of people who are kept off the list, to measure what the ads achieve. The first identity of a row "
-        "decides, in the order EMAIL, PHONE, other types, so the choice is the same in every run. Nobody who is held "
-        "out is on the list through another row that the ledger knows. If the share grows, the people who are chosen "
-        "then leave the list.",
+        "The share of people to keep off the list, to measure what the ads achieve. The first identity of a row "
+        "decides, in the order EMAIL, PHONE, other types, so every run chooses the same people. No other row that the "
+        "ledger knows puts them on the list. If the share grows, the newly chosen people leave the list.",
         between=(0, 50),
         default=0,
     )

@@ -120,7 +120,7 @@ class Settings:
     holdout_path: Path | None = setting(
         "Hold-out file",
         "A JSON Lines file of the rows that are held out (`holdout_percent`): the stream and the key of each, for a "
-        "join in your warehouse. It holds no identity.",
+        "join in your warehouse. It holds no plain identity.",
     )
     max_removal_percent: int = setting(
         "Maximum removed, in percent",
@@ -228,8 +228,8 @@ class Settings:
     )
     validate_records: bool = setting(
         "Validate records",
-        "Whether to check each record against its stream's JSON schema. Identities are always checked; this check "
-        "takes most of the time of a run.",
+        "Whether to check each record against its stream's JSON schema. Identities are checked in any case. "
+        "Validation takes most of the time of a run.",
         default=False,
     )
     notify_urls: tuple[str, ...] = setting(

@@ -1,4 +1,4 @@
-"""Where a list is used: shown to people, and in the way of whoever would show ads to all customers."""
+"""What uses a list is shown to people, and stops whoever would show ads to all customers."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class TestClear:
         getattr(emulator.backend, f"create_{kind}")("Newcomers", **arguments)
         refused = run_companion(*self.CLEAR)
         assert refused.code == 2
-        assert "the ads are shown to all of them" in refused.stderr
+        assert "the ads are shown to them" in refused.stderr
         assert "--in-use" in refused.stderr
         assert members(emulator) == digests(range(120))
         dry = run_companion("clear", "--list", LIST, "--dry-run")

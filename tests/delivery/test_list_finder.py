@@ -135,7 +135,7 @@ def test_a_kind_that_pinterest_does_not_tell_is_a_warning(caplog: pytest.LogCapt
     found = finder(TwoLists(), is_nca=True, customer_list_id="2")
     found.look_up()
     assert found.list_id == "2"
-    assert "does not tell whether customer list 2 (id 2) is for new customer acquisition" in caplog.text
+    assert "does not report whether customer list 2 (id 2) is for new customer acquisition" in caplog.text
 
 
 @pytest.mark.parametrize("is_nca", [True, False, None])

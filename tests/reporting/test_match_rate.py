@@ -122,7 +122,7 @@ def test_a_size_that_cannot_be_asked_for_fails_no_run(emulator: Emulator, run_ta
     run = run_target([EMAIL, *people(range(10))], create_audience=False, max_retries=0)
     assert run.code == 0, run.stderr
     assert of_lists(tmp_path) == [(10, 10, None, None)]
-    assert "How many people Pinterest matched is not known in this run." in run.stderr
+    assert "This run does not know how many people Pinterest matched." in run.stderr
 
 
 @pytest.mark.parametrize(

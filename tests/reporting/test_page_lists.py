@@ -55,7 +55,7 @@ def test_the_match_rate_is_one_percentage_and_one_chart_with_two_lines() -> None
 
 def test_until_pinterest_tells_a_size_there_is_no_percentage() -> None:
     text = text_of((400, None), (400, None))
-    assert "Pinterest has not said yet how many people it recognises" in text
+    assert "Pinterest has not reported yet how many people it recognises" in text
     assert "%" not in text
 
 

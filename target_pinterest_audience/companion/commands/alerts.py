@@ -41,12 +41,12 @@ _STATES_IN_TABLE: Final = {"told": "sent"}
 @click.command("alerts")
 @config_option
 @json_option
-@click.option("--dry-run", is_flag=True, help="Show the current alerts; send nothing and record nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the open alerts; send nothing and record nothing.")
 @click.option("--test", is_flag=True, help="Send a test message to each address, and show which accepted it.")
 def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool) -> None:
-    """Send an alert if no run has succeeded for too long, and alerts that runs could not send.
+    """Send an alert if no run has succeeded for too long, and the alerts that runs could not deliver.
 
-    Let a scheduler call it every hour with the settings of the runs: it notices runs that never start, or are killed.
+    Let a scheduler call it every hour with the settings of the runs. It detects runs that never start or are killed.
     It repeats an alert once a day while the problem lasts. The exit code is 1 if alerts were due, but none could be
     delivered.
 

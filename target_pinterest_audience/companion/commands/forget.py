@@ -225,7 +225,7 @@ def _raise_if_incomplete(receipts: Sequence[Receipt]) -> None:
     missing = ", ".join(each.list for each in receipts if each.outcome == NOT_FOUND)
     if missing:
         msg = (
-            f"Pinterest's listing has some lists that Pinterest does not find ({missing}). They may be new: try again "
-            "later."
+            f"Pinterest's listing has customer lists that Pinterest then does not find ({missing}). They may be new. "
+            "Try again later."
         )
         raise UnavailableError(msg)

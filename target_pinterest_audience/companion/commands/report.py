@@ -108,10 +108,10 @@ def report(
 ) -> None:
     """Show what the last runs did.
 
-    That is how they ended, how many people they added and removed and why, what they rejected, and how many people
-    Pinterest recognised: `match` is their share of the rows that contribute to the list. The first table has a row for
-    each run, the second one for each list that a run changed. Times are in UTC. Runs that do not use the ledger are not
-    shown: those with `load_method: append-only`, and dry runs.
+    The first table has a row for each run: how it ended, how long it took, and its requests. The second one has a row
+    for each list that a run changed: how many people it added and removed and why, how many values it rejected, and
+    how many people Pinterest recognised. `match` is their share of the rows that contribute to the list. Times are in
+    UTC. Runs that do not use the ledger are not shown: those with `load_method: append-only`, and dry runs.
     """
     if html is not None and (removals or as_json):
         msg = "--html cannot be combined with --removals or --json. The page has everything."

@@ -81,7 +81,7 @@ def _check_identifiers(context: click.Context, parameter: click.Parameter, value
 @click.group("segments", invoke_without_command=True, epilog=_EXAMPLES)
 @click.option("--search", metavar="TEXT", help="Only the segments that Pinterest finds for this text.")
 @click.option(
-    "--sizing", is_flag=True, help="Ask Pinterest for estimated sizes; its API description does not tell their form."
+    "--sizing", is_flag=True, help="Ask Pinterest for estimated sizes; its API description does not define their form."
 )
 @click.option("--all", "with_deleted", is_flag=True, help="Show deleted segments too.")
 @config_option
@@ -244,11 +244,14 @@ def _audiences_of(found: CustomerSegment) -> list[str]:
     """Return the ids of a segment's audiences.
 
     Raises:
-        UnavailableError: Pinterest does not tell them, so that a change could remove one.
+        UnavailableError: Pinterest does not return them, so a change could remove one.
     """
     ids = found.audience_ids
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        msg = f"Pinterest does not tell the audiences of customer segment {found.id}, so it is not changed. Try later."
+        msg = (
+            f"Pinterest did not return the audiences of customer segment {found.id}, so nothing was changed. Try again "
+            "later."
+        )
         raise UnavailableError(msg)
     return ids
 

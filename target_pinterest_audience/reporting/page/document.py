@@ -121,9 +121,9 @@ def _failures(runs: Sequence[RunView]) -> list[Element]:
 def _how_to_read() -> Element:
     return el(
         "p",
-        "A member is one e-mail address or one device id, so a person with both counts twice. Pinterest shows a "
-        "smaller number: the people whom it recognises. Matching them takes it a day or two. The match rate is their "
-        "share of the rows in your data that contribute to the list.",
+        "A member is one e-mail address, phone number or device id, so a person with two of them counts twice. "
+        "Pinterest shows a smaller number: the people whom it recognises. Matching them takes it a day or two. The "
+        "match rate is their share of the rows in your data that contribute to the list.",
         class_="quiet",
     )
 

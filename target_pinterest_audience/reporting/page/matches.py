@@ -39,7 +39,7 @@ def match_rate(view: ListView) -> Element | None:
         return None
     percent = percent_words(view.match_percent)
     if percent is None:
-        words = "Pinterest has not said yet how many people it recognises. Matching takes it a day or two."
+        words = "Pinterest has not reported yet how many people it recognises. Matching takes it a day or two."
         return el("p", words, class_="quiet") if rows else None
     people = several(view.matched or 0, "person", "people")
     words = f" match rate: Pinterest recognised {people} when it was last asked. Now {several(rows, 'row', 'rows')} "
