@@ -196,8 +196,8 @@ def rename(audience_id: str, name: str, description: str | None, config: tuple[s
 def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool, in_use: bool) -> None:
     """Delete an audience; campaigns that use it lose it. Its customer list stays: lists cannot be deleted.
 
-    First it shows which ad groups, campaigns and customer segments use the audience. If an active one excludes it, its
-    ads would then be shown to everyone in it: the command does that only with --in-use.
+    First it shows which ad groups, campaigns and customer segments use the audience. If an active one excludes it,
+    everyone in it would then see the ads, so the command needs --in-use.
     """
     with ad_account_for_arguments(config) as account:
         found = account.audience(audience_id)

@@ -49,8 +49,8 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
     run adds everyone whose row it reads: to keep the list empty, stop its schedule first. If the command is
     interrupted, run it again.
 
-    First it shows which ad groups, campaigns and customer segments use the list. If an active one excludes it, its ads
-    would then be shown to everyone on the list: the command does that only with --in-use.
+    First it shows which ad groups, campaigns and customer segments use the list. If an active one excludes it,
+    everyone on the list would then see the ads, so the command needs --in-use.
     """
     settings = read_settings(config, dry_run=dry_run)
     with opened_ledger(settings) as ledger:

@@ -145,7 +145,7 @@ def find(
 ) -> None:
     """Show what a row says.
 
-    For each list, the table has the columns by which the row contributes identities or refuses them. It shows no
+    For each list, the table has the columns by which the row contributes, refuses or holds out identities. It shows no
     identities.
     """
     settings = read_settings(config)

@@ -74,8 +74,8 @@ def prune(
     removes no one and exits 6. With `dry_run` it shows how many people it would remove.
 
     If --allow-removal-percent lets more people go than `max_removal_percent` would, the command first shows which ad
-    groups, campaigns and customer segments use the list. If an active one excludes it, its ads would then be shown to
-    these people: the command does that only with --in-use.
+    groups, campaigns and customer segments use the list. If an active one excludes it, these people would then see the
+    ads, so the command needs --in-use.
 
     Example: pinterest-audience prune --config target.json --allow-removal-percent 40
     """
