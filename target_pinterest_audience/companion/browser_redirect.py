@@ -83,7 +83,7 @@ def listening(redirect_uri: str, belongs: Belongs) -> Iterator[Wait]:
             return inbox.arrived.get(timeout=seconds)
         except queue.Empty:
             foreign = (
-                " A response with another state came and was not used: it belongs to an earlier sign-in, or someone "
+                " A response with another state was ignored: it belongs to an earlier sign-in, or someone "
                 "tried to sign you in to another account."
             )
             msg = (

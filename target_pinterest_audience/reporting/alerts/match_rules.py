@@ -18,11 +18,11 @@ _FEW: Final = 10
 """So few people less than expected are never worth an alert, however small the list is."""
 
 _CAUSES: Final = (
-    "Likely causes: the column holds digests, which are sent as they came, of something other than the trimmed, "
-    "lower-case address (or the upper-case IDFA and lower-case Android id); the digests were made with an algorithm "
-    "other than SHA-256, SHA-1 or MD5, or with a salt; or the list has device ids only, and Pinterest does not know "
-    "these devices. Send plain values and let the target hash them, with `hash_algorithm: sha256`, or correct the "
-    "query."
+    "Likely causes: the column holds digests of something other than the trimmed, lower-case address, the upper-case "
+    "IDFA, the lower-case Android id, or the digits of the phone number with its country code; the digests were made "
+    "with a salt, or with an algorithm other than SHA-256, SHA-1 or MD5; or the list has device ids only, and "
+    "Pinterest does not know these devices. Send plain values and let the target hash them, with "
+    "`hash_algorithm: sha256`, or correct the query."
 )
 
 
@@ -78,7 +78,7 @@ def match_dropped(command: str, list_id: str, label: str, matching: Matching, pe
     title = f"{label}: the match rate fell from {was:,.0f} % to {now:,.0f} %"
     text = (
         f"Pinterest recognises {several(matched, 'person', 'people')} now and recognised {before.matched:,} three days "
-        f"ago: the share of the rows fell by more than {percent} % (`notify_match_drop_percent`). Check whether the "
+        f"ago: their share of the rows fell by more than {percent} % (`notify_match_drop_percent`). Check whether the "
         "column still holds the same kind of values: digests that are made differently, invented addresses and a new "
         "source of rows all lower the rate."
     )
