@@ -112,7 +112,7 @@ class Directory:
         return self.client.customer_list(list_id)
 
     def acquires_new_customers(self, found: CustomerList) -> bool | None:
-        """Return whether a list is for new customer acquisition; None if Pinterest does not tell.
+        """Return whether a list is for new customer acquisition; None if Pinterest does not report it.
 
         Recorded live calls have it in the listing only, so a list that was read by its id is looked up there.
 

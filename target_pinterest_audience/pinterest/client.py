@@ -151,7 +151,7 @@ class PinterestClient:
         Pinterest serves segments only to a person who signed in, not to a token of the app (API description 5.28).
 
         Args:
-            search: what Pinterest searches for; None for all segments. The description does not tell how it searches.
+            search: what Pinterest searches for; None for all segments. The description does not define how it searches.
             sizing: whether to ask for estimated sizes; see `CustomerSegment.sizing`.
         """
         params = dict(OLDEST_FIRST)

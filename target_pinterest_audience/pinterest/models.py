@@ -40,7 +40,7 @@ class CustomerList(msgspec.Struct, frozen=True):
 
     @property
     def acquires_new_customers(self) -> bool | None:
-        """Whether the list is for new customer acquisition; None if the response does not tell."""
+        """Whether the list is for new customer acquisition; None if the response does not report it."""
         return self.is_nca if isinstance(self.is_nca, bool) else None
 
 

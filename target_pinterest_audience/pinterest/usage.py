@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.pinterest.client import PinterestClient
 
 _UNSAID: Final = (NotFoundError, NotPermittedError, RateLimitedError, RefusedError, UnavailableError)
-"""The errors after which a command goes on without knowing the uses. With others, it could do nothing at all."""
+"""The errors after which a command continues without knowing the uses. After others, it cannot continue at all."""
 
 _DORMANT: Final = frozenset({"PAUSED", "ARCHIVED", "DRAFT", "DELETED_DRAFT", "DELETED"})
 """The statuses of what shows no ads. A status that is missing or unknown counts as active."""
@@ -70,8 +70,8 @@ class Use(NamedTuple):
     Attributes:
         kind: `ad group`, `campaign` or `customer segment`.
         id: its id.
-        name: its name; None if Pinterest did not say.
-        status: its status; None if Pinterest did not say.
+        name: its name; None if Pinterest did not report it.
+        status: its status; None if Pinterest did not report it.
         how: how it uses the audience.
         active: whether it may show ads.
     """
@@ -90,7 +90,7 @@ class Use(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """Everything that uses an audience, as far as Pinterest said.
+    """Everything that uses an audience, as far as Pinterest reported it.
 
     Attributes:
         uses: the ad groups, campaigns and customer segments.

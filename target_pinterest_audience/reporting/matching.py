@@ -18,7 +18,7 @@ def why_untargetable(members: int | None, matched: int | None, status: str | Non
 
     Args:
         members: how many identities belong on the list, by the ledger; None if that is not known.
-        matched: how many people Pinterest has matched; None if it has not said.
+        matched: how many people Pinterest has matched; None if it has not reported that.
         status: Pinterest's status of the audience, or of the list.
     """
     needed = f"Pinterest needs {USABLE_PEOPLE} people whom it recognises"

@@ -66,7 +66,7 @@ def match_percent(matched: int | None, contributing_rows: int | None) -> float |
     It can exceed 100: others may have put people on the list, and Pinterest takes days to see that people left it.
 
     Args:
-        matched: how many people Pinterest has matched; None if it has not said.
+        matched: how many people Pinterest has matched; None if it has not reported that.
         contributing_rows: how many rows contribute to the list; None if that is not known.
 
     Returns:
@@ -84,7 +84,7 @@ class ListReport(msgspec.Struct, frozen=True):
         name: its name at Pinterest; None if it does not exist.
         members: how many identities belong on it at the end, by the ledger; None if the ledger does not know the list.
         contributing_rows: how many rows contribute at least one identity to it, by the ledger; None like `members`.
-        matched: how many people Pinterest had matched by then; None if it has not said yet.
+        matched: how many people Pinterest had matched by then; None if it has not reported that yet.
         match_percent: `matched` as a share of `contributing_rows`; None if that is not known.
         status: Pinterest's status of its audience, or of the list itself when the run began; None if unknown.
         added: how many identities Pinterest accepted for addition.

@@ -59,7 +59,7 @@ class AudienceRow(NamedTuple):
     customer_list: str | None
     """The list that the audience is made of, if any."""
     is_nca: bool | None
-    """Whether it comes from a list for new customer acquisition; None if Pinterest does not tell."""
+    """Whether it comes from a list for new customer acquisition; None if Pinterest does not report it."""
     changed: str | None
 
     @classmethod

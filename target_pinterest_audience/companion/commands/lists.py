@@ -50,7 +50,7 @@ class ListRow(NamedTuple):
     removed: int | None
     """The number of identities in all removals from the list so far, repetitions included."""
     is_nca: bool | None
-    """Whether the list is for new customer acquisition; None if Pinterest does not tell."""
+    """Whether the list is for new customer acquisition; None if Pinterest does not report it."""
     changed: str | None
 
     @classmethod
@@ -76,14 +76,14 @@ class ListOverview(NamedTuple):
     uploaded: int | None
     removed: int | None
     is_nca: bool | None
-    """Whether the list is for new customer acquisition; None if Pinterest does not tell."""
+    """Whether the list is for new customer acquisition; None if Pinterest does not report it."""
     changed: str | None
     members: int | None
     """The number of identities that belong on the list; None if the ledger does not know it, or cannot be read."""
     rows: int | None
     """The number of rows that contribute to it; None like `members`."""
     matched: int | None
-    """The number of people whom Pinterest matched; None if it has not said, or if the list has no audience."""
+    """The number of people whom Pinterest matched; None if it has not reported that, or if the list has no audience."""
     match_percent: float | None
     """The match rate: these people as a share of the rows, in percent."""
     untargetable: str | None

@@ -31,7 +31,7 @@ class Matching(NamedTuple):
 
     Attributes:
         rows: how many rows contribute to the list now; None if that is not known.
-        matched: how many people Pinterest has matched now; None if it has not said.
+        matched: how many people Pinterest has matched now; None if it has not reported that.
         before: the same `SETTLING_SECONDS` ago; None if nothing was recorded by then.
         earlier: the same once more as long ago.
     """
