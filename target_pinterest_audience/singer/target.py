@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 
 
 class TargetPinterestAudience(ConfiguredTarget):
-    """Keeps Pinterest customer lists in step with the rows of a Singer stream.
+    """Keeps Pinterest customer lists in step with the rows of a Singer stream."""
 
-    Attributes:
-        streams: the streams of the run.
-    """
+    # `--about` and the plugin definition show the text above as the description of the target.
 
     default_sink_class = CustomerListSink
 
@@ -70,6 +68,7 @@ class TargetPinterestAudience(ConfiguredTarget):
         self.run_log = RunLog(self.settings, self.name, self.plugin_version, self.logger, time.time)
         self.stream_names = StreamNames(self.settings, self.config.get("stream_maps") or {})
         self.streams = Streams(self)
+        """The streams of the run."""
         shield = self._termination.shield
         self.output = Output(self.logger, shield)
         self.current_run = connect(self.settings, user_agent(), self.logger, self.output.write_state, shield)
