@@ -16,7 +16,7 @@ from target_pinterest_audience.text.redaction import guard_exceptions, redact_ha
 from target_pinterest_audience.text.safe_text import one_line
 
 _COMMANDS: Final = {
-    "alerts": "Send an alert if no run has succeeded for too long, and more",
+    "alerts": "Send an alert if no run has succeeded for too long",
     "audiences": "Show, create, rename and delete audiences of the ad account",
     "check": "Check whether everything is ready for a run",
     "clear": "Remove everyone whom this target sent to a customer list",
@@ -26,7 +26,7 @@ _COMMANDS: Final = {
     "ledger": "Show or delete what the ledger knows: lists, runs and rows",
     "lists": "Show the customer lists of the ad account",
     "login": "Sign in at Pinterest, so that runs can use the ad account",
-    "probe": "Ask a real ad account what Pinterest's documents leave open",
+    "probe": "Ask a real ad account what the API description leaves open",
     "prune": "Remove people who are missing from the last run",
     "readmit": "Let runs again add people whom `forget` keeps out",
     "report": "Show what the last runs did",
