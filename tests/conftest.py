@@ -65,6 +65,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(name)
         if item.get_closest_marker("meltano") or item.get_closest_marker("tap"):
             item.add_marker("slow")
+        if item.get_closest_marker("random"):
+            # Many histories are one test, and on a shared core each takes several times as long.
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 def pytest_collection_finish() -> None:

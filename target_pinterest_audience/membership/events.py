@@ -190,8 +190,8 @@ class Event(NamedTuple):
 
     def final_state(self) -> bytes | None:
         """Return the row's statements after the event, encoded; None if they depend on what the row said before."""
-        # A record without identities does not show which list the row's former statements move to.
-        shows_routes = self.routes is None or bool(self.named)
+        # Former statements stay on the lists that the record names, which it must show even where it has no identity.
+        shows_routes = self.routes is None or set(self.routes.values()) == {each.list_number for each in self.named}
         if self.kind in CONTRIBUTING and self.present == self.plan.slots and shows_routes:
             says = frozenset(self._claims())
             return encode_statements(self._decided(says) if self.plan.holdout is not None else says)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from target_pinterest_audience.ledger.ledger import Ledger
@@ -119,10 +120,11 @@ class Reconciler:
         origin: Origin,
         values: int,
         held: Collection[int] = (),
+        routes: Mapping[int, Mapping[int, int]] = MappingProxyType({}),
     ) -> None:
         """Add events to the window; see `Window.put_final_states`. Raises as `put` does."""
         self._begin(lines[0])
-        self._window.put_final_states(rows, final_states, lines, origin, values, held)
+        self._window.put_final_states(rows, final_states, lines, origin, values, held, routes)
         self.watermark.reach(lines[-1])
         self._flush_full()
 

@@ -254,6 +254,20 @@ def test_a_row_that_names_another_list_takes_all_its_identities_along(world: Wor
     assert after(world, change("segments", 1, email=email(1), lr_id=lr_id(1), segment=None)) == set()
 
 
+@pytest.mark.parametrize("lr_id_now", [lr_id(2), None])
+def test_a_row_keeps_what_a_former_column_named_on_the_list_that_it_still_names(
+    tmp_path: Path, lr_id_now: str | None
+) -> None:
+    world = make_world(tmp_path)
+    world.happen(Columns("segments", ("email", "idfa")))
+    owner = Member("gold", sha256(idfa(1)))
+    assert after(world, change("segments", 1, email=email(1), idfa=idfa(1), segment="gold")) >= {owner}
+    now = change("segments", 1, contact_email="", lr_id=lr_id_now, segment="gold")
+    others = {Member("gold - LR_ID", lr_id_now)} if lr_id_now else set()
+    world.happen(Columns("segments", ("contact_email", "lr_id")))
+    assert after(world, now) == {owner, *others}
+
+
 def test_only_the_last_event_of_a_row_in_a_window_counts(world: World) -> None:
     world.happen(*[change("customers", 1, email=email(number)) for number in range(5)])
     world.run()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_pinterest_audience.membership.events import CONTRIBUTING, Event, Form, Kind, Named, Plan
 from target_pinterest_audience.membership.row import Row, RowBlock
-from target_pinterest_audience.membership.statements import ContributionEncoder, Stance, encode_contributions
+from target_pinterest_audience.membership.statements import (
+    ContributionEncoder,
+    Stance,
+    encode_contributions,
+    statements,
+)
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.stream import StreamShape
 
@@ -21,6 +26,35 @@ ListSlots = Callable[[str | None], Mapping[str, tuple[int, int]]]
 """The list name in a row, or None if the settings choose the list → identity column → list and slot.
 
 Returns an empty mapping for rows that belong on no list."""
+
+
+class _NamedList(NamedTuple):
+    """What rows with one list name have in common.
+
+    Attributes:
+        encoder: encodes the statements of such a row.
+        encoder_of_held: the same for a row that is held out.
+        routes: slot → list.
+        lists: the lists that the identities in such a row go to.
+    """
+
+    encoder: ContributionEncoder
+    encoder_of_held: ContributionEncoder
+    routes: Mapping[int, int]
+    lists: frozenset[int]
+
+    @classmethod
+    def of(cls, list_slots: Mapping[str, tuple[int, int]]) -> _NamedList:
+        """Return it, given identity column → list and slot."""
+        routes = {slot: number for number, slot in list_slots.values()}
+        encoders = ContributionEncoder(list_slots), ContributionEncoder(list_slots, Stance.HOLDS_OUT)
+        return cls(*encoders, routes, frozenset(routes.values()))
+
+    def is_shown_by(self, final_state: bytes) -> bool:
+        """Return whether a row's statements, encoded, name all of the lists."""
+        if len(self.lists) == 1:
+            return bool(final_state)
+        return {each.list_number for each in statements(final_state)} == self.lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +71,8 @@ class KeyedRowWriter:
     """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
     reconciler: Reconciler
     readings: Sequence[Reading]
-    _encoders: dict[str, ContributionEncoder] = field(default_factory=dict)
-    """The list name in a row → the encoder of such rows."""
-    _encoders_of_held: dict[str, ContributionEncoder] = field(default_factory=dict)
-    """The same for rows that are held out."""
+    _named_lists: dict[str, _NamedList] = field(default_factory=dict)
+    """The list name in a row → what such rows have in common."""
 
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
@@ -58,13 +90,11 @@ class KeyedRowWriter:
         self._admit_kinds()
         _count_rows(self.readings, len(rows))
         if rows.kind in CONTRIBUTING:
-            final_states = self._final_states(rows)
-            # If rows name their lists, a row without identities is an event like any other: see `Event.final_state`.
-            if not self.shape.routed or all(final_states):
-                origin = Origin(rows.kind, self.plan, self.shape.tally)
-                values = len(rows) * sum(map(len, rows.named.values()))
-                self.reconciler.put_final_states(digests, final_states, rows.lines, origin, values, rows.held)
-                return
+            origin = Origin(rows.kind, self.plan, self.shape.tally)
+            values = len(rows) * sum(map(len, rows.named.values()))
+            final_states, routes = self._final_states(rows)
+            self.reconciler.put_final_states(digests, final_states, rows.lines, origin, values, rows.held, routes)
+            return
         for index, digest in enumerate(digests):
             list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
             named, line = rows.named_in(index), rows.lines[index]
@@ -79,20 +109,27 @@ class KeyedRowWriter:
         if kinds:
             self.admit(kinds)
 
-    def _final_states(self, rows: RowBlock) -> list[bytes]:
-        """Return the encoded statements of rows that only contribute or are held out."""
+    def _final_states(self, rows: RowBlock) -> tuple[list[bytes], dict[int, Mapping[int, int]]]:
+        """Return the encoded statements of rows that only contribute or are held out.
+
+        Returns:
+            The statements, and the index of each row whose statements do not name all lists of the row → its routes.
+        """
         if rows.list_names is None:
-            return self._final_states_of_settings(rows)
-        names = rows.list_names
-        for name in dict.fromkeys(names):
-            if name not in self._encoders:
-                list_slots = self.list_slots(name)
-                self._encoders[name] = ContributionEncoder(list_slots)
-                self._encoders_of_held[name] = ContributionEncoder(list_slots, Stance.HOLDS_OUT)
-        final_states = [self._encoders[name].encode(rows.named, index) for index, name in enumerate(names)]
+            return self._final_states_of_settings(rows), {}
+        for name in dict.fromkeys(rows.list_names):
+            if name not in self._named_lists:
+                self._named_lists[name] = _NamedList.of(self.list_slots(name))
+        of_rows = [self._named_lists[name] for name in rows.list_names]
+        final_states = [each.encoder.encode(rows.named, index) for index, each in enumerate(of_rows)]
         for index in rows.held:
-            final_states[index] = self._encoders_of_held[names[index]].encode(rows.named, index)
-        return final_states
+            final_states[index] = of_rows[index].encoder_of_held.encode(rows.named, index)
+        unshown = {
+            index: each.routes
+            for index, (each, said) in enumerate(zip(of_rows, final_states, strict=True))
+            if not each.is_shown_by(said)
+        }
+        return final_states, unshown
 
     def _final_states_of_settings(self, rows: RowBlock) -> list[bytes]:
         """Return the same for rows whose lists the settings choose."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 from target_pinterest_audience.identities.tally import StreamTally
@@ -67,6 +68,7 @@ class Window:
     _tallies: dict[int, tuple[StreamTally, StreamTally]] = field(default_factory=dict)
     """Identity of a stream's tally → that tally, and the tally of the stream in this window."""
     _events: dict[int, Event] = field(default_factory=dict)
+    _routes: dict[int, Mapping[int, int]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -93,6 +95,7 @@ class Window:
         origin: Origin,
         values: int,
         held: Collection[int] = (),
+        routes: Mapping[int, Mapping[int, int]] = MappingProxyType({}),
     ) -> None:
         """Add events whose rows' statements do not depend on what the rows said before.
 
@@ -103,8 +106,10 @@ class Window:
             origin: their origin, of a kind that contributes.
             values: how many identities they could name.
             held: the indices of the events among these whose row is held out.
+            routes: the index of each event among these whose statements do not name all lists of its row → see `Event`.
         """
         self._note_origin(origin)
+        self._routes.update((len(self.rows) + index, of_row) for index, of_row in routes.items())
         self.held.update(len(self.rows) + index for index in held)
         self.rows += rows
         self.final_states += final_states
@@ -154,7 +159,9 @@ class Window:
             return event
         origin = self.origin(index)
         named = tuple(Named(s.list_number, s.slot, s.identity) for s in statement_set(self.final_states[index] or b""))
-        routes = {slot: number for number, slot, _ in named} if origin.plan.lists is None else None
+        routes = None
+        if origin.plan.lists is None:
+            routes = self._routes.get(index, {slot: number for number, slot, _ in named})
         # What a keyless row says is one identity of a record that may have several.
         held = None if origin.plan.keyed else index in self.held
         return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index], routes, held=held)
