@@ -110,7 +110,8 @@ def members(column: str, raw: object, segment: str = "customers") -> frozenset[M
 class _Row:
     contributes: dict[str, frozenset[Member]] = field(default_factory=dict)
     """By the column that it comes from."""
-    refuses: set[Member] = field(default_factory=set)
+    refuses: dict[str, frozenset[Member]] = field(default_factory=dict)
+    """By the column that it came from."""
     excludes: set[Member] = field(default_factory=set)
     forgotten: set[Member] = field(default_factory=set)
     """Who was forgotten, and whom the row may contribute again when it is read again, in vain."""
@@ -181,20 +182,20 @@ class Model:
             self.strangers -= row.excludes
         elif asked and answer not in YES:
             self.strangers -= everybody
-            row.refuses.update(everybody, *row.contributes.values())
+            for column, found in (*named.items(), *row.contributes.items()):
+                row.refuses[column] = row.refuses.get(column, frozenset()) | found
             row.contributes = {}
         elif deleted:
             self.strangers -= everybody
             row.contributes = {}
         elif asked or stream not in self.consents:
-            row.refuses = set()
-            kinds = {TYPES[column] for column in present}
-            columns = self._columns[stream]
-            kept = {
-                column: found
-                for column, found in row.contributes.items()
-                if column not in present and (column in columns or TYPES[column] not in kinds)
-            }
+            kinds, columns = {TYPES[column] for column in present}, self._columns[stream]
+
+            def stays(column: str) -> bool:
+                return column not in present and (column in columns or TYPES[column] not in kinds)
+
+            row.refuses = {column: found for column, found in row.refuses.items() if stays(column)}
+            kept = {column: found for column, found in row.contributes.items() if stays(column)}
             if stream in self.routed:
                 kept = self._moved(kept, columns, record.get(SEGMENT))
             row.contributes = kept | named
@@ -257,7 +258,8 @@ class Model:
         for key, row in self._rows.items():
             stance: Literal["contributes", "refuses"] = "refuses" if row.is_held else "contributes"
             said |= {Statement(key, stance, each) for several in row.contributes.values() for each in several}
-            said |= {Statement(key, "refuses", each) for each in row.refuses | row.excludes}
+            said |= {Statement(key, "refuses", each) for several in row.refuses.values() for each in several}
+            said |= {Statement(key, "refuses", each) for each in row.excludes}
             said |= {Statement(key, "forgotten", each) for each in row.forgotten}
         return said
 
