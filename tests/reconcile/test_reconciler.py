@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from target_pinterest_audience.reconcile.ceiling import Ceilings
 from target_pinterest_audience.reconcile.reconciler import Reconciler
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.reconcile.windows.window import Origin
+from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.watermark import Watermark
 from tests.support.messages import sha256
 
@@ -70,10 +72,12 @@ class Desk:
             assert (self.watermark.floor() or 0) <= outgoing.first_line
             self.sent += [line for sending in outgoing.sendings for line in sending.lines]
 
-    def put(self, line: int) -> None:
-        named = (Named(self.list_number, SLOT, pack_identity(sha256(str(line)))),)
+    def put(self, line: int, row: int | None = None) -> None:
+        """Put a row that is new unless a number is given."""
+        row = line if row is None else row
+        named = (Named(self.list_number, SLOT, pack_identity(sha256(str(row)))),)
         event = Event(Kind.ARRIVED, named, self.plan.slots, self.plan, line)
-        self.reconciler.put(line.to_bytes(16, "big"), event, Origin(Kind.ARRIVED, self.plan, self.tally))
+        self.reconciler.put(row.to_bytes(16, "big"), event, Origin(Kind.ARRIVED, self.plan, self.tally))
 
 
 @pytest.fixture
@@ -126,3 +130,17 @@ def test_a_window_that_fails_ends_the_run_and_no_state_covers_it(desk: Desk) -> 
     assert (desk.sent, desk.tally.added) == ([], 0)
     desk.reconciler.stop(1)
     assert (desk.watermark.floor(), desk.watermark.newest) == (1, 6)
+
+
+def test_rows_that_are_held_out_count_once_though_they_were_taken_for_new(desk: Desk) -> None:
+    desk.ledger.may_end.set()
+    desk.plan = replace(desk.plan, holdout=HoldOut(50, "s"))
+    desk.reconciler.expect_new = True
+    lines = iter(range(1, 1_000))
+    for _ in range(3):
+        for row in range(WINDOW * 4):
+            desk.put(next(lines), row)
+    desk.reconciler.flush()
+    desk.send()
+    assert 0 < desk.tally.held_out < WINDOW * 4 * 3
+    assert desk.tally.held_out + desk.tally.added + desk.tally.unchanged == WINDOW * 4 * 3

@@ -104,7 +104,7 @@ class IdentityChanges:
         """Note the statements of new rows that are held out, given the indices of their events."""
         for index in indices:
             said = statements(self._window.final_states[index] or b"")
-            self._window.tally(index).held_out += len(said)
+            self._outcomes.note_held_out(self._window.tally(index), len(said))
             for statement in said:
                 self._hold(self._touch(statement.list_number, statement.identity, self._window.lines[index]))
 

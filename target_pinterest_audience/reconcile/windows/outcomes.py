@@ -25,10 +25,16 @@ class Outcomes:
         """Begin without identities."""
         self._contributed: list[tuple[StreamTally, int, bytes]] = []
         """Tally, list and identity of what rows contribute in the end."""
+        self._held_out: list[tuple[StreamTally, int]] = []
+        """Tally and number of what new rows hold out."""
 
     def note_contributed(self, tally: StreamTally, number: int, identity: bytes) -> None:
         """Keep an identity that a row contributes to a list until `count`."""
         self._contributed.append((tally, number, identity))
+
+    def note_held_out(self, tally: StreamTally, identities: int) -> None:
+        """Keep so many identities of a new row that is held out until `count`: perhaps the row is not new."""
+        self._held_out.append((tally, identities))
 
     def note_event(self, tally: StreamTally, event: Event, says: Statements, *, is_last: bool) -> None:
         """Count the identities in an event, or keep them until `count`.
@@ -81,6 +87,8 @@ class Outcomes:
             decisions: what to send.
             refused: list and identity of those that a row refuses or holds out.
         """
+        for tally, identities in self._held_out:
+            tally.held_out += identities
         added: set[tuple[int, bytes]] = set()
         for tally, number, identity in self._contributed:
             if (number, identity) in added:
