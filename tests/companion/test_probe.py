@@ -523,6 +523,7 @@ def test_the_command_asks_first_and_leaves_one_empty_list(
     assert (report["complete"], report["list_was_emptied"], len(report["findings"])) == (True, True, len(QUESTIONS))
 
 
+@pytest.mark.slow
 def test_the_command_prints_json_and_keeps_the_audience(
     emulator: Emulator, run_companion: Companion, tmp_path: Path
 ) -> None:
