@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import identify, trim
-from target_pinterest_audience.identities.phones import read_phone
+from target_pinterest_audience.identities.phones import shows_a_phone
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 
@@ -60,7 +60,7 @@ def list_name(value: str) -> tuple[str, Remark | None]:
         if identify(name, IDENTITY_TYPES[kind], *_RULES).identity is not None:
             return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
     # Without the sign, it could be the number of a segment.
-    if name.startswith("+") and isinstance(read_phone(name), str):
+    if shows_a_phone(name):
         return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY
     if any(identify(word, IDENTITY_TYPES["EMAIL"], *_RULES).identity is not None for word in _words(name)):
         return NO_LIST, Remark.LIST_NAME_IS_AN_IDENTITY

@@ -51,10 +51,36 @@ MOST_DIGITS: Final = 15
 """The most digits of a number, the country code included (ITU-T E.164)."""
 _LONGEST_TEXT: Final = 64
 
-_SEPARATORS: Final = str.maketrans("", "", " \t().-/[]\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u00b7\u2022")
-_extension: Final = re.compile(r"(?:;ext=|,* *\b(?:extension|ext)\b\.?:?|(?<=[\d )])x\.?|#) *\d{1,7}$").search
+_DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc-"
+_BETWEEN: Final = f"./\u00b7\u2022{_DASHES}"
+_SEPARATORS: Final = str.maketrans("", "", f" \t()[]{_BETWEEN}")
+_extension: Final = re.compile(
+    r"(?:;ext=|,* *\b(?:extension|extn?|\u0434\u043e\u0431|anexo|int)\b\.?:?|(?<=[\d )])x\.?|#) *\d{1,7}$"
+).search
 
-_SEP: Final = "[ ./-]?"
+_written_number: Final = re.compile(rf"[(\[]?\+?[(\[]?[0-9](?:[)\]]?[{_BETWEEN}]?[(\[]?[0-9])*[)\]]?").fullmatch
+"""Matches a number without its blanks. What separates two digits is one sign and brackets, and nothing else."""
+_MOST_BEFORE_BRACKETS: Final = 7
+"""A code in brackets may follow a country code and the digits that call abroad (`011 593 (2) ...`). Brackets after more
+digits hold an extension, or the end of another number."""
+_MOST_IN_AREA_CODE: Final = 5
+_pairs_of_digits: Final = re.compile(r"[0-9]{2,4}(?:/[0-9]{2}){3,}").fullmatch
+"""Matches `06/12/34/56/78`: the only numbers with several slashes."""
+
+_BYTE: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_YEAR: Final = r"(?:19|20)[0-9]{2}"
+_MONTH: Final = r"(?:0?[1-9]|1[0-2])"
+_DAY: Final = r"(?:0?[1-9]|[12][0-9]|3[01])"
+_something_else: Final = re.compile(
+    rf"(?:{_BYTE}\.){{3}}{_BYTE}$"  # an IP address
+    r"|\+?[0-9]{7,}\.[0-9]{1,2}$"  # a decimal number: a table of numbers was read as floating-point ones
+    rf"|{_YEAR}([-./]) ?{_DAY}\1 ?{_DAY}(?![0-9./-])|{_DAY}([-./]) ?{_DAY}\2 ?(?:{_YEAR}(?![0-9./-])|[0-9]{{2}}$)"
+    rf"|{_MONTH}[-./]{_YEAR}$"
+).match
+"""Matches texts that hold nothing but digits and separators, and are no numbers to call: IP addresses, decimal numbers
+and dates, also before a time."""
+
+_SEP: Final = "[ -]?"
 PLAIN_PHONE: Final = (
     r"\+(?:"
     rf"1[2-9][0-9]{{9}}|7[1-9][0-9]{{9}}|(?:{_TWO_DIGITS})[1-9][0-9]{{5,12}}"
@@ -65,8 +91,9 @@ PLAIN_PHONE: Final = (
     rf"|(?:{_THREE_DIGITS}){_SEP}[1-9](?:{_SEP}[0-9]){{3,11}}".replace(r"\d", "[0-9]")
     + ")"
 )
-"""The pattern of an international number in ASCII that gets no remark."""
-PLAIN_SEPARATORS: Final = b"+ ./-"
+"""The pattern of ordinary international numbers in ASCII that get no remark. Those with a dot or a slash are not among
+them: these can also separate two numbers, or a decimal fraction."""
+PLAIN_SEPARATORS: Final = b"+ -"
 """What stands between the digits of such a number."""
 
 
@@ -78,18 +105,25 @@ def read_phone(value: str, country: str | None = None) -> str | Remark:
         country: where a national number is to be called, as an ISO 3166 code; None if that is not known.
     """
     text = _tidy(value)
-    if text is None:
-        return Remark.NOT_A_PHONE
-    digits = text.translate(_SEPARATORS)
+    digits = _digits_of(text) if text is not None else ""
     if digits.startswith("+"):
         return _international(digits[1:])
     if digits.startswith("00"):
         return _international(digits[2:])
-    if not any(each.isdigit() for each in digits) or not digits.strip("0"):
+    if not digits.strip("0"):
         return Remark.NOT_A_PHONE
     if country is None:
         return Remark.PHONE_WITHOUT_COUNTRY
-    return _national(text, country) if country != UNKNOWN_COUNTRY else Remark.UNKNOWN_PHONE_COUNTRY
+    return _national(digits, country) if country != UNKNOWN_COUNTRY else Remark.UNKNOWN_PHONE_COUNTRY
+
+
+def shows_a_phone(value: str) -> bool:
+    """Return whether a text, trimmed, is an international number for a reader, however it is written.
+
+    Without the sign it could be any other number: such texts are no values of phone columns.
+    """
+    text = _tidy(value) if value.startswith(("+", "\uff0b")) else None
+    return text is not None and isinstance(_international(text.translate(_SEPARATORS)[1:]), str)
 
 
 def writings_of(value: str) -> frozenset[str]:
@@ -107,15 +141,59 @@ def can_read_national_numbers() -> bool:
 
 
 def _tidy(value: str) -> str | None:
-    """Return a number in ASCII, without what a URI or an extension adds; None if it is too long to be one."""
+    """Return a number in ASCII, without what a URI or an extension adds; None if it cannot be one."""
     if len(value) > _LONGEST_TEXT:
         return None
     if not value.isascii():
+        if any(unicodedata.category(each) == "No" for each in value):
+            # A small digit refers to a footnote, and must not become one of the number's own.
+            return None
         value = "".join(each if (digit := unicodedata.decimal(each, None)) is None else str(digit) for each in value)
         value = unicodedata.normalize("NFKC", value).translate(_INVISIBLE)
     value = value.lower().removeprefix("tel:").strip()
     found = _extension(value)
     return value[: found.start()].rstrip() if found else value
+
+
+def _digits_of(text: str) -> str:
+    """Return the digits of a tidy text, with a + before them if it has one; nothing if it is not one written number."""
+    compact = text.replace(" ", "").replace("\t", "")
+    if compact.removeprefix("+").isdigit():
+        return compact
+    if _written_number(compact) is None or _something_else(text) is not None:
+        return ""
+    return compact.translate(_SEPARATORS) if _is_one_number(text, compact) else ""
+
+
+def _is_one_number(text: str, compact: str) -> bool:
+    """Return whether brackets and slashes are where one number has them. A wrong number is somebody else's.
+
+    Args:
+        text: the number as it is written.
+        compact: the same without blanks.
+    """
+    opening = max(compact.rfind("("), compact.rfind("["))
+    if opening > _MOST_BEFORE_BRACKETS and len(compact[:opening].translate(_SEPARATORS)) > _MOST_BEFORE_BRACKETS:
+        return False
+    area, slash, rest = compact.partition("/")
+    if not slash:
+        return True
+    if "/" in rest:
+        return _pairs_of_digits(compact) is not None
+    # People write `030/12345684` as one number, and `030 12345684/85` or `030 12345684 / 85` as two.
+    return _surrounded_slash(text) is None and _is_area_code(area.translate(_SEPARATORS))
+
+
+_surrounded_slash: Final = re.compile(r"[ \t]/[ \t]").search
+
+
+def _is_area_code(digits: str) -> bool:
+    """Return whether the beginning of a number is so short that it is an area code, with all that stands before it."""
+    if digits.startswith(("+", "00")):
+        digits = digits.removeprefix("+").removeprefix("00")
+        found = _country_code(digits)
+        digits = digits[found.end() :] if found is not None else digits
+    return len(digits.removeprefix("0")) <= _MOST_IN_AREA_CODE
 
 
 _INVISIBLE: Final = dict.fromkeys((0x00AD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF))
@@ -144,13 +222,13 @@ def _international(digits: str) -> str | Remark:
     return code + number if possible else Remark.IMPOSSIBLE_PHONE
 
 
-def _national(text: str, country: str) -> str | Remark:
-    """Return the digits of a national number, the country code first; or what is wrong with it."""
+def _national(digits: str, country: str) -> str | Remark:
+    """Return the digits of a national number, given as digits, the country code first; or what is wrong with it."""
     library = _library()
     if library is None:
         return Remark.PHONE_NEEDS_EXTRA
     try:
-        parsed = _with_country_code(library, text.translate(_SEPARATORS), country) or library.parse(text, country)
+        parsed = _with_country_code(library, digits, country) or library.parse(digits, country)
     except library.NumberParseException:
         return Remark.NOT_A_PHONE
     # A number without its area code is not possible: only people in the same place can call it.

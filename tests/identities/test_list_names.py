@@ -76,7 +76,16 @@ def test_a_row_without_the_column_is_rejected_and_stays_on_its_list(emulator: Em
 
 @pytest.mark.parametrize(
     "name",
-    [address(3), sha256(address(3)), "EA7583CD-B890-48BC-8F00-0123456789AB", "a\nb", f"friends of {address(3)}, too"],
+    [
+        *(
+            address(3),
+            sha256(address(3)),
+            "EA7583CD-B890-48BC-8F00-0123456789AB",
+            "a\nb",
+            f"friends of {address(3)}, too",
+        ),
+        *("+49 30 12345678", "+49 30 12345678/79"),
+    ],
 )
 def test_an_identity_never_becomes_the_name_of_a_list(emulator: Emulator, run_target: Target, name: str) -> None:
     told = run_target([MESSAGE, person(1, "a"), person(2, name)])

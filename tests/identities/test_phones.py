@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 
 import phonenumbers
 import pytest
@@ -21,6 +22,7 @@ from target_pinterest_audience.vocabulary import WireFormat
 from tests.support.messages import sha256
 
 PHONE = IDENTITY_TYPES["PHONE"]
+PLAIN_SIGNS = "+()[]./-\u00b7\u2022\u30fc\u2212"
 
 
 def verdict(value: object, country: str | None = None, hashing: Hashing = Hashing.AUTO) -> Identified:
@@ -57,6 +59,17 @@ INTERNATIONAL = [
     ("+39 06 6982 1234", "390669821234"),
     ("+225 01 23 45 67 89", "2250123456789"),
     ("+290 2345", "2902345"),
+    ("(+49) 30 12345678", "493012345678"),
+    ("+(49) 30 12345678", "493012345678"),
+    ("+49-(0)-30-12345678", "493012345678"),
+    ("+49 (0) 30 12345-678", "493012345678"),
+    ("+49 (0)30/12345678", "493012345678"),
+    ("+49 34567/12345", "493456712345"),
+    ("0049 30 12345678 ext 12", "493012345678"),
+    ("+49 30 12345678 extn. 12", "493012345678"),
+    ("+7 916 123-45-67 \u0434\u043e\u0431. 12", "79161234567"),
+    ("+52 55 1234 5678 int. 12", "525512345678"),
+    ("\uff0b\uff11\uff08\uff14\uff11\uff15\uff09\uff15\uff15\uff15\uff0d\uff12\uff16\uff17\uff11", "14155552671"),
 ]
 
 
@@ -96,6 +109,32 @@ def test_an_international_number_needs_no_library(value: str, digits: str) -> No
         ("3921234567", "IT", "393921234567"),
         (491701234567, "DE", "491701234567"),
         (4155552671, "US", "14155552671"),
+        # Signs between digits.
+        ("(030) 123456", "DE", "4930123456"),
+        ("[030] 12345678", "DE", "493012345678"),
+        ("030 - 12 34 56", "DE", "4930123456"),
+        ("030 12345-678", "DE", "493012345678"),
+        ("030.123.456", "DE", "4930123456"),
+        ("030\u00a0123\u2009456\t78", "DE", "493012345678"),
+        ("0 30/12 34 56 78", "DE", "493012345678"),
+        ("030/ 12345678", "DE", "493012345678"),
+        ("02/123.45.67", "BE", "3221234567"),
+        ("0475/12/34/56", "BE", "32475123456"),
+        ("06/12/34/56/78", "FR", "33612345678"),
+        ("06.12.34.56.78", "FR", "33612345678"),
+        ("415.555.2671", "US", "14155552671"),
+        ("(415)555-2671", "US", "14155552671"),
+        ("55 (11) 91234-5678", "BR", "5511912345678"),
+        ("8 (495) 123-45-67", "RU", "74951234567"),
+        ("011 593 (2) 212-3456", "US", "59322123456"),
+        ("03\u30fc1234\u30fc5678", "JP", "81312345678"),
+        ("\u0660\u0663\u0660 12345678", "DE", "493012345678"),
+        ("tel:030-12345678", "DE", "493012345678"),
+        ("030 12345678 x12", "DE", "493012345678"),
+        ("030 12345678;ext=12", "DE", "493012345678"),
+        ("030 12345678 #12", "DE", "493012345678"),
+        ("20-11-20-26", "DK", "4520112026"),
+        ("12 34 56 78", "DK", "4512345678"),
     ],
 )
 def test_a_national_number_gets_the_code_of_its_country(value: object, country: str, digits: str) -> None:
@@ -134,6 +173,7 @@ def test_a_national_number_gets_the_code_of_its_country(value: object, country: 
         (True, "DE", Remark.NOT_TEXT),
         (4.9e11, "DE", Remark.NOT_TEXT),
         (["+493012345678"], None, Remark.NOT_TEXT),
+        (-3012345682, "DE", Remark.NOT_A_PHONE),
         (sha256("null"), None, Remark.DIGEST_OF_NOTHING),
         (None, "DE", Remark.EMPTY),
         (" \u00a0", "DE", Remark.EMPTY),
@@ -142,6 +182,91 @@ def test_a_national_number_gets_the_code_of_its_country(value: object, country: 
 def test_what_is_no_number_is_rejected_with_a_reason(value: object, country: str | None, remark: Remark) -> None:
     assert verdict(value, country) == (None, remark)
     assert remark.rejects == (remark is not Remark.EMPTY)
+
+
+NOT_ONE_NUMBER = [
+    # Letters, and what belongs to addresses.
+    "Anna 030 12345678",
+    "030 12345678 Anna",
+    "1-800-FLOWERS",
+    "030 1234ABCD",
+    "030 12345678 DW 12",
+    "030 12345678 Durchwahl 12",
+    "order 4711-0815-22",
+    "0815-22 # order 4711-0815-22",
+    "a@030.12345681.de",
+    "030 12345678@example.com",
+    "030:12345678",
+    "030 12345678, 12",
+    "030 12345678;12",
+    "030 12345678~85",
+    "030_12345678",
+    "tel:030-1234;phone-context=+49",
+    # Digits that are none of the number's own.
+    "030 1234567\u00b2",
+    "030 1234567\u2460",
+    "0\ufe0f\u20e330 12345678",
+    # Signs where a number has none.
+    "-3012345682",
+    "\u2013 030 12345678",
+    "030 12345678-",
+    "030 12345678.",
+    "030--12345678",
+    "030 +49 12345678",
+    "+ +49 30 12345678",
+    "030 12345 (678)",
+    # Two numbers.
+    "030 12345684 / 85",
+    "030 / 12345684",
+    "030 12345684/85",
+    "+49 30 12345684/85",
+    "+49 30 12345684 / 85",
+    "0049 30 1234568/69",
+    "030/1234568/69",
+    "030 1234568-0 / -15",
+    "06221 4711/4712",
+    "06221 4711 (4712)",
+    # Addresses of computers, dates, and decimal numbers.
+    "192.168.100.200",
+    "10.20.30.40",
+    "255.255.255.255",
+    "2026-11-29",
+    "2026/11/29",
+    "2026.11.29",
+    "2026-11-29 10",
+    "2026-11-29 10.30",
+    "29.11.2026",
+    "29. 11. 2026",
+    "11/29/2026",
+    "29-11-26",
+    "29/11/26",
+    "11/2026",
+    "493012345678.0",
+    "4155552671.00",
+    "+493012345678.0",
+]
+
+
+@pytest.mark.parametrize("value", NOT_ONE_NUMBER)
+def test_what_is_not_written_as_one_number_is_rejected(value: str) -> None:
+    for country in (None, "DE", "US", "DK", UNKNOWN_COUNTRY):
+        assert verdict(value, country) == (None, Remark.NOT_A_PHONE)
+        countries = (lambda _, country=country: country) if country is not None else None
+        identities, remarks = identify_column([value] * 3, PHONE, Hashing.AUTO, HashAlgorithm.SHA256, countries)
+        assert identities == [None] * 3
+        assert [each.remark for each in remarks] == [Remark.NOT_A_PHONE] * 3
+
+
+@given(
+    number=st.sampled_from(["+493012345678", "030 12345678", "(030) 123-45678", "491701234567"]),
+    sign=st.characters(exclude_characters=PLAIN_SIGNS, exclude_categories=("Nd", "Zs", "Cf", "Pd", "Cc", "Cs")),
+    at=st.integers(0, 12),
+)
+def test_one_other_sign_makes_it_no_number(number: str, sign: str, at: int) -> None:
+    read = read_phone(f"{number[:at]}{sign}{number[at:]}", "DE")
+    # Between digits, x and # begin an extension. Other forms of a sign count as that sign.
+    is_plain = set(unicodedata.normalize("NFKC", sign).lower()) <= set(f"{PLAIN_SIGNS}x# ")
+    assert is_plain or read is Remark.NOT_A_PHONE
 
 
 @pytest.mark.usefixtures("without_library")
