@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
 import msgspec
 
-from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing, hex_digest
-from target_pinterest_audience.identities.identify import identify
-from target_pinterest_audience.identities.packed import unpack_identity
-from target_pinterest_audience.identities.types import IDENTITY_TYPES
-from target_pinterest_audience.records.arrow_column import UuidBytes
 from target_pinterest_audience.routing.holdout import deciding_order, first_identities
 
 if TYPE_CHECKING:
@@ -20,24 +14,24 @@ if TYPE_CHECKING:
     from target_pinterest_audience.identities.types import IdentityType
     from target_pinterest_audience.records.block import RecordBlock
     from target_pinterest_audience.reporting.json_lines import JsonLinesFile
+    from target_pinterest_audience.reporting.key_values import KeyValues
     from target_pinterest_audience.routing.holdout import HoldOut
 
 _encode: Final[Callable[[object], bytes]] = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
-_LONGEST_INTEGER: Final = 1 << 63
 
 
 class HeldRows:
     """Chooses the rows of one stream that are held out, counts them, and writes their keys to `holdout_path`.
 
-    Keys are the customer's own ids. An identity among them is written as its digest, and so is any text with an @.
+    Keys are the customer's own ids; `KeyValues` shows identities in them as digests.
     """
 
     def __init__(
         self,
         holdout: HoldOut,
         tally: StreamTally,
-        key_properties: Sequence[str],
         columns: Mapping[str, IdentityType],
+        keys: KeyValues,
         file: JsonLinesFile | None,
     ) -> None:
         """Prepare.
@@ -45,14 +39,13 @@ class HeldRows:
         Args:
             holdout: chooses the people who are held out.
             tally: counts the rows.
-            key_properties: the columns of the key.
             columns: the identity columns and their types.
+            keys: shows the keys of the rows.
             file: the file; None if there is none.
         """
         self._holdout = holdout
         self._tally = tally
-        self._key_properties = key_properties
-        self._columns = columns
+        self._keys = keys
         self._order = deciding_order(columns)
         self._file = file
 
@@ -62,7 +55,7 @@ class HeldRows:
         Args:
             warn: logs a warning about the stream.
         """
-        if self._file is not None and not self._key_properties:
+        if self._file is not None and not self._keys:
             warn(
                 "its rows have no key, so the file at `holdout_path` does not list those that are held out. Compute "
                 "the choice in your warehouse instead: the guide on measuring lift has the query."
@@ -85,9 +78,8 @@ class HeldRows:
         if first is None or not self._holdout.chooses(named[first][0]):
             return False
         self._tally.held_out_rows += 1
-        if self._file is not None and self._key_properties:
-            firsts = {name: each[0] for name, each in named.items() if each}
-            self._file.write([self._line((name, record[name], firsts.get(name)) for name in self._key_properties)])
+        if self._file is not None and self._keys:
+            self._file.write([self._line(self._keys.of_record(record))])
         return True
 
     def take_block(self, block: RecordBlock, named: Mapping[str, Sequence[Sequence[bytes | None]]]) -> list[int]:
@@ -102,38 +94,10 @@ class HeldRows:
         """
         held = self._holdout.choose(first_identities(named[column][0] for column in self._order))
         self._tally.held_out_rows += len(held)
-        if held and self._file is not None and self._key_properties:
-            nothing: Sequence[Sequence[None]] = [[None] * len(block)]
-            columns = [(name, block.column(name), named.get(name, nothing)[0]) for name in self._key_properties]
-            self._file.write(
-                self._line((name, values[index], identities[index]) for name, values, identities in columns)
-                for index in held
-            )
+        if held and self._file is not None and self._keys:
+            key = self._keys.of_block(block)
+            self._file.write(self._line(key(index)) for index in held)
         return held
 
-    def _line(self, key: Iterable[tuple[str, Any, bytes | None]]) -> bytes:
-        """Return a line, given each key property with its value and the identity that the row has in it."""
-        values = {
-            name: unpack_identity(identity) if identity is not None else _shown(value, hidden=name in self._columns)
-            for name, value, identity in key
-        }
-        return _encode({"stream": self._tally.stream, "key": values})
-
-
-def _shown(value: Any, *, hidden: bool) -> Any:  # noqa: ANN401 - any JSON values
-    """Return the value of a key property as the file shows it.
-
-    Args:
-        value: the value.
-        hidden: whether the column is for identities, so that even a value that is none is shown as its digest.
-    """
-    if isinstance(value, UuidBytes):
-        value = str(UUID(bytes=bytes(value)))
-    elif isinstance(value, bytes):
-        value = value.hex()
-    elif isinstance(value, int) and abs(value) >= _LONGEST_INTEGER:
-        value = str(value)
-    if not hidden and not (isinstance(value, str) and "@" in value):
-        return value
-    address = identify(value, IDENTITY_TYPES["EMAIL"], Hashing.AUTO, HashAlgorithm.SHA256).identity
-    return address if address is not None else hex_digest(str(value), HashAlgorithm.SHA256)
+    def _line(self, key: Mapping[str, Any]) -> bytes:
+        return _encode({"stream": self._tally.stream, "key": key})

@@ -12,6 +12,7 @@ from target_pinterest_audience.identities.marks import mark_columns
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.records.paths import find_paths, with_paths
 from target_pinterest_audience.reporting.held_rows import HeldRows
+from target_pinterest_audience.reporting.key_values import KeyValues
 from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.routing.plan import find_columns
 from target_pinterest_audience.routing.stream import StreamShape
@@ -95,7 +96,9 @@ class CustomerListSink(RecordSink):
         holdout = HoldOut(*stream.holdout) if stream.holdout is not None else None
         held_rows = None
         if holdout is not None and self.columns:
-            held_rows = HeldRows(holdout, tally, self.key_properties, self.columns, run_log.held_out)
+            rules = settings.hashing, settings.hash_algorithm, countries
+            keys = KeyValues(self.key_properties, self.columns, self.paths, *rules)
+            held_rows = HeldRows(holdout, tally, self.columns, keys, run_log.held_out)
             held_rows.check(warnings.warn)
         shape = StreamShape(
             raw_stream=raw_stream,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import stat
 from collections.abc import Callable, Iterable
@@ -349,6 +350,44 @@ def test_an_address_that_is_a_key_is_written_as_its_digest(read: Read, tmp_path:
         {"id": 1, "login": digest, "email": digest, "part": sha256("x@y")},
         {"id": 2, "login": "plain", "email": digest, "part": sha256("x")},
     ]
+
+
+@METHODS
+@pytest.mark.parametrize(
+    ("path", "kind", "key"),
+    [
+        ("k.email", "EMAIL", lambda n: {"email": address(n), "year": 2026}),
+        ("k.a.email", "EMAIL", lambda n: {"a": {"email": address(n)}}),
+        ("k[].email", "EMAIL", lambda n: [{"email": address(n)}]),
+        ("k[]", "EMAIL", lambda n: [address(n)]),
+        ("k", "EMAIL", lambda n: [address(n)]),
+        ("k.phone", "PHONE", lambda n: {"phone": f"030 123456{n:02d}"}),
+        ("k[].phone", "PHONE", lambda n: [{"phone": f"+49 30 123456{n:02d}"}]),
+        ("k[]", "PHONE", lambda n: [493012345600 + n]),
+    ],
+)
+def test_an_identity_inside_a_key_is_plain_in_no_file_and_no_line(
+    read: Read, tmp_path: Path, load_method: str, path: str, kind: str, key: Callable[[int], Any]
+) -> None:
+    """The `_id` of a grouped collection of MongoDB is an object."""
+    message = schema("email", key=("k",))
+    message["schema"]["properties"]["k"] = {}
+    files = {name: str(tmp_path / name) for name in ("holdout_path", "rejects_path", "report_path")}
+    rows = [record(k=key(n), email="no address") for n in range(40)]
+    # Some rows are read one by one, the others in blocks.
+    rows += [record(k=key(n)) for n in range(40, 50)]
+    done = read(
+        message, *rows, **files, load_method=load_method, identity_columns={path: kind, "email": "EMAIL"},
+        ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}", phone_country="DE", holdout_percent=50,
+        max_rejected_percent=100,
+    )  # fmt: skip
+    plain = re.compile(rb"person\d|example\.com|(?:030 |4930|\+49 30 )123456")
+    held_keys = keys(tmp_path / "holdout_path")
+    assert 10 < len(held_keys) < 40
+    written = {each.name: each.read_bytes() for each in tmp_path.iterdir() if each.is_file()}
+    assert {name for name, text in written.items() if plain.search(text)} == set()
+    assert plain.search(done.stderr.encode()) is None
+    assert all(re.search(r"[0-9a-f]{64}", json.dumps(each)) for each in held_keys)
 
 
 def test_rows_without_a_key_are_not_in_the_file_and_the_run_says_so(read: Read, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from target_pinterest_audience.records.block import ColumnarRecords
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.reporting.held_rows import HeldRows
 from target_pinterest_audience.reporting.json_lines import JsonLinesFile
+from target_pinterest_audience.reporting.key_values import KeyValues
 from target_pinterest_audience.routing.holdout import HoldOut
 from tests.support.messages import address, is_held_out, sha256
 
@@ -32,7 +33,8 @@ UUID = uuid.UUID("ea7583cd-b890-48bc-8f00-0123456789ab")
 def held_rows(path: Path | None, *keys: str) -> tuple[HeldRows, StreamTally]:
     file = JsonLinesFile(path, "holdout_path") if path is not None else None
     tally = StreamTally("a")
-    return HeldRows(HoldOut(50, SALT), tally, keys, {"email": IDENTITY_TYPES["EMAIL"]}, file), tally
+    columns = {"email": IDENTITY_TYPES["EMAIL"]}
+    return HeldRows(HoldOut(50, SALT), tally, columns, KeyValues(keys, columns, {}), file), tally
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_key_is_shown_as_a_warehouse_has_it(tmp_path: Path, value: Any, shown:
 def test_a_bad_value_in_an_identity_column_is_not_shown_even_as_a_key(tmp_path: Path) -> None:
     tally, columns = StreamTally("a"), {"email": IDENTITY_TYPES["EMAIL"], "mail": IDENTITY_TYPES["EMAIL"]}
     file = JsonLinesFile(tmp_path / "out.jsonl", "holdout_path")
-    rows = HeldRows(HoldOut(50, SALT), tally, ["mail"], columns, file)
+    rows = HeldRows(HoldOut(50, SALT), tally, columns, KeyValues(["mail"], columns, {}), file)
     assert rows.takes({"mail": "no address", "email": address(OUT)}, {"email": [IDENTITY]})
     assert "address" not in (tmp_path / "out.jsonl").read_text()
 
@@ -74,7 +76,8 @@ def test_a_record_without_the_column_that_decides_first_goes_by_what_it_names(tm
     device = next(n for n in range(100) if is_held_out(sha256(str(n)), 50, SALT))
     columns = {"email": IDENTITY_TYPES["EMAIL"], "idfa": IDENTITY_TYPES["IDFA"]}
     tally, path = StreamTally("a"), tmp_path / "out.jsonl"
-    rows = HeldRows(HoldOut(50, SALT), tally, ["id"], columns, JsonLinesFile(path, "holdout_path"))
+    file = JsonLinesFile(path, "holdout_path")
+    rows = HeldRows(HoldOut(50, SALT), tally, columns, KeyValues(["id"], columns, {}), file)
     assert rows.takes({"id": 1, "idfa": "x"}, {"idfa": [pack_identity(sha256(str(device)))]})
     assert (tally.held_out_rows, path.read_text()) == (1, '{"stream":"a","key":{"id":1}}\n')
 
