@@ -122,7 +122,7 @@ class RecordDecoder:
             columns: the needed columns, and the texts of the needed paths.
             take: takes the blocks.
             written: column → other names that records may give it.
-            paths: the text of each needed path, and the path.
+            paths: the text of each path that the settings name, and the path.
         """
         attributes: dict[str, str] = {}
         others: dict[str, list[str]] = {}
@@ -134,6 +134,7 @@ class RecordDecoder:
         known = {
             text: Path(column, tuple(Field(name, self._attribute(name)) for name, _ in fields))
             for text, (column, fields) in paths.items()
+            if text in attributes
         }
         self._set(stream, Need(RowLayout(attributes, others, known), take))
 

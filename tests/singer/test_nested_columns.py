@@ -325,3 +325,11 @@ def test_a_path_into_what_was_flattened_names_the_column_that_flattening_made(ru
     run = run_target([NESTED, row(1, email=address(1))], streams=streams, **flat)
     assert run.code == 2
     assert "It has customer__email" in run.stderr
+
+
+def test_a_path_that_a_removal_does_not_need_is_not_read(emulator: Emulator, run_target: Target) -> None:
+    run_target([NESTED, row(1, email=address(1)), row(2, email=address(2))], **CUSTOMER)
+    settings = {"consent_column": "customer.ok", "streams": {"customers": {"operation": "remove"}}}
+    run = run_target([NESTED, row(1, email=address(1)), record(id=3)], **settings, **CUSTOMER)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([2])
