@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+
 from target_pinterest_audience.identities.phones import COUNTRIES, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
@@ -18,7 +20,8 @@ class PhoneCountries:
 
     Attributes:
         default: the country of rows that name none, as an ISO 3166 code (`phone_country`); None if it is not known.
-        column: the column that names the country of a row (`phone_country_column`); None if there is none.
+        column: the column, or the text of a path, that names the country of a row (`phone_country_column`); None if
+            there is none.
     """
 
     default: str | None = None
@@ -44,8 +47,8 @@ class PhoneCountries:
         if isinstance(value, str):
             code = value.strip().upper()
             return (code if code in COUNTRIES else UNKNOWN_COUNTRY) if code else self.default
-        # A record may lack the column, which is a value of a type of its own.
-        return self.default
+        # A number or an object names a country, too, though not in a way that the target can read.
+        return self.default if value is None or value is UNSET else UNKNOWN_COUNTRY
 
 
 NO_COUNTRIES: Final = PhoneCountries()

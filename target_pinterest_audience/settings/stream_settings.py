@@ -105,8 +105,8 @@ class StreamSettings:
     """In upper case."""
     phone_country_column: str | None = setting(
         "Phone country column",
-        "The column that names the country of a row's national phone numbers, as an ISO 3166 code of two letters. If "
-        "it is empty, `phone_country` applies. Needs the extra `phone`.",
+        "The column that names the country of a row's national phone numbers, as an ISO 3166 code of two letters, or a "
+        "path to it (`address.country`). If it is empty, `phone_country` applies. Needs the extra `phone`.",
     )
     one_list_per_type: bool = setting(
         "One list per type",

@@ -78,7 +78,9 @@ class CustomerListSink(RecordSink):
         # Some taps declare no column at all, and send whole documents.
         is_open = schema.get("additionalProperties") is True and properties.keys() <= set(self.key_properties)
         self.columns = {} if is_test else find_columns(properties, stream_name, stream, is_open=is_open)
-        others = (stream.consent_column, stream.list_name_column, stream.removal_column)
+        others = (
+            stream.consent_column, stream.list_name_column, stream.removal_column, stream.phone_country_column
+        )  # fmt: skip
         self.paths = find_paths([*self.columns, *others], properties, is_open=is_open)
         self.holders = {self.paths[name].column if name in self.paths else name for name in self.columns}
         tally = run_log.tallies.setdefault(stream_name, StreamTally(stream_name))

@@ -13,6 +13,7 @@ import pytest
 
 from target_pinterest_audience.emulator import Call, Emulator, Fault
 from tests.support.account import members
+from tests.support.batch_files import batch, write
 from tests.support.messages import address, deleted, digests, people, record, schema, sha256, state
 from tests.support.processes import Companion, Target, environment
 
@@ -95,6 +96,74 @@ def test_the_row_names_the_country(emulator: Emulator, run_target: Target) -> No
     expected = ("493012345678", "14155552671", "33612345678", "33612345679", "431234567")
     assert members(emulator) == set(map(as_row, expected))
     assert "`phone_country_column` must hold ISO 3166 codes" in run.stderr
+
+
+def with_address(**country: Any) -> dict[str, Any]:
+    """A SCHEMA whose country lies in an object."""
+    message = schema("phone")
+    message["schema"]["properties"]["address"] = {"type": ["null", "object"], "properties": country}
+    return message
+
+
+@pytest.mark.parametrize("way", ["records", "maps", "validated", "jsonl", "parquet"])
+def test_the_country_may_lie_in_an_object(emulator: Emulator, run_target: Target, tmp_path: Path, way: str) -> None:
+    addresses: list[Any] = [{"country": "DE"}, {"country": " us"}, {"country": None}, {}, None]
+    numbers = ("030 12345678", "415 555 2671", "06 12 34 56 78", "06 12 34 56 79", "06 12 34 56 80")
+    found = [{"id": n, "phone": each, "address": addresses[n]} for n, each in enumerate(numbers)]
+    messages = [record(**each) for each in found]
+    if way in {"jsonl", "parquet"}:
+        messages = [batch(way, write(tmp_path / "f", found, way), stream="customers")]
+    else:
+        messages.append(record(id=5, phone="06 12 34 56 80"))
+    ways: dict[str, dict[str, Any]] = {
+        "maps": {"stream_maps": {"customers": {"id": "id"}}}, "validated": {"validate_records": True}
+    }  # fmt: skip
+    run = run_target(
+        [with_address(country={"type": ["null", "string"]}), *messages],
+        phone_country="FR", phone_country_column="address.country", **ways.get(way, {}),
+    )  # fmt: skip
+    assert run.code == 0, run.stderr
+    expected = ("493012345678", "14155552671", "33612345678", "33612345679", "33612345680")
+    assert members(emulator) == set(map(as_row, expected))
+
+
+@pytest.mark.parametrize("country", [49, True, ["DE"], {"code": "DE"}, "Deutschland"])
+@pytest.mark.parametrize("name", ["country", "address.country"])
+def test_a_country_of_another_form_is_not_that_of_the_settings(
+    emulator: Emulator, run_target: Target, country: object, name: str
+) -> None:
+    message = with_address(country={})
+    message["schema"]["properties"]["country"] = {}
+    place = {"country": country} if name == "country" else {"address": {"country": country}}
+    stream = [message, record(id=1, phone="030 12345678", **place)]
+    run = run_target(stream, phone_country="DE", phone_country_column=name)
+    assert run.code == 0, run.stderr
+    assert emulator.backend.writes() == []
+    assert "`phone_country_column` must hold ISO 3166 codes" in run.stderr
+
+
+def test_text_where_the_object_is_expected_names_no_known_country(emulator: Emulator, run_target: Target) -> None:
+    stream = [with_address(country={}), record(id=1, phone="030 12345678", address="Berlin, DE")]
+    run = run_target(stream, phone_country="DE", phone_country_column="address.country")
+    assert run.code == 0, run.stderr
+    assert emulator.backend.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("address.land", "no column address.land, which `phone_country_column` names"),
+        ("lines[].country", "names lines[].country of stream customers, which leads into an array"),
+    ],
+)
+def test_a_path_that_leads_to_no_country_is_found_before_anything_is_sent(
+    emulator: Emulator, run_target: Target, path: str, words: str
+) -> None:
+    message = with_address(country={"type": "string"})
+    message["schema"]["properties"]["lines"] = {"type": "array", "items": {"properties": {"country": {}}}}
+    run = run_target([message, *rows(range(3), emails=False)], phone_country_column=path)
+    assert (run.code, emulator.backend.writes()) == (2, [])
+    assert words in run.stderr
 
 
 def test_national_numbers_of_unknown_countries_are_rejected_and_the_others_arrive(
