@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_pinterest_audience.ledger.history import RUN, Ending, ListFigures, RemovalEntry
 from target_pinterest_audience.ledger.open import open_ledger
@@ -126,6 +128,27 @@ class TestCharts:
         words = [each.text for each in chart.iter() if each.text]
         assert "The scale begins at 999,000, not at 0." in words
         assert words[:3] == ["1.001M", "1M", "999K"]
+
+    @pytest.mark.parametrize(
+        ("counts", "labels"),
+        [((1282, 1286), ["1,286", "1,281"]), ((0, 1), ["1", "0"]), ((1282, 1285), ["1,285", "1,283", "1,281"])],
+    )
+    def test_the_labels_of_a_scale_are_whole_numbers(self, counts: tuple[int, int], labels: list[str]) -> None:
+        chart = charts.line_chart([charts.Line([*enumerate(counts)], "members")], (0, 9), "members")
+        (scale,) = (each for each in chart.iter("div") if each.get("class") == "scale")
+        assert [each.text for each in scale] == labels
+
+    @given(counts=st.lists(st.integers(0, 10**9), min_size=1), several=st.booleans())
+    def test_no_scale_has_a_fraction_of_a_count(self, counts: list[int], *, several: bool) -> None:
+        line = charts.Line([*enumerate(counts)], "members")
+        for chart in (
+            charts.line_chart([line] * (1 + several), (0, 9), "members"),
+            charts.bars_chart([charts.Bar(each, each // 2, "") for each in counts], ("", ""), "added"),
+        ):
+            (scale,) = (each for each in chart.iter("div") if each.get("class") == "scale")
+            # Great numbers are in millions.
+            small = [each.text for each in scale if each.text is not None and each.text[-1] not in "KMB"]
+            assert all("." not in each for each in small)
 
     def test_a_first_load_does_not_flatten_the_days_after_it(self) -> None:
         bars = [charts.Bar(40_000, 0, "the first")] + [charts.Bar(10, 3, f"day {n}") for n in range(29)]

@@ -51,7 +51,8 @@ def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str) -> E
     """Return a chart of values over time.
 
     Args:
-        lines: the values, at least one. The scale of several begins at 0, so that the eye can compare them.
+        lines: the values, which are counts, at least one. The scale of several begins at 0, so that the eye can compare
+            them.
         span: the Unix times at both ends of the chart.
         name: what the chart shows, for screen readers.
     """
@@ -79,7 +80,9 @@ def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str) -> E
             for kind, path in paths.items()
         ]
     middle = (top + bottom) / 2
-    marks = [(short(value), _HEIGHT * share) for value, share in ((top, 0.0), (middle, 0.5), (bottom, 1.0))]
+    scale = ((top, 0.0), (middle, 0.5), (bottom, 1.0))
+    # Half a member is no count, so a scale of few has no label in its middle.
+    marks = [(short(value), _HEIGHT * share) for value, share in scale if value == int(value)]
     words = f"The scale begins at {bottom:,.0f}, not at 0." if bottom else None
     return _frame(drawn, marks, ends(*span), name, words)
 
