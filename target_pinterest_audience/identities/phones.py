@@ -162,15 +162,14 @@ def _digits_of(text: str) -> str:
         return compact
     if _written_number(compact) is None or _something_else(text) is not None:
         return ""
-    return compact.translate(_SEPARATORS) if _is_one_number(text, compact) else ""
+    return compact.translate(_SEPARATORS) if _is_one_number(compact) else ""
 
 
-def _is_one_number(text: str, compact: str) -> bool:
+def _is_one_number(compact: str) -> bool:
     """Return whether brackets and slashes are where one number has them. A wrong number is somebody else's.
 
     Args:
-        text: the number as it is written.
-        compact: the same without blanks.
+        compact: the number as it is written, without blanks.
     """
     opening = max(compact.rfind("("), compact.rfind("["))
     if opening > _MOST_BEFORE_BRACKETS and len(compact[:opening].translate(_SEPARATORS)) > _MOST_BEFORE_BRACKETS:
@@ -180,11 +179,8 @@ def _is_one_number(text: str, compact: str) -> bool:
         return True
     if "/" in rest:
         return _pairs_of_digits(compact) is not None
-    # People write `030/12345684` as one number, and `030 12345684/85` or `030 12345684 / 85` as two.
-    return _surrounded_slash(text) is None and _is_area_code(area.translate(_SEPARATORS))
-
-
-_surrounded_slash: Final = re.compile(r"[ \t]/[ \t]").search
+    # People write `030/12345684` or `030 / 12345684` as one number, and `030 12345684/85` as two.
+    return _is_area_code(area.translate(_SEPARATORS))
 
 
 def _is_area_code(digits: str) -> bool:

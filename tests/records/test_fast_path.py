@@ -123,7 +123,8 @@ def test_a_digest_of_an_empty_value_is_found_among_others() -> None:
 def test_every_short_text_gives_the_same_result_on_both_paths() -> None:
     letters = ["".join(each) for size in range(examples(7, 9)) for each in itertools.product("a1.@", repeat=size)]
     others = [
-        f"{a}a{b}@{c}b{d}.{e}c{f}" for a, b, c, d, e, f in itertools.product(["", "-", "_", "'", " ", "A"][: examples(5, 6)], repeat=6)
+        f"{a}a{b}@{c}b{d}.{e}c{f}"
+        for a, b, c, d, e, f in itertools.product(["", "-", "_", "'", " ", "A"][: examples(5, 6)], repeat=6)
     ]
     long = [
         f"{'a' * 100}@{'b' * 99}.{'c' * 53}",

@@ -127,6 +127,17 @@ def test_a_background_error_ends_the_run_at_the_next_tick(runs: Runs) -> None:
         run.tick()
 
 
+def test_a_run_that_ends_badly_delivers_what_it_read_before(runs: Runs) -> None:
+    run = runs.make()
+    upsert(runs, run).write(row(1, 1))
+    run.hold_state("after the row", 2)
+    run.fail_later(RejectedError("too many bad values"))
+    with pytest.raises(RejectedError, match="too many"):
+        run.deliver()
+    assert runs.stage.account.members == {"1": {digest(1)}}
+    assert runs.written == ["after the row"]
+
+
 def test_a_closed_gate_opens_with_the_first_stream(runs: Runs) -> None:
     run = runs.make(closed=True)
     run.hold_state("early", 1)
