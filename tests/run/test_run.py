@@ -201,6 +201,27 @@ def test_a_run_without_input_is_recorded_as_empty(runs: Runs) -> None:
     assert runs.history() == [("run", True)]
 
 
+@pytest.mark.parametrize(("bookmark", "incremental"), [("customers", True), ("a1b2c3", True), ("orders", False)])
+def test_a_position_under_an_unknown_name_may_belong_to_any_stream(
+    runs: Runs, bookmark: str, *, incremental: bool
+) -> None:
+    run = runs.make()
+    for stream in ("customers", "orders"):
+        run.note_stream(stream, incremental=False)
+    upsert(runs, run).write(row(1, 1))
+    position = {"replication_key": "updated", "replication_key_value": "2026-11-01"}
+    run.hold_state({"bookmarks": {bookmark: position}}, 2)
+    run.deliver()
+    run.finish()
+    run.close()
+    ledger = runs.stage.open_ledger()
+    try:
+        (feed,) = ledger.catalogue.runs.feeds(1)
+    finally:
+        ledger.close()
+    assert feed.incremental is incremental
+
+
 def test_nothing_is_sent_after_a_stop(runs: Runs) -> None:
     run = runs.make()
     upsert(runs, run).write(row(1, 1))
