@@ -16,7 +16,7 @@ from tests.support.processes import Target
 
 TEXT = {"type": "string"}
 NOTHING = {"type": "null"}
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "blocks": {},
     "one by one": {"validate_records": True},
     "a stream map": {"stream_maps": {"customers": {"note": "'x'"}}},
@@ -43,7 +43,7 @@ def test_a_null_object_empties_the_columns_that_its_tap_made_of_it(
     emulator: Emulator, run_target: Target, way: str, nothing: Any, separator: str
 ) -> None:
     column = f"contact{separator}email"
-    settings = {"identity_columns": {column: "EMAIL"}, **WAYS[way]}
+    settings: dict[str, Any] = {"identity_columns": {column: "EMAIL"}, **WAYS[way]}
     message = described(**{column: TEXT})
     run_target([message, *[record(id=n, **{column: address(n)}) for n in range(4)]], **settings)
     assert members(emulator) == digests(range(4))
@@ -56,7 +56,7 @@ def test_a_null_object_empties_the_columns_that_its_tap_made_of_it(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_null_object_of_consent_is_a_refusal(emulator: Emulator, run_target: Target, way: str) -> None:
-    settings = {"consent_column": "marketing_state", "consent_values": ["subscribed"], **WAYS[way]}
+    settings: dict[str, Any] = {"consent_column": "marketing_state", "consent_values": ["subscribed"], **WAYS[way]}
     message = described(email=TEXT, marketing_state=TEXT, marketing=NOTHING)
     rows = [record(id=n, email=address(n), marketing_state="subscribed") for n in range(3)]
     assert run_target([message, *rows], **settings).code == 0
@@ -68,7 +68,7 @@ def test_a_null_object_of_consent_is_a_refusal(emulator: Emulator, run_target: T
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_null_object_of_the_name_of_the_list_names_none(emulator: Emulator, run_target: Target, way: str) -> None:
-    settings = {"list_name_column": "segment_name", **WAYS[way]}
+    settings: dict[str, Any] = {"list_name_column": "segment_name", **WAYS[way]}
     message = described(email=TEXT, segment_name=TEXT)
     run_target([message, *[record(id=n, email=address(n), segment_name="a") for n in range(3)]], **settings)
     assert run_target([message, record(id=1, email=address(1), segment=None)], **settings).code == 0
@@ -80,7 +80,7 @@ def test_a_null_value_of_its_own_is_no_null_object(emulator: Emulator, run_targe
     # Neither a column that the SCHEMA declares as a text, nor one that holds identities, whatever its type.
     for email in ({"type": ["null", "string"]}, NOTHING):
         message = described(email=email, email_address={"type": ["null", "string"]})
-        settings = {"identity_columns": {"email": "EMAIL", "email_address": "EMAIL"}, **WAYS[way]}
+        settings: dict[str, Any] = {"identity_columns": {"email": "EMAIL", "email_address": "EMAIL"}, **WAYS[way]}
         run_target([message, record(id=1, email_address=address(1), email=None)], **settings)
         assert run_target([message, record(id=1, email=None)], **settings).code == 0
         assert members(emulator) == digests([1])
@@ -88,12 +88,12 @@ def test_a_null_value_of_its_own_is_no_null_object(emulator: Emulator, run_targe
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_rows_of_files_say_the_same(emulator: Emulator, run_target: Target, tmp_path: Path, kind: str) -> None:
-    settings = {"identity_columns": {"contact_email": "EMAIL", "part.email": "EMAIL"}}
+    settings: dict[str, Any] = {"identity_columns": {"contact_email": "EMAIL", "part.email": "EMAIL"}}
     part = {"type": ["null", "object"], "properties": {"email": TEXT}}
     message = described(contact_email=TEXT, part=part)
     first = write(tmp_path / "1", [{"id": n, "contact_email": address(n)} for n in range(3)], kind)
     run_target([message, batch(kind, first)], **settings)
-    rows = [{"id": 1, "contact": None}, {"id": 2, "contact": {"x": "y"}}]
+    rows: list[dict[str, Any]] = [{"id": 1, "contact": None}, {"id": 2, "contact": {"x": "y"}}]
     done = run_target([message, batch(kind, write(tmp_path / "2", rows, kind))], **settings)
     assert done.code == 0, done.stderr
     assert members(emulator) == digests([0, 2])
@@ -106,7 +106,7 @@ def test_rows_of_files_say_the_same(emulator: Emulator, run_target: Target, tmp_
 def test_a_column_that_the_tap_no_longer_declares_is_null_with_its_object(
     emulator: Emulator, run_target: Target, way: str
 ) -> None:
-    settings = {"identity_columns": {"email": "EMAIL", "contact_email": "EMAIL"}, **WAYS[way]}
+    settings: dict[str, Any] = {"identity_columns": {"email": "EMAIL", "contact_email": "EMAIL"}, **WAYS[way]}
     before = described(email=TEXT, contact_email=TEXT)
     run_target([before, record(id=1, email=address(1), contact_email=address(2))], **settings)
     assert members(emulator) == digests([1, 2])
