@@ -259,10 +259,10 @@ class Ceilings:
             counts.remaining += joined
             exceeded = counts.derived.add(derived, counts.remaining)
             if exceeded is not None:
-                raise RemovalCeilingError(self._too_many_derived(number, exceeded))
+                raise RemovalCeilingError(self._too_many_derived(number, exceeded), _id_of(catalogue, number))
             exceeded = counts.deleted.add(deleted, counts.remaining)
             if exceeded is not None:
-                raise RemovalCeilingError(self._too_many_deleted(number, exceeded))
+                raise RemovalCeilingError(self._too_many_deleted(number, exceeded), _id_of(catalogue, number))
             counts.refused += refused
             if derived or deleted:
                 catalogue.removal_counts.add(number, derived, deleted, self.now())
@@ -290,3 +290,7 @@ class Ceilings:
             "whether the removal column still means the same: an inverted mark deletes everyone. If the deletes are "
             "intended, raise the setting for one run; 100 switches this ceiling off."
         )
+
+
+def _id_of(catalogue: Catalogue, number: int) -> str | None:
+    return catalogue.lists.entry(number).customer_list_id

@@ -7,9 +7,17 @@ import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
-from target_pinterest_audience.errors import LedgerError, RejectedError, StreamError, TargetError, Terminated
+from target_pinterest_audience.errors import (
+    LedgerError,
+    RejectedError,
+    RemovalCeilingError,
+    StreamError,
+    TargetError,
+    Terminated,
+)
 from target_pinterest_audience.reporting.alerts.notifier import make_notifier
 from target_pinterest_audience.reporting.progress import Snapshot, share_of_file
+from target_pinterest_audience.run.exceeded import with_uses
 
 if TYPE_CHECKING:
     from target_pinterest_audience.reconcile.refused_members import RefusedMembers
@@ -80,6 +88,8 @@ class Lifecycle:
                 target.logger.error("%s", failure)  # noqa: TRY400 - the other error is raised, and logged by the command
                 raise
             raise
+        except RemovalCeilingError as failure:
+            raise with_uses(failure, target.current_run.delivery.client) from None
 
     def _end(self) -> None:
         """Take the last steps in order. The others follow even if one fails, or is ended by a second signal."""
