@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,11 +18,11 @@ from target_pinterest_audience.records.paths import listed
 _SEPARATORS: Final = ("_", ".")
 """What stands behind the parent's name in the name of a column. Two underscores begin with one."""
 
-_is_plain: Final = re.compile(r"[A-Za-z0-9 _.-]*", re.ASCII).fullmatch
+_holds_nothing: Final = re.compile(rb":\s*(?:null|\{\s*\})").search
 _NULL_KINDS: Final = frozenset({"null"})
 _OBJECT_KINDS: Final = frozenset({"null", "object"})
 
-Search = Callable[[bytes], object]
+Search = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,13 @@ class NullParents:
 
     Attributes:
         children: possible parent → the columns that its object would be flattened to.
-        may_apply: returns something true if a line of JSON may hold a parent that is null or an empty object.
     """
 
     children: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    may_apply: Search = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Prepare the search, which is much faster than decoding every line that lacks a column."""
-        object.__setattr__(self, "may_apply", _search(tuple(self.children)))
+    def may_apply(self, line: bytes) -> bool:
+        """Return whether a line of JSON may hold a parent that is null; decoding each line would take longer."""
+        return bool(self.children) and _holds_nothing(line) is not None
 
     def only(self, columns: Collection[str]) -> NullParents:
         """Return the same for some of the columns."""
@@ -54,8 +51,12 @@ class NullParents:
     def null(self, record: Mapping[str, Any]) -> list[str]:
         """Return the columns whose parents are null in a record, whether the record has them or not."""
         children = self.children
+        names = children if len(children) < len(record) else record
         return [
-            each for name, value in record.items() if name in children and is_nothing(value) for each in children[name]
+            each
+            for name in names
+            if name in record and name in children and is_nothing(record[name])
+            for each in children[name]
         ]
 
     def completed(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -67,18 +68,6 @@ class NullParents:
 def is_nothing(value: object) -> bool:
     """Return whether a value is null or an empty object."""
     return value is None or value == {}
-
-
-@lru_cache(maxsize=64)
-def _search(parents: tuple[str, ...]) -> Search:
-    if not parents:
-        return lambda _: None
-    if not all(map(_is_plain, parents)):
-        # A tap may write these names in several ways, with or without escapes.
-        return lambda _: True
-    names = b"|".join(re.escape(name.encode()) for name in parents)
-    # JSON can escape the plain letters of a name, too, although hardly anybody does.
-    return re.compile(rb'"(?:' + names + rb')"\s*:\s*(?:null|\{\s*\})|\\u00[2-7]').search
 
 
 def find_null_parents(

@@ -127,20 +127,11 @@ def test_the_columns_of_an_object_are_those_behind_its_name_and_a_separator() ->
     assert not find_null_parents(["a_b"], {}, ["a"]).children
 
 
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("a", b'{"a": null}'),
-        ("a", b'{"b": 1, "a":{ }}'),
-        ("a", b'{"\\u0061": null}'),
-        ("\u00e9", b'{"\\u00e9": null}'),
-        ('"', b'{"\\"": null}'),
-    ],
-)
-def test_a_line_with_a_null_parent_is_found_however_it_is_written(name: str, line: bytes) -> None:
-    parents = find_null_parents([f"{name}_email"], {})
-    assert parents.may_apply(line)
-    assert not find_null_parents(["a_email"], {}).may_apply(b'{"a": {"b": null}, "c": null}')
+@pytest.mark.parametrize("line", [b'{"a": null}', b'{"b": 1, "a":{ }}', b'{"\\u0061" : null}', b'{"a":\t{}}'])
+def test_a_line_with_a_null_parent_is_found_however_it_is_written(line: bytes) -> None:
+    assert find_null_parents(["a_email"], {}).may_apply(line)
+    assert not find_null_parents(["a"], {}).may_apply(line)
+    assert not find_null_parents(["a_email"], {}).may_apply(b'{"a": {"b": "null"}, "null": 1}')
 
 
 def test_a_column_is_expected_only_if_nothing_else_of_its_object_is_declared() -> None:
