@@ -1,4 +1,4 @@
-"""What uses a list from which a run was about to remove more people than the settings allow."""
+"""What uses a list from which a run removes many people, or was about to."""
 
 from __future__ import annotations
 
@@ -32,8 +32,41 @@ def with_uses(error: RemovalCeilingError, client: PinterestClient) -> RemovalCei
     return RemovalCeilingError(f"{error} {words}", error.customer_list_id) if words else error
 
 
+def large_removal(list_id: str, many: str, client: PinterestClient, *, dry: bool) -> str | None:
+    """Return a warning that people left a list that is in use; None if nothing may keep ads away from them.
+
+    Args:
+        list_id: the id of the list.
+        many: how many of how many members left.
+        client: the ad account.
+        dry: whether this was a dry run, in which nobody left.
+    """
+    try:
+        usage = usage_of_list(client, list_id)
+    except PinterestError:
+        return None
+    if usage.is_certain and not any(each.may_keep_ads_away for each in usage.uses):
+        return None
+    return (
+        f"{many} of customer list {list_id} {'would leave' if dry else 'left'} in this run, which "
+        f"`max_removal_percent` allows. {' '.join(_uses(usage))} The ads of an ad group or "
+        "campaign that excludes the list are shown to them."
+    )
+
+
 def _words(usage: Usage) -> str:
-    """Return sentences about the uses of a list; none if nothing uses it."""
+    """Return sentences about the uses of a list, and advice; none if nothing uses it."""
+    sentences = _uses(usage)
+    if not usage.is_certain or any(each.may_keep_ads_away for each in usage.uses):
+        sentences.append(
+            "Whoever leaves a list that is excluded sees the ads, and a run asks nobody. Remove people on purpose with "
+            "`pinterest-audience prune --allow-removal-percent N --in-use` or `pinterest-audience clear --in-use`, or "
+            "set the percentage for one run only."
+        )
+    return " ".join(sentences)
+
+
+def _uses(usage: Usage) -> list[str]:
     sentences = []
     if usage.uses:
         more = f"; and {len(usage.uses) - _MOST_NAMES:,} more" if len(usage.uses) > _MOST_NAMES else ""
@@ -44,10 +77,4 @@ def _words(usage: Usage) -> str:
             "Pinterest does not show whether an active ad group or campaign excludes the list. Look it up in "
             "Pinterest's Ads Manager."
         )
-    if not usage.is_certain or any(each.may_keep_ads_away for each in usage.uses):
-        sentences.append(
-            "Whoever leaves a list that is excluded sees the ads, and a run asks nobody. Remove people on purpose with "
-            "`pinterest-audience prune --allow-removal-percent N --in-use` or `pinterest-audience clear --in-use`, or "
-            "set the percentage for one run only."
-        )
-    return " ".join(sentences)
+    return sentences

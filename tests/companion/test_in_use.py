@@ -281,3 +281,27 @@ class TestRun:
     ) -> None:
         hide(emulator, "/audiences$", 500)
         assert run_target([*self.CHANGED]).code == 6
+
+    @pytest.mark.parametrize("percent", [50, 100])
+    def test_a_run_that_may_remove_more_warns_of_the_use(
+        self, emulator: Emulator, run_target: Target, made: Made, percent: int
+    ) -> None:
+        emulator.backend.create_ad_group("Newcomers", exclude=[made.audience_id])
+        done = run_target([*self.CHANGED], max_removal_percent=percent)
+        assert done.code == 0, done.stderr
+        (warning,) = [line for line in done.stderr.splitlines() if "Newcomers" in line]
+        assert f"60 of the 120 members of customer list {made.list_id} left in this run" in warning
+
+    @pytest.mark.parametrize(("gone", "use"), [(60, "include"), (60, None), (12, "exclude"), (24, "exclude")])
+    def test_it_does_not_warn_without_need(
+        self, emulator: Emulator, run_target: Target, made: Made, gone: int, use: str | None
+    ) -> None:
+        if use is not None:
+            other, own = ["77"], [made.list_id]
+            include, exclude = (own, other) if use == "include" else (other, own)
+            emulator.backend.create_ad_group("Regulars", include=include, exclude=exclude)
+        asked = len(emulator.backend.calls)
+        done = run_target([EMAIL, *(record(id=n, email=None) for n in range(gone))], max_removal_percent=100)
+        assert (done.code, "Regulars" in done.stderr) == (0, False), done.stderr
+        if gone < 60:
+            assert not [call for call in emulator.backend.calls[asked:] if "ad_groups" in call.path]
