@@ -36,9 +36,18 @@ class RejectedError(TargetError):
 
 
 class RemovalCeilingError(TargetError):
-    """More people would leave a list than the settings allow. A person must confirm it."""
+    """More people would leave a list than the settings allow. A person must confirm it.
+
+    Attributes:
+        customer_list_id: the list's id at Pinterest; None if it is not known.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, customer_list_id: str | None = None) -> None:
+        """Store the message and the list."""
+        super().__init__(message)
+        self.customer_list_id = customer_list_id
 
 
 class LedgerError(TargetError):

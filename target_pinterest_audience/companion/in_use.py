@@ -9,16 +9,10 @@ from target_pinterest_audience.companion.output import show
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import Audience
-from target_pinterest_audience.pinterest.usage import Usage, Use, read_usage
+from target_pinterest_audience.pinterest.usage import Usage, read_usage
 
 _MOST_NAMES: Final = 5
 """How many ad groups and campaigns an error names."""
-
-
-def usage_of_list(account: PinterestClient, customer_list_id: str) -> Usage:
-    """Return what uses a customer list, or an audience that is made of it. Raises as `read_usage` does."""
-    audiences = {each.id for each in account.audiences() if each.customer_list_id == customer_list_id}
-    return read_usage(account, {customer_list_id, *audiences})
 
 
 def usage_of_audience(account: PinterestClient, audience: Audience) -> Usage:
@@ -34,7 +28,7 @@ def usage_sentences(usage: Usage, what: str) -> list[str]:
         usage: what uses it.
         what: the list or audience, as the end of a sentence.
     """
-    sentences = [f"{_named(each)} {each.how.value} {what}." for each in usage.uses]
+    sentences = [f"{each.told} {what}." for each in usage.uses]
     if not sentences and usage.is_certain:
         sentences = [f"No ad group and no campaign uses {what}."]
     return [_capital(each) for each in (*sentences, *usage.unread)]
@@ -46,13 +40,14 @@ def show_usage(usage: Usage, what: str) -> None:
         show(each, err=True)
 
 
-def refuse_in_use(usage: Usage, what: str, *, in_use: bool) -> None:
+def refuse_in_use(usage: Usage, what: str, *, in_use: bool, dry_run: bool = False) -> None:
     """Refuse to remove people from an audience that may keep ads away from them, unless `--in-use` was given.
 
     Args:
         usage: what uses it.
         what: the list or audience.
         in_use: whether `--in-use` was given.
+        dry_run: whether nothing is removed. Then, print what the command will need, and refuse nothing.
 
     Raises:
         ConfigurationError: an active ad group or campaign excludes it, or Pinterest did not show whether one does.
@@ -60,8 +55,12 @@ def refuse_in_use(usage: Usage, what: str, *, in_use: bool) -> None:
     if in_use:
         return
     keeping = [each for each in usage.uses if each.may_keep_ads_away]
+    if dry_run:
+        if keeping or not usage.is_certain:
+            show("Without the dry run, this needs --in-use.", err=True)
+        return
     if keeping:
-        names = "; ".join(f"{_named(each)} {each.how.value} it" for each in keeping[:_MOST_NAMES])
+        names = "; ".join(f"{each.told} it" for each in keeping[:_MOST_NAMES])
         rest = len(keeping) - _MOST_NAMES
         more = f"; and {rest:,} more" if rest > 0 else ""
         msg = (
@@ -85,12 +84,6 @@ def as_json(usage: Usage) -> Mapping[str, object]:
         "uses": [{**each._asdict(), "how": each.how.value} for each in usage.uses],
         "uses_unread": list(usage.unread),
     }
-
-
-def _named(use: Use) -> str:
-    name = f' "{use.name}"' if use.name is not None else ""
-    status = "" if use.status is None else f", {use.status}"
-    return f"{use.kind}{name} (id {use.id}{status})"
 
 
 def _capital(sentence: str) -> str:

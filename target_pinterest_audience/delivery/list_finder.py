@@ -108,17 +108,30 @@ class ListFinder:
         is_nca = self._directory.acquires_new_customers(found)
         if is_nca is None:
             self._logger.warning(
-                "Pinterest does not report whether %s (id %s) is for new customer acquisition, so `is_nca: %s` could "
-                "not be checked.", self.plan.reference, found.id, str(wanted).lower(),
+                "Pinterest does not report whether %s is for new customer acquisition, so `is_nca: %s` could not be "
+                "checked.",
+                self._named(found), str(wanted).lower(),
             )  # fmt: skip
         elif is_nca is not wanted:
             msg = (
-                f"{_capitalized(str(self.plan.reference))} (id {found.id}) exists and is "
+                f"{_capitalized(self._named(found))} exists and is "
                 f"{'' if is_nca else 'not '}for new customer acquisition, but `is_nca` is {str(wanted).lower()}. "
-                "Pinterest cannot change that for an existing list. Set another `customer_list_name`, so that the "
-                f"target creates a list of this kind, or set `is_nca` to {str(is_nca).lower()}."
+                f"Pinterest cannot change that for an existing list. {self._other_list()}, so that the target creates "
+                f"a list of this kind, or set `is_nca` to {str(is_nca).lower()}."
             )
             raise ConfigurationError(msg)
+
+    def _named(self, found: CustomerList) -> str:
+        """Return the list for people, with its id once."""
+        reference = self.plan.reference
+        return str(reference) if reference.customer_list_id is not None else f"{reference} (id {found.id})"
+
+    def _other_list(self) -> str:
+        """Return how to let the target create another list: only one setting may choose the list."""
+        if self.plan.reference.customer_list_name is not None:
+            return "Set another `customer_list_name`"
+        setting = "customer_list_id" if self.plan.reference.customer_list_id is not None else "audience_id"
+        return f"Replace `{setting}` by a `customer_list_name` that no list has"
 
     def create(self, records: Records, attempts: Attempts) -> tuple[CustomerList, bool]:
         """Create the list with its first identities: Pinterest creates no empty list.

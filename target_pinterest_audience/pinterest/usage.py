@@ -88,6 +88,13 @@ class Use(NamedTuple):
         """Whether it may be what keeps ads away from the people of the audience."""
         return self.active and self.how in {How.EXCLUDES, How.USES_SEGMENT}
 
+    @property
+    def told(self) -> str:
+        """What uses the audience, and how, as a sentence that lacks the audience."""
+        name = f' "{self.name}"' if self.name is not None else ""
+        status = "" if self.status is None else f", {self.status}"
+        return f"{self.kind}{name} (id {self.id}{status}) {self.how.value}"
+
 
 class Usage(NamedTuple):
     """Everything that uses an audience, as far as Pinterest reported it.
@@ -142,6 +149,12 @@ def read_usage(client: PinterestClient, ids: Collection[str]) -> Usage:
     if holding is None:
         uses = [each for each in uses if each.how is not How.USES_SEGMENT]
     return Usage(tuple(sorted(uses, key=lambda each: not each.may_keep_ads_away)), tuple(unread), is_certain)
+
+
+def usage_of_list(client: PinterestClient, customer_list_id: str) -> Usage:
+    """Return what uses a customer list, or an audience that is made of it. Raises as `read_usage` does."""
+    audiences = {each.id for each in client.audiences() if each.customer_list_id == customer_list_id}
+    return read_usage(client, {customer_list_id, *audiences})
 
 
 def _unread(what: str, error: PinterestError) -> str:

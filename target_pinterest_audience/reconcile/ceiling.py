@@ -22,6 +22,9 @@ ALWAYS_ALLOWED: Final = 10
 ONE_PERSON: Final = 3
 """How many members one person may account for: an address and two device ids, for example."""
 
+USUAL_PERCENT: Final = 20
+"""The default of `max_removal_percent`. Who allows more should know who sees the ads then."""
+
 _EVERYBODY: Final = 100
 _DAY_SECONDS: Final = 86_400.0
 _REFUSED_PERCENT: Final = 50
@@ -136,7 +139,7 @@ class _Ceiling:
         """
         self.day.members = max(self.day.members, members)
         self.day.removed += use.removed
-        if use.removed and use.percent > self.percent and self._is_exceeded(self.day, 0):
+        if use.removed and use.percent > self.percent and self.is_exceeded(self.day, 0):
             self.day = _Span(0)
 
     def add(self, removed: int, remaining: int) -> str | None:
@@ -152,11 +155,12 @@ class _Ceiling:
         for span, when in ((self.run, ""), (self.day, "Over the last 24 hours, ")):
             span.removed += removed
             # People who joined in this run can leave again, so more can leave than there were at the start.
-            if removed and self.run.members and self.percent < _EVERYBODY and self._is_exceeded(span, remaining):
+            if removed and self.run.members and self.percent < _EVERYBODY and self.is_exceeded(span, remaining):
                 return f"{when}{span.removed:,} of the {span.members:,} members"
         return None
 
-    def _is_exceeded(self, span: _Span, remaining: int) -> bool:
+    def is_exceeded(self, span: _Span, remaining: int) -> bool:
+        """Return whether more members were removed in a span of time than the ceiling allows."""
         share = span.members * self.percent // 100
         return span.removed > max(share, self.always(span.members, remaining))
 
@@ -259,10 +263,10 @@ class Ceilings:
             counts.remaining += joined
             exceeded = counts.derived.add(derived, counts.remaining)
             if exceeded is not None:
-                raise RemovalCeilingError(self._too_many_derived(number, exceeded))
+                raise RemovalCeilingError(self._too_many_derived(number, exceeded), _id_of(catalogue, number))
             exceeded = counts.deleted.add(deleted, counts.remaining)
             if exceeded is not None:
-                raise RemovalCeilingError(self._too_many_deleted(number, exceeded))
+                raise RemovalCeilingError(self._too_many_deleted(number, exceeded), _id_of(catalogue, number))
             counts.refused += refused
             if derived or deleted:
                 catalogue.removal_counts.add(number, derived, deleted, self.now())
@@ -274,6 +278,16 @@ class Ceilings:
             for number, counts in list(self._lists.items())
             if counts.members and counts.refused > max(ALWAYS_ALLOWED, counts.members * _REFUSED_PERCENT // 100)
         ]
+
+    def large_removals(self) -> dict[int, str]:
+        """Return list number → how many of how many members left, where the usual ceiling would have ended the run."""
+        found = {}
+        for number, counts in list(self._lists.items()):
+            span = counts.derived.run
+            usual = _Ceiling(USUAL_PERCENT, counts.derived.always, span)
+            if self.percent > USUAL_PERCENT and span.members and usual.is_exceeded(span, counts.remaining):
+                found[number] = f"{span.removed:,} of the {span.members:,} members"
+        return found
 
     def _too_many_derived(self, number: int, how_many: str) -> str:
         name, suspicion = self.explain(number)
@@ -290,3 +304,7 @@ class Ceilings:
             "whether the removal column still means the same: an inverted mark deletes everyone. If the deletes are "
             "intended, raise the setting for one run; 100 switches this ceiling off."
         )
+
+
+def _id_of(catalogue: Catalogue, number: int) -> str | None:
+    return catalogue.lists.entry(number).customer_list_id

@@ -221,6 +221,13 @@ class Session:
             for report in [delivery.report(opened[each.number])]
         ]
 
+    def large_removals(self) -> list[tuple[str, str]]:
+        """Return the id of each list that many people left, and how many; see `Ceilings.large_removals`."""
+        entry = self._books.ledger.catalogue.lists.entry
+        removals = self._books.ceilings.large_removals()
+        found = [(entry(number).customer_list_id, many) for number, many in removals.items()]
+        return [(list_id, many) for list_id, many in found if list_id is not None]
+
     def end_history(self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool) -> None:
         """Write for people how the run ended, unless the ledger hangs.
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from target_pinterest_audience.errors import ConfigurationError, StreamError, TargetError
 from target_pinterest_audience.records.file_addresses import FileAddress
 from target_pinterest_audience.records.long_lines import LineError, whole_lines
+from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents
 from target_pinterest_audience.records.parquet.errors import ParquetError
 from target_pinterest_audience.records.paths import Path
 
@@ -90,7 +91,10 @@ class BatchFiles:
         return cls(manifest, JSONL, line)
 
     def pieces(
-        self, columns: Sequence[str] | None, paths: Mapping[str, Path] = MappingProxyType({})
+        self,
+        columns: Sequence[str] | None,
+        paths: Mapping[str, Path] = MappingProxyType({}),
+        parents: NullParents = NO_PARENTS,
     ) -> Iterator[bytes | Table]:
         """Yield the rows: about a megabyte of complete lines of a JSONL file, or some thousand rows of a Parquet file.
 
@@ -100,6 +104,7 @@ class BatchFiles:
         Args:
             columns: the needed columns of Parquet files, and the texts of the needed paths; None for all columns.
             paths: the text of each needed path, and the path.
+            parents: which needed columns are null in a row that lacks them.
 
         Raises:
             StreamError: a file cannot be read, or has a line that is too long.
@@ -109,17 +114,22 @@ class BatchFiles:
         addresses = [FileAddress.of(url, self._name(number)) for number, url in enumerate(self.urls)]
         for number in numbers:
             with self._open(number, addresses[number]) as file:
-                yield from self._pieces_of(number, file, columns, paths)
+                yield from self._pieces_of(number, file, columns, paths, parents)
 
     def _pieces_of(
-        self, number: int, file: IO[bytes], columns: Sequence[str] | None, paths: Mapping[str, Path]
+        self,
+        number: int,
+        file: IO[bytes],
+        columns: Sequence[str] | None,
+        paths: Mapping[str, Path],
+        parents: NullParents,
     ) -> Iterator[bytes | Table]:
         kind = self._kind(number, file.read(_HEAD_BYTES))
         if kind == PARQUET:
             self._require_parquet()
             from target_pinterest_audience.records.parquet.reader import read_tables  # noqa: PLC0415 - only needed for such files
 
-            yield from read_tables(file, columns, paths)
+            yield from read_tables(file, columns, paths, parents)
             return
         file.seek(0)
         if kind == _GZIP:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from target_pinterest_audience.records.column_names import plain_columns
+from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents, Search
 from target_pinterest_audience.records.paths import Path, value_in, values_in, with_paths
 from target_pinterest_audience.records.position import Place
 
@@ -72,11 +73,13 @@ class RowLayout(NamedTuple):
         attributes: column → attribute. Its value is `UNSET` if the record lacks the column.
         others: column → more attributes that may hold it, since a record may give a column another name.
         paths: the text of each needed path, and the path. The attributes of its text hold its column.
+        parents: which needed columns are null in a record that lacks them.
     """
 
     attributes: Mapping[str, str]
     others: Mapping[str, Sequence[str]] = MappingProxyType({})
     paths: Mapping[str, Path] = MappingProxyType({})
+    parents: NullParents = NO_PARENTS
 
 
 class DecodedRecords(RecordBlock):
@@ -129,9 +132,9 @@ class DecodedRecords(RecordBlock):
                 values[name] = value_in(values[name], path.fields)
         record = {name: value for name, value in values.items() if value is not UNSET}
         if len(record) < len(values):
-            # Some of the files that a tap reads may have a byte order mark that the SCHEMA does not show.
-            marked = with_paths(self._lines.marked_record(self._start + index), layout.paths)
-            record.update((name, value) for name, value in marked.items() if name in values)
+            whole = layout.parents.completed(self._lines.odd_record(self._start + index, layout.parents.may_apply))
+            found = with_paths(whole, layout.paths)
+            record.update((name, value) for name, value in found.items() if name in values)
         return record
 
     def part(self, start: int, stop: int) -> DecodedRecords:
@@ -161,15 +164,23 @@ class Lines:
         self._split: list[bytes] | None = None
         self._are_messages = are_messages
 
-    def marked_record(self, index: int) -> dict[str, Any]:
-        """Return the whole record of a line if one of its column names may begin with a byte order mark.
+    def odd_record(self, index: int, is_odd: Search) -> dict[str, Any]:
+        """Return the whole record of a line if it may say more about a column that it seems to lack.
 
-        Otherwise, return an empty record.
+        Some of the files that a tap reads may have a byte order mark that the SCHEMA does not show; then, a name of a
+        column begins with it.
+
+        Args:
+            index: the index of the line.
+            is_odd: finds other reasons in the line.
+
+        Returns:
+            The record, without byte order marks in names; an empty record if the line cannot say more.
         """
         if self._split is None:
             self._split = split_lines(self._text)
         line = self._split[index]
-        if not _may_have_marks(line):
+        if not _may_have_marks(line) and not is_odd(line):
             return {}
         message = _decode_whole(line)
         return plain_columns(message["record"] if self._are_messages else message)
@@ -208,7 +219,8 @@ class ColumnarRecords(RecordBlock):
 
     def record(self, index: int) -> dict[str, Any]:
         """Return the needed columns of one record."""
-        return {name: values[index] for name, values in self._columns.items()}
+        values = {name: values[index] for name, values in self._columns.items()}
+        return {name: value for name, value in values.items() if value is not UNSET}
 
     def part(self, start: int, stop: int) -> ColumnarRecords:
         """Return a slice of the block."""

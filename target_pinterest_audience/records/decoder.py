@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from target_pinterest_audience.records.block import DecodedRecords, Lines, RecordBlock, RowLayout, split_lines
+from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents
 from target_pinterest_audience.records.paths import Field, Path
 from target_pinterest_audience.records.position import Place
 
@@ -83,6 +84,11 @@ class Need(NamedTuple):
         """The text of each needed path, and the path."""
         return self.layout.paths
 
+    @property
+    def parents(self) -> NullParents:
+        """Which needed columns are null in a record that lacks them."""
+        return self.layout.parents
+
 
 class RecordDecoder:
     """Decodes the records of the streams whose needed columns are known.
@@ -114,6 +120,7 @@ class RecordDecoder:
         take: TakeBlock,
         written: Mapping[str, Collection[str]] = MappingProxyType({}),
         paths: Mapping[str, Path] = MappingProxyType({}),
+        parents: NullParents = NO_PARENTS,
     ) -> None:
         """From now on, decode a stream's records in blocks and only with some columns.
 
@@ -123,6 +130,7 @@ class RecordDecoder:
             take: takes the blocks.
             written: column → other names that records may give it.
             paths: the text of each path that the settings name, and the path.
+            parents: which columns are null in a record that lacks them.
         """
         attributes: dict[str, str] = {}
         others: dict[str, list[str]] = {}
@@ -136,7 +144,8 @@ class RecordDecoder:
             for text, (column, fields) in paths.items()
             if text in attributes
         }
-        self._set(stream, Need(RowLayout(attributes, others, known), take))
+        holders = {paths[text].column if text in paths else text for text in columns}
+        self._set(stream, Need(RowLayout(attributes, others, known, parents.only(holders)), take))
 
     def _need_value(self, column: str, fields: Sequence[Field]) -> str:
         """Note that a value inside a column is needed, and return the attribute that holds the column."""

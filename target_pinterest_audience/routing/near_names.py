@@ -56,6 +56,25 @@ def resembles(name: str, stream: str) -> bool:
     return any(fnmatchcase(streams[0], each) for each in names)
 
 
+def as_written_for(name: str, stream: str) -> str:
+    """Return a name or glob pattern in the form that matches a stream which it resembles.
+
+    A pattern stays a pattern, with the stream's separators and case: the stream's own name would match no other stream.
+    """
+    if is_pattern(name):
+        separators = dict.fromkeys(re.findall(r"[-_.\s]+", stream))
+        # What is in brackets stays, since a hyphen there stands for a range.
+        parts = re.split(r"(\[.*?\])", name)
+        written = [
+            "".join(part if part.startswith("[") else re.sub(r"[-_.\s]+", each, part) for part in parts)
+            for each in (*separators, "")
+        ]
+        for each in (form for one in written for form in (one, one.lower(), one.upper())):
+            if fnmatchcase(stream, each):
+                return each
+    return stream
+
+
 def _has_letters(name: str) -> bool:
     """Return whether a pattern has enough letters to show what it was meant for."""
     return not is_pattern(name) or len(plain_name(re.sub(r"\[.*?\]|[*?\[]", "", name))) >= _FEWEST_LETTERS

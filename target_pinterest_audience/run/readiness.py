@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -48,6 +48,7 @@ _LONGEST_WAIT_MS: Final = 2_000
 """How long to wait for Pinterest's rate limits."""
 
 _MOST_ACCOUNTS: Final = 10
+_MOST_LISTS: Final = 5
 
 Shield = Callable[[], AbstractContextManager[None]]
 
@@ -206,8 +207,10 @@ def _check_list(
             where = "each stream goes to the list with the stream's name, which is created with its first rows"
             if chosen.list_name_column is not None:
                 where = f"each row goes to the list that its column {chosen.list_name_column} names"
-            knows_some = not asks_ledger or (ledger is not None and bool(ledger.catalogue.lists.all()))
-            return _check_all_lists(settings, where, directory, knows_some=knows_some)
+            known = ledger.catalogue.lists.all() if ledger is not None else []
+            all_lists = _check_all_lists(settings, where, directory, knows_some=not asks_ledger or bool(known))
+            kind = _other_kind(directory, chosen.is_nca, {each.customer_list_id for each in known})
+            return all_lists if kind is None else Found(f"{all_lists.detail} {kind}", warning=True)
         if_missing = IfMissing.CREATE if chosen.operation is Mode.ADD else IfMissing.REFUSE
         plan = ListPlan(reference, ListType.EMAIL, if_missing, audience=None, is_nca=chosen.is_nca)
         warnings = _Warnings()
@@ -243,6 +246,31 @@ def _check_all_lists(settings: Settings, where: str, directory: Directory, *, kn
     lists = "1 customer list" if count == 1 else f"{count:,} customer lists"
     return Found(
         f"{where}. {_unknown(settings, f'the ad account has {lists}. If a run feeds one of them,')}", warning=True
+    )
+
+
+def _other_kind(directory: Directory, is_nca: bool | None, known: Collection[str | None]) -> str | None:  # noqa: FBT001 - a setting
+    """Return a sentence about lists that are not of the kind that `is_nca` names; None if there are none.
+
+    Args:
+        directory: the lists of the ad account.
+        is_nca: the setting.
+        known: the ids of the lists that former runs fed; if there are any, only these count.
+    """
+    if is_nca is None:
+        return None
+    lists = directory.customer_lists()
+    fed = [each for each in lists if each.id in known]
+    others = [each for each in fed or lists if directory.acquires_new_customers(each) is (not is_nca)]
+    if not others:
+        return None
+    names = ", ".join(f'"{each.name}" (id {each.id})' for each in others[:_MOST_LISTS])
+    more = f", and {len(others) - _MOST_LISTS:,} more" if len(others) > _MOST_LISTS else ""
+    what = "of the lists that former runs fed" if fed else "of the lists of the ad account"
+    return (
+        f"`is_nca` is {str(is_nca).lower()}, but {what}, these are {'not ' if is_nca else ''}for new customer "
+        f"acquisition: {names}{more}. A run that feeds one of them ends with exit code 2: Pinterest cannot change a "
+        "list's kind."
     )
 
 

@@ -326,6 +326,10 @@ class Run:
         """Return the lists that so many members left by refusals that a person should look at them."""
         return self._session.mass_refusals() if self._session is not None else []
 
+    def large_removals(self) -> list[tuple[str, str]]:
+        """Return the id of each list that many people left, and how many; see `Ceilings.large_removals`."""
+        return self._session.large_removals() if self._session is not None else []
+
     def _open_ledger(self, *, create: bool) -> Ledger | None:
         self._ledger = self._ledger or self._find_ledger(create=create)
         return self._ledger

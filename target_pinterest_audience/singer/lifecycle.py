@@ -7,9 +7,17 @@ import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
-from target_pinterest_audience.errors import LedgerError, RejectedError, StreamError, TargetError, Terminated
+from target_pinterest_audience.errors import (
+    LedgerError,
+    RejectedError,
+    RemovalCeilingError,
+    StreamError,
+    TargetError,
+    Terminated,
+)
 from target_pinterest_audience.reporting.alerts.notifier import make_notifier
 from target_pinterest_audience.reporting.progress import Snapshot, share_of_file
+from target_pinterest_audience.run.exceeded import large_removal, with_uses
 
 if TYPE_CHECKING:
     from target_pinterest_audience.reconcile.refused_members import RefusedMembers
@@ -72,6 +80,7 @@ class Lifecycle:
         target = self._target
         try:
             target.listen(file_input)
+            self._warn_of_removals()
         except (StreamError, RejectedError) as failure:
             # The rows before the malformed line or the rejected value are good.
             try:
@@ -80,6 +89,8 @@ class Lifecycle:
                 target.logger.error("%s", failure)  # noqa: TRY400 - the other error is raised, and logged by the command
                 raise
             raise
+        except RemovalCeilingError as failure:
+            raise with_uses(failure, target.current_run.delivery.client) from None
 
     def _end(self) -> None:
         """Take the last steps in order. The others follow even if one fails, or is ended by a second signal."""
@@ -99,6 +110,14 @@ class Lifecycle:
             # An exit stack calls the last callback first, and every one whatever the others raise.
             for step in reversed(steps):
                 stack.callback(step)
+
+    def _warn_of_removals(self) -> None:
+        """Warn of lists in use that more people left than usual: only then is Pinterest asked for the uses."""
+        run, dry = self._target.current_run, self._target.settings.dry_run
+        for list_id, many in run.large_removals():
+            warning = large_removal(list_id, many, run.delivery.client, dry=dry)
+            if warning is not None:
+                self._target.logger.warning("%s", warning)
 
     def _warn_of_refusals(self) -> None:
         self._refused = self._target.current_run.mass_refusals()

@@ -120,7 +120,7 @@ class MessageReader(GenericSingerReader[bytes]):
         message = self.place
         self.place = Place(message.line, 0)
         need = self.records.needed(stream)
-        pieces = files.pieces(need.columns, need.paths) if need is not None else files.pieces(None)
+        pieces = files.pieces(need.columns, need.paths, need.parents) if need is not None else files.pieces(None)
         self._read_ahead(pieces, partial(self._read_piece, stream, need))
         self.place = message
 

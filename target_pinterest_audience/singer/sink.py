@@ -10,6 +10,7 @@ from singer_sdk.sinks import RecordSink
 from target_pinterest_audience.identities.extract import IdentityExtractor
 from target_pinterest_audience.identities.marks import mark_columns
 from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.records.null_parents import expected_columns, find_null_parents
 from target_pinterest_audience.records.paths import find_paths, with_paths
 from target_pinterest_audience.reporting.held_rows import HeldRows
 from target_pinterest_audience.reporting.key_values import KeyValues
@@ -38,6 +39,9 @@ class CustomerListSink(RecordSink):
         columns: identity column, or the text of a path into one → its type.
         paths: the text of each path that the settings name, and the path.
         holders: the columns that hold identities, themselves or inside.
+        expected: the columns that settings name, themselves or in paths, though the schema may not declare them.
+        mapped: the columns that the settings name, and the identity columns.
+        parents: which columns are null in a record that lacks them.
         raw_columns: the columns of the tap's rows.
         intake: takes in the rows.
     """
@@ -70,9 +74,15 @@ class CustomerListSink(RecordSink):
         """
         super().__init__(target, stream_name, schema, key_properties)
         settings, run_log, run = target.settings, target.run_log, target.current_run
-        stream, properties = settings.for_stream(stream_name), schema["properties"]
+        stream = settings.for_stream(stream_name)
+        named = (
+            *stream.identity_columns, stream.consent_column, stream.list_name_column, stream.removal_column,
+            stream.phone_country_column,
+        )  # fmt: skip
+        expected = expected_columns(named, schema["properties"])
+        properties: dict[str, Any] = {**schema["properties"], **{name: {} for name in expected}}
         # The SDK removes columns such as `_sdc_deleted_at` from the schema that it is given.
-        declared = self.original_schema["properties"].keys()
+        declared = [*self.original_schema["properties"], *expected]
         self.raw_columns = set(raw_columns)
         is_test = stream_name == MELTANO_TEST_STREAM
         # Some taps declare no column at all, and send whole documents.
@@ -82,6 +92,10 @@ class CustomerListSink(RecordSink):
             stream.consent_column, stream.list_name_column, stream.removal_column, stream.phone_country_column
         )  # fmt: skip
         self.paths = find_paths([*self.columns, *others], properties, is_open=is_open)
+        self.mapped = {*self.columns, *(name for name in named if name is not None)}
+        self.expected = {*expected, *(path.column for path in self.paths.values())}
+        lackable = {*properties, *self.expected}.difference(self.key_properties)
+        self.parents = find_null_parents(sorted(lackable), properties, self.mapped)
         self.holders = {self.paths[name].column if name in self.paths else name for name in self.columns}
         tally = run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         tally.consent_column = stream.consent_column if stream.operation is Mode.ADD else None
@@ -175,9 +189,11 @@ class CustomerListSink(RecordSink):
     def _is_valid(self, record: dict[str, Any]) -> bool:
         if self._validator is None:
             return True
-        if self.paths:
-            # The schema has no columns of these names.
-            record = {name: value for name, value in record.items() if name not in self.paths}
+        nulls = self.parents.null(record)
+        if self.paths or nulls:
+            # The schema has no columns of these names; and the tap did not send columns whose parent is null.
+            unsent = {*self.paths, *(name for name in nulls if record.get(name) is None)}
+            record = {name: value for name, value in record.items() if name not in unsent}
         if not self.include_sdc_metadata_properties:
             # The SDK has removed these columns from the schema.
             record = dict(record)

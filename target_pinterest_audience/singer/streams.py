@@ -12,6 +12,7 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 
 from target_pinterest_audience.errors import ConfigurationError, StreamError
 from target_pinterest_audience.records.column_names import has_marks, plain_columns
+from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents, find_null_parents
 from target_pinterest_audience.singer.sink import CustomerListSink
 from target_pinterest_audience.singer.stream_maps.row_map import RowMap, row_maps
 from target_pinterest_audience.singer.stream_schemas import without_bare_types
@@ -29,14 +30,16 @@ class _Stream(NamedTuple):
     """A stream under its latest SCHEMA.
 
     Attributes:
-        declared: the columns that the SCHEMA declares.
+        declared: the columns that the SCHEMA declares, and others that records may have.
         written: column → other names that the SCHEMA gives it.
         row_maps: one for each output of the stream.
+        parents: which columns are null in a record that lacks them.
     """
 
     declared: AbstractSet[str]
     written: Mapping[str, Collection[str]]
     row_maps: Sequence[RowMap]
+    parents: NullParents = NO_PARENTS
 
 
 class _OutputSinks:
@@ -117,7 +120,17 @@ class Streams:
         self._target.stream_names.add(stream, [each.stream_map.stream_alias for each in outputs])
         for row_map in outputs:
             self._open_sink(stream, row_map)
+        self._streams[stream] = self._with_parents(stream, message)
         self._choose_decoding(stream)
+
+    def _with_parents(self, name: str, message: SchemaMessage) -> _Stream:
+        """Return a stream with the columns that are null in a record that lacks them."""
+        stream, properties = self._streams[name], message.schema["properties"]
+        sinks = [each.current for (own, _), each in self._sinks.items() if own == name]
+        declared = {*stream.declared, *(column for sink in sinks for column in sink.expected)}
+        mapped = {column for sink in sinks for column in sink.mapped}
+        parents = find_null_parents(sorted(declared.difference(message.key_properties)), properties, mapped)
+        return stream._replace(declared=declared, parents=parents)
 
     def _open_sink(self, stream: str, row_map: RowMap) -> None:
         """Make a sink for an output, unless there is one for the same schema and key."""
@@ -152,7 +165,14 @@ class Streams:
         if sinks is not None and unchanged and not sinks.current.intake.reads_row_by_row:
             sink = sinks.current
             written = self._streams[stream].written
-            records.need(stream, sink.intake.needed_columns, sink.process_block, written, sink.paths)
+            records.need(
+                stream,
+                sink.intake.needed_columns,
+                sink.process_block,
+                written,
+                sink.paths,
+                self._streams[stream].parents,
+            )
         else:
             records.forget(stream)
 
@@ -170,7 +190,7 @@ class Streams:
         """
         stream = self._streams[name]
         if stream.written or not stream.declared <= raw.keys():
-            raw = plain_columns(raw) if has_marks(raw) else raw
+            raw = stream.parents.completed(plain_columns(raw) if has_marks(raw) else raw)
         for row_map in stream.row_maps:
             sinks = self._sinks.get((name, row_map.stream_map.stream_alias))
             if sinks is None:

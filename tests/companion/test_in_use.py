@@ -9,7 +9,7 @@ import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import members
-from tests.support.messages import digests, people, schema
+from tests.support.messages import digests, people, record, schema
 from tests.support.processes import Companion, Prune, Target
 
 EMAIL = schema("email")
@@ -106,7 +106,9 @@ class TestClear:
         assert "--in-use" in refused.stderr
         assert members(emulator) == digests(range(120))
         dry = run_companion("clear", "--list", LIST, "--dry-run")
-        assert (dry.code, "Newcomers" in dry.stderr) == (0, True)
+        assert (dry.code, "Newcomers" in dry.stderr, "this needs --in-use" in dry.stderr) == (0, True, True)
+        meant = run_companion("clear", "--list", LIST, "--dry-run", "--in-use")
+        assert (meant.code, "this needs --in-use" in meant.stderr) == (0, False)
         cleared = run_companion(*self.CLEAR, "--in-use", "--json")
         assert cleared.code == 0, cleared.stderr
         assert "Newcomers" in cleared.stderr
@@ -219,6 +221,7 @@ class TestPrune:
         assert members(emulator) == digests(range(120))
         dry = run_prune("--allow-removal-percent", "60", dry_run=True)
         assert (dry.code, "Performance" in dry.stderr, "60 to remove" in dry.stdout) == (0, True, True)
+        assert "this needs --in-use" in dry.stderr
         done = run_prune("--allow-removal-percent", "60", "--in-use", "--json")
         assert done.code == 0, done.stderr
         assert json.loads(done.stdout)["lists"][0]["removed"] == 60
@@ -236,3 +239,69 @@ class TestPrune:
         assert pruned.code == 0, pruned.stderr
         assert "No ad group and no campaign uses" in pruned.stderr
         assert members(emulator, "others") == digests(range(20))
+
+
+class TestRun:
+    """A run asks nobody, so its message must say who would see the ads before a person raises the setting."""
+
+    CHANGED = (EMAIL, *(record(id=n, email=None) for n in range(60)))
+
+    def test_the_ceiling_says_what_uses_the_list(self, emulator: Emulator, run_target: Target, made: Made) -> None:
+        backend = emulator.backend
+        group = backend.create_ad_group("Newcomers", exclude=[made.audience_id])
+        campaign = backend.create_campaign("Performance", exclude=[made.list_id], status="PAUSED")
+        stopped = run_target([*self.CHANGED])
+        assert stopped.code == 6
+        last = stopped.stderr.splitlines()[-1]
+        assert f'ad group "Newcomers" (id {group}, ACTIVE) excludes it' in last
+        assert f'campaign "Performance" (id {campaign}, PAUSED) excludes it' in last
+        assert "--in-use" in last
+        assert members(emulator) == digests(range(120))
+
+    def test_an_inclusion_is_named_without_advice(self, emulator: Emulator, run_target: Target, made: Made) -> None:
+        emulator.backend.create_ad_group("Regulars", include=[made.list_id])
+        last = run_target([*self.CHANGED]).stderr.splitlines()[-1]
+        assert 'ad group "Regulars"' in last
+        assert "--in-use" not in last
+
+    def test_without_a_use_the_message_stays_short(self, run_target: Target, made: Made) -> None:  # noqa: ARG002 - the list exists
+        stopped = run_target([*self.CHANGED])
+        assert stopped.stderr.splitlines()[-1].endswith("If this is intended, raise the setting for one run.")
+
+    def test_what_pinterest_does_not_show_is_said(self, emulator: Emulator, run_target: Target, made: Made) -> None:  # noqa: ARG002 - the list exists
+        hide(emulator, CAMPAIGNS)
+        last = run_target([*self.CHANGED]).stderr.splitlines()[-1]
+        assert "Pinterest does not show whether an active ad group or campaign excludes the list" in last
+
+    def test_a_failing_question_does_not_replace_the_error(
+        self,
+        emulator: Emulator,
+        run_target: Target,
+        made: Made,  # noqa: ARG002 - the list exists
+    ) -> None:
+        hide(emulator, "/audiences$", 500)
+        assert run_target([*self.CHANGED]).code == 6
+
+    @pytest.mark.parametrize("percent", [50, 100])
+    def test_a_run_that_may_remove_more_warns_of_the_use(
+        self, emulator: Emulator, run_target: Target, made: Made, percent: int
+    ) -> None:
+        emulator.backend.create_ad_group("Newcomers", exclude=[made.audience_id])
+        done = run_target([*self.CHANGED], max_removal_percent=percent)
+        assert done.code == 0, done.stderr
+        (warning,) = [line for line in done.stderr.splitlines() if "Newcomers" in line]
+        assert f"60 of the 120 members of customer list {made.list_id} left in this run" in warning
+
+    @pytest.mark.parametrize(("gone", "use"), [(60, "include"), (60, None), (12, "exclude"), (24, "exclude")])
+    def test_it_does_not_warn_without_need(
+        self, emulator: Emulator, run_target: Target, made: Made, gone: int, use: str | None
+    ) -> None:
+        if use is not None:
+            other, own = ["77"], [made.list_id]
+            include, exclude = (own, other) if use == "include" else (other, own)
+            emulator.backend.create_ad_group("Regulars", include=include, exclude=exclude)
+        asked = len(emulator.backend.calls)
+        done = run_target([EMAIL, *(record(id=n, email=None) for n in range(gone))], max_removal_percent=100)
+        assert (done.code, "Regulars" in done.stderr) == (0, False), done.stderr
+        if gone < 60:
+            assert not [call for call in emulator.backend.calls[asked:] if "ad_groups" in call.path]

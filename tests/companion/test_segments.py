@@ -41,6 +41,7 @@ def test_a_segment_from_its_creation_to_its_end(
     assert (made["name"], made["audiences"], made["status"]) == (NAME, [buyers], "ACTIVE")
     changed = shown(run_companion, "update", made["id"], "--add", subscribers)
     assert changed["audiences"] == [buyers, subscribers]
+    assert "No customer segment matches the text." in run_companion("segments", "--search", "zzz").stdout
     listing = run_companion("segments").stdout
     assert f"{buyers}, {subscribers}" in listing
     assert NAME in listing

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.routing.near_names import nearest_column, resembles
+from target_pinterest_audience.routing.near_names import as_written_for, nearest_column, resembles
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,18 @@ def test_the_nearest_of_several_columns_is_found() -> None:
     assert exact.column == "EmailAddress"
     assert nearest_column({"device_idfa": {}}, addresses_only=True) is None
     assert nearest_column({"billing_email": {}}, {"billing_email", None}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "stream", "right"),
+    [
+        ("public_*", "public-a", "public-*"),
+        ("Public_Un*", "public-unsubscribes", "public-un*"),
+        ("public-*", "PUBLIC_A", "PUBLIC_*"),
+        ("public_[a-c]*", "public.b", "public.[a-c]*"),
+        ("public_a", "public-a", "public-a"),
+        ("unsubs*", "public-unsubscribes", "public-unsubscribes"),
+    ],
+)
+def test_a_pattern_is_advised_for_a_pattern(name: str, stream: str, right: str) -> None:
+    assert as_written_for(name, stream) == right

@@ -22,6 +22,7 @@ from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.records.arrow_column import values_of
 from target_pinterest_audience.records.decoder import RecordDecoder, TakeBlock
+from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents
 from target_pinterest_audience.records.paths import Path
 from target_pinterest_audience.records.position import Place
 from tests.support.account import ACCOUNT, TOKEN
@@ -170,6 +171,7 @@ class _NoFastPath(RecordDecoder):
         take: TakeBlock,
         written: Mapping[str, Collection[str]] = MappingProxyType({}),
         paths: Mapping[str, Path] = MappingProxyType({}),
+        parents: NullParents = NO_PARENTS,
     ) -> None:
         """Leave every record to be read whole."""
 

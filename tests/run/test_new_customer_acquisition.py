@@ -59,7 +59,31 @@ def test_a_list_of_the_other_kind_ends_the_run_before_anything_is_sent(
     for told in (run.stderr, checked.stdout):
         assert "Pinterest cannot change that for an existing list" in told
         assert f"or set `is_nca` to {str(exists).lower()}" in told
+        advice = {
+            "name": "Set another `customer_list_name`, so",
+            "customer_list_id": "Replace `customer_list_id` by a `customer_list_name` that no list has, so",
+            "audience_id": "Replace `audience_id` by a `customer_list_name` that no list has, so",
+        }
+        assert advice[way] in told
     assert emulator.backend.writes() == []
+
+
+def test_check_says_which_lists_are_of_the_other_kind_if_streams_choose_them(
+    emulator: Emulator, run_target: Target, run_companion: Companion
+) -> None:
+    for name in ("customers", "leads"):
+        emulator.backend.create_list(name, ["a" * 64], is_nca=False)
+    first = run_companion("check", is_nca=True, load_method="upsert").stdout
+    assert "of the lists of the ad account, these are not for new customer acquisition" in first
+    assert '"customers"' in first
+    assert '"leads"' in first
+    assert run_target(STREAM, load_method="upsert").code == 0
+    later = run_companion("check", is_nca=True, load_method="upsert").stdout
+    assert "of the lists that former runs fed, these are not for new customer acquisition" in later
+    assert '"leads"' not in later
+    assert run_target(STREAM, is_nca=True, load_method="upsert").code == 2
+    for settings in ({"is_nca": False}, {}):
+        assert "new customer acquisition" not in run_companion("check", load_method="upsert", **settings).stdout
 
 
 def test_a_stream_can_set_it_for_itself(emulator: Emulator, run_target: Target) -> None:

@@ -100,6 +100,10 @@ def records(draw: st.DrawFn, stream: str) -> bytes:
         record["_sdc_deleted_at"] = draw(st.sampled_from([None, "2026-11-22", "false", 0, True]))
     if draw(st.booleans()):
         record["Gone"] = draw(st.sampled_from([None, "N", "N", 0.0, "0000-00-00", [], "Y", 1, {"at": 1}]))
+    if not draw(rare):
+        # A tap that flattens objects leaves the columns of a null object out.
+        record["lr"] = draw(st.sampled_from([None, {}, {"id": 1}, "", 7]))
+        record.pop("lr_id", None)
     if draw(rare):
         record["ok"] = draw(st.sampled_from([True, True, True, False, "Y", "1", 1.0, "no", ["yes"], None]))
     if not draw(rare):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_list
+from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage
 from target_pinterest_audience.companion.operations.clear import clear as remove_all
 from target_pinterest_audience.companion.options import (
     config_option,
@@ -23,6 +23,7 @@ from target_pinterest_audience.companion.session import (
     read_settings,
     removal_session,
 )
+from target_pinterest_audience.pinterest.usage import usage_of_list
 from target_pinterest_audience.reporting.list_summary import list_sentences
 from target_pinterest_audience.text.counts import identities
 
@@ -60,7 +61,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             if entry.customer_list_id is not None:
                 usage = usage_of_list(dispatcher.delivery.client, entry.customer_list_id)
                 show_usage(usage, named)
-                refuse_in_use(usage, named, in_use=in_use or settings.dry_run)
+                refuse_in_use(usage, named, in_use=in_use, dry_run=settings.dry_run)
             if not settings.dry_run:
                 confirm(f"Remove everyone who was sent to {named} ({identities(entry.members)})?", yes=yes)
             remove_all(ledger, books, dispatcher, entry.number)

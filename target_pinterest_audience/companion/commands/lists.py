@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from target_pinterest_audience.companion.in_use import as_json as usage_as_json
-from target_pinterest_audience.companion.in_use import usage_of_list, usage_sentences
+from target_pinterest_audience.companion.in_use import usage_sentences
 from target_pinterest_audience.companion.options import config_option, json_option, refuse_early_options
 from target_pinterest_audience.companion.output import number, show_alarm, show_json, show_table, text, when
 from target_pinterest_audience.companion.output import show as show_line
@@ -22,6 +22,7 @@ from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import Audience, CustomerList
+from target_pinterest_audience.pinterest.usage import usage_of_list
 from target_pinterest_audience.reporting.matching import percent_words, why_untargetable
 from target_pinterest_audience.routing.orders import match_percent
 from target_pinterest_audience.settings import Settings

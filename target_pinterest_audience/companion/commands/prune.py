@@ -7,7 +7,7 @@ from contextlib import closing
 
 import click
 
-from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_list
+from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage
 from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
 from target_pinterest_audience.companion.operations.prune import carry_out, choose, lists_above
 from target_pinterest_audience.companion.options import config_option, in_use_option, json_option
@@ -22,6 +22,7 @@ from target_pinterest_audience.companion.session import (
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.ledger.history import PRUNE
+from target_pinterest_audience.pinterest.usage import usage_of_list
 from target_pinterest_audience.reporting.alerts.ending import alerting
 from target_pinterest_audience.reporting.list_summary import list_sentences
 
@@ -103,7 +104,7 @@ def prune(
                         named = name_entry(entry)
                         usage = usage_of_list(dispatcher.delivery.client, entry.customer_list_id)
                         show_usage(usage, named)
-                        refuse_in_use(usage, named, in_use=in_use or settings.dry_run)
+                        refuse_in_use(usage, named, in_use=in_use, dry_run=settings.dry_run)
             carry_out(ledger, books, dispatcher, pruning, options.max_removal_percent, now=now)
             lists.extend(dispatcher.delivery.lists(books.sizes()))
             if as_json:

@@ -118,7 +118,8 @@ def segments(
         headings.append("sizing")
         for row, each in zip(cells, found, strict=True):
             row.append(_compact(each.sizing))
-    show_table(headings, cells, empty="The ad account has no customer segments.")
+    none = "The ad account has no customer segments." if search is None else "No customer segment matches the text."
+    show_table(headings, cells, empty=none)
 
 
 @segments.command("create", epilog=_EXAMPLES)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET
+
 from target_pinterest_audience.records.arrow_column import values_inside, values_of
 from target_pinterest_audience.records.column_names import plain_columns
+from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents, is_nothing
 from target_pinterest_audience.records.parquet.cached_file import CachedFile
 from target_pinterest_audience.records.parquet.footer import (
     batched,
@@ -37,7 +41,10 @@ _STREAM_BUFFER: Final = 1 << 20
 
 
 def read_tables(
-    file: IO[bytes], columns: Sequence[str] | None, paths: Mapping[str, Path] = MappingProxyType({})
+    file: IO[bytes],
+    columns: Sequence[str] | None,
+    paths: Mapping[str, Path] = MappingProxyType({}),
+    parents: NullParents = NO_PARENTS,
 ) -> Iterator[Table]:
     """Yield the rows of a Parquet file, some thousand at a time.
 
@@ -46,6 +53,7 @@ def read_tables(
         columns: the needed columns, and the texts of the needed paths; None for all columns. Columns that the file
             lacks are left out.
         paths: the text of each needed path, and the path.
+        parents: which needed columns are null in a row that lacks them.
 
     Raises:
         ParquetError: the file is damaged, or has rows or pages that are too big.
@@ -56,9 +64,12 @@ def read_tables(
     cached = CachedFile(file)
     footer = read_footer(cached)
     metadata = parquet.read_metadata(cached)
+    lacking: dict[str, list[str]] = {}
     if columns is not None:
         there = plain_columns({name: name for name in metadata.schema.to_arrow_schema().names})
-        columns = [there[name] for name in columns if name in there and name not in paths]
+        lacking = _lacking(columns, paths, parents, there)
+        wanted = [*(name for name in columns if name not in paths), *chain.from_iterable(lacking.values())]
+        columns = [there[name] for name in dict.fromkeys(wanted) if name in there]
         paths = {text: each._replace(column=there[each.column]) for text, each in paths.items() if each.column in there}
     leaves = find_leaves(metadata.schema, columns, paths.values())
     groups = find_row_groups(footer, leaves, cached.size)
@@ -87,7 +98,27 @@ def read_tables(
         for piece in _divided(pieces if rows == PIECE_ROWS else _gathered(pieces)):
             arrays = dict(zip(piece.schema.names, piece.columns, strict=True))
             found = {name: values_of(each, is_uuid=name in uuids) for name, each in arrays.items() if name in types}
-            yield {**plain_columns(found), **_inside(arrays, paths, piece.num_rows)}, piece.num_rows
+            plain = plain_columns(found)
+            nulls = {text: _nulls([plain[each] for each in own]) for text, own in lacking.items()}
+            yield {**plain, **_inside(arrays, paths, piece.num_rows), **nulls}, piece.num_rows
+
+
+def _lacking(
+    columns: Sequence[str], paths: Mapping[str, Path], parents: NullParents, there: Collection[str]
+) -> dict[str, list[str]]:
+    """Return those needed columns and paths that a file lacks and may be null, each with its parents in the file."""
+    found: dict[str, list[str]] = {}
+    for text in columns:
+        holder = paths[text].column if text in paths else text
+        own = [name for name, children in parents.children.items() if holder in children and name in there]
+        if own and holder not in there:
+            found[text] = own
+    return found
+
+
+def _nulls(parents: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return null for each row in which a parent is null, and `UNSET` for the others."""
+    return [None if any(map(is_nothing, values)) else UNSET for values in zip(*parents, strict=True)]
 
 
 def _empty_tables(rows: int, paths: Mapping[str, Path]) -> Iterator[Table]:

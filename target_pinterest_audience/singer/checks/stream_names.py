@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.types import IdentityType
-from target_pinterest_audience.routing.near_names import Candidate, nearest_column, resembles
+from target_pinterest_audience.routing.near_names import Candidate, as_written_for, nearest_column, resembles
 from target_pinterest_audience.routing.nested_names import in_other_writing
 from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.patterns import names_for
@@ -85,8 +85,8 @@ class StreamNames:
             if stream not in self._sources and resembles(source, stream):
                 msg = (
                     f"`stream_maps` has `{source}`, but the tap sent stream {stream}, which that name does not match, "
-                    f"so the map's filters would not apply. Write `{stream}` there, or rename the map if it is for "
-                    "another stream."
+                    f"so the map's filters would not apply. Write `{as_written_for(source, stream)}` there, or rename "
+                    "the map if it is for another stream."
                 )
                 raise ConfigurationError(msg)
 
@@ -105,7 +105,7 @@ class StreamNames:
                 if near is None:
                     continue
                 came = f"the tap sent stream {near}, which that name does not match"
-            right = " or ".join(f"`{each}`" for each in outputs or [stream])
+            right = " or ".join(f"`{as_written_for(name, each)}`" for each in outputs or [stream])
             msg = (
                 f"`streams` has settings for `{name}`, but {came}. The settings would not apply, and a stream that "
                 f"removes people would add them. Write {right} there, or rename the entry if it is for another stream."
