@@ -69,9 +69,7 @@ class Taken(NamedTuple):
 
 
 class Delivery:
-    """Delivers identities to their lists, whichever streams they come from.
-
-    It takes orders and returns receipts. It does not know who gives or takes them.
+    """Delivers identities to their lists. It does not know who gives the orders or takes the receipts.
 
     Attributes:
         watermark: the watermark of the stream; held for what is not accepted yet.
@@ -137,6 +135,10 @@ class Delivery:
         """
         return self._destinations.open(plan, pinned_id, may_be_new=may_be_new)
 
+    def was_never_created(self, reference: ListReference) -> bool:
+        """Return whether a list is missing, and no request may still create it."""
+        return self._destinations[reference].finder.was_never_created
+
     def put(self, order: Order, start: int = 0) -> Taken:
         """Take identities, as long as there is room, and send the batches that they fill.
 
@@ -148,6 +150,8 @@ class Delivery:
             TargetError: a batch could not be delivered.
         """
         destination = self._destinations[order.list]
+        if order.refused_before:
+            destination.writer.note_refused_before(order.identities)
         if self._waiting > self._room.waiting:
             self._make_room()
         if self._waiting > self._room.waiting:
@@ -343,5 +347,4 @@ class Delivery:
             batch = replace(batch, unanswered=True)
         destination = self._destinations[reference]
         removals = destination.writer.take_removals()
-        list_id = destination.finder.list_id
-        return Receipt(reference, list_id, batch, written.refused, removals, written.wire_refused)
+        return Receipt(reference, destination.finder.list_id, batch, written.refused, removals, written.wire_refused)

@@ -97,7 +97,7 @@ class Destinations:
     def _check_phones(self) -> None:
         """Check, when everything else is accepted, that Pinterest accepted the phone numbers of the stream, too.
 
-        Those that only an earlier run left are a warning: the settings may have no phone columns any more.
+        Those that an earlier run left are only a warning if the settings have no phone columns any more.
 
         Raises:
             RefusedError: Pinterest accepts none for some lists.
@@ -107,7 +107,11 @@ class Destinations:
             for reference, each in self._all.items()
             if each.writer.refused_phones is not None
         }
-        due = {reference: refused for reference, refused in refusals.items() if refused.new}
+        due = {
+            reference: refused
+            for reference, refused in refusals.items()
+            if refused.new or self._all[reference].finder.plan.phones
+        }
         for reference in refusals.keys() - due.keys():
             self._logger.warning("%s", phones_still_wait(reference, refusals[reference]))
         if due:

@@ -5,7 +5,7 @@ As long as nothing shows that Pinterest accepts the wire format of a batch at al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +19,8 @@ _ONE_BAD_IN: Final = 500
 """If more identities than these are bad, or all are, the cause is not bad rows: the batch fails as a whole."""
 _ENOUGH_SUSPECTS: Final = 3
 """If Pinterest refuses so many identities alone and accepts none, it refuses their wire format."""
-_FEW_RESENT: Final = 100
-"""So many identities of earlier runs are not counted: they may be resent because they were refused before."""
+_FEW_AGAIN: Final = 10
+"""If Pinterest refuses so many identities once more, a run does not search for those that it accepts meanwhile."""
 
 
 class WireRefusedError(Exception):
@@ -59,13 +59,17 @@ class Halving:
         send: sends a batch; raises a RefusedError if some of its identities, or their number, are at fault.
         fits: how many identities a request may hold; None as long as no limit is known.
         trial: what shows whether Pinterest accepts the wire format of the batches; None if there is no doubt.
+        refused_before: identities that Pinterest refused one by one in earlier runs. It probably refuses them again,
+            which shows nothing about the others, so they have requests of their own.
     """
 
     send: Callable[[Batch], None]
     fits: int | None = None
     trial: Trial | None = None
+    refused_before: Collection[bytes] = ()
     _bad: list[int] = field(default_factory=list)
-    _counted_bad: int = 0
+    _again: int = 0
+    """How many identities Pinterest refused alone once more."""
 
     def deliver(self, batch: Batch) -> list[int]:
         """Deliver a batch except its bad identities.
@@ -73,7 +77,8 @@ class Halving:
         A bad identity costs at most twice the logarithm of the batch's size in requests.
 
         Returns:
-            The indices of the identities that Pinterest refuses.
+            The indices of the identities that Pinterest refuses. Those of earlier runs come last, and among them first
+            those that had no request of their own, so that the next run begins with these.
 
         Raises:
             WireRefusedError: Pinterest refuses the wire format.
@@ -81,10 +86,65 @@ class Halving:
                 been accepted.
             TargetError: Pinterest could not be reached, or does not permit the request.
         """
+        again = [i for i, each in enumerate(batch.identities) if each in self.refused_before]
+        if not again:
+            return self._deliver_new(batch)
+        refused: list[int] = []
+        if len(again) < len(batch.identities):
+            known = set(again)
+            new = [i for i in range(len(batch.identities)) if i not in known]
+            refused = [new[i] for i in self._deliver_new(batch.pick(new))]
+        alone: list[int] = []
+        unsent: list[int] = []
+        self._deliver_again(batch.pick(again), 0, len(again), alone, unsent)
+        return refused + [again[i] for i in unsent + alone]
+
+    def _deliver_new(self, batch: Batch) -> list[int]:
+        """Deliver identities that Pinterest has not refused before; see `deliver`."""
         self._bad = []
-        self._counted_bad = 0
         self._deliver(batch, 0, len(batch.identities))
         return self._bad
+
+    def _deliver_again(self, batch: Batch, start: int, stop: int, alone: list[int], unsent: list[int]) -> None:
+        """Deliver a part of the identities that Pinterest refused before, in a limited number of requests.
+
+        Args:
+            batch: the identities.
+            start: the index of the first identity of the part.
+            stop: the index after its last one.
+            alone: takes the indices of those that Pinterest refuses alone.
+            unsent: takes the indices of those that it refuses together with others.
+        """
+        size = stop - start
+        if self.fits is None or size <= self.fits:
+            if self._again >= _FEW_AGAIN and size < len(batch.identities):
+                unsent += range(start, stop)
+                return
+            try:
+                self.send(batch.part(start, stop))
+            except RestrictedError as restricted:
+                if not self.is_in_doubt:
+                    raise
+                raise WireRefusedError(restricted) from None
+            except RefusedError:
+                if size == 1:
+                    self._again += 1
+                    alone.append(start)
+                    return
+                if self.is_in_doubt or self._again >= _FEW_AGAIN:
+                    unsent += range(start, stop)
+                    return
+            else:
+                self._note_accepted()
+                return
+        middle = start + (size + 1) // 2
+        self._deliver_again(batch, start, middle, alone, unsent)
+        self._deliver_again(batch, middle, stop, alone, unsent)
+
+    def _note_accepted(self) -> None:
+        """Record that Pinterest accepts the wire format."""
+        if self.trial is not None:
+            self.trial.accepted = True
 
     @property
     def is_in_doubt(self) -> bool:
@@ -94,13 +154,9 @@ class Halving:
     def _note_bad(self, batch: Batch, index: int) -> bool:
         """Record an identity that was refused alone; return whether bad rows can still be the cause."""
         self._bad.append(index)
-        resent = batch.lines.count(0)
-        spared = resent if resent <= _FEW_RESENT else 0
-        if not spared or batch.lines[index]:
-            self._counted_bad += 1
-        counted = len(batch.identities) - spared
-        all_bad = 1 < counted == self._counted_bad
-        return not all_bad and self._counted_bad <= max(_FEW_BAD, counted // _ONE_BAD_IN)
+        size, bad = len(batch.identities), len(self._bad)
+        all_bad = 1 < size == bad
+        return not all_bad and bad <= max(_FEW_BAD, size // _ONE_BAD_IN)
 
     def _deliver(self, batch: Batch, start: int, stop: int) -> bool:
         """Deliver a part; return whether all of it was accepted."""
@@ -117,8 +173,7 @@ class Halving:
                 if self._ends_here(batch, start, stop, refused):
                     return False
             else:
-                if self.trial is not None:
-                    self.trial.accepted = True
+                self._note_accepted()
                 return True
         middle = start + (size + 1) // 2
         # Both, even if the first one is refused.

@@ -13,7 +13,7 @@ from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.list_names import difference
 from target_pinterest_audience.identities.packed import Records
-from target_pinterest_audience.pinterest.errors import NotFoundError
+from target_pinterest_audience.pinterest.errors import NotFoundError, NotPermittedError, RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan
 
@@ -44,6 +44,8 @@ class ListFinder:
         self._logger = logger
         self._pinned_id: str | None = None
         self._created_at: float | None = None
+        self._may_be_new = False
+        """Whether a request that Pinterest has not answered clearly may have created the list, or may still do so."""
         self._namesakes: list[tuple[str, str | None]] = []
         """Names, and ids of lists, that are easily mistaken for a list that does not exist."""
 
@@ -51,6 +53,11 @@ class ListFinder:
     def list_id(self) -> str | None:
         """The id of the list; None if it is not known to exist."""
         return self.customer_list.id if self.customer_list is not None else None
+
+    @property
+    def was_never_created(self) -> bool:
+        """Whether the list does not exist, and no request may still create it."""
+        return self.customer_list is None and not self._may_be_new
 
     def look_up(self, pinned_id: str | None = None, *, may_be_new: bool = False) -> None:
         """Look for the list.
@@ -65,6 +72,7 @@ class ListFinder:
             PinterestError: Pinterest cannot be asked.
         """
         self._pinned_id = pinned_id
+        self._may_be_new = may_be_new
         self.customer_list = self._find(anew=False)
         if self.customer_list is None and may_be_new:
             self._logger.info("An interrupted run may have created %s. Looking for it again.", self.plan.reference)
@@ -150,12 +158,19 @@ class ListFinder:
             PinterestError: the list could not be created.
         """
         name = str(self.plan.reference.customer_list_name)
-        is_nca = self.plan.is_nca
-        made, is_created = self._creation.create_once(
-            lambda: self._directory.client.create_customer_list(name, self.plan.list_type, records, is_nca=is_nca),
-            lambda: self._find_by_name(name, anew=True),
-            attempts,
-        )
+        is_nca, may_be_new = self.plan.is_nca, self._may_be_new
+        # Before the request: a signal may end the run while it is under way.
+        self._may_be_new = True
+        try:
+            made, is_created = self._creation.create_once(
+                lambda: self._directory.client.create_customer_list(name, self.plan.list_type, records, is_nca=is_nca),
+                lambda: self._find_by_name(name, anew=True),
+                attempts,
+            )
+        except (RefusedError, NotPermittedError):
+            # A clear refusal creates nothing, unless an earlier attempt got no answer.
+            self._may_be_new = may_be_new or attempts.unanswered
+            raise
         if is_created and made.acquires_new_customers is None:
             # Recorded live calls do not repeat it in this response.
             made = msgspec.structs.replace(made, is_nca=bool(is_nca))

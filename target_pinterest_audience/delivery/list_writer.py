@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterable
 
 from target_pinterest_audience.delivery.creation import Attempts
 from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
@@ -13,7 +14,7 @@ from target_pinterest_audience.delivery.tally import ListTally
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import as_records
 from target_pinterest_audience.pinterest.client import PinterestClient, raise_exceptions
-from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestError, RefusedError
+from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestError, RefusedError, RestrictedError
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, Written, tell_removal
 from target_pinterest_audience.routing.plan import IfMissing
@@ -42,10 +43,11 @@ class ListWriter:
         self._logger = logger
         self._dry = dry
         self._phone_trial = Trial()
+        self._refused_before: set[bytes] = set()
         self._halving = {
-            WireFormat.RECORDS: Halving(self._send),
+            WireFormat.RECORDS: Halving(self._send, refused_before=self._refused_before),
             # Whether Pinterest accepts rows from everybody and for every list is not known (API description 5.28).
-            WireFormat.PHONES: Halving(self._send, trial=self._phone_trial),
+            WireFormat.PHONES: Halving(self._send, trial=self._phone_trial, refused_before=self._refused_before),
         }
         self._restriction = ""
         """Why no more phone numbers are sent; empty as long as Pinterest may accept some."""
@@ -53,9 +55,15 @@ class ListWriter:
         """How many phone numbers of the stream Pinterest refused before it accepted one."""
         self._resent_phones = 0
         """The same for those that an earlier run left."""
+        self._phone_removals = 0
+        """How many of both were to be removed."""
         self._attempts = Attempts()
         """The requests of the batch that is being written."""
         self._removals: deque[AcceptedRemoval] = deque()
+
+    def note_refused_before(self, identities: Iterable[bytes]) -> None:
+        """Note identities that Pinterest refused one by one in earlier runs, before they are sent again."""
+        self._refused_before.update(identities)
 
     def take_removals(self) -> list[AcceptedRemoval]:
         """Return the requests that removed people since the last call. May be called from another thread."""
@@ -90,7 +98,9 @@ class ListWriter:
         trial = self._phone_trial
         if trial.accepted or not (trial.suspects or self._restriction):
             return None
-        return RefusedPhones(self._restriction or trial.answer, self._new_phones, self._resent_phones)
+        return RefusedPhones(
+            self._restriction or trial.answer, self._new_phones, self._resent_phones, self._phone_removals
+        )
 
     def _deliver_if_accepted(self, batch: Batch) -> tuple[list[int], bool]:
         """Deliver a batch, unless Pinterest has refused its wire format.
@@ -105,11 +115,14 @@ class ListWriter:
                 refused = self._deliver(batch)
             except WireRefusedError as error:
                 self._restriction = str(error)
-        if not (refused and halving.is_in_doubt):
+        telling = [index for index in refused if batch.identities[index] not in self._refused_before]
+        if not (telling and halving.is_in_doubt):
             return refused, False
-        resent = [batch.lines[index] for index in refused].count(0)
+        resent = [batch.lines[index] for index in telling].count(0)
         self._resent_phones += resent
-        self._new_phones += len(refused) - resent
+        self._new_phones += len(telling) - resent
+        if batch.operation is Operation.REMOVE:
+            self._phone_removals += len(telling)
         return refused, True
 
     def _deliver(self, batch: Batch) -> list[int]:
@@ -149,6 +162,8 @@ class ListWriter:
         except PinterestError as error:
             # A part of the batch may be sent again.
             self._attempts.note(unanswered=error.unanswered)
+            if isinstance(error, (RefusedError, RestrictedError)):
+                self.tally.requests += 1
             raise
 
     def _update(self, customer_list: CustomerList, batch: Batch) -> None:
@@ -173,9 +188,9 @@ class ListWriter:
     def _create_with(self, batch: Batch) -> None:
         customer_list, is_created = self._finder.create(as_records(batch.identities), self._attempts)
         if is_created:
-            self.tally.requests += 1
             # The list exists; its first identities may not be on it.
             raise_exceptions(customer_list)
+            self.tally.requests += 1
         else:
             # The list may be another process's, so it may lack this batch. Adding people twice changes nothing.
             self._update(customer_list, batch)

@@ -19,11 +19,13 @@ class RefusedPhones(NamedTuple):
         reason: what Pinterest answered.
         new: how many came from rows of the stream.
         resent: how many an earlier run left.
+        removals: how many of both were to be removed from the list.
     """
 
     reason: str
     new: int
     resent: int
+    removals: int = 0
 
 
 def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
@@ -32,11 +34,17 @@ def phones_refused(lists: Mapping[ListReference, RefusedPhones]) -> str:
     others = len(names) - _FEW_LISTS
     where = ", ".join(names[:_FEW_LISTS]) + (f" and {several(others, 'other', 'others')}" if others > 0 else "")
     count = sum(each.new + each.resent for each in lists.values())
+    removals = sum(each.removals for each in lists.values())
+    advice = (
+        _stay_on_list(removals)
+        if removals
+        else "Leave the phone columns out (`identity_columns`), or ask Pinterest to let the ad account use "
+        "`records_v2`."
+    )
     reason = next(iter(lists.values())).reason
     return (
-        f"Pinterest refused all phone numbers for {where}, and accepted everything else. {reason} Leave the phone "
-        "columns out (`identity_columns`), or ask Pinterest to let the ad account use `records_v2`. The next run tries "
-        f"{several(count, 'phone number', 'phone numbers')} again."
+        f"Pinterest refused all phone numbers for {where}, and accepted everything else. {reason} {advice} "
+        f"The next run tries {several(count, 'phone number', 'phone numbers')} again."
     )
 
 
@@ -45,4 +53,14 @@ def phones_still_wait(reference: ListReference, refused: RefusedPhones) -> str:
     return (
         f"{reference}: Pinterest refused {several(refused.resent, 'phone number', 'phone numbers')} of earlier runs "
         "once more. They stay pending in the ledger, and each run tries them again."
+        + (f" {_stay_on_list(refused.removals)}" if refused.removals else "")
+    )
+
+
+def _stay_on_list(removals: int) -> str:
+    """Return the advice about phone numbers that Pinterest does not remove."""
+    return (
+        f"{several(removals, 'phone number was', 'phone numbers were')} to be removed and may still be on the list. "
+        "Ask Pinterest to let the ad account use `records_v2`: until then nobody is removed by phone number. To leave "
+        "the phone columns out does not help these people."
     )

@@ -19,6 +19,6 @@ class ListTally:
     refused: int = 0
     """Single identities that Pinterest refused."""
     requests: int = 0
-    """Requests that Pinterest accepted."""
+    """Requests that Pinterest accepted or refused."""
     causes: Counter[Cause] = field(default_factory=Counter)
     """Why identities were removed."""

@@ -48,6 +48,10 @@ class Remark(Enum):
     BREAKS_SCHEMA = "in a row that does not match its stream's JSON schema (`validate_records`)"
     REFUSED_BY_PINTEREST = "refused by Pinterest, although its form is correct"
     PHONES_REFUSED = "a phone number, which Pinterest does not accept for this list (`records_v2`)"
+    PHONE_REMOVAL_REFUSED = (
+        "a phone number to remove, which Pinterest does not accept for this list (`records_v2`), so that it may still "
+        "be on the list"
+    )
     DIGEST_OF_NOTHING = "the digest of an empty value, of a word such as null or None, or of zeros; or zeros alone"
     CANNOT_MATCH = (
         "an address that cannot exist. It was sent unchanged and matches nobody: look for full-width letters, a dotted "

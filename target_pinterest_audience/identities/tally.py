@@ -15,6 +15,8 @@ from target_pinterest_audience.text.counts import several
 _MOST_SHAPES: Final = 1000
 """How many rejected values of a column are described."""
 
+_REFUSALS: Final = frozenset({Remark.REFUSED_BY_PINTEREST, Remark.PHONES_REFUSED, Remark.PHONE_REMOVAL_REFUSED})
+
 _FEW_ANSWERS: Final = 10
 """If so few people were asked and none of them consents, there is no warning."""
 
@@ -183,5 +185,5 @@ class StreamTally:
     def rejects(self) -> Iterator[tuple[str, Remark, int]]:
         """The columns with rejected values, why the target rejected them, and how many; not Pinterest's refusals."""
         for (column, remark), count in self.remarks.items():
-            if remark.rejects and remark not in {Remark.REFUSED_BY_PINTEREST, Remark.PHONES_REFUSED}:
+            if remark.rejects and remark not in _REFUSALS:
                 yield column, remark, count

@@ -23,6 +23,16 @@ _READ_TIMEOUTS: Final = 5
 AT_ONCE: Final = 0.0
 """The due time of notes that the next run sends and that need no healing: no request for them is unanswered."""
 
+REFUSED: Final = -1.0
+"""The same for identities that Pinterest has refused one by one, while it accepted others. They prove nothing about the
+requests that carry them, however often they are refused."""
+
+REFUSED_UNDER_WAY: Final = -2.0
+"""The due time of notes of `REFUSED` once a run sends them: a request with them may be under way."""
+
+_SENT: Final = {AT_ONCE: None, REFUSED: REFUSED_UNDER_WAY}
+_AT_REST: Final = {None: AT_ONCE, REFUSED_UNDER_WAY: REFUSED}
+
 
 def safe_seconds(read_timeout_seconds: float) -> float:
     """Return how many seconds after a later answer the identities of an unanswered request are sent once more.
@@ -39,7 +49,35 @@ def is_healing(due: float | None) -> bool:
     Args:
         due: when to send them, as Unix time; None: at once.
     """
-    return due is not None and due != AT_ONCE
+    return due is not None and due > AT_ONCE
+
+
+def may_be_under_way(due: float | None) -> bool:
+    """Return whether a request with the identities of a note may have left and not been answered.
+
+    Args:
+        due: when to send them; see the constants of this module.
+    """
+    return due is None or due == REFUSED_UNDER_WAY
+
+
+def was_refused(due: float | None) -> bool:
+    """Return whether Pinterest has refused each identity of a note by itself.
+
+    Args:
+        due: when to send them; see the constants of this module.
+    """
+    return due in {REFUSED, REFUSED_UNDER_WAY}
+
+
+def once_sent(due: float) -> float | None:
+    """Return the due time of a note from the moment on when it is sent."""
+    return _SENT.get(due)
+
+
+def once_answered(due: float | None) -> float | None:
+    """Return the due time of a note once it is certain that no request with it is under way."""
+    return _AT_REST.get(due, due)
 
 
 def is_due(due: float | None, now: float, safe: float) -> bool:

@@ -78,6 +78,11 @@ class ListBook:
         """Return all references of the run that lead to a list."""
         return set(self._ways.get(number, ()))
 
+    def was_never_created(self, number: int) -> bool:
+        """Return whether a list that the run opened does not exist, and no request may still create it."""
+        reference = self._references.get(number)
+        return reference is not None and self._delivery.was_never_created(reference)
+
     def open(self, plan: ListPlan) -> int:
         """Lock a list, look it up, and return the ledger's number for it.
 

@@ -11,7 +11,7 @@ from target_pinterest_audience.identities.packed import member_key
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.membership.counts import NOBODY
-from target_pinterest_audience.membership.healing import is_due, is_healing
+from target_pinterest_audience.membership.healing import is_due, is_healing, may_be_under_way, once_sent
 from target_pinterest_audience.reconcile.windows.decisions import Decisions, ListDecisions
 from target_pinterest_audience.vocabulary import Cause, Operation
 
@@ -101,10 +101,12 @@ class Owed(NamedTuple):
 
     Attributes:
         note: the number of the note.
+        due: when it is due; see `healing`.
         operations: for each identity the operation, the identity, and why it is removed if it is.
     """
 
     note: int
+    due: float | None
     operations: list[tuple[Operation, bytes, Cause]]
 
 
@@ -123,7 +125,7 @@ def _current(ledger: Ledger, list_number: int, note: Note) -> Owed:
     belong = (counts.get(member_key(identity), NOBODY).on_list for identity in note.identities)
     operations = [Operation.ADD if each else Operation.REMOVE for each in belong]
     causes = map(Cause, note.causes or bytes(len(note.identities)))
-    return Owed(note.number, list(zip(operations, note.identities, causes, strict=True)))
+    return Owed(note.number, note.due, list(zip(operations, note.identities, causes, strict=True)))
 
 
 class Claimed(NamedTuple):
@@ -152,13 +154,13 @@ def claim_due(ledger: Ledger, list_number: int, now: float, safe: float) -> Clai
     """
     claimed = Claimed({}, [])
     for note in ledger.notes.of_list(list_number):
-        if note.due is None or not is_due(note.due, now, safe):
+        if note.due is None or may_be_under_way(note.due) or not is_due(note.due, now, safe):
             continue
         operations = _current(ledger, list_number, note).operations
         if note.sent is not None and all(operation is note.sent for operation, *_ in operations):
             ledger.notes.settle(list_number, [note.number])
             continue
-        ledger.notes.postpone(list_number, [note.number], None)
+        ledger.notes.postpone(list_number, [note.number], once_sent(note.due))
         if is_healing(note.due):
             claimed.once_more[note.number] = note.sent
         else:
@@ -167,8 +169,13 @@ def claim_due(ledger: Ledger, list_number: int, now: float, safe: float) -> Clai
 
 
 def owes_additions(ledger: Ledger, list_number: int) -> bool:
-    """Return whether an addition to a list is noted, so that an unanswered request may have created the list."""
-    return any(operation is Operation.ADD for each in owed(ledger, list_number) for operation, *_ in each.operations)
+    """Return whether an addition to a list may be under way, so that it may have created the list without an answer."""
+    return any(
+        operation is Operation.ADD
+        for each in owed(ledger, list_number)
+        if may_be_under_way(each.due)
+        for operation, *_ in each.operations
+    )
 
 
 def note_unanswered(ledger: Ledger, list_number: int, batches: Sequence[Batch], due: float) -> None:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from target_pinterest_audience.membership.healing import AT_ONCE, is_due
+from target_pinterest_audience.membership.healing import (
+    AT_ONCE,
+    REFUSED,
+    is_due,
+    may_be_under_way,
+    once_answered,
+    was_refused,
+)
 from target_pinterest_audience.reconcile.notes import claim_due, note_decisions, note_unanswered, owed
 from target_pinterest_audience.routing.orders import Order
 from target_pinterest_audience.text.counts import several
-from target_pinterest_audience.vocabulary import Cause, Operation
+from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
@@ -62,11 +69,17 @@ class Outbox:
         self._safe_seconds = safe_seconds
         self._handed_over: dict[int, dict[int, int]] = defaultdict(dict)
         """List → note → the last line that it was handed over for."""
+        self._found: dict[int, set[int]] = {}
+        """List → the notes of former runs for which a request may be under way."""
         self._own: set[tuple[int, int]] = set()
         """The notes of this run that `leftovers` hands over."""
         self._former: set[tuple[int, int]] = set()
         """The notes of former runs that were handed over."""
         self._for_next_run: set[tuple[int, int]] = set()
+        self._refused_before: defaultdict[int, set[bytes]] = defaultdict(set)
+        """List → identities that Pinterest refused one by one in earlier runs."""
+        self._refused_with_format: defaultdict[int, list[int]] = defaultdict(list)
+        """List → notes of identities that Pinterest refused before it accepted any in their wire format."""
         self._unanswered: dict[int, list[Batch]] = {}
         """List → accepted batches for which Pinterest may still carry out an earlier request."""
         self._to_settle: set[int] = set()
@@ -92,8 +105,9 @@ class Outbox:
 
     def has_leftovers(self, number: int) -> bool:
         """Return whether the ledger has notes of a list that are due: unfinished, or to be sent once more."""
-        due_times = self._ledger.notes.due_times(number).values()
-        return any(is_due(due, self._now(), self._safe_seconds) for due in due_times)
+        due_times = self._ledger.notes.due_times(number)
+        self._found[number] = {note for note, due in due_times.items() if may_be_under_way(due)}
+        return any(is_due(due, self._now(), self._safe_seconds) for due in due_times.values())
 
     def leftovers(self, number: int) -> Iterator[Order]:
         """Yield orders for the notes of a list that are due and were not handed over in this run.
@@ -108,13 +122,26 @@ class Outbox:
             once_more, new = claim_due(self._ledger, number, self._now(), self._safe_seconds)
         self._own.update((number, note) for note in new)
         sent: set[bytes] = set()
-        for note, operations in owed(self._ledger, number):
-            if note not in once_more and not self._has(number, note):
-                yield from self._orders(number, operations)
-                sent.update(identity for _, identity, _ in operations)
-                if (number, note) not in self._own:
-                    self._former.add((number, note))
-                self._add(number, note, last_line=0)
+        under_way: set[bytes] = set()
+        for note, due, operations in owed(self._ledger, number):
+            if note in once_more or self._has(number, note):
+                continue
+            identities = {identity for _, identity, _ in operations}
+            is_own = (number, note) in self._own
+            if identities <= (sent if is_own else under_way):
+                # A run that was cut short noted them once more; the other note stays until they are accepted.
+                with self._ledger.transaction():
+                    self._ledger.notes.settle(number, [note])
+                continue
+            some = [each for each in operations if each[1] not in sent]
+            if was_refused(due):
+                self._refused_before[number].update(identities)
+            yield from self._orders(number, some, refused_before=was_refused(due))
+            sent |= identities
+            if not is_own:
+                under_way |= identities
+                self._former.add((number, note))
+            self._add(number, note, last_line=0)
         if once_more:
             yield from self._once_more(number, once_more, sent)
 
@@ -135,13 +162,16 @@ class Outbox:
         if number is None:
             return
         if refused:
-            self._note_refused(number, batch, refused)
-        if customer_list_id is None and batch.operation is Operation.ADD:
+            self._note_refused(number, receipt)
+        is_whole = len(refused) == len(batch.identities)
+        if customer_list_id is None and batch.operation is Operation.ADD and not is_whole:
             # Without a list nobody was added: the notes stay until there is one.
             self._without_list.add(number)
             return
         if customer_list_id is not None:
             self._lists.note_id(number, customer_list_id)
+        if not is_whole and batch.wire is WireFormat.PHONES and number in self._refused_with_format:
+            self._note_format_accepted(number)
         if batch.unanswered:
             # Noted in `tidy`, before the notes of the batch are deleted.
             self._unanswered.setdefault(number, []).append(batch)
@@ -174,6 +204,23 @@ class Outbox:
                 self._history.write_removals()
             self._unanswered.clear()
 
+    def note_missing_lists(self) -> None:
+        """Note at the end of the run that nothing is under way for lists that Pinterest clearly refused to create.
+
+        Otherwise the next run would look for them as for lists that an interrupted run may have created.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        missing = [number for number in self._found if self._lists.was_never_created(number)]
+        if not missing:
+            return
+        with self._ledger.transaction():
+            for number in missing:
+                for note, due in self._ledger.notes.due_times(number).items():
+                    if may_be_under_way(due) and note not in self._found[number]:
+                        self._ledger.notes.postpone(number, [note], once_answered(due))
+
     def _take_accepted(self, number: int) -> _Settled:
         """Forget and return the notes of a list that were accepted as a whole."""
         floor = self._watermark.floor(self._lists.reference(number))
@@ -185,13 +232,28 @@ class Outbox:
             self._former.discard((number, note))
         return settled
 
-    def _note_refused(self, number: int, batch: Batch, indices: Sequence[int]) -> None:
+    def _note_refused(self, number: int, receipt: Receipt) -> None:
         """Note the identities that Pinterest refused, so that the next run tries them again if they still matter."""
+        batch, before = receipt.batch, self._refused_before[number]
+        alone: list[int] = []
+        with_format: list[int] = []
+        for index in receipt.refused:
+            by_format = receipt.wire_refused and batch.identities[index] not in before
+            (with_format if by_format else alone).append(index)
         with self._ledger.transaction():
-            refused = [batch.identities[index] for index in indices]
-            causes = bytes(batch.causes[index] for index in indices if batch.causes)
-            note = self._ledger.notes.add(number, refused, causes, due=AT_ONCE)
-        self._for_next_run.add((number, note))
+            for indices, due in ((alone, REFUSED), (with_format, AT_ONCE)):
+                if indices:
+                    identities = [batch.identities[index] for index in indices]
+                    causes = bytes(batch.causes[index] for index in indices if batch.causes)
+                    note = self._ledger.notes.add(number, identities, causes, due=due)
+                    self._for_next_run.add((number, note))
+                    if due == AT_ONCE:
+                        self._refused_with_format[number].append(note)
+
+    def _note_format_accepted(self, number: int) -> None:
+        """Note that Pinterest accepts the wire format, so it refuses the earlier ones for themselves."""
+        with self._ledger.transaction():
+            self._ledger.notes.postpone(number, self._refused_with_format.pop(number), REFUSED)
 
     def _add(self, number: int, note: int, last_line: int) -> None:
         self._handed_over[number][note] = last_line
@@ -212,7 +274,7 @@ class Outbox:
             handed_over: the identities that were handed over already and need no second request.
         """
         before = len(handed_over)
-        for note, operations in owed(self._ledger, number):
+        for note, _, operations in owed(self._ledger, number):
             if note in once_more:
                 some = [
                     (operation, identity, cause or Cause.REPEATED)
@@ -229,10 +291,13 @@ class Outbox:
                 self._lists.reference(number), several(count, "identity is", "identities are"),
             )  # fmt: skip
 
-    def _orders(self, number: int, operations: Iterable[tuple[Operation, bytes, Cause]]) -> Iterator[Order]:
+    def _orders(
+        self, number: int, operations: Iterable[tuple[Operation, bytes, Cause]], *, refused_before: bool = False
+    ) -> Iterator[Order]:
         for (operation, cause), some in groupby(operations, lambda each: (each[0], each[2])):
             identities = [identity for _, identity, _ in some]
-            yield Order(self._lists.reference(number), operation, identities, [0] * len(identities), cause)
+            lines = [0] * len(identities)
+            yield Order(self._lists.reference(number), operation, identities, lines, cause, refused_before)
 
 
 class _Settled(NamedTuple):

@@ -167,6 +167,15 @@ class Session:
         if self._reconciler.idle:
             self._books.outbox.tidy()
 
+    def note_missing_lists(self) -> None:
+        """Note at the end which lists do not exist and will not be created, unless the ledger is busy.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        if self._reconciler.idle:
+            self._books.outbox.note_missing_lists()
+
     def waits_for(self, line: int) -> bool:
         """Return whether something from before a line of the stream is not handed over yet."""
         return self._leftovers.waiting or self._reconciler.waits_for(line)

@@ -93,7 +93,7 @@ class ListReport(msgspec.Struct, frozen=True):
             interrupted run had scheduled them, or `repeated` if they were removed before.
         refused: how many identities Pinterest refused one by one.
         left_out: how many identities were for a list that does not exist and that the target must not create.
-        requests: how many requests Pinterest accepted.
+        requests: how many requests Pinterest accepted or refused.
     """
 
     chosen_by: str
@@ -127,6 +127,7 @@ class Order(NamedTuple):
         identities: the packed identities.
         lines: the line of the stream that each is sent for.
         cause: why they are removed, if they are.
+        refused_before: whether Pinterest refused each of them by itself in an earlier run.
     """
 
     list: ListReference
@@ -134,6 +135,7 @@ class Order(NamedTuple):
     identities: Sequence[bytes]
     lines: Sequence[int]
     cause: Cause = Cause.UNFINISHED
+    refused_before: bool = False
 
     def by_wire(self) -> Iterator[Order]:
         """Yield the order in parts, one for each wire format."""
@@ -198,6 +200,15 @@ class Batch:
             identities=self.identities[start:stop],
             lines=self.lines[start:stop],
             causes=self.causes[start:stop],
+        )
+
+    def pick(self, indices: Sequence[int]) -> Batch:
+        """Return a part of the batch that holds the identities of some indices."""
+        return replace(
+            self,
+            identities=tuple(map(self.identities.__getitem__, indices)),
+            lines=tuple(map(self.lines.__getitem__, indices)),
+            causes=tuple(map(self.causes.__getitem__, indices)) if self.causes else (),
         )
 
     def count_causes(self, without: Collection[int] = ()) -> Counter[Cause]:

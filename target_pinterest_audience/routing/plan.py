@@ -62,6 +62,7 @@ class ListPlan:
         if_missing: what to do if it does not exist.
         audience: the audience to make unless there is one; None to make none.
         is_nca: whether the list must be, or be created, for new customer acquisition; None if either will do.
+        phones: whether a stream has phone columns for it.
     """
 
     reference: ListReference
@@ -69,6 +70,7 @@ class ListPlan:
     if_missing: IfMissing
     audience: AudiencePlan | None
     is_nca: bool | None = None
+    phones: bool = False
 
 
 def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
@@ -98,6 +100,7 @@ def merge(known: ListPlan, plan: ListPlan) -> ListPlan:
         if_missing=min(known.if_missing, plan.if_missing, key=list(IfMissing).index),
         audience=known.audience or plan.audience,
         is_nca=known.is_nca if known.is_nca is not None else plan.is_nca,
+        phones=known.phones or plan.phones,
     )
 
 
@@ -238,4 +241,5 @@ def _plan(group: ListType | None, members: list[IdentityType], name: str, settin
     # A list name in a row is no wrong setting: nobody is on a list that does not exist.
     without = IfMissing.REFUSE if settings.list_name_column is None else IfMissing.GO_ON
     if_missing = IfMissing.CREATE if adds else without
-    return ListPlan(reference, members[0].list_type, if_missing, audience, settings.is_nca)
+    phones = any(kind.list_type is ListType.PHONE for kind in members)
+    return ListPlan(reference, members[0].list_type, if_missing, audience, settings.is_nca, phones)

@@ -95,8 +95,11 @@ class Rejections:
             return False
         column = " or ".join(columns)
         types = " or ".join(dict.fromkeys(self._lists.columns[each].name for each in columns))
-        reason = Remark.PHONES_REFUSED if refused.with_its_wire else Remark.REFUSED_BY_PINTEREST
-        self._tally.reject_late(column, reason, refused.line, was_added=refused.operation is Operation.ADD)
+        adds = refused.operation is Operation.ADD
+        reason = Remark.REFUSED_BY_PINTEREST
+        if refused.with_its_wire:
+            reason = Remark.PHONES_REFUSED if adds else Remark.PHONE_REMOVAL_REFUSED
+        self._tally.reject_late(column, reason, refused.line, was_added=adds)
         self._write(column, types, reason, Place(refused.line), row=None)
         # If Pinterest refuses all identities of the kind, no row is bad; the run fails at its end.
         if self.fails and not refused.with_its_wire:

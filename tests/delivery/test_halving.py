@@ -86,16 +86,45 @@ def test_the_size_shrinks_only_after_refusals() -> None:
     assert halving.fits == 500
 
 
-def test_identities_refused_before_do_not_count_against_the_whole_batch() -> None:
-    def left(size: int, resent: int) -> Batch:
-        fresh = batch(size)
-        return Batch(fresh.operation, fresh.identities, (0,) * resent + fresh.lines[resent:], fresh.hold)
+class TestRefusedBefore:
+    """Identities that Pinterest refused by themselves in earlier runs."""
 
-    pinterest = Pinterest(lambda sent: any(int(identity) < 12 for identity in sent.identities))
-    assert Halving(pinterest.send).deliver(left(12, resent=12)) == list(range(12))
-    assert Halving(pinterest.send).deliver(left(1000, resent=12)) == list(range(12))
-    with pytest.raises(RefusedError):
-        Halving(Pinterest(lambda _: True).send).deliver(left(500, resent=500))
+    @staticmethod
+    def halving(pinterest: Pinterest, count: int) -> Halving:
+        return Halving(pinterest.send, refused_before={b"%d" % n for n in range(count)})
+
+    def test_they_do_not_count_against_the_whole_batch(self) -> None:
+        pinterest = Pinterest(lambda sent: any(int(identity) < 12 for identity in sent.identities))
+        assert sorted(self.halving(pinterest, 12).deliver(batch(12))) == list(range(12))
+        assert sorted(self.halving(pinterest, 12).deliver(batch(1000))) == list(range(12))
+        with pytest.raises(RefusedError):
+            self.halving(Pinterest(lambda _: True), 12).deliver(batch(14))
+
+    def test_leftovers_that_pinterest_never_refused_alone_do(self) -> None:
+        left = batch(60)
+        left = Batch(left.operation, left.identities, (0,) * 60, left.hold)
+        pinterest = Pinterest(lambda _: True)
+        with pytest.raises(RefusedError):
+            Halving(pinterest.send).deliver(left)
+        assert pinterest.calls < 40
+
+    def test_requests_for_them_are_limited_and_the_next_run_goes_on_where_this_one_ended(self) -> None:
+        pinterest = Pinterest(lambda sent: any(int(identity) < 490 for identity in sent.identities))
+        halving = self.halving(pinterest, 500)
+        refused = halving.deliver(batch(500))
+        assert sorted(refused) == list(range(500))
+        assert refused[-10:] == list(range(10))
+        assert pinterest.calls < 50
+        # The other batches of the run get one request each.
+        before = pinterest.calls
+        assert len(halving.deliver(batch(500))) == 500
+        assert pinterest.calls == before + 1
+
+    def test_they_are_delivered_once_pinterest_accepts_them(self) -> None:
+        pinterest = Pinterest(lambda _: False)
+        assert self.halving(pinterest, 30).deliver(batch(50)) == []
+        assert pinterest.calls == 2
+        assert len(pinterest.members) == 50
 
 
 def test_other_errors_do_not_halve_the_batch() -> None:

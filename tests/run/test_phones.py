@@ -325,6 +325,30 @@ class TestRefusedFormat:
         assert "Pinterest refused 20 phone numbers of earlier runs once more" in run.stderr
         assert members(emulator) == digests(range(20))
 
+    def test_as_long_as_the_settings_have_the_column_every_run_fails(
+        self, run_target: Target, upserts: dict[str, Any]
+    ) -> None:
+        stream = [SCHEMA, *rows(range(20)), state(1)]
+        for _ in range(3):
+            run = run_target(stream, **upserts)
+            assert run.code == 5
+            assert run.states == [state(1)["value"]]
+            assert "The next run tries 20 phone numbers again" in run.stderr
+            assert "refused by Pinterest: 20" in run.stderr
+            assert "requests: 0" not in run.stderr
+
+    def test_the_advice_about_a_refused_removal_fits_a_removal(
+        self, emulator: Emulator, run_target: Target, upserts: dict[str, Any]
+    ) -> None:
+        emulator.backend.clear_faults()
+        assert run_target([SCHEMA, *rows(range(10))], **upserts).code == 0
+        emulator.backend.inject(REFUSES_ROWS)
+        run = run_target([SCHEMA, *(record(id=n, email=address(n), phone=None) for n in range(6))], **upserts)
+        assert run.code == 5
+        assert "6 phone numbers were to be removed and may still be on the list" in run.stderr.splitlines()[-1]
+        assert "Leave the phone columns out" not in run.stderr
+        assert "a phone number to remove" in run.stderr
+
     def test_no_state_passes_numbers_that_no_ledger_remembers(self, emulator: Emulator, run_target: Target) -> None:
         stream = [SCHEMA, *people(range(5)), state(1), *rows(range(5, 10)), state(2), *people(range(10, 15)), state(3)]
         run = run_target(stream, load_method="append-only")

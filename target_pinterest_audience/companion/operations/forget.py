@@ -10,7 +10,7 @@ from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefus
 from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, cut
 from target_pinterest_audience.identities.packed import as_records, member_key
 from target_pinterest_audience.membership.events import Kind, Named
-from target_pinterest_audience.membership.healing import is_healing, safe_seconds
+from target_pinterest_audience.membership.healing import is_healing, may_be_under_way, safe_seconds
 from target_pinterest_audience.membership.statements import statements
 from target_pinterest_audience.pinterest.errors import NotFoundError, PinterestError, RefusedError
 from target_pinterest_audience.reconcile.notes import note_decisions
@@ -216,7 +216,7 @@ class Erasure:
             for note in list(self.ledger.notes.of_list(entry.number)):
                 if not removed.issuperset(note.identities) or is_healing(note.due):
                     continue
-                if (entry.number, note.number) in self.noted or note.due is not None:
+                if (entry.number, note.number) in self.noted or not may_be_under_way(note.due):
                     self.ledger.notes.settle(entry.number, [note.number])
                 else:
                     self.ledger.notes.postpone(entry.number, [note.number], due)
