@@ -86,7 +86,8 @@ class Halving:
                 been accepted.
             TargetError: Pinterest could not be reached, or does not permit the request.
         """
-        again = [i for i, each in enumerate(batch.identities) if each in self.refused_before]
+        before = self.refused_before
+        again = [i for i, each in enumerate(batch.identities) if each in before] if before else []
         if not again:
             return self._deliver_new(batch)
         refused: list[int] = []
