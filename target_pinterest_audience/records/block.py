@@ -113,7 +113,8 @@ class DecodedRecords(RecordBlock):
             for other in self._layout.others.get(name, ()):
                 known = list(map(_merged, known, map(attrgetter(other), self._rows)))
             if name in self._layout.paths:
-                known = list(values_in(known, self._layout.paths[name].fields))
+                path = self._layout.paths[name]
+                known = list(values_in(known, path.fields, is_single=path.is_single))
             self._columns[name] = known
         return known
 
@@ -126,7 +127,7 @@ class DecodedRecords(RecordBlock):
                 values[name] = _merged(values[name], getattr(row, other))
         for name, path in layout.paths.items():
             if values[name] is not UNSET:
-                values[name] = value_in(values[name], path.fields)
+                values[name] = value_in(values[name], path.fields, is_single=path.is_single)
         record = {name: value for name, value in values.items() if value is not UNSET}
         if len(record) < len(values):
             # Some of the files that a tap reads may have a byte order mark that the SCHEMA does not show.

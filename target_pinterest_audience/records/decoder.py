@@ -127,13 +127,13 @@ class RecordDecoder:
         attributes: dict[str, str] = {}
         others: dict[str, list[str]] = {}
         for text in columns:
-            column, fields = paths.get(text) or Path(text)
+            column, fields, _ = paths.get(text) or Path(text)
             attributes[text] = self._need_value(column, fields)
             if column in written:
                 others[text] = [self._need_value(name, fields) for name in written[column]]
         known = {
-            text: Path(column, tuple(Field(name, self._attribute(name)) for name, _ in fields))
-            for text, (column, fields) in paths.items()
+            text: path._replace(fields=tuple(Field(name, self._attribute(name)) for name, _ in path.fields))
+            for text, path in paths.items()
             if text in attributes
         }
         self._set(stream, Need(RowLayout(attributes, others, known), take))

@@ -81,7 +81,8 @@ class CustomerListSink(RecordSink):
         others = (
             stream.consent_column, stream.list_name_column, stream.removal_column, stream.phone_country_column
         )  # fmt: skip
-        self.paths = find_paths([*self.columns, *others], properties, is_open=is_open)
+        self.paths = find_paths(self.columns, properties, is_open=is_open)
+        self.paths |= find_paths(others, properties, is_open=is_open, are_single=True)
         self.holders = {self.paths[name].column if name in self.paths else name for name in self.columns}
         tally = run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         tally.consent_column = stream.consent_column if stream.operation is Mode.ADD else None
@@ -125,7 +126,8 @@ class CustomerListSink(RecordSink):
         rows = IdentityExtractor(
             columns=self.columns,
             key_properties=self.key_properties,
-            removal_columns=mark_columns([*declared, *self.paths], stream.removal_column),
+            # A stream map may drop the column whose field marks deleted rows.
+            removal_columns=mark_columns({*declared, *self.paths, *self.raw_columns}, stream.removal_column),
             consent_words=stream.consent_values,
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,

@@ -17,6 +17,7 @@ from tests.support.processes import Companion, Target
 UPSERT = {"load_method": "upsert"}
 OVERWRITE = {"load_method": "overwrite"}
 TEXT: dict[str, Any] = {"type": ["null", "string"]}
+OPEN: dict[str, Any] = {"type": ["null", "object"]}
 CUSTOMER = {"identity_columns": {"customer.email": "EMAIL"}}
 VALUES = {"identity_columns": {"emails[].value": "EMAIL"}}
 
@@ -333,3 +334,87 @@ def test_a_path_that_a_removal_does_not_need_is_not_read(emulator: Emulator, run
     run = run_target([NESTED, row(1, email=address(1)), record(id=3)], **settings, **CUSTOMER)
     assert run.code == 0, run.stderr
     assert members(emulator) == digests([2])
+
+
+# What is not one object, although a setting about the whole row leads through it
+
+MAYBE: dict[str, Any] = {"type": ["string", "number", "integer", "array", "object", "boolean", "null"]}
+EITHER = {"anyOf": [objects(ok={}, gone={}, segment=TEXT), arrays(objects(ok={})), {"type": "null"}]}
+WHOLE_ROW = {"consent_column": "d.ok", "removal_column": "d.gone", "list_name_column": "d.segment"}
+UNREADABLE = '{"ok": true, "gone": null, "segment": "gold"}'
+
+
+@pytest.mark.parametrize("schema", [MAYBE, EITHER, {}, OPEN], ids=["jsonb", "anyOf", "untyped", "object"])
+@pytest.mark.parametrize("setting", sorted(WHOLE_ROW))
+def test_a_column_that_may_hold_an_object_takes_a_path_about_the_whole_row(
+    emulator: Emulator, run_target: Target, schema: dict[str, Any], setting: str
+) -> None:
+    whole = {"ok": True, "gone": None, "segment": "customers"}
+    rows = [record(id=n, email=address(n), d=whole) for n in range(3)]
+    run = run_target([described(email=TEXT, d=schema), *rows], **{setting: WHOLE_ROW[setting]}, **UPSERT)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(3))
+
+
+@pytest.mark.parametrize(
+    ("parent", "rest"),
+    [
+        (UNREADABLE, {}),
+        ([{"ok": True, "gone": None, "segment": "gold"}], {}),
+        (True, {}),
+        ([{"ok": True}], {"stream_maps": {"customers": {"id": "id"}}}),
+        (UNREADABLE, {"validate_records": True}),
+    ],
+    ids=["text", "array", "boolean", "map", "validated"],
+)
+@pytest.mark.parametrize("setting", sorted(WHOLE_ROW))
+def test_a_row_whose_setting_cannot_be_read_is_bad_and_stays_as_it_was(
+    emulator: Emulator, run_target: Target, sent: Sent, setting: str, parent: object, rest: dict[str, Any]
+) -> None:
+    schema, settings = described(email=TEXT, d=MAYBE), {setting: WHOLE_ROW[setting], **UPSERT, **rest}
+    whole = {"ok": True, "gone": None, "segment": "customers"}
+    rows = [record(id=n, email=address(n), d=whole) for n in range(8)]
+    run = run_target([schema, *rows, state(1)], **settings)
+    assert run.code == 0, run.stderr
+    sent()
+    unread = [record(id=n, email=address(n), d=parent) for n in range(10)]
+    run = run_target([schema, *unread, state(2)], **settings)
+    assert run.code == 0, run.stderr
+    assert sent() == []
+    assert members(emulator) == digests(range(8))
+    assert f"`{setting}` leads through a value that is not a single object" in run.stderr
+    assert "10 values (10 rejected)" in run.stderr
+
+
+def test_a_mark_that_cannot_be_read_is_told_although_a_stream_map_drops_its_column(
+    emulator: Emulator, run_target: Target
+) -> None:
+    settings = {"removal_column": "d.gone", "stream_maps": {"customers": {"d": "__NULL__"}}, **UPSERT}
+    rows = [record(id=1, email=address(1), d="x"), record(id=2, email=address(2), d={"gone": None})]
+    run = run_target([described(email=TEXT, d=MAYBE), *rows], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([2])
+    assert "`removal_column` leads through" in run.stderr
+
+
+def test_a_row_that_refuses_is_removed_although_its_mark_cannot_be_read(emulator: Emulator, run_target: Target) -> None:
+    schema = described(email=TEXT, ok={}, d=MAYBE)
+    settings = {"consent_column": "ok", "removal_column": "d.gone", **UPSERT}
+    rows = [record(id=n, email=address(n), ok=True, d={}) for n in range(3)]
+    assert run_target([schema, *rows], **settings).code == 0
+    run = run_target([schema, record(id=1, email=address(1), ok=False, d="x")], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([0, 2])
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_an_unreadable_mark_in_a_file_is_a_bad_row(
+    emulator: Emulator, run_target: Target, tmp_path: Path, kind: str
+) -> None:
+    schema, settings = described(email=TEXT, d=MAYBE), {"removal_column": "d.gone", **UPSERT}
+    rows: list[dict[str, Any]] = [{"id": 1, "email": address(1), "d": [{"gone": None}]}]
+    rows += [{"id": n, "email": address(n), "d": None} for n in range(2, 20)]
+    run = run_target([schema, batch(kind, write(tmp_path / "f", rows, kind))], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(2, 20))
+    assert "`removal_column` leads through" in run.stderr
