@@ -313,6 +313,34 @@ def test_the_setting_that_a_message_suggests_works(
     assert members(emulator) == digests([1])
 
 
+@pytest.mark.parametrize("opened", [OPEN, {**OPEN, "additionalProperties": True}, {"$ref": "#/definitions/x"}])
+def test_objects_that_the_schema_does_not_describe_are_told_with_a_path(
+    emulator: Emulator, run_target: Target, sent: Sent, opened: dict[str, Any]
+) -> None:
+    stream = [described(document=opened, city=TEXT), record(id=1, document={"email": address(1)}), state(1)]
+    run = run_target(stream)
+    assert (run.code, run.states, sent()) == (2, [], [])
+    assert "`document` of stream customers can hold objects whose contents the SCHEMA does not describe" in run.stderr
+    setting = json.dumps({"document.email": "EMAIL"})
+    assert f"set `identity_columns` to {setting}" in run.stderr
+    assert run_target(stream, identity_columns=json.loads(setting)).code == 0
+    assert members(emulator) == digests([1])
+
+
+@pytest.mark.parametrize(("kind", "told"), [("object", "object"), ("boolean", "boolean")])
+def test_a_column_of_the_right_name_and_the_wrong_type_is_told(run_target: Target, kind: str, told: str) -> None:
+    run = run_target([described(email={"type": ["null", kind]}), record(id=1)])
+    assert run.code == 2
+    assert f"the name and the type of an identity column: the SCHEMA declares email as {told}" in run.stderr
+    assert "named like an identity" not in run.stderr
+
+
+def test_text_above_a_path_is_told(run_target: Target) -> None:
+    run = run_target([described(data=TEXT), record(id=1)], identity_columns={"data.email": "EMAIL"})
+    assert run.code == 2
+    assert "data is declared as text, so data.email is not in it" in run.stderr
+
+
 def test_a_path_in_other_capitals_is_told(run_target: Target) -> None:
     streams = {"customers": {"identity_columns": {"Customer.eMail": "EMAIL"}}}
     run = run_target([NESTED, row(1, email=address(1))], streams=streams)
