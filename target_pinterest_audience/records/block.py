@@ -49,6 +49,10 @@ class RecordBlock(ABC):
     def record(self, index: int) -> dict[str, Any]:
         """Return the needed columns of one record."""
 
+    def whole_record(self, index: int) -> Mapping[str, Any] | None:  # noqa: ARG002 - files do not have it
+        """Return one record with all its columns, by their plain names; None if it is not available as a whole."""
+        return None
+
     @abstractmethod
     def part(self, start: int, stop: int) -> RecordBlock:
         """Return a slice of the block."""
@@ -135,6 +139,13 @@ class DecodedRecords(RecordBlock):
             record.update((name, value) for name, value in marked.items() if name in values)
         return record
 
+    def whole_record(self, index: int) -> dict[str, Any]:
+        """Return one record with all its columns; an empty one if a column that is not needed is malformed."""
+        try:
+            return self._lines.whole_record(self._start + index)
+        except (msgspec.MsgspecError, RecursionError, ArithmeticError):
+            return {}
+
     def part(self, start: int, stop: int) -> DecodedRecords:
         """Return a slice of the block."""
         rows = self._rows[start:stop]
@@ -167,13 +178,17 @@ class Lines:
 
         Otherwise, return an empty record.
         """
+        return self.whole_record(index) if _may_have_marks(self._line(index)) else {}
+
+    def whole_record(self, index: int) -> dict[str, Any]:
+        """Return the whole record of a line, without byte order marks in its column names."""
+        message = _decode_whole(self._line(index))
+        return plain_columns(message["record"] if self._are_messages else message)
+
+    def _line(self, index: int) -> bytes:
         if self._split is None:
             self._split = split_lines(self._text)
-        line = self._split[index]
-        if not _may_have_marks(line):
-            return {}
-        message = _decode_whole(line)
-        return plain_columns(message["record"] if self._are_messages else message)
+        return self._split[index]
 
 
 def split_lines(text: bytes) -> list[bytes]:

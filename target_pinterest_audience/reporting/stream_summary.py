@@ -15,6 +15,9 @@ from target_pinterest_audience.text.counts import several
 _MANY_DELETES: Final = 10
 """With fewer deletes than this, it is no surprise that none of them matches a row."""
 
+_FEW_ROWS: Final = 10
+"""If no more rows than this lack a path, it may be right."""
+
 _FEW_REJECTS: Final = 10
 """A column without a valid value gets a warning of its own only if more values than this were rejected."""
 
@@ -38,6 +41,7 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
             ),
         )
     yield from ((logging.WARNING, words) for words in _useless_columns(tally))
+    yield from ((logging.WARNING, words) for words in _unseen_paths(tally))
     refused = tally.nobody_consents
     if refused is not None:
         yield logging.WARNING, f"{tally.stream}: nobody consents. {refused.text}"
@@ -66,6 +70,24 @@ def _useless_columns(tally: StreamTally) -> Iterator[str]:
             else "The log lines about rejected values give the reasons."
         )
         yield f"{tally.stream}: all {several(count, 'value', 'values')} in column {column} were rejected. {advice}"
+
+
+def _unseen_paths(tally: StreamTally) -> Iterator[str]:
+    """Yield a sentence for each path of which the SCHEMA says nothing, and that no record had.
+
+    A few records may lack a right one; and a mark is only in rows that are deleted.
+    """
+    for each in tally.watched.values():
+        if each.is_seen or not each.rows:
+            continue
+        near = each.nearest(other for other in tally.watched.values() if other is not each)
+        if near is None and (each.rows <= _FEW_ROWS or each.setting == "removal_column"):
+            continue
+        advice = f"but `{near}`, which may be meant" if near is not None else "and nothing like it"
+        yield (
+            f"{tally.stream}: no row had a value at {each.text}, which `{each.setting}` names. The records have no "
+            f"`{each.missing}`, {advice}. Check the setting."
+        )
 
 
 def report_of(tally: StreamTally) -> StreamReport:

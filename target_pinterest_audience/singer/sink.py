@@ -11,6 +11,7 @@ from target_pinterest_audience.identities.extract import IdentityExtractor
 from target_pinterest_audience.identities.marks import mark_columns
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.records.paths import find_paths, with_paths
+from target_pinterest_audience.records.unseen_paths import PathWatch, WatchedPath, is_described
 from target_pinterest_audience.reporting.held_rows import HeldRows
 from target_pinterest_audience.reporting.key_values import KeyValues
 from target_pinterest_audience.routing.holdout import HoldOut
@@ -78,14 +79,24 @@ class CustomerListSink(RecordSink):
         # Some taps declare no column at all, and send whole documents.
         is_open = schema.get("additionalProperties") is True and properties.keys() <= set(self.key_properties)
         self.columns = {} if is_test else find_columns(properties, stream_name, stream, is_open=is_open)
-        others = (
-            stream.consent_column, stream.list_name_column, stream.removal_column, stream.phone_country_column
-        )  # fmt: skip
+        others = {
+            "consent_column": stream.consent_column,
+            "list_name_column": stream.list_name_column,
+            "removal_column": stream.removal_column,
+            "phone_country_column": stream.phone_country_column,
+        }
         self.paths = find_paths(self.columns, properties, is_open=is_open)
-        self.paths |= find_paths(others, properties, is_open=is_open, are_single=True)
+        self.paths |= find_paths(others.values(), properties, is_open=is_open, are_single=True)
         self.holders = {self.paths[name].column if name in self.paths else name for name in self.columns}
         tally = run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         tally.consent_column = stream.consent_column if stream.operation is Mode.ADD else None
+        settings_of = {text: setting for setting, text in others.items()}
+        for text, path in self.paths.items():
+            if not is_described(path, properties):
+                names = (path.column, *(name for name, _ in path.fields))
+                setting, has_column = settings_of.get(text, "identity_columns"), path.column in properties
+                watched = WatchedPath(text, setting, names, has_column)
+                tally.watched.setdefault(text, watched)
         warnings = StreamWarnings(stream_name, tally, self.logger)
         checks = StreamColumns(stream_name, stream, properties, self.paths, self.columns, warnings)
         if self.columns:
@@ -144,6 +155,8 @@ class CustomerListSink(RecordSink):
             warnings=warnings,
             held_rows=held_rows,
         )
+        needed = self.intake.needed_columns
+        self._watch = PathWatch(tally.watched[text] for text in needed if text in tally.watched)
 
     def reads(self, schema: Mapping[str, Any], key_properties: Sequence[str], raw_columns: Collection[str]) -> bool:
         """Return whether the sink was made for this schema and key, and for rows with these columns."""
@@ -162,6 +175,7 @@ class CustomerListSink(RecordSink):
         """
         if self.paths:
             record = with_paths(record, self.paths)
+            self._watch.note_record(record)
         self.intake.take_record(record, context["place"], deleted=context["deleted"])
         self.record_counter_metric.increment()
 
@@ -171,6 +185,7 @@ class CustomerListSink(RecordSink):
         Raises:
             TargetError: a row lacks its key, or a batch that the rows filled could not be delivered.
         """
+        self._watch.note_block(block)
         self.intake.take_block(block)
         self.record_counter_metric.increment(len(block))
 

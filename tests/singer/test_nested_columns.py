@@ -446,3 +446,88 @@ def test_an_unreadable_mark_in_a_file_is_a_bad_row(
     assert run.code == 0, run.stderr
     assert members(emulator) == digests(range(2, 20))
     assert "`removal_column` leads through" in run.stderr
+
+
+# A path that nothing checks but the records
+
+TYPO = {"identity_columns": {"id": "LR_ID", "d.emial": "EMAIL"}}
+
+
+def documents(count: int, document: object) -> list[dict[str, Any]]:
+    return [record(id=n, d=document) for n in range(count)]
+
+
+@pytest.mark.parametrize("way", [{}, {"stream_maps": {"customers": {"id": "id"}}}])
+@pytest.mark.parametrize("rows", [1, 300])
+def test_a_misspelt_path_into_an_open_object_is_told_with_the_nearest_key(
+    run_target: Target, rows: int, way: dict[str, Any]
+) -> None:
+    document = {"email": address(1), "name": "x", "emial@example.com": 1}
+    run = run_target([described(d=OPEN), *documents(rows, document), state(1)], **TYPO, **way)
+    assert (run.code, run.states) == (0, [state(1)["value"]])
+    assert "customers: no row had a value at d.emial, which `identity_columns` names. The records" in run.stderr
+    assert "have no `emial`, but `email`" in run.stderr
+    assert "emial@" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "rows", "words"),
+    [
+        ("d.emial", {"name": "x"}, 11, "no `emial`, and nothing like it"),
+        ("d.emial", {"name": "x"}, 10, None),
+        ("d.emial", {"emial": None, "email": "x"}, 300, None),
+        ("d.emial", None, 300, None),
+        ("d.contcat.email", {"contact": {"email": "x"}}, 3, "no `contcat`, but `contact`"),
+        ("d.contact.emial", {"contact": {"email": "x"}}, 3, "no `emial`, but `email`"),
+        ("d.contacts[].emial", {"contacts": [{"email": "x"}]}, 3, "no `emial`, but `email`"),
+        ("d.emial", {"ssn": "x"}, 300, "nothing like it"),
+    ],
+)
+def test_what_the_records_have_in_place_of_a_path(
+    run_target: Target, path: str, document: object, rows: int, words: str | None
+) -> None:
+    columns = {"id": "LR_ID", path: "EMAIL"}
+    run = run_target([described(d=OPEN), *documents(rows, document)], identity_columns=columns)
+    assert run.code == 0, run.stderr
+    assert ("no row had a value at" in run.stderr) == (words is not None)
+    assert words is None or words in run.stderr
+
+
+def test_a_path_that_one_row_has_late_is_no_finding(emulator: Emulator, run_target: Target) -> None:
+    rows = [*documents(3000, {"email": "x"}), record(id=-1, d={"emial": address(1)})]
+    run = run_target([described(d=OPEN), *rows], identity_columns={"d.emial": "EMAIL"})
+    assert run.code == 0
+    assert members(emulator) == digests([1])
+    assert "no row had" not in run.stderr
+
+
+@pytest.mark.parametrize("setting", sorted(WHOLE_ROW))
+def test_a_misspelt_path_about_the_whole_row_is_told(run_target: Target, setting: str) -> None:
+    near = WHOLE_ROW[setting]
+    rows = [record(id=n, email=address(n), d={near.removeprefix("d."): None}) for n in range(3)]
+    run = run_target([described(email=TEXT, d=OPEN), *rows], **{setting: f"{near}s"})
+    assert f"no row had a value at {near}s, which `{setting}` names" in run.stderr
+    unlike = run_target([described(email=TEXT, d=OPEN), *rows], **{setting: "d.xyz"})
+    assert "no row had" not in unlike.stderr
+
+
+def test_a_misspelt_column_of_a_schema_without_columns_is_told(run_target: Target) -> None:
+    schema = {"type": "SCHEMA", "stream": "customers", "schema": {"type": "object"}, "key_properties": ["_id"]}
+    run = run_target([schema, record(_id="a", email=address(1))], identity_columns={"emial": "EMAIL"})
+    assert run.code == 0
+    assert "no row had a value at emial" in run.stderr
+    assert "but `email`" in run.stderr
+
+
+def test_two_paths_into_open_objects_are_not_taken_for_each_other(run_target: Target) -> None:
+    columns = {"d.email1": "EMAIL", "d.email2": "EMAIL"}
+    run = run_target([described(d=OPEN), *documents(3, {"email1": address(1)})], identity_columns=columns)
+    assert run.code == 0
+    assert "no row had" not in run.stderr
+
+
+def test_a_file_of_columns_without_the_field_is_told(run_target: Target, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"id": n, "d": {"email": address(n)}} for n in range(20)]
+    run = run_target([described(d=OPEN), batch("parquet", write(tmp_path / "f", rows, "parquet"))], **TYPO)
+    assert run.code == 0, run.stderr
+    assert "no row had a value at d.emial" in run.stderr
