@@ -531,3 +531,26 @@ def test_a_file_of_columns_without_the_field_is_told(run_target: Target, tmp_pat
     run = run_target([described(d=OPEN), batch("parquet", write(tmp_path / "f", rows, "parquet"))], **TYPO)
     assert run.code == 0, run.stderr
     assert "no row had a value at d.emial" in run.stderr
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_a_stream_of_json_in_text_is_told_however_few_rows_it_has(run_target: Target, rows: int) -> None:
+    stream = [described(emails=TEXT), *(record(id=n, emails=json.dumps([address(n)])) for n in range(rows))]
+    run = run_target(stream, identity_columns={"emails": "EMAIL"})
+    assert run.code == 0
+    who = f"all {rows} values in column emails were" if rows > 1 else "the only value in column emails was"
+    assert f"{who} rejected. " in run.stderr
+    assert "text that holds JSON. The target does not parse JSON inside text" in run.stderr
+
+
+def test_arrays_in_arrays_are_told(run_target: Target) -> None:
+    rows = [record(id=1, emails=[[address(1)]])]
+    run = run_target([described(emails=arrays(arrays(TEXT))), *rows], identity_columns={"emails[]": "EMAIL"})
+    assert "The target does not take arrays in arrays apart" in run.stderr
+
+
+def test_a_few_bad_values_in_a_stream_with_good_ones_get_no_more_than_their_reason(run_target: Target) -> None:
+    rows = [record(id=n, email=address(n), idfa="x") for n in range(3)]
+    run = run_target([described(email=TEXT, idfa=TEXT), *rows])
+    assert "rejected: 3 in column idfa" in run.stderr
+    assert "values in column idfa" not in run.stderr
