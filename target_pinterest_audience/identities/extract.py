@@ -22,7 +22,7 @@ from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.identities.types import IdentityType
 from target_pinterest_audience.records.arrow_column import FileColumn
-from target_pinterest_audience.records.paths import several
+from target_pinterest_audience.records.paths import MISPLACED, several
 from target_pinterest_audience.records.position import Place
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ class IdentityExtractor:
         """Return whether the value of a consent column means yes."""
         return is_granted(value, self.consent_words)
 
+    def may_be_deleted(self, record: Mapping[str, Any]) -> bool:
+        """Return whether a path to a removal column leads through something else than objects."""
+        return any(record.get(name) is MISPLACED for name in self.removal_columns)
+
     def odd_rows(self, block: RecordBlock, consent_column: str | None, list_name_column: str | None) -> list[int]:
         """Return the indices of the rows that have to be read one by one, in order.
 
@@ -127,7 +131,7 @@ class IdentityExtractor:
             odd.update(_indices(block.column(name), _MISSING))
             odd.update(_long_arrays(block.column(name)))
         for name in self.removal_columns:
-            odd.update(indices_where(is_set, block.column(name)))
+            odd.update(indices_where(lambda mark: mark is MISPLACED or is_set(mark), block.column(name)))
         if consent_column is not None:
             odd.update(indices_where(lambda value: not self.is_granted(value), block.column(consent_column)))
         if list_name_column is not None:

@@ -13,6 +13,7 @@ from target_pinterest_audience.identities.identify import identify, trim
 from target_pinterest_audience.identities.phones import shows_a_phone
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
+from target_pinterest_audience.records.paths import MISPLACED
 
 NO_LIST: Final = ""
 """The name that stands for no list."""
@@ -44,7 +45,7 @@ def named_list(record: Mapping[str, Any], column: str | None) -> tuple[str | Non
         return list_name(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value), None
-    return NO_LIST, Remark.LIST_NAME_IS_NO_NAME
+    return NO_LIST, Remark.LIST_NAME_IS_UNREADABLE if value is MISPLACED else Remark.LIST_NAME_IS_NO_NAME
 
 
 @functools.lru_cache(maxsize=10_000)

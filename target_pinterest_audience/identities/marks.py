@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from target_pinterest_audience.records.arrow_column import FileColumn
+from target_pinterest_audience.records.paths import MISPLACED
 
 _NOT_DELETED: Final = frozenset(
     {"", "false", "f", "no", "n", "off", "null", "none", "nan", "undefined", r"\n"},
@@ -20,13 +21,13 @@ _zeros: Final = re.compile(r"[+-]?0[0+\-./:\stz]*|0000-00-00.*|0001-01-01.*", re
 
 
 def is_set(value: object) -> bool:
-    """Return whether the value of a removal column marks its row as deleted."""
+    """Return whether the value of a removal column marks its row as deleted. A value that cannot be read does not."""
     text = _text(value)
     if text is not None:
         # Some taps write MySQL's bits as text: then a bit that is not set is a NUL.
         text = text.strip("\0")
         return text not in _NOT_DELETED and not (text[0] in "+-0" and _zeros(text))
-    if value is None or value is UNSET:
+    if value is None or value is UNSET or value is MISPLACED:
         return False
     if isinstance(value, float):
         return value == value and value != 0  # noqa: PLR0124 - only NaN differs from itself

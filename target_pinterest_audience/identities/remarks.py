@@ -41,8 +41,14 @@ class Remark(Enum):
     )
     PLAIN_BUT_PREHASHED = "plain, although `hashing: prehashed` allows only digests"
     KEY_IS_NULL = "in a row whose key property is null, so that it cannot be distinguished from other rows"
+    MARK_IS_UNREADABLE = (
+        "in a row whose `removal_column` leads through a value that is not a single object, so that the row may be "
+        "deleted or not"
+    )
+    CONSENT_IS_UNREADABLE = "in a row whose `consent_column` leads through a value that is not a single object"
     CONSENT_IS_MISSING = "in a row without the consent column (`consent_column`)"
     LIST_NAME_IS_MISSING = "in a row without the column that names its list (`list_name_column`)"
+    LIST_NAME_IS_UNREADABLE = "in a row whose `list_name_column` leads through a value that is not a single object"
     LIST_NAME_IS_NO_NAME = "in a row whose `list_name_column` holds neither text nor a whole number"
     LIST_NAME_IS_AN_IDENTITY = "in a row whose `list_name_column` holds an identity, which must not become a name"
     BREAKS_SCHEMA = "in a row that does not match its stream's JSON schema (`validate_records`)"

@@ -13,8 +13,11 @@ from target_pinterest_audience.records.paths import Misplaced
 _EXAMINED: Final = 4096
 """How many characters of a text are examined."""
 
+JSON_TEXT: Final = "text that holds JSON"
+ARRAYS: Final = "arrays"
+
 _FORMS: Final = (
-    ("text that holds JSON", re.compile(r"\s*[\[{].*", re.DOTALL)),
+    (JSON_TEXT, re.compile(r"\s*[\[{].*", re.DOTALL)),
     ("text with an @", re.compile(r".*@.*", re.DOTALL)),
     ("UUIDs", re.compile(r"\s*\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?\s*")),
     ("text of digits", re.compile(r"[\s\d]*\d[\s\d]*")),
@@ -38,7 +41,7 @@ def shape_of(value: object) -> str:
     if isinstance(value, (bytes, bytearray)):
         return "bytes that are not text in UTF-8"
     if isinstance(value, Collection):
-        return "arrays"
+        return ARRAYS
     if isinstance(value, (date, time, timedelta)):
         return "dates or times"
     return "values of another type"

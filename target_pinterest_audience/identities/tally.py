@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.shapes import shape_of
 from target_pinterest_audience.records.position import Place
+from target_pinterest_audience.records.unseen_paths import WatchedPath
 from target_pinterest_audience.text.counts import several
 
 _MOST_SHAPES: Final = 1000
@@ -95,6 +96,8 @@ class StreamTally:
     """How often each remark was made about a column."""
     first_places: dict[tuple[str, Remark], Place] = field(default_factory=dict)
     """Where each remark was made first."""
+    watched: dict[str, WatchedPath] = field(default_factory=dict)
+    """The paths in the settings of which the SCHEMA says nothing."""
     warnings: set[str] = field(default_factory=set)
     """The warnings that were logged about the stream."""
 

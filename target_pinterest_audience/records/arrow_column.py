@@ -73,23 +73,24 @@ def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
     return values
 
 
-def values_inside(array: pa.Array, fields: Sequence[Field]) -> Sequence[Any]:
+def values_inside(array: pa.Array, fields: Sequence[Field], *, is_single: bool = False) -> Sequence[Any]:
     """Return the values at the end of a path, in the form of `paths.value_in`.
 
     Args:
         array: the values of the column.
         fields: the fields of the path.
+        is_single: whether the path means one value.
     """
     from pyarrow import compute, types  # noqa: PLC0415 - imported already, or there would be no array
 
     for index, (name, _) in enumerate(fields):
-        if types.is_list(array.type) or types.is_large_list(array.type):
+        if not is_single and (types.is_list(array.type) or types.is_large_list(array.type)):
             found = values_inside(compute.list_flatten(array), fields[index:])
             if list not in set(map(type, found)):
                 lengths = compute.list_value_length(array).to_pylist()
                 return regrouped(found, [range(each or 0) for each in lengths])
         if not types.is_struct(array.type):
-            return [value_in(value, fields[index:]) for value in values_of(array)]
+            return [value_in(value, fields[index:], is_single=is_single) for value in values_of(array)]
         if array.type.get_field_index(name) < 0:
             return [None] * len(array)
         # Unlike `StructArray.field`, this returns nulls where the object is null.

@@ -50,6 +50,10 @@ class RecordBlock(ABC):
     def record(self, index: int) -> dict[str, Any]:
         """Return the needed columns of one record."""
 
+    def whole_record(self, index: int) -> Mapping[str, Any] | None:  # noqa: ARG002 - files do not have it
+        """Return one record with all its columns, by their plain names; None if it is not available as a whole."""
+        return None
+
     @abstractmethod
     def part(self, start: int, stop: int) -> RecordBlock:
         """Return a slice of the block."""
@@ -116,7 +120,8 @@ class DecodedRecords(RecordBlock):
             for other in self._layout.others.get(name, ()):
                 known = list(map(_merged, known, map(attrgetter(other), self._rows)))
             if name in self._layout.paths:
-                known = list(values_in(known, self._layout.paths[name].fields))
+                path = self._layout.paths[name]
+                known = list(values_in(known, path.fields, is_single=path.is_single))
             self._columns[name] = known
         return known
 
@@ -129,13 +134,20 @@ class DecodedRecords(RecordBlock):
                 values[name] = _merged(values[name], getattr(row, other))
         for name, path in layout.paths.items():
             if values[name] is not UNSET:
-                values[name] = value_in(values[name], path.fields)
+                values[name] = value_in(values[name], path.fields, is_single=path.is_single)
         record = {name: value for name, value in values.items() if value is not UNSET}
         if len(record) < len(values):
             whole = layout.parents.completed(self._lines.odd_record(self._start + index, layout.parents.may_apply))
             found = with_paths(whole, layout.paths)
             record.update((name, value) for name, value in found.items() if name in values)
         return record
+
+    def whole_record(self, index: int) -> dict[str, Any]:
+        """Return one record with all its columns; an empty one if a column that is not needed is malformed."""
+        try:
+            return self._lines.whole_record(self._start + index)
+        except (msgspec.MsgspecError, RecursionError, ArithmeticError):
+            return {}
 
     def part(self, start: int, stop: int) -> DecodedRecords:
         """Return a slice of the block."""
@@ -177,13 +189,18 @@ class Lines:
         Returns:
             The record, without byte order marks in names; an empty record if the line cannot say more.
         """
+        line = self._line(index)
+        return self.whole_record(index) if _may_have_marks(line) or is_odd(line) else {}
+
+    def whole_record(self, index: int) -> dict[str, Any]:
+        """Return the whole record of a line, without byte order marks in its column names."""
+        message = _decode_whole(self._line(index))
+        return plain_columns(message["record"] if self._are_messages else message)
+
+    def _line(self, index: int) -> bytes:
         if self._split is None:
             self._split = split_lines(self._text)
-        line = self._split[index]
-        if not _may_have_marks(line) and not is_odd(line):
-            return {}
-        message = _decode_whole(line)
-        return plain_columns(message["record"] if self._are_messages else message)
+        return self._split[index]
 
 
 def split_lines(text: bytes) -> list[bytes]:

@@ -135,13 +135,13 @@ class RecordDecoder:
         attributes: dict[str, str] = {}
         others: dict[str, list[str]] = {}
         for text in columns:
-            column, fields = paths.get(text) or Path(text)
+            column, fields, _ = paths.get(text) or Path(text)
             attributes[text] = self._need_value(column, fields)
             if column in written:
                 others[text] = [self._need_value(name, fields) for name in written[column]]
         known = {
-            text: Path(column, tuple(Field(name, self._attribute(name)) for name, _ in fields))
-            for text, (column, fields) in paths.items()
+            text: path._replace(fields=tuple(Field(name, self._attribute(name)) for name, _ in path.fields))
+            for text, path in paths.items()
             if text in attributes
         }
         holders = {paths[text].column if text in paths else text for text in columns}

@@ -20,7 +20,7 @@ Schema = Mapping[str, Any]
 
 
 class Misplaced:
-    """Stands for a value that is no object, although a path leads through it."""
+    """Stands for a value that is no object, or no single one, although a path leads through it."""
 
     __slots__ = ()
 
@@ -46,14 +46,17 @@ class Path(NamedTuple):
     Attributes:
         column: the column.
         fields: the fields, from the outside in; none if the column's own value is meant.
+        is_single: whether the path means one value, which is about the whole row, so that it does not go on into the
+            elements of an array.
     """
 
     column: str
     fields: tuple[Field, ...] = ()
+    is_single: bool = False
 
 
 def find_paths(
-    names: Collection[str | None], properties: Mapping[str, Any], *, is_open: bool = False
+    names: Collection[str | None], properties: Mapping[str, Any], *, is_open: bool = False, are_single: bool = False
 ) -> dict[str, Path]:
     """Return those names that are no columns but paths into columns, with the paths.
 
@@ -61,13 +64,14 @@ def find_paths(
         names: names in settings; None is ignored.
         properties: column → its JSON schema.
         is_open: whether there can be other columns, too.
+        are_single: whether each path means one value, which is about the whole row.
     """
     found = {
         name: resolve(name, properties, is_open=is_open)
         for name in names
         if name is not None and name not in properties
     }
-    return {name: path for name, path in found.items() if path is not None}
+    return {name: path._replace(is_single=are_single) for name, path in found.items() if path is not None}
 
 
 def resolve(name: str, properties: Mapping[str, Any], *, is_open: bool = False) -> Path | None:
@@ -105,7 +109,7 @@ class Fields(NamedTuple):
     Attributes:
         properties: field → its JSON schema.
         is_open: whether the object can have other fields, too.
-        in_array: whether a part of the schema is an array.
+        in_array: whether the objects are only within arrays.
     """
 
     properties: Mapping[str, Any]
@@ -120,10 +124,11 @@ def fields_of(schema: object) -> Fields | None:
     `additionalProperties` says so: a misspelt path must be found.
     """
     properties: dict[str, Any] = {}
-    is_open = in_array = possible = False
+    is_open = possible = False
+    in_array = True
     for each, within_array in _objects(schema, within_array=False):
         declared = each.get("properties")
-        possible, in_array = True, in_array or within_array
+        possible, in_array = True, in_array and within_array
         if isinstance(declared, Mapping):
             properties = {**declared, **properties}
         is_open = is_open or not declared or bool(each.get("additionalProperties") or each.get("patternProperties"))
@@ -167,11 +172,11 @@ def with_paths(record: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str
     found = dict(record)
     for name, path in paths.items():
         if path.column in record:
-            found[name] = value_in(record[path.column], path.fields)
+            found[name] = value_in(record[path.column], path.fields, is_single=path.is_single)
     return found
 
 
-def value_in(value: Any, fields: Sequence[Field]) -> Any:  # noqa: ANN401 - any JSON value
+def value_in(value: Any, fields: Sequence[Field], *, is_single: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value at the end of a path.
 
     What an object lacks is null, and so is every field of an object that is null or empty.
@@ -179,10 +184,11 @@ def value_in(value: Any, fields: Sequence[Field]) -> Any:  # noqa: ANN401 - any 
     Args:
         value: the value of the column, with structs or dictionaries for its objects.
         fields: the fields of the path.
+        is_single: whether the path means one value.
 
     Returns:
         The value; the list of all values if there is an array on the path; `MISPLACED` in place of values inside
-        something that is no object.
+        something that is no object, and for a single value inside an array.
     """
     for index, (name, attribute) in enumerate(fields):
         if type(value) is dict:
@@ -190,7 +196,8 @@ def value_in(value: Any, fields: Sequence[Field]) -> Any:  # noqa: ANN401 - any 
         elif isinstance(value, Struct):
             value = getattr(value, attribute, None)
         elif type(value) is list:
-            return _values_in(value, fields[index:]) if value else None
+            found = MISPLACED if is_single else _values_in(value, fields[index:])
+            return found if value else None
         elif value is None or (isinstance(value, str) and not value.strip()):
             # Some systems write an empty text or an empty list for an object that is missing.
             return None
@@ -210,8 +217,8 @@ def _values_in(elements: list[Any], fields: Sequence[Field]) -> list[Any]:
     return found
 
 
-def values_in(values: Sequence[Any], fields: Sequence[Field]) -> Sequence[Any]:
-    """Return the value at the end of a path for each value of a column; `UNSET` stays.
+def values_in(values: Sequence[Any], fields: Sequence[Field], *, is_single: bool = False) -> Sequence[Any]:
+    """Return the value at the end of a path, as `value_in` does, for each value of a column; `UNSET` stays.
 
     Structs, as they usually are, are read several times faster than `value_in` reads them.
     """
@@ -219,12 +226,13 @@ def values_in(values: Sequence[Any], fields: Sequence[Field]) -> Sequence[Any]:
         kinds = set(map(type, values))
         structs = {kind for kind in kinds if issubclass(kind, Struct)}
         others = kinds - structs
-        in_arrays = _in_arrays(values, fields[index:]) if list in kinds and kinds <= {list, *_NOTHING} else None
+        are_arrays = list in kinds and kinds <= {list, *_NOTHING} and not is_single
+        in_arrays = _in_arrays(values, fields[index:]) if are_arrays else None
         if in_arrays is not None:
             return in_arrays
         if len(structs) != 1 or not others <= _NOTHING or not hasattr(structs.pop(), field.attribute):
             rest = fields[index:]
-            return [value if value is UNSET else value_in(value, rest) for value in values]
+            return [value if value is UNSET else value_in(value, rest, is_single=is_single) for value in values]
         get = attrgetter(field.attribute)
         values = [get(value) if value else value for value in values] if others else list(map(get, values))
     return values

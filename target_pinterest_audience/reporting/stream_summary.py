@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from target_pinterest_audience.identities.shapes import ARRAYS, JSON_TEXT
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.reporting.report_file import RemarkReport, StreamReport
@@ -15,8 +16,21 @@ from target_pinterest_audience.text.counts import several
 _MANY_DELETES: Final = 10
 """With fewer deletes than this, it is no surprise that none of them matches a row."""
 
+_FEW_ROWS: Final = 10
+"""If no more rows than this lack a path, it may be right."""
+
 _FEW_REJECTS: Final = 10
-"""A column without a valid value gets a warning of its own only if more values than this were rejected."""
+"""A column without a valid value gets a warning of its own only if more values than this were rejected, or if no
+column of the stream has a valid value."""
+
+_FOR_SHAPES: Final[Mapping[str, str]] = {
+    JSON_TEXT: (
+        "The target does not parse JSON inside text: have the tap send arrays or objects, or extract the values in the "
+        "tap or in a stream map."
+    ),
+    ARRAYS: "The target does not take arrays in arrays apart: flatten them in the tap.",
+}
+"""What to do about values of a shape."""
 
 
 def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
@@ -38,6 +52,7 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
             ),
         )
     yield from ((logging.WARNING, words) for words in _useless_columns(tally))
+    yield from ((logging.WARNING, words) for words in _unseen_paths(tally))
     refused = tally.nobody_consents
     if refused is not None:
         yield logging.WARNING, f"{tally.stream}: nobody consents. {refused.text}"
@@ -49,23 +64,48 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
 
 
 def _useless_columns(tally: StreamTally) -> Iterator[str]:
-    """Yield a sentence for each column that had more than a few values, all of which were rejected."""
+    """Yield a sentence for each column whose values were all rejected, except a few in a stream with good ones."""
     rejected: Counter[str] = Counter()
     for column, _, count in tally.rejects:
         rejected[column] += count
     for column, count in rejected.items():
-        if column in tally.usable or count <= _FEW_REJECTS:
-            continue
         shapes = tally.shapes.get(column, Counter())
-        seen_in_all = sum(shapes.values())
-        found = ", ".join(f"{shape} ({seen:,})" if len(shapes) > 1 else shape for shape, seen in shapes.most_common())
-        first = f"The first {seen_in_all:,} are" if seen_in_all < count else "They are"
-        advice = (
-            f"{first} {found}. Check what the tap writes into the column, and the columns in `identity_columns`."
-            if found
-            else "The log lines about rejected values give the reasons."
+        says_nothing = bool(tally.usable) or not shapes
+        if column in tally.usable or (count <= _FEW_REJECTS and says_nothing):
+            continue
+        what = (
+            f"all {count:,} values in column {column} were" if count > 1 else f"the only value in column {column} was"
         )
-        yield f"{tally.stream}: all {several(count, 'value', 'values')} in column {column} were rejected. {advice}"
+        yield f"{tally.stream}: {what} rejected. {_advice(shapes, count)}"
+
+
+def _advice(shapes: Counter[str], count: int) -> str:
+    """Return what rejected values are, and what to do."""
+    if not shapes:
+        return "The log lines about rejected values give the reasons."
+    seen_in_all = sum(shapes.values())
+    found = ", ".join(f"{shape} ({seen:,})" if len(shapes) > 1 else shape for shape, seen in shapes.most_common())
+    first = f"The first {seen_in_all:,} are" if seen_in_all < count else "They are" if count > 1 else "Its kind is:"
+    advice = "Check what the tap writes into the column, and the columns in `identity_columns`."
+    return f"{first} {found}. {_FOR_SHAPES.get(shapes.most_common(1)[0][0], advice)}"
+
+
+def _unseen_paths(tally: StreamTally) -> Iterator[str]:
+    """Yield a sentence for each path of which the SCHEMA says nothing, and that no record had.
+
+    A few records may lack a right one; and a mark is only in rows that are deleted.
+    """
+    for each in tally.watched.values():
+        if each.is_seen or not each.rows:
+            continue
+        near = each.nearest(other for other in tally.watched.values() if other is not each)
+        if near is None and (each.rows <= _FEW_ROWS or each.setting == "removal_column"):
+            continue
+        advice = f"but `{near}`, which may be meant" if near is not None else "and nothing like it"
+        yield (
+            f"{tally.stream}: no row had a value at {each.text}, which `{each.setting}` names. The records have no "
+            f"`{each.missing}`, {advice}. Check the setting."
+        )
 
 
 def report_of(tally: StreamTally) -> StreamReport:

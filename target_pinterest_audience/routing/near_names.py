@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 from target_pinterest_audience.identities.types import IDENTITY_TYPES, IdentityType, default_type, plain_name
-from target_pinterest_audience.routing.nested_names import Name, nested_names
+from target_pinterest_audience.routing.nested_names import Name, nested_names, undescribed_objects
+from target_pinterest_audience.routing.wrong_names import is_meant
 from target_pinterest_audience.settings.patterns import is_pattern
 
 _SCHEMAS: Final = ("public_", "dbo_")
@@ -35,6 +36,8 @@ _NO_IDENTITIES: Final = frozenset({"boolean", "object"})
 
 _VALUE_WORDS: Final = frozenset({"value", "address", "addr"})
 """The names of the field that holds the address in an object that is about one."""
+_PHONE_WORDS: Final = frozenset({"value", "number", "no"})
+"""The same for a phone number."""
 
 _FEW_OTHERS: Final = 2
 """How many columns a suggestion names besides the nearest."""
@@ -106,21 +109,39 @@ class Candidate(NamedTuple):
         column: the column, or the text of the path.
         kind: the type that it seems to hold.
         others: further ones, which look less like it.
+        holders: the columns and paths with objects of whose fields the SCHEMA says nothing, if nothing else is near.
+            The column is then only an example of a path into the first.
     """
 
     column: str
     kind: IdentityType
     others: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()
 
-    @property
-    def told(self) -> str:
-        """The candidate and the further ones, for messages."""
+    def advice(self, setting: str, stream: str = "") -> str:
+        """Return sentences that name the candidate and what to do, without the last full stop.
+
+        Args:
+            setting: the end of the last sentence: where to set `identity_columns`, and the setting.
+            stream: a clause that names the stream; empty if it is clear.
+        """
+        if self.holders:
+            names = " and ".join(f"`{each}`" for each in self.holders)
+            return (
+                f"{names}{stream} can hold objects whose contents the SCHEMA does not describe. If identities are in "
+                f"them, name the path of each, for example: set `identity_columns` {setting}"
+            )
         others = " and ".join(f"`{each}`" for each in self.others)
-        return f"`{self.column}` (then {others})" if others else f"`{self.column}`"
+        told = f"`{self.column}` (then {others})" if others else f"`{self.column}`"
+        return f"The nearest is {told}{stream}. If it holds identities, set `identity_columns` {setting}"
 
     def mapping(self, columns: Mapping[str, IdentityType] | None = None) -> str:
-        """Return `identity_columns` as JSON text: the columns that are used already, then this one."""
-        pairs = [*(columns or {}).items(), (self.column, self.kind)]
+        """Return `identity_columns` as JSON text: the columns that are used already, then this one.
+
+        A name among them that was probably meant for this one is left out.
+        """
+        used = {name: kind for name, kind in (columns or {}).items() if not is_meant(name, self.column)}
+        pairs = [*used.items(), (self.column, self.kind)]
         return json.dumps({column: kind.name for column, kind in pairs}, ensure_ascii=False)
 
     def setting(self, stream: str, columns: Mapping[str, IdentityType] | None = None) -> str:
@@ -128,6 +149,18 @@ class Candidate(NamedTuple):
         return (
             f'"streams": {{{json.dumps(stream, ensure_ascii=False)}: {{"identity_columns": {self.mapping(columns)}}}}}'
         )
+
+
+def suggestion(properties: Mapping[str, Mapping[str, Any]]) -> Candidate | None:
+    """Return the nearest column of a stream; or else an example of a path into objects that the SCHEMA leaves open."""
+    nearest = nearest_column(properties)
+    holders = undescribed_objects(properties) if nearest is None else []
+    if nearest is not None or not holders:
+        return nearest
+    kind = default_type(holders[0].leaf)
+    column = f"{holders[0].text}.{'email' if kind is None else 'value'}"
+    told = tuple(each.text for each in holders[: _FEW_OTHERS + 1])
+    return Candidate(column, kind or IDENTITY_TYPES["EMAIL"], holders=told)
 
 
 def nearest_column(
@@ -152,6 +185,8 @@ def nearest_column(
 
 def _judge(name: Name) -> tuple[int, IdentityType] | None:
     """Return how far a name is from that of an identity column, and the type; None if it is not near."""
+    if _is_about_phones(name):
+        return 3, IDENTITY_TYPES["PHONE"]
     if not _may_be_text(name.schema):
         return None
     kind = default_type(name.leaf)
@@ -171,6 +206,19 @@ def _judge(name: Name) -> tuple[int, IdentityType] | None:
         # As in `emails[].value`.
         return 2, IDENTITY_TYPES["EMAIL"]
     return None
+
+
+def _is_about_phones(name: Name) -> bool:
+    """Return whether a name is that of phone numbers, as in `phone_numbers[]`, `phones[].number` and `mobile.value`.
+
+    A column of a default name is none: the target reads it, or it cannot hold a number.
+    """
+    if not (_may_be_text(name.schema) or "integer" in str(name.schema.get("type"))):
+        return False
+    leaf, above = (default_type(each.casefold().removesuffix("s")) for each in (name.leaf, name.above))
+    if default_type(name.leaf) is None and leaf is IDENTITY_TYPES["PHONE"]:
+        return True
+    return name.leaf.casefold() in _PHONE_WORDS and above is IDENTITY_TYPES["PHONE"]
 
 
 def _is_address(word: str) -> bool:

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from target_pinterest_audience.identities.types import plain_name
 from target_pinterest_audience.records.paths import ELEMENTS, fields_of, listed
 
 _MOST_NAMES: Final = 5000
@@ -70,20 +69,32 @@ def _elements(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def alike(name: str, properties: Mapping[str, Any]) -> list[str]:
-    """Return the columns and paths of a stream that differ from a name only in case and separators."""
-    plain = _plain(name)
-    return [each.text for each in nested_names(properties) if _plain(each.text) == plain and each.text != name]
+def told_type(schema: Mapping[str, Any]) -> str:
+    """Return the types that a JSON schema allows besides null, for messages."""
+    parts = [schema, *(each for key in ("anyOf", "oneOf") for each in listed(schema, key))]
+    kinds = [kind for each in parts for kind in _kinds(each) if kind != "null"]
+    form = next((each["format"] for each in parts if isinstance(each.get("format"), str)), None)
+    names = ["text" if kind == "string" else kind for kind in dict.fromkeys(kinds)]
+    return f"{' or '.join(names) or 'any type'}{f' ({form})' if form else ''}"
 
 
-def in_other_writing(name: str, properties: Mapping[str, Any]) -> str:
-    """Return a sentence about a column or path that differs only in case and separators; empty if there is none."""
-    near = alike(name, properties) if name not in properties else []
-    if not near:
-        return ""
-    rule = "column names are case-sensitive" if near[0].lower() == name.lower() else "a name must be exact"
-    return f" It has {near[0]}: {rule}."
+def undescribed_objects(properties: Mapping[str, Any]) -> list[Name]:
+    """Return the columns and paths that may hold objects of whose fields the SCHEMA says nothing.
+
+    Those that hold only objects come first. A column without a type is none of them: it may hold anything.
+    """
+    found = [each for each in nested_names(properties) if _is_undescribed(each.schema)]
+    return sorted(found, key=lambda each: not {*_kinds(each.schema)} <= {"object", "null"})
 
 
-def _plain(name: str) -> str:
-    return plain_name(name.replace(ELEMENTS, ""))
+def _is_undescribed(schema: Mapping[str, Any]) -> bool:
+    inner = fields_of(schema)
+    if inner is None or inner.properties or not inner.is_open:
+        return False
+    parts = [schema, *(each for key in ("anyOf", "oneOf") for each in listed(schema, key))]
+    return any("object" in _kinds(each) or not {"$ref", "additionalProperties"}.isdisjoint(each) for each in parts)
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[str]:
+    kinds = schema.get("type")
+    return [each for each in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(each, str)]

@@ -11,7 +11,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.types import IDENTITY_TYPES, IdentityType, default_type
 from target_pinterest_audience.records.paths import resolve
 from target_pinterest_audience.routing.near_names import cannot_hold_identities, told_columns
-from target_pinterest_audience.routing.nested_names import in_other_writing
+from target_pinterest_audience.routing.wrong_names import hint_about
 from target_pinterest_audience.settings import Mode, StreamSettings
 from target_pinterest_audience.vocabulary import ListType
 
@@ -144,7 +144,7 @@ def find_columns(
             f"({', '.join(settings.identity_columns)}). Correct the names, set `streams.{stream}.identity_columns`, or "
             "deselect the stream in the tap."
         )
-        msg += "".join(in_other_writing(name, properties) for name in settings.identity_columns)
+        msg += "".join(hint_about(name, properties) for name in settings.identity_columns)
         raise ConfigurationError(msg)
     if not found and settings.operation is Mode.REMOVE and "operation" in settings.own:
         msg = (

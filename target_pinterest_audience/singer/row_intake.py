@@ -10,6 +10,7 @@ from target_pinterest_audience.identities.list_names import NO_LIST, list_name, 
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.membership.events import CONTRIBUTING, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock
+from target_pinterest_audience.records.paths import MISPLACED
 from target_pinterest_audience.settings import Mode
 from target_pinterest_audience.singer.errors import MissingKeyPropertyError
 
@@ -109,10 +110,12 @@ class RowIntake:
         if self._writer is None:
             return
         kind, reason = self._read(record, deleted=deleted)
-        name, no_list = named_list(record, self._list_name_column)
-        if no_list is not None and not deleted and reason is None and kind is not Kind.REFUSED:
+        name, unusable = named_list(record, self._list_name_column)
+        if rows.may_be_deleted(record):
+            unusable = Remark.MARK_IS_UNREADABLE
+        if unusable is not None and not deleted and reason is None and kind is not Kind.REFUSED:
             # A row that refuses consent removes its people, whatever else is wrong with it.
-            kind, reason = Kind.SEEN, no_list
+            kind, reason = Kind.SEEN, unusable
         present = [column for column in self._columns if column in record]
         if reason is not None:
             named = rows.reject_row(record, reason, place)
@@ -130,7 +133,7 @@ class RowIntake:
         consent = record.get(self._consent_column) if self._consent_column is not None else None
         if deleted:
             # A delete that carries only the key has nulls in all other columns, so a null is not a refusal here.
-            refuses = consent is not None and not self._rows.is_granted(consent)
+            refuses = consent is not None and consent is not MISPLACED and not self._rows.is_granted(consent)
             return (Kind.REFUSED if refuses else Kind.DELETED), None
         if self._is_valid is not None and not self._is_valid(record):
             return Kind.SEEN, Remark.BREAKS_SCHEMA
@@ -138,6 +141,9 @@ class RowIntake:
             return (Kind.EXCLUDED if self._removes else Kind.ARRIVED), None
         if self._consent_column not in record:
             return Kind.SEEN, Remark.CONSENT_IS_MISSING
+        if consent is MISPLACED:
+            # Nobody is added by an answer that cannot be read, and nobody is removed by it.
+            return Kind.SEEN, Remark.CONSENT_IS_UNREADABLE
         granted = self._rows.is_granted(consent)
         self._tally.count_answers(1, int(granted), nulls=int(consent is None))
         return (Kind.GRANTED if granted else Kind.REFUSED), None

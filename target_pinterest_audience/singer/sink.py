@@ -12,6 +12,7 @@ from target_pinterest_audience.identities.marks import mark_columns
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.records.null_parents import expected_columns, find_null_parents
 from target_pinterest_audience.records.paths import find_paths, with_paths
+from target_pinterest_audience.records.unseen_paths import PathWatch, WatchedPath, is_described
 from target_pinterest_audience.reporting.held_rows import HeldRows
 from target_pinterest_audience.reporting.key_values import KeyValues
 from target_pinterest_audience.routing.holdout import HoldOut
@@ -27,6 +28,7 @@ from target_pinterest_audience.singer.stream_lists import StreamLists
 
 if TYPE_CHECKING:
     from target_pinterest_audience.records.block import RecordBlock
+    from target_pinterest_audience.records.paths import Path
     from target_pinterest_audience.singer.configuration import ConfiguredTarget
 
 
@@ -75,10 +77,13 @@ class CustomerListSink(RecordSink):
         super().__init__(target, stream_name, schema, key_properties)
         settings, run_log, run = target.settings, target.run_log, target.current_run
         stream = settings.for_stream(stream_name)
-        named = (
-            *stream.identity_columns, stream.consent_column, stream.list_name_column, stream.removal_column,
-            stream.phone_country_column,
-        )  # fmt: skip
+        others = {
+            "consent_column": stream.consent_column,
+            "list_name_column": stream.list_name_column,
+            "removal_column": stream.removal_column,
+            "phone_country_column": stream.phone_country_column,
+        }
+        named = (*stream.identity_columns, *filter(None, others.values()))
         expected = expected_columns(named, schema["properties"])
         properties: dict[str, Any] = {**schema["properties"], **{name: {} for name in expected}}
         # The SDK removes columns such as `_sdc_deleted_at` from the schema that it is given.
@@ -88,17 +93,18 @@ class CustomerListSink(RecordSink):
         # Some taps declare no column at all, and send whole documents.
         is_open = schema.get("additionalProperties") is True and properties.keys() <= set(self.key_properties)
         self.columns = {} if is_test else find_columns(properties, stream_name, stream, is_open=is_open)
-        others = (
-            stream.consent_column, stream.list_name_column, stream.removal_column, stream.phone_country_column
-        )  # fmt: skip
-        self.paths = find_paths([*self.columns, *others], properties, is_open=is_open)
-        self.mapped = {*self.columns, *(name for name in named if name is not None)}
+        self.paths = {
+            **find_paths(self.columns, properties, is_open=is_open),
+            **find_paths(others.values(), properties, is_open=is_open, are_single=True),
+        }
+        self.mapped = {*self.columns, *named}
         self.expected = {*expected, *(path.column for path in self.paths.values())}
-        lackable = {*properties, *self.expected}.difference(self.key_properties)
-        self.parents = find_null_parents(sorted(lackable), properties, self.mapped)
+        lackable = sorted({*properties, *self.expected}.difference(self.key_properties))
+        self.parents = find_null_parents(lackable, properties, self.mapped)
         self.holders = {self.paths[name].column if name in self.paths else name for name in self.columns}
         tally = run_log.tallies.setdefault(stream_name, StreamTally(stream_name))
         tally.consent_column = stream.consent_column if stream.operation is Mode.ADD else None
+        _watch_paths(tally, self.paths, properties, {text: setting for setting, text in others.items() if text})
         warnings = StreamWarnings(stream_name, tally, self.logger)
         checks = StreamColumns(stream_name, stream, properties, self.paths, self.columns, warnings)
         if self.columns:
@@ -139,7 +145,8 @@ class CustomerListSink(RecordSink):
         rows = IdentityExtractor(
             columns=self.columns,
             key_properties=self.key_properties,
-            removal_columns=mark_columns([*declared, *self.paths], stream.removal_column),
+            # A stream map may drop the column whose field marks deleted rows.
+            removal_columns=mark_columns({*declared, *self.paths, *self.raw_columns}, stream.removal_column),
             consent_words=stream.consent_values,
             hashing=settings.hashing,
             algorithm=settings.hash_algorithm,
@@ -156,6 +163,8 @@ class CustomerListSink(RecordSink):
             warnings=warnings,
             held_rows=held_rows,
         )
+        needed = self.intake.needed_columns
+        self._watch = PathWatch(tally.watched[text] for text in needed if text in tally.watched)
 
     def reads(self, schema: Mapping[str, Any], key_properties: Sequence[str], raw_columns: Collection[str]) -> bool:
         """Return whether the sink was made for this schema and key, and for rows with these columns."""
@@ -174,6 +183,7 @@ class CustomerListSink(RecordSink):
         """
         if self.paths:
             record = with_paths(record, self.paths)
+            self._watch.note_record(record)
         self.intake.take_record(record, context["place"], deleted=context["deleted"])
         self.record_counter_metric.increment()
 
@@ -183,6 +193,7 @@ class CustomerListSink(RecordSink):
         Raises:
             TargetError: a row lacks its key, or a batch that the rows filled could not be delivered.
         """
+        self._watch.note_block(block)
         self.intake.take_block(block)
         self.record_counter_metric.increment(len(block))
 
@@ -203,3 +214,21 @@ class CustomerListSink(RecordSink):
         except Exception:  # noqa: BLE001 - besides InvalidRecord, unusual schemas raise errors in the validator itself
             return False
         return True
+
+
+def _watch_paths(
+    tally: StreamTally, paths: Mapping[str, Path], properties: Mapping[str, Any], settings_of: Mapping[str, str]
+) -> None:
+    """Let the end of the run tell of paths that the SCHEMA does not describe, if no record has them.
+
+    Args:
+        tally: counts the records of the stream.
+        paths: the text of each path, and the path.
+        properties: the columns of the stream.
+        settings_of: the text of a path → the setting that names it, if that is not `identity_columns`.
+    """
+    for text, path in paths.items():
+        if not is_described(path, properties):
+            names = (path.column, *(name for name, _ in path.fields))
+            setting = settings_of.get(text, "identity_columns")
+            tally.watched.setdefault(text, WatchedPath(text, setting, names, path.column in properties))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.routing.near_names import as_written_for, nearest_column, resembles
+from target_pinterest_audience.routing.near_names import as_written_for, nearest_column, resembles, suggestion
+from target_pinterest_audience.routing.wrong_names import hint_about
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,85 @@ def test_the_nearest_of_several_columns_is_found() -> None:
 )
 def test_a_pattern_is_advised_for_a_pattern(name: str, stream: str, right: str) -> None:
     assert as_written_for(name, stream) == right
+
+
+TEXT: dict[str, Any] = {"type": ["null", "string"]}
+ANY = {"type": ["string", "number", "integer", "array", "object", "boolean", "null"]}
+OBJECT = {"type": ["object", "null"]}
+
+
+def arrays(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": ["null", "array"], "items": items}
+
+
+@pytest.mark.parametrize(
+    ("columns", "holders", "path", "kind"),
+    [
+        ({"document": {**OBJECT, "additionalProperties": True}}, ("document",), "document.email", "EMAIL"),
+        ({"document": OBJECT}, ("document",), "document.email", "EMAIL"),
+        ({"data": ANY, "document": OBJECT}, ("document", "data"), "document.email", "EMAIL"),
+        ({"data": {**ANY, "additionalProperties": True}}, ("data",), "data.email", "EMAIL"),
+        ({"properties": {"additionalProperties": True}}, ("properties",), "properties.email", "EMAIL"),
+        ({"customer": {"$ref": "#/definitions/customer"}}, ("customer",), "customer.email", "EMAIL"),
+        ({"a": {"anyOf": [OBJECT, {"type": "null"}]}}, ("a",), "a.email", "EMAIL"),
+        ({"a": {**OBJECT, "properties": {"b": OBJECT}}}, ("a.b",), "a.b.email", "EMAIL"),
+        ({"contacts": arrays(OBJECT)}, ("contacts[]",), "contacts[].email", "EMAIL"),
+        ({"email": OBJECT}, ("email",), "email.value", "EMAIL"),
+        ({"phone": OBJECT}, ("phone",), "phone.value", "PHONE"),
+    ],
+)
+def test_objects_that_the_schema_leaves_open_give_an_example_of_a_path(
+    columns: dict[str, Any], holders: tuple[str, ...], path: str, kind: str
+) -> None:
+    found = suggestion({"id": {"type": "integer"}, "city": TEXT, "untyped": {}, **columns})
+    assert found is not None
+    assert (found.holders, found.column, found.kind.name) == (holders, path, kind)
+
+
+def test_a_column_that_looks_like_an_identity_comes_before_open_objects() -> None:
+    found = suggestion({"document": OBJECT, "login_email": TEXT})
+    assert found is not None
+    assert (found.column, found.holders) == ("login_email", ())
+    assert suggestion({"id": {}, "city": TEXT, "closed": {**OBJECT, "properties": {"city": TEXT}}}) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "path"),
+    [
+        ({"phones": arrays({**OBJECT, "properties": {"type": TEXT, "number": TEXT}})}, "phones[].number"),
+        ({"mobile": {**OBJECT, "properties": {"value": TEXT}}}, "mobile.value"),
+        ({"phone_numbers": arrays(TEXT)}, "phone_numbers[]"),
+        ({"phone_numbers": arrays({"type": "integer"})}, "phone_numbers[]"),
+    ],
+)
+def test_nested_phone_numbers_are_found(columns: dict[str, Any], path: str) -> None:
+    found = nearest_column({"id": {"type": "integer"}, **columns})
+    assert found is not None
+    assert (found.column, found.kind.name) == (path, "PHONE")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "words"),
+    [
+        ("Email Adress", {"Email Address": TEXT}, "It has Email Address, which may be meant."),
+        ("customer.mail", {"customer": {**OBJECT, "properties": {"email": TEXT}}}, "customer.email, which may"),
+        ("contact_email", {"contactEmail": TEXT}, "It has contactEmail: a name must be exact."),
+        ("emails[0]", {"emails": arrays(TEXT)}, "It has emails[]: a name must be exact."),
+        ("emails[][]", {"emails": arrays(arrays(TEXT))}, "does not take arrays in arrays apart"),
+        ("data.email", {"data": TEXT}, "data is declared as text, so data.email is not in it."),
+        ("a.b.email", {"a": {**OBJECT, "properties": {"b": {"type": "integer"}}}}, "a.b is declared as integer, so"),
+        ("shoe_size", {"city": TEXT}, ""),
+        ("document.x", {"document": {**OBJECT, "properties": {"city": TEXT}}}, ""),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_told(name: str, columns: dict[str, Any], words: str) -> None:
+    hint = hint_about(name, {"id": {"type": "integer"}, **columns})
+    assert words in hint
+    assert bool(hint) == bool(words)
+
+
+def test_a_suggestion_leaves_out_the_name_that_was_meant_for_it() -> None:
+    found = nearest_column({"emails": arrays(TEXT)})
+    assert found is not None
+    kind = found.kind
+    assert found.mapping({"emails[0]": kind, "Emails": kind, "idfa": kind}) == '{"idfa": "EMAIL", "emails[]": "EMAIL"}'

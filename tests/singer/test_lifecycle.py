@@ -38,7 +38,7 @@ class Run:
         parts.outcome.return_value = (0, None)
         parts.tallies = {}
         self.target: Any = SimpleNamespace(
-            settings=SimpleNamespace(notify_urls=()),
+            settings=SimpleNamespace(notify_urls=(), dry_run=False),
             logger=logging.getLogger("test"),
             run_log=parts,
             current_run=parts,

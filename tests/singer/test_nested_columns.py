@@ -17,6 +17,7 @@ from tests.support.processes import Companion, Target
 UPSERT = {"load_method": "upsert"}
 OVERWRITE = {"load_method": "overwrite"}
 TEXT: dict[str, Any] = {"type": ["null", "string"]}
+OPEN: dict[str, Any] = {"type": ["null", "object"]}
 CUSTOMER = {"identity_columns": {"customer.email": "EMAIL"}}
 VALUES = {"identity_columns": {"emails[].value": "EMAIL"}}
 
@@ -312,6 +313,34 @@ def test_the_setting_that_a_message_suggests_works(
     assert members(emulator) == digests([1])
 
 
+@pytest.mark.parametrize("opened", [OPEN, {**OPEN, "additionalProperties": True}, {"$ref": "#/definitions/x"}])
+def test_objects_that_the_schema_does_not_describe_are_told_with_a_path(
+    emulator: Emulator, run_target: Target, sent: Sent, opened: dict[str, Any]
+) -> None:
+    stream = [described(document=opened, city=TEXT), record(id=1, document={"email": address(1)}), state(1)]
+    run = run_target(stream)
+    assert (run.code, run.states, sent()) == (2, [], [])
+    assert "`document` of stream customers can hold objects whose contents the SCHEMA does not describe" in run.stderr
+    setting = json.dumps({"document.email": "EMAIL"})
+    assert f"set `identity_columns` to {setting}" in run.stderr
+    assert run_target(stream, identity_columns=json.loads(setting)).code == 0
+    assert members(emulator) == digests([1])
+
+
+@pytest.mark.parametrize(("kind", "told"), [("object", "object"), ("boolean", "boolean")])
+def test_a_column_of_the_right_name_and_the_wrong_type_is_told(run_target: Target, kind: str, told: str) -> None:
+    run = run_target([described(email={"type": ["null", kind]}), record(id=1)])
+    assert run.code == 2
+    assert f"the name and the type of an identity column: the SCHEMA declares email as {told}" in run.stderr
+    assert "named like an identity" not in run.stderr
+
+
+def test_text_above_a_path_is_told(run_target: Target) -> None:
+    run = run_target([described(data=TEXT), record(id=1)], identity_columns={"data.email": "EMAIL"})
+    assert run.code == 2
+    assert "data is declared as text, so data.email is not in it" in run.stderr
+
+
 def test_a_path_in_other_capitals_is_told(run_target: Target) -> None:
     streams = {"customers": {"identity_columns": {"Customer.eMail": "EMAIL"}}}
     run = run_target([NESTED, row(1, email=address(1))], streams=streams)
@@ -333,3 +362,195 @@ def test_a_path_that_a_removal_does_not_need_is_not_read(emulator: Emulator, run
     run = run_target([NESTED, row(1, email=address(1)), record(id=3)], **settings, **CUSTOMER)
     assert run.code == 0, run.stderr
     assert members(emulator) == digests([2])
+
+
+# What is not one object, although a setting about the whole row leads through it
+
+MAYBE: dict[str, Any] = {"type": ["string", "number", "integer", "array", "object", "boolean", "null"]}
+EITHER = {"anyOf": [objects(ok={}, gone={}, segment=TEXT), arrays(objects(ok={})), {"type": "null"}]}
+WHOLE_ROW = {"consent_column": "d.ok", "removal_column": "d.gone", "list_name_column": "d.segment"}
+UNREADABLE = '{"ok": true, "gone": null, "segment": "gold"}'
+
+
+@pytest.mark.parametrize("schema", [MAYBE, EITHER, {}, OPEN], ids=["jsonb", "anyOf", "untyped", "object"])
+@pytest.mark.parametrize("setting", sorted(WHOLE_ROW))
+def test_a_column_that_may_hold_an_object_takes_a_path_about_the_whole_row(
+    emulator: Emulator, run_target: Target, schema: dict[str, Any], setting: str
+) -> None:
+    whole = {"ok": True, "gone": None, "segment": "customers"}
+    rows = [record(id=n, email=address(n), d=whole) for n in range(3)]
+    run = run_target([described(email=TEXT, d=schema), *rows], **{setting: WHOLE_ROW[setting]}, **UPSERT)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(3))
+
+
+@pytest.mark.parametrize(
+    ("parent", "rest"),
+    [
+        (UNREADABLE, {}),
+        ([{"ok": True, "gone": None, "segment": "gold"}], {}),
+        (True, {}),
+        ([{"ok": True}], {"stream_maps": {"customers": {"id": "id"}}}),
+        (UNREADABLE, {"validate_records": True}),
+    ],
+    ids=["text", "array", "boolean", "map", "validated"],
+)
+@pytest.mark.parametrize("setting", sorted(WHOLE_ROW))
+def test_a_row_whose_setting_cannot_be_read_is_bad_and_stays_as_it_was(
+    emulator: Emulator, run_target: Target, sent: Sent, setting: str, parent: object, rest: dict[str, Any]
+) -> None:
+    schema, settings = described(email=TEXT, d=MAYBE), {setting: WHOLE_ROW[setting], **UPSERT, **rest}
+    whole = {"ok": True, "gone": None, "segment": "customers"}
+    rows = [record(id=n, email=address(n), d=whole) for n in range(8)]
+    run = run_target([schema, *rows, state(1)], **settings)
+    assert run.code == 0, run.stderr
+    sent()
+    unread = [record(id=n, email=address(n), d=parent) for n in range(10)]
+    run = run_target([schema, *unread, state(2)], **settings)
+    assert run.code == 0, run.stderr
+    assert sent() == []
+    assert members(emulator) == digests(range(8))
+    assert f"`{setting}` leads through a value that is not a single object" in run.stderr
+    assert "10 values (10 rejected)" in run.stderr
+
+
+def test_a_mark_that_cannot_be_read_is_told_although_a_stream_map_drops_its_column(
+    emulator: Emulator, run_target: Target
+) -> None:
+    settings = {"removal_column": "d.gone", "stream_maps": {"customers": {"d": "__NULL__"}}, **UPSERT}
+    rows = [record(id=1, email=address(1), d="x"), record(id=2, email=address(2), d={"gone": None})]
+    run = run_target([described(email=TEXT, d=MAYBE), *rows], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([2])
+    assert "`removal_column` leads through" in run.stderr
+
+
+def test_a_row_that_refuses_is_removed_although_its_mark_cannot_be_read(emulator: Emulator, run_target: Target) -> None:
+    schema = described(email=TEXT, ok={}, d=MAYBE)
+    settings = {"consent_column": "ok", "removal_column": "d.gone", **UPSERT}
+    rows = [record(id=n, email=address(n), ok=True, d={}) for n in range(3)]
+    assert run_target([schema, *rows], **settings).code == 0
+    run = run_target([schema, record(id=1, email=address(1), ok=False, d="x")], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests([0, 2])
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_an_unreadable_mark_in_a_file_is_a_bad_row(
+    emulator: Emulator, run_target: Target, tmp_path: Path, kind: str
+) -> None:
+    schema, settings = described(email=TEXT, d=MAYBE), {"removal_column": "d.gone", **UPSERT}
+    rows: list[dict[str, Any]] = [{"id": 1, "email": address(1), "d": [{"gone": None}]}]
+    rows += [{"id": n, "email": address(n), "d": None} for n in range(2, 20)]
+    run = run_target([schema, batch(kind, write(tmp_path / "f", rows, kind))], **settings)
+    assert run.code == 0, run.stderr
+    assert members(emulator) == digests(range(2, 20))
+    assert "`removal_column` leads through" in run.stderr
+
+
+# A path that nothing checks but the records
+
+TYPO = {"identity_columns": {"id": "LR_ID", "d.emial": "EMAIL"}}
+
+
+def documents(count: int, document: object) -> list[dict[str, Any]]:
+    return [record(id=n, d=document) for n in range(count)]
+
+
+@pytest.mark.parametrize("way", [{}, {"stream_maps": {"customers": {"id": "id"}}}])
+@pytest.mark.parametrize("rows", [1, 300])
+def test_a_misspelt_path_into_an_open_object_is_told_with_the_nearest_key(
+    run_target: Target, rows: int, way: dict[str, Any]
+) -> None:
+    document = {"email": address(1), "name": "x", "emial@example.com": 1}
+    run = run_target([described(d=OPEN), *documents(rows, document), state(1)], **TYPO, **way)
+    assert (run.code, run.states) == (0, [state(1)["value"]])
+    assert "customers: no row had a value at d.emial, which `identity_columns` names. The records" in run.stderr
+    assert "have no `emial`, but `email`" in run.stderr
+    assert "emial@" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "rows", "words"),
+    [
+        ("d.emial", {"name": "x"}, 11, "no `emial`, and nothing like it"),
+        ("d.emial", {"name": "x"}, 10, None),
+        ("d.emial", {"emial": None, "email": "x"}, 300, None),
+        ("d.emial", None, 300, None),
+        ("d.contcat.email", {"contact": {"email": "x"}}, 3, "no `contcat`, but `contact`"),
+        ("d.contact.emial", {"contact": {"email": "x"}}, 3, "no `emial`, but `email`"),
+        ("d.contacts[].emial", {"contacts": [{"email": "x"}]}, 3, "no `emial`, but `email`"),
+        ("d.emial", {"ssn": "x"}, 300, "nothing like it"),
+    ],
+)
+def test_what_the_records_have_in_place_of_a_path(
+    run_target: Target, path: str, document: object, rows: int, words: str | None
+) -> None:
+    columns = {"id": "LR_ID", path: "EMAIL"}
+    run = run_target([described(d=OPEN), *documents(rows, document)], identity_columns=columns)
+    assert run.code == 0, run.stderr
+    assert ("no row had a value at" in run.stderr) == (words is not None)
+    assert words is None or words in run.stderr
+
+
+def test_a_path_that_one_row_has_late_is_no_finding(emulator: Emulator, run_target: Target) -> None:
+    rows = [*documents(3000, {"email": "x"}), record(id=-1, d={"emial": address(1)})]
+    run = run_target([described(d=OPEN), *rows], identity_columns={"d.emial": "EMAIL"})
+    assert run.code == 0
+    assert members(emulator) == digests([1])
+    assert "no row had" not in run.stderr
+
+
+@pytest.mark.parametrize("setting", sorted(WHOLE_ROW))
+def test_a_misspelt_path_about_the_whole_row_is_told(run_target: Target, setting: str) -> None:
+    near = WHOLE_ROW[setting]
+    rows = [record(id=n, email=address(n), d={near.removeprefix("d."): None}) for n in range(3)]
+    run = run_target([described(email=TEXT, d=OPEN), *rows], **{setting: f"{near}s"})
+    assert f"no row had a value at {near}s, which `{setting}` names" in run.stderr
+    unlike = run_target([described(email=TEXT, d=OPEN), *rows], **{setting: "d.xyz"})
+    assert "no row had" not in unlike.stderr
+
+
+def test_a_misspelt_column_of_a_schema_without_columns_is_told(run_target: Target) -> None:
+    schema = {"type": "SCHEMA", "stream": "customers", "schema": {"type": "object"}, "key_properties": ["_id"]}
+    run = run_target([schema, record(_id="a", email=address(1))], identity_columns={"emial": "EMAIL"})
+    assert run.code == 0
+    assert "no row had a value at emial" in run.stderr
+    assert "but `email`" in run.stderr
+
+
+def test_two_paths_into_open_objects_are_not_taken_for_each_other(run_target: Target) -> None:
+    columns = {"d.email1": "EMAIL", "d.email2": "EMAIL"}
+    run = run_target([described(d=OPEN), *documents(3, {"email1": address(1)})], identity_columns=columns)
+    assert run.code == 0
+    assert "no row had" not in run.stderr
+
+
+def test_a_file_of_columns_without_the_field_is_told(run_target: Target, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"id": n, "d": {"email": address(n)}} for n in range(20)]
+    run = run_target([described(d=OPEN), batch("parquet", write(tmp_path / "f", rows, "parquet"))], **TYPO)
+    assert run.code == 0, run.stderr
+    assert "no row had a value at d.emial" in run.stderr
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_a_stream_of_json_in_text_is_told_however_few_rows_it_has(run_target: Target, rows: int) -> None:
+    stream = [described(emails=TEXT), *(record(id=n, emails=json.dumps([address(n)])) for n in range(rows))]
+    run = run_target(stream, identity_columns={"emails": "EMAIL"})
+    assert run.code == 0
+    who = f"all {rows} values in column emails were" if rows > 1 else "the only value in column emails was"
+    assert f"{who} rejected. " in run.stderr
+    assert "text that holds JSON. The target does not parse JSON inside text" in run.stderr
+
+
+def test_arrays_in_arrays_are_told(run_target: Target) -> None:
+    rows = [record(id=1, emails=[[address(1)]])]
+    run = run_target([described(emails=arrays(arrays(TEXT))), *rows], identity_columns={"emails[]": "EMAIL"})
+    assert "The target does not take arrays in arrays apart" in run.stderr
+
+
+def test_a_few_bad_values_in_a_stream_with_good_ones_get_no_more_than_their_reason(run_target: Target) -> None:
+    rows = [record(id=n, email=address(n), idfa="x") for n in range(3)]
+    run = run_target([described(email=TEXT, idfa=TEXT), *rows])
+    assert "rejected: 3 in column idfa" in run.stderr
+    assert "values in column idfa" not in run.stderr

@@ -131,8 +131,8 @@ def _empty_tables(rows: int, paths: Mapping[str, Path]) -> Iterator[Table]:
 def _inside(arrays: Mapping[str, pa.Array], paths: Mapping[str, Path], rows: int) -> dict[str, Sequence[Any]]:
     """Return the values at the end of each path; nulls if the file has the column, and not this field of it."""
     return {
-        text: values_inside(arrays[column], fields) if column in arrays else [None] * rows
-        for text, (column, fields) in paths.items()
+        text: values_inside(arrays[column], fields, is_single=is_single) if column in arrays else [None] * rows
+        for text, (column, fields, is_single) in paths.items()
     }
 
 

@@ -18,8 +18,8 @@ from target_pinterest_audience.identities.phone_countries import NO_COUNTRIES, P
 from target_pinterest_audience.identities.phones import can_read_national_numbers
 from target_pinterest_audience.records.paths import ELEMENTS, Path, fields_of
 from target_pinterest_audience.routing.near_names import nearest_column, told_columns
-from target_pinterest_audience.routing.nested_names import alike, in_other_writing
 from target_pinterest_audience.routing.plan import FormerLists, possible_lists
+from target_pinterest_audience.routing.wrong_names import alike, hint_about
 from target_pinterest_audience.settings import LoadMethod, Mode
 from target_pinterest_audience.singer.checks.stream_names import some_names
 
@@ -139,7 +139,7 @@ class StreamColumns:
                 f"Stream {self.stream} has no column {column}, which `{setting}` names, so {effect}. Correct the name, "
                 "or select the column in the tap."
             )
-            raise ConfigurationError(msg + in_other_writing(column, self.properties))
+            raise ConfigurationError(msg + hint_about(column, self.properties))
         self._check_single(column, setting)
 
     def _check_single(self, column: str, setting: str) -> None:
@@ -206,7 +206,7 @@ class StreamColumns:
                 f"column, set `streams.{self.stream}.removal_column` to `{DEFAULT_REMOVAL_COLUMN}`: at the top level, "
                 "`removal_column` applies to every stream."
             )
-            raise ConfigurationError(msg + in_other_writing(setting, self.properties))
+            raise ConfigurationError(msg + hint_about(setting, self.properties))
         used = {*mark_columns(declared, setting), *mark_columns(raw_columns, setting)}
         used |= {*self.identities, *key_properties}
         used |= {str(self.settings.consent_column), str(self.settings.list_name_column)}

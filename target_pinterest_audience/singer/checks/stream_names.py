@@ -7,9 +7,16 @@ from fnmatch import fnmatch
 from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.types import IdentityType
-from target_pinterest_audience.routing.near_names import Candidate, as_written_for, nearest_column, resembles
-from target_pinterest_audience.routing.nested_names import in_other_writing
+from target_pinterest_audience.identities.types import IdentityType, default_type
+from target_pinterest_audience.routing.near_names import (
+    Candidate,
+    as_written_for,
+    cannot_hold_identities,
+    resembles,
+    suggestion,
+)
+from target_pinterest_audience.routing.nested_names import told_type
+from target_pinterest_audience.routing.wrong_names import hint_about
 from target_pinterest_audience.settings import Settings, UnmappedStreams
 from target_pinterest_audience.settings.patterns import names_for
 from target_pinterest_audience.singer.checks.config_check import MELTANO_TEST_STREAM
@@ -153,19 +160,15 @@ class StreamNames:
         Returns:
             The warning to log; None if it was logged for another schema of the output.
         """
-        candidate = nearest_column(properties)
+        candidate = suggestion(properties)
         if output in self._candidates and candidate in (None, self._candidates[output]):
             return None
         self._candidates[output] = candidate
         reason = _why_none(properties, self._settings.default_stream.identity_columns)
-        if candidate is None:
-            remedy = "If one holds identities, map it with `identity_columns`, and re-sync the stream in full."
-        else:
-            remedy = (
-                f"The nearest is {candidate.told}. If it holds identities, set `identity_columns` for the stream, "
-                f"{candidate.setting(output)}, and re-sync the stream in full."
-            )
-        return f"it is skipped, because {reason} {remedy}"
+        remedy = "If one holds identities, map it with `identity_columns`"
+        if candidate is not None:
+            remedy = candidate.advice(f"for the stream, {candidate.setting(output)}")
+        return f"it is skipped, because {reason} {remedy}. If this run writes a STATE, re-sync the stream in full."
 
     def check_mapped(self) -> None:
         """Check, at the end of the input, that some stream had an identity column.
@@ -175,13 +178,13 @@ class StreamNames:
         """
         if not self._streams or self._identified or self._settings.unmapped_streams is UnmappedStreams.WARN:
             return
-        near = next(((output, each) for output, each in self._candidates.items() if each is not None), None)
-        if near is not None:
-            output, candidate = near
-            hint = (
-                f"The nearest is {candidate.told} of stream {output}. If it holds identities, set "
-                f"`identity_columns` to {candidate.mapping(self._settings.default_stream.identity_columns)}."
-            )
+        found = [(output, each) for output, each in self._candidates.items() if each is not None]
+        if found:
+            # A column comes before a mere example of a path.
+            output, candidate = min(found, key=lambda each: bool(each[1].holders))
+            setting = candidate.mapping(self._settings.default_stream.identity_columns)
+            hint = candidate.advice(f"to {setting}", f" of stream {output}")
+            hint += ". (The warning about the stream has the setting for this stream alone.)"
         elif self._candidates:
             hint = "Map a column with `identity_columns`, or select another stream in the tap."
         else:
@@ -217,8 +220,15 @@ def _why_none(properties: Mapping[str, Any], chosen: Mapping[str, IdentityType])
     if not properties:
         return "its SCHEMA declares no columns."
     if chosen:
-        hints = "".join(in_other_writing(name, properties) for name in chosen)
+        hints = "".join(hint_about(name, properties) for name in chosen)
         return f"none of its columns ({some_names(properties)}) is in `identity_columns`.{hints}"
+    unfit = [name for name, each in properties.items() if default_type(name) and cannot_hold_identities(each)]
+    if unfit:
+        told = " and ".join(f"{name} as {told_type(properties[name])}" for name in unfit)
+        return (
+            f"none of its columns ({some_names(properties)}) has both the name and the type of an identity column: the "
+            f"SCHEMA declares {told}."
+        )
     return f"none of its columns ({some_names(properties)}) is named like an identity."
 
 

@@ -19,7 +19,8 @@ from singer_sdk.mapper import CustomStreamMap, PluginMapper, RemoveRecordTransfo
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.marks import is_set, mark_columns
-from target_pinterest_audience.records.paths import find_paths
+from target_pinterest_audience.records.paths import MISPLACED, find_paths, with_paths
+from target_pinterest_audience.records.paths import Path as FieldPath
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.singer.stream_maps.expressions import is_blank
 from target_pinterest_audience.singer.stream_maps.nested import (
@@ -76,6 +77,8 @@ class RowMap:
         self.raw_columns: dict[str, Path] = stream_map.flatten_record(path_record(schema, depth))
         self.markers: set[str] = set(self.raw_columns)
         self._marks: list[Path] = []
+        self._nested_marks: dict[str, FieldPath] = {}
+        """The path in `removal_column`, if it leads into a column."""
         self._computed_marks: list[str] = []
 
     @property
@@ -99,12 +102,10 @@ class RowMap:
         names = mark_columns(self.raw_columns, removal_column)
         # If the map computes a mark, only the computed one counts.
         self._marks = [self.raw_columns.get(name, (name,)) for name in names if name not in computed]
-        paths = (
-            find_paths([removal_column], self._schema["properties"]) if removal_column not in self.raw_columns else {}
-        )
-        for column, fields in paths.values():
-            if column not in computed:
-                self._marks.append((column, *(field.name for field in fields)))
+        paths = {}
+        if removal_column not in self.raw_columns:
+            paths = find_paths([removal_column], self._schema["properties"], are_single=True)
+        self._nested_marks = {text: path for text, path in paths.items() if path.column not in computed}
         self.markers = {*self.raw_columns, *paths}
         mapped = mark_columns(self.stream_map.transformed_schema["properties"], removal_column)
         self._computed_marks = [name for name in mapped if name in computed]
@@ -126,7 +127,10 @@ class RowMap:
         """
         if isinstance(self.stream_map, RemoveRecordTransform):
             return None
-        if any(is_set(value_at(raw, path)) for path in self._marks):
+        marks = with_paths(raw, self._nested_marks) if self._nested_marks else {}
+        if any(is_set(value_at(raw, path)) for path in self._marks) or any(
+            is_set(marks.get(name)) for name in self._nested_marks
+        ):
             return self._deleted(raw, place, known_by), True
         try:
             record = self._transform(raw, identities)
@@ -139,7 +143,9 @@ class RowMap:
             )
             raise ConfigurationError(msg) from None
         if record is not None:
-            return self._flat(record), False
+            # The map may drop the column of a mark that cannot be read.
+            unread = {name: MISPLACED for name in self._nested_marks if marks.get(name) is MISPLACED}
+            return {**self._flat(record), **unread}, False
         return (self._deleted(raw, place, known_by), True) if self._computes_a_mark(raw) else None
 
     def _transform(self, raw: Mapping[str, Any], identities: Collection[str]) -> dict[str, Any] | None:
