@@ -375,7 +375,7 @@ def test_prune_fails_if_pinterest_refuses_and_the_next_run_tries_again(
     emulator.backend.inject(Fault(method="PATCH", status=400, times=None))
     failed = run_prune(**settings)
     assert failed.code == 5, failed.stderr
-    assert "the next run of the target tries again" in failed.stderr
+    assert "No part of the batch counts as delivered" in failed.stderr
     told = json.loads(run_companion("report", "--json", **settings).stdout)
     assert [(run["kind"], run["exit_code"]) for run in told["runs"][-1:]] == [("prune", 5)]
     emulator.backend.clear_faults()
