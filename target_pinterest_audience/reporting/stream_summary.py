@@ -73,9 +73,8 @@ def _useless_columns(tally: StreamTally) -> Iterator[str]:
         says_nothing = bool(tally.usable) or not shapes
         if column in tally.usable or (count <= _FEW_REJECTS and says_nothing):
             continue
-        what = (
-            f"all {count:,} values in column {column} were" if count > 1 else f"the only value in column {column} was"
-        )
+        all_values = f"all {several(count, 'value', 'values')} in column {column} were"
+        what = all_values if count > 1 else f"the only value in column {column} was"
         yield f"{tally.stream}: {what} rejected. {_advice(shapes, count)}"
 
 
