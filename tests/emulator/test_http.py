@@ -431,10 +431,9 @@ def test_it_stops_at_once_and_leaves_nothing_behind() -> None:
             with pytest.raises(ConnectionError):
                 busy.recv(1)
         assert threading.active_count() == threads_before
+        # A socket that is still open would warn. Another process may listen on the port by now, so nobody calls there.
         del emulator
         gc.collect()
-    with pytest.raises(ConnectionError):
-        socket.create_connection((host, int(port)), timeout=1).close()
 
 
 def test_it_can_be_started_again_with_its_state() -> None:

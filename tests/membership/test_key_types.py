@@ -145,7 +145,7 @@ def test_a_deleted_row_with_a_changed_key_ends_the_run_too(emulator: Emulator, r
     assert members(emulator) == digests([1])
 
 
-@pytest.mark.parametrize("many", [1, 60_000])
+@pytest.mark.parametrize("many", [1, pytest.param(60_000, marks=pytest.mark.slow)])
 def test_keys_that_are_mixed_from_the_first_run_on_may_stay_mixed(
     run_target: Target, sent: Sent, emulator: Emulator, many: int
 ) -> None:

@@ -209,4 +209,4 @@ class Table(RuleBasedStateMachine):
 
 
 TestTable = pytest.mark.random(Table.TestCase)
-TestTable.settings = settings(max_examples=examples(20, 200), stateful_step_count=25, deadline=None, derandomize=True)
+TestTable.settings = settings(max_examples=examples(10, 200), stateful_step_count=25, deadline=None, derandomize=True)

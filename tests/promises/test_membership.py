@@ -86,7 +86,7 @@ class RandomHistory(RuleBasedStateMachine):
 
 TestRandomHistory = pytest.mark.random(RandomHistory.TestCase)
 TestRandomHistory.settings = settings(
-    max_examples=examples(8, 80), stateful_step_count=20, deadline=None, derandomize=True
+    max_examples=examples(5, 80), stateful_step_count=20, deadline=None, derandomize=True
 )
 
 shares = st.sampled_from([HoldOut(50, "b"), HoldOut(20, "c"), HoldOut(50, "e"), HoldOut(20, "h"), HoldOut(0, "x")])
@@ -318,7 +318,7 @@ def test_a_run_that_lost_its_locks_sends_nothing_more(tmp_path: Path) -> None:
     assert 5 < blocks < 19
 
 
-@pytest.mark.parametrize("late", [1, 2, 3, 1000])
+@pytest.mark.parametrize("late", [1, *(pytest.param(late, marks=pytest.mark.slow) for late in (2, 3)), 1000])
 def test_a_late_request_of_a_killed_run_is_corrected_however_late_it_is(tmp_path: Path, late: int) -> None:
     for deaths in range(100):
         world = make_world(tmp_path / str(deaths))
