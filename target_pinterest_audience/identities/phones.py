@@ -79,6 +79,9 @@ _something_else: Final = re.compile(
 ).match
 """Matches texts that hold nothing but digits and separators, and are no numbers to call: IP addresses, decimal numbers
 and dates, also before a time."""
+_DOTTED_PAIRS: Final = frozenset({"NC"})
+"""The countries that write numbers of six digits as others write dates: 20.12.34."""
+_three_pairs: Final = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}").fullmatch
 
 _SEP: Final = "[ -]?"
 PLAIN_PHONE: Final = (
@@ -105,7 +108,7 @@ def read_phone(value: str, country: str | None = None) -> str | Remark:
         country: where a national number is to be called, as an ISO 3166 code; None if that is not known.
     """
     text = _tidy(value)
-    digits = _digits_of(text) if text is not None else ""
+    digits = _digits_of(text, country) if text is not None else ""
     if digits.startswith("+"):
         return _international(digits[1:])
     if digits.startswith("00"):
@@ -155,12 +158,20 @@ def _tidy(value: str) -> str | None:
     return value[: found.start()].rstrip() if found else value
 
 
-def _digits_of(text: str) -> str:
-    """Return the digits of a tidy text, with a + before them if it has one; nothing if it is not one written number."""
+def _digits_of(text: str, country: str | None) -> str:
+    """Return the digits of a tidy text, with a + before them if it has one; nothing if it is not one written number.
+
+    Args:
+        text: the text.
+        country: where the number is to be called, if that is known.
+    """
     compact = text.replace(" ", "").replace("\t", "")
     if compact.removeprefix("+").isdigit():
         return compact
-    if _written_number(compact) is None or _something_else(text) is not None:
+    is_something_else = _something_else(text) is not None
+    if is_something_else and country in _DOTTED_PAIRS:
+        is_something_else = _three_pairs(text) is None
+    if is_something_else or _written_number(compact) is None:
         return ""
     return compact.translate(_SEPARATORS) if _is_one_number(compact) else ""
 

@@ -414,7 +414,8 @@ def expression(database_name: str, salt: str, percent: int) -> str:
     return fence.text.replace("spring:", f"{salt}:").replace("< 10", f"< {percent}")
 
 
-@pytest.mark.parametrize("place", [pytest.param("sqlite", marks=pytest.mark.slow), "postgres"])
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["sqlite", "postgres"])
 def test_the_guides_expression_finds_the_same_people_among_a_hundred_thousand(
     emulator: Emulator, read: Read, database: Database, tmp_path: Path, place: str
 ) -> None:

@@ -292,6 +292,7 @@ def test_a_cleared_list_is_filled_by_the_rows_that_are_read_again(world: Attende
     assert after(world, change("customers", 2, email=email(2)), row) == {on("email", 1), on("lr_id", 1)}
 
 
+@pytest.mark.slow
 def test_the_next_call_finishes_a_forget_or_clear_that_was_killed_at_any_instant(tmp_path: Path) -> None:
     for instants in range(30):
         world = make_world(tmp_path / str(instants))
@@ -318,7 +319,7 @@ def test_a_run_that_lost_its_locks_sends_nothing_more(tmp_path: Path) -> None:
     assert 5 < blocks < 19
 
 
-@pytest.mark.parametrize("late", [1, *(pytest.param(late, marks=pytest.mark.slow) for late in (2, 3)), 1000])
+@pytest.mark.parametrize("late", [1, *(pytest.param(late, marks=pytest.mark.slow) for late in (2, 3, 1000))])
 def test_a_late_request_of_a_killed_run_is_corrected_however_late_it_is(tmp_path: Path, late: int) -> None:
     for deaths in range(100):
         world = make_world(tmp_path / str(deaths))

@@ -275,6 +275,7 @@ def test_a_signal_ends_the_run_while_pinterest_hangs(
     assert (process.returncode, stdout) == (143, b"")
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_run_while_the_ledger_is_busy(
     config: dict[str, Any], tmp_path: Path, run_target: Target
 ) -> None:
