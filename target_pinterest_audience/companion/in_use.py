@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from target_pinterest_audience.companion.output import show
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import Audience
-from target_pinterest_audience.pinterest.usage import Usage, read_usage
-
-_MOST_NAMES: Final = 5
-"""How many ad groups and campaigns an error names."""
+from target_pinterest_audience.pinterest.usage import Usage, read_usage, told_uses
 
 
 def usage_of_audience(account: PinterestClient, audience: Audience) -> Usage:
@@ -60,11 +56,8 @@ def refuse_in_use(usage: Usage, what: str, *, in_use: bool, dry_run: bool = Fals
             show("Without the dry run, this needs --in-use.", err=True)
         return
     if keeping:
-        names = "; ".join(f"{each.told} it" for each in keeping[:_MOST_NAMES])
-        rest = len(keeping) - _MOST_NAMES
-        more = f"; and {rest:,} more" if rest > 0 else ""
         msg = (
-            f"Nothing was done, because {what} keeps ads away from people: {names}{more}. If it no longer holds "
+            f"Nothing was done, because {what} keeps ads away from people: {told_uses(keeping)}. If it no longer holds "
             "these people, the ads are shown to them. Pause or change what uses it first. If this is intended, pass "
             "--in-use."
         )

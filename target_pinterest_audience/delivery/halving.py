@@ -122,11 +122,7 @@ class Halving:
                 unsent += range(start, stop)
                 return
             try:
-                self.send(batch.part(start, stop))
-            except RestrictedError as restricted:
-                if not self.is_in_doubt:
-                    raise
-                raise WireRefusedError(restricted) from None
+                self._send_part(batch, start, stop)
             except RefusedError:
                 if size == 1:
                     self._again += 1
@@ -136,14 +132,25 @@ class Halving:
                     unsent += range(start, stop)
                     return
             else:
-                self._note_accepted()
                 return
         middle = start + (size + 1) // 2
         self._deliver_again(batch, start, middle, alone, unsent)
         self._deliver_again(batch, middle, stop, alone, unsent)
 
-    def _note_accepted(self) -> None:
-        """Record that Pinterest accepts the wire format."""
+    def _send_part(self, batch: Batch, start: int, stop: int) -> None:
+        """Send a part of a batch; if Pinterest accepts it, it accepts the wire format, too.
+
+        Raises:
+            WireRefusedError: Pinterest does not permit the wire format.
+            RefusedError: Pinterest refuses the part.
+            TargetError: Pinterest could not be reached, or does not permit the request.
+        """
+        try:
+            self.send(batch.part(start, stop))
+        except RestrictedError as restricted:
+            if not self.is_in_doubt:
+                raise
+            raise WireRefusedError(restricted) from None
         if self.trial is not None:
             self.trial.accepted = True
 
@@ -165,16 +172,11 @@ class Halving:
         sent = self.fits is None or size <= self.fits
         if sent:
             try:
-                self.send(batch.part(start, stop))
-            except RestrictedError as restricted:
-                if not self.is_in_doubt:
-                    raise
-                raise WireRefusedError(restricted) from None
+                self._send_part(batch, start, stop)
             except RefusedError as refused:
                 if self._ends_here(batch, start, stop, refused):
                     return False
             else:
-                self._note_accepted()
                 return True
         middle = start + (size + 1) // 2
         # Both, even if the first one is refused.

@@ -61,6 +61,6 @@ def _stay_on_list(removals: int) -> str:
     """Return the advice about phone numbers that Pinterest does not remove."""
     return (
         f"{several(removals, 'phone number was', 'phone numbers were')} to be removed and may still be on the list. "
-        "Ask Pinterest to let the ad account use `records_v2`: until then nobody is removed by phone number. To leave "
+        "Ask Pinterest to let the ad account use `records_v2`: until then nobody is removed by phone number. Leaving "
         "the phone columns out does not help these people."
     )

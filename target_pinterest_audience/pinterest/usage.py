@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -26,6 +26,9 @@ _UNSAID: Final = (NotFoundError, NotPermittedError, RateLimitedError, RefusedErr
 
 _DORMANT: Final = frozenset({"PAUSED", "ARCHIVED", "DRAFT", "DELETED_DRAFT", "DELETED"})
 """The statuses of what shows no ads. A status that is missing or unknown counts as active."""
+
+_MOST_NAMES: Final = 5
+"""How many ad groups and campaigns a message names."""
 
 _NO_SEGMENT: Final = "0"
 """Clears the customer segment of an ad group (API description 5.28)."""
@@ -149,6 +152,13 @@ def read_usage(client: PinterestClient, ids: Collection[str]) -> Usage:
     if holding is None:
         uses = [each for each in uses if each.how is not How.USES_SEGMENT]
     return Usage(tuple(sorted(uses, key=lambda each: not each.may_keep_ads_away)), tuple(unread), is_certain)
+
+
+def told_uses(uses: Sequence[Use]) -> str:
+    """Return what uses `it`, a list or audience, in words; only the first few by name."""
+    names = "; ".join(f"{each.told} it" for each in uses[:_MOST_NAMES])
+    rest = len(uses) - _MOST_NAMES
+    return names + (f"; and {rest:,} more" if rest > 0 else "")
 
 
 def usage_of_list(client: PinterestClient, customer_list_id: str) -> Usage:

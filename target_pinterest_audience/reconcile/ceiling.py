@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.ledger.catalogue.removal_counts import ListStart
+from target_pinterest_audience.settings.target_settings import DEFAULT_REMOVAL_PERCENT
 from target_pinterest_audience.vocabulary import Cause
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ ALWAYS_ALLOWED: Final = 10
 
 ONE_PERSON: Final = 3
 """How many members one person may account for: an address and two device ids, for example."""
-
-USUAL_PERCENT: Final = 20
-"""The default of `max_removal_percent`. Who allows more should know who sees the ads then."""
 
 _EVERYBODY: Final = 100
 _DAY_SECONDS: Final = 86_400.0
@@ -284,8 +282,8 @@ class Ceilings:
         found = {}
         for number, counts in list(self._lists.items()):
             span = counts.derived.run
-            usual = _Ceiling(USUAL_PERCENT, counts.derived.always, span)
-            if self.percent > USUAL_PERCENT and span.members and usual.is_exceeded(span, counts.remaining):
+            usual = _Ceiling(DEFAULT_REMOVAL_PERCENT, counts.derived.always, span)
+            if self.percent > DEFAULT_REMOVAL_PERCENT and span.members and usual.is_exceeded(span, counts.remaining):
                 found[number] = f"{span.removed:,} of the {span.members:,} members"
         return found
 

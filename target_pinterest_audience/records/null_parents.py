@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from target_pinterest_audience.records.paths import listed
+from target_pinterest_audience.records.paths import listed, types_of
 
 _SEPARATORS: Final = ("_", ".")
 """What stands behind the parent's name in the name of a column. Two underscores begin with one."""
@@ -130,12 +130,9 @@ def _kinds(schema: object) -> set[str]:
     if not isinstance(schema, Mapping):
         return {"any"}
     options = [each for key in ("anyOf", "oneOf") for each in listed(schema, key)]
-    kinds = schema.get("type")
-    if kinds is None and options:
+    if schema.get("type") is None and options:
         return set().union(*map(_kinds, options))
-    if isinstance(kinds, str):
-        return {kinds}
-    return set(map(str, kinds)) if kinds else {"any"}
+    return set(types_of(schema)) or {"any"}
 
 
 NO_PARENTS: Final = NullParents()

@@ -162,6 +162,12 @@ def listed(schema: Schema, keyword: str) -> list[Schema]:
     return [each for each in parts if isinstance(each, Mapping)] if isinstance(parts, list) else []
 
 
+def types_of(schema: Schema) -> list[str]:
+    """Return the types that a JSON schema names itself, not in parts such as `anyOf`; none if it names none."""
+    kinds = schema.get("type")
+    return [each for each in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(each, str)]
+
+
 def with_paths(record: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:
     """Return a record with the values at some paths as columns. A path whose column is not in the record is left out.
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from target_pinterest_audience.records.paths import ELEMENTS, fields_of, listed
+from target_pinterest_audience.records.paths import ELEMENTS, fields_of, listed, types_of
 
 _MOST_NAMES: Final = 5000
 _DEEPEST: Final = 5
@@ -72,7 +72,7 @@ def _elements(schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def told_type(schema: Mapping[str, Any]) -> str:
     """Return the types that a JSON schema allows besides null, for messages."""
     parts = [schema, *(each for key in ("anyOf", "oneOf") for each in listed(schema, key))]
-    kinds = [kind for each in parts for kind in _kinds(each) if kind != "null"]
+    kinds = [kind for each in parts for kind in types_of(each) if kind != "null"]
     form = next((each["format"] for each in parts if isinstance(each.get("format"), str)), None)
     names = ["text" if kind == "string" else kind for kind in dict.fromkeys(kinds)]
     return f"{' or '.join(names) or 'any type'}{f' ({form})' if form else ''}"
@@ -84,7 +84,7 @@ def undescribed_objects(properties: Mapping[str, Any]) -> list[Name]:
     Those that hold only objects come first. A column without a type is none of them: it may hold anything.
     """
     found = [each for each in nested_names(properties) if _is_undescribed(each.schema)]
-    return sorted(found, key=lambda each: not {*_kinds(each.schema)} <= {"object", "null"})
+    return sorted(found, key=lambda each: not {*types_of(each.schema)} <= {"object", "null"})
 
 
 def _is_undescribed(schema: Mapping[str, Any]) -> bool:
@@ -92,9 +92,4 @@ def _is_undescribed(schema: Mapping[str, Any]) -> bool:
     if inner is None or inner.properties or not inner.is_open:
         return False
     parts = [schema, *(each for key in ("anyOf", "oneOf") for each in listed(schema, key))]
-    return any("object" in _kinds(each) or not {"$ref", "additionalProperties"}.isdisjoint(each) for each in parts)
-
-
-def _kinds(schema: Mapping[str, Any]) -> list[str]:
-    kinds = schema.get("type")
-    return [each for each in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(each, str)]
+    return any("object" in types_of(each) or not {"$ref", "additionalProperties"}.isdisjoint(each) for each in parts)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.pinterest.errors import PinterestError
-from target_pinterest_audience.pinterest.usage import Usage, usage_of_list
+from target_pinterest_audience.pinterest.usage import Usage, told_uses, usage_of_list
 
 if TYPE_CHECKING:
     from target_pinterest_audience.pinterest.client import PinterestClient
-
-_MOST_NAMES: Final = 5
 
 
 def with_uses(error: RemovalCeilingError, client: PinterestClient) -> RemovalCeilingError:
@@ -69,9 +67,7 @@ def _words(usage: Usage) -> str:
 def _uses(usage: Usage) -> list[str]:
     sentences = []
     if usage.uses:
-        more = f"; and {len(usage.uses) - _MOST_NAMES:,} more" if len(usage.uses) > _MOST_NAMES else ""
-        names = "; ".join(f"{each.told} it" for each in usage.uses[:_MOST_NAMES])
-        sentences.append(f"The list is in use: {names}{more}.")
+        sentences.append(f"The list is in use: {told_uses(usage.uses)}.")
     if not usage.is_certain:
         sentences.append(
             "Pinterest does not show whether an active ad group or campaign excludes the list. Look it up in "

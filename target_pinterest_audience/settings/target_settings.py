@@ -19,6 +19,8 @@ from target_pinterest_audience.settings.schema import properties_of, required, s
 from target_pinterest_audience.settings.stream_settings import ID_PATTERN, LoadMethod, StreamSettings
 
 DEFAULT_API_URL: Final = "https://api.pinterest.com/v5"
+DEFAULT_REMOVAL_PERCENT: Final = 20
+"""Who allows more should know who sees the ads then."""
 
 
 class MissingLedger(str, Enum):
@@ -128,7 +130,7 @@ class Settings:
         "are missing. Ten people may always be removed, as long as half of the list remains. Above the share, the run "
         "removes no one else and exits 6. Refusals have no ceiling.",
         between=(0, 100),
-        default=20,
+        default=DEFAULT_REMOVAL_PERCENT,
     )
     max_deleted_percent: int = setting(
         "Maximum deleted, in percent",

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from target_pinterest_audience.records.column_names import plain_columns, plain_names
+from target_pinterest_audience.records.paths import types_of
 
 Schema = dict[str, Any]
 
@@ -146,7 +147,7 @@ def _flattenable(column: Schema) -> Schema:
         return column
     if isinstance(first[0], dict) and first[0].get("type") in list(_KINDS_THAT_FLATTENING_TAKES):
         return column
-    kinds = {kind for part in _parts(column) for kind in _kinds(part)}
+    kinds = {kind for part in _parts(column) for kind in types_of(part)}
     return {**column, "type": sorted(kinds or _KINDS_OF_SCALARS)}
 
 
@@ -155,8 +156,3 @@ def _parts(schema: Schema) -> Iterator[Schema]:
         for each in _listed(schema, keyword):
             yield each
             yield from _parts(each)
-
-
-def _kinds(schema: Schema) -> list[str]:
-    kinds = schema.get("type")
-    return [each for each in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(each, str)]
