@@ -52,7 +52,7 @@ class Ledger(ABC):
     alerts: StandingAlerts
 
     def _open_tables(self, query: Query, api_url: str, ad_account_id: str) -> None:
-        """Read the secret, and make the parts that are the same for all databases.
+        """Read the secret, and make the parts that are the same for all databases. `members` is there already.
 
         Args:
             query: runs statements; called within a transaction.
@@ -62,7 +62,7 @@ class Ledger(ABC):
         self.secret = secret_of(query)
         self.places_rows = places_rows(query)
         self.notes = Notes(query)
-        self.catalogue = Catalogue(query, api_url, ad_account_id)
+        self.catalogue = Catalogue(query, self.members, api_url, ad_account_id)
         self.history = History(query, self.catalogue.realm)
         self.alerts = StandingAlerts(query, self.catalogue.realm)
 
@@ -74,6 +74,16 @@ class Ledger(ABC):
 
         Raises:
             LedgerError: this process lost one of its locks, or another process writes for too long.
+        """
+
+    def tidy(self, rows: int) -> None:  # noqa: B027 - only one database needs it
+        """Put rows in order for a while, where that keeps the ledger fast. Not called within a transaction.
+
+        Args:
+            rows: how many rows are about to be written.
+
+        Raises:
+            LedgerError: as for `transaction`.
         """
 
     @abstractmethod

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.query import Query
     from target_pinterest_audience.membership.counts import Count
 
 
 class Members(ABC):
     """The counts of statements about each identity. They are derived from what rows say, and kept in step with it."""
+
+    def __init__(self, query: Query) -> None:
+        """Bind to a ledger.
+
+        Args:
+            query: runs statements that both databases know.
+        """
+        self._query = query
 
     @abstractmethod
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
@@ -28,3 +37,45 @@ class Members(ABC):
             Whether they were written. If one is known already, or if it would not be faster, nothing is written.
         """
         return False
+
+    def add_refusal(self, realm: int, identity: bytes) -> None:
+        """Count one more refusal of an identity on each list of an ad account."""
+        *others, young = self._tables()
+        here = "identity = ? AND list IN (SELECT list FROM lists WHERE realm = ?)"
+        for name in others:
+            self._query(f"UPDATE {name} SET refusers = refusers + 1 WHERE {here}", identity, realm)
+        elsewhere = "".join(
+            f" AND NOT EXISTS (SELECT 1 FROM {name} WHERE {name}.list = lists.list AND identity = ?)" for name in others
+        )
+        self._query(
+            f"INSERT INTO {young} (list, identity, contributors, refusers) SELECT list, ?, 0, 1 FROM lists "
+            f"WHERE realm = ?{elsewhere} ON CONFLICT (list, identity) DO UPDATE SET refusers = {young}.refusers + 1",
+            identity, realm, *[identity for _ in others],
+        )  # fmt: skip
+
+    def lift_refusal(self, realm: int, identity: bytes) -> list[int]:
+        """Count one refusal less of an identity on each list of an ad account.
+
+        Returns:
+            The lists that it belongs on from now on, because rows contribute it.
+        """
+        here = "identity = ? AND list IN (SELECT list FROM lists WHERE realm = ?)"
+        belongs_on: list[int] = []
+        for name in self._tables():
+            self._query(f"UPDATE {name} SET refusers = refusers - 1 WHERE {here}", identity, realm)
+            self._query(f"DELETE FROM {name} WHERE contributors = 0 AND refusers = 0 AND {here}", identity, realm)
+            found = self._query(f"SELECT list FROM {name} WHERE refusers = 0 AND {here}", identity, realm)
+            belongs_on += [number for (number,) in found]
+        return sorted(belongs_on)
+
+    def refuse_suppressed(self, realm: int, list_number: int) -> None:
+        """Let a new list refuse all identities that an ad account suppresses."""
+        self._query(
+            f"INSERT INTO {self._tables()[-1]} (list, identity, contributors, refusers) SELECT ?, identity, 0, 1 "
+            "FROM suppressions WHERE realm = ?",
+            list_number, realm,
+        )  # fmt: skip
+
+    def _tables(self) -> Sequence[str]:
+        """Return the names of the tables that members are in, each member in one of them; new ones go to the last."""
+        return ("members",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,24 +77,34 @@ class Rows(ABC):
             Pairs of digest and what the row says, ordered by digest.
         """
         if reader:
-            found = self._query(
-                "SELECT row_says.row_key, says FROM row_says LEFT JOIN sightings ON sightings.reader = ? "
-                "AND sightings.row_key = row_says.row_key WHERE row_says.row_key > ? AND source = ? "
-                "AND COALESCE(mark, 0) < ? ORDER BY row_says.row_key LIMIT ?",
-                reader, after, source, before, limit,
+            return self._page(
+                "SELECT {rows}.row_key AS row_key, says FROM {rows} LEFT JOIN sightings ON sightings.reader = ? "
+                "AND sightings.row_key = {rows}.row_key WHERE {rows}.row_key > ? AND source = ? "
+                "AND COALESCE(mark, 0) < ?",
+                limit, reader, after, source, before,
             )  # fmt: skip
-        else:
-            found = self._query(
-                "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? AND seen < ? ORDER BY row_key "
-                "LIMIT ?",
-                after, source, before, limit,
-            )  # fmt: skip
-        return [(bytes(row), bytes(said)) for row, said in found]
+        return self._page(
+            "SELECT row_key, says FROM {rows} WHERE row_key > ? AND source = ? AND seen < ?",
+            limit, after, source, before,
+        )  # fmt: skip
 
     def of_source(self, source: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Return a page of all rows of a source, as `unseen` does."""
-        found = self._query(
-            "SELECT row_key, says FROM row_says WHERE row_key > ? AND source = ? ORDER BY row_key LIMIT ?",
-            after, source, limit,
-        )  # fmt: skip
+        return self._page("SELECT row_key, says FROM {rows} WHERE row_key > ? AND source = ?", limit, after, source)
+
+    def _tables(self) -> Sequence[str]:
+        """Return the names of the tables that rows are in, each row in one of them."""
+        return ("row_says",)
+
+    def _page(self, select: str, limit: int, *parameters: object) -> list[tuple[bytes, bytes]]:
+        """Return a page of rows, ordered by their digests.
+
+        Args:
+            select: the statement for one of `_tables`, whose name is written `{rows}`.
+            limit: how many rows at most.
+            parameters: its parameters.
+        """
+        tables = self._tables()
+        parts = " UNION ALL ".join(select.format(rows=name) for name in tables)
+        found = self._query(f"{parts} ORDER BY row_key LIMIT ?", *parameters * len(tables), limit)
         return [(bytes(row), bytes(said)) for row, said in found]

@@ -191,12 +191,20 @@ _HOLD_OUT: Final = (
 _PHONES: Final = ()
 """No table changes, but earlier versions would not know how to send the phone numbers in notes and statements."""
 
+_LAYERS: Final = (
+    # The layers of the big tables, in SQLite: how many rows each has, and the layer that its rows are moving to.
+    (
+        "CREATE TABLE layers (table_name TEXT NOT NULL, layer INTEGER NOT NULL, row_count BIGINT NOT NULL, "
+        "target INTEGER, PRIMARY KEY (table_name, layer))"
+    ),
+)
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES, _HOLD_OUT, _PHONES,
+    MATCHES, _HOLD_OUT, _PHONES, _LAYERS,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

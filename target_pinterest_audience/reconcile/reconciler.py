@@ -233,6 +233,7 @@ class Reconciler:
         self._working_off = None
 
     def _work_off(self, window: Window, new: NewRows | None = None) -> _Worked:
+        self.ledger.tidy(len(window))
         with self.ledger.transaction():
             decisions = new.write(self.ledger, self.sources) if new is not None else None
             all_new = decisions is not None

@@ -307,6 +307,7 @@ class TestReadOnly:
         opened().close()
         execute(
             path,
+            "DROP TABLE layers",
             "DROP TABLE fences",
             "ALTER TABLE unsettled DROP COLUMN due",
             "ALTER TABLE unsettled DROP COLUMN sent",
@@ -314,7 +315,7 @@ class TestReadOnly:
             "ALTER TABLE history_lists DROP COLUMN contributing_rows",
             "ALTER TABLE history DROP COLUMN held_out",
         )
-        execute(path, f"PRAGMA user_version = {VERSION - 5}")
+        execute(path, f"PRAGMA user_version = {VERSION - 6}")
         before = path.read_bytes()
         assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before

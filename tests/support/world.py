@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.sqlite.layers import USUAL, Sizes
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.membership.healing import SAFE_SECONDS
@@ -66,9 +67,9 @@ SETTINGS: Final[Mapping[str, Any]] = {
 class MortalLedger(SqliteLedger):
     """A ledger whose process can die at its commits. A power cut is not among its deaths."""
 
-    def __init__(self, path: Path, fate: Fate, api_url: str) -> None:
+    def __init__(self, path: Path, fate: Fate, api_url: str, sizes: Sizes) -> None:
         self._fate = fate
-        super().__init__(path, api_url, ACCOUNT, wait_seconds=10)
+        super().__init__(path, api_url, ACCOUNT, wait_seconds=10, sizes=sizes)
         self._connection.raw.execute("PRAGMA synchronous = OFF")
 
     @contextlib.contextmanager
@@ -111,6 +112,8 @@ class Way(NamedTuple):
     """How many messages come at once, over and over."""
     late: tuple[int, ...] = (0,)
     """Before how many further requests an unanswered attempt of each is carried out, over and over; 0: none is."""
+    sizes: Sizes = USUAL
+    """How large the tables of the ledger grow."""
 
 
 def change(stream: str, key: object = None, *, deleted: bool = False, **values: Any) -> Change:
@@ -418,7 +421,7 @@ class World:
         tenure = self._account.tenure = Tenure()
 
         def find_ledger(*, create: bool) -> Ledger | None:
-            ledger = self._ledger(fate) if create or path.exists() else None
+            ledger = self._ledger(fate, way.sizes) if create or path.exists() else None
             if ledger is not None:
                 tenure.begin(ledger)
             return ledger
@@ -434,8 +437,8 @@ class World:
         )
         return target
 
-    def _ledger(self, fate: Fate) -> MortalLedger:
-        return MortalLedger(self._folder / "ledger.db", fate, self._account.settings["api_url"])
+    def _ledger(self, fate: Fate, sizes: Sizes = USUAL) -> MortalLedger:
+        return MortalLedger(self._folder / "ledger.db", fate, self._account.settings["api_url"], sizes)
 
     # What must be so
 

@@ -15,6 +15,7 @@ from target_pinterest_audience.ledger.catalogue.suppressions import Suppressions
 from target_pinterest_audience.ledger.query import number_of
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.members import Members
     from target_pinterest_audience.ledger.query import Query
 
 
@@ -33,17 +34,18 @@ class Catalogue:
         runs: the runs.
     """
 
-    def __init__(self, query: Query, api_url: str, ad_account_id: str) -> None:
+    def __init__(self, query: Query, members: Members, api_url: str, ad_account_id: str) -> None:
         """Find the ad account, or add it.
 
         Args:
             query: runs statements; called within a transaction here, and whenever a method writes.
+            members: counts the refusals of forgotten people.
             api_url: the API, so that the lists of an emulator never pass for Pinterest's.
             ad_account_id: the ad account.
         """
         self._query = query
         self.realm = number_of(query, "realms", "realm", {"api_url": api_url, "ad_account_id": ad_account_id})
-        self.suppressions = Suppressions(query, self.realm)
+        self.suppressions = Suppressions(query, self.realm, members)
         self.lists = Lists(query, self.realm, self.suppressions)
         self.removal_counts = RemovalCounts(query)
         self.sources = Sources(query, self.realm)

@@ -9,21 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.members import Members
     from target_pinterest_audience.ledger.query import Query
 
 
 class Suppressions:
     """The suppressions of one ad account. Identities are given as `identities.packed.member_key` returns them."""
 
-    def __init__(self, query: Query, realm: int) -> None:
+    def __init__(self, query: Query, realm: int, members: Members) -> None:
         """Bind to an ad account.
 
         Args:
             query: runs statements; called within a transaction whenever a method writes.
             realm: the ledger's number for the ad account.
+            members: counts the refusals.
         """
         self._query = query
         self._realm = realm
+        self._members = members
 
     def add(self, key: bytes, now: float) -> bool:
         """Suppress an identity for good, on all known and future lists.
@@ -38,11 +41,7 @@ class Suppressions:
         if self._query("SELECT 1 FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key):
             return False
         self._query("INSERT INTO suppressions (realm, identity, since) VALUES (?, ?, ?)", self._realm, key, now)
-        self._query(
-            "INSERT INTO members (list, identity, contributors, refusers) SELECT list, ?, 0, 1 FROM lists "
-            "WHERE realm = ? ON CONFLICT (list, identity) DO UPDATE SET refusers = members.refusers + 1",
-            key, self._realm,
-        )  # fmt: skip
+        self._members.add_refusal(self._realm, key)
         return True
 
     def lift(self, key: bytes) -> list[int] | None:
@@ -57,19 +56,11 @@ class Suppressions:
         if not self._query("SELECT 1 FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key):
             return None
         self._query("DELETE FROM suppressions WHERE realm = ? AND identity = ?", self._realm, key)
-        here = "identity = ? AND list IN (SELECT list FROM lists WHERE realm = ?)"
-        self._query(f"UPDATE members SET refusers = refusers - 1 WHERE {here}", key, self._realm)  # noqa: S608 - our own words
-        self._query(f"DELETE FROM members WHERE contributors = 0 AND refusers = 0 AND {here}", key, self._realm)  # noqa: S608 - our own words
-        found = self._query(f"SELECT list FROM members WHERE refusers = 0 AND {here} ORDER BY list", key, self._realm)  # noqa: S608 - our own words
-        return [number for (number,) in found]
+        return self._members.lift_refusal(self._realm, key)
 
     def apply_to(self, list_number: int) -> None:
         """Let a new list refuse all suppressed identities."""
-        self._query(
-            "INSERT INTO members (list, identity, contributors, refusers) SELECT ?, identity, 0, 1 FROM suppressions "
-            "WHERE realm = ?",
-            list_number, self._realm,
-        )  # fmt: skip
+        self._members.refuse_suppressed(self._realm, list_number)
 
     def all(self) -> frozenset[bytes]:
         """Return all suppressed identities."""

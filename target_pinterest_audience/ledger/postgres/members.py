@@ -21,6 +21,7 @@ class PostgresMembers(Members):
         Args:
             session: its session.
         """
+        super().__init__(session.query)
         self._session = session
 
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:

@@ -89,13 +89,13 @@ class PostgresLedger(Ledger):
             with self.transaction():
                 if not self._reads:
                     self._set_up(is_new=not is_there)
+                self.members = PostgresMembers(self.session)
                 self._open_tables(self.session.query, api_url, ad_account_id)
         except BaseException:
             connection.close()
             raise
         self.locks = PostgresLocks(self, self.session, dry=self._dry)
         self.rows = PostgresRows(self.session, self.catalogue.feeds)
-        self.members = PostgresMembers(self.session)
 
     @staticmethod
     def exists(url: str) -> bool:

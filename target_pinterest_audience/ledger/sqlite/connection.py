@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, for_all_places_sorted, groups
@@ -84,12 +84,17 @@ class Connection:
                 self._reader.ensure_current()
             return found
 
-    def run(self, statement: str, group: Group, **parameters: object) -> None:
+    def change(self, statement: str, parameters: Mapping[str, object]) -> int:
+        """Run a statement with named parameters, and return how many rows it wrote or deleted."""
+        with self.turn():
+            return self.raw.execute(statement, parameters).rowcount
+
+    def run(self, statement: str, group: Group, /, **parameters: object) -> None:
         """Run a statement for all rows of a group; see `bulk.for_all_places`."""
         with self.turn():
             self.raw.execute(for_all_places(statement), {**group.parameters, **parameters})
 
-    def find(self, value: str, source: str, group: Group, **parameters: object) -> Iterator[tuple[int, str]]:
+    def find(self, value: str, source: str, group: Group, /, **parameters: object) -> Iterator[tuple[int, str]]:
         """Look up the rows of a group.
 
         Args:
@@ -102,7 +107,7 @@ class Connection:
             For each row that was found, its place in the group and the value.
         """
         # The result is one row: for each further one, SQLite would wait for the interpreter's lock.
-        statement = f"SELECT group_concat(place), group_concat({value}) FROM {source}"  # noqa: S608 - our own words
+        statement = f"SELECT group_concat(place), group_concat({value}) FROM {source}"
         with self.turn():
             found = self.raw.execute(for_all_places_sorted(statement), {**group.parameters, **parameters})
             ((places, texts),) = found.fetchall()
@@ -132,7 +137,7 @@ class Connection:
                 except sqlite3.IntegrityError:
                     done += group.keys[: self.raw.total_changes - before]
                     for some in groups(done):
-                        self.run(f"DELETE FROM {inserted}", some, **parameters)  # noqa: S608 - our own words
+                        self.run(f"DELETE FROM {inserted}", some, **parameters)
                     return False
             done += group.keys
         return True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.members import Members
 from target_pinterest_audience.ledger.sqlite.bulk import groups
+from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, Layers, Sizes
 from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
@@ -17,37 +19,61 @@ if TYPE_CHECKING:
 class SqliteMembers(Members):
     """Reads and writes counts in groups; see `bulk`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, sizes: Sizes) -> None:
         """Bind to a ledger.
 
         Args:
             connection: its connection.
+            sizes: how large tables grow.
         """
+        super().__init__(connection.query)
         self._connection = connection
+        self._layers = Layers(connection, MEMBERS, sizes)
+        self._known = KnownKeys(self._layers, "list")
+
+    def tidy(self, rows: int) -> None:
+        """See `Layers.tidy`."""
+        self._layers.tidy(rows)
 
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
         """See `Members.read`."""
-        value, source = "contributors || ' ' || refusers", "places JOIN members ON list = :list AND identity = {key}"
+        value = self._layers.look_up("contributors || ' ' || refusers")
+        # With a limit, SQLite looks each value up once.
+        source = f"(SELECT place, {value} AS counts FROM places LIMIT -1) WHERE counts IS NOT NULL"
         return {
             group.keys[place]: Count(*map(int, counts.split()))
-            for group in groups(list(identities), in_order=False)
-            for place, counts in self._connection.find(value, source, group, list=list_number)
+            for group in groups(self._known.possible(list(identities), list_number, make=True), in_order=False)
+            for place, counts in self._connection.find("counts", source, group, list=list_number)
         }
 
     def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Members.write`."""
+        if not self._layers.exist:
+            self._write("members", list_number, counts)
+            return
+        found: set[bytes] = set()
+        possible = self._known.possible(list(counts), list_number, make=False)
+        for name, some in self._layers.locate(possible, list=list_number).items():
+            found.update(some)
+            self._write(name, list_number, {identity: counts[identity] for identity in some})
+        others = {identity: count for identity, count in counts.items() if identity not in found} if found else counts
+        self._known.expect(list(others), list_number)
+        self._write("members", list_number, others)
+
+    def _write(self, name: str, list_number: int, counts: Mapping[bytes, Count]) -> None:
+        """Write counts to the table that has these identities, or in which new ones are put."""
         counted: dict[Count, list[bytes]] = defaultdict(list)
         for identity, count in counts.items():
             counted[count].append(identity)
         for group in groups(counted.pop(NOBODY, [])):
             self._connection.run(
-                "DELETE FROM members WHERE list = :list AND identity IN (SELECT {key} FROM places)",
+                f"DELETE FROM {name} WHERE list = :list AND identity IN (SELECT {{key}} FROM places)",
                 group, list=list_number,
             )  # fmt: skip
         for count, identities in counted.items():
             for group in groups(identities):
                 self._connection.run(
-                    "INSERT INTO members (list, identity, contributors, refusers) "
+                    f"INSERT INTO {name} (list, identity, contributors, refusers) "
                     "SELECT :list, {key}, :contributors, :refusers FROM places WHERE TRUE "
                     "ON CONFLICT (list, identity) DO UPDATE SET contributors = excluded.contributors, "
                     "refusers = excluded.refusers",
@@ -56,9 +82,26 @@ class SqliteMembers(Members):
 
     def insert(self, list_number: int, identities: Collection[bytes]) -> bool:
         """See `Members.insert`."""
+        if self._layers.exist and not self._known.are_new(list(identities), list_number):
+            return False
+        name = self._layers.place_new(len(identities))
         return self._connection.insert_new(
             groups(list(identities)),
-            "members (list, identity, contributors, refusers) SELECT :list, {key}, 1, 0 FROM places",
-            "members WHERE list = :list AND identity IN (SELECT {key} FROM places)",
+            f"{name} (list, identity, contributors, refusers) SELECT :list, {{key}}, 1, 0 FROM places",
+            f"{name} WHERE list = :list AND identity IN (SELECT {{key}} FROM places)",
             list=list_number,
         )
+
+    def refuse_suppressed(self, realm: int, list_number: int) -> None:
+        """See `Members.refuse_suppressed`."""
+        super().refuse_suppressed(realm, list_number)
+        self._known.drop_filters()
+
+    def add_refusal(self, realm: int, identity: bytes) -> None:
+        """See `Members.add_refusal`."""
+        super().add_refusal(realm, identity)
+        self._known.drop_filters()
+
+    def _tables(self) -> Sequence[str]:
+        """See `Members._tables`."""
+        return self._layers.names()

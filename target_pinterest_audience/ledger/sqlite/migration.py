@@ -17,6 +17,7 @@ from target_pinterest_audience.ledger.schema import (
     needs_rekeying,
     needs_row_counts,
 )
+from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, ROWS
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection
@@ -88,6 +89,19 @@ def is_complete(connection: sqlite3.Connection, api_url: str, ad_account_id: str
     return bool(complete)
 
 
+def ensure_layers(connection: Connection, errors: Errors) -> None:
+    """Check that the table of each layer is there.
+
+    Raises:
+        LedgerError: one is missing.
+    """
+    tables = {name for (name,) in connection.query("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in (ROWS, MEMBERS):
+        layers = connection.query("SELECT layer FROM layers WHERE table_name = ?", table.name)
+        if not {table.of_layer(number) for (number,) in layers} <= tables:
+            raise errors.damaged(_NO_TABLE)
+
+
 def ensure_secret(connection: Connection, errors: Errors) -> None:
     """Check that a ledger with rows has its secret: with a new one, none of its rows would ever be found again.
 
@@ -95,7 +109,8 @@ def ensure_secret(connection: Connection, errors: Errors) -> None:
         LedgerError: the secret is missing.
     """
     (found,) = connection.query(
-        "SELECT EXISTS (SELECT 1 FROM row_says) AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'secret')"
+        "SELECT (EXISTS (SELECT 1 FROM row_says) OR EXISTS (SELECT 1 FROM layers)) "
+        "AND NOT EXISTS (SELECT 1 FROM meta WHERE name = 'secret')"
     )
     if found == (1,):
         raise errors.damaged(_NO_KEY)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.rows import Rows
 from target_pinterest_audience.ledger.sqlite.bulk import groups
+from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+from target_pinterest_audience.ledger.sqlite.layers import ROWS, Layers, Sizes
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.feeds import Feeds
@@ -16,88 +18,123 @@ if TYPE_CHECKING:
 class SqliteRows(Rows):
     """Reads and writes rows in groups; see `bulk`."""
 
-    def __init__(self, connection: Connection, feeds: Feeds) -> None:
+    def __init__(self, connection: Connection, feeds: Feeds, sizes: Sizes) -> None:
         """Bind to a ledger.
 
         Args:
             connection: its connection.
             feeds: its feeds, which name the readers of a source.
+            sizes: how large tables grow.
         """
         super().__init__(connection.query)
         self._connection = connection
         self._feeds = feeds
+        self._layers = Layers(connection, ROWS, sizes)
+        self._known = KnownKeys(self._layers, "source")
+
+    def tidy(self, rows: int) -> None:
+        """See `Layers.tidy`."""
+        self._layers.tidy(rows)
 
     def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Rows.read`."""
+        # With a limit, SQLite looks each value up once.
+        source = f"(SELECT place, {self._layers.look_up('says')} AS says FROM places LIMIT -1) WHERE says IS NOT NULL"
         return {
             group.keys[place]: bytes.fromhex(said)
             for group in groups(list(rows), in_order=False)
-            for place, said in self._connection.find("hex(says)", "places JOIN row_says ON row_key = {key}", group)
+            for place, said in self._connection.find("hex(says)", source, group)
         }
 
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
         # A value of no bytes is NULL.
-        source = "places LEFT JOIN row_says ON row_key = {key} WHERE COALESCE(says, x'') <> COALESCE({value}, x'')"
+        source = (
+            f"(SELECT place, COALESCE({self._layers.look_up('says')}, x'') AS says, COALESCE({{value}}, x'') AS said "
+            "FROM places LIMIT -1) WHERE says <> said"
+        )
         return {
             group.keys[place]: bytes.fromhex(said)
             for group in groups(list(says), list(says.values()), in_order=False)
-            for place, said in self._connection.find("hex(COALESCE(says, x''))", source, group)
+            for place, said in self._connection.find("hex(says)", source, group)
         }
 
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Rows.write`."""
-        saying = {row: said for row, said in says.items() if said}
-        for group in groups(list(saying), list(saying.values())):
-            self._connection.run(
-                "INSERT INTO row_says (row_key, source, seen, says) SELECT {key}, :source, :mark, {value} FROM places "
-                "WHERE TRUE ON CONFLICT (row_key) "
-                "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
-                group, source=source, mark=mark,
-            )  # fmt: skip
+        saying = [row for row, said in says.items() if said]
+        for name, rows in self._divide(saying, source):
+            for group in groups(rows, [says[row] for row in rows]):
+                self._connection.run(
+                    f"INSERT INTO {name} (row_key, source, seen, says) SELECT {{key}}, :source, :mark, {{value}} "
+                    "FROM places WHERE TRUE ON CONFLICT (row_key) "
+                    "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
+                    group, source=source, mark=mark,
+                )  # fmt: skip
         readers = self._feeds.readers(source)
         for group in groups([row for row, said in says.items() if not said]):
-            self._connection.run("DELETE FROM row_says WHERE row_key IN (SELECT {key} FROM places)", group)
+            for name in self._layers.names():
+                self._connection.run(f"DELETE FROM {name} WHERE row_key IN (SELECT {{key}} FROM places)", group)
             for reader in readers:
                 self._connection.run(
                     "DELETE FROM sightings WHERE reader = :reader AND row_key IN (SELECT {key} FROM places)",
                     group, reader=reader,
                 )  # fmt: skip
 
+    def _divide(self, rows: list[bytes], source: int) -> Iterator[tuple[str, list[bytes]]]:
+        """Yield the tables in which to write rows, and which rows."""
+        if not self._layers.exist:
+            yield "row_says", rows
+            return
+        found: set[bytes] = set()
+        for name, some in self._layers.locate(self._known.possible(rows, source, make=False)).items():
+            found.update(some)
+            yield name, some
+        others = [row for row in rows if row not in found] if found else rows
+        self._known.expect(others, source)
+        yield "row_says", others
+
     def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:
         """See `Rows.insert`."""
+        if self._layers.exist and not self._known.are_new(list(says), source):
+            return False
+        name = self._layers.place_new(len(says))
         return self._connection.insert_new(
             groups(list(says), list(says.values())),
-            "row_says (row_key, source, seen, says) SELECT {key}, :source, :mark, {value} FROM places",
-            "row_says WHERE row_key IN (SELECT {key} FROM places)",
+            f"{name} (row_key, source, seen, says) SELECT {{key}}, :source, :mark, {{value}} FROM places",
+            f"{name} WHERE row_key IN (SELECT {{key}} FROM places)",
             source=source, mark=mark,
         )  # fmt: skip
 
     def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
         """See `Rows.mark_seen`."""
         for group in groups(list(rows)):
-            if reader:
-                self._connection.run(
-                    "INSERT INTO sightings (reader, row_key, mark) SELECT :reader, row_key, :mark FROM places "
-                    "JOIN row_says ON row_key = {key} WHERE TRUE "
-                    "ON CONFLICT (reader, row_key) DO UPDATE SET mark = MAX(mark, excluded.mark)",
-                    group, reader=reader, mark=mark,
-                )  # fmt: skip
-            else:
-                self._connection.run(
-                    "UPDATE row_says SET seen = :mark WHERE row_key IN (SELECT {key} FROM places) AND seen < :mark",
-                    group, mark=mark,
-                )  # fmt: skip
+            for name in self._layers.names():
+                if reader:
+                    self._connection.run(
+                        f"INSERT INTO sightings (reader, row_key, mark) SELECT :reader, row_key, :mark FROM places "
+                        f"JOIN {name} ON row_key = {{key}} WHERE TRUE "
+                        "ON CONFLICT (reader, row_key) DO UPDATE SET mark = MAX(mark, excluded.mark)",
+                        group, reader=reader, mark=mark,
+                    )  # fmt: skip
+                else:
+                    self._connection.run(
+                        f"UPDATE {name} SET seen = :mark "
+                        "WHERE row_key IN (SELECT {key} FROM places) AND seen < :mark",
+                        group, mark=mark,
+                    )  # fmt: skip
 
     def marks(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
         """See `Rows.marks`."""
-        value, source = "seen", "places JOIN row_says ON row_key = {key}"
-        parameters: dict[str, object] = {}
-        if reader:
-            value, source = "mark", "places JOIN sightings ON reader = :reader AND row_key = {key}"
-            parameters = {"reader": reader}
+        value = "(SELECT mark FROM sightings WHERE reader = :reader AND row_key = {key})"
+        if not reader:
+            value = self._layers.look_up("seen")
+        source = f"(SELECT place, {value} AS mark FROM places LIMIT -1) WHERE mark IS NOT NULL"
         return {
             group.keys[place]: int(mark)
             for group in groups(list(rows), in_order=False)
-            for place, mark in self._connection.find(value, source, group, **parameters)
+            for place, mark in self._connection.find("mark", source, group, reader=reader)
         }
+
+    def _tables(self) -> Sequence[str]:
+        """See `Rows._tables`."""
+        return self._layers.names()

@@ -21,15 +21,22 @@ from target_pinterest_audience.ledger.sqlite.file import (
     create,
     is_mounted_alone,
 )
+from target_pinterest_audience.ledger.sqlite.layers import USUAL, Sizes
 from target_pinterest_audience.ledger.sqlite.locks import SqliteLocks
 from target_pinterest_audience.ledger.sqlite.members import SqliteMembers
-from target_pinterest_audience.ledger.sqlite.migration import ensure_secret, is_complete, migrate, steps_to_do
+from target_pinterest_audience.ledger.sqlite.migration import (
+    ensure_layers,
+    ensure_secret,
+    is_complete,
+    migrate,
+    steps_to_do,
+)
 from target_pinterest_audience.ledger.sqlite.reader import Reader
 from target_pinterest_audience.ledger.sqlite.rows import SqliteRows
 
 _BUSY_SECONDS: Final = 1.0
 _CACHE_KIB: Final = 8_192
-_CHECKPOINT_PAGES: Final = 100_000
+_CHECKPOINT_PAGES: Final = 10_000
 
 
 class SqliteLedger(Ledger):
@@ -46,6 +53,7 @@ class SqliteLedger(Ledger):
         wait_seconds: float,
         dry: bool = False,
         read_only: bool = False,
+        sizes: Sizes = USUAL,
     ) -> None:
         """Open a ledger, and create it unless it exists.
 
@@ -56,6 +64,7 @@ class SqliteLedger(Ledger):
             wait_seconds: how long to wait while another process writes, or uses the file by another path.
             dry: whether to create nothing and to commit nothing.
             read_only: whether to write nothing at all. As with `dry`, the right to read the file is enough.
+            sizes: how large tables grow.
 
         Raises:
             LedgerError: the file cannot be opened, is not a ledger, or comes from a newer version.
@@ -80,13 +89,14 @@ class SqliteLedger(Ledger):
                 resources.callback(self._connection.raw.close)
                 if not self._connection.reads_file:
                     self._set_up()
+            self.members: SqliteMembers = SqliteMembers(self._connection, sizes)
             with self.transaction():
+                ensure_layers(self._connection, self._errors)
                 ensure_secret(self._connection, self._errors)
                 self._open_tables(self._connection.query, api_url, ad_account_id)
             self._resources = resources.pop_all()
         self.locks = SqliteLocks(self, self._connection, fence, self._file, self._errors)
-        self.rows = SqliteRows(self._connection, self.catalogue.feeds)
-        self.members = SqliteMembers(self._connection)
+        self.rows: SqliteRows = SqliteRows(self._connection, self.catalogue.feeds, sizes)
 
     def _claim(self, resources: contextlib.ExitStack) -> Claim:
         """Create the file unless it exists, and claim it for this path."""
@@ -180,6 +190,12 @@ class SqliteLedger(Ledger):
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
                 raise
+
+    def tidy(self, rows: int) -> None:
+        """See `Ledger.tidy`."""
+        for table in (self.rows, self.members):
+            with self.transaction():
+                table.tidy(rows)
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""

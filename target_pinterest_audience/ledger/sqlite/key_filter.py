@@ -1,0 +1,117 @@
+"""A filter that tells which keys are surely not in the layers of a table, without reading them.
+
+It is a blocked Bloom filter: each key sets three bits of one word of 32 bits. Three bits in one word let about one key
+in 200 pass by mistake, and cost a single access to memory. Nearly all keys are digests already, so they are not hashed
+again.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Final
+
+_PATTERN_COUNT: Final = 4096
+_BITS_PER_KEY: Final = 18
+_LEAST_WORDS: Final = (1 << 20) - 1
+_GROWTH: Final = 4
+"""How much longer the next segment is: the more, the fewer there are to look into."""
+
+_PATTERNS: Final = tuple(
+    sum(1 << bit for bit in chosen.sample(range(32), 3))
+    for chosen in [random.Random(0)]  # noqa: S311 - any patterns do, as long as they differ
+    for _ in range(_PATTERN_COUNT)
+)
+_WORDS: Final = struct.Struct("<II")
+_PARTS: Final = {16: (struct.Struct("<4xII4x"), 4), 17: (struct.Struct("<xII8x"), 1)}
+"""Size of a key → its two random parts, and where they begin: after the first bytes, which rows with neighbouring keys
+share, or after the tag of a member key."""
+
+
+class KeyFilter:
+    """Takes keys, and tells which it has surely not taken. It grows with their number, up to a limit."""
+
+    def __init__(self, keys: int, most_bytes: int) -> None:
+        """Begin without keys.
+
+        Args:
+            keys: how many keys to make room for at once.
+            most_bytes: how much memory to take at most. Beyond it, more and more keys pass by mistake.
+        """
+        self._most_words = most_bytes // 4
+        self._segments: list[array[int]] = []
+        """Keys are added to the last one."""
+        self._room = 0
+        """How many more keys fit into it."""
+        self._grow(keys * _BITS_PER_KEY // 32)
+
+    def take(self, keys: Sequence[bytes]) -> list[int]:
+        """Add keys, and return the places of those that it may have taken before.
+
+        Args:
+            keys: keys without duplicates.
+        """
+        if self._room < len(keys):
+            self._grow(len(self._segments[-1]) * _GROWTH)
+        self._room -= len(keys)
+        held = [place for segment in self._segments[:-1] for place in _held(segment, keys)]
+        added = _add(self._segments[-1], keys)
+        return sorted({*held, *added}) if held else added
+
+    def possible(self, keys: Sequence[bytes]) -> list[int]:
+        """Return the places of the keys that it may have taken."""
+        return sorted({place for segment in self._segments for place in _held(segment, keys)})
+
+    def _grow(self, words: int) -> None:
+        words = 1 << max(_LEAST_WORDS, words - 1).bit_length()
+        left = self._most_words - sum(map(len, self._segments))
+        while words > left and words > _LEAST_WORDS:
+            words //= 2
+        if words > left and self._segments:
+            self._room = sys.maxsize
+            return
+        self._segments.append(array("I", bytes(4 * words)))
+        self._room = words * 32 // _BITS_PER_KEY
+
+
+def _held(segment: array[int], keys: Sequence[bytes]) -> list[int]:
+    """Return the places of the keys whose bits are all set."""
+    mask, patterns = len(segment) - 1, _PATTERNS
+    return [
+        place
+        for place, (one, other) in enumerate(_pairs(keys))
+        for pattern in [patterns[other & 4095]]
+        if segment[one & mask] & pattern == pattern
+    ]
+
+
+def _add(segment: array[int], keys: Sequence[bytes]) -> list[int]:
+    """Set the bits of keys, and return the places of those whose bits were all set before."""
+    mask, patterns = len(segment) - 1, _PATTERNS
+    held = []
+    for place, (one, other) in enumerate(_pairs(keys)):
+        where = one & mask
+        pattern, word = patterns[other & 4095], segment[where]
+        if word & pattern == pattern:
+            held.append(place)
+        else:
+            segment[where] = word | pattern
+    return held
+
+
+def _pairs(keys: Sequence[bytes]) -> Iterable[tuple[int, ...]]:
+    """Return two random numbers of 32 bits for each key."""
+    sizes = set(map(len, keys))
+    if len(sizes) == 1 and sizes <= _PARTS.keys():
+        return _PARTS[sizes.pop()][0].iter_unpack(b"".join(keys))
+    return map(_pair, keys)
+
+
+def _pair(key: bytes) -> tuple[int, ...]:
+    if len(key) in _PARTS:
+        return _WORDS.unpack_from(key, _PARTS[len(key)][1])
+    return _WORDS.unpack(blake2b(key, digest_size=8).digest())

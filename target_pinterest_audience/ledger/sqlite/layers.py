@@ -1,0 +1,302 @@
+"""The layers of a big table, which keep a first load fast when the ledger is larger than memory.
+
+New keys lie all over a table, since they are digests. As long as the table fits into memory, that does no harm; beyond
+that, each window of new rows would read and write nearly every page of the file. So when the table has grown to
+`Sizes.young`, it becomes a layer, and an empty one takes its place. From then on the new rows of a large window become
+a layer of their own, which is written in the order of its keys. When `Sizes.merged` layers have become about equally
+large, their rows move to a new one, again in order. So a row moves once or twice, however large the ledger is.
+
+Each key is in one of these tables only. Rows move in steps, and each step is one transaction, so that nothing needs to
+be mended after a run that was killed: the next one goes on. And a row can be changed or deleted wherever it is.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from target_pinterest_audience.ledger.sqlite.bulk import groups
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.sqlite.connection import Connection
+
+_PAGE_ROWS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large tables grow.
+
+    Attributes:
+        young: from how many rows on the table itself becomes a layer. Until then it must stay in memory.
+        layer: how many new rows become a layer by themselves, if there are layers already.
+        merged: how many layers of about the same size become one: the more, the fewer times a row moves, and the more
+            tables an identity is looked for in.
+        step: how many rows one transaction moves at most, which bounds the write-ahead log.
+        filtered: from how many keys on a filter is made to look them up: it reads all keys of the source or list once.
+    """
+
+    young: int = 800_000
+    layer: int = 50_000
+    merged: int = 16
+    step: int = 400_000
+    filtered: int = 20_000
+
+
+USUAL: Final = Sizes()
+
+
+class Layer(NamedTuple):
+    """A layer.
+
+    Attributes:
+        number: its number; later layers have greater ones.
+        rows: how many rows moved there, less those that moved on.
+        target: the number of the layer that its rows are moving to; None if they stay.
+    """
+
+    number: int
+    rows: int
+    target: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that has layers.
+
+    Attributes:
+        name: its name.
+        key: the columns of its primary key.
+        others: its other columns.
+        at: the condition that finds the row of a group at a place; see `bulk`.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    others: tuple[str, ...]
+    at: str
+
+    @property
+    def columns(self) -> str:
+        """All columns, for SQL."""
+        return ", ".join((*self.key, *self.others))
+
+    @property
+    def order(self) -> str:
+        """The columns of the key, for SQL."""
+        return ", ".join(self.key)
+
+    @property
+    def up_to(self) -> str:
+        """The condition of all rows up to one with the key `:key_0`, `:key_1`, ..."""
+        return f"({self.order}) <= ({', '.join(f':key_{number}' for number in range(len(self.key)))})"
+
+    def of_layer(self, number: int) -> str:
+        """Return the name of the table that is a layer."""
+        return f"{self.name}_layer_{number}"
+
+
+ROWS: Final = Table("row_says", ("row_key",), ("source", "seen", "says"), "row_key = {key}")
+MEMBERS: Final = Table(
+    "members", ("list", "identity"), ("contributors", "refusers"), "list = :list AND identity = {key}"
+)
+
+
+def due(layers: Sequence[Layer], sizes: Sizes) -> list[Layer]:
+    """Return the layers that should become one: enough of about the same size; none if there are not enough."""
+    alike: dict[int, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        alike[_tier(layer.rows, sizes)].append(layer)
+    return next((found for _, found in sorted(alike.items()) if len(found) >= sizes.merged), [])
+
+
+def _tier(rows: int, sizes: Sizes) -> int:
+    tier = 0
+    while rows >= sizes.young:
+        rows //= sizes.merged
+        tier += 1
+    return tier
+
+
+class Layers:
+    """The layers of one table.
+
+    Attributes:
+        sizes: how large tables grow.
+    """
+
+    def __init__(self, connection: Connection, table: Table, sizes: Sizes) -> None:
+        """Bind to a table.
+
+        Args:
+            connection: the connection to the ledger.
+            table: the table.
+            sizes: how large tables grow.
+        """
+        self.sizes = sizes
+        self._connection = connection
+        self._table = table
+
+    def all(self) -> list[Layer]:
+        """Return the layers, largest first: most keys are found in the first one."""
+        found = self._connection.query(
+            "SELECT layer, row_count, target FROM layers WHERE table_name = ? ORDER BY row_count DESC, layer",
+            self._table.name,
+        )
+        return [Layer(*each) for each in found]
+
+    @property
+    def exist(self) -> bool:
+        """Whether there is a layer."""
+        return bool(self.all())
+
+    def names(self) -> list[str]:
+        """Return the names of the layers, largest first, and of the table itself."""
+        return [*(self._table.of_layer(each.number) for each in self.all()), self._table.name]
+
+    def look_up(self, value: str) -> str:
+        """Return the SQL of a value in the row of a place, whichever table has it; NULL if none has."""
+        found = [f"(SELECT {value} FROM {name} WHERE {self._table.at})" for name in self.names()]
+        return f"COALESCE({', '.join(found)})" if len(found) > 1 else found[0]
+
+    def locate(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
+        """Return name of table → which of the keys are there.
+
+        Args:
+            keys: keys without duplicates.
+            parameters: the other parameters of the table's condition.
+        """
+        names = self.names()
+        located: dict[str, list[bytes]] = defaultdict(list)
+        tests = [f"(SELECT {place} FROM {name} WHERE {self._table.at})" for place, name in enumerate(names)]
+        # With a limit, SQLite computes the value once.
+        source = (
+            f"(SELECT place, COALESCE({', '.join([*tests, 'NULL'])}) AS layer FROM places LIMIT -1) WHERE layer >= 0"
+        )
+        for group in groups(keys, in_order=False):
+            for place, layer in self._connection.find("layer", source, group, **parameters):
+                located[names[int(layer)]].append(group.keys[place])
+        return located
+
+    def keys(self, condition: str, *parameters: object) -> Iterator[list[bytes]]:
+        """Yield the last parts of the keys of all rows that meet a condition, in pages."""
+        last = self._table.key[-1]
+        for name in self.names():
+            after = b""
+            while True:
+                ((found,),) = self._connection.query(
+                    f"SELECT group_concat(hex({last})) FROM (SELECT {last} FROM {name} "
+                    f"WHERE {condition} AND {last} > ? ORDER BY {last} LIMIT {_PAGE_ROWS})",
+                    *parameters, after,
+                )  # fmt: skip
+                if not found:
+                    break
+                page = [bytes.fromhex(each) for each in found.split(",")]
+                yield page
+                after = page[-1]
+
+    def place_new(self, rows: int) -> str:
+        """Return the name of the table for many new rows: a new layer, unless the table itself is still small."""
+        if rows < self.sizes.layer or not self.exist:
+            return self._table.name
+        return self._table.of_layer(self._create(rows))
+
+    def tidy(self, rows: int) -> None:
+        """Move rows on to the next layer, if it is time. Call it within a transaction of its own.
+
+        Args:
+            rows: how many rows are about to be written. A few do not make it worth while to count those in the table.
+        """
+        if rows < self.sizes.layer:
+            return
+        layers = self.all()
+        moving = [each for each in layers if each.target is not None]
+        if moving:
+            self._move(moving)
+            return
+        ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self._table.name}")
+        if young >= self.sizes.young:
+            self._become_layer(young)
+            return
+        ripe = due(layers, self.sizes)
+        if ripe:
+            target = self._create()
+            for layer in ripe:
+                self._connection.query(
+                    "UPDATE layers SET target = ? WHERE table_name = ? AND layer = ?",
+                    target, self._table.name, layer.number,
+                )  # fmt: skip
+
+    def _next(self) -> int:
+        ((number,),) = self._connection.query(
+            "SELECT COALESCE(MAX(layer), 0) + 1 FROM layers WHERE table_name = ?", self._table.name
+        )
+        return int(number)
+
+    def _create(self, rows: int = 0) -> int:
+        """Add a layer."""
+        number = self._next()
+        self._copy_definition(self._table.of_layer(number), self._table.name)
+        self._note(number, rows)
+        return number
+
+    def _note(self, number: int, rows: int) -> None:
+        self._connection.query(
+            "INSERT INTO layers (table_name, layer, row_count) VALUES (?, ?, ?)", self._table.name, number, rows
+        )
+
+    def _copy_definition(self, name: str, of: str) -> None:
+        ((definition,),) = self._connection.query("SELECT sql FROM sqlite_master WHERE name = ?", of)
+        self._connection.query(f"CREATE TABLE {name} {definition[definition.index('(') :]}")
+
+    def _become_layer(self, rows: int) -> None:
+        """Turn the table itself into a layer, and begin with an empty one."""
+        number, table = self._next(), self._table.name
+        layer = self._table.of_layer(number)
+        self._connection.query(f"ALTER TABLE {table} RENAME TO {layer}")
+        self._copy_definition(table, layer)
+        self._note(number, rows)
+
+    def _move(self, layers: Sequence[Layer]) -> None:
+        """Move the next rows of some layers to their target, in the order of their keys."""
+        target, names = layers[0].target, {each.number: self._table.of_layer(each.number) for each in layers}
+        assert target is not None  # noqa: S101 - the caller asks for layers that move
+        bound = self._bound(list(names.values()))
+        parameters = {f"key_{number}": part for number, part in enumerate(bound or ())}
+        condition = self._table.up_to if bound else "TRUE"
+        columns = self._table.columns
+        parts = [f"SELECT {columns} FROM {name} WHERE {condition}" for name in names.values()]
+        moved = self._connection.change(
+            f"INSERT INTO {self._table.of_layer(target)} ({columns}) {' UNION ALL '.join(parts)} "
+            f"ORDER BY {self._table.order}",
+            parameters,
+        )
+        self._count(target, moved)
+        for number, name in names.items():
+            self._count(number, -self._connection.change(f"DELETE FROM {name} WHERE {condition}", parameters))
+            if not bound:
+                self._connection.query(f"DROP TABLE {name}")
+                self._connection.query(
+                    "DELETE FROM layers WHERE table_name = ? AND layer = ?", self._table.name, number
+                )
+
+    def _bound(self, names: Sequence[str]) -> tuple[object, ...] | None:
+        """Return the key up to which rows can move in one step; None if that is all of them."""
+        each = max(1, self.sizes.step // len(names))
+        found = [
+            key
+            for name in names
+            for key in self._connection.query(
+                f"SELECT {self._table.order} FROM {name} ORDER BY {self._table.order} LIMIT 1 OFFSET ?",
+                each,
+            )
+        ]
+        return min(found, default=None)
+
+    def _count(self, number: int, difference: int) -> None:
+        self._connection.query(
+            "UPDATE layers SET row_count = MAX(0, row_count + ?) WHERE table_name = ? AND layer = ?",
+            difference, self._table.name, number,
+        )  # fmt: skip

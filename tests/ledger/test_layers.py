@@ -1,0 +1,293 @@
+"""The layers of the big tables of a SQLite ledger, against a model that has no tables."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
+from target_pinterest_audience.ledger.sqlite.layers import USUAL, Layer, Sizes, due
+from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
+from target_pinterest_audience.membership.counts import NOBODY, Count
+from tests.support.account import ACCOUNT
+from tests.support.ledgers import API, select
+
+SMALL = Sizes(young=6, layer=3, merged=2, step=4, filtered=4)
+SOURCES, LISTS = (1, 2), (1, 2)
+
+
+def opened(path: Path, sizes: Sizes = SMALL) -> SqliteLedger:
+    return SqliteLedger(path, API, ACCOUNT, wait_seconds=5, sizes=sizes)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[SqliteLedger]:
+    with closing(opened(path)) as ledger:
+        yield ledger
+
+
+class Model:
+    """What a ledger with two sources and two lists should know, and the ledger, to which the same is done."""
+
+    def __init__(self, ledger: SqliteLedger, chance: random.Random) -> None:
+        self.ledger = ledger
+        self.chance = chance
+        self.rows: dict[bytes, tuple[int, int, bytes]] = {}
+        self.members: dict[tuple[int, bytes], Count] = {}
+        with ledger.transaction():
+            for name in LISTS:
+                ledger.catalogue.lists.add(None, str(name))
+        self.realm_keys: set[bytes] = set()
+
+    def keys(self, known: list[bytes], most: int) -> list[bytes]:
+        """Return some keys, known ones and new ones; those of one source or list have one form."""
+        some = self.chance.sample(known, min(len(known), self.chance.randint(0, most)))
+        return [*some, *(self.chance.randbytes(16) for _ in range(self.chance.randint(0, most)))]
+
+    def write_rows(self) -> None:
+        source = self.chance.choice(SOURCES)
+        of_source = [key for key, (owner, _, _) in self.rows.items() if owner == source]
+        mark = self.chance.randint(1, 9)
+        says = {key: self.chance.randbytes(self.chance.choice([0, 5, 5, 9])) for key in self.keys(of_source, 8)}
+        with self.ledger.transaction():
+            self.ledger.rows.write(source, mark, says)
+        for key, said in says.items():
+            seen = max(mark, self.rows[key][1] if key in self.rows else 0)
+            self.rows.pop(key, None)
+            if said:
+                self.rows[key] = (source, seen, said)
+
+    def insert_rows(self) -> None:
+        source, mark = self.chance.choice(SOURCES), self.chance.randint(1, 9)
+        of_source = [key for key, (owner, _, _) in self.rows.items() if owner == source]
+        known = [key for key in of_source if self.chance.random() < 1 / (4 * len(of_source))]
+        says = {key: self.chance.randbytes(5) for key in [*self.keys([], 8), *known]}
+        with self.ledger.transaction():
+            inserted = self.ledger.rows.insert(source, mark, says)
+        assert inserted == (not known)
+        if inserted:
+            self.rows.update((key, (source, mark, said)) for key, said in says.items())
+
+    def mark_rows(self) -> None:
+        mark, keys = self.chance.randint(1, 9), self.keys([*self.rows], 8)
+        with self.ledger.transaction():
+            self.ledger.rows.mark_seen(mark, keys)
+        for key in keys:
+            if key in self.rows:
+                source, seen, said = self.rows[key]
+                self.rows[key] = (source, max(seen, mark), said)
+
+    def write_members(self) -> None:
+        number = self.chance.choice(LISTS)
+        known = [key for name, key in self.members if name == number]
+        counts = {key: Count(self.chance.randint(0, 2), self.chance.randint(0, 1)) for key in self.keys(known, 8)}
+        with self.ledger.transaction():
+            self.ledger.members.write(number, counts)
+        for key, count in counts.items():
+            self.members.pop((number, key), None)
+            if count != NOBODY:
+                self.members[number, key] = count
+
+    def insert_members(self) -> None:
+        number = self.chance.choice(LISTS)
+        of_list = [key for name, key in self.members if name == number]
+        known = [key for key in of_list if self.chance.random() < 1 / (4 * len(of_list))]
+        keys = [*self.keys([], 8), *known]
+        with self.ledger.transaction():
+            inserted = self.ledger.members.insert(number, keys)
+        assert inserted == (not known)
+        if inserted:
+            self.members.update(((number, key), Count(1, 0)) for key in keys)
+
+    def suppress(self) -> None:
+        key = self.chance.choice([*self.keys([key for _, key in self.members], 1), self.chance.randbytes(16)])
+        with self.ledger.transaction():
+            new = self.ledger.catalogue.suppressions.add(key, 1.0)
+        assert new == (key not in self.realm_keys)
+        self.realm_keys.add(key)
+        for number in LISTS if new else ():
+            was = self.members.get((number, key), NOBODY)
+            self.members[number, key] = Count(was.contributors, was.refusers + 1)
+
+    def lift(self) -> None:
+        if not self.realm_keys:
+            return
+        key = self.chance.choice(sorted(self.realm_keys))
+        # `write_members` knows nothing of refusals that must stay.
+        if any(self.members.get((number, key), NOBODY).refusers == 0 for number in LISTS):
+            return
+        with self.ledger.transaction():
+            lists = self.ledger.catalogue.suppressions.lift(key)
+        self.realm_keys.discard(key)
+        for number in LISTS:
+            was = self.members.pop((number, key))
+            now = Count(was.contributors, was.refusers - 1)
+            if now != NOBODY:
+                self.members[number, key] = now
+        assert lists == [
+            number for number in LISTS if (count := self.members.get((number, key))) and not count.refusers
+        ]
+
+    def tidy(self) -> None:
+        self.ledger.tidy(self.chance.choice([1, 100]))
+
+    def roll_back(self) -> None:
+        with contextlib.suppress(ZeroDivisionError), self.ledger.transaction():
+            self.ledger.rows.insert(1, 1, {self.chance.randbytes(16): b"12345" for _ in range(5)})
+            self.ledger.members.insert(1, [self.chance.randbytes(16) for _ in range(5)])
+            raise ZeroDivisionError
+
+    def check(self) -> None:
+        rows, members = self.ledger.rows, self.ledger.members
+        strangers = [self.chance.randbytes(16) for _ in range(3)]
+        assert rows.read([*self.rows, *strangers]) == {key: said for key, (_, _, said) in self.rows.items()}
+        assert rows.marks([*self.rows, *strangers]) == {key: seen for key, (_, seen, _) in self.rows.items()}
+        claimed = {key: self.chance.choice([said, said, b"", b"other"]) for key, (_, _, said) in self.rows.items()}
+        differing = {key: self.rows[key][2] for key, said in claimed.items() if said != self.rows[key][2]}
+        assert rows.differing({**claimed, strangers[0]: b"", strangers[1]: b"says"}) == {**differing, strangers[1]: b""}
+        for source in SOURCES:
+            of_source = {key: (seen, said) for key, (owner, seen, said) in self.rows.items() if owner == source}
+            assert pages(partial(rows.of_source, source, limit=3)) == {
+                key: said for key, (_, said) in of_source.items()
+            }
+            assert pages(partial(rows.unseen, source, 5, limit=3)) == {
+                key: said for key, (seen, said) in of_source.items() if seen < 5
+            }
+        for number in LISTS:
+            of_list = {key: count for (name, key), count in self.members.items() if name == number}
+            assert members.read(number, [*of_list, *strangers]) == of_list
+
+
+def pages(page: Callable[..., list[tuple[bytes, bytes]]]) -> Mapping[bytes, bytes]:
+    found: list[tuple[bytes, bytes]] = []
+    while some := page(after=found[-1][0] if found else b""):
+        found += some
+    assert found == sorted(found)
+    return dict(found)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_ledger_knows_the_same_whichever_layers_its_rows_are_in(path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    ledger = opened(path)
+    model = Model(ledger, chance)
+    deeds = [
+        model.write_rows, model.insert_rows, model.mark_rows, model.write_members, model.insert_members, model.suppress,
+        model.lift, model.tidy, model.tidy, model.tidy, model.roll_back,
+    ]  # fmt: skip
+    layers = 0
+    for number in range(150):
+        chance.choice(deeds)()
+        if number % 10 == 9:
+            model.check()
+            layers = max(layers, *(count for _, count in select(f"sqlite:///{path}", PER_TABLE)), 0)
+        if number % 40 == 39:
+            ledger.close()
+            ledger = model.ledger = opened(path, chance.choice([SMALL, SMALL, USUAL]))
+    ledger.close()
+    assert layers >= 3
+
+
+PER_TABLE = "SELECT 'none', 0 UNION ALL SELECT table_name, COUNT(*) FROM layers GROUP BY table_name"
+
+
+def test_each_key_is_in_one_table_only_and_no_table_is_left_over(path: Path, ledger: SqliteLedger) -> None:
+    chance = random.Random(1)
+    says = {chance.randbytes(16): b"said" for _ in range(200)}
+    keys = iter([*says])
+    while some := [key for key in [next(keys, b"") for _ in range(7)] if key]:
+        ledger.tidy(len(some))
+        with ledger.transaction():
+            assert ledger.rows.insert(1, 1, {key: says[key] for key in some})
+    for _ in range(200):
+        ledger.tidy(100)
+    names = {
+        name for (name,) in select(f"sqlite:///{path}", "SELECT name FROM sqlite_master WHERE name LIKE 'row_says%'")
+    }
+    layers = select(f"sqlite:///{path}", "SELECT layer, row_count, target FROM layers WHERE table_name = 'row_says'")
+    assert names == {"row_says", *(f"row_says_layer_{number}" for number, _, _ in layers)}
+    counts = {
+        name: count
+        for name in names
+        for ((count,),) in [select(f"sqlite:///{path}", f"SELECT COUNT(*) FROM {name}")]  # noqa: S608 - names of ours
+    }
+    assert sum(counts.values()) == 200
+    assert {f"row_says_layer_{number}": rows for number, rows, _ in layers}.items() <= counts.items()
+    assert [target for _, _, target in layers if target is not None] == []
+    assert len(layers) < 12
+
+
+def test_a_large_ledger_without_layers_becomes_one(path: Path) -> None:
+    keys = [bytes([number]) * 16 for number in range(40)]
+    with closing(opened(path, USUAL)) as ledger, ledger.transaction():
+        ledger.rows.write(1, 1, dict.fromkeys(keys, b"said"))
+    with closing(opened(path)) as ledger:
+        ledger.tidy(100)
+        assert select(f"sqlite:///{path}", "SELECT table_name, layer, row_count FROM layers") == [("row_says", 1, 40)]
+        with ledger.transaction():
+            assert not ledger.rows.insert(1, 1, {keys[7]: b"other", b"n" * 16: b"new"})
+        assert ledger.rows.read([*keys, b"n" * 16]) == dict.fromkeys(keys, b"said")
+
+
+def test_a_few_rows_move_nothing(path: Path) -> None:
+    with closing(opened(path, USUAL)) as ledger, ledger.transaction():
+        ledger.rows.write(1, 1, {bytes([number]) * 16: b"said" for number in range(40)})
+    with closing(opened(path)) as ledger:
+        ledger.tidy(SMALL.layer - 1)
+    assert select(f"sqlite:///{path}", "SELECT * FROM layers") == []
+
+
+def test_a_ledger_without_the_table_of_a_layer_is_damaged(path: Path) -> None:
+    with closing(opened(path)) as ledger:
+        with ledger.transaction():
+            ledger.members.write(1, {bytes([number]) * 16: Count(1, 0) for number in range(40)})
+        ledger.tidy(100)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("DROP TABLE members_layer_1")
+    with pytest.raises(LedgerError, match="damaged: a table is missing"):
+        opened(path)
+
+
+def test_layers_of_about_the_same_size_become_one() -> None:
+    sizes = Sizes(young=100, merged=3)
+    small, medium, large = (Layer(number, rows, None) for number, rows in [(1, 40), (2, 250), (3, 700)])
+    assert due([small, medium, large], sizes) == []
+    assert due([small, medium, small, medium], sizes) == []
+    assert due([medium, small, small, large, small, medium, medium], sizes) == [small, small, small]
+    assert due([medium, small, large, medium, medium], sizes) == [medium, medium, medium]
+
+
+@pytest.mark.parametrize("size", [16, 17, 11])
+def test_a_filter_never_misses_a_key_and_lets_few_others_pass(size: int) -> None:
+    chance = random.Random(2)
+    known = KeyFilter(10, 1 << 30)
+    taken = [chance.randbytes(size) for _ in range(50_000)]
+    passed = sum(len(known.take(taken[start : start + 5_000])) for start in range(0, len(taken), 5_000))
+    assert passed < 500
+    assert known.take(taken[:100]) == [*range(100)]
+    mixed = [*taken[100:200], *(chance.randbytes(size) for _ in range(20_000)), b"of another size", taken[300]]
+    places = known.possible(mixed)
+    assert {*range(100), len(mixed) - 1} <= {*places}
+    assert len(places) < 350
+
+
+def test_a_filter_that_may_not_grow_still_misses_no_key() -> None:
+    chance = random.Random(3)
+    known = KeyFilter(10, 1 << 10)
+    taken = [chance.randbytes(16) for _ in range(3_000_000 // 16)]
+    for start in range(0, len(taken), 50_000):
+        known.take(taken[start : start + 50_000])
+    assert known.possible(taken[:1000]) == [*range(1000)]
