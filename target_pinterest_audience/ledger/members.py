@@ -30,8 +30,17 @@ class Members(ABC):
     def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """Replace the counts of identities. Those that no row names are deleted."""
 
-    def insert(self, list_number: int, identities: Collection[bytes]) -> bool:  # noqa: ARG002 - declined
+    def prepare(self, list_number: int, identities: Collection[bytes]) -> object:  # noqa: ARG002 - nothing to prepare
+        """Do what `insert` can do without the database; see `Rows.prepare`."""
+        return None
+
+    def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:  # noqa: ARG002 - declined
         """Count identities as contributed by one row each, without a look-up before, where that is faster.
+
+        Args:
+            list_number: the list.
+            identities: the identities.
+            prepared: what `prepare` returned, if it was called.
 
         Returns:
             Whether they were written. If one is known already, or if it would not be faster, nothing is written.

@@ -47,8 +47,22 @@ class Rows(ABC):
             says: row → what it says, encoded.
         """
 
-    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:  # noqa: ARG002 - declined
+    def prepare(self, source: int, says: Mapping[bytes, bytes]) -> object:  # noqa: ARG002 - nothing to prepare
+        """Do what `insert` can do without the database, so that another thread can use it meanwhile.
+
+        Returns:
+            What to hand to `insert` with the same rows. Other rows may be prepared before that.
+        """
+        return None
+
+    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes], prepared: object = None) -> bool:  # noqa: ARG002 - declined
         """Write rows without a look-up before, where that is faster. Each row says something.
+
+        Args:
+            source: see `write`.
+            mark: see `write`.
+            says: see `write`.
+            prepared: what `prepare` returned, if it was called.
 
         Returns:
             Whether the rows were written. If one is known already, or if it would not be faster, nothing is written.

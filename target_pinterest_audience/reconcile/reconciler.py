@@ -137,7 +137,7 @@ class Reconciler:
     def _flush_full(self) -> None:
         if self._window.values >= WINDOW_VALUES * (_NEW_SHARE if self.expect_new else 1):
             # The window before this one may still be processed.
-            new = suppose_new(self._window, self.shorten) if self.expect_new else None
+            new = suppose_new(self.ledger, self._window, self.shorten) if self.expect_new else None
             self.collect()
             # While this window is processed, the orders of the one before are sent, and the next one is read.
             window = self._close_window()

@@ -1,8 +1,8 @@
 """A filter that tells which keys are surely not in the layers of a table, without reading them.
 
-It is a blocked Bloom filter: each key sets three bits of one word of 32 bits. Three bits in one word let about one key
-in 200 pass by mistake, and cost a single access to memory. Nearly all keys are digests already, so they are not hashed
-again.
+It is a blocked Bloom filter: each key sets three bits in each of two words of 32 bits. About one key in 1,500 passes by
+mistake, which costs a look into every layer; for most new keys, one access to memory shows that they are new. Nearly
+all keys are digests already, so they are not hashed again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Final
 
 _PATTERN_COUNT: Final = 4096
-_BITS_PER_KEY: Final = 18
+_BITS_PER_KEY: Final = 20
 _LEAST_WORDS: Final = (1 << 20) - 1
 _GROWTH: Final = 4
 """How much longer the next segment is: the more, the fewer there are to look into."""
@@ -84,8 +84,10 @@ def _held(segment: array[int], keys: Sequence[bytes]) -> list[int]:
     return [
         place
         for place, (one, other) in enumerate(_pairs(keys))
-        for pattern in [patterns[other & 4095]]
+        for pattern in [patterns[other >> 20]]
         if segment[one & mask] & pattern == pattern
+        for pattern in [patterns[one >> 20]]
+        if segment[other & mask] & pattern == pattern
     ]
 
 
@@ -94,12 +96,14 @@ def _add(segment: array[int], keys: Sequence[bytes]) -> list[int]:
     mask, patterns = len(segment) - 1, _PATTERNS
     held = []
     for place, (one, other) in enumerate(_pairs(keys)):
-        where = one & mask
-        pattern, word = patterns[other & 4095], segment[where]
-        if word & pattern == pattern:
+        pattern, where = patterns[other >> 20], one & mask
+        second_pattern, second = patterns[one >> 20], other & mask
+        word, second_word = segment[where], segment[second]
+        if word & pattern == pattern and second_word & second_pattern == second_pattern:
             held.append(place)
         else:
-            segment[where] = word | pattern
+            segment[where] |= pattern
+            segment[second] |= second_pattern
     return held
 
 

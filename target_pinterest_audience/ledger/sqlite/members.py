@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.members import Members
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Prepared
 from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, Layers, Sizes
 from target_pinterest_audience.membership.counts import NOBODY, Count
 
@@ -80,13 +80,19 @@ class SqliteMembers(Members):
                     group, list=list_number, **count._asdict(),
                 )  # fmt: skip
 
-    def insert(self, list_number: int, identities: Collection[bytes]) -> bool:
+    def prepare(self, list_number: int, identities: Collection[bytes]) -> Prepared:
+        """See `Members.prepare`."""
+        keys = list(identities)
+        return Prepared(self._known.suspects(keys, list_number), list(groups(keys)))
+
+    def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:
         """See `Members.insert`."""
-        if self._layers.exist and not self._known.are_new(list(identities), list_number):
+        suspects, parts = prepared if isinstance(prepared, Prepared) else self.prepare(list_number, identities)
+        if self._layers.exist and not self._known.are_new(list(identities), list_number, suspects):
             return False
         name = self._layers.place_new(len(identities))
         return self._connection.insert_new(
-            groups(list(identities)),
+            parts,
             f"{name} (list, identity, contributors, refusers) SELECT :list, {{key}}, 1, 0 FROM places",
             f"{name} WHERE list = :list AND identity IN (SELECT {{key}} FROM places)",
             list=list_number,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.rows import Rows
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Prepared
 from target_pinterest_audience.ledger.sqlite.layers import ROWS, Layers, Sizes
 
 if TYPE_CHECKING:
@@ -93,13 +93,19 @@ class SqliteRows(Rows):
         self._known.expect(others, source)
         yield "row_says", others
 
-    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:
+    def prepare(self, source: int, says: Mapping[bytes, bytes]) -> Prepared:
+        """See `Rows.prepare`."""
+        rows = list(says)
+        return Prepared(self._known.suspects(rows, source), list(groups(rows, list(says.values()))))
+
+    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes], prepared: object = None) -> bool:
         """See `Rows.insert`."""
-        if self._layers.exist and not self._known.are_new(list(says), source):
+        suspects, parts = prepared if isinstance(prepared, Prepared) else self.prepare(source, says)
+        if self._layers.exist and not self._known.are_new(list(says), source, suspects):
             return False
         name = self._layers.place_new(len(says))
         return self._connection.insert_new(
-            groups(list(says), list(says.values())),
+            parts,
             f"{name} (row_key, source, seen, says) SELECT {{key}}, :source, :mark, {{value}} FROM places",
             f"{name} WHERE row_key IN (SELECT {{key}} FROM places)",
             source=source, mark=mark,

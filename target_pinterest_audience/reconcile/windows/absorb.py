@@ -36,17 +36,19 @@ class Absorbed(NamedTuple):
 class NewRows:
     """The changes of a window, on the assumption that all of its rows are new."""
 
-    def __init__(self, window: Window, says: Mapping[bytes, bytes], changes: IdentityChanges) -> None:
+    def __init__(self, source: int, says: Mapping[bytes, bytes], changes: IdentityChanges, prepared: object) -> None:
         """Keep what `suppose_new` prepared.
 
         Args:
-            window: the events.
+            source: the source of the rows.
             says: row → its statements after its event, encoded.
             changes: what these statements do to identities.
+            prepared: see `Rows.prepare`.
         """
-        self._window = window
+        self._source = source
         self._says = says
         self._changes = changes
+        self._prepared = prepared
 
     def write(self, ledger: Ledger, sources: Mapping[int, SourceRun]) -> Decisions | None:
         """Write the rows, within a transaction of the caller.
@@ -58,18 +60,21 @@ class NewRows:
         Returns:
             What to send; None if the ledger knows one of the rows, in which case nothing was written.
         """
-        (number,) = self._window.sources
-        source = sources[number]
-        if not ledger.rows.insert(number, source.mark if 0 in source.readers else 0, self._says):
+        source = sources[self._source]
+        mark = source.mark if 0 in source.readers else 0
+        if not ledger.rows.insert(self._source, mark, self._says, self._prepared):
             return None
         _mark(ledger, source, self._says)
-        return self._changes.write(ledger, expect_new=True)
+        return self._changes.write(ledger)
 
 
-def suppose_new(window: Window, shorten: Callable[[bytes], bytes]) -> NewRows | None:
+def suppose_new(ledger: Ledger, window: Window, shorten: Callable[[bytes], bytes]) -> NewRows | None:
     """Prepare to write a window without looking its rows up; return None if they cannot all be new.
 
+    The ledger may be at work on the window before it.
+
     Args:
+        ledger: the ledger.
         window: the events.
         shorten: returns the keyed digest of an identity.
     """
@@ -78,7 +83,9 @@ def suppose_new(window: Window, shorten: Callable[[bytes], bytes]) -> NewRows | 
         return None
     changes = IdentityChanges(window, shorten)
     changes.note_new(range(len(window)))
-    return NewRows(window, says, changes)
+    changes.prepare(ledger)
+    (source,) = window.sources
+    return NewRows(source, says, changes, ledger.rows.prepare(source, says))
 
 
 def absorb(

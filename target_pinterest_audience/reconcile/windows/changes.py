@@ -73,6 +73,8 @@ class IdentityChanges:
         """The sources and lists that `compare` has learned something about."""
         self._rows: Counter[int] = Counter()
         """List → how many more rows contribute to it."""
+        self._prepared: dict[int, tuple[list[bytes], object]] = {}
+        """List → the keys of its arrivals, and what the ledger prepared for them."""
         self._outcomes = Outcomes()
         """Of all identities but arrivals."""
 
@@ -228,19 +230,25 @@ class IdentityChanges:
                 entry.asked = True
                 entry.cause = max(entry.cause, Cause.DELETE)
 
-    def write(self, ledger: Ledger, *, expect_new: bool = False) -> Decisions:
+    def prepare(self, ledger: Ledger) -> None:
+        """Prepare to insert the identities of new rows without looking them up."""
+        for number, arrivals in self._arrivals.items():
+            keys = member_keys(arrivals)
+            self._prepared[number] = keys, ledger.members.prepare(number, keys)
+
+    def write(self, ledger: Ledger) -> Decisions:
         """Write the counts of the identities, and return what to send for them.
 
         Args:
-            ledger: the ledger.
-            expect_new: whether the identities are probably new, so that it inserts them without looking them up.
+            ledger: the ledger. After `prepare` it inserts the identities of new rows without looking them up.
         """
         decisions: Decisions = {}
         refused: set[tuple[int, bytes]] = set()
         suppressed = functools.cache(ledger.catalogue.suppressions.all)
         for number in sorted(self._arrivals.keys() | self._touched.keys()):
             arrivals, touched = self._arrivals[number], self._touched[number]
-            inserted = expect_new and ledger.members.insert(number, member_keys(arrivals))
+            new_keys, prepared = self._prepared.get(number, ([], None))
+            inserted = bool(new_keys) and ledger.members.insert(number, new_keys, prepared)
             keys = member_keys(touched) if inserted else [*member_keys(arrivals), *member_keys(touched)]
             before = ledger.members.read(number, keys) if keys else {}
             decided = decisions[number] = ListDecisions()
