@@ -25,6 +25,9 @@ SLOW_DAY: Final = 3
 WAITING_IDENTITY_BYTES: Final = 225
 """How much memory an identity takes that waits for its request."""
 
+FURTHER_IDENTITY: Final = 0.4
+"""The time of each further identity of a row, as a share of the time of a row of one identity."""
+
 REFUSED_ROOM: Final = 2.1
 """The room of an identity that a row refuses (`operation: remove`), in rooms of one that a row contributes: a refusal
 holds under all three algorithms. Measured with SQLite."""
@@ -40,7 +43,6 @@ class Engine:
     Attributes:
         name: the way, for people.
         rows_a_second: how many rows of one identity a first load took a second.
-        further_identity: the time of each further identity of a row, as a share of the time of a row of one.
         row_bytes: the room that a row takes in the ledger.
         identity_bytes: the room that each of its identities takes there.
         log_mb: the room that the database's log takes besides, on the same disk, while a run writes.
@@ -49,7 +51,6 @@ class Engine:
 
     name: str
     rows_a_second: int
-    further_identity: float
     row_bytes: int = 0
     identity_bytes: int = 0
     log_mb: int = 0
@@ -59,7 +60,6 @@ class Engine:
 SQLITE: Final = Engine(
     name="a SQLite ledger",
     rows_a_second=114_498,
-    further_identity=0.3,
     row_bytes=30,
     identity_bytes=105,
     log_mb=600,
@@ -68,7 +68,6 @@ SQLITE: Final = Engine(
 POSTGRESQL: Final = Engine(
     name="a PostgreSQL ledger",
     rows_a_second=53_357,
-    further_identity=0.45,
     row_bytes=150,
     identity_bytes=195,
     peak_mb=312,
@@ -76,6 +75,5 @@ POSTGRESQL: Final = Engine(
 APPEND: Final = Engine(
     name="`append-only`",
     rows_a_second=749_731,
-    further_identity=0.45,
     peak_mb=58,
 )

@@ -178,7 +178,7 @@ def estimate(settings: Settings, sources: Sequence[Source]) -> Estimate:
         identities += _sent(source.rows * len(source.kinds), stream)
         refuses = stream.operation is Mode.REMOVE and engine is not figures.APPEND
         slower, bigger = (figures.REFUSED_TIME, figures.REFUSED_ROOM) if refuses else (1, 1)
-        further = engine.further_identity * (len(source.kinds) - 1)
+        further = figures.FURTHER_IDENTITY * (len(source.kinds) - 1)
         seconds += source.rows / engine.rows_a_second * (1 + further) * slower
         of_row = engine.row_bytes + engine.identity_bytes * bigger * len(source.kinds)
         ledger_bytes += round(source.rows * of_row)
