@@ -152,12 +152,13 @@ def test_the_ledger_decides_about_time_room_and_memory() -> None:
     assert append.memory_bytes < sqlite.memory_bytes < postgresql.memory_bytes
     two = load(1_000_000, "EMAIL", "IDFA")
     assert two.target_seconds == pytest.approx(sqlite.target_seconds * 1.4)
-    assert two.ledger_bytes == 1_000_000 * (30 + 2 * 105)
+    assert two.ledger_bytes == 1_000_000 * (figures.SQLITE.row_bytes + 2 * figures.SQLITE.identity_bytes)
 
 
 def test_rows_that_refuse_take_more_room_and_time() -> None:
     adds, removes = load(1_000), load(1_000, operation="remove")
-    assert removes.ledger_bytes == 1_000 * round(30 + 2.1 * 105, 1)
+    of_row = figures.SQLITE.row_bytes + figures.REFUSED_ROOM * figures.SQLITE.identity_bytes
+    assert removes.ledger_bytes == pytest.approx(1_000 * of_row)
     assert removes.target_seconds == pytest.approx(6 * adds.target_seconds)
     appended = [load(1_000, load_method="append-only", operation=each).target_seconds for each in ("add", "remove")]
     assert appended[0] == appended[1]
@@ -191,11 +192,11 @@ def test_a_disk_that_is_too_small_is_a_warning() -> None:
     needed = found.ledger_bytes + 600 * MEGABYTE
     assert told(found, Known(free_bytes=needed))["ledger"].detail.endswith("Its disk has room for that.")
     short = told(found, Known(free_bytes=needed - 1))["ledger"]
-    assert (short.warning, short.detail.endswith("Its disk has only 1.9 GB free.")) == (True, True)
+    assert (short.warning, short.detail.endswith(f"Its disk has only {size(needed - 1)} free.")) == (True, True)
 
 
 def test_prune_needs_room_of_its_own() -> None:
-    assert "`prune` takes up to 135 MB more" in told(load(1_000_000, load_method="overwrite"))["ledger"].detail
+    assert "`prune` takes up to 137 MB more" in told(load(1_000_000, load_method="overwrite"))["ledger"].detail
     assert "prune" not in told(load(1_000_000))["ledger"].detail
 
 

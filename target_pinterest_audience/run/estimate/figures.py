@@ -28,7 +28,7 @@ WAITING_IDENTITY_BYTES: Final = 225
 FURTHER_IDENTITY: Final = 0.4
 """The time of each further identity of a row, as a share of the time of a row of one identity."""
 
-REFUSED_ROOM: Final = 2.1
+REFUSED_ROOM: Final = 2.7
 """The room of an identity that a row refuses (`operation: remove`), in rooms of one that a row contributes: a refusal
 holds under all three algorithms. Measured with SQLite."""
 
@@ -60,8 +60,8 @@ class Engine:
 SQLITE: Final = Engine(
     name="a SQLite ledger",
     rows_a_second=114_498,
-    row_bytes=30,
-    identity_bytes=105,
+    row_bytes=70,
+    identity_bytes=67,
     log_mb=600,
     peak_mb=248,
 )
