@@ -12,7 +12,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import append, ledger, many_lists, paths, postgres
+from benchmarks import append, identities, ledger, many_lists, paths, postgres
 from benchmarks.bench import HEAD, Curve, Floors, bench
 
 
@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=10_000_000, help="members of the ledger (10,000,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="records of a run (1,000,000)")
     parser.add_argument("--curves", type=Path, help="file to write for `plot.py`")
-    parser.add_argument("--only", choices=["append", "ledger", "lists", "paths", "postgres"], help="run only these")
+    parts = ["append", "identities", "ledger", "lists", "paths", "postgres"]
+    parser.add_argument("--only", choices=parts, help="run only these")
     options = parser.parse_args()
     records = min(options.records, options.members)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
@@ -37,6 +38,8 @@ def main() -> None:
             curves.append(ledger.measure(place, floors, options.members, records))
         if options.only in {None, "lists"}:
             many_lists.measure(place, records)
+        if options.only in {None, "identities"}:
+            identities.measure(place, floors, records)
         if options.only in {None, "paths"}:
             paths.measure(place, floors, records)
         if options.only in {None, "postgres"}:

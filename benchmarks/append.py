@@ -40,7 +40,7 @@ def _append(place: Bench, floors: Floors, records: int, rounds: int) -> Line:
 
 
 def _append_phones(place: Bench, floors: Floors, records: int) -> Line:
-    stream = place.stream(1, records, column="phone")
+    stream = place.stream(1, records, columns="phone")
     return floors.measure("append phone numbers", records, lambda: place.append(stream), ROUNDS)
 
 

@@ -42,10 +42,10 @@ class Bench:
     """The API address of a server that answers without delay."""
 
     def stream(
-        self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0, column: str = "email"
+        self, first: int, count: int, step: int = 1, percent: int = 0, lists: int = 0, columns: str = "email"
     ) -> Path:
         """Return the file of a stream that `stream.py` writes with these arguments."""
-        arguments = [str(argument) for argument in (first, count, step, percent, lists, column)]
+        arguments = [str(argument) for argument in (first, count, step, percent, lists, columns)]
         path = self.folder / f"{'-'.join(arguments)}.singer"
         if not path.exists():
             with path.open("wb") as file:

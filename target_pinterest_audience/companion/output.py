@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from target_pinterest_audience.reporting.report_file import moment
 from target_pinterest_audience.text.safe_text import one_line, safe_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 R = TypeVar("R", bound=NamedTuple)
 
@@ -53,9 +54,9 @@ def show(text: str, *, err: bool = False) -> None:
 
 def show_alarm(text: str) -> None:
     """Print one line, in red on a terminal unless the environment variable `NO_COLOR` is set."""
-    Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, soft_wrap=True).print(
-        Text(one_line(text), style="bold red")
-    )
+    from rich.text import Text  # noqa: PLC0415 - only alarms and tables need it
+
+    _console(soft_wrap=True).print(Text(one_line(text), style="bold red"))
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
@@ -69,17 +70,27 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, emp
     if not rows:
         click.echo(empty)
         return
+    from rich.table import Table  # noqa: PLC0415 - only alarms and tables need it
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading, values in zip(headings, zip(*rows, strict=True), strict=True):
         numbers = all(type(value) in {int, float, type(None)} for value in values)
         table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_cell, row))
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
-    console.print(table)
+    _console().print(table)
+
+
+def _console(*, soft_wrap: bool = False) -> Console:
+    """Return standard output, for text with styles."""
+    from rich.console import Console  # noqa: PLC0415 - only alarms and tables need it
+
+    return Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, soft_wrap=soft_wrap)
 
 
 def _cell(value: object) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - only alarms and tables need it
+
     if value is None:
         return Text("-")
     if isinstance(value, bool):

@@ -17,8 +17,8 @@ from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.delivery.lanes import Lanes
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import CustomerList
+from target_pinterest_audience.pinterest.request import Traffic
 from target_pinterest_audience.pinterest.retry import RetryPolicy
-from target_pinterest_audience.pinterest.transport import Traffic
 from target_pinterest_audience.routing.orders import (
     AcceptedRemoval,
     Batch,

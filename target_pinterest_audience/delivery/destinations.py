@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import ItemsView, ValuesView
 
-import msgspec
-
 from target_pinterest_audience.delivery.creation import Creation
 from target_pinterest_audience.delivery.destination import Destination
 from target_pinterest_audience.delivery.directory import Directory
-from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, PendingIdentities
+from target_pinterest_audience.delivery.pending import PendingIdentities, records_room
 from target_pinterest_audience.delivery.refused_phones import phones_refused, phones_still_wait
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import RefusedError
@@ -70,8 +68,8 @@ class Destinations:
         """Prepare for a list, and look it up; see `Delivery.open`."""
         known = self._all.get(plan.reference)
         if known is None:
-            room = self._max_bytes - ENVELOPE_BYTES - len(msgspec.json.encode(plan.reference.customer_list_name or ""))
-            pending = PendingIdentities(self._max_identities, max(1, room), self._watermark, plan.reference)
+            room = records_room(self._max_bytes, plan.reference.customer_list_name)
+            pending = PendingIdentities(self._max_identities, room, self._watermark, plan.reference)
             known = self._all[plan.reference] = Destination(
                 plan, pending, self._directory, self._creation, self._logger, dry=self._dry
             )

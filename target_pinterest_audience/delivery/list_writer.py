@@ -118,7 +118,7 @@ class ListWriter:
         telling = [index for index in refused if batch.identities[index] not in self._refused_before]
         if not (telling and halving.is_in_doubt):
             return refused, False
-        resent = [batch.lines[index] for index in telling].count(0)
+        resent = sum(batch.lines[index] <= 0 for index in telling)
         self._resent_phones += resent
         self._new_phones += len(telling) - resent
         if batch.operation is Operation.REMOVE:

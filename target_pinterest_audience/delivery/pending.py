@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from target_pinterest_audience.identities.packed import (
     DIGEST_IN_RECORDS,
     LONGEST_DIGEST,
@@ -18,11 +20,21 @@ from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.vocabulary import Cause, Operation, WireFormat
 from target_pinterest_audience.watermark import Hold, Watermark
 
-ENVELOPE_BYTES: Final = 200
+_ENVELOPE_BYTES: Final = 200
 """Room for everything in a request body but the records and a list's name."""
 
 _REMOVALS_FIRST: Final = (Operation.REMOVE, Operation.ADD)
 _OTHER = {Operation.ADD: Operation.REMOVE, Operation.REMOVE: Operation.ADD}
+
+
+def records_room(max_bytes: int, list_name: str | None) -> int:
+    """Return how many bytes of a request's body the identities may take.
+
+    Args:
+        max_bytes: the most bytes in the body.
+        list_name: the name of the list, which the request that creates it has.
+    """
+    return max(1, max_bytes - _ENVELOPE_BYTES - len(msgspec.json.encode(list_name or "")))
 
 
 @dataclass(slots=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from target_pinterest_audience.pinterest.errors import RefusedError
 from target_pinterest_audience.pinterest.models import AdAccount, Audience, CustomerList, CustomerSegment
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Answer, Request, Traffic
 from target_pinterest_audience.pinterest.signed_requests import OLDEST_FIRST, SignedRequests, TokenSource
-from target_pinterest_audience.pinterest.transport import Answer, Traffic, Transport
 from target_pinterest_audience.vocabulary import ListType, Operation, WireFormat
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities.packed import Records
+    from target_pinterest_audience.pinterest.transport import Transport
 
 T = TypeVar("T")
 

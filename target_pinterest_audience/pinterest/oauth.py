@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from oauthlib.oauth2 import AccessDeniedError, MismatchingStateError, OAuth2Error, WebApplicationClient
-from requests.auth import HTTPBasicAuth
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import NotPermittedError, RefusedError, TokenExpiredError
 from target_pinterest_audience.pinterest.models import Tokens
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Basic, Request
 from target_pinterest_audience.pinterest.tokens import SCOPES, require_scopes
-from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.text.redaction import hide
 from target_pinterest_audience.text.urls import is_loopback, is_safe, parse_address
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.transport import Transport
 
 _CONSENT_PAGE: Final = "https://www.pinterest.com/oauth/"
 """Pinterest's consent page (API description 5.23)."""
@@ -149,7 +150,7 @@ class Authorization:
         # Sending a code twice may revoke the tokens that it was exchanged for (RFC 6749, section 4.1.2).
         request = Request("POST", "/oauth/token", form=form, creates=True, personal=True)
         try:
-            tokens = transport.send(request, HTTPBasicAuth(self._client_id, client_secret), Tokens).body
+            tokens = transport.send(request, Basic(self._client_id, client_secret), Tokens).body
         except (RefusedError, TokenExpiredError, NotPermittedError) as error:
             response = f"(HTTP {error.status}, code {error.code})"
             if error.code == _INVALID_GRANT:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
-import requests
 
 from target_pinterest_audience.pinterest.errors import (
     NotFoundError,
@@ -26,6 +26,9 @@ from target_pinterest_audience.pinterest.errors import (
 )
 from target_pinterest_audience.pinterest.rate_headers import seconds_to_wait
 from target_pinterest_audience.pinterest.request import Request
+
+if TYPE_CHECKING:
+    import requests
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a body can raise, if the body is not JSON or is malicious."""
@@ -50,15 +53,15 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
     """
     status = response.status_code
     problem = _Problem.of(request, response)
-    if status == requests.codes.too_many_requests:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         wait_seconds = seconds_to_wait(response.headers, now)
         when = f", until {_clock_time(now + wait_seconds)}" if wait_seconds is not None else ""
         msg = f"Pinterest's rate limit is reached{when}: {request}{problem}."
         return RateLimitedError(msg, wait_seconds=wait_seconds, code=problem.code)
-    if status == requests.codes.unauthorized and problem.code in {_TOKEN_REFUSED, None}:
+    if status == HTTPStatus.UNAUTHORIZED and problem.code in {_TOKEN_REFUSED, None}:
         msg = f"Pinterest does not accept the access token{problem}. Set a new one, or check the OAuth settings."
         return TokenExpiredError(msg, status=status, code=problem.code)
-    if status in {requests.codes.unauthorized, requests.codes.forbidden}:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         msg = (
             f"Pinterest does not permit {request}{problem}. Check that the app has access to the API, that a person "
             "signed in for the token (not the app alone), that the token has the scopes ads:read and ads:write, and "
@@ -66,7 +69,7 @@ def failure(request: Request, response: requests.Response, now: float) -> Pinter
         )
         error = RestrictedError if _RESTRICTED in problem.message else NotPermittedError
         return error(msg, status=status, code=problem.code)
-    if status == requests.codes.not_found:
+    if status == HTTPStatus.NOT_FOUND:
         msg = f"Not found at Pinterest: {request}{problem}. Check the ids in the settings, and `api_url`."
         return NotFoundError(msg, status=status, code=problem.code)
     if status in _BAD_REQUEST:

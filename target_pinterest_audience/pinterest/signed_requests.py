@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
 from target_pinterest_audience.pinterest.errors import PinterestError, TokenExpiredError, UnavailableError
 from target_pinterest_audience.pinterest.models import Page
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Answer, Bearer, Request
 from target_pinterest_audience.pinterest.responses import UNREADABLE
-from target_pinterest_audience.pinterest.transport import Answer, Bearer, Transport
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.transport import Transport
 
 T = TypeVar("T")
 

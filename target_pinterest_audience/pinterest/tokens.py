@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Final
-
-from requests.auth import HTTPBasicAuth
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import (
@@ -20,11 +18,13 @@ from target_pinterest_audience.pinterest.errors import (
     UnavailableError,
 )
 from target_pinterest_audience.pinterest.models import Tokens
-from target_pinterest_audience.pinterest.request import Request
-from target_pinterest_audience.pinterest.transport import Transport
+from target_pinterest_audience.pinterest.request import Basic, Request
 from target_pinterest_audience.system.token_store import TokenStore
 from target_pinterest_audience.text.counts import several
 from target_pinterest_audience.text.redaction import hide
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.transport import Transport
 
 _BEFORE_EXPIRY_SECONDS: Final = 300.0
 _EXCHANGE_SECONDS: Final = 60.0
@@ -263,4 +263,4 @@ def refresh_access_token(transport: Transport, client_id: str, client_secret: st
     # Apps created before 2025-09-25 get a renewable refresh token only if they ask; newer apps ignore the field.
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "continuous_refresh": "true"}
     request = Request("POST", "/oauth/token", form=form, personal=True)
-    return transport.send(request, HTTPBasicAuth(client_id, client_secret), Tokens).body
+    return transport.send(request, Basic(client_id, client_secret), Tokens).body

@@ -9,15 +9,15 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import backoff
 import msgspec
 import requests
-from requests.auth import AuthBase
+from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import NewConnectionError
 
 from target_pinterest_audience.pinterest.errors import (
@@ -29,7 +29,7 @@ from target_pinterest_audience.pinterest.errors import (
     UntrustedError,
 )
 from target_pinterest_audience.pinterest.rate_limit import RateLimiter
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Answer, Auth, Basic, Request, Traffic
 from target_pinterest_audience.pinterest.responses import UNREADABLE, failure, no_success, request_id
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.route import route_to
@@ -45,27 +45,6 @@ class Tenure(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    """Pinterest's successful response to a request.
-
-    Attributes:
-        body: the decoded body.
-        request_id: Pinterest's id of the request, which its support asks for; None if the response has none.
-        received: when the response came, as Unix time in seconds.
-        unanswered: whether an earlier attempt got no clear answer, so that Pinterest may still carry it out.
-        status: the HTTP status, 200 or 201.
-        headers: the headers of the response.
-    """
-
-    body: T
-    request_id: str | None
-    received: float
-    unanswered: bool = False
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 @dataclass(slots=True)
 class _Attempts:
     """The attempts of one request.
@@ -77,47 +56,25 @@ class _Attempts:
     unanswered: bool = False
 
 
-@dataclass(slots=True)
-class Traffic:
-    """Counts the requests of all threads.
-
-    Attributes:
-        calls: the requests; each attempt counts.
-        limited_seconds: how long requests waited for Pinterest's rate limits, summed over all threads.
-        held_until: when the last such wait ends or ended, as monotonic time in seconds.
-    """
-
-    calls: int = 0
-    limited_seconds: float = 0.0
-    held_until: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def call(self) -> None:
-        """Count a request."""
-        with self._lock:
-            self.calls += 1
-
-    def wait(self, seconds: float) -> None:
-        """Count a wait for a rate limit that starts now."""
-        with self._lock:
-            self.limited_seconds += seconds
-            self.held_until = max(self.held_until, time.monotonic() + seconds)
-
-
-class Bearer(AuthBase):
+class _BearerAuth(AuthBase):
     """Authorizes a request with an access token.
 
     It is an auth object, not a header, because `requests` lets a `.netrc` entry overwrite the header.
     """
 
     def __init__(self, token: str) -> None:
-        """Create it for a token."""
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the `Authorization` header."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _auth_of(auth: Auth) -> AuthBase:
+    """Return an authorization as `requests` takes it."""
+    if isinstance(auth, Basic):
+        return HTTPBasicAuth(auth.user, auth.password)
+    return _BearerAuth(auth.token)
 
 
 class Transport:
@@ -174,7 +131,7 @@ class Transport:
             logger=None,
         )(self._send_once)
 
-    def send(self, request: Request, auth: AuthBase, answer: type[T]) -> Answer[T]:
+    def send(self, request: Request, auth: Auth, answer: type[T]) -> Answer[T]:
         """Send a request, and retry it as the policy allows.
 
         Args:
@@ -228,7 +185,7 @@ class Transport:
             session.trust_env = False
         return session
 
-    def _send_once(self, request: Request, auth: AuthBase, answer: type[T], attempts: _Attempts) -> Answer[T]:
+    def _send_once(self, request: Request, auth: Auth, answer: type[T], attempts: _Attempts) -> Answer[T]:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         content = msgspec.json.encode(request.body) if request.body is not None else request.form
         self._rate_limiter.wait_for(request)
@@ -249,7 +206,7 @@ class Transport:
                 params=dict(request.params) if request.params else None,
                 data=content,
                 headers=headers,
-                auth=auth,
+                auth=_auth_of(auth),
                 timeout=(self._policy.connect_seconds, self._policy.read_seconds),
                 # A redirect could carry the token to another host.
                 allow_redirects=False,

@@ -34,6 +34,10 @@ class Background(Generic[T]):
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def result_so_far(self) -> T | None:
+        """Return the result; None if the call is still under way, or raised an error."""
+        return self._result if self.ended() and self._failure is None else None
+
     def result(self) -> T:
         """Wait for the end of the call, and return its result.
 

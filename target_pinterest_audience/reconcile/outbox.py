@@ -75,6 +75,8 @@ class Outbox:
         """The notes of this run that `leftovers` hands over."""
         self._former: set[tuple[int, int]] = set()
         """The notes of former runs that were handed over."""
+        self._begun: set[tuple[int, int]] = set()
+        """The notes of which a request may have left in this run."""
         self._for_next_run: set[tuple[int, int]] = set()
         self._refused_before: defaultdict[int, set[bytes]] = defaultdict(set)
         """List → identities that Pinterest refused one by one in earlier runs."""
@@ -99,6 +101,7 @@ class Outbox:
             TargetError: a list that only former settings led to cannot be opened.
         """
         reference = self._lists.reference(outgoing.list_number)
+        self._begun.add((outgoing.list_number, outgoing.note))
         for operation, identities, lines, cause in outgoing.sendings:
             yield Order(reference, operation, identities, lines, cause or Cause.UNFINISHED)
         self._add(outgoing.list_number, outgoing.note, outgoing.last_line)
@@ -120,6 +123,9 @@ class Outbox:
         """
         with self._ledger.transaction():
             once_more, new = claim_due(self._ledger, number, self._now(), self._safe_seconds)
+        # Lines below those of the stream, one for each note: the next run need not send again what Pinterest has
+        # accepted of them, or a rate limit that ends each run before the last note would end them all.
+        lines = iter(range(-len(self._ledger.notes.due_times(number)), 0))
         self._own.update((number, note) for note in new)
         sent: set[bytes] = set()
         under_way: set[bytes] = set()
@@ -136,14 +142,16 @@ class Outbox:
             some = [each for each in operations if each[1] not in sent]
             if was_refused(due):
                 self._refused_before[number].update(identities)
-            yield from self._orders(number, some, refused_before=was_refused(due))
+            line = next(lines)
+            self._begun.add((number, note))
+            yield from self._orders(number, some, line, refused_before=was_refused(due))
             sent |= identities
             if not is_own:
                 under_way |= identities
                 self._former.add((number, note))
-            self._add(number, note, last_line=0)
+            self._add(number, note, line)
         if once_more:
-            yield from self._once_more(number, once_more, sent)
+            yield from self._once_more(number, once_more, sent, lines)
 
     def removed(self, reference: ListReference, removal: AcceptedRemoval) -> None:
         """Record a request that removed identities, if the ledger feeds the list."""
@@ -203,6 +211,21 @@ class Outbox:
                     self._ledger.notes.postpone(number, notes.former, due)
                 self._history.write_removals()
             self._unanswered.clear()
+
+    def note_unsent(self, notes: Iterable[tuple[int, int]]) -> None:
+        """Note at the end of the run for which notes no request has left: they need no healing once they are accepted.
+
+        Args:
+            notes: notes of this run that were not handed over, as list and note.
+
+        Raises:
+            LedgerError: the ledger cannot be written.
+        """
+        unsent = {*notes, *self._own} - self._begun
+        if unsent:
+            with self._ledger.transaction():
+                for number, note in sorted(unsent):
+                    self._ledger.notes.postpone(number, [note], AT_ONCE)
 
     def note_missing_lists(self) -> None:
         """Note at the end of the run that nothing is under way for lists that Pinterest clearly refused to create.
@@ -264,7 +287,7 @@ class Outbox:
         return note in self._handed_over[number] or (number, note) in self._for_next_run
 
     def _once_more(
-        self, number: int, once_more: Mapping[int, Operation | None], handed_over: set[bytes]
+        self, number: int, once_more: Mapping[int, Operation | None], handed_over: set[bytes], lines: Iterator[int]
     ) -> Iterator[Order]:
         """Yield orders for identities that an old request may have moved to the wrong place, each once.
 
@@ -272,6 +295,7 @@ class Outbox:
             number: the list.
             once_more: note → the operation of the old request; None if there may have been several.
             handed_over: the identities that were handed over already and need no second request.
+            lines: a line for each note.
         """
         before = len(handed_over)
         for note, _, operations in owed(self._ledger, number):
@@ -281,9 +305,10 @@ class Outbox:
                     for operation, identity, cause in operations
                     if identity not in handed_over and operation is not once_more[note]
                 ]
-                yield from self._orders(number, some)
+                line = next(lines)
+                yield from self._orders(number, some, line)
                 handed_over.update(identity for _, identity, _ in some)
-                self._add(number, note, last_line=0)
+                self._add(number, note, line)
         count = len(handed_over) - before
         if count:
             self._logger.info(
@@ -292,11 +317,16 @@ class Outbox:
             )  # fmt: skip
 
     def _orders(
-        self, number: int, operations: Iterable[tuple[Operation, bytes, Cause]], *, refused_before: bool = False
+        self,
+        number: int,
+        operations: Iterable[tuple[Operation, bytes, Cause]],
+        line: int,
+        *,
+        refused_before: bool = False,
     ) -> Iterator[Order]:
         for (operation, cause), some in groupby(operations, lambda each: (each[0], each[2])):
             identities = [identity for _, identity, _ in some]
-            lines = [0] * len(identities)
+            lines = [line] * len(identities)
             yield Order(self._lists.reference(number), operation, identities, lines, cause, refused_before)
 
 

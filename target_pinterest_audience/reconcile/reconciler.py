@@ -149,9 +149,14 @@ class Reconciler:
         return self._work is None
 
     @property
+    def ledger_is_free(self) -> bool:
+        """Whether nothing uses the ledger; the result of a window may still have to be collected."""
+        return self._work is None or self._work.ended()
+
+    @property
     def hangs(self) -> bool:
         """Whether a window is still being processed after `stop`."""
-        return self._work is not None and not self._work.ended()
+        return not self.ledger_is_free
 
     def tick(self) -> None:
         """Work the window off if it has waited long enough. Raises as `flush` does."""
@@ -188,6 +193,12 @@ class Reconciler:
             self._outgoing.popleft()
             if not self._outgoing or self._outgoing[0].hold is not hold:
                 hold.release()
+
+    def not_handed_over(self) -> list[tuple[int, int]]:
+        """Return the notes that were not handed over, as list and note."""
+        worked = self._work.result_so_far() if self._work is not None else None
+        outgoing = [*(each.outgoing for each in self._outgoing), *(worked.outgoing if worked is not None else ())]
+        return [(each.list_number, each.note) for each in outgoing]
 
     def waits_for(self, line: int) -> bool:
         """Return whether something from before a line of the stream is not handed over yet."""

@@ -11,7 +11,7 @@ from target_pinterest_audience.vocabulary import by_name
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.pinterest.transport import Traffic
+    from target_pinterest_audience.pinterest.request import Traffic
     from target_pinterest_audience.routing.orders import ListReport
 
 

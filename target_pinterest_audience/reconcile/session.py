@@ -164,16 +164,18 @@ class Session:
 
     def tidy(self) -> None:
         """Delete accepted notes, unless the ledger is busy: then this can wait."""
-        if self._reconciler.idle:
+        # Also if the run stops, and the window that was being processed is never collected.
+        if self._reconciler.ledger_is_free:
             self._books.outbox.tidy()
 
-    def note_missing_lists(self) -> None:
-        """Note at the end which lists do not exist and will not be created, unless the ledger is busy.
+    def note_unsent(self) -> None:
+        """Note at the end what was never sent, and which lists will not be created, unless the ledger is busy.
 
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        if self._reconciler.idle:
+        if self._reconciler.ledger_is_free:
+            self._books.outbox.note_unsent(self._reconciler.not_handed_over())
             self._books.outbox.note_missing_lists()
 
     def waits_for(self, line: int) -> bool:

@@ -15,7 +15,7 @@ from target_pinterest_audience.system.private_files import replace
 from target_pinterest_audience.text.safe_text import safe_json
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.pinterest.transport import Traffic
+    from target_pinterest_audience.pinterest.request import Traffic
 
 
 class RemarkReport(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from target_pinterest_audience.settings import EmptyStream, Settings
 from target_pinterest_audience.text.redaction import redact
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.pinterest.transport import Traffic
+    from target_pinterest_audience.pinterest.request import Traffic
 
 
 class RunLog:

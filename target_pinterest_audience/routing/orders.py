@@ -125,7 +125,7 @@ class Order(NamedTuple):
         list: the list.
         operation: whether to add or to remove them.
         identities: the packed identities.
-        lines: the line of the stream that each is sent for.
+        lines: the line of the stream that each is sent for; 0 or less for what an earlier run left.
         cause: why they are removed, if they are.
         refused_before: whether Pinterest refused each of them by itself in an earlier run.
     """

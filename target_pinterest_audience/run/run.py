@@ -271,7 +271,7 @@ class Run:
         if self._session is not None:
             with contextlib.suppress(LedgerError):
                 self._session.tidy()
-                self._session.note_missing_lists()
+                self._session.note_unsent()
 
     def close(self) -> None:
         """Stop, and close the ledger, which releases its locks."""

@@ -18,7 +18,6 @@ from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.token_store import CredentialsFile, NoTokenStore
 from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
-from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.run.run import Run
 from target_pinterest_audience.run.states import StateGate
 from target_pinterest_audience.settings import Settings, UnmappedStreams
@@ -26,6 +25,7 @@ from target_pinterest_audience.system.token_store import TokenStore
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
+    from target_pinterest_audience.pinterest.transport import Transport
     from target_pinterest_audience.reconcile.session import Session
     from target_pinterest_audience.routing.plan import FormerLists, ListReference
 
@@ -170,6 +170,8 @@ def make_transport(
     settings: Settings, user_agent: str, logger: logging.Logger, tenure: Tenure | None = None
 ) -> Transport:
     """Put the HTTP transport together. Nothing is sent yet. The arguments are those of `make_delivery`."""
+    from target_pinterest_audience.pinterest.transport import Transport  # noqa: PLC0415 - only what sends needs HTTP
+
     return Transport(settings.api_url, retry_policy_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
 
 

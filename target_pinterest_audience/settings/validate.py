@@ -6,8 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from target_pinterest_audience.errors import ConfigurationError
 
 _KINDS = {
@@ -67,6 +65,9 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any], where: str = "")
 
 def _broken_rule(value: object, rules: Mapping[str, Any]) -> str | None:
     """Return the rule that a value breaks, in words from the schema: the library's own message shows the value."""
+    # The import takes a tenth of a second, which `--help` need not.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+
     error = next(Draft202012Validator(rules).iter_errors(value), None)
     if error is None:
         return None

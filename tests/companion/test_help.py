@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -30,3 +33,16 @@ def test_each_command_can_be_called(name: str) -> None:
 
 def test_a_command_that_does_not_exist_is_refused() -> None:
     assert CliRunner().invoke(cli, ["list"]).exit_code == 2
+
+
+def test_help_does_not_import_what_only_requests_and_settings_need() -> None:
+    # Together they take half of the start of a command.
+    heavy = {"apprise", "asyncio", "jsonschema", "psycopg", "pyarrow", "requests", "rich", "urllib3", "werkzeug"}
+    program = (
+        "import sys, click; from target_pinterest_audience.companion.main import cli; context = click.Context(cli)\n"
+        f"for name in {commands()}:\n"
+        "    before = set(sys.modules); cli.get_command(context, name)\n"
+        f"    print(name, *sorted({heavy} & set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60, text=True)
+    assert done.stdout.splitlines() == commands()

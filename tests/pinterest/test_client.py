@@ -23,9 +23,9 @@ from target_pinterest_audience.pinterest.errors import (
     UnavailableError,
 )
 from target_pinterest_audience.pinterest.models import AdAccount
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Bearer, Request
 from target_pinterest_audience.pinterest.retry import RetryPolicy
-from target_pinterest_audience.pinterest.transport import Bearer, Transport
+from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.client import LOGGER, OAUTH, credentials, transport

@@ -25,10 +25,10 @@ import trustme
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import MisroutedError, UnavailableError
 from target_pinterest_audience.pinterest.models import AdAccount
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Bearer, Request
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.pinterest.route import route_to
-from target_pinterest_audience.pinterest.transport import Bearer, Transport
+from target_pinterest_audience.pinterest.transport import Transport
 from tests.support.account import ACCOUNT, TOKEN
 from tests.support.messages import people, schema, state
 from tests.support.processes import Companion, Run, command, environment

@@ -22,9 +22,9 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.models import AdAccount
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Bearer, Request
 from target_pinterest_audience.pinterest.retry import RetryPolicy
-from target_pinterest_audience.pinterest.transport import Bearer, Transport
+from target_pinterest_audience.pinterest.transport import Transport
 from tests.support.account import ACCOUNT, TOKEN, Sent, members
 from tests.support.ledgers import address as address_of
 from tests.support.ledgers import take_over

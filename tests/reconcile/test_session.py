@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.membership.events import Kind
-from target_pinterest_audience.membership.healing import SAFE_SECONDS
+from target_pinterest_audience.membership.healing import AT_ONCE, SAFE_SECONDS
+from target_pinterest_audience.pinterest.errors import RateLimitedError
+from target_pinterest_audience.reconcile import notes, reconciler
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
 from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
 from target_pinterest_audience.routing.orders import Batch, ListSize, Order, Receipt
@@ -130,6 +135,67 @@ def test_leftovers_are_sent_in_the_direction_that_is_right_by_then(stage: Stage)
         desk.open().write(row(1, 1, kind=Kind.DELETED))
         desk.send()
     assert stage.account.members == {"1": {digest(2)}}
+
+
+def test_what_was_accepted_is_settled_if_the_run_stops_while_a_window_is_processed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "WINDOW_VALUES", 4)
+    with stage.session() as desk:
+        writer = desk.open()
+        for number in range(1, 7):
+            writer.write(row(number, number))
+        # The first window of three new rows is worked off, and the second one is being worked off.
+        assert not desk.session._reconciler.idle
+        desk.dispatcher.send_all(desk.session.orders())
+        desk.dispatcher.flush()
+        assert stage.account.members == {"1": {digest(number) for number in (1, 2, 3)}}
+        desk.session.stop()
+        desk.session.tidy()
+        desk.session.note_unsent()
+        # What is noted for the second window was never sent, so it needs no healing once it is.
+        assert pack_identity(digest(1)) not in {each for note in desk.unsettled() for each in note}
+        assert set(desk.ledger.notes.due_times(1).values()) <= {AT_ONCE}
+
+
+def test_leftovers_are_settled_as_they_are_accepted(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "_IN_A_NOTE", 2)
+    with stage.session() as desk:
+        writer = desk.open()
+        for number in range(1, 11):
+            writer.write(row(number, number))
+        desk.session.flush()
+        desk.session.note_unsent()
+    budget: Iterator[int] = iter(())
+
+    def spend(write: Callable[..., Any]) -> Callable[..., Any]:
+        def spending(*arguments: Any, **options: Any) -> Any:
+            if next(budget, None) is None:
+                msg = "The limit of today is used up."
+                raise RateLimitedError(msg, wait_seconds=80_000)
+            return write(*arguments, **options)
+
+        return spending
+
+    for name in ("create_customer_list", "update_customer_list"):
+        monkeypatch.setattr(stage.account, name, spend(getattr(stage.account, name)))
+    left, never_sent = [], []
+    for _ in range(3):
+        budget = iter(range(2))
+        with stage.session(batch_size_rows=2) as desk:
+            desk.open()
+            with contextlib.suppress(RateLimitedError):
+                desk.send()
+            desk.dispatcher.stop()
+            desk.session.tidy()
+            desk.session.note_unsent()
+            left.append(len(desk.unsettled()))
+            never_sent.append(list(desk.ledger.notes.due_times(1).values()).count(AT_ONCE))
+    # Five notes, of which each run has two accepted: a run that sent the first ones again would never come to the end.
+    assert left == [3, 1, 0]
+    # The request with the third note was refused, the fourth one waited, and nothing was done with the fifth.
+    assert never_sent == [1, 0, 0]
+    assert stage.account.members == {"1": {digest(number) for number in range(1, 11)}}
 
 
 def test_leftovers_do_not_wait_for_rows(stage: Stage) -> None:

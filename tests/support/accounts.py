@@ -16,8 +16,8 @@ from target_pinterest_audience.membership.healing import SAFE_SECONDS
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
 from target_pinterest_audience.pinterest.models import Audience, CustomerList
+from target_pinterest_audience.pinterest.request import Answer
 from target_pinterest_audience.pinterest.retry import RetryPolicy
-from target_pinterest_audience.pinterest.transport import Answer
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.vocabulary import ListType, Operation
 from tests.support.model import Member

@@ -16,7 +16,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.row import Row, RowWriter
-from target_pinterest_audience.pinterest.transport import Traffic
+from target_pinterest_audience.pinterest.request import Traffic
 from target_pinterest_audience.reconcile.session import Session
 from target_pinterest_audience.routing.plan import ListPlan, plan_lists
 from target_pinterest_audience.routing.stream import StreamShape

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
-from target_pinterest_audience.delivery.pending import ENVELOPE_BYTES, cut
+from target_pinterest_audience.delivery.pending import cut, records_room
 from target_pinterest_audience.identities.packed import as_records, member_key
 from target_pinterest_audience.membership.events import Kind, Named
 from target_pinterest_audience.membership.healing import is_healing, may_be_under_way, safe_seconds
@@ -190,7 +190,7 @@ class Erasure:
 
     def _deliver(self, halving: Mapping[WireFormat, Halving]) -> str:
         settings = self.settings
-        room = max(1, settings.max_request_bytes - ENVELOPE_BYTES)
+        room = records_room(settings.max_request_bytes, None)
         refused = False
         for batch in cut(Operation.REMOVE, self.identities, settings.batch_size_rows, room):
             try:

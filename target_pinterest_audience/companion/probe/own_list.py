@@ -12,9 +12,8 @@ from target_pinterest_audience.companion.probe.shapes import shape_of
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.errors import NotFoundError, OutcomeUnclearError, PinterestError, RefusedError
 from target_pinterest_audience.pinterest.models import CustomerList
-from target_pinterest_audience.pinterest.request import Request
+from target_pinterest_audience.pinterest.request import Answer, Request
 from target_pinterest_audience.pinterest.signed_requests import SignedRequests
-from target_pinterest_audience.pinterest.transport import Answer
 from target_pinterest_audience.vocabulary import Operation
 
 LIST_NAME: Final = "pinterest-audience probe (invented identities only)"

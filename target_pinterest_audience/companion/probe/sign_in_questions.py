@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from target_pinterest_audience.companion.probe.findings import Findings, Sure
 from target_pinterest_audience.pinterest.errors import NotPermittedError, RefusedError, TokenExpiredError
 from target_pinterest_audience.pinterest.models import Tokens
 from target_pinterest_audience.pinterest.token_store import NoTokenStore
 from target_pinterest_audience.pinterest.tokens import SignIn, exchange_and_keep, exchange_newest
-from target_pinterest_audience.pinterest.transport import Transport
 from target_pinterest_audience.system.token_store import TokenStore
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.pinterest.transport import Transport
 
 _SECONDS_PER_DAY = 86_400
 

@@ -1,0 +1,1 @@
+"""Estimates what a first load takes: requests, time, room for the ledger, and memory. Pure."""
