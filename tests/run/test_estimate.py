@@ -189,7 +189,7 @@ def test_trial_access_is_a_warning_if_a_day_is_not_enough() -> None:
 
 def test_a_disk_that_is_too_small_is_a_warning() -> None:
     found = load(10_000_000)
-    needed = found.ledger_bytes + 600 * MEGABYTE
+    needed = found.ledger_bytes + 200 * MEGABYTE
     assert told(found, Known(free_bytes=needed))["ledger"].detail.endswith("Its disk has room for that.")
     short = told(found, Known(free_bytes=needed - 1))["ledger"]
     assert (short.warning, short.detail.endswith(f"Its disk has only {size(needed - 1)} free.")) == (True, True)

@@ -62,7 +62,7 @@ SQLITE: Final = Engine(
     rows_a_second=114_498,
     row_bytes=70,
     identity_bytes=67,
-    log_mb=600,
+    log_mb=200,
     peak_mb=248,
 )
 POSTGRESQL: Final = Engine(
