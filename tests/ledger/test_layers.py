@@ -20,7 +20,7 @@ from target_pinterest_audience.membership.counts import NOBODY, Count
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, select
 
-SMALL = Sizes(young=6, layer=3, merged=2, step=4, filtered=4)
+SMALL = Sizes(young=6, layer=3, merged=2, filtered=4)
 SOURCES, LISTS = (1, 2), (1, 2)
 
 
@@ -142,7 +142,7 @@ class Model:
         ]
 
     def tidy(self) -> None:
-        self.ledger.tidy(self.chance.choice([1, 100]))
+        self.ledger.tidy(self.chance.choice([1, 3, 5, 100]))
 
     def roll_back(self) -> None:
         with contextlib.suppress(ZeroDivisionError), self.ledger.transaction():

@@ -34,14 +34,15 @@ class Sizes:
         layer: how many new rows become a layer by themselves, if there are layers already.
         merged: how many layers of about the same size become one: the more, the fewer times a row moves, and the more
             tables an identity is looked for in.
-        step: how many rows one transaction moves at most, which bounds the write-ahead log.
+        pace: how many rows move on for each new one, so that what must move has moved before there is more. It is done
+            between windows, and more at once would keep the thread waiting that reads the stream.
         filtered: from how many keys on a filter is made to look them up: it reads all keys of the source or list once.
     """
 
     young: int = 800_000
     layer: int = 50_000
     merged: int = 16
-    step: int = 400_000
+    pace: int = 2
     filtered: int = 20_000
 
 
@@ -214,7 +215,7 @@ class Layers:
         layers = self.all()
         moving = [each for each in layers if each.target is not None]
         if moving:
-            self._move(moving)
+            self._move(moving, rows * self.sizes.pace)
             return
         ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self._table.name}")
         if young >= self.sizes.young:
@@ -259,11 +260,11 @@ class Layers:
         self._copy_definition(table, layer)
         self._note(number, rows)
 
-    def _move(self, layers: Sequence[Layer]) -> None:
-        """Move the next rows of some layers to their target, in the order of their keys."""
+    def _move(self, layers: Sequence[Layer], rows: int) -> None:
+        """Move the next rows of some layers to their target, in the order of their keys: about as many as given."""
         target, names = layers[0].target, {each.number: self._table.of_layer(each.number) for each in layers}
         assert target is not None  # noqa: S101 - the caller asks for layers that move
-        bound = self._bound(list(names.values()))
+        bound = self._bound(list(names.values()), rows // len(names))
         parameters = {f"key_{number}": part for number, part in enumerate(bound or ())}
         condition = self._table.up_to if bound else "TRUE"
         columns = self._table.columns
@@ -282,15 +283,14 @@ class Layers:
                     "DELETE FROM layers WHERE table_name = ? AND layer = ?", self._table.name, number
                 )
 
-    def _bound(self, names: Sequence[str]) -> tuple[object, ...] | None:
-        """Return the key up to which rows can move in one step; None if that is all of them."""
-        each = max(1, self.sizes.step // len(names))
+    def _bound(self, names: Sequence[str], rows: int) -> tuple[object, ...] | None:
+        """Return a key up to which no table has many more rows than given; None if all tables have at most as many."""
         found = [
             key
             for name in names
             for key in self._connection.query(
                 f"SELECT {self._table.order} FROM {name} ORDER BY {self._table.order} LIMIT 1 OFFSET ?",
-                each,
+                max(1, rows),
             )
         ]
         return min(found, default=None)
