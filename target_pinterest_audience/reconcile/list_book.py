@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -84,49 +84,77 @@ class ListBook:
         return reference is not None and self._delivery.was_never_created(reference)
 
     def open(self, plan: ListPlan) -> int:
-        """Lock a list, look it up, and return the ledger's number for it.
+        """Lock a list, look it up, and return the ledger's number for it. Raises as `open_all` does."""
+        return self.open_all([plan])[0]
+
+    def open_all(self, plans: Sequence[ListPlan]) -> list[int]:
+        """Lock lists, look them up, and return the ledger's number for each.
+
+        All of them are locked in one transaction and entered in another: a commit takes much longer than an entry, and
+        the rows of one block may name thousands of lists.
 
         Raises:
-            LedgerError: another process has the list; or the ledger does not know it and `missing_ledger` is `stop`.
-            ConfigurationError: the settings match no list or several; or the hash algorithm of the list changed.
+            LedgerError: another process has a list; or the ledger does not know it and `missing_ledger` is `stop`.
+            ConfigurationError: the settings match no list or several; or the hash algorithm of a list changed.
             PinterestError: Pinterest cannot be reached, or refuses the request.
         """
         catalogue = self._ledger.catalogue
-        if plan.reference not in self._numbers:
-            self._locks.take_list(plan.reference)
-            pinned = catalogue.lists.pinned(str(plan.reference))
-            if pinned is not None and pinned.number in self._former:
-                with self._ledger.transaction():
-                    self._check_algorithm(pinned.number, plan.reference)
-                    self._ceilings.begin(catalogue, pinned.number)
-                former = self._references[pinned.number]
-                self._remember(pinned, former)
-                self._lead(plan.reference, pinned.number)
-        if plan.reference in self._numbers:
-            number = self._numbers[plan.reference]
-            if self._references[number] != plan.reference:
-                # Delivery refuses a second reference to a list. The first one leads to a list that exists, or must.
-                plan = replace(plan, reference=self._references[number], if_missing=IfMissing.REFUSE)
-            self._delivery.open(plan)
-            return number
-        found = self._delivery.open(
-            plan,
-            pinned.customer_list_id if pinned is not None else None,
-            may_be_new=pinned is not None
-            and pinned.customer_list_id is None
-            and owes_additions(self._ledger, pinned.number),
-        )
-        if found is not None:
-            self._locks.take_list(ListReference(customer_list_id=found.id))
+        new = [each for each in dict.fromkeys(plan.reference for plan in plans) if each not in self._numbers]
+        self._locks.take_references(new)
+        pinned = {reference: catalogue.lists.pinned(str(reference)) for reference in new}
+        for reference, entry in pinned.items():
+            if entry is not None and entry.number in self._former:
+                self._lead_to_former(reference, entry)
+        found: dict[ListReference, CustomerList | None] = {}
+        for plan in plans:
+            if plan.reference in found or plan.reference in self._numbers:
+                self._open_again(plan)
+            else:
+                found[plan.reference] = self._look_up(plan, pinned[plan.reference])
+        self._enter_all(found, pinned)
+        return [self._numbers[plan.reference] for plan in plans]
+
+    def _lead_to_former(self, reference: ListReference, entry: ListEntry) -> None:
+        """Note that a stream names a list that was opened because the ledger knows it."""
         with self._ledger.transaction():
-            entry = self._enter(plan.reference, found, pinned)
-            self._check_algorithm(entry.number, plan.reference)
-            self._ceilings.begin(catalogue, entry.number)
-            catalogue.lists.pin(str(plan.reference), entry.number)
-        if found is not None:
-            self._with_id.add(entry.number)
-        self._remember(entry, plan.reference)
-        return entry.number
+            self._check_algorithm(entry.number, reference)
+            self._ceilings.begin(self._ledger.catalogue, entry.number)
+        former = self._references[entry.number]
+        self._remember(entry, former)
+        self._lead(reference, entry.number)
+
+    def _open_again(self, plan: ListPlan) -> None:
+        """Tell delivery what another column or stream wants of a list that is open."""
+        number = self._numbers.get(plan.reference)
+        if number is not None and self._references[number] != plan.reference:
+            # Delivery refuses a second reference to a list. The first one leads to a list that exists, or must.
+            plan = replace(plan, reference=self._references[number], if_missing=IfMissing.REFUSE)
+        self._delivery.open(plan)
+
+    def _look_up(self, plan: ListPlan, pinned: ListEntry | None) -> CustomerList | None:
+        pinned_id = pinned.customer_list_id if pinned is not None else None
+        may_be_new = pinned is not None and pinned_id is None and owes_additions(self._ledger, pinned.number)
+        return self._delivery.open(plan, pinned_id, may_be_new=may_be_new)
+
+    def _enter_all(
+        self, found: Mapping[ListReference, CustomerList | None], pinned: Mapping[ListReference, ListEntry | None]
+    ) -> None:
+        """Enter lists in the ledger, each as it was found at Pinterest and as the ledger knew it before."""
+        if not found:
+            return
+        catalogue = self._ledger.catalogue
+        self._locks.take_references([ListReference(customer_list_id=each.id) for each in found.values() if each])
+        entries: dict[ListReference, ListEntry] = {}
+        with self._ledger.transaction():
+            for reference, customer_list in found.items():
+                entry = entries[reference] = self._enter(reference, customer_list, pinned[reference])
+                self._check_algorithm(entry.number, reference)
+                self._ceilings.begin(catalogue, entry.number)
+                catalogue.lists.pin(str(reference), entry.number)
+        for reference, entry in entries.items():
+            if found[reference] is not None:
+                self._with_id.add(entry.number)
+            self._remember(entry, reference)
 
     def reference(self, number: int) -> ListReference:
         """Return the reference that delivery knows a list by; open the list if only former settings led to it.
@@ -151,7 +179,7 @@ class ListBook:
             LedgerError: another process has the list, or the ledger cannot be written.
         """
         if number not in self._with_id:
-            self._locks.take_list(ListReference(customer_list_id=customer_list_id))
+            self._locks.take_references([ListReference(customer_list_id=customer_list_id)])
             catalogue = self._ledger.catalogue
             if catalogue.lists.entry(number).customer_list_id is None:
                 with self._ledger.transaction():

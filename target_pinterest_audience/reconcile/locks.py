@@ -23,13 +23,13 @@ class Locks:
         self._realm = realm_of(settings.api_url, settings.ad_account_id)
         self._wait_seconds = settings.lock_wait_seconds
 
-    def take_list(self, reference: ListReference) -> None:
-        """Lock a list.
+    def take_references(self, references: Iterable[ListReference]) -> None:
+        """Lock lists, always in the same order, so that two processes do not wait for each other.
 
         Raises:
-            LedgerError: another process holds the lock.
+            LedgerError: another process holds one of the locks.
         """
-        self._take(str(reference))
+        self._take(*sorted(map(str, references)))
 
     def take_source(self, name: str) -> None:
         """Lock a source and every list that its rows are on, whatever today's settings: a delete concerns all of them.

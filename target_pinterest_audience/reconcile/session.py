@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.identities.list_names import NO_LIST
 from target_pinterest_audience.ledger.history import SEVERAL_LISTS
 from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reconcile.leftovers import Leftovers
@@ -17,7 +16,8 @@ from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS, Recon
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
 from target_pinterest_audience.reconcile.sources.readings import Readings
 from target_pinterest_audience.reconcile.sources.source_book import SourceBook
-from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter, ListSlots
+from target_pinterest_audience.reconcile.windows.list_slots import ListSlots
+from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
 from target_pinterest_audience.routing.orders import Order, name_list
 from target_pinterest_audience.routing.stream import StreamShape
 
@@ -91,7 +91,7 @@ class Session:
         self._books.locks.take_source(shape.source)
         if catalogue.sources.find(shape.source) is None:
             self._reconciler.expect_new = True
-        lists = None if shape.routed else self._open_lists(shape, None)
+        lists = None if shape.routed else self._open_lists(shape, [None])[0]
         keyed = bool(shape.key_properties)
         columns = shape.columns if keyed else {f"({kind.name})": kind for kind in shape.columns.values()}
         numbers = frozenset(lists.values()) if lists is not None else None
@@ -101,10 +101,7 @@ class Session:
         source = self._sources.runs[plan.source]
         source.overwrites = source.overwrites or shape.overwrites
         readings = self._readings.begin(shape, source, plan.lists)
-        if lists is None:
-            list_slots = self._slots_by_name(shape, plan.source, slots)
-        else:
-            list_slots = functools.partial(_same, {column: (number, slots[column]) for column, number in lists.items()})
+        list_slots = ListSlots(slots, functools.partial(self._open_named, shape, plan.source), lists)
         if keyed:
             digest = self._sources.keys.digester_of(plan.source, shape.source, shape.key_schemas)
             admit = functools.partial(self._admit_kinds, plan.source)
@@ -125,28 +122,25 @@ class Session:
         self._reconciler.collect()
         self._sources.keys.note_kinds(source, kinds)
 
-    def _open_lists(self, shape: StreamShape, list_name: str | None) -> dict[str, int]:
-        """Open the lists for the identities in each column, and return column → list."""
-        lists = {column: self._books.lists.open(plan) for column, plan in shape.plan(list_name).items()}
-        for column, number in lists.items():
-            self._columns.setdefault((shape.tally.stream, column), set()).add(number)
-        return lists
+    def _open_lists(self, shape: StreamShape, list_names: Sequence[str | None]) -> list[dict[str, int]]:
+        """Open the lists for the identities in each column, and return column → list for each list name."""
+        plans = [shape.plan(name) for name in list_names]
+        numbers = iter(self._books.lists.open_all([each for of_name in plans for each in of_name.values()]))
+        opened = [dict(zip(of_name, numbers, strict=False)) for of_name in plans]
+        for lists in opened:
+            for column, number in lists.items():
+                self._columns.setdefault((shape.tally.stream, column), set()).add(number)
+        return opened
 
-    def _slots_by_name(self, shape: StreamShape, source: int, slots: Mapping[str, int]) -> ListSlots:
-        """Return a function that opens each list when the first row names it."""
-
-        @functools.cache
-        def list_slots(list_name: str | None) -> Mapping[str, tuple[int, int]]:
-            if list_name == NO_LIST:
-                return {}
-            # A window that is processed reads which lists are open.
-            self._reconciler.collect()
-            lists = self._open_lists(shape, list_name)
-            self._sources.feed(source, set(lists.values()))
-            self._leftovers.find(lists.values())
-            return {column: (number, slots[column]) for column, number in lists.items()}
-
-        return list_slots
+    def _open_named(self, shape: StreamShape, source: int, list_names: Sequence[str]) -> list[dict[str, int]]:
+        """Open the lists that rows name, as `_open_lists` does."""
+        # A window that is processed reads which lists are open.
+        self._reconciler.collect()
+        opened = self._open_lists(shape, list_names)
+        numbers = {number for lists in opened for number in lists.values()}
+        self._sources.feed(source, numbers)
+        self._leftovers.find(numbers)
+        return opened
 
     def orders(self) -> Iterator[Order]:
         """Yield what was noted and not handed over, and after the first window what former runs left.
@@ -261,7 +255,3 @@ class Session:
                     rejected.setdefault(number, Counter())[remark.name] += count
         if not self._reconciler.hangs:
             self._books.end_history(exit_code, rejected, empty=empty, held_out=held_out)
-
-
-def _same(list_slots: Mapping[str, tuple[int, int]], _list_name: str | None) -> Mapping[str, tuple[int, int]]:
-    return list_slots

@@ -43,9 +43,10 @@ POLICY = RetryPolicy(retries=0, initial_seconds=0, max_seconds=0, connect_second
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often something is done whose cost could grow with the lists."""
     done: Counter[str] = Counter()
-    first_line, query, relations = (
+    first_line, query, begin, relations = (
         cast("Any", PendingIdentities.first_line).fget,
         Connection.query,
+        Connection.begin,
         loaders.relations,
     )
 
@@ -59,12 +60,17 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         done["rows read"] += len(found)
         return found
 
+    def counted_begin(connection: Connection, *arguments: Any) -> None:
+        done["transactions"] += 1
+        begin(connection, *arguments)
+
     def counted_relations(*arguments: Any) -> Any:
         done["comparisons with all loaders"] += 1
         return relations(*arguments)
 
     monkeypatch.setattr(PendingIdentities, "first_line", property(counted_lines))
     monkeypatch.setattr(Connection, "query", counted_query)
+    monkeypatch.setattr(Connection, "begin", counted_begin)
     monkeypatch.setattr(loaders, "relations", counted_relations)
     return done
 
@@ -77,7 +83,7 @@ def _signals() -> Iterator[None]:
         signal.signal(number, former)
 
 
-def run(emulator: Emulator, folder: Path, lists: int, shift: int) -> None:
+def run(emulator: Emulator, folder: Path, lists: int, shift: int, *, in_one_block: bool = False) -> None:
     """Run the target in this process, over a row for each list, some of which share it."""
     messages = [schema("email", "audience")]
     messages += [
@@ -93,7 +99,8 @@ def run(emulator: Emulator, folder: Path, lists: int, shift: int) -> None:
         }
     )  # fmt: skip
     try:
-        target.listen(iter([json.dumps(each).encode() + b"\n" for each in messages]))  # type: ignore[arg-type]
+        lines = [json.dumps(each).encode() + b"\n" for each in messages]
+        target.listen(iter([b"".join(lines)] if in_one_block else lines))  # type: ignore[arg-type]
     finally:
         target.current_run.close()
 
@@ -113,6 +120,18 @@ def test_the_work_per_list_does_not_grow_with_the_number_of_lists(
     few, some, many = done
     for what in many:
         assert many[what] - some[what] <= 2.2 * (some[what] - few[what]) + 25, (what, few, some, many)
+
+
+def test_lists_that_one_block_names_are_opened_together(work: Counter[str], tmp_path: Path) -> None:
+    done = []
+    for lists in (10, 100):
+        with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
+            run(emulator, tmp_path, lists, 0, in_one_block=True)
+            work.clear()
+            run(emulator, tmp_path, lists, 0, in_one_block=True)
+            done.append(work["transactions"])
+    few, many = done
+    assert many == few
 
 
 def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.membership.row_keys import RowDigester
     from target_pinterest_audience.reconcile.reconciler import Reconciler
     from target_pinterest_audience.reconcile.sources.readings import Reading
-
-ListSlots = Callable[[str | None], Mapping[str, tuple[int, int]]]
-"""The list name in a row, or None if the settings choose the list → identity column → list and slot.
-
-Returns an empty mapping for rows that belong on no list."""
+    from target_pinterest_audience.reconcile.windows.list_slots import ListSlots
 
 
 class _NamedList(NamedTuple):
@@ -66,6 +62,7 @@ class KeyedRowWriter:
     slots: Mapping[str, int]
     """Identity column → slot."""
     list_slots: ListSlots
+    """The list name in a row → identity column → list and slot."""
     digest: RowDigester
     admit: Callable[[Mapping[str, Collection[str]]], None]
     """Notes new kinds of key values; raises a ConfigurationError if they would make each row a second row."""
@@ -95,6 +92,7 @@ class KeyedRowWriter:
             final_states, routes = self._final_states(rows)
             self.reconciler.put_final_states(digests, final_states, rows.lines, origin, values, rows.held, routes)
             return
+        self.list_slots.prepare(rows.list_names or ())
         for index, digest in enumerate(digests):
             list_slots, forms = self.list_slots(rows.list_name(index)), rows.forms_of(index)
             named, line = rows.named_in(index), rows.lines[index]
@@ -117,6 +115,7 @@ class KeyedRowWriter:
         """
         if rows.list_names is None:
             return self._final_states_of_settings(rows), {}
+        self.list_slots.prepare(rows.list_names)
         for name in dict.fromkeys(rows.list_names):
             if name not in self._named_lists:
                 self._named_lists[name] = _NamedList.of(self.list_slots(name))
@@ -188,6 +187,7 @@ class KeylessRowWriter:
         """Take a block of rows. Raises as `RowWriter.write` does."""
         _count_rows(self.readings, len(rows))
         held = set(rows.held)
+        self.list_slots.prepare(rows.list_names or ())
         for index, line in enumerate(rows.lines):
             list_slots = self.list_slots(rows.list_name(index))
             self._put(rows.kind, rows.named_in(index), rows.forms_of(index), list_slots, line, held=index in held)
