@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -30,6 +31,7 @@ from target_pinterest_audience.routing.orders import (
     Written,
 )
 from target_pinterest_audience.routing.plan import ListPlan, ListReference
+from target_pinterest_audience.vocabulary import Operation
 from target_pinterest_audience.watermark import Watermark
 
 _GRACE_SECONDS: Final = 2.0
@@ -114,8 +116,7 @@ class Delivery:
             dry=dry,
         )
         self._room = room
-        self._waiting = 0
-        """How many identities wait for all lists together, in no batch yet."""
+        self._waiting = 0  # How many identities wait for all lists together, in no batch yet.
 
     def open(self, plan: ListPlan, pinned_id: str | None = None, *, may_be_new: bool = False) -> CustomerList | None:
         """Prepare for a list, and look it up.
@@ -183,19 +184,18 @@ class Delivery:
             self._make_room()
         if self._waiting > self._room.waiting:
             return Taken(0, 0)
-        operation, cause, destinations = order.operation, order.cause, self._destinations
-        duplicates, index = 0, start
-        for index in range(start, len(order.identities)):
-            destination = destinations[order.lists[index]]
-            pending = destination.pending
-            if pending.is_full and not self._send_full(destination):
-                return Taken(index - start, duplicates)
-            if pending.put(operation, order.identities[index], order.lines[index], cause):
-                duplicates += 1
-            else:
-                self._waiting += 1
+        operation, cause, pending_of = order.operation, order.cause, self._destinations.pending
+        adds, duplicates = operation is Operation.ADD, 0
+        waiting = islice(zip(order.lists, order.identities, order.lines, strict=True), start, None)
+        for taken, (reference, identity, line) in enumerate(waiting):
+            pending = pending_of[reference]
+            if pending.is_full and not self._send_full(self._destinations[reference]):
+                return Taken(taken, duplicates)
+            is_new = (adds and pending.add_digest(identity, line)) or not pending.put(operation, identity, line, cause)
+            self._waiting += is_new
+            duplicates += not is_new
             if pending.is_full:
-                self._send_full(destination)
+                self._send_full(self._destinations[reference])
         return Taken(len(order.identities) - start, duplicates)
 
     def _send_full(self, destination: Destination) -> bool:

@@ -18,7 +18,11 @@ from target_pinterest_audience.watermark import Watermark
 
 
 class Destinations:
-    """The customer lists of a run, by how the settings choose them."""
+    """The customer lists of a run, by how the settings choose them.
+
+    Attributes:
+        pending: the identities that wait for each list.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Destinations:
         self._max_identities = max_identities
         self._max_bytes = max_bytes
         self._dry = dry
+        self.pending: dict[ListReference, PendingIdentities] = {}
         self._all: dict[ListReference, Destination] = {}
         self._by_list_id: dict[str, Destination] = {}
 
@@ -73,6 +78,7 @@ class Destinations:
             known = self._all[plan.reference] = Destination(
                 plan, pending, self._directory, self._creation, self._logger, dry=self._dry
             )
+            self.pending[plan.reference] = pending
             known.finder.look_up(pinned_id, may_be_new=may_be_new)
             self.refuse_second_reference(known)
         else:

@@ -20,6 +20,8 @@ NO_LIST: Final = ""
 
 _PERSONAL: Final = ("EMAIL", "IDFA", "HASHED_PINNER_ID")
 """The types that together recognise addresses, device ids and digests. Phone numbers have a rule of their own."""
+_NAMES: Final = 100_000
+"""How many names to remember. Rows often name their lists in turn: with one list more, no name would be found."""
 _RULES: Final = (Hashing.AUTO, HashAlgorithm.SHA256)
 _words: Final = re.compile(r"""[^\s,;:<>()\[\]"'/|=]+""").findall
 
@@ -48,7 +50,7 @@ def named_list(record: Mapping[str, Any], column: str | None) -> tuple[str | Non
     return NO_LIST, Remark.LIST_NAME_IS_UNREADABLE if value is MISPLACED else Remark.LIST_NAME_IS_NO_NAME
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=_NAMES)
 def list_name(value: str) -> tuple[str, Remark | None]:
     """Return a name without blanks around it; or `NO_LIST` and a remark if it must not be used.
 
@@ -68,7 +70,7 @@ def list_name(value: str) -> tuple[str, Remark | None]:
     return name, None
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=_NAMES)
 def likeness(name: str) -> str:
     """Return a key that is the same for names that people may mistake for each other.
 

@@ -47,6 +47,10 @@ class Members(ABC):
         """
         return False
 
+    def insert_many(self, of_lists: Mapping[int, Collection[bytes]]) -> set[int]:
+        """Do the same for many lists, given list → identities, and return the lists for which they were written."""
+        return {number for number, identities in of_lists.items() if self.insert(number, identities)}
+
     def add_refusal(self, realm: int, identity: bytes) -> None:
         """Count one more refusal of an identity on each list of an ad account."""
         *others, young = self._tables()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from target_pinterest_audience.ledger.query import marks, parts
 from target_pinterest_audience.membership.healing import is_healing
 from target_pinterest_audience.vocabulary import Operation
 
@@ -30,6 +31,20 @@ class Note(NamedTuple):
     causes: bytes
     due: float | None
     sent: Operation | None
+
+
+class NewNote(NamedTuple):
+    """Identities of a list that are about to be sent.
+
+    Attributes:
+        list_number: the list.
+        identities: the identities.
+        causes: the causes of their removal, a byte for each; empty if none are removed.
+    """
+
+    list_number: int
+    identities: Collection[bytes]
+    causes: bytes
 
 
 class Notes:
@@ -71,10 +86,38 @@ class Notes:
         )  # fmt: skip
         return int(note)
 
+    def add_many(self, new: Sequence[NewNote]) -> list[int]:
+        """Record identities that are about to be sent to many lists, and return the numbers of the notes."""
+        numbers = []
+        for some in parts(new):
+            lists = list({each.list_number for each in some})
+            newest: dict[int, int] = dict(
+                self._query(
+                    f"SELECT list, MAX(note) FROM unsettled WHERE list IN ({marks(lists)}) GROUP BY list",  # noqa: S608
+                    *lists,
+                )
+            )
+            values: list[object] = []
+            for number, identities, causes in some:
+                newest[number] = newest.get(number, 0) + 1
+                numbers.append(newest[number])
+                values += (number, newest[number], msgspec.msgpack.encode(list(identities)), causes or None)
+            rows = ", ".join("(?, ?, ?, ?)" for _ in some)
+            self._query(f"INSERT INTO unsettled (list, note, identities, causes) VALUES {rows}", *values)  # noqa: S608
+        return numbers
+
     def settle(self, list_number: int, notes: Collection[int]) -> None:
         """Delete notes, because Pinterest accepted all of their identities."""
-        for note in notes:
-            self._query("DELETE FROM unsettled WHERE list = ? AND note = ?", list_number, note)
+        self.settle_many([(list_number, note) for note in notes])
+
+    def settle_many(self, notes: Sequence[tuple[int, int]]) -> None:
+        """Delete notes of many lists, given the list and the number of each."""
+        for some in parts(notes):
+            rows = ", ".join("(?, ?)" for _ in some)
+            self._query(
+                f"DELETE FROM unsettled WHERE (list, note) IN (VALUES {rows})",  # noqa: S608 - our own words
+                *(part for each in some for part in each),
+            )
 
     def postpone(self, list_number: int, notes: Collection[int], due: float | None) -> None:
         """Change when notes are sent; see `add`. Their operation counts as unknown from now on."""

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 Query = Callable[..., list[tuple[Any, ...]]]
 """Runs one statement, with `?` for its parameters, and returns the rows of its result."""
+
+_IN_A_STATEMENT: Final = 100
+"""How many rows go into one statement: older versions of SQLite take no more than 999 parameters."""
+
+
+def parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Divide rows into parts that fit into one statement."""
+    return (rows[start : start + _IN_A_STATEMENT] for start in range(0, len(rows), _IN_A_STATEMENT))
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return a mark for each of some parameters, for the list after IN."""
+    return ", ".join("?" for _ in values)
 
 
 def number_of(query: Query, table: str, column: str, key: Mapping[str, Any]) -> int:

@@ -66,7 +66,9 @@ def movements(decisions: Decisions) -> dict[int, Movement]:
     """
     found = {}
     for number, decided in decisions.items():
-        if decided.additions or decided.removals:
+        if decided.additions and not decided.removals:
+            found[number] = Movement(len(decided.additions), 0, 0, 0)
+        elif decided.removals:
             left = Counter(removal.cause for removal in decided.removals.values() if removal.was_member)
             derived = sum(count for cause, count in left.items() if not cause.explicit)
             found[number] = Movement(len(decided.additions), derived, left[Cause.DELETE], left[Cause.REFUSAL])

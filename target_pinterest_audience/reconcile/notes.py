@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.identities.packed import member_key
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.notes import Note
+from target_pinterest_audience.ledger.notes import NewNote, Note
 from target_pinterest_audience.membership.counts import NOBODY
 from target_pinterest_audience.membership.healing import is_due, is_healing, may_be_under_way, once_sent
 from target_pinterest_audience.reconcile.windows.decisions import Decisions, ListDecisions
@@ -59,13 +59,17 @@ class Outgoing(NamedTuple):
 
 def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
     """Write notes of what is about to be sent, within a transaction of the caller, and return them."""
-    outgoing = []
-    for number, decided in decisions.items():
-        for sendings in _in_order(decided):
-            identities = [identity for each in sendings for identity in each.identities]
-            note = ledger.notes.add(number, identities, _causes(sendings))
-            outgoing.append(Outgoing(number, note, sendings))
-    return outgoing
+    all_sendings = [(number, each) for number, decided in decisions.items() for each in _in_order(decided)]
+    notes = ledger.notes.add_many(
+        [NewNote(number, _identities(sendings), _causes(sendings)) for number, sendings in all_sendings]
+    )
+    return [Outgoing(number, note, sendings) for note, (number, sendings) in zip(notes, all_sendings, strict=True)]
+
+
+def _identities(sendings: list[Sending]) -> list[bytes]:
+    if len(sendings) == 1:
+        return sendings[0].identities
+    return [identity for each in sendings for identity in each.identities]
 
 
 def _causes(sendings: list[Sending]) -> bytes:
@@ -77,6 +81,9 @@ def _causes(sendings: list[Sending]) -> bytes:
 
 def _in_order(decided: ListDecisions) -> Iterator[list[Sending]]:
     """Yield what to send in the order of the stream, one note at a time."""
+    if not decided.removals and len(decided.additions) <= _IN_A_NOTE:
+        yield from _additions_in_order(decided.additions)
+        return
     causes: list[Cause | None] = [None] * len(decided.additions)
     causes += [removal.cause for removal in decided.removals.values()]
     identities = [*decided.additions, *decided.removals]
@@ -94,6 +101,20 @@ def _in_order(decided: ListDecisions) -> Iterator[list[Sending]]:
             for cause, group in groupby(some, causes.__getitem__)
             for indices in [list(group)]
         ]
+
+
+def _additions_in_order(additions: Mapping[bytes, int]) -> Iterator[list[Sending]]:
+    """Yield the same for a few additions, in less time: a window of new rows has some for each of thousands of lists.
+
+    Args:
+        additions: identity → line of the stream.
+    """
+    identities, lines = list(additions), list(additions.values())
+    in_order = sorted(lines)
+    if in_order != lines:
+        identities.sort(key=additions.__getitem__)
+    if identities:
+        yield [Sending(Operation.ADD, identities, in_order, None)]
 
 
 class Owed(NamedTuple):

@@ -206,8 +206,9 @@ class Outbox:
             with self._ledger.transaction():
                 for number, batches in self._unanswered.items():
                     note_unanswered(self._ledger, number, batches, due)
+                done = [(number, note) for number, notes in settled.items() for note in notes.done]
+                self._ledger.notes.settle_many(done)
                 for number, notes in settled.items():
-                    self._ledger.notes.settle(number, notes.done)
                     self._ledger.notes.postpone(number, notes.former, due)
                 self._history.write_removals()
             self._unanswered.clear()

@@ -179,8 +179,9 @@ class Reconciler:
         """
         self.collect()
         if self._window:
+            new = suppose_new(self.ledger, self._window, self.shorten) if self.expect_new else None
             window = self._close_window()
-            self._take(self._work_off(window))
+            self._take(self._work_off(window, new))
 
     def orders(self) -> Iterator[Outgoing]:
         """Yield what is noted and not handed over; each counts as handed over when the next one is requested."""

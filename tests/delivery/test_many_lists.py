@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from target_pinterest_audience.delivery.delivery import Delivery, Room
 from target_pinterest_audience.delivery.pending import PendingIdentities
 from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.identities.list_names import list_name
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.pinterest.retry import RetryPolicy
 from target_pinterest_audience.reconcile.sources import loaders
@@ -57,6 +61,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def counted_query(connection: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         found = query(connection, statement, *parameters)
         done["statements"] += 1
+        words = statement.split()
+        if words[0] != "SELECT":
+            done[f"{words[0]} {words[2] if words[1] in {'INTO', 'FROM'} else words[1]}"] += 1
         done["rows read"] += len(found)
         return found
 
@@ -132,6 +139,35 @@ def test_lists_that_one_block_names_are_opened_together(work: Counter[str], tmp_
             done.append(work["transactions"])
     few, many = done
     assert many == few
+
+
+def test_what_a_window_writes_for_each_list_is_written_together(work: Counter[str], tmp_path: Path) -> None:
+    lists = 80
+    with Emulator(access_token=TOKEN, ad_account_id=ACCOUNT) as emulator:
+        run(emulator, tmp_path, lists, 0, in_one_block=True)
+        assert len(emulator.backend.customer_lists()) == lists
+    # The window at the end has all rows. Notes are deleted once more when the run ends.
+    assert work["INSERT unsettled"] == 1
+    assert 1 <= work["DELETE unsettled"] <= 2
+
+
+def test_names_of_lists_that_come_in_turn_are_checked_once() -> None:
+    list_name.cache_clear()
+    names = [f"list {number}" for number in range(12_000)]
+    for _ in range(2):
+        assert [list_name(name)[0] for name in names] == names
+    assert list_name.cache_info().misses == len(names)
+
+
+def test_what_a_run_keeps_for_its_lists_is_seldom_searched_for_garbage() -> None:
+    script = (
+        "import gc; from target_pinterest_audience import main; from target_pinterest_audience.system import signals; "
+        "main._run = lambda run: 0; signals.leave = lambda code: print(*gc.get_threshold()); main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    younger, young, old = map(int, done.stdout.split())
+    assert (younger, young) == gc.get_threshold()[:2]
+    assert old >= 1_000
 
 
 def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(monkeypatch: pytest.MonkeyPatch) -> None:

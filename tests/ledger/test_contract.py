@@ -11,7 +11,7 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue.runs import RunFeed
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.ledger.notes import Note
+from target_pinterest_audience.ledger.notes import NewNote, Note
 from target_pinterest_audience.membership.counts import NOBODY, Count
 from target_pinterest_audience.membership.healing import AT_ONCE
 from target_pinterest_audience.membership.key_forms import NEWEST_RULES
@@ -182,8 +182,39 @@ class TestInserting:
         assert ledger.members.read(1, keys) == {keys[known]: Count(2, 1)}
         assert ledger.members.read(2, keys) == {keys[known]: Count(3, 0)}
 
+    def test_members_of_many_lists_may_be_counted_at_once(self, ledger: Ledger) -> None:
+        of_lists = {number: [key(number), key(number + 1), b"short"] for number in range(1, 2_000)}
+        known = 700
+        with ledger.transaction():
+            ledger.members.write(known, {key(known): Count(2, 1)})
+            written = ledger.members.insert_many(of_lists)
+        assert known not in written
+        assert ledger.members.read(known, of_lists[known]) == {key(known): Count(2, 1)}
+        for number in (1, known - 1, known + 1, 1_999):
+            counted = ledger.members.read(number, [*of_lists[number], key(number + 2)])
+            assert counted == (dict.fromkeys(of_lists[number], Count(1, 0)) if number in written else {})
+        assert ledger.members.read(2_000, [key(2_000)]) == {}
+        # The others are known nowhere.
+        assert not written or len(written) > len(of_lists) // 2
+
 
 class TestUnsettled:
+    def test_notes_of_many_lists_are_added_and_settled_at_once(self, ledger: Ledger) -> None:
+        lists = [*range(1, 300), 7, 299]
+        with ledger.transaction():
+            before = ledger.notes.add(5, [key(5)], bytes([2]))
+            numbers = ledger.notes.add_many([NewNote(each, [key(each), key(0)], b"") for each in lists])
+            removal = ledger.notes.add_many([NewNote(300, [key(1)], bytes([3])), NewNote(301, [], b"")])
+        assert ledger.notes.add_many([]) == []
+        assert numbers[4] == before + 1
+        assert numbers[-2:] == [numbers[6] + 1, numbers[298] + 1]
+        assert [each.identities for each in ledger.notes.of_list(7)] == [[key(7), key(0)]] * 2
+        assert [each.causes for each in ledger.notes.of_list(300)] == [bytes([3])]
+        assert [each.due for each in ledger.notes.of_list(300)] == [None]
+        with ledger.transaction():
+            ledger.notes.settle_many([*zip(lists, numbers, strict=True), (301, 77), (300, removal[0])])
+        assert [number for number in range(1, 302) if ledger.notes.due_times(number)] == [5, 301]
+
     def test_notes_come_back_the_oldest_first_until_they_are_settled(self, ledger: Ledger) -> None:
         with ledger.transaction():
             first = ledger.notes.add(1, [key(2), key(1)])
@@ -388,10 +419,15 @@ class TestCatalogue:
             catalogue.lists.change_members(entry.number, -2)
             catalogue.lists.change_contributing_rows(entry.number, 5_000_000_000)
             catalogue.lists.change_contributing_rows(entry.number, -1)
+            others = [catalogue.lists.add(None, f"list {number}").number for number in range(250)]
+            catalogue.lists.change_sizes({entry.number: (3, -1), **{each: (each, -each) for each in others[1:]}})
+            catalogue.lists.change_sizes({})
         changed = catalogue.lists.by_id("2542620639259")
         assert changed == catalogue.lists.entry(entry.number)
         assert changed is not None
-        assert (changed.members, changed.contributing_rows) == (3, 4_999_999_999)
+        assert (changed.members, changed.contributing_rows) == (6, 4_999_999_998)
+        sizes = [catalogue.lists.entry(each)[3::3] for each in others]
+        assert sizes == [(0, 0), *((each, -each) for each in others[1:])]
 
     def test_pins_are_stored(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from target_pinterest_audience.ledger.query import marks, parts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.suppressions import Suppressions
@@ -96,6 +99,18 @@ class Lists:
     def change_members(self, number: int, difference: int) -> None:
         """Change how many identities belong on a list."""
         self._query("UPDATE lists SET members = members + ? WHERE list = ?", difference, number)
+
+    def change_sizes(self, differences: Mapping[int, tuple[int, int]]) -> None:
+        """Change the sizes of many lists, given list → difference of its members, and of its contributing rows."""
+        for some in parts(list(differences.items())):
+            cases = " ".join("WHEN ? THEN ?" for _ in some)
+            self._query(
+                f"UPDATE lists SET members = members + CASE list {cases} END, "  # noqa: S608 - our own words
+                f"contributing_rows = contributing_rows + CASE list {cases} END WHERE list IN ({marks(some)})",
+                *(part for number, (members, _) in some for part in (number, members)),
+                *(part for number, (_, rows) in some for part in (number, rows)),
+                *(number for number, _ in some),
+            )
 
     def change_contributing_rows(self, number: int, difference: int) -> None:
         """Change how many rows contribute to a list."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.members import Members
 from target_pinterest_audience.ledger.sqlite.bulk import groups
@@ -14,6 +14,11 @@ from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection
+
+_LIST_DIGITS: Final = 19
+"""How many digits the number of a list may have."""
+_IN_A_PART: Final = 2_000
+"""How many identities are enough for one statement."""
 
 
 class SqliteMembers(Members):
@@ -98,6 +103,30 @@ class SqliteMembers(Members):
             list=list_number,
         )
 
+    def insert_many(self, of_lists: Mapping[int, Collection[bytes]]) -> set[int]:
+        """See `Members.insert_many`. A statement for each list would take most of the time if there are thousands."""
+        if self._layers.exist:
+            # Each list has its own keys to look for in the layers.
+            return super().insert_many(of_lists)
+        return {number for some in _in_parts(of_lists) if self._insert_part(some) for number in some}
+
+    def _insert_part(self, of_lists: Mapping[int, Collection[bytes]]) -> bool:
+        if len(of_lists) == 1:
+            ((number, identities),) = of_lists.items()
+            return self.insert(number, identities)
+        # The list stands before each identity, so that the rows of a list lie side by side.
+        keys = [
+            each
+            for number, identities in of_lists.items()
+            for each in map((b"%0*d" % (_LIST_DIGITS, number)).__add__, identities)
+        ]
+        of_key = f"CAST(substr({{key}}, 1, {_LIST_DIGITS}) AS INTEGER), substr({{key}}, {_LIST_DIGITS + 1})"
+        return self._connection.insert_new(
+            groups(keys),
+            f"members (list, identity, contributors, refusers) SELECT {of_key}, 1, 0 FROM places",
+            f"members WHERE (list, identity) IN (SELECT {of_key} FROM places)",
+        )
+
     def refuse_suppressed(self, realm: int, list_number: int) -> None:
         """See `Members.refuse_suppressed`."""
         super().refuse_suppressed(realm, list_number)
@@ -111,3 +140,17 @@ class SqliteMembers(Members):
     def _tables(self) -> Sequence[str]:
         """See `Members._tables`."""
         return self._layers.names()
+
+
+def _in_parts(of_lists: Mapping[int, Collection[bytes]]) -> Iterator[dict[int, Collection[bytes]]]:
+    """Divide lists into parts: a known identity costs the lists of its part a second attempt, but no others."""
+    part: dict[int, Collection[bytes]] = {}
+    size = 0
+    for number, identities in of_lists.items():
+        part[number] = identities
+        size += len(identities)
+        if size >= _IN_A_PART:
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part

@@ -245,10 +245,17 @@ class IdentityChanges:
         decisions: Decisions = {}
         refused: set[tuple[int, bytes]] = set()
         suppressed = functools.cache(ledger.catalogue.suppressions.all)
-        for number in sorted(self._arrivals.keys() | self._touched.keys()):
-            arrivals, touched = self._arrivals[number], self._touched[number]
-            new_keys, prepared = self._prepared.get(number, ([], None))
-            inserted = bool(new_keys) and ledger.members.insert(number, new_keys, prepared)
+        numbers = sorted(self._arrivals.keys() | self._touched.keys())
+        all_inserted = self._insert_prepared(ledger)
+        sizes: dict[int, tuple[int, int]] = {}
+        for number in numbers:
+            arrivals, touched = self._arrivals.get(number, {}), self._touched.get(number, {})
+            inserted = number in all_inserted
+            if inserted and not touched:
+                decided = decisions[number] = ListDecisions()
+                self._decide_new(arrivals, decided)
+                sizes[number] = len(decided.additions), self._rows[number]
+                continue
             keys = member_keys(touched) if inserted else [*member_keys(arrivals), *member_keys(touched)]
             before = ledger.members.read(number, keys) if keys else {}
             decided = decisions[number] = ListDecisions()
@@ -270,13 +277,19 @@ class IdentityChanges:
                 decided.note(decide(was, now, asked=asked), identity, Removal(entry.cause, entry.line, was.on_list))
             if after:
                 ledger.members.write(number, after)
-            if members:
-                ledger.catalogue.lists.change_members(number, members)
-            if self._rows[number]:
-                ledger.catalogue.lists.change_contributing_rows(number, self._rows[number])
+            if members or self._rows[number]:
+                sizes[number] = members, self._rows[number]
+        ledger.catalogue.lists.change_sizes(sizes)
         self._outcomes.count(decisions, refused)
         self._note_learned(ledger)
         return decisions
+
+    def _insert_prepared(self, ledger: Ledger) -> set[int]:
+        """Insert the identities of new rows, and return the lists for which the ledger took them."""
+        if len(self._prepared) == 1:
+            ((number, (keys, prepared)),) = self._prepared.items()
+            return {number} if keys and ledger.members.insert(number, keys, prepared) else set()
+        return ledger.members.insert_many({number: keys for number, (keys, _) in self._prepared.items() if keys})
 
     def _note_learned(self, ledger: Ledger) -> None:
         """Write what the window showed about refusals and about the lists that other settings fed."""
@@ -286,6 +299,13 @@ class IdentityChanges:
             run = self._sources[source]
             ledger.catalogue.loaders.set_kinship(source, number, run.configuration, run.unclear_lists[number])
 
+    def _decide_new(self, new: Mapping[bytes, int], decided: ListDecisions) -> None:
+        """Decide to add the identities of new rows that the ledger did not know."""
+        window = self._window
+        decided.additions.update(zip(new, map(window.lines.__getitem__, new.values()), strict=True))
+        for tally, count in window.count_tallies(new.values()):
+            tally.added += count
+
     def _decide_arrivals(
         self, arrivals: Mapping[bytes, int], before: Mapping[bytes, Count], decided: ListDecisions
     ) -> dict[bytes, Count]:
@@ -294,9 +314,7 @@ class IdentityChanges:
         new = arrivals
         if before:
             new = {identity: index for identity, index in arrivals.items() if member_key(identity) not in before}
-        decided.additions.update(zip(new, map(window.lines.__getitem__, new.values()), strict=True))
-        for tally, count in window.count_tallies(new.values()):
-            tally.added += count
+        self._decide_new(new, decided)
         after = dict.fromkeys(member_keys(new), _ONE)
         for identity in arrivals.keys() - new.keys() if before else ():
             was = before[member_key(identity)]
