@@ -120,13 +120,14 @@ def bench() -> Iterator[Bench]:
 
 
 @contextmanager
-def server(latency_ms: int = 0) -> Iterator[str]:
+def server(latency_ms: int = 0, lists: int = 0) -> Iterator[str]:
     """Run a server until the block ends, and yield its API address.
 
     Args:
         latency_ms: the duration of each write.
+        lists: how many of the lists exist that `stream.py` names.
     """
-    command = [sys.executable, str(_HERE / "server.py"), str(latency_ms)]
+    command = [sys.executable, str(_HERE / "server.py"), str(latency_ms), str(lists)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -1,7 +1,8 @@
 """A minimal Pinterest, so that measurements show the cost of the client: one ad account, lists, and one audience.
 
-server.py [LATENCY_MS]: the duration of each write. The first line on standard output is its API address. `GET /writes`
-returns how many writes it got. The list `1` exists from the start; every POST creates another one.
+server.py [LATENCY_MS [LISTS]]: the duration of each write, and how many lists named `segment 0`, `segment 1` and so on
+exist from the start, besides the list `1`. The first line on standard output is its API address. `GET /writes` returns
+how many writes it got. Every POST creates another list.
 """
 
 from __future__ import annotations
@@ -91,7 +92,11 @@ class _Server(socketserver.ThreadingTCPServer):
 
 def main() -> None:
     """Serve until the process is stopped."""
-    _Handler.latency_seconds = int(sys.argv[1]) / 1000 if len(sys.argv) > 1 else 0.0
+    latency_ms, lists, *_ = *map(int, sys.argv[1:]), 0, 0
+    _Handler.latency_seconds = latency_ms / 1000
+    for number in range(lists):
+        list_id = str(number + 2)
+        _Handler.lists[list_id] = _new_list(list_id, f"segment {number}")
     with _Server(("127.0.0.1", 0), _Handler) as server:
         sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}/v5\n")
         sys.stdout.flush()
