@@ -282,6 +282,14 @@ class TestSession:
             with pytest.raises(LedgerError, match="may not change `deadlock_timeout`: an administrator has to set it"):
                 session_of(ledger).query("SELECT pg_sleep(0.6)")
 
+    def test_each_row_is_looked_up_in_the_index_whatever_the_server_says(
+        self, database: Database, opened: Opened
+    ) -> None:
+        database.execute(f"ALTER DATABASE {database.name} SET jit TO on")
+        database.execute(f"ALTER DATABASE {database.name} SET enable_seqscan TO on")
+        query = session_of(opened()).query
+        assert query("SELECT current_setting('jit'), current_setting('enable_seqscan')") == [("off", "off")]
+
     def test_a_session_ended_for_being_idle_is_reported_as_such(self, ledger: Ledger) -> None:
         ledger.locks.take(["customers"], 0)
         session_of(ledger).query("SET idle_session_timeout TO '100ms'")
