@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -12,6 +13,10 @@ from target_pinterest_audience.vocabulary import Operation
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.query import Query
+
+_Each = TypeVar("_Each")
+_TOGETHER: Final = 50
+"""How many notes to write or delete in one statement."""
 
 
 class Note(NamedTuple):
@@ -64,17 +69,40 @@ class Notes:
         Returns:
             The number of the note.
         """
-        ((note,),) = self._query("SELECT COALESCE(MAX(note), 0) + 1 FROM unsettled WHERE list = ?", list_number)
-        self._query(
-            "INSERT INTO unsettled (list, note, identities, causes, due, sent) VALUES (?, ?, ?, ?, ?, ?)",
-            list_number, note, msgspec.msgpack.encode(list(identities)), causes or None, due, sent and sent.value,
-        )  # fmt: skip
-        return int(note)
+        return self.add_all(list_number, [(identities, causes)], due=due, sent=sent)[0]
+
+    def add_all(
+        self,
+        list_number: int,
+        noted: Sequence[tuple[Collection[bytes], bytes]],
+        *,
+        due: float | None = None,
+        sent: Operation | None = None,
+    ) -> list[int]:
+        """Record what `add` records in several notes, given the identities and the causes of each.
+
+        Returns:
+            The numbers of the notes.
+        """
+        ((first,),) = self._query("SELECT COALESCE(MAX(note), 0) + 1 FROM unsettled WHERE list = ?", list_number)
+        numbers = list(range(int(first), int(first) + len(noted)))
+        operation = sent and sent.value
+        # Together, because the database may be far away.
+        for some in _pages(list(zip(numbers, noted, strict=True))):
+            rows = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(some))
+            values = [
+                (list_number, number, msgspec.msgpack.encode(list(identities)), causes or None, due, operation)
+                for number, (identities, causes) in some
+            ]
+            statement = f"INSERT INTO unsettled (list, note, identities, causes, due, sent) VALUES {rows}"  # noqa: S608 - our own words
+            self._query(statement, *chain.from_iterable(values))
+        return numbers
 
     def settle(self, list_number: int, notes: Collection[int]) -> None:
         """Delete notes, because Pinterest accepted all of their identities."""
-        for note in notes:
-            self._query("DELETE FROM unsettled WHERE list = ? AND note = ?", list_number, note)
+        for some in _pages(list(notes)):
+            which = ", ".join("?" * len(some))
+            self._query(f"DELETE FROM unsettled WHERE list = ? AND note IN ({which})", list_number, *some)  # noqa: S608 - our own words
 
     def postpone(self, list_number: int, notes: Collection[int], due: float | None) -> None:
         """Change when notes are sent; see `add`. Their operation counts as unknown from now on."""
@@ -102,3 +130,7 @@ class Notes:
     def count_unsettled(self, list_number: int) -> int:
         """Return how many identities the notes of `unsettled` name."""
         return sum(len(identities) for _, identities in self.unsettled(list_number))
+
+
+def _pages(several: Sequence[_Each]) -> Iterator[Sequence[_Each]]:
+    return (several[start : start + _TOGETHER] for start in range(0, len(several), _TOGETHER))

@@ -59,12 +59,15 @@ class Outgoing(NamedTuple):
 
 def note_decisions(ledger: Ledger, decisions: Decisions) -> list[Outgoing]:
     """Write notes of what is about to be sent, within a transaction of the caller, and return them."""
-    outgoing = []
+    outgoing: list[Outgoing] = []
     for number, decided in decisions.items():
-        for sendings in _in_order(decided):
-            identities = [identity for each in sendings for identity in each.identities]
-            note = ledger.notes.add(number, identities, _causes(sendings))
-            outgoing.append(Outgoing(number, note, sendings))
+        in_notes = list(_in_order(decided))
+        noted = [
+            ([identity for each in sendings for identity in each.identities], _causes(sendings))
+            for sendings in in_notes
+        ]
+        numbers = ledger.notes.add_all(number, noted)
+        outgoing += [Outgoing(number, note, sendings) for note, sendings in zip(numbers, in_notes, strict=True)]
     return outgoing
 
 
