@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Final
 
 from psycopg.types.string import BytesBinaryDumper
@@ -19,10 +19,10 @@ _INTEGER: Final = 23
 _INTEGER_ARRAY: Final = 1007
 """The numbers of the types, which are the same in all servers."""
 _INTEGER_BYTES: Final = 4
-_SIZE: Final = struct.Struct(">i")
 
 _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
+_PAIR: Final = 2
 _ROWS_AT_ONCE: Final = 1_000
 """How many rows to encode before they are sent, so that the server works on them meanwhile."""
 
@@ -53,27 +53,40 @@ class IntegerArrayDumper(BytesBinaryDumper):
 
 def bytea_array(values: Sequence[bytes]) -> ByteaArray:
     """Encode an array of bytes."""
-    return ByteaArray(_head(_BYTEA, values) + b"".join(sized(values)) if values else b"")
+    if not values:
+        return ByteaArray()
+    size = _common_size(values)
+    encoded = b"".join(_sized(values)) if size is None else size + size.join(values)
+    return ByteaArray(_head(_BYTEA, len(values)) + encoded)
 
 
 def integer_array(values: Sequence[int]) -> IntegerArray:
     """Encode an array of integers."""
+    if not values:
+        return IntegerArray()
     sizes_and_values = chain.from_iterable(zip(repeat(_INTEGER_BYTES), values, strict=False))
     encoded = struct.pack(f">{2 * len(values)}i", *sizes_and_values)
-    return IntegerArray(_head(_INTEGER, values) + encoded if values else b"")
+    return IntegerArray(_head(_INTEGER, len(values)) + encoded)
 
 
-def _head(element: int, values: Sequence[object]) -> bytes:
+def _head(element: int, length: int) -> bytes:
     """Return what begins an array: one dimension, no NULL, the type, how many elements, the index of the first."""
-    return struct.pack(">5i", 1, 0, element, len(values), 1)
+    return struct.pack(">5i", 1, 0, element, length, 1)
 
 
-def sized(values: Collection[bytes]) -> Iterable[bytes]:
-    """Return values with their sizes before them, as in arrays and in rows that are copied."""
+def _common_size(values: Collection[bytes]) -> bytes | None:
+    """Return the encoded size of values; None if their sizes differ."""
     sizes = set(map(len, values))
-    if len(sizes) == 1:
-        return map(_SIZE.pack(sizes.pop()).__add__, values)
-    return (_SIZE.pack(len(value)) + value for value in values)
+    return _size(sizes.pop()) if len(sizes) == 1 else None
+
+
+def _sized(values: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield values with their sizes before them."""
+    return (_size(len(value)) + value for value in values)
+
+
+def _size(size: int) -> bytes:
+    return size.to_bytes(_INTEGER_BYTES, "big")
 
 
 def integers(*values: int) -> bytes:
@@ -81,18 +94,28 @@ def integers(*values: int) -> bytes:
     return b"".join(struct.pack(">ii", _INTEGER_BYTES, value) for value in values)
 
 
-def copied(columns: int, before: bytes, rows: Sequence[bytes], after: bytes = b"") -> Iterator[bytes]:
+def copied(before: bytes, columns: Sequence[Sequence[bytes]], after: bytes = b"", *, count: int) -> Iterator[bytes]:
     """Yield what `COPY ... FROM STDIN (FORMAT BINARY)` reads.
 
     Args:
-        columns: how many columns a row has.
         before: the first columns, which are the same in all rows.
-        rows: the columns in which the rows differ.
+        columns: the next columns, in which the rows differ.
         after: the last columns, which are the same in all rows.
+        count: how many columns there are together.
     """
+    head = struct.pack(">h", count) + before
+    sizes = [size for size in map(_common_size, columns) if size is not None]
+    rows: Iterator[bytes]
+    if len(columns) == len(sizes) == 1:
+        head += sizes[0]
+        rows = iter(columns[0])
+    elif len(sizes) == _PAIR == len(columns):
+        head += sizes[0]
+        rows = map(sizes[1].join, zip(*columns, strict=True))
+    else:
+        rows = map(b"".join, zip(*map(_sized, columns), strict=True))
+    between = after + head
     yield _COPY_HEAD
-    head = struct.pack(">h", columns) + before
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[start : start + _ROWS_AT_ONCE]
-        yield head + (after + head).join(some) + after
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        yield head + between.join(some) + after
     yield _COPY_END

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.members import Members
-from target_pinterest_audience.ledger.postgres.bulk import bytea_array, copied, integer_array, integers, sized
+from target_pinterest_audience.ledger.postgres.bulk import bytea_array, copied, integer_array, integers
 from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class PostgresMembers(Members):
 
     def insert(self, list_number: int, identities: Collection[bytes]) -> bool:
         """See `Members.insert`."""
-        rows = list(sized(sorted(identities)))
         return self._session.insert_new(
             "members (list, identity, contributors, refusers)",
-            copied(4, integers(list_number), rows, integers(1, 0)),
-        )  # fmt: skip
+            copied(integers(list_number), (sorted(identities),), integers(1, 0), count=4),
+        )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.ledger.postgres.bulk import bytea_array, copied, integers, sized
+from target_pinterest_audience.ledger.postgres.bulk import bytea_array, copied, integers
 from target_pinterest_audience.ledger.rows import Rows
 
 if TYPE_CHECKING:
@@ -70,11 +70,10 @@ class PostgresRows(Rows):
 
     def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:
         """See `Rows.insert`."""
-        keys = sorted(says, key=_PLACE)
-        values = [says[key] for key in keys]
-        rows = [key + said for key, said in zip(sized(keys), sized(values), strict=True)]
+        rows = sorted(says, key=_PLACE)
+        columns = (rows, [says[row] for row in rows])
         return self._session.insert_new(
-            "row_says (source, seen, row_key, says)", copied(4, integers(source, mark), rows)
+            "row_says (source, seen, row_key, says)", copied(integers(source, mark), columns, count=4)
         )
 
     def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
