@@ -22,7 +22,6 @@ _INTEGER_BYTES: Final = 4
 
 _COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
-_PAIR: Final = 2
 _ROWS_AT_ONCE: Final = 1_000
 """How many rows to encode before they are sent, so that the server works on them meanwhile."""
 
@@ -94,28 +93,23 @@ def integers(*values: int) -> bytes:
     return b"".join(struct.pack(">ii", _INTEGER_BYTES, value) for value in values)
 
 
-def copied(before: bytes, columns: Sequence[Sequence[bytes]], after: bytes = b"", *, count: int) -> Iterator[bytes]:
+def copied(same: bytes, keys: Sequence[bytes], values: Sequence[bytes], *, columns: int) -> Iterator[bytes]:
     """Yield what `COPY ... FROM STDIN (FORMAT BINARY)` reads.
 
     Args:
-        before: the first columns, which are the same in all rows.
-        columns: the next columns, in which the rows differ.
-        after: the last columns, which are the same in all rows.
-        count: how many columns there are together.
+        same: the first columns, which are the same in all rows; see `integers`.
+        keys: the last column but one.
+        values: the last column.
+        columns: how many columns there are together.
     """
-    head = struct.pack(">h", count) + before
-    sizes = [size for size in map(_common_size, columns) if size is not None]
-    rows: Iterator[bytes]
-    if len(columns) == len(sizes) == 1:
-        head += sizes[0]
-        rows = iter(columns[0])
-    elif len(sizes) == _PAIR == len(columns):
-        head += sizes[0]
-        rows = map(sizes[1].join, zip(*columns, strict=True))
+    head = struct.pack(">h", columns) + same
+    key_size, value_size = _common_size(keys), _common_size(values)
+    if key_size is None or value_size is None:
+        rows = map(bytes.__add__, _sized(keys), _sized(values))
     else:
-        rows = map(b"".join, zip(*map(_sized, columns), strict=True))
-    between = after + head
+        head += key_size
+        rows = map(value_size.join, zip(keys, values, strict=True))
     yield _COPY_HEAD
     while some := list(islice(rows, _ROWS_AT_ONCE)):
-        yield head + between.join(some) + after
+        yield head + head.join(some)
     yield _COPY_END

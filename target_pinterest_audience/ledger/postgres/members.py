@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.members import Members
-from target_pinterest_audience.ledger.postgres.bulk import bytea_array, copied, integer_array, integers
+from target_pinterest_audience.ledger.postgres.bulk import bytea_array, integer_array
 from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.postgres.session import Session
+
+_FUNCTION: Final = """
+    CREATE FUNCTION pg_temp.insert_new_members(integer, bytea[]) RETURNS boolean LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO members (list, identity, contributors, refusers)
+        SELECT $1, identity, 1, 0 FROM unnest($2) AS given (identity);
+        RETURN true;
+    EXCEPTION WHEN unique_violation THEN
+        RETURN false;
+    END
+    $$
+"""
+"""Inserts members, or nothing if one is known. Only this session has it.
+
+If the server reported a known member as an error, it would also write the member's key to its log, and many first loads
+have people in several rows. So the error is caught in the server. `ON CONFLICT` takes twice as long.
+"""
+_FUNCTION_STATE: Final = """
+    SELECT has_database_privilege(current_database(), 'TEMPORARY') AND EXISTS (
+        SELECT FROM pg_catalog.pg_language WHERE lanname = 'plpgsql' AND has_language_privilege(oid, 'USAGE')
+    ), to_regprocedure('pg_temp.insert_new_members(integer, bytea[])') IS NOT NULL
+"""
+"""Whether the session may have the function, and whether it has it."""
 
 
 class PostgresMembers(Members):
@@ -49,7 +72,14 @@ class PostgresMembers(Members):
 
     def insert(self, list_number: int, identities: Collection[bytes]) -> bool:
         """See `Members.insert`."""
-        return self._session.insert_new(
-            "members (list, identity, contributors, refusers)",
-            copied(integers(list_number), (sorted(identities),), integers(1, 0), count=4),
-        )
+        ((may_create, there),) = self._session.query(_FUNCTION_STATE)
+        if not (may_create or there):
+            return False
+        if not there:
+            # Here, because it would end with a transaction that is rolled back.
+            self._session.query(_FUNCTION)
+        if not identities:
+            return True
+        keys = bytea_array(sorted(identities))
+        ((inserted,),) = self._session.bulk("SELECT pg_temp.insert_new_members(%s::integer, %b)", list_number, keys)
+        return bool(inserted)

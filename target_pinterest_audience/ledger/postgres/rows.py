@@ -71,9 +71,10 @@ class PostgresRows(Rows):
     def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:
         """See `Rows.insert`."""
         rows = sorted(says, key=_PLACE)
-        columns = (rows, [says[row] for row in rows])
+        statements = [says[row] for row in rows]
         return self._session.insert_new(
-            "row_says (source, seen, row_key, says)", copied(integers(source, mark), columns, count=4)
+            "row_says (source, seen, row_key, says)",
+            copied(integers(source, mark), rows, statements, columns=4),
         )
 
     def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
