@@ -70,7 +70,7 @@ class PostgresMembers(Members):
         nobodies = bytea_array(sorted(identity for identity, count in counts.items() if count == NOBODY))
         self._session.bulk("DELETE FROM members WHERE list = %s AND identity = ANY(%b)", list_number, nobodies)
 
-    def insert(self, list_number: int, identities: Collection[bytes]) -> bool:
+    def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:  # noqa: ARG002 - nothing is prepared
         """See `Members.insert`."""
         ((may_create, there),) = self._session.query(_FUNCTION_STATE)
         if not (may_create or there):

@@ -68,7 +68,7 @@ class PostgresRows(Rows):
         for reader in self._feeds.readers(source) if silent else ():
             self._session.bulk("DELETE FROM sightings WHERE reader = %s AND row_key = ANY(%b)", reader, silent)
 
-    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> bool:
+    def insert(self, source: int, mark: int, says: Mapping[bytes, bytes], prepared: object = None) -> bool:  # noqa: ARG002 - nothing is prepared
         """See `Rows.insert`."""
         rows = sorted(says, key=_PLACE)
         statements = [says[row] for row in rows]
