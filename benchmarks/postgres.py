@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,23 @@ def measure(place: Bench, floors: Floors, records: int) -> None:
     stream = place.stream(1, records)
     with run_server(binaries) as server:
         with server.database() as database:
-            url = f"postgresql://{database.user}:{database.password}@{database.host}:{database.port}/{database.name}"
-            for name in ("first load", "unchanged"):
-                floors.measure(f"upsert, {name}, in PostgreSQL", records, lambda: place.target(stream, ledger_url=url))
+            file = place.folder / "beside-postgres.db"
+            urls = {
+                "SQLite": f"sqlite:///{file}",
+                "PostgreSQL": f"postgresql://{database.user}:{database.password}@{database.host}:{database.port}/{database.name}",
+            }
+            shares = []
+            for what in ("first load", "unchanged"):
+                rates = {}
+                for where, url in urls.items():
+                    run = partial(place.target, stream, ledger_url=url)
+                    rates[where] = floors.measure(f"upsert, {what}, in {where}", records, run).rate
+                shares.append(f"{what}: {rates['PostgreSQL'] / rates['SQLite']:.2f} x the rate of SQLite")
+            # The server does this by itself, but not within seconds: it frees the room of notes that were sent.
+            database.execute("VACUUM target_pinterest_audience.unsettled")
             size = int(database.execute("SELECT pg_database_size(current_database())"))
-            print(f"the ledger of {records:,} members has {size / 1e6:,.0f} MB in PostgreSQL")
+            shares.append(f"{size / 1e6:,.0f} MB for {records:,} members, {size / file.stat().st_size:.2f} x SQLite")
+            print(f"PostgreSQL beside SQLite: {'; '.join(shares)}")
         if tap is None:
             print("The tap was not measured: tap-postgres is not on the PATH (pip install meltanolabs-tap-postgres)")
             return

@@ -151,11 +151,15 @@ class TestMembers:
 
 
 class TestInserting:
-    def test_rows_that_are_all_new_may_be_written_at_once(self, ledger: Ledger) -> None:
-        says = {key(number): b"says %d" % number for number in range(MANY)}
+    def test_rows_that_are_all_new_are_written_at_once(self, ledger: Ledger) -> None:
+        says = {key(number * 7_919 % 1_000_003): b"says %d" % number for number in range(MANY)} | {
+            b"other": b"\0" * 300
+        }
         with ledger.transaction():
-            written = ledger.rows.insert(1, 1, says)
-        assert ledger.rows.read(says.keys()) == (says if written else {})
+            assert ledger.rows.insert(1, 2, says)
+        assert ledger.rows.read(says.keys()) == says
+        assert set(ledger.rows.marks(says.keys()).values()) == {2}
+        assert ledger.rows.of_source(2, b"", 1) == []
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
     def test_nothing_is_written_if_one_row_is_known(self, ledger: Ledger, known: int) -> None:
@@ -165,12 +169,32 @@ class TestInserting:
             assert not ledger.rows.insert(1, 1, dict.fromkeys(keys, b"new"))
         assert ledger.rows.read([*keys, b"other"]) == {keys[known]: b"known", b"other": b"stays"}
 
-    def test_members_that_are_all_new_may_be_counted_at_once(self, ledger: Ledger) -> None:
-        keys = [key(number) for number in range(MANY)]
+    def test_members_that_are_all_new_are_counted_at_once(self, ledger: Ledger) -> None:
+        keys = [key(number * 7_919 % 1_000_003) for number in range(MANY)] + [b"\0opaque", b"\1" + key(1)]
         with ledger.transaction():
-            written = ledger.members.insert(1, keys)
-        assert ledger.members.read(1, keys) == (dict.fromkeys(keys, Count(1, 0)) if written else {})
+            assert ledger.members.insert(1, keys)
+        assert ledger.members.read(1, keys) == dict.fromkeys(keys, Count(1, 0))
         assert ledger.members.read(2, keys) == {}
+
+    def test_what_is_inserted_in_a_dry_run_is_discarded(self, opened: Opened) -> None:
+        ledger = opened()
+        with ledger.transaction():
+            source = ledger.catalogue.sources.add("customers")
+            ledger.rows.write(source, 1, {key(1): b"known"})
+        dry = opened(dry=True)
+        with dry.transaction():
+            assert not dry.rows.insert(source, 1, {key(0): b"new", key(1): b"new"})
+            assert dry.rows.insert(source, 1, {key(2): b"new"})
+            assert dry.members.insert(1, [key(2)])
+        assert dry.rows.read([key(0), key(1), key(2)]) == {key(1): b"known", key(2): b"new"}
+        assert dry.members.read(1, [key(2)]) == {key(2): Count(1, 0)}
+        assert opened().rows.read([key(2)]) == {}
+        assert opened().members.read(1, [key(2)]) == {}
+
+    def test_nothing_is_as_new_as_no_rows_and_members(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            assert ledger.rows.insert(1, 1, {})
+            assert ledger.members.insert(1, [])
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
     def test_nothing_is_counted_if_one_member_is_known(self, ledger: Ledger, known: int) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.notes import NewNote
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.postgres import connection as postgres_connection
 from target_pinterest_audience.ledger.postgres.claims import stands
@@ -30,7 +31,7 @@ from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_R
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, address, another_process, line_of
 from tests.support.pooler import run_pooler
-from tests.support.postgres import Database
+from tests.support.postgres import Database, PostgresServer
 
 KEEP = """
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
@@ -281,6 +282,60 @@ class TestSession:
             session_of(ledger).query("SET statement_timeout TO '100ms'")
             with pytest.raises(LedgerError, match="may not change `deadlock_timeout`: an administrator has to set it"):
                 session_of(ledger).query("SELECT pg_sleep(0.6)")
+
+    def test_each_row_is_looked_up_in_the_index_whatever_the_server_says(
+        self, database: Database, opened: Opened
+    ) -> None:
+        database.execute(f"ALTER DATABASE {database.name} SET jit TO on")
+        database.execute(f"ALTER DATABASE {database.name} SET enable_seqscan TO on")
+        query = session_of(opened()).query
+        assert query("SELECT current_setting('jit'), current_setting('enable_seqscan')") == [("off", "off")]
+
+    def test_the_server_does_not_log_a_member_that_is_known(
+        self, postgres_server: PostgresServer, ledger: Ledger
+    ) -> None:
+        member = secrets.token_bytes(16)
+        with ledger.transaction():
+            assert ledger.members.insert(1, [member])
+        with ledger.transaction():
+            assert not ledger.members.insert(1, [KEY, member])
+        assert ledger.members.read(1, [KEY, member]) == {member: Count(1, 0)}
+        assert member.hex() not in postgres_server.log.read_text(errors="replace")
+
+    def test_members_are_inserted_again_after_a_transaction_that_was_rolled_back(self, ledger: Ledger) -> None:
+        with contextlib.suppress(ZeroDivisionError), ledger.transaction():
+            assert ledger.members.insert(1, [KEY])
+            raise ZeroDivisionError
+        with ledger.transaction():
+            assert ledger.members.insert(1, [KEY])
+        assert ledger.members.read(1, [KEY]) == {KEY: Count(1, 0)}
+
+    @pytest.mark.parametrize("right", ["TEMPORARY ON DATABASE {name}", "USAGE ON LANGUAGE plpgsql"])
+    def test_members_are_looked_up_if_the_session_may_have_no_function(self, database: Database, right: str) -> None:
+        user = new_user(database)
+        database.execute(f"GRANT CREATE ON DATABASE {database.name} TO {user.user}")
+        database.execute(f"REVOKE {right.format(name=database.name)} FROM PUBLIC")
+        with contextlib.closing(open_ledger(address(user), API, ACCOUNT, wait_seconds=1)) as ledger:
+            with ledger.transaction():
+                assert not ledger.members.insert(1, [KEY])
+                ledger.members.write(1, {KEY: Count(1, 0)})
+            assert ledger.members.read(1, [KEY]) == {KEY: Count(1, 0)}
+
+    def test_the_notes_of_a_window_take_few_round_trips(self, monkeypatch: pytest.MonkeyPatch, opened: Opened) -> None:
+        statements: list[str] = []
+        query = Session.query
+
+        def counted(self: Session, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+            statements.append(statement)
+            return query(self, statement, *parameters)
+
+        monkeypatch.setattr(Session, "query", counted)
+        ledger = opened()
+        statements.clear()
+        with ledger.transaction():
+            numbers = ledger.notes.add_many([NewNote(1, [KEY], b"")] * 20)
+            ledger.notes.settle(1, numbers)
+        assert len(statements) == 3
 
     def test_a_session_ended_for_being_idle_is_reported_as_such(self, ledger: Ledger) -> None:
         ledger.locks.take(["customers"], 0)

@@ -76,10 +76,15 @@ class Database:
 
 
 class PostgresServer:
-    """A server that runs."""
+    """A server that runs.
 
-    def __init__(self, binaries: Path, port: int, password: str) -> None:
+    Attributes:
+        log: the file of its log.
+    """
+
+    def __init__(self, binaries: Path, port: int, password: str, log: Path) -> None:
         """Describe the server."""
+        self.log = log
         self._admin = Database(binaries, "127.0.0.1", port, _SUPERUSER, password, "postgres")
 
     @contextmanager
@@ -132,7 +137,7 @@ def run_server(binaries: Path) -> Iterator[PostgresServer]:
         )  # fmt: skip
         process, port = _start(binaries, data, owner)
         try:
-            yield PostgresServer(binaries, port, password)
+            yield PostgresServer(binaries, port, password, _log_of(data))
         finally:
             _stop(process)
 
@@ -145,9 +150,13 @@ def _unprivileged_owner() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
+def _log_of(data: Path) -> Path:
+    return data.parent / "server.log"
+
+
 def _start(binaries: Path, data: Path, owner: Mapping[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
     """Start the server on a free port; another process may take the port first, so try some."""
-    log = data.parent / "server.log"
+    log = _log_of(data)
     for _ in range(_ATTEMPTS):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

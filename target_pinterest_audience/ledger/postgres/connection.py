@@ -47,6 +47,13 @@ LIMITS: Final = {
     "tcp_keepalives_count": "4",
 }
 """The settings of a session in place of the limits that are meant for other programs."""
+_PLANNING: Final = {
+    # Compiling a statement takes longer than it saves, since each has simple expressions for many rows.
+    "jit": "off",
+    # The server overestimates what look-ups in an index cost, and would read the whole table for those of a window.
+    "enable_seqscan": "off",
+}
+"""The settings of a session for statements that look up many rows."""
 _SET_UP: Final = 0x7069_6E5F_7365_7475
 """The advisory lock of a process that creates the schema: the bytes "pin_setu"."""
 
@@ -201,7 +208,7 @@ def begin(connection: Connection) -> None:
 
 
 def lift_limits(connection: Connection) -> list[str]:
-    """Lift the limits that would end the session of a slow run.
+    """Lift the limits that would end the session of a slow run, and choose how its statements are planned.
 
     Returns:
         The limits that remain, because this user may not change them. Older servers do not have all of them.
@@ -213,11 +220,12 @@ def lift_limits(connection: Connection) -> list[str]:
         "SELECT set_config(given.name, given.value, false) "
         "FROM unnest(%s::text[], %s::text[]) AS given (name, value) JOIN pg_catalog.pg_settings USING (name)"
     )
+    settings = LIMITS | _PLANNING
     try:
-        connection.execute(lift, (list(LIMITS), list(LIMITS.values())))
+        connection.execute(lift, (list(settings), list(settings.values())))
     except psycopg.errors.InsufficientPrivilege:
         left = []
-        for name, value in LIMITS.items():
+        for name, value in settings.items():
             try:
                 connection.execute(lift, ([name], [value]))
             except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - rare

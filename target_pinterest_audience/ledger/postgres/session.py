@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.fence import lost, new_number
+from target_pinterest_audience.ledger.postgres.bulk import (
+    Array,
+    ByteaArray,
+    ByteaArrayDumper,
+    IntegerArray,
+    IntegerArrayDumper,
+)
 from target_pinterest_audience.ledger.postgres.claims import Claims, holds, stands
 from target_pinterest_audience.ledger.postgres.connection import DIRECT, SCHEMA, backend_of
 
@@ -68,6 +75,8 @@ class Session:
         """
         self._refuse_encoding()
         with self.turn():
+            self.connection.adapters.register_dumper(ByteaArray, ByteaArrayDumper)
+            self.connection.adapters.register_dumper(IntegerArray, IntegerArrayDumper)
             self.backend = backend_of(self.connection)
             if self.database.shares_sessions(self.connection, self.backend):
                 msg = f"{self.where} cannot be used: a connection pooler lets other programs have its session. {DIRECT}"
@@ -122,13 +131,35 @@ class Session:
             return cursor.fetchall() if cursor.description else []
 
     def bulk(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run a statement whose arrays may be long; do nothing if one is empty."""
-        if [] in parameters:
+        """Run a statement whose arrays are encoded; do nothing if one is empty."""
+        if any(isinstance(each, Array) and not each for each in parameters):
             return []
         with self.turn(), self.connection.cursor(binary=True) as cursor:
             # Planned each time, because a plan for arrays of any length may be bad for these.
             cursor.execute(statement, parameters, prepare=False)
             return cursor.fetchall() if cursor.description else []
+
+    def insert_new(self, columns: str, rows: Iterable[bytes]) -> bool:
+        """Insert rows if none of their keys is in the table, within a transaction.
+
+        Args:
+            columns: the table and its columns.
+            rows: the rows; see `bulk.copied`.
+
+        Returns:
+            Whether they were inserted.
+        """
+        with self.turn(), self.connection.cursor() as cursor:
+            # It ends with the transaction. To release it would be one more round trip.
+            cursor.execute("SAVEPOINT new_rows")
+            try:
+                with cursor.copy(f"COPY {columns} FROM STDIN (FORMAT BINARY)") as copy:
+                    for some in rows:
+                        copy.write(some)
+            except psycopg.errors.UniqueViolation:
+                cursor.execute("ROLLBACK TO SAVEPOINT new_rows")
+                return False
+        return True
 
     def check(self) -> str:
         """Return a query with two columns: whether this session has its settings and its lock, and its locks stand."""

@@ -177,14 +177,14 @@ class Window:
         return any(not origin.plan.keyed for origin in self._origins)
 
     def only_final_states(self) -> dict[bytes, bytes] | None:
-        """Return row → its statements, encoded, in the order of the rows' digests, if the events hold nothing else.
+        """Return row → its statements, encoded, if the events hold nothing else.
 
         None if a row has several events, says nothing, or depends on what it said before; or if the rows have several
         sources.
         """
         if self._events or len(self.sources) > 1 or not all(self.final_states):
             return None
-        says = dict(sorted(zip(self.rows, cast("list[bytes]", self.final_states), strict=True)))
+        says = dict(zip(self.rows, cast("list[bytes]", self.final_states), strict=True))
         return says if len(says) == len(self) else None
 
     def split(self) -> tuple[dict[bytes, bytes], dict[bytes, list[int]]]:
