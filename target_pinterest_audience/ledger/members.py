@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,9 +48,20 @@ class Members(ABC):
         """
         return False
 
-    def insert_many(self, of_lists: Mapping[int, Collection[bytes]]) -> set[int]:
-        """Do the same for many lists, given list → identities, and return the lists for which they were written."""
-        return {number for number, identities in of_lists.items() if self.insert(number, identities)}
+    def insert_many(
+        self, of_lists: Mapping[int, Collection[bytes]], prepared: Mapping[int, object] = MappingProxyType({})
+    ) -> set[int]:
+        """Do what `insert` does for many lists, and return those whose identities were written.
+
+        Args:
+            of_lists: list → identities.
+            prepared: list → what `prepare` returned, where it was called.
+        """
+        return {
+            number
+            for number, identities in of_lists.items()
+            if self.insert(number, identities, prepared.get(number))
+        }  # fmt: skip
 
     def add_refusal(self, realm: int, identity: bytes) -> None:
         """Count one more refusal of an identity on each list of an ad account."""

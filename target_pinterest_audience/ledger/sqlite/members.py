@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.members import Members
@@ -103,11 +104,13 @@ class SqliteMembers(Members):
             list=list_number,
         )
 
-    def insert_many(self, of_lists: Mapping[int, Collection[bytes]]) -> set[int]:
+    def insert_many(
+        self, of_lists: Mapping[int, Collection[bytes]], prepared: Mapping[int, object] = MappingProxyType({})
+    ) -> set[int]:
         """See `Members.insert_many`. A statement for each list would take most of the time if there are thousands."""
-        if self._layers.exist:
-            # Each list has its own keys to look for in the layers.
-            return super().insert_many(of_lists)
+        if len(of_lists) == 1 or self._layers.exist:
+            # In layers, each list has its own keys to look for.
+            return super().insert_many(of_lists, prepared)
         return {number for some in _in_parts(of_lists) if self._insert_part(some) for number in some}
 
     def _insert_part(self, of_lists: Mapping[int, Collection[bytes]]) -> bool:

@@ -286,10 +286,8 @@ class IdentityChanges:
 
     def _insert_prepared(self, ledger: Ledger) -> set[int]:
         """Insert the identities of new rows, and return the lists for which the ledger took them."""
-        if len(self._prepared) == 1:
-            ((number, (keys, prepared)),) = self._prepared.items()
-            return {number} if keys and ledger.members.insert(number, keys, prepared) else set()
-        return ledger.members.insert_many({number: keys for number, (keys, _) in self._prepared.items() if keys})
+        of_lists = {number: keys for number, (keys, _) in self._prepared.items() if keys}
+        return ledger.members.insert_many(of_lists, {number: made for number, (_, made) in self._prepared.items()})
 
     def _note_learned(self, ledger: Ledger) -> None:
         """Write what the window showed about refusals and about the lists that other settings fed."""
