@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
@@ -240,6 +241,36 @@ def test_a_large_ledger_without_layers_becomes_one(path: Path) -> None:
         with ledger.transaction():
             assert not ledger.rows.insert(1, 1, {keys[7]: b"other", b"n" * 16: b"new"})
         assert ledger.rows.read([*keys, b"n" * 16]) == dict.fromkeys(keys, b"said")
+
+
+def test_a_reader_finds_every_row_while_another_process_moves_them(path: Path) -> None:
+    chance = random.Random(4)
+    keys = [chance.randbytes(16) for _ in range(30)]
+    with closing(opened(path)) as writer, closing(opened(path)) as reader:
+        with writer.transaction():
+            writer.rows.write(1, 1, dict.fromkeys(keys, b"said"))
+            writer.members.write(1, dict.fromkeys(keys, Count(1, 0)))
+        moved = threading.Event()
+
+        def move() -> None:
+            for _ in range(150):
+                with writer.transaction():
+                    writer.rows.insert(1, 1, {chance.randbytes(16): b"new" for _ in range(4)})
+                    writer.members.insert(1, [chance.randbytes(16) for _ in range(4)])
+                writer.tidy(4)
+            moved.set()
+
+        mover = threading.Thread(target=move)
+        mover.start()
+        try:
+            while not moved.is_set():
+                assert len(reader.rows.read(keys)) == len(keys)
+                assert len(reader.rows.marks(keys)) == len(keys)
+                assert not reader.rows.differing(dict.fromkeys(keys, b"said"))
+                assert len(reader.members.read(1, keys)) == len(keys)
+                assert {*keys} <= {row for row, _ in reader.rows.of_source(1, b"", 10_000)}
+        finally:
+            mover.join()
 
 
 def test_a_few_rows_move_nothing(path: Path) -> None:

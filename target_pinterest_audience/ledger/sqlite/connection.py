@@ -48,6 +48,19 @@ class Connection:
         with self._errors.translated(), self._turn:
             yield
 
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all statements in a block see the same state, also where the caller is not in a transaction."""
+        with self.turn():
+            if self.raw.in_transaction:
+                yield
+                return
+            self.raw.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.raw.execute("ROLLBACK")
+
     def begin(self, path: object, wait_seconds: float) -> None:
         """Begin a transaction as soon as no other process is in one.
 

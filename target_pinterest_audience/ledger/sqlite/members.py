@@ -43,14 +43,15 @@ class SqliteMembers(Members):
 
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
         """See `Members.read`."""
-        value = self._layers.look_up("contributors || ' ' || refusers")
-        # With a limit, SQLite looks each value up once.
-        source = f"(SELECT place, {value} AS counts FROM places LIMIT -1) WHERE counts IS NOT NULL"
-        return {
-            group.keys[place]: Count(*map(int, counts.split()))
-            for group in groups(self._known.possible(list(identities), list_number, make=True), in_order=False)
-            for place, counts in self._connection.find("counts", source, group, list=list_number)
-        }
+        with self._connection.snapshot():
+            value = self._layers.look_up("contributors || ' ' || refusers")
+            # With a limit, SQLite looks each value up once.
+            source = f"(SELECT place, {value} AS counts FROM places LIMIT -1) WHERE counts IS NOT NULL"
+            return {
+                group.keys[place]: Count(*map(int, counts.split()))
+                for group in groups(self._known.possible(list(identities), list_number, make=True), in_order=False)
+                for place, counts in self._connection.find("counts", source, group, list=list_number)
+            }
 
     def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Members.write`."""

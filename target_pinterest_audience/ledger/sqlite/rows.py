@@ -38,26 +38,31 @@ class SqliteRows(Rows):
 
     def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Rows.read`."""
-        # With a limit, SQLite looks each value up once.
-        source = f"(SELECT place, {self._layers.look_up('says')} AS says FROM places LIMIT -1) WHERE says IS NOT NULL"
-        return {
-            group.keys[place]: bytes.fromhex(said)
-            for group in groups(list(rows), in_order=False)
-            for place, said in self._connection.find("hex(says)", source, group)
-        }
+        with self._connection.snapshot():
+            # With a limit, SQLite looks each value up once.
+            source = (
+                f"(SELECT place, {self._layers.look_up('says')} AS says FROM places LIMIT -1) WHERE says IS NOT NULL"
+            )
+            return {
+                group.keys[place]: bytes.fromhex(said)
+                for group in groups(list(rows), in_order=False)
+                for place, said in self._connection.find("hex(says)", source, group)
+            }
 
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
-        # A value of no bytes is NULL.
-        source = (
-            f"(SELECT place, COALESCE({self._layers.look_up('says')}, x'') AS says, COALESCE({{value}}, x'') AS said "
-            "FROM places LIMIT -1) WHERE says <> said"
-        )
-        return {
-            group.keys[place]: bytes.fromhex(said)
-            for group in groups(list(says), list(says.values()), in_order=False)
-            for place, said in self._connection.find("hex(says)", source, group)
-        }
+        with self._connection.snapshot():
+            # A value of no bytes is NULL.
+            known = f"COALESCE({self._layers.look_up('says')}, x'')"
+            source = (
+                f"(SELECT place, {known} AS says, COALESCE({{value}}, x'') AS said FROM places LIMIT -1) "
+                "WHERE says <> said"
+            )
+            return {
+                group.keys[place]: bytes.fromhex(said)
+                for group in groups(list(says), list(says.values()), in_order=False)
+                for place, said in self._connection.find("hex(says)", source, group)
+            }
 
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Rows.write`."""
@@ -131,15 +136,21 @@ class SqliteRows(Rows):
 
     def marks(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
         """See `Rows.marks`."""
-        value = "(SELECT mark FROM sightings WHERE reader = :reader AND row_key = {key})"
-        if not reader:
-            value = self._layers.look_up("seen")
-        source = f"(SELECT place, {value} AS mark FROM places LIMIT -1) WHERE mark IS NOT NULL"
-        return {
-            group.keys[place]: int(mark)
-            for group in groups(list(rows), in_order=False)
-            for place, mark in self._connection.find("mark", source, group, reader=reader)
-        }
+        with self._connection.snapshot():
+            value = "(SELECT mark FROM sightings WHERE reader = :reader AND row_key = {key})"
+            if not reader:
+                value = self._layers.look_up("seen")
+            source = f"(SELECT place, {value} AS mark FROM places LIMIT -1) WHERE mark IS NOT NULL"
+            return {
+                group.keys[place]: int(mark)
+                for group in groups(list(rows), in_order=False)
+                for place, mark in self._connection.find("mark", source, group, reader=reader)
+            }
+
+    def _page(self, select: str, limit: int, *parameters: object) -> list[tuple[bytes, bytes]]:
+        """See `Rows._page`."""
+        with self._connection.snapshot():
+            return super()._page(select, limit, *parameters)
 
     def _tables(self) -> Sequence[str]:
         """See `Rows._tables`."""
