@@ -126,6 +126,28 @@ class Connection:
             ((places, texts),) = found.fetchall()
         return zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
 
+    def compare(self, value: str, source: str, group: Group, /) -> tuple[list[int], Iterator[tuple[int, str]]]:
+        """Look up the rows of a group, and compare a value with the one given for each.
+
+        Args:
+            value: the value, which is compared as it is.
+            source: the FROM clause, which joins `places`.
+            group: the rows.
+
+        Returns:
+            The places that were found, and those where the values differ, each with the one found, as hexadecimal text.
+        """
+        # A value of no bytes is NULL.
+        differs = f"{value} <> COALESCE({{value}}, x'')"
+        statement = (
+            f"SELECT group_concat(place), group_concat(CASE WHEN {differs} THEN place END), "
+            f"group_concat(CASE WHEN {differs} THEN hex({value}) END) FROM {source}"
+        )
+        with self.turn():
+            ((found, places, texts),) = self.raw.execute(for_all_places_sorted(statement), group.parameters).fetchall()
+        differing = zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
+        return [*map(int, found.split(","))] if found else [], differing
+
     def insert_new(self, parts: Iterable[Group], rows: str, inserted: str, **parameters: object) -> bool:
         """Insert rows if none of their keys is in the table.
 

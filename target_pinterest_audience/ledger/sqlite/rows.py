@@ -51,18 +51,20 @@ class SqliteRows(Rows):
 
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
+        differing: dict[bytes, bytes] = {}
         with self._connection.snapshot():
-            # A value of no bytes is NULL.
-            known = f"COALESCE({self._layers.look_up('says')}, x'')"
-            source = (
-                f"(SELECT place, {known} AS says, COALESCE({{value}}, x'') AS said FROM places LIMIT -1) "
-                "WHERE says <> said"
-            )
-            return {
-                group.keys[place]: bytes.fromhex(said)
-                for group in groups(list(says), list(says.values()), in_order=False)
-                for place, said in self._connection.find("hex(says)", source, group)
-            }
+            names = self._layers.names()
+            for group in groups(list(says), list(says.values()), in_order=False):
+                unknown = set(range(len(group.keys)))
+                # One table after the other, so that its pages are read in their order.
+                for name in names:
+                    found, others = self._connection.compare("says", f"places JOIN {name} ON row_key = {{key}}", group)
+                    unknown.difference_update(found)
+                    differing.update((group.keys[place], bytes.fromhex(said)) for place, said in others)
+                    if not unknown:
+                        break
+                differing.update((group.keys[place], b"") for place in unknown if says[group.keys[place]])
+        return differing
 
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Rows.write`."""
