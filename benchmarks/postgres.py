@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import Bench, Floors
+from benchmarks.bench import ROUNDS, Bench, Floors
 from tests.support.postgres import Database, find_binaries, run_server
 
 _ROWS_SQL = """
@@ -46,6 +46,9 @@ def measure(place: Bench, floors: Floors, records: int) -> None:
             size = int(database.execute("SELECT pg_database_size(current_database())"))
             shares.append(f"{size / 1e6:,.0f} MB for {records:,} members, {size / file.stat().st_size:.2f} x SQLite")
             print(f"PostgreSQL beside SQLite: {'; '.join(shares)}")
+            for where, url in urls.items():
+                run = partial(place.target, stream, ledger_url=url, load_method="overwrite")
+                floors.measure(f"overwrite, unchanged, in {where}", records, run, ROUNDS)
         if tap is None:
             print("The tap was not measured: tap-postgres is not on the PATH (pip install meltanolabs-tap-postgres)")
             return

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from target_pinterest_audience.ledger.marks.seen_keys import SeenKeys, unpack
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.marks.seen_keys import Append
     from target_pinterest_audience.ledger.query import Query
 
 
 class Rows(ABC):
-    """The rows of a ledger. A row is known by the digest of its source and its key."""
+    """The rows of a ledger. A row is known by the digest of its source and its key.
 
-    def __init__(self, query: Query) -> None:
+    Attributes:
+        seen_keys: the keys of rows that were marked by `note_seen`.
+    """
+
+    def __init__(self, query: Query, append: Append | None = None) -> None:
         """Bind to a ledger.
 
         Args:
             query: runs statements that both databases know.
+            append: see `SeenKeys`.
         """
         self._query = query
+        self.seen_keys = SeenKeys(query, append)
 
     @abstractmethod
     def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
@@ -71,46 +80,78 @@ class Rows(ABC):
 
     @abstractmethod
     def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
-        """Record that a reader saw rows. Marks only grow; rows that the ledger does not know are skipped."""
+        """Mark each of some rows as seen by a reader; for many rows, `note_seen` is faster.
+
+        Marks only grow; rows that the ledger does not know are skipped.
+        """
+
+    def note_seen(self, source: int, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
+        """Record that a reader saw rows of a source, without a write for each of them. `marks` does not return it."""
+        self.seen_keys.add(source, reader, mark, rows)
 
     @abstractmethod
     def marks(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
-        """Return row → the mark of a reader. Rows that it did not see are left out."""
+        """Return row → its mark by a reader, from `mark_seen` or `write`. Rows that have none are left out.
 
-    def unseen(self, source: int, before: int, after: bytes, limit: int, reader: int = 0) -> list[tuple[bytes, bytes]]:
-        """Return a page of the rows of a source that a reader has not seen lately.
+        A row that the ledger knows always has one by reader 0.
+        """
+
+    def unseen(self, source: int, before: int, limit: int, reader: int = 0) -> Iterator[list[bytes]]:
+        """Yield the rows of a source that a reader has not seen lately, in pages, ordered by their digests.
+
+        The rows of a page may be changed before the next page is requested.
 
         Args:
             source: the source.
             before: only rows with an earlier mark than this one, or without a mark.
-            after: only rows with greater digests; `b""` for the first page.
-            limit: how many rows at most.
+            limit: how many rows a page has at most.
             reader: the reader whose marks count.
-
-        Returns:
-            Pairs of digest and what the row says, ordered by digest.
         """
+        noted = self.seen_keys.in_order(source, reader, before)
+        after = b""
+        while page := self._marked_before(source, before, after, limit, reader):
+            after = page[-1]
+            missing = set(page)
+            for keys in noted.up_to(after):
+                missing.difference_update(unpack(keys))
+            if missing:
+                yield sorted(missing)
+
+    def _marked_before(self, source: int, before: int, after: bytes, limit: int, reader: int) -> list[bytes]:
+        """Return a page of the rows whose own mark is earlier than `before`, whatever `note_seen` recorded."""
         if reader:
-            return self._page(
-                "SELECT {rows}.row_key AS row_key, says FROM {rows} LEFT JOIN sightings ON sightings.reader = ? "
+            found = self._page(
+                "SELECT {rows}.row_key AS row_key FROM {rows} LEFT JOIN sightings ON sightings.reader = ? "
                 "AND sightings.row_key = {rows}.row_key WHERE {rows}.row_key > ? AND source = ? "
                 "AND COALESCE(mark, 0) < ?",
                 limit, reader, after, source, before,
             )  # fmt: skip
-        return self._page(
-            "SELECT row_key, says FROM {rows} WHERE row_key > ? AND source = ? AND seen < ?",
-            limit, after, source, before,
-        )  # fmt: skip
+        else:
+            found = self._page(
+                "SELECT row_key FROM {rows} WHERE row_key > ? AND source = ? AND seen < ?",
+                limit, after, source, before,
+            )  # fmt: skip
+        return [bytes(row) for (row,) in found]
 
     def of_source(self, source: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """Return a page of all rows of a source, as `unseen` does."""
-        return self._page("SELECT row_key, says FROM {rows} WHERE row_key > ? AND source = ?", limit, after, source)
+        """Return a page of all rows of a source, ordered by their digests.
+
+        Args:
+            source: the source.
+            after: only rows with greater digests; `b""` for the first page.
+            limit: how many rows at most.
+
+        Returns:
+            Pairs of digest and what the row says.
+        """
+        select = "SELECT row_key, says FROM {rows} WHERE row_key > ? AND source = ?"
+        return [(bytes(row), bytes(said)) for row, said in self._page(select, limit, after, source)]
 
     def _tables(self) -> Sequence[str]:
         """Return the names of the tables that rows are in, each row in one of them."""
         return ("row_says",)
 
-    def _page(self, select: str, limit: int, *parameters: object) -> list[tuple[bytes, bytes]]:
+    def _page(self, select: str, limit: int, *parameters: object) -> list[tuple[Any, ...]]:
         """Return a page of rows, ordered by their digests.
 
         Args:
@@ -120,5 +161,4 @@ class Rows(ABC):
         """
         tables = self._tables()
         parts = " UNION ALL ".join(select.format(rows=name) for name in tables)
-        found = self._query(f"{parts} ORDER BY row_key LIMIT ?", *parameters * len(tables), limit)
-        return [(bytes(row), bytes(said)) for row, said in found]
+        return self._query(f"{parts} ORDER BY row_key LIMIT ?", *parameters * len(tables), limit)

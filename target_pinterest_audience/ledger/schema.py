@@ -199,12 +199,22 @@ _LAYERS: Final = (
     ),
 )
 
+_SEEN_KEYS: Final = (
+    # The keys of rows that runs saw and did not change, sorted and joined; see `marks.seen_keys`.
+    (
+        "CREATE TABLE seen_keys (source INTEGER NOT NULL, reader INTEGER NOT NULL, mark INTEGER NOT NULL, "
+        "piece INTEGER NOT NULL, first_key {blob} NOT NULL, row_keys {blob} NOT NULL, "
+        "PRIMARY KEY (source, reader, mark, piece))"
+    ),
+    "CREATE INDEX seen_keys_in_order ON seen_keys (source, reader, first_key, mark, piece)",
+)
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES, _HOLD_OUT, _PHONES, _LAYERS,
+    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.history import SEVERAL_LISTS
+from target_pinterest_audience.ledger.marks.settling import settle
 from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reconcile.leftovers import Leftovers
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS, Reconciler
@@ -99,7 +100,9 @@ class Session:
         slots = of_columns if keyed else {name: of_columns[f"({kind.name})"] for name, kind in shape.columns.items()}
         self._leftovers.find(sorted(entry.number for entry in catalogue.lists.of_source(plan.source)))
         source = self._sources.runs[plan.source]
-        source.overwrites = source.overwrites or shape.overwrites
+        if shape.overwrites and not source.overwrites:
+            settle(self._books.ledger, plan.source)
+            source.overwrites = True
         readings = self._readings.begin(shape, source, plan.lists)
         list_slots = ListSlots(slots, functools.partial(self._open_named, shape, plan.source), lists)
         if keyed:

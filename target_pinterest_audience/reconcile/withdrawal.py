@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from target_pinterest_audience.identities.packed import member_key
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.marks.settling import forget_deleted
 from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.membership.counts import NOBODY
 from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
@@ -88,6 +89,7 @@ def withdraw(ledger: Ledger, sources: Iterable[int], lists: Collection[int], sho
         event = event_of(Kind.WITHDRAWN, source, lists)
         for page in pages(ledger, source):
             yield apply_to_rows(ledger, [row for row, _ in page], event, shorten)
+        forget_deleted(ledger, source)
 
 
 def withdraw_silently(

@@ -62,6 +62,29 @@ def count(folder: Path, table: str) -> int:
     return int(found)
 
 
+def seen_keys(folder: Path) -> int:
+    """Return how many keys runs with `overwrite` have left in bulk."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
+        (found,) = ledger.execute("SELECT COALESCE(SUM(LENGTH(row_keys)), 0) / 16 FROM seen_keys").fetchone()
+    return int(found)
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [(RESET, 0), (("clear", "--list", LIST, "--yes"), 0), (("forget", "--email", address(1), "--yes"), 11)],
+    ids=["reset", "clear", "forget"],
+)
+def test_the_keys_of_rows_that_overwrite_saw_are_erased_with_the_rows(
+    run_target: Target, run_companion: Companion, tmp_path: Path, command: tuple[str, ...], keys: int
+) -> None:
+    for _ in range(2):
+        run_target([EMAIL, *people(range(12))], load_method="overwrite")
+    assert seen_keys(tmp_path) == 12
+    done = run_companion(*command)
+    assert done.code == 0, done.stderr
+    assert seen_keys(tmp_path) == keys
+
+
 class TestReset:
     def test_nobody_is_removed_and_the_next_run_sends_everything_again(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent, tmp_path: Path

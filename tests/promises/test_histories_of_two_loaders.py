@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
 from target_pinterest_audience.companion.operations.prune import prune
+from target_pinterest_audience.ledger.marks import seen_keys, settling
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reconcile.session import Session
@@ -43,6 +44,14 @@ LOADERS: Final = ("newsletter", "buyers")
 KEYS: Final = tuple(range(6))
 PEOPLE: Final = tuple(range(8))
 OPTIONS: Final = PruneOptions(max_age_minutes=60, missing_runs=1, full_table=True, max_removal_percent=100)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few rows fill several pieces of `seen_keys`."""
+    monkeypatch.setattr(seen_keys, "PIECE_KEYS", 2)
+    monkeypatch.setattr(seen_keys, "_PAGE_PIECES", 1)
+    monkeypatch.setattr(settling, "_STEP_PIECES", 1)
 
 
 class Row:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
 from target_pinterest_audience.delivery.pending import cut, records_room
 from target_pinterest_audience.identities.packed import as_records, member_key
+from target_pinterest_audience.ledger.marks.settling import forget_deleted
 from target_pinterest_audience.membership.events import Kind, Named
 from target_pinterest_audience.membership.healing import is_healing, may_be_under_way, safe_seconds
 from target_pinterest_audience.membership.statements import statements
@@ -85,10 +86,14 @@ def erase_from_ledger(
         locks.refuse_newcomers()
         for source in catalogue.sources.all():
             event = event_of(Kind.FORGOTTEN, source.number, named=named)
+            touched = False
             for page in pages(ledger, source.number):
                 rows = [row for row, said in page if any(each.identity in known for each in statements(said))]
+                touched = touched or bool(rows)
                 decisions = apply_to_rows(ledger, rows, event, shorten)
                 noted.update((each.list_number, each.note) for each in note_decisions(ledger, decisions))
+            if touched:
+                forget_deleted(ledger, source.number)
         if suppress:
             for key in sorted(set(map(member_key, identities))):
                 catalogue.suppressions.add(key, now)

@@ -66,10 +66,8 @@ class MissingRows:
         The changes of a page may be written before the next page is read.
         """
         plan = Plan(self.source, frozenset({self.list_number}), {}, frozenset())
-        after = b""
-        while found := ledger.rows.unseen(self.source, self.before, after, PAGE_ROWS, self.reader):
-            yield _page([row for row, _ in found], Event(Kind.ABSENT, (), frozenset(), plan, line=0))
-            after = found[-1][0]
+        for rows in ledger.rows.unseen(self.source, self.before, PAGE_ROWS, self.reader):
+            yield _page(rows, Event(Kind.ABSENT, (), frozenset(), plan, line=0))
         if self.lost_slots:
             event = Event(Kind.ABSENT, (), self.lost_slots, plan, line=0)
             for page in pages(ledger, self.source):

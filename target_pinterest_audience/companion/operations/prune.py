@@ -15,6 +15,7 @@ from target_pinterest_audience.companion.operations.missing_rows import (
 )
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.ledger.history import PRUNE
+from target_pinterest_audience.ledger.marks.settling import settle
 from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement, movements
 from target_pinterest_audience.reconcile.windows.absorb import absorb
 
@@ -101,6 +102,9 @@ def carry_out(
     books.recorder.begin_command(PRUNE)
     with ledger.transaction():
         _note(ledger, books, chosen, percent, now)
+    for source in sorted({each.source for each in chosen}):
+        # Folds the keys of rows that are gone now.
+        settle(ledger, source)
     for number in sorted({each.list_number for each in chosen}):
         dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()

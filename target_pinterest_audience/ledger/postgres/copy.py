@@ -26,6 +26,7 @@ _PARTS: Final = {
     "row_says": f"source IN ({_SOURCES})",
     "members": f"list IN ({_LISTS})",
     "unsettled": f"list IN ({_LISTS})",
+    "seen_keys": f"source IN ({_SOURCES})",
     "sightings": f"reader IN (SELECT reader FROM {SCHEMA}.feeds WHERE source IN ({_SOURCES}))",  # noqa: S608 - our own name
 }
 """The big tables, and which part of them belongs to the ad account."""

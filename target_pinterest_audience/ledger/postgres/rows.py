@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.postgres.bulk import bytea_array, copied, integers
 from target_pinterest_audience.ledger.rows import Rows
+from target_pinterest_audience.membership.row_keys import ROW_BYTES
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.feeds import Feeds
@@ -31,7 +32,7 @@ class PostgresRows(Rows):
             session: its session.
             feeds: its feeds, which name the readers of a source.
         """
-        super().__init__(session.query)
+        super().__init__(session.query, self._append_pieces)
         self._session = session
         self._feeds = feeds
 
@@ -99,3 +100,12 @@ class PostgresRows(Rows):
             return dict(self._session.bulk(statement, reader, bytea_array(sorted(rows))))
         keys = bytea_array(sorted(rows))
         return dict(self._session.bulk("SELECT row_key, seen FROM row_says WHERE row_key = ANY(%b)", keys))
+
+    def _append_pieces(self, source: int, reader: int, mark: int, number: int, pieces: Sequence[bytes]) -> None:
+        self._session.bulk(
+            "INSERT INTO seen_keys (source, reader, mark, piece, first_key, row_keys) "
+            "SELECT %s, %s, %s, %s + place - 1, first_key, row_keys "
+            "FROM unnest(%b, %b) WITH ORDINALITY AS given (first_key, row_keys, place)",
+            source, reader, mark, number,
+            bytea_array([keys[:ROW_BYTES] for keys in pieces]), bytea_array(pieces),
+        )  # fmt: skip

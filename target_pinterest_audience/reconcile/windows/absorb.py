@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from target_pinterest_audience.ledger.ledger import Ledger
@@ -18,7 +19,7 @@ from target_pinterest_audience.reconcile.windows.changes import IdentityChanges
 from target_pinterest_audience.reconcile.windows.decisions import Decisions
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.reconcile.windows.window import Window
+    from target_pinterest_audience.reconcile.windows.window import Stretch, Window
 
 
 _LASTING: Final = frozenset({Stance.REFUSES, Stance.HOLDS_OUT})
@@ -36,17 +37,26 @@ class Absorbed(NamedTuple):
 class NewRows:
     """The changes of a window, on the assumption that all of its rows are new."""
 
-    def __init__(self, source: int, says: Mapping[bytes, bytes], changes: IdentityChanges, prepared: object) -> None:
+    def __init__(
+        self,
+        source: int,
+        says: Mapping[bytes, bytes],
+        ruled: AbstractSet[bytes],
+        changes: IdentityChanges,
+        prepared: object,
+    ) -> None:
         """Keep what `suppose_new` prepared.
 
         Args:
             source: the source of the rows.
             says: row → its statements after its event, encoded.
+            ruled: the rows that `_ruled_in_this_run` must find again.
             changes: what these statements do to identities.
             prepared: see `Rows.prepare`.
         """
         self._source = source
         self._says = says
+        self._ruled = ruled
         self._changes = changes
         self._prepared = prepared
 
@@ -64,7 +74,7 @@ class NewRows:
         mark = source.mark if 0 in source.readers else 0
         if not ledger.rows.insert(self._source, mark, self._says, self._prepared):
             return None
-        _mark(ledger, source, self._says)
+        _mark(ledger, source, self._says, self._says.keys(), self._ruled)
         return self._changes.write(ledger)
 
 
@@ -85,7 +95,7 @@ def suppose_new(ledger: Ledger, window: Window, shorten: Callable[[bytes], bytes
     changes.note_new(range(len(window)))
     changes.prepare(ledger)
     (source,) = window.sources
-    return NewRows(source, says, changes, ledger.rows.prepare(source, says))
+    return NewRows(source, says, _ruled(window, window.stretches()), changes, ledger.rows.prepare(source, says))
 
 
 def absorb(
@@ -130,7 +140,7 @@ def _ruled_in_this_run(
 ) -> set[bytes]:
     """Return the keyless rows that a record of this run has refused or held out: no other record may lift that.
 
-    `_write_rows` marked each of them at that record.
+    `_mark` marked each of them at that record.
     """
     ruled: set[bytes] = set()
     for source in sources.values() if window.has_keyless_rows else ():
@@ -165,27 +175,53 @@ def _count_unchanged(window: Window, others: Collection[int]) -> None:
 def _write_rows(
     ledger: Ledger, sources: Mapping[int, SourceRun], window: Window, changed: Mapping[bytes, bytes]
 ) -> None:
-    """Write the statements of changed rows, and mark the other rows as seen if `overwrite` reads their source."""
+    """Write the statements of changed rows, and mark rows as seen."""
     for number in window.sources:
         source = sources.get(number) or SourceRun(number)
         parts = [part for part in window.stretches() if part.origin.plan.source == number]
         rows = [row for part in parts for row in window.rows[part.start : part.stop]]
         changed_here = {row: changed[row] for row in rows if row in changed}
         ledger.rows.write(number, source.mark if 0 in source.readers else 0, changed_here)
-        seen = set(changed_here)
-        if source.overwrites:
-            seen.update(rows)
-        for part in parts:
-            if part.origin.kind is Kind.REFUSED and not part.origin.plan.keyed:
-                seen.update(window.rows[part.start : part.stop])
-            if part.origin.plan.holdout is not None and not part.origin.plan.keyed:
-                seen.update(window.rows[index] for index in window.held if part.start <= index < part.stop)
-        if 0 in source.readers:
-            ledger.rows.mark_seen(source.mark, seen - changed_here.keys())
-        _mark(ledger, source, seen)
+        _mark(ledger, source, _known(window, parts), changed_here.keys(), _ruled(window, parts))
 
 
-def _mark(ledger: Ledger, source: SourceRun, rows: Collection[bytes]) -> None:
-    """Mark rows as seen for the readers whose marks are not stored with the rows."""
-    for reader in sorted(source.readers - {0}):
-        ledger.rows.mark_seen(source.mark, rows, reader)
+def _known(window: Window, parts: Iterable[Stretch]) -> list[bytes]:
+    """Return the rows of the events of some stretches, except those that say nothing: the ledger does not know them."""
+    rows: list[bytes] = []
+    for part in parts:
+        of_part, states = window.rows[part.start : part.stop], window.final_states[part.start : part.stop]
+        if b"" in states:
+            of_part = [row for row, state in zip(of_part, states, strict=True) if state != b""]
+        rows += of_part
+    return rows
+
+
+def _ruled(window: Window, parts: Iterable[Stretch]) -> set[bytes]:
+    """Return the keyless rows among the events of some stretches that are refused or held out."""
+    ruled: set[bytes] = set()
+    for part in parts:
+        if part.origin.kind is Kind.REFUSED and not part.origin.plan.keyed:
+            ruled.update(window.rows[part.start : part.stop])
+        if part.origin.plan.holdout is not None and not part.origin.plan.keyed:
+            ruled.update(window.rows[index] for index in window.held if part.start <= index < part.stop)
+    return ruled
+
+
+def _mark(
+    ledger: Ledger, source: SourceRun, rows: Collection[bytes], changed: AbstractSet[bytes], ruled: AbstractSet[bytes]
+) -> None:
+    """Mark rows of a window as seen by the readers of their source.
+
+    Args:
+        ledger: the ledger.
+        source: the source.
+        rows: its rows in the window that the ledger knows; `overwrite` marks those, too, that did not change.
+        changed: the rows that were written, and marked for reader 0 thereby.
+        ruled: the rows that `_ruled_in_this_run` must find again.
+    """
+    noted = set(rows) - ruled if source.overwrites else set[bytes]()
+    others = ruled if source.overwrites else ruled | changed
+    for reader in sorted(source.readers):
+        marked = changed if reader == 0 else set[bytes]()
+        ledger.rows.mark_seen(source.mark, others - marked, reader)
+        ledger.rows.note_seen(source.source, source.mark, noted - marked, reader)
