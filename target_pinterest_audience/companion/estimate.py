@@ -121,7 +121,7 @@ def _number(text: str) -> int:
         msg = "0 rows take nothing. Give --rows the number of rows that the tap will send in the first load."
         raise click.UsageError(msg)
     if rows > _MOST_ROWS:
-        msg = f"--rows takes at most {_MOST_ROWS:,} rows."
+        msg = f"--rows takes at most {several(_MOST_ROWS, 'row', 'rows')}."
         raise click.UsageError(msg)
     return rows
 

@@ -132,7 +132,7 @@ def _trial(found: Estimate) -> Line:
     if found.trial_days == 1:
         return Line("Trial access", 1, "days", f"1 day: an app may write {a_day} times a day, and that is enough.")
     detail = (
-        f"{found.trial_days:,} days: an app may write {a_day} times a day. A run ends with exit code 4 when they are "
+        f"{several(found.trial_days, 'day', 'days')}: an app may write {a_day} times a day. A run ends with exit code 4 when they are "
         "used up; start one each day. Ask Pinterest for Standard access first."
     )
     if figures.APPEND in found.engines:
@@ -145,7 +145,9 @@ def _trial(found: Estimate) -> Line:
 
 def _target(found: Estimate, settings: Settings) -> Line:
     least = found.target_seconds
-    rates = " and ".join(f"{each.rows_a_second:,} rows a second with {each.name}" for each in found.engines)
+    rates = " and ".join(
+        f"{several(each.rows_a_second, 'row', 'rows')} a second with {each.name}" for each in found.engines
+    )
     detail = (
         f"{span(least, least * figures.SLOW_DAY)}: on a fast day the benchmark loaded {rates}, of one identity each; a "
         f"slow day takes {figures.SLOW_DAY} times as long."
@@ -158,7 +160,7 @@ def _target(found: Estimate, settings: Settings) -> Line:
 def _tap(found: Estimate) -> Line:
     detail = (
         f"{span(found.tap_seconds, found.tap_seconds * figures.SLOW_DAY)}: meltanolabs-tap-postgres read "
-        f"{figures.TAP_ROWS_A_SECOND:,} rows a second on a fast day. Measure yours with `time`."
+        f"{several(figures.TAP_ROWS_A_SECOND, 'row', 'rows')} a second on a fast day. Measure yours with `time`."
     )
     return Line("tap", found.tap_seconds, "seconds", detail)
 
