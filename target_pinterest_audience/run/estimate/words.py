@@ -131,9 +131,10 @@ def _trial(found: Estimate) -> Line:
     a_day = figures.TRIAL_WRITES_A_DAY
     if found.trial_days == 1:
         return Line("Trial access", 1, "days", f"1 day: an app may write {a_day} times a day, and that is enough.")
+    days = several(found.trial_days, "day", "days")
     detail = (
-        f"{several(found.trial_days, 'day', 'days')}: an app may write {a_day} times a day. A run ends with exit code 4 when they are "
-        "used up; start one each day. Ask Pinterest for Standard access first."
+        f"{days}: an app may write {a_day} times a day. A run ends with exit code 4 when they are used up; start one "
+        "each day. Ask Pinterest for Standard access first."
     )
     if figures.APPEND in found.engines:
         detail += (
