@@ -296,8 +296,46 @@ def test_layers_of_about_the_same_size_become_one() -> None:
     small, medium, large = (Layer(number, rows, None) for number, rows in [(1, 40), (2, 250), (3, 700)])
     assert due([small, medium, large], sizes) == []
     assert due([small, medium, small, medium], sizes) == []
-    assert due([medium, small, small, large, small, medium, medium], sizes) == [small, small, small]
-    assert due([medium, small, large, medium, medium], sizes) == [medium, medium, medium]
+    assert due([medium, small, small, large, small, medium], sizes) == [[small, small, small]]
+    assert due([medium, small, small, large, small, medium, medium], sizes) == [[small] * 3, [medium] * 3]
+
+
+def test_layers_that_move_or_are_moved_to_are_left_alone() -> None:
+    sizes = Sizes(young=100, merged=2)
+    moving, target, others = Layer(1, 40, 2), Layer(2, 40, None), [Layer(3, 40, None), Layer(4, 40, None)]
+    assert due([moving, moving, target, others[0]], sizes) == []
+    assert due([moving, moving, target, *others], sizes) == [others]
+
+
+def test_small_layers_do_not_wait_until_large_ones_have_moved(path: Path) -> None:
+    chance = random.Random(5)
+    most = 0
+    with closing(opened(path, Sizes(young=8, layer=4, merged=4, pace=2, filtered=4))) as ledger:
+        for _ in range(400):
+            ledger.tidy(5)
+            with ledger.transaction():
+                assert ledger.rows.insert(1, 1, {chance.randbytes(16): b"said" for _ in range(5)})
+            ((layers,),) = select(f"sqlite:///{path}", "SELECT COUNT(*) FROM layers WHERE table_name = 'row_says'")
+            most = max(most, layers)
+        assert len(ledger.rows.of_source(1, b"", 10_000)) == 2000
+    assert most < 40
+
+
+def test_rows_are_found_in_any_number_of_layers(path: Path) -> None:
+    chance = random.Random(6)
+    keys = [chance.randbytes(16) for _ in range(1200)]
+    with closing(opened(path, Sizes(young=4, layer=4, merged=1000, filtered=4))) as ledger:
+        for start in range(0, len(keys), 5):
+            ledger.tidy(5)
+            some = keys[start : start + 5]
+            with ledger.transaction():
+                assert ledger.rows.insert(1, 1, dict.fromkeys(some, b"said"))
+                assert ledger.members.insert(1, some)
+        assert ledger.rows.read(keys) == dict.fromkeys(keys, b"said")
+        assert ledger.members.read(1, keys) == dict.fromkeys(keys, Count(1, 0))
+        with ledger.transaction():
+            ledger.rows.write(1, 1, dict.fromkeys(keys, b"else"))
+        assert len(ledger.rows.differing(dict.fromkeys(keys, b"said"))) == len(keys)
 
 
 @pytest.mark.parametrize("size", [16, 17, 11])

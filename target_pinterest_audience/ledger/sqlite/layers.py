@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _PAGE_ROWS: Final = 100_000
 
+_MOST_ARGUMENTS: Final = 100
+"""SQLite's limit for a function is 127 in many builds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -105,12 +108,17 @@ MEMBERS: Final = Table(
 )
 
 
-def due(layers: Sequence[Layer], sizes: Sizes) -> list[Layer]:
-    """Return the layers that should become one: enough of about the same size; none if there are not enough."""
+def due(layers: Sequence[Layer], sizes: Sizes) -> list[list[Layer]]:
+    """Return which layers should become one: those of about the same size, where there are enough.
+
+    Layers that move already, or that others move to, are left alone.
+    """
+    targets = {layer.target for layer in layers}
     alike: dict[int, list[Layer]] = defaultdict(list)
     for layer in layers:
-        alike[_tier(layer.rows, sizes)].append(layer)
-    return next((found for _, found in sorted(alike.items()) if len(found) >= sizes.merged), [])
+        if layer.target is None and layer.number not in targets:
+            alike[_tier(layer.rows, sizes)].append(layer)
+    return [found for _, found in sorted(alike.items()) if len(found) >= sizes.merged]
 
 
 def _tier(rows: int, sizes: Sizes) -> int:
@@ -119,6 +127,14 @@ def _tier(rows: int, sizes: Sizes) -> int:
         rows //= sizes.merged
         tier += 1
     return tier
+
+
+def _first_of(values: Sequence[str]) -> str:
+    """Return the SQL of the first of some values that is not NULL. Those behind it are not computed."""
+    if len(values) == 1:
+        return values[0]
+    parts = [values[start : start + _MOST_ARGUMENTS] for start in range(0, len(values), _MOST_ARGUMENTS)]
+    return _first_of([f"COALESCE({', '.join([*part, 'NULL'])})" for part in parts])
 
 
 class Layers:
@@ -159,8 +175,7 @@ class Layers:
 
     def look_up(self, value: str) -> str:
         """Return the SQL of a value in the row of a place, whichever table has it; NULL if none has."""
-        found = [f"(SELECT {value} FROM {name} WHERE {self._table.at})" for name in self.names()]
-        return f"COALESCE({', '.join(found)})" if len(found) > 1 else found[0]
+        return _first_of([f"(SELECT {value} FROM {name} WHERE {self._table.at})" for name in self.names()])
 
     def locate(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there.
@@ -173,9 +188,7 @@ class Layers:
         located: dict[str, list[bytes]] = defaultdict(list)
         tests = [f"(SELECT {place} FROM {name} WHERE {self._table.at})" for place, name in enumerate(names)]
         # With a limit, SQLite computes the value once.
-        source = (
-            f"(SELECT place, COALESCE({', '.join([*tests, 'NULL'])}) AS layer FROM places LIMIT -1) WHERE layer >= 0"
-        )
+        source = f"(SELECT place, {_first_of(tests)} AS layer FROM places LIMIT -1) WHERE layer >= 0"
         for group in groups(keys, in_order=False):
             for place, layer in self._connection.find("layer", source, group, **parameters):
                 located[names[int(layer)]].append(group.keys[place])
@@ -212,23 +225,23 @@ class Layers:
         """
         if rows < self.sizes.layer:
             return
-        layers = self.all()
-        moving = [each for each in layers if each.target is not None]
-        if moving:
-            self._move(moving, rows * self.sizes.pace)
-            return
         ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self._table.name}")
         if young >= self.sizes.young:
             self._become_layer(young)
-            return
-        ripe = due(layers, self.sizes)
-        if ripe:
+        for layers in due(self.all(), self.sizes):
             target = self._create()
-            for layer in ripe:
+            for layer in layers:
                 self._connection.query(
                     "UPDATE layers SET target = ? WHERE table_name = ? AND layer = ?",
                     target, self._table.name, layer.number,
                 )  # fmt: skip
+        moving: dict[int, list[int]] = defaultdict(list)
+        for layer in self.all():
+            if layer.target is not None:
+                moving[layer.target].append(layer.number)
+        # Small layers must not wait until large ones have moved.
+        for target, numbers in moving.items():
+            self._move(numbers, target, rows * self.sizes.pace)
 
     def _next(self) -> int:
         ((number,),) = self._connection.query(
@@ -260,10 +273,9 @@ class Layers:
         self._copy_definition(table, layer)
         self._note(number, rows)
 
-    def _move(self, layers: Sequence[Layer], rows: int) -> None:
+    def _move(self, numbers: Sequence[int], target: int, rows: int) -> None:
         """Move the next rows of some layers to their target, in the order of their keys: about as many as given."""
-        target, names = layers[0].target, {each.number: self._table.of_layer(each.number) for each in layers}
-        assert target is not None  # noqa: S101 - the caller asks for layers that move
+        names = {number: self._table.of_layer(number) for number in numbers}
         bound = self._bound(list(names.values()), rows // len(names))
         parameters = {f"key_{number}": part for number, part in enumerate(bound or ())}
         condition = self._table.up_to if bound else "TRUE"
