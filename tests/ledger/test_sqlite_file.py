@@ -18,7 +18,7 @@ import pytest
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.open import open_ledger
-from target_pinterest_audience.ledger.schema import VERSION
+from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, another_process, line_of
@@ -304,18 +304,11 @@ class TestReadOnly:
         assert path.read_bytes() == before
 
     def test_a_ledger_of_an_older_version_is_read_and_left_unchanged(self, path: Path, opened: Opened) -> None:
-        opened().close()
-        execute(
-            path,
-            "DROP TABLE layers",
-            "DROP TABLE fences",
-            "ALTER TABLE unsettled DROP COLUMN due",
-            "ALTER TABLE unsettled DROP COLUMN sent",
-            "ALTER TABLE lists DROP COLUMN contributing_rows",
-            "ALTER TABLE history_lists DROP COLUMN contributing_rows",
-            "ALTER TABLE history DROP COLUMN held_out",
-        )
-        execute(path, f"PRAGMA user_version = {VERSION - 6}")
+        version = 9
+        older = [statement for step in MIGRATIONS[:version] for statement in step]
+        path.parent.mkdir(exist_ok=True)
+        execute(path, *(statement.format(blob="BLOB", clustered="WITHOUT ROWID") for statement in older))
+        execute(path, "INSERT INTO meta VALUES ('secret', x'0102')", f"PRAGMA user_version = {version}")
         before = path.read_bytes()
         assert opened(read_only=True).catalogue.lists.all() == []
         assert path.read_bytes() == before
