@@ -17,7 +17,10 @@ from typing import Final
 
 _PATTERN_COUNT: Final = 4096
 _BITS_PER_KEY: Final = 20
-_LEAST_WORDS: Final = (1 << 20) - 1
+_WORD_BYTES: Final = 4
+_FIRST_WORDS: Final = 1 << 21
+_ODD: Final = 0x9E3779B1
+"""Spreads the numbers of lists and sources over 32 bits."""
 _GROWTH: Final = 4
 """How much longer the next segment is: the more, the fewer there are to look into."""
 
@@ -35,69 +38,73 @@ share, or after the tag of a member key."""
 class KeyFilter:
     """Takes keys, and tells which it has surely not taken. It grows with their number, up to a limit."""
 
-    def __init__(self, keys: int, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int) -> None:
         """Begin without keys.
 
         Args:
-            keys: how many keys to make room for at once.
             most_bytes: how much memory to take at most. Beyond it, more and more keys pass by mistake.
         """
-        self._most_words = most_bytes // 4
+        self._most_words = most_bytes // _WORD_BYTES
         self._segments: list[array[int]] = []
         """Keys are added to the last one."""
         self._room = 0
         """How many more keys fit into it."""
-        self._grow(keys * _BITS_PER_KEY // 32)
+        self._grow(_FIRST_WORDS)
 
-    def take(self, keys: Sequence[bytes]) -> list[int]:
+    def take(self, keys: Sequence[bytes], owner: int) -> list[int]:
         """Add keys, and return the places of those that it may have taken before.
 
         Args:
             keys: keys without duplicates.
+            owner: their source or list: equal keys of others are different keys.
         """
         if self._room < len(keys):
             self._grow(len(self._segments[-1]) * _GROWTH)
         self._room -= len(keys)
-        held = [place for segment in self._segments[:-1] for place in _held(segment, keys)]
-        added = _add(self._segments[-1], keys)
+        salt = _salt(owner)
+        held = [place for segment in self._segments[:-1] for place in _held(segment, keys, salt)]
+        added = _add(self._segments[-1], keys, salt)
         return sorted({*held, *added}) if held else added
 
-    def possible(self, keys: Sequence[bytes]) -> list[int]:
-        """Return the places of the keys that it may have taken."""
-        return sorted({place for segment in self._segments for place in _held(segment, keys)})
+    def possible(self, keys: Sequence[bytes], owner: int) -> list[int]:
+        """Return the places of the keys that it may have taken; see `take`."""
+        return sorted({place for segment in self._segments for place in _held(segment, keys, _salt(owner))})
 
     def _grow(self, words: int) -> None:
-        words = 1 << max(_LEAST_WORDS, words - 1).bit_length()
         left = self._most_words - sum(map(len, self._segments))
-        while words > left and words > _LEAST_WORDS:
+        while words > left and words > _FIRST_WORDS:
             words //= 2
         if words > left and self._segments:
             self._room = sys.maxsize
             return
-        self._segments.append(array("I", bytes(4 * words)))
-        self._room = words * 32 // _BITS_PER_KEY
+        self._segments.append(array("I", [0]) * words)
+        self._room = words * _WORD_BYTES * 8 // _BITS_PER_KEY
 
 
-def _held(segment: array[int], keys: Sequence[bytes]) -> list[int]:
+def _salt(owner: int) -> int:
+    return owner * _ODD & 0xFFFFFFFF
+
+
+def _held(segment: array[int], keys: Sequence[bytes], salt: int) -> list[int]:
     """Return the places of the keys whose bits are all set."""
     mask, patterns = len(segment) - 1, _PATTERNS
     return [
         place
         for place, (one, other) in enumerate(_pairs(keys))
         for pattern in [patterns[other >> 20]]
-        if segment[one & mask] & pattern == pattern
+        if segment[(one ^ salt) & mask] & pattern == pattern
         for pattern in [patterns[one >> 20]]
-        if segment[other & mask] & pattern == pattern
+        if segment[(other ^ salt) & mask] & pattern == pattern
     ]
 
 
-def _add(segment: array[int], keys: Sequence[bytes]) -> list[int]:
+def _add(segment: array[int], keys: Sequence[bytes], salt: int) -> list[int]:
     """Set the bits of keys, and return the places of those whose bits were all set before."""
     mask, patterns = len(segment) - 1, _PATTERNS
     held = []
     for place, (one, other) in enumerate(_pairs(keys)):
-        pattern, where = patterns[other >> 20], one & mask
-        second_pattern, second = patterns[one >> 20], other & mask
+        pattern, where = patterns[other >> 20], (one ^ salt) & mask
+        second_pattern, second = patterns[one >> 20], (other ^ salt) & mask
         word, second_word = segment[where], segment[second]
         if word & pattern == pattern and second_word & second_pattern == second_pattern:
             held.append(place)

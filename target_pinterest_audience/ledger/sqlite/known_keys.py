@@ -1,14 +1,14 @@
 """Tells which keys a table with layers knows, without reading most of its pages.
 
-It makes a filter for a source or a list when a run brings many keys that are probably new. The filter holds all keys
-that the tables have then, and those that this process adds later. No other process can add any: whoever adds rows of a
-source or members of a list holds its lock, and this process has held it since before the filter was made.
+When a run brings many keys of a source or list that are probably new, all known ones are read into a filter, which then
+learns of each key that this process adds. No other process can add any: whoever adds rows of a source or members of a
+list holds its lock, and this process has held it since before the keys were read.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.layers import Layers
 
-_MOST_FILTERS: Final = 4
-"""How many filters stay at once."""
+_MOST_OPEN: Final = 2
+"""How many windows of a source or list can be prepared and not written yet."""
 
-_MOST_OPEN: Final = 100
-
-_ROOM: Final = 4
-"""For how many times as many keys a filter has room at once."""
+_MOST_LATER: Final = 300_000
+"""How many keys are remembered for a window that is prepared. If there are more, all its keys are looked up."""
 
 _LEAST_BYTES: Final = 64 << 20
 _SHARE: Final = 16
@@ -38,12 +36,10 @@ class Suspects:
     """What a filter said about keys that are probably new, and what it has learned since.
 
     Attributes:
-        owner: the source or list of the keys.
         keys: those that a table may have; None if all of them must be looked up.
         later: keys of the same source or list that were written since without asking.
     """
 
-    owner: int
     keys: list[bytes] | None
     later: set[bytes] = field(default_factory=set)
 
@@ -64,17 +60,19 @@ class KnownKeys:
     """The keys of one table. While one thread writes a window, another may ask about the next one."""
 
     def __init__(self, layers: Layers, owner: str) -> None:
-        """Begin without filters.
+        """Begin without a filter.
 
         Args:
             layers: the layers of the table.
-            owner: the column whose value each filter is for: the source or the list.
+            owner: the column that says whose a key is: its source or list.
         """
         self._layers = layers
         self._owner = owner
-        self._filters: dict[int, KeyFilter] = {}
-        self._open: deque[Suspects] = deque()
-        """What `suspects` returned and `are_new` has not received yet."""
+        self._filter: KeyFilter | None = None
+        self._covered: set[int] = set()
+        """The sources or lists whose keys the filter has."""
+        self._open: dict[int, deque[Suspects]] = defaultdict(deque)
+        """Source or list → what `suspects` returned and `are_new` has not received yet."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -85,17 +83,17 @@ class KnownKeys:
             owner: their source or list.
 
         Returns:
-            The answer; None if there is no filter yet.
+            The answer; None if the filter does not know the source or list yet.
         """
         with self._turn:
-            known = self._filters.get(owner)
-            if known is None:
+            if self._filter is None or owner not in self._covered:
                 return None
-            found = Suspects(owner, [keys[place] for place in known.take(keys)])
-            self._open.append(found)
+            found = Suspects([keys[place] for place in self._filter.take(keys, owner)])
+            waiting = self._open[owner]
+            waiting.append(found)
             # Some are never used, because the window was not as expected.
-            if len(self._open) > _MOST_OPEN:
-                self._open.popleft().keys = None
+            while len(waiting) > _MOST_OPEN:
+                waiting.popleft().keys = None
             return found
 
     def are_new(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> bool:
@@ -106,13 +104,15 @@ class KnownKeys:
             owner: their source or list.
             suspects: what `suspects` returned for them; None if it was not asked.
         """
-        if suspects is None:
-            self._filter(owner, len(keys))
+        with self._turn:
+            answer = suspects.keys if suspects is not None else None
+            if suspects is not None and suspects in self._open[owner]:
+                self._open[owner].remove(suspects)
+        if suspects is None or answer is None:
+            self._cover(owner, len(keys))
             keys = self._learn(keys, owner)
-        elif suspects.keys is not None:
-            with self._turn:
-                self._open.remove(suspects)
-            keys = list({*suspects.keys, *suspects.later.intersection(keys)})
+        else:
+            keys = list({*answer, *suspects.later.intersection(keys)})
         return not keys or not self._layers.locate(keys, **{self._owner: owner})
 
     def possible(self, keys: Sequence[bytes], owner: int, *, make: bool) -> Sequence[bytes]:
@@ -121,46 +121,52 @@ class KnownKeys:
         Args:
             keys: keys without duplicates.
             owner: their source or list.
-            make: whether to make a filter if there is none, because most of the keys may be new.
+            make: whether to read all keys of the source or list first, because most of the given ones may be new.
         """
-        known = self._filter(owner, len(keys) if make else 0)
+        if make:
+            self._cover(owner, len(keys))
         with self._turn:
-            return [keys[place] for place in known.possible(keys)] if known is not None else keys
+            if self._filter is None or owner not in self._covered:
+                return keys
+            return [keys[place] for place in self._filter.possible(keys, owner)]
 
     def expect(self, keys: Sequence[bytes], owner: int) -> None:
         """Learn of keys that may be new and are written."""
         self._learn(keys, owner)
 
+    def drop_filter(self) -> None:
+        """Begin without a filter again, because it may lack keys that the tables have."""
+        with self._turn:
+            self._filter = None
+            self._covered.clear()
+            for waiting in self._open.values():
+                for suspects in waiting:
+                    suspects.keys = None
+            self._open.clear()
+
     def _learn(self, keys: Sequence[bytes], owner: int) -> Sequence[bytes]:
         """Add keys to the filter, tell those who asked it before, and return the keys that the tables may have."""
         with self._turn:
-            known = self._filters.get(owner)
-            if known is None or not keys:
+            if self._filter is None or owner not in self._covered or not keys:
                 return keys
-            for suspects in self._open:
-                if suspects.owner == owner:
-                    suspects.later.update(keys)
-            return [keys[place] for place in known.take(keys)]
+            for suspects in self._open[owner]:
+                suspects.later.update(keys)
+                if len(suspects.later) > _MOST_LATER:
+                    suspects.keys = None
+            self._open[owner] = deque(each for each in self._open[owner] if each.keys is not None)
+            return [keys[place] for place in self._filter.take(keys, owner)]
 
-    def drop_filters(self) -> None:
-        """Begin without filters again, because keys were added that they do not hold."""
-        with self._turn:
-            self._filters.clear()
-            while self._open:
-                self._open.popleft().keys = None
+    def _cover(self, owner: int, keys: int) -> None:
+        """Read the keys of a source or list into the filter, if there are that many new ones.
 
-    def _filter(self, owner: int, keys: int) -> KeyFilter | None:
-        """Return the filter of a source or list, and make it first if there are that many keys.
-
-        It is made within the transaction in which the keys are needed, so that nobody adds keys meanwhile.
+        It happens within the transaction in which the keys are needed, so that nobody adds keys meanwhile.
         """
-        if owner not in self._filters and keys >= self._layers.sizes.filtered and self._layers.exist:
-            expected = keys + sum(layer.rows for layer in self._layers.all())
-            made = KeyFilter(expected * _ROOM, max(_LEAST_BYTES, memory_bytes() // _SHARE))
-            for page in self._layers.keys(f"{self._owner} = ?", owner):
-                made.take(page)
+        if owner in self._covered or keys < self._layers.sizes.filtered or not self._layers.exist:
+            return
+        with self._turn:
+            known = self._filter = self._filter or KeyFilter(max(_LEAST_BYTES, memory_bytes() // _SHARE))
+        for page in self._layers.keys(f"{self._owner} = ?", owner):
             with self._turn:
-                while len(self._filters) >= _MOST_FILTERS:
-                    del self._filters[next(iter(self._filters))]
-                self._filters[owner] = made
-        return self._filters.get(owner)
+                known.take(page, owner)
+        with self._turn:
+            self._covered.add(owner)

@@ -43,7 +43,7 @@ class Sizes:
     """
 
     young: int = 800_000
-    layer: int = 50_000
+    layer: int = 25_000
     merged: int = 16
     pace: int = 2
     filtered: int = 20_000
@@ -155,6 +155,8 @@ class Layers:
         self.sizes = sizes
         self._connection = connection
         self._table = table
+        self._rows_since = 0
+        """How many rows were written since rows moved."""
 
     def all(self) -> list[Layer]:
         """Return the layers, largest first: most keys are found in the first one."""
@@ -221,10 +223,13 @@ class Layers:
         """Move rows on to the next layer, if it is time. Call it within a transaction of its own.
 
         Args:
-            rows: how many rows are about to be written. A few do not make it worth while to count those in the table.
+            rows: how many rows are about to be written. Until they are many, it is not worth while to count those that
+                the table has.
         """
-        if rows < self.sizes.layer:
+        self._rows_since += rows
+        if self._rows_since < self.sizes.layer:
             return
+        rows, self._rows_since = self._rows_since, 0
         ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self._table.name}")
         if young >= self.sizes.young:
             self._become_layer(young)

@@ -37,6 +37,10 @@ class SqliteMembers(Members):
         self._layers = Layers(connection, MEMBERS, sizes)
         self._known = KnownKeys(self._layers, "list")
 
+    def drop_filter(self) -> None:
+        """See `KnownKeys.drop_filter`."""
+        self._known.drop_filter()
+
     def tidy(self, rows: int) -> None:
         """See `Layers.tidy`."""
         self._layers.tidy(rows)
@@ -134,12 +138,12 @@ class SqliteMembers(Members):
     def refuse_suppressed(self, realm: int, list_number: int) -> None:
         """See `Members.refuse_suppressed`."""
         super().refuse_suppressed(realm, list_number)
-        self._known.drop_filters()
+        self._known.drop_filter()
 
     def add_refusal(self, realm: int, identity: bytes) -> None:
         """See `Members.add_refusal`."""
         super().add_refusal(realm, identity)
-        self._known.drop_filters()
+        self._known.drop_filter()
 
     def _tables(self) -> Sequence[str]:
         """See `Members._tables`."""

@@ -32,6 +32,10 @@ class SqliteRows(Rows):
         self._layers = Layers(connection, ROWS, sizes)
         self._known = KnownKeys(self._layers, "source")
 
+    def drop_filter(self) -> None:
+        """See `KnownKeys.drop_filter`."""
+        self._known.drop_filter()
+
     def tidy(self, rows: int) -> None:
         """See `Layers.tidy`."""
         self._layers.tidy(rows)

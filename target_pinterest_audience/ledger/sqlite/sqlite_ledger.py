@@ -75,6 +75,8 @@ class SqliteLedger(Ledger):
         self._wait_seconds = wait_seconds
         # Two paths that lead to one file must lead to the same files beside it.
         self._path = path.resolve()
+        self._filtered: tuple[SqliteRows | SqliteMembers, ...] = ()
+        """The tables with filters."""
         fence = Fence()
         self._fence_check = FenceCheck(fence, self.where)
         with contextlib.ExitStack() as resources:
@@ -97,6 +99,7 @@ class SqliteLedger(Ledger):
             self._resources = resources.pop_all()
         self.locks = SqliteLocks(self, self._connection, fence, self._file, self._errors)
         self.rows: SqliteRows = SqliteRows(self._connection, self.catalogue.feeds, sizes)
+        self._filtered = (self.rows, self.members)
 
     def _claim(self, resources: contextlib.ExitStack) -> Claim:
         """Create the file unless it exists, and claim it for this path."""
@@ -189,6 +192,9 @@ class SqliteLedger(Ledger):
                 # SQLite has rolled back by itself after some errors, such as a full disk.
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
+                # They may lack keys that the block had deleted.
+                for table in self._filtered:
+                    table.drop_filter()
                 raise
 
     def tidy(self, rows: int) -> None:
