@@ -57,22 +57,24 @@ class Prepared(NamedTuple):
 
 
 class KnownKeys:
-    """The keys of one table. While one thread writes a window, another may ask about the next one."""
+    """The keys of one table. While one thread writes a window, another may ask about the next one.
 
-    def __init__(self, layers: Layers, owner: str) -> None:
+    Attributes:
+        layers: the layers of the table.
+    """
+
+    def __init__(self, layers: Layers) -> None:
         """Begin without a filter.
 
         Args:
             layers: the layers of the table.
-            owner: the column that says whose a key is: its source or list.
         """
-        self._layers = layers
-        self._owner = owner
+        self.layers = layers
         self._filter: KeyFilter | None = None
         self._covered: set[int] = set()
         """The sources or lists whose keys the filter has."""
         self._open: dict[int, deque[Suspects]] = defaultdict(deque)
-        """Source or list → what `suspects` returned and `are_new` has not received yet."""
+        """Source or list → what `suspects` returned and `place_new` has not received yet."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -96,14 +98,36 @@ class KnownKeys:
                 waiting.popleft().keys = None
             return found
 
-    def are_new(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> bool:
-        """Return whether no table has any of these keys, and expect them from now on.
+    def place_new(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> str | None:
+        """Return the name of the table to insert keys into; None if one of them is known already.
+
+        As long as there are no layers, only the insertion shows whether one is.
 
         Args:
             keys: keys without duplicates.
             owner: their source or list.
             suspects: what `suspects` returned for them; None if it was not asked.
         """
+        is_new = not self.layers.exist or self._are_new(keys, owner, suspects)
+        return self.layers.place_new(len(keys)) if is_new else None
+
+    def divide(self, keys: Sequence[bytes], owner: int) -> dict[str, Sequence[bytes]]:
+        """Return name of table → the keys to write there: known ones where they are, the others in the table itself."""
+        if not self.layers.exist:
+            return {self.layers.table.name: keys}
+        located = self._locate(self.possible(keys, owner, make=False), owner)
+        found = {key for some in located.values() for key in some}
+        others = [key for key in keys if key not in found]
+        self._learn(others, owner)
+        # The table itself may also have some of the known ones.
+        name = self.layers.table.name
+        return {**located, name: [*located.get(name, ()), *others]}
+
+    def _locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
+        return self.layers.locate(keys, **{self.layers.table.owner: owner})
+
+    def _are_new(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> bool:
+        """Return whether no table has any of some keys, and expect them from now on."""
         with self._turn:
             answer = suspects.keys if suspects is not None else None
             if suspects is not None and suspects in self._open[owner]:
@@ -113,7 +137,7 @@ class KnownKeys:
             keys = self._learn(keys, owner)
         else:
             keys = list({*answer, *suspects.later.intersection(keys)})
-        return not keys or not self._layers.locate(keys, **{self._owner: owner})
+        return not keys or not self._locate(keys, owner)
 
     def possible(self, keys: Sequence[bytes], owner: int, *, make: bool) -> Sequence[bytes]:
         """Return the keys that the tables may have; the others they surely do not have.
@@ -129,10 +153,6 @@ class KnownKeys:
             if self._filter is None or owner not in self._covered:
                 return keys
             return [keys[place] for place in self._filter.possible(keys, owner)]
-
-    def expect(self, keys: Sequence[bytes], owner: int) -> None:
-        """Learn of keys that may be new and are written."""
-        self._learn(keys, owner)
 
     def drop_filter(self) -> None:
         """Begin without a filter again, because it may lack keys that the tables have."""
@@ -161,11 +181,11 @@ class KnownKeys:
 
         It happens within the transaction in which the keys are needed, so that nobody adds keys meanwhile.
         """
-        if owner in self._covered or keys < self._layers.sizes.filtered or not self._layers.exist:
+        if owner in self._covered or keys < self.layers.sizes.filtered or not self.layers.exist:
             return
         with self._turn:
             known = self._filter = self._filter or KeyFilter(max(_LEAST_BYTES, memory_bytes() // _SHARE))
-        for page in self._layers.keys(f"{self._owner} = ?", owner):
+        for page in self.layers.keys(f"{self.layers.table.owner} = ?", owner):
             with self._turn:
                 known.take(page, owner)
         with self._turn:

@@ -75,12 +75,14 @@ class Table:
         key: the columns of its primary key.
         others: its other columns.
         at: the condition that finds the row of a group at a place; see `bulk`.
+        owner: the column that says whose a key is: its source or list.
     """
 
     name: str
     key: tuple[str, ...]
     others: tuple[str, ...]
     at: str
+    owner: str
 
     @property
     def columns(self) -> str:
@@ -102,9 +104,9 @@ class Table:
         return f"{self.name}_layer_{number}"
 
 
-ROWS: Final = Table("row_says", ("row_key",), ("source", "seen", "says"), "row_key = {key}")
+ROWS: Final = Table("row_says", ("row_key",), ("source", "seen", "says"), "row_key = {key}", "source")
 MEMBERS: Final = Table(
-    "members", ("list", "identity"), ("contributors", "refusers"), "list = :list AND identity = {key}"
+    "members", ("list", "identity"), ("contributors", "refusers"), "list = :list AND identity = {key}", "list"
 )
 
 
@@ -141,6 +143,7 @@ class Layers:
     """The layers of one table.
 
     Attributes:
+        table: the table.
         sizes: how large tables grow.
     """
 
@@ -154,7 +157,7 @@ class Layers:
         """
         self.sizes = sizes
         self._connection = connection
-        self._table = table
+        self.table = table
         self._rows_since = 0
         """How many rows were written since rows moved."""
 
@@ -162,7 +165,7 @@ class Layers:
         """Return the layers, largest first: most keys are found in the first one."""
         found = self._connection.query(
             "SELECT layer, row_count, target FROM layers WHERE table_name = ? ORDER BY row_count DESC, layer",
-            self._table.name,
+            self.table.name,
         )
         return [Layer(*each) for each in found]
 
@@ -173,11 +176,11 @@ class Layers:
 
     def names(self) -> list[str]:
         """Return the names of the layers, largest first, and of the table itself."""
-        return [*(self._table.of_layer(each.number) for each in self.all()), self._table.name]
+        return [*(self.table.of_layer(each.number) for each in self.all()), self.table.name]
 
     def look_up(self, value: str) -> str:
         """Return the SQL of a value in the row of a place, whichever table has it; NULL if none has."""
-        return _first_of([f"(SELECT {value} FROM {name} WHERE {self._table.at})" for name in self.names()])
+        return _first_of([f"(SELECT {value} FROM {name} WHERE {self.table.at})" for name in self.names()])
 
     def locate(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there.
@@ -188,7 +191,7 @@ class Layers:
         """
         names = self.names()
         located: dict[str, list[bytes]] = defaultdict(list)
-        tests = [f"(SELECT {place} FROM {name} WHERE {self._table.at})" for place, name in enumerate(names)]
+        tests = [f"(SELECT {place} FROM {name} WHERE {self.table.at})" for place, name in enumerate(names)]
         # With a limit, SQLite computes the value once.
         source = f"(SELECT place, {_first_of(tests)} AS layer FROM places LIMIT -1) WHERE layer >= 0"
         for group in groups(keys, in_order=False):
@@ -198,7 +201,7 @@ class Layers:
 
     def keys(self, condition: str, *parameters: object) -> Iterator[list[bytes]]:
         """Yield the last parts of the keys of all rows that meet a condition, in pages."""
-        last = self._table.key[-1]
+        last = self.table.key[-1]
         for name in self.names():
             after = b""
             while True:
@@ -216,8 +219,8 @@ class Layers:
     def place_new(self, rows: int) -> str:
         """Return the name of the table for many new rows: a new layer, unless the table itself is still small."""
         if rows < self.sizes.layer or not self.exist:
-            return self._table.name
-        return self._table.of_layer(self._create(rows))
+            return self.table.name
+        return self.table.of_layer(self._create(rows))
 
     def tidy(self, rows: int) -> None:
         """Move rows on to the next layer, if it is time. Call it within a transaction of its own.
@@ -230,7 +233,7 @@ class Layers:
         if self._rows_since < self.sizes.layer:
             return
         rows, self._rows_since = self._rows_since, 0
-        ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self._table.name}")
+        ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self.table.name}")
         if young >= self.sizes.young:
             self._become_layer(young)
         for layers in due(self.all(), self.sizes):
@@ -238,7 +241,7 @@ class Layers:
             for layer in layers:
                 self._connection.query(
                     "UPDATE layers SET target = ? WHERE table_name = ? AND layer = ?",
-                    target, self._table.name, layer.number,
+                    target, self.table.name, layer.number,
                 )  # fmt: skip
         moving: dict[int, list[int]] = defaultdict(list)
         for layer in self.all():
@@ -250,20 +253,20 @@ class Layers:
 
     def _next(self) -> int:
         ((number,),) = self._connection.query(
-            "SELECT COALESCE(MAX(layer), 0) + 1 FROM layers WHERE table_name = ?", self._table.name
+            "SELECT COALESCE(MAX(layer), 0) + 1 FROM layers WHERE table_name = ?", self.table.name
         )
         return int(number)
 
     def _create(self, rows: int = 0) -> int:
         """Add a layer."""
         number = self._next()
-        self._copy_definition(self._table.of_layer(number), self._table.name)
+        self._copy_definition(self.table.of_layer(number), self.table.name)
         self._note(number, rows)
         return number
 
     def _note(self, number: int, rows: int) -> None:
         self._connection.query(
-            "INSERT INTO layers (table_name, layer, row_count) VALUES (?, ?, ?)", self._table.name, number, rows
+            "INSERT INTO layers (table_name, layer, row_count) VALUES (?, ?, ?)", self.table.name, number, rows
         )
 
     def _copy_definition(self, name: str, of: str) -> None:
@@ -272,23 +275,23 @@ class Layers:
 
     def _become_layer(self, rows: int) -> None:
         """Turn the table itself into a layer, and begin with an empty one."""
-        number, table = self._next(), self._table.name
-        layer = self._table.of_layer(number)
+        number, table = self._next(), self.table.name
+        layer = self.table.of_layer(number)
         self._connection.query(f"ALTER TABLE {table} RENAME TO {layer}")
         self._copy_definition(table, layer)
         self._note(number, rows)
 
     def _move(self, numbers: Sequence[int], target: int, rows: int) -> None:
         """Move the next rows of some layers to their target, in the order of their keys: about as many as given."""
-        names = {number: self._table.of_layer(number) for number in numbers}
+        names = {number: self.table.of_layer(number) for number in numbers}
         bound = self._bound(list(names.values()), rows // len(names))
         parameters = {f"key_{number}": part for number, part in enumerate(bound or ())}
-        condition = self._table.up_to if bound else "TRUE"
-        columns = self._table.columns
+        condition = self.table.up_to if bound else "TRUE"
+        columns = self.table.columns
         parts = [f"SELECT {columns} FROM {name} WHERE {condition}" for name in names.values()]
         moved = self._connection.change(
-            f"INSERT INTO {self._table.of_layer(target)} ({columns}) {' UNION ALL '.join(parts)} "
-            f"ORDER BY {self._table.order}",
+            f"INSERT INTO {self.table.of_layer(target)} ({columns}) {' UNION ALL '.join(parts)} "
+            f"ORDER BY {self.table.order}",
             parameters,
         )
         self._count(target, moved)
@@ -296,9 +299,7 @@ class Layers:
             self._count(number, -self._connection.change(f"DELETE FROM {name} WHERE {condition}", parameters))
             if not bound:
                 self._connection.query(f"DROP TABLE {name}")
-                self._connection.query(
-                    "DELETE FROM layers WHERE table_name = ? AND layer = ?", self._table.name, number
-                )
+                self._connection.query("DELETE FROM layers WHERE table_name = ? AND layer = ?", self.table.name, number)
 
     def _bound(self, names: Sequence[str], rows: int) -> tuple[object, ...] | None:
         """Return a key up to which no table has many more rows than given; None if all tables have at most as many."""
@@ -306,7 +307,7 @@ class Layers:
             key
             for name in names
             for key in self._connection.query(
-                f"SELECT {self._table.order} FROM {name} ORDER BY {self._table.order} LIMIT 1 OFFSET ?",
+                f"SELECT {self.table.order} FROM {name} ORDER BY {self.table.order} LIMIT 1 OFFSET ?",
                 max(1, rows),
             )
         ]
@@ -315,5 +316,5 @@ class Layers:
     def _count(self, number: int, difference: int) -> None:
         self._connection.query(
             "UPDATE layers SET row_count = MAX(0, row_count + ?) WHERE table_name = ? AND layer = ?",
-            difference, self._table.name, number,
+            difference, self.table.name, number,
         )  # fmt: skip

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.members import Members
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Prepared
-from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, Layers, Sizes
+from target_pinterest_audience.ledger.sqlite.known_keys import Prepared
 from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection
+    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
 
 _LIST_DIGITS: Final = 19
 """How many digits the number of a list may have."""
@@ -25,25 +25,17 @@ _IN_A_PART: Final = 2_000
 class SqliteMembers(Members):
     """Reads and writes counts in groups; see `bulk`."""
 
-    def __init__(self, connection: Connection, sizes: Sizes) -> None:
+    def __init__(self, connection: Connection, known: KnownKeys) -> None:
         """Bind to a ledger.
 
         Args:
             connection: its connection.
-            sizes: how large tables grow.
+            known: the keys of its members.
         """
         super().__init__(connection.query)
         self._connection = connection
-        self._layers = Layers(connection, MEMBERS, sizes)
-        self._known = KnownKeys(self._layers, "list")
-
-    def drop_filter(self) -> None:
-        """See `KnownKeys.drop_filter`."""
-        self._known.drop_filter()
-
-    def tidy(self, rows: int) -> None:
-        """See `Layers.tidy`."""
-        self._layers.tidy(rows)
+        self._known = known
+        self._layers = known.layers
 
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
         """See `Members.read`."""
@@ -59,17 +51,8 @@ class SqliteMembers(Members):
 
     def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Members.write`."""
-        if not self._layers.exist:
-            self._write("members", list_number, counts)
-            return
-        found: set[bytes] = set()
-        possible = self._known.possible(list(counts), list_number, make=False)
-        for name, some in self._layers.locate(possible, list=list_number).items():
-            found.update(some)
+        for name, some in self._known.divide(list(counts), list_number).items():
             self._write(name, list_number, {identity: counts[identity] for identity in some})
-        others = {identity: count for identity, count in counts.items() if identity not in found} if found else counts
-        self._known.expect(list(others), list_number)
-        self._write("members", list_number, others)
 
     def _write(self, name: str, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """Write counts to the table that has these identities, or in which new ones are put."""
@@ -99,10 +82,8 @@ class SqliteMembers(Members):
     def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:
         """See `Members.insert`."""
         suspects, parts = prepared if isinstance(prepared, Prepared) else self.prepare(list_number, identities)
-        if self._layers.exist and not self._known.are_new(list(identities), list_number, suspects):
-            return False
-        name = self._layers.place_new(len(identities))
-        return self._connection.insert_new(
+        name = self._known.place_new(list(identities), list_number, suspects)
+        return name is not None and self._connection.insert_new(
             parts,
             f"{name} (list, identity, contributors, refusers) SELECT :list, {{key}}, 1, 0 FROM places",
             f"{name} WHERE list = :list AND identity IN (SELECT {{key}} FROM places)",

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.rows import Rows
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Prepared
-from target_pinterest_audience.ledger.sqlite.layers import ROWS, Layers, Sizes
+from target_pinterest_audience.ledger.sqlite.known_keys import Prepared
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.feeds import Feeds
     from target_pinterest_audience.ledger.sqlite.connection import Connection
+    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
 
 
 class SqliteRows(Rows):
     """Reads and writes rows in groups; see `bulk`."""
 
-    def __init__(self, connection: Connection, feeds: Feeds, sizes: Sizes) -> None:
+    def __init__(self, connection: Connection, feeds: Feeds, known: KnownKeys) -> None:
         """Bind to a ledger.
 
         Args:
             connection: its connection.
             feeds: its feeds, which name the readers of a source.
-            sizes: how large tables grow.
+            known: the keys of its rows.
         """
         super().__init__(connection.query)
         self._connection = connection
         self._feeds = feeds
-        self._layers = Layers(connection, ROWS, sizes)
-        self._known = KnownKeys(self._layers, "source")
-
-    def drop_filter(self) -> None:
-        """See `KnownKeys.drop_filter`."""
-        self._known.drop_filter()
-
-    def tidy(self, rows: int) -> None:
-        """See `Layers.tidy`."""
-        self._layers.tidy(rows)
+        self._known = known
+        self._layers = known.layers
 
     def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Rows.read`."""
@@ -73,7 +65,7 @@ class SqliteRows(Rows):
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Rows.write`."""
         saying = [row for row, said in says.items() if said]
-        for name, rows in self._divide(saying, source):
+        for name, rows in self._known.divide(saying, source).items():
             for group in groups(rows, [says[row] for row in rows]):
                 self._connection.run(
                     f"INSERT INTO {name} (row_key, source, seen, says) SELECT {{key}}, :source, :mark, {{value}} "
@@ -91,19 +83,6 @@ class SqliteRows(Rows):
                     group, reader=reader,
                 )  # fmt: skip
 
-    def _divide(self, rows: list[bytes], source: int) -> Iterator[tuple[str, list[bytes]]]:
-        """Yield the tables in which to write rows, and which rows."""
-        if not self._layers.exist:
-            yield "row_says", rows
-            return
-        found: set[bytes] = set()
-        for name, some in self._layers.locate(self._known.possible(rows, source, make=False)).items():
-            found.update(some)
-            yield name, some
-        others = [row for row in rows if row not in found] if found else rows
-        self._known.expect(others, source)
-        yield "row_says", others
-
     def prepare(self, source: int, says: Mapping[bytes, bytes]) -> Prepared:
         """See `Rows.prepare`."""
         rows = list(says)
@@ -112,10 +91,8 @@ class SqliteRows(Rows):
     def insert(self, source: int, mark: int, says: Mapping[bytes, bytes], prepared: object = None) -> bool:
         """See `Rows.insert`."""
         suspects, parts = prepared if isinstance(prepared, Prepared) else self.prepare(source, says)
-        if self._layers.exist and not self._known.are_new(list(says), source, suspects):
-            return False
-        name = self._layers.place_new(len(says))
-        return self._connection.insert_new(
+        name = self._known.place_new(list(says), source, suspects)
+        return name is not None and self._connection.insert_new(
             parts,
             f"{name} (row_key, source, seen, says) SELECT {{key}}, :source, :mark, {{value}} FROM places",
             f"{name} WHERE row_key IN (SELECT {{key}} FROM places)",

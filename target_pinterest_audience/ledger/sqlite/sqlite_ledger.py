@@ -21,7 +21,8 @@ from target_pinterest_audience.ledger.sqlite.file import (
     create,
     is_mounted_alone,
 )
-from target_pinterest_audience.ledger.sqlite.layers import USUAL, Sizes
+from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, ROWS, USUAL, Layers, Sizes
 from target_pinterest_audience.ledger.sqlite.locks import SqliteLocks
 from target_pinterest_audience.ledger.sqlite.members import SqliteMembers
 from target_pinterest_audience.ledger.sqlite.migration import (
@@ -75,8 +76,7 @@ class SqliteLedger(Ledger):
         self._wait_seconds = wait_seconds
         # Two paths that lead to one file must lead to the same files beside it.
         self._path = path.resolve()
-        self._filtered: tuple[SqliteRows | SqliteMembers, ...] = ()
-        """The tables with filters."""
+        self._big_tables: tuple[KnownKeys, ...] = ()
         fence = Fence()
         self._fence_check = FenceCheck(fence, self.where)
         with contextlib.ExitStack() as resources:
@@ -91,15 +91,16 @@ class SqliteLedger(Ledger):
                 resources.callback(self._connection.raw.close)
                 if not self._connection.reads_file:
                     self._set_up()
-            self.members: SqliteMembers = SqliteMembers(self._connection, sizes)
+            of_rows, of_members = (KnownKeys(Layers(self._connection, table, sizes)) for table in (ROWS, MEMBERS))
+            self._big_tables = (of_rows, of_members)
+            self.members = SqliteMembers(self._connection, of_members)
             with self.transaction():
                 ensure_layers(self._connection, self._errors)
                 ensure_secret(self._connection, self._errors)
                 self._open_tables(self._connection.query, api_url, ad_account_id)
             self._resources = resources.pop_all()
         self.locks = SqliteLocks(self, self._connection, fence, self._file, self._errors)
-        self.rows: SqliteRows = SqliteRows(self._connection, self.catalogue.feeds, sizes)
-        self._filtered = (self.rows, self.members)
+        self.rows = SqliteRows(self._connection, self.catalogue.feeds, of_rows)
 
     def _claim(self, resources: contextlib.ExitStack) -> Claim:
         """Create the file unless it exists, and claim it for this path."""
@@ -193,15 +194,15 @@ class SqliteLedger(Ledger):
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
                 # They may lack keys that the block had deleted.
-                for table in self._filtered:
-                    table.drop_filter()
+                for known in self._big_tables:
+                    known.drop_filter()
                 raise
 
     def tidy(self, rows: int) -> None:
         """See `Ledger.tidy`."""
-        for table in (self.rows, self.members):
+        for known in self._big_tables:
             with self.transaction():
-                table.tidy(rows)
+                known.layers.tidy(rows)
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
