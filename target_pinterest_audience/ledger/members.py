@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,37 +30,22 @@ class Members(ABC):
     def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """Replace the counts of identities. Those that no row names are deleted."""
 
-    def prepare(self, list_number: int, identities: Collection[bytes]) -> object:  # noqa: ARG002 - nothing to prepare
+    def prepare(self, of_lists: Mapping[int, Collection[bytes]]) -> object:  # noqa: ARG002 - nothing to prepare
         """Do what `insert` can do without the database; see `Rows.prepare`."""
         return None
 
-    def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:  # noqa: ARG002 - declined
+    def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:  # noqa: ARG002 - declined
         """Count identities as contributed by one row each, without a look-up before, where that is faster.
 
         Args:
-            list_number: the list.
-            identities: the identities.
+            of_lists: list → identities.
             prepared: what `prepare` returned, if it was called.
 
         Returns:
-            Whether they were written. If one is known already, or if it would not be faster, nothing is written.
+            The lists whose identities were written. If one of a list is known already, or if it would not be faster,
+            none of this list is written.
         """
-        return False
-
-    def insert_many(
-        self, of_lists: Mapping[int, Collection[bytes]], prepared: Mapping[int, object] = MappingProxyType({})
-    ) -> set[int]:
-        """Do what `insert` does for many lists, and return those whose identities were written.
-
-        Args:
-            of_lists: list → identities.
-            prepared: list → what `prepare` returned, where it was called.
-        """
-        return {
-            number
-            for number, identities in of_lists.items()
-            if self.insert(number, identities, prepared.get(number))
-        }  # fmt: skip
+        return set()
 
     def add_refusal(self, realm: int, identity: bytes) -> None:
         """Count one more refusal of an identity on each list of an ad account."""

@@ -171,7 +171,7 @@ class TestInserting:
     def test_members_that_are_all_new_are_counted_at_once(self, ledger: Ledger) -> None:
         keys = [key(number * 7_919 % 1_000_003) for number in range(MANY)] + [b"\0opaque", b"\1" + key(1)]
         with ledger.transaction():
-            assert ledger.members.insert(1, keys)
+            assert ledger.members.insert({1: keys})
         assert ledger.members.read(1, keys) == dict.fromkeys(keys, Count(1, 0))
         assert ledger.members.read(2, keys) == {}
 
@@ -184,7 +184,7 @@ class TestInserting:
         with dry.transaction():
             assert not dry.rows.insert(source, 1, {key(0): b"new", key(1): b"new"})
             assert dry.rows.insert(source, 1, {key(2): b"new"})
-            assert dry.members.insert(1, [key(2)])
+            assert dry.members.insert({1: [key(2)]})
         assert dry.rows.read([key(0), key(1), key(2)]) == {key(1): b"known", key(2): b"new"}
         assert dry.members.read(1, [key(2)]) == {key(2): Count(1, 0)}
         assert opened().rows.read([key(2)]) == {}
@@ -193,7 +193,7 @@ class TestInserting:
     def test_nothing_is_as_new_as_no_rows_and_members(self, ledger: Ledger) -> None:
         with ledger.transaction():
             assert ledger.rows.insert(1, 1, {})
-            assert ledger.members.insert(1, [])
+            assert ledger.members.insert({1: []})
 
     @pytest.mark.parametrize("known", [0, 57, 99, 100, 101, 250, 399])
     def test_nothing_is_counted_if_one_member_is_known(self, ledger: Ledger, known: int) -> None:
@@ -201,7 +201,7 @@ class TestInserting:
         with ledger.transaction():
             ledger.members.write(1, {keys[known]: Count(2, 1)})
             ledger.members.write(2, {keys[known]: Count(3, 0)})
-            assert not ledger.members.insert(1, keys)
+            assert not ledger.members.insert({1: keys})
         assert ledger.members.read(1, keys) == {keys[known]: Count(2, 1)}
         assert ledger.members.read(2, keys) == {keys[known]: Count(3, 0)}
 
@@ -210,7 +210,7 @@ class TestInserting:
         known = 700
         with ledger.transaction():
             ledger.members.write(known, {key(known): Count(2, 1)})
-            written = ledger.members.insert_many(of_lists)
+            written = ledger.members.insert(of_lists)
         assert known not in written
         assert ledger.members.read(known, of_lists[known]) == {key(known): Count(2, 1)}
         for number in (1, known - 1, known + 1, 1_999):

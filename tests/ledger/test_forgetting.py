@@ -90,7 +90,7 @@ class TestSuppressions:
             for each in (key(1), opaque):
                 ledger.catalogue.suppressions.add(each, 5.0)
             added = ledger.catalogue.lists.add("77", "later")
-            assert not ledger.members.insert(added.number, [key(1), key(2)])
+            assert not ledger.members.insert({added.number: [key(1), key(2)]})
         assert ledger.members.read(added.number, [key(1), opaque, key(3)]) == {key(1): Count(0, 1), opaque: Count(0, 1)}
 
     def test_suppressions_belong_to_one_ad_account(self, opened: Opened) -> None:

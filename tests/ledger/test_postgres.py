@@ -296,18 +296,18 @@ class TestSession:
     ) -> None:
         member = secrets.token_bytes(16)
         with ledger.transaction():
-            assert ledger.members.insert(1, [member])
+            assert ledger.members.insert({1: [member]})
         with ledger.transaction():
-            assert not ledger.members.insert(1, [KEY, member])
+            assert not ledger.members.insert({1: [KEY, member]})
         assert ledger.members.read(1, [KEY, member]) == {member: Count(1, 0)}
         assert member.hex() not in postgres_server.log.read_text(errors="replace")
 
     def test_members_are_inserted_again_after_a_transaction_that_was_rolled_back(self, ledger: Ledger) -> None:
         with contextlib.suppress(ZeroDivisionError), ledger.transaction():
-            assert ledger.members.insert(1, [KEY])
+            assert ledger.members.insert({1: [KEY]})
             raise ZeroDivisionError
         with ledger.transaction():
-            assert ledger.members.insert(1, [KEY])
+            assert ledger.members.insert({1: [KEY]})
         assert ledger.members.read(1, [KEY]) == {KEY: Count(1, 0)}
 
     @pytest.mark.parametrize("right", ["TEMPORARY ON DATABASE {name}", "USAGE ON LANGUAGE plpgsql"])
@@ -317,7 +317,7 @@ class TestSession:
         database.execute(f"REVOKE {right.format(name=database.name)} FROM PUBLIC")
         with contextlib.closing(open_ledger(address(user), API, ACCOUNT, wait_seconds=1)) as ledger:
             with ledger.transaction():
-                assert not ledger.members.insert(1, [KEY])
+                assert not ledger.members.insert({1: [KEY]})
                 ledger.members.write(1, {KEY: Count(1, 0)})
             assert ledger.members.read(1, [KEY]) == {KEY: Count(1, 0)}
 

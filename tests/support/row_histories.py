@@ -84,7 +84,7 @@ ways = st.builds(
     window=st.sampled_from([1, 2, 3, 5, 100]),
     pauses=st.lists(st.sampled_from([0, 0, 3, 61]), min_size=1, max_size=5).map(tuple),
     blocks=st.lists(st.sampled_from([1, 2, 3, 10, 50]), min_size=1, max_size=3).map(tuple),
-    sizes=st.sampled_from([USUAL, Sizes(young=3, layer=1, merged=2, filtered=1)]),
+    sizes=st.sampled_from([USUAL, Sizes(young=3, merged=2, filtered=1, counted=1)]),
 )
 late_ways = st.builds(Way._replace, ways, late=lates)
 """The same, with requests that are carried out late."""

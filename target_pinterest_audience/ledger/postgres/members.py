@@ -70,14 +70,17 @@ class PostgresMembers(Members):
         nobodies = bytea_array(sorted(identity for identity, count in counts.items() if count == NOBODY))
         self._session.bulk("DELETE FROM members WHERE list = %s AND identity = ANY(%b)", list_number, nobodies)
 
-    def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:  # noqa: ARG002 - nothing is prepared
+    def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:  # noqa: ARG002 - nothing is prepared
         """See `Members.insert`."""
         ((may_create, there),) = self._session.query(_FUNCTION_STATE)
         if not (may_create or there):
-            return False
+            return set()
         if not there:
             # Here, because it would end with a transaction that is rolled back.
             self._session.query(_FUNCTION)
+        return {number for number, identities in of_lists.items() if self._insert(number, identities)}
+
+    def _insert(self, list_number: int, identities: Collection[bytes]) -> bool:
         if not identities:
             return True
         keys = bytea_array(sorted(identities))

@@ -11,13 +11,12 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
 from target_pinterest_audience.system.memory import memory_bytes
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.layers import Layers
 
 _MOST_OPEN: Final = 2
@@ -44,18 +43,6 @@ class Suspects:
     later: set[bytes] = field(default_factory=set)
 
 
-class Prepared(NamedTuple):
-    """New rows or members, ready to be inserted.
-
-    Attributes:
-        suspects: the keys that a table may have; None if no filter was asked.
-        parts: the rows, in groups.
-    """
-
-    suspects: Suspects | None
-    parts: list[Group]
-
-
 class KnownKeys:
     """The keys of one table. While one thread writes a window, another may ask about the next one.
 
@@ -74,7 +61,7 @@ class KnownKeys:
         self._covered: set[int] = set()
         """The sources or lists whose keys the filter has."""
         self._open: dict[int, deque[Suspects]] = defaultdict(deque)
-        """Source or list → what `suspects` returned and `place_new` has not received yet."""
+        """Source or list → what `suspects` returned and `may_insert` has not received yet."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -98,18 +85,17 @@ class KnownKeys:
                 waiting.popleft().keys = None
             return found
 
-    def place_new(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> str | None:
-        """Return the name of the table to insert keys into; None if one of them is known already.
+    def may_insert(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> bool:
+        """Return whether keys can be inserted into the table itself, because no layer has any of them.
 
-        As long as there are no layers, only the insertion shows whether one is.
+        Whether the table itself has one, the insertion shows.
 
         Args:
             keys: keys without duplicates.
             owner: their source or list.
             suspects: what `suspects` returned for them; None if it was not asked.
         """
-        is_new = not self.layers.exist or self._are_new(keys, owner, suspects)
-        return self.layers.place_new(len(keys)) if is_new else None
+        return not self.layers.exist or self._are_new(keys, owner, suspects)
 
     def divide(self, keys: Sequence[bytes], owner: int) -> dict[str, Sequence[bytes]]:
         """Return name of table → the keys to write there: known ones where they are, the others in the table itself."""

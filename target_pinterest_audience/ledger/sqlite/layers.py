@@ -2,9 +2,9 @@
 
 New keys lie all over a table, since they are digests. As long as the table fits into memory, that does no harm; beyond
 that, each window of new rows would read and write nearly every page of the file. So when the table has grown to
-`Sizes.young`, it becomes a layer, and an empty one takes its place. From then on the new rows of a large window become
-a layer of their own, which is written in the order of its keys. When `Sizes.merged` layers have become about equally
-large, their rows move to a new one, again in order. So a row moves once or twice, however large the ledger is.
+`Sizes.young`, it becomes a layer, and an empty one takes its place. When `Sizes.merged` layers have become about
+equally large, their rows move to a new one, in the order of their keys. So a row moves once or twice, however large the
+ledger is.
 
 Each key is in one of these tables only. Rows move in steps, and each step is one transaction, so that nothing needs to
 be mended after a run that was killed: the next one goes on. And a row can be changed or deleted wherever it is.
@@ -34,19 +34,19 @@ class Sizes:
 
     Attributes:
         young: from how many rows on the table itself becomes a layer. Until then it must stay in memory.
-        layer: how many new rows become a layer by themselves, if there are layers already.
         merged: how many layers of about the same size become one: the more, the fewer times a row moves, and the more
             tables an identity is looked for in.
         pace: how many rows move on for each new one, so that what must move has moved before there is more. It is done
             between windows, and more at once would keep the thread waiting that reads the stream.
         filtered: from how many keys on a filter is made to look them up: it reads all keys of the source or list once.
+        counted: after how many new rows the table is counted again, which reads all of it.
     """
 
     young: int = 800_000
-    layer: int = 25_000
     merged: int = 16
     pace: int = 2
     filtered: int = 20_000
+    counted: int = 25_000
 
 
 USUAL: Final = Sizes()
@@ -216,12 +216,6 @@ class Layers:
                 yield page
                 after = page[-1]
 
-    def place_new(self, rows: int) -> str:
-        """Return the name of the table for many new rows: a new layer, unless the table itself is still small."""
-        if rows < self.sizes.layer or not self.exist:
-            return self.table.name
-        return self.table.of_layer(self._create(rows))
-
     def tidy(self, rows: int) -> None:
         """Move rows on to the next layer, if it is time. Call it within a transaction of its own.
 
@@ -230,7 +224,7 @@ class Layers:
                 the table has.
         """
         self._rows_since += rows
-        if self._rows_since < self.sizes.layer:
+        if self._rows_since < self.sizes.counted:
             return
         rows, self._rows_since = self._rows_since, 0
         ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self.table.name}")
@@ -257,11 +251,11 @@ class Layers:
         )
         return int(number)
 
-    def _create(self, rows: int = 0) -> int:
-        """Add a layer."""
+    def _create(self) -> int:
+        """Add an empty layer."""
         number = self._next()
         self._copy_definition(self.table.of_layer(number), self.table.name)
-        self._note(number, rows)
+        self._note(number, 0)
         return number
 
     def _note(self, number: int, rows: int) -> None:

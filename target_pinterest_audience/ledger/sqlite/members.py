@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.ledger.members import Members
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.ledger.sqlite.known_keys import Prepared
 from target_pinterest_audience.membership.counts import NOBODY, Count
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.connection import Connection
-    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Suspects
 
 _LIST_DIGITS: Final = 19
 """How many digits the number of a list may have."""
 _IN_A_PART: Final = 2_000
 """How many identities are enough for one statement."""
+
+
+class _Part(NamedTuple):
+    """Members that one statement inserts.
+
+    Attributes:
+        lists: their lists.
+        groups: their identities; if there are several lists, each with its list before it.
+    """
+
+    lists: Collection[int]
+    groups: list[Group]
+
+
+class _Prepared(NamedTuple):
+    """New members, ready to be inserted.
+
+    Attributes:
+        suspects: list → the identities that a layer may have; None if no filter was asked.
+        parts: the members, in parts.
+    """
+
+    suspects: Mapping[int, Suspects | None]
+    parts: list[_Part]
 
 
 class SqliteMembers(Members):
@@ -74,44 +97,35 @@ class SqliteMembers(Members):
                     group, list=list_number, **count._asdict(),
                 )  # fmt: skip
 
-    def prepare(self, list_number: int, identities: Collection[bytes]) -> Prepared:
+    def prepare(self, of_lists: Mapping[int, Collection[bytes]]) -> object:
         """See `Members.prepare`."""
-        keys = list(identities)
-        return Prepared(self._known.suspects(keys, list_number), list(groups(keys)))
+        suspects = {number: self._known.suspects(list(identities), number) for number, identities in of_lists.items()}
+        return _Prepared(suspects, [_Part(some.keys(), _groups(some)) for some in _in_parts(of_lists)])
 
-    def insert(self, list_number: int, identities: Collection[bytes], prepared: object = None) -> bool:
-        """See `Members.insert`."""
-        suspects, parts = prepared if isinstance(prepared, Prepared) else self.prepare(list_number, identities)
-        name = self._known.place_new(list(identities), list_number, suspects)
-        return name is not None and self._connection.insert_new(
-            parts,
-            f"{name} (list, identity, contributors, refusers) SELECT :list, {{key}}, 1, 0 FROM places",
-            f"{name} WHERE list = :list AND identity IN (SELECT {{key}} FROM places)",
-            list=list_number,
-        )
-
-    def insert_many(
-        self, of_lists: Mapping[int, Collection[bytes]], prepared: Mapping[int, object] = MappingProxyType({})
-    ) -> set[int]:
-        """See `Members.insert_many`. A statement for each list would take most of the time if there are thousands."""
-        if len(of_lists) == 1 or self._layers.exist:
-            # In layers, each list has its own keys to look for.
-            return super().insert_many(of_lists, prepared)
-        return {number for some in _in_parts(of_lists) if self._insert_part(some) for number in some}
-
-    def _insert_part(self, of_lists: Mapping[int, Collection[bytes]]) -> bool:
-        if len(of_lists) == 1:
-            ((number, identities),) = of_lists.items()
-            return self.insert(number, identities)
-        # The list stands before each identity, so that the rows of a list lie side by side.
-        keys = [
-            each
+    def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:
+        """See `Members.insert`. A statement for each list would take most of the time if there are thousands."""
+        suspects, parts = prepared if isinstance(prepared, _Prepared) else _Prepared({}, [])
+        new = {
+            number: identities
             for number, identities in of_lists.items()
-            for each in map((b"%0*d" % (_LIST_DIGITS, number)).__add__, identities)
-        ]
+            if self._known.may_insert(list(identities), number, suspects.get(number))
+        }
+        if len(new) < len(of_lists) or not parts:
+            parts = [_Part(some.keys(), _groups(some)) for some in _in_parts(new)]
+        return {number for part in parts if self._insert_part(part) for number in part.lists}
+
+    def _insert_part(self, part: _Part) -> bool:
+        if len(part.lists) == 1:
+            (number,) = part.lists
+            return self._connection.insert_new(
+                part.groups,
+                "members (list, identity, contributors, refusers) SELECT :list, {key}, 1, 0 FROM places",
+                "members WHERE list = :list AND identity IN (SELECT {key} FROM places)",
+                list=number,
+            )
         of_key = f"CAST(substr({{key}}, 1, {_LIST_DIGITS}) AS INTEGER), substr({{key}}, {_LIST_DIGITS + 1})"
         return self._connection.insert_new(
-            groups(keys),
+            part.groups,
             f"members (list, identity, contributors, refusers) SELECT {of_key}, 1, 0 FROM places",
             f"members WHERE (list, identity) IN (SELECT {of_key} FROM places)",
         )
@@ -129,6 +143,23 @@ class SqliteMembers(Members):
     def _tables(self) -> Sequence[str]:
         """See `Members._tables`."""
         return self._layers.names()
+
+
+def _groups(of_lists: Mapping[int, Collection[bytes]]) -> list[Group]:
+    """Return the groups of a part."""
+    if len(of_lists) == 1:
+        (identities,) = of_lists.values()
+        return list(groups(list(identities)))
+    # The list stands before each identity, so that the rows of a list lie side by side.
+    return list(
+        groups(
+            [
+                each
+                for number, identities in of_lists.items()
+                for each in map((b"%0*d" % (_LIST_DIGITS, number)).__add__, identities)
+            ]
+        )
+    )
 
 
 def _in_parts(of_lists: Mapping[int, Collection[bytes]]) -> Iterator[dict[int, Collection[bytes]]]:

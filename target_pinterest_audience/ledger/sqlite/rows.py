@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from target_pinterest_audience.ledger.rows import Rows
 from target_pinterest_audience.ledger.sqlite.bulk import groups
-from target_pinterest_audience.ledger.sqlite.known_keys import Prepared
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.feeds import Feeds
+    from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.connection import Connection
-    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Suspects
+
+
+class _Prepared(NamedTuple):
+    """New rows, ready to be inserted.
+
+    Attributes:
+        suspects: the keys that a layer may have; None if no filter was asked.
+        parts: the rows, in groups.
+    """
+
+    suspects: Suspects | None
+    parts: list[Group]
 
 
 class SqliteRows(Rows):
@@ -83,19 +95,19 @@ class SqliteRows(Rows):
                     group, reader=reader,
                 )  # fmt: skip
 
-    def prepare(self, source: int, says: Mapping[bytes, bytes]) -> Prepared:
+    def prepare(self, source: int, says: Mapping[bytes, bytes]) -> object:
         """See `Rows.prepare`."""
         rows = list(says)
-        return Prepared(self._known.suspects(rows, source), list(groups(rows, list(says.values()))))
+        return _Prepared(self._known.suspects(rows, source), list(groups(rows, list(says.values()))))
 
     def insert(self, source: int, mark: int, says: Mapping[bytes, bytes], prepared: object = None) -> bool:
         """See `Rows.insert`."""
-        suspects, parts = prepared if isinstance(prepared, Prepared) else self.prepare(source, says)
-        name = self._known.place_new(list(says), source, suspects)
-        return name is not None and self._connection.insert_new(
-            parts,
-            f"{name} (row_key, source, seen, says) SELECT {{key}}, :source, :mark, {{value}} FROM places",
-            f"{name} WHERE row_key IN (SELECT {{key}} FROM places)",
+        if not isinstance(prepared, _Prepared):
+            prepared = _Prepared(None, list(groups(list(says), list(says.values()))))
+        return self._known.may_insert(list(says), source, prepared.suspects) and self._connection.insert_new(
+            prepared.parts,
+            "row_says (row_key, source, seen, says) SELECT {key}, :source, :mark, {value} FROM places",
+            "row_says WHERE row_key IN (SELECT {key} FROM places)",
             source=source, mark=mark,
         )  # fmt: skip
 

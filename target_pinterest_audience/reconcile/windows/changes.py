@@ -73,8 +73,10 @@ class IdentityChanges:
         """The sources and lists that `compare` has learned something about."""
         self._rows: Counter[int] = Counter()
         """List → how many more rows contribute to it."""
-        self._prepared: dict[int, tuple[list[bytes], object]] = {}
-        """List → the keys of its arrivals, and what the ledger prepared for them."""
+        self._new: dict[int, list[bytes]] = {}
+        """List → the keys of its arrivals, after `prepare`."""
+        self._prepared: object = None
+        """What the ledger prepared for them."""
         self._outcomes = Outcomes()
         """Of all identities but arrivals."""
 
@@ -232,9 +234,8 @@ class IdentityChanges:
 
     def prepare(self, ledger: Ledger) -> None:
         """Prepare to insert the identities of new rows without looking them up."""
-        for number, arrivals in self._arrivals.items():
-            keys = member_keys(arrivals)
-            self._prepared[number] = keys, ledger.members.prepare(number, keys)
+        self._new = {number: member_keys(arrivals) for number, arrivals in self._arrivals.items() if arrivals}
+        self._prepared = ledger.members.prepare(self._new)
 
     def write(self, ledger: Ledger) -> Decisions:
         """Write the counts of the identities, and return what to send for them.
@@ -246,7 +247,7 @@ class IdentityChanges:
         refused: set[tuple[int, bytes]] = set()
         suppressed = functools.cache(ledger.catalogue.suppressions.all)
         numbers = sorted(self._arrivals.keys() | self._touched.keys())
-        all_inserted = self._insert_prepared(ledger)
+        all_inserted = ledger.members.insert(self._new, self._prepared)
         sizes: dict[int, tuple[int, int]] = {}
         for number in numbers:
             arrivals, touched = self._arrivals.get(number, {}), self._touched.get(number, {})
@@ -283,11 +284,6 @@ class IdentityChanges:
         self._outcomes.count(decisions, refused)
         self._note_learned(ledger)
         return decisions
-
-    def _insert_prepared(self, ledger: Ledger) -> set[int]:
-        """Insert the identities of new rows, and return the lists for which the ledger took them."""
-        of_lists = {number: keys for number, (keys, _) in self._prepared.items() if keys}
-        return ledger.members.insert_many(of_lists, {number: made for number, (_, made) in self._prepared.items()})
 
     def _note_learned(self, ledger: Ledger) -> None:
         """Write what the window showed about refusals and about the lists that other settings fed."""
