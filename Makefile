@@ -7,7 +7,7 @@ INSTALL := $(UV) pip install --quiet --compile-bytecode --constraint requirement
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade
 
-.PHONY: demo test test-all coverage lint format benchmark docs docs-refresh lock clean
+.PHONY: demo test test-all coverage lint format benchmark benchmark-large docs docs-refresh lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo-ready
@@ -73,6 +73,10 @@ benchmark: .venv/test-ready .venv-plot/ready
 	@$(PYTHON) -m venv .venv-docs
 	@$(UV) pip install --quiet --python .venv-docs --constraint requirements-docs.lock --group docs
 	@touch $@
+
+# With arguments: `make benchmark-large LARGE="--rows 20000000 --memory-mb 512 --ledgers sqlite"`.
+benchmark-large: .venv/test-ready
+	@$(BIN)/python -m benchmarks.large $(LARGE)
 
 docs: .venv-docs/ready
 	@.venv-docs/bin/zensical build --clean --strict

@@ -1,7 +1,8 @@
 """Writes a Singer stream of invented customers to standard output.
 
-Usage: stream.py FIRST COUNT STEP CHANGED_PERCENT LISTS COLUMNS. If LISTS is not 0, the column `segment` names one of so
-many lists, in turn. COLUMNS is what each customer has: `email`, `phone`, `idfa` and `gaid`, with commas between them.
+Usage: stream.py FIRST COUNT STEP CHANGED_PERCENT LISTS COLUMNS [KEYS STATES]. If LISTS is not 0, the column `segment`
+names one of so many lists, in turn. COLUMNS is what each customer has: `email`, `phone`, `idfa` and `gaid`, with commas
+between them. KEYS is `integer`, unless it is `uuid`. After each STATES customers there is a STATE with their number.
 """
 
 from __future__ import annotations
@@ -36,12 +37,20 @@ def identity(number: int, column: str, *, changed: bool) -> str:
     return email
 
 
-def record(number: int, lists: int, columns: Sequence[str], *, changed: bool) -> str:
+def key(number: int, keys: str) -> str:
+    """Return the key of a customer, as JSON."""
+    if keys == "integer":
+        return str(number)
+    spread = f"{number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128:032x}"
+    return f'"{spread[:8]}-{spread[8:12]}-{spread[12:16]}-{spread[16:20]}-{spread[20:]}"'
+
+
+def record(number: int, lists: int, columns: Sequence[str], keys: str, *, changed: bool) -> str:
     """Return the line of one customer: about 240 bytes with one column."""
     values = "".join(f'"{column}":"{identity(number, column, changed=changed)}",' for column in columns)
     segment = f'"segment":"segment {number % lists}",' if lists else ""
     return (
-        f'{{"type":"RECORD","stream":"customers","record":{{"id":{number},{values}{segment}'
+        f'{{"type":"RECORD","stream":"customers","record":{{"id":{key(number, keys)},{values}{segment}'
         f'"first_name":"Alexandra","last_name":"Kowalski-{number % 9973}",'
         f'"updated_at":"2026-{1 + number % 12:02d}-{1 + number % 28:02d}T{number % 24:02d}:{number % 60:02d}'
         ':00.000000+00:00"},"time_extracted":"2026-11-22T00:00:00.000000+00:00"}\n'
@@ -52,11 +61,15 @@ def main() -> None:
     """Write `COUNT` customers: every `STEP`th from `FIRST` on, of whom `CHANGED_PERCENT` have a new address."""
     first, count, step, percent, lists = (int(argument) for argument in sys.argv[1:6])
     columns = sys.argv[6].split(",")
+    keys, states = (sys.argv[7], int(sys.argv[8])) if len(sys.argv) > 7 else ("integer", 0)  # noqa: PLR2004 - the usage
     write = sys.stdout.write
     declared = ",".join(f'"{column}":{_TEXT}' for column in columns)
-    write((_SCHEMA_WITH_LISTS if lists else _SCHEMA).replace(_EMAIL, declared))
+    schema = (_SCHEMA_WITH_LISTS if lists else _SCHEMA).replace(_EMAIL, declared)
+    write(schema if keys == "integer" else schema.replace("integer", "string"))
     for index in range(count):
-        write(record(first + index * step, lists, columns, changed=index % 100 < percent))
+        write(record(first + index * step, lists, columns, keys, changed=index % 100 < percent))
+        if states and (index + 1) % states == 0:
+            write(f'{{"type":"STATE","value":{{"rows":{index + 1}}}}}\n')
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 _DEADLINE_SECONDS = 30
@@ -116,8 +117,13 @@ def find_binaries() -> Path | None:
 
 
 @contextmanager
-def run_server(binaries: Path) -> Iterator[PostgresServer]:
-    """Make a cluster, start its server, and stop and remove both at the end."""
+def run_server(binaries: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
+    """Make a cluster, start its server, and stop and remove both at the end.
+
+    Args:
+        binaries: the folder of PostgreSQL's own programs.
+        settings: settings of the server besides those that keep tests fast.
+    """
     # PostgreSQL refuses to run as root, and nobody else may enter pytest's own temporary folder.
     with tempfile.TemporaryDirectory(prefix="test-postgres-") as folder:
         home = Path(folder)
@@ -135,7 +141,7 @@ def run_server(binaries: Path) -> Iterator[PostgresServer]:
             ],
             check=True, capture_output=True, cwd=home, timeout=_DEADLINE_SECONDS, **owner,
         )  # fmt: skip
-        process, port = _start(binaries, data, owner)
+        process, port = _start(binaries, data, owner, settings)
         try:
             yield PostgresServer(binaries, port, password, _log_of(data))
         finally:
@@ -154,7 +160,9 @@ def _log_of(data: Path) -> Path:
     return data.parent / "server.log"
 
 
-def _start(binaries: Path, data: Path, owner: Mapping[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
+def _start(
+    binaries: Path, data: Path, owner: Mapping[str, Any], others: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start the server on a free port; another process may take the port first, so try some."""
     log = _log_of(data)
     for _ in range(_ATTEMPTS):
@@ -170,6 +178,7 @@ def _start(binaries: Path, data: Path, owner: Mapping[str, Any]) -> tuple[subpro
             "full_page_writes": "off",
             "synchronous_commit": "off",
             "shared_buffers": "32MB",
+            **others,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with log.open("wb") as output:
