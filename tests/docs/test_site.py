@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
@@ -100,6 +101,22 @@ def test_every_page_is_in_the_navigation() -> None:
     config = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
     listed = re.findall(r'"([\w/-]+\.md)"', config)
     assert sorted(listed) == sorted(page.relative_to(PAGES).as_posix() for page in all_pages())
+
+
+def test_the_readme_is_short_and_has_the_words_that_people_search_for() -> None:
+    text = text_of(README)
+    assert len(text.splitlines()) <= 150
+    words = ["reverse ETL", "audience sync", "Hightouch", "Census", "RudderStack", "Snowflake", "BigQuery", "dbt"]
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.rglob("*.svg")), ids=name_of)
+def test_pictures_load_nothing_and_have_a_title(page: Path) -> None:
+    picture = ET.parse(page).getroot()  # noqa: S314 - our own file
+    names = [each.tag.rpartition("}")[2] for each in picture.iter()]
+    assert "title" in names
+    assert not {"script", "image", "foreignObject"} & set(names)
+    assert not re.search(r"@import|@font-face|url\((?!#)|href=\"(?!#)", text_of(page))
 
 
 @pytest.mark.parametrize("page", [*all_pages(), README], ids=name_of)
