@@ -74,7 +74,9 @@ benchmark: .venv/test-ready .venv-plot/ready
 	@$(UV) pip install --quiet --python .venv-docs --constraint requirements-docs.lock --group docs
 	@touch $@
 
-docs: .venv-docs/ready
+docs: .venv-docs/ready .venv/demo-ready
+	@$(BIN)/python -c 'from target_pinterest_audience.system.version import program_version as v; print(v(), end="")' \
+	  > docgen/theme/partials/version.html
 	@.venv-docs/bin/zensical build --clean --strict
 
 docs-refresh: .venv/test-ready

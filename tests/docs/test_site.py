@@ -97,6 +97,14 @@ def test_the_checks_find_enough_pages_and_examples() -> None:
     assert not known(["lists", "show", "x", "--confg", "y"])
 
 
+def test_the_site_makes_no_request_to_third_parties() -> None:
+    # The theme loads fonts from Google, Mermaid from a CDN, and figures on the repository from GitHub.
+    config = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
+    assert re.search(r"^font = false", config, re.MULTILINE)
+    assert not re.search(r"^repo_url", config, re.MULTILINE)
+    assert [fence for page in all_pages() for fence in parse(text_of(page)) if "mermaid" in str(fence)] == []
+
+
 def test_every_page_is_in_the_navigation() -> None:
     config = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
     listed = re.findall(r'"([\w/-]+\.md)"', config)
