@@ -9,6 +9,7 @@ from docgen.about import PAGES, about
 from docgen.commands_page import commands_page
 from docgen.fences import all_pages, has_transcripts
 from docgen.hub import PATH, definition
+from docgen.pictures import PICTURES
 from docgen.recording import recording
 from docgen.settings_page import settings_page
 from docgen.transcripts import refreshed
@@ -41,6 +42,7 @@ def references() -> dict[Path, str]:
         PAGES / "reference" / "commands.md": commands_page(programs),
         PATH: definition(target),
         PAGES / "pictures" / "demo.svg": recording((PAGES / "demo.md").read_text(encoding="utf-8")),
+        **{PAGES / "pictures" / name: draw().svg() for name, draw in PICTURES.items()},
     }
 
 
