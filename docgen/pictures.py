@@ -113,7 +113,7 @@ def _state() -> Drawing:
         664,
         218,
         "The ledger notes what will be sent; the request goes to Pinterest; Pinterest accepts it, and the note is "
-        "deleted; then the STATE is written. If the run is killed before, there is no STATE: the next run sends the rest.",
+        "deleted; then the STATE is written. If the run is killed before, there is none: the next run sends the rest.",
     )
     steps = (
         ("1. note", "the ledger notes", "what will be sent", "ours"),

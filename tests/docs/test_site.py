@@ -175,6 +175,16 @@ def test_each_line_about_another_product_names_a_test() -> None:
     assert products[:5] == ["DataChannel", "Adobe", "InfoSum", "Treasure", "Meiro"]
 
 
+def test_each_report_from_elsewhere_has_a_link_and_names_a_test() -> None:
+    rows = re.findall(r"^\| (?!reported )(.+) \|$", text_of(PAGES / "elsewhere.md"), re.MULTILINE)
+    assert len(rows) > 20
+    for row in rows:
+        reported, here, test = row.split(" | ")
+        assert re.search(r"\]\(https://[^)]+\)", reported), row
+        assert here
+        assert [function for _, function in named_tests(test) if function], row
+
+
 @pytest.mark.parametrize("page", [*all_pages(), README], ids=name_of)
 def test_the_commands_that_a_page_names_exist(page: Path) -> None:
     assert [" ".join(words) for words in commands(text_of(page)) if not known(words)] == []
