@@ -18,7 +18,7 @@ def _overview() -> Drawing:
     drawing.frame(12, 12, 640, 120, "On your machine")
     drawing.frame(172, 164, 480, 120, "At Pinterest")
     size = (136, 64)
-    drawing.box((24, 50), size, ["table", "one row a person"])
+    drawing.box((24, 50), size, ["table", "one row per person"])
     drawing.box((184, 50), size, ["tap", "rows as JSON"])
     drawing.box((344, 50), size, ["target", "hashes, compares"], "ours")
     drawing.box((504, 50), size, ["ledger", "what each row said"], "ours")
