@@ -78,7 +78,9 @@ benchmark: .venv/test-ready .venv-plot/ready
 benchmark-large: .venv/test-ready
 	@$(BIN)/python -m benchmarks.large $(LARGE)
 
-docs: .venv-docs/ready
+docs: .venv-docs/ready .venv/demo-ready
+	@$(BIN)/python -c 'from target_pinterest_audience.system.version import program_version as v; print(v(), end="")' \
+	  > docgen/theme/partials/version.html
 	@.venv-docs/bin/zensical build --clean --strict
 
 docs-refresh: .venv/test-ready

@@ -1,4 +1,4 @@
-"""Generates parts of the documentation: references, the hub's plugin definition and transcripts.
+"""Generates parts of the documentation: references, the hub's plugin definition, transcripts and pictures.
 
-`python -m docgen` brings all of them up to date; `tests/test_docs_*.py` check that they are.
+`python -m docgen` brings all of them up to date; the tests in `tests/docs` check that they are.
 """

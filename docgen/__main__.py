@@ -9,6 +9,8 @@ from docgen.about import PAGES, about
 from docgen.commands_page import commands_page
 from docgen.fences import all_pages, has_transcripts
 from docgen.hub import PATH, definition
+from docgen.pictures import PICTURES
+from docgen.recording import recording
 from docgen.settings_page import settings_page
 from docgen.transcripts import refreshed
 from target_pinterest_audience.companion.main import cli
@@ -22,13 +24,13 @@ def main(arguments: list[str]) -> None:
     Args:
         arguments: pages whose transcripts to renew; without any, everything is written.
     """
-    if not arguments:
-        for path, text in references().items():
-            _write(path, text)
     for path in map(Path, arguments) if arguments else all_pages():
         page = path.read_text(encoding="utf-8")
         if has_transcripts(page):
             _write(path, refreshed(page))
+    if not arguments:  # last, since the recording shows a transcript
+        for path, text in references().items():
+            _write(path, text)
 
 
 def references() -> dict[Path, str]:
@@ -39,6 +41,8 @@ def references() -> dict[Path, str]:
         PAGES / "reference" / "settings.md": settings_page(target, PER_STREAM_SETTINGS),
         PAGES / "reference" / "commands.md": commands_page(programs),
         PATH: definition(target),
+        PAGES / "pictures" / "demo.svg": recording((PAGES / "demo.md").read_text(encoding="utf-8")),
+        **{PAGES / "pictures" / name: draw().svg() for name, draw in PICTURES.items()},
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from docgen.about import as_text, choices_of, kind_of
@@ -13,12 +14,16 @@ _INTRODUCTION: Final = """\
 <!-- Written by `python -m docgen` from the declarations in settings/; change it there. -->
 
 Set them in a JSON file (`--config target.json`), in environment variables or a `.env` file in the working directory
-(`--config ENV`), or in `meltano.yml`. Names change only with a new major version.
+(`--config ENV`; `.env.example` in the repository lists all variables), or in `meltano.yml`. Names change only with a
+new major version.
 
 An unknown setting is an error, and the message suggests the nearest known name. Messages name the setting and the rule,
 never the value. You can also set settings that are marked *per stream* under [`streams`](#streams), below the name of a
 stream.
 """
+
+_BRIEF: Final = 130
+"""How many characters of a description the table at the top may show, unless its first sentence is longer."""
 
 _CHAPTERS: Final[Mapping[str, str]] = {
     "ad_account_id": "The ad account, and how to sign in",
@@ -55,12 +60,38 @@ def settings_page(about: Mapping[str, Any], per_stream: Collection[str]) -> str:
         per_stream: the settings that `streams` may override.
     """
     schema = about["settings"]
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, *_table(schema)]
     for name, setting in schema["properties"].items():
         if name in _CHAPTERS:
             parts.append(f"## {_CHAPTERS[name]}\n")
         parts.append(_entry(name, setting, required=name in schema["required"], per_stream=name in per_stream))
     return "\n".join(parts)
+
+
+def _table(schema: Mapping[str, Any]) -> Iterator[str]:
+    yield "## At a glance\n"
+    yield "| setting | default | meaning |\n|---|---|---|"
+    for name, setting in schema["properties"].items():
+        default = "required" if name in schema["required"] else ""
+        if "default" in setting:
+            default = f"`{as_text(setting['default'])}`"
+        yield f"| [`{name}`](#{name}) | {default} | {_brief(_description(name, setting))} |"
+    yield ""
+
+
+def _brief(description: str) -> str:
+    """Return the first sentences of a description."""
+    sentences = re.split(r"(?<=\.) (?=[A-Z`])", description)
+    brief, *others = sentences
+    for each in others:
+        if len(brief) + len(each) >= _BRIEF:
+            break
+        brief += f" {each}"
+    return brief.replace("|", "\\|")
+
+
+def _description(name: str, setting: Mapping[str, Any]) -> str:
+    return _OF_THE_SDK.get(name, str(setting["description"]))
 
 
 def _entry(name: str, setting: Mapping[str, Any], *, required: bool, per_stream: bool) -> str:
@@ -76,5 +107,4 @@ def _entry(name: str, setting: Mapping[str, Any], *, required: bool, per_stream:
     if per_stream:
         facts.append("*per stream*")
     variable = f"`TARGET_PINTEREST_AUDIENCE_{name.upper()}`"
-    text = _OF_THE_SDK.get(name, setting["description"])
-    return f"### `{name}`\n\n{', '.join(facts)}. Variable: {variable}\n\n{text}\n"
+    return f"### `{name}`\n\n{', '.join(facts)}. Variable: {variable}\n\n{_description(name, setting)}\n"

@@ -30,7 +30,7 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str = "") 
         if name in known:
             continue
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else "The README lists all settings."
+        hint = f"Did you mean `{near[0]}`?" if near else "docs/reference/settings.md lists all settings."
         msg = f"`{where}{name}` is not a setting. {hint}"
         raise ConfigurationError(msg)
 

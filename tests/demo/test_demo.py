@@ -1,4 +1,4 @@
-"""The demo: it runs, it tells the truth, and the README shows what it prints."""
+"""The demo: it runs, it tells the truth, and its page shows what it prints."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from docgen.fences import Fence, parse
+from docgen.transcripts import comparable
 from target_pinterest_audience.demo import customers
 from tests.support.processes import environment
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "demo.md"
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +56,7 @@ def test_the_demo_shows_the_figures_of_its_stream(printed: str) -> None:
     assert "PATCH: REMOVE 3\n   PATCH: ADD 1\n" in printed
 
 
-def test_the_readme_shows_what_the_demo_prints(printed: str) -> None:
-    def comparable(text: str) -> list[str]:
-        text = re.sub(r"after \d+\.\d s", "after N s", text)
-        text = re.sub(r"(?<=id )\d+|(?<=customer_lists/)\d+", "N", text)
-        return [line.rstrip() for line in text.strip().splitlines()]
-
-    block = re.search(r"```console\n\$ make demo\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert block is not None, "the README has no demo block"
-    assert comparable(block[1]) == comparable(printed)
+def test_the_page_shows_what_the_demo_prints(printed: str) -> None:
+    (transcript,) = [part for part in parse(PAGE.read_text(encoding="utf-8")) if isinstance(part, Fence) and part.run]
+    assert transcript.lines[0] == "$ pinterest-audience demo"
+    assert comparable("\n".join(transcript.lines[1:])) == comparable(printed)

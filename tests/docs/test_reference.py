@@ -11,6 +11,7 @@ import pytest
 from docgen.__main__ import references
 from docgen.about import PAGES, REPOSITORY, about
 from docgen.commands_page import contexts
+from docgen.recording import recording
 from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.identities.emails import JAPANESE_CARRIERS
 from target_pinterest_audience.settings.stream_settings import PER_STREAM_SETTINGS
@@ -29,6 +30,20 @@ def generated() -> dict[Path, str]:
 def test_generated_pages_are_up_to_date(name: str, generated: dict[Path, str]) -> None:
     ((path, text),) = [each for each in generated.items() if each[0].is_relative_to(REPOSITORY / name)]
     assert path.read_text(encoding="utf-8") == text, "call `python -m docgen`"
+
+
+def test_generated_pictures_are_up_to_date(generated: dict[Path, str]) -> None:
+    pictures = {path: text for path, text in generated.items() if path.suffix == ".svg"}
+    assert pictures.keys() == set((PAGES / "pictures").iterdir())
+    for path, text in pictures.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: call `python -m docgen`"
+
+
+def test_the_recording_shows_the_transcript_or_says_what_is_missing() -> None:
+    page = (PAGES / "demo.md").read_text(encoding="utf-8")
+    assert "Requests that contain a plain address: 0" in recording(page)
+    with pytest.raises(ValueError, match="PATCH: ADD 1"):
+        recording(page.replace("PATCH: ADD 1", "PATCH: ADD 2"))
 
 
 def test_every_setting_is_listed_with_its_values() -> None:
@@ -52,6 +67,17 @@ def test_every_command_is_listed_with_every_option() -> None:
         for parameter in context.command.params:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 assert f"`{parameter.opts[0]}" in sections[context.command_path], (context.command_path, parameter.opts)
+
+
+def test_the_table_of_the_companion_has_every_command() -> None:
+    page = (PAGES / "companion.md").read_text(encoding="utf-8")
+    listed = re.findall("`([^`]+)`", " ".join(re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)))
+    commands = [
+        context.command_path.removeprefix("pinterest-audience ")
+        for context in contexts("pinterest-audience", cli)
+        if not isinstance(context.command, click.Group) or context.command.invoke_without_command
+    ]
+    assert sorted(listed) == sorted(commands)
 
 
 def test_every_command_has_an_example_and_json_output() -> None:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
@@ -96,10 +97,34 @@ def test_the_checks_find_enough_pages_and_examples() -> None:
     assert not known(["lists", "show", "x", "--confg", "y"])
 
 
+def test_the_site_makes_no_request_to_third_parties() -> None:
+    # The theme loads fonts from Google, Mermaid from a CDN, and figures on the repository from GitHub.
+    config = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
+    assert re.search(r"^font = false", config, re.MULTILINE)
+    assert not re.search(r"^repo_url", config, re.MULTILINE)
+    assert [fence for page in all_pages() for fence in parse(text_of(page)) if "mermaid" in str(fence)] == []
+
+
 def test_every_page_is_in_the_navigation() -> None:
     config = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
     listed = re.findall(r'"([\w/-]+\.md)"', config)
     assert sorted(listed) == sorted(page.relative_to(PAGES).as_posix() for page in all_pages())
+
+
+def test_the_readme_is_short_and_has_the_words_that_people_search_for() -> None:
+    text = text_of(README)
+    assert len(text.splitlines()) <= 150
+    words = ["reverse ETL", "audience sync", "Hightouch", "Census", "RudderStack", "Snowflake", "BigQuery", "dbt"]
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.rglob("*.svg")), ids=name_of)
+def test_pictures_load_nothing_and_have_a_title(page: Path) -> None:
+    picture = ET.parse(page).getroot()  # noqa: S314 - our own file
+    names = [each.tag.rpartition("}")[2] for each in picture.iter()]
+    assert "title" in names
+    assert not {"script", "image", "foreignObject"} & set(names)
+    assert not re.search(r"@import|@font-face|url\((?!#)|href=\"(?!#)", text_of(page))
 
 
 @pytest.mark.parametrize("page", [*all_pages(), README], ids=name_of)
@@ -148,6 +173,16 @@ def test_each_line_about_another_product_names_a_test() -> None:
         assert named_tests(test), row
     products = re.findall(r"^## (\w+)", text_of(PAGES / "coming-from.md"), re.MULTILINE)
     assert products[:5] == ["DataChannel", "Adobe", "InfoSum", "Treasure", "Meiro"]
+
+
+def test_each_report_from_elsewhere_has_a_link_and_names_a_test() -> None:
+    rows = re.findall(r"^\| (?!reported )(.+) \|$", text_of(PAGES / "elsewhere.md"), re.MULTILINE)
+    assert len(rows) > 20
+    for row in rows:
+        reported, here, test = row.split(" | ")
+        assert re.search(r"\]\(https://[^)]+\)", reported), row
+        assert here
+        assert [function for _, function in named_tests(test) if function], row
 
 
 @pytest.mark.parametrize("page", [*all_pages(), README], ids=name_of)

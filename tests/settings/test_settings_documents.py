@@ -1,4 +1,4 @@
-"""Whatever tells users of the settings says what the target itself says: meltano.yml, .env.example and the README."""
+"""Whatever tells users of the settings says what the target itself says: meltano.yml, .env.example, the reference."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ def test_the_example_environment_has_every_setting(settings: dict[str, dict[str,
             assert fits(value, schema), name
 
 
-def test_the_readme_has_every_setting(settings: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
-    rows = readme_table()
+def test_the_reference_lists_every_setting(settings: dict[str, dict[str, Any]], about: dict[str, Any]) -> None:
+    rows = reference_table()
     assert sorted(rows) == sorted(settings)
     required = about["settings"]["required"]
     expected = {
@@ -179,11 +179,11 @@ def fits(text: str, schema: Mapping[str, Any]) -> bool:
     return re.search(schema.get("pattern", ""), text) is not None
 
 
-def readme_table() -> dict[str, str]:
-    """Return setting → default from the table under "Settings" in the README."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    section = re.search(r"^## Settings\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+def reference_table() -> dict[str, str]:
+    """Return setting → default from the table at the top of the reference."""
+    text = (REPOSITORY / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    section = re.search(r"^## At a glance\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     assert section is not None
-    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\|", section[1], re.MULTILINE)
+    rows = re.findall(r"^\| \[`(\w+)`\]\(#\1\) \|([^|]*)\|", section[1], re.MULTILINE)
     assert len(dict(rows)) == len(rows)
     return {name: default.strip() for name, default in rows}
