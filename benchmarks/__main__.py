@@ -12,7 +12,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import append, identities, ledger, many_lists, paths, postgres
+from benchmarks import append, identities, ledger, many_lists, paths, postgres, shapes
 from benchmarks.bench import HEAD, Curve, Floors, bench
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=10_000_000, help="members of the ledger (10,000,000)")
     parser.add_argument("--records", type=int, default=1_000_000, help="records of a run (1,000,000)")
     parser.add_argument("--curves", type=Path, help="file to write for `plot.py`")
-    parts = ["append", "identities", "ledger", "lists", "paths", "postgres"]
+    parts = ["append", "identities", "ledger", "lists", "paths", "postgres", "shapes"]
     parser.add_argument("--only", choices=parts, help="run only these")
     options = parser.parse_args()
     records = min(options.records, options.members)
@@ -42,6 +42,8 @@ def main() -> None:
             identities.measure(place, floors, records)
         if options.only in {None, "paths"}:
             paths.measure(place, floors, records)
+        if options.only in {None, "shapes"}:
+            shapes.measure(place, floors, records)
         if options.only in {None, "postgres"}:
             postgres.measure(place, floors, records)
     if options.curves is not None:

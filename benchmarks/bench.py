@@ -52,20 +52,22 @@ class Bench:
                 subprocess.run([sys.executable, _HERE / "stream.py", *arguments], stdout=file, check=True)
         return path
 
-    def nested(self, stream: Path, shape: str) -> Path:
-        """Return the file of a stream that `nested.py` makes of another stream."""
+    def reshaped(self, stream: Path, shape: str) -> Path:
+        """Return the file of a stream that `reshape.py` makes of another stream."""
         path = stream.with_suffix(f".{shape}")
         if not path.exists():
             with stream.open("rb") as source, path.open("wb") as file:
-                subprocess.run([sys.executable, _HERE / "nested.py", shape], stdin=source, stdout=file, check=True)
+                subprocess.run([sys.executable, _HERE / "reshape.py", shape], stdin=source, stdout=file, check=True)
         return path
 
-    def in_files(self, stream: Path) -> Path:
-        """Return the file of a stream that names Parquet files with the records of another stream."""
-        path = stream.with_suffix(f"{stream.suffix}.files")
+    def in_files(self, stream: Path, kind: str = "parquet") -> Path:
+        """Return the file of a stream that names files with the records of another one; see `in_files.py`."""
+        path = stream.with_suffix(f"{stream.suffix}.{kind}-files")
         # In a process of its own, because memory of this process would count as peak memory of those that it starts.
         with stream.open("rb") as source, path.open("wb") as file:
-            subprocess.run([sys.executable, _HERE / "in_files.py", self.folder], stdin=source, stdout=file, check=True)
+            subprocess.run(
+                [sys.executable, _HERE / "in_files.py", self.folder, kind], stdin=source, stdout=file, check=True
+            )
         return path
 
     def floor(self, stream: Path) -> Measured:

@@ -16,7 +16,7 @@ def measure(place: Bench, floors: Floors, records: int) -> None:
     for where in ("", " from Parquet files"):
         column = _append(place, floors, records, flat, "append", where, {})
         for shape, path in _PATHS.items():
-            settings, stream = {"identity_columns": {path: "EMAIL"}}, place.nested(flat, shape)
+            settings, stream = {"identity_columns": {path: "EMAIL"}}, place.reshaped(flat, shape)
             nested = _append(place, floors, records, stream, f"append, `{path}`", where, settings)
             busy = nested.measured.processor_seconds / column.measured.processor_seconds
             print(
