@@ -20,6 +20,7 @@ from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.counts import NOBODY, Count
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, select
+from tests.support.lengths import examples
 
 SMALL = Sizes(young=6, merged=2, filtered=4, counted=3)
 SOURCES, LISTS = (1, 2), (1, 2, 3, 4, 5, 6)
@@ -223,7 +224,8 @@ def pages(page: Callable[..., list[tuple[bytes, bytes]]]) -> Mapping[bytes, byte
     return dict(found)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.random
+@pytest.mark.parametrize("seed", range(examples(3, 24)))
 def test_a_ledger_knows_the_same_whichever_layers_its_rows_are_in(path: Path, seed: int) -> None:
     chance = random.Random(seed)
     ledger = opened(path)

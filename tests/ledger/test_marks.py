@@ -14,6 +14,7 @@ from target_pinterest_audience.ledger.marks import seen_keys, settling
 from target_pinterest_audience.ledger.marks.seen_keys import PIECE_KEYS, KeysInOrder, Piece, joined, unpack
 from target_pinterest_audience.ledger.marks.settling import foldable, forget_deleted, settle
 from tests.support.ledgers import Opened, select
+from tests.support.lengths import examples
 
 SOURCES, READERS = (1, 2), (0, 3)
 
@@ -151,7 +152,8 @@ class Model:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.random
+@pytest.mark.parametrize("seed", range(examples(2, 12)))
 def test_rows_are_missing_exactly_if_no_run_saw_them(opened: Opened, seed: int) -> None:
     chance = random.Random(seed)
     ledger = opened()
