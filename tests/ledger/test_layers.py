@@ -14,15 +14,17 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.sqlite.connection import Connection
+from target_pinterest_audience.ledger.sqlite.errors import Errors
 from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
-from target_pinterest_audience.ledger.sqlite.layers import USUAL, Layer, Sizes, due
+from target_pinterest_audience.ledger.sqlite.layers import ROWS, USUAL, Layer, Layers, Sizes, due
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.counts import NOBODY, Count
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, select
 from tests.support.lengths import examples
 
-SMALL = Sizes(young=6, merged=2, filtered=4, counted=3)
+SMALL = Sizes(young=6, merged=2, filtered=4, counted=3, sampled=5)
 SOURCES, LISTS = (1, 2), (1, 2, 3, 4, 5, 6)
 
 
@@ -367,6 +369,24 @@ def test_small_layers_do_not_wait_until_large_ones_have_moved(path: Path) -> Non
             most = max(most, layers)
         assert len(ledger.rows.of_source(1, b"", 10_000)) == 2000
     assert most < 40
+
+
+def test_rows_are_looked_for_first_where_a_sample_of_them_is(path: Path) -> None:
+    keys = [number.to_bytes(16, "big") for number in range(400)]
+    sizes = Sizes(young=40, merged=1000, counted=1, sampled=40)
+    with closing(opened(path, sizes)) as ledger:
+        for start in range(0, len(keys), 40):
+            ledger.tidy(40)
+            with ledger.transaction():
+                ledger.rows.write(1, 1, dict.fromkeys(keys[start : start + 40], b"said"))
+    with closing(sqlite3.connect(path)) as raw:
+        layers = Layers(Connection(raw, Errors("The ledger", writes=False)), ROWS, sizes)
+        names = layers.names()
+        assert len(names) == 10
+        assert {*layers.likely(keys[130:190])[:2]} == {"row_says_layer_4", "row_says_layer_5"}
+        assert layers.likely(keys[360:])[0] == "row_says"
+        assert sorted(layers.likely(keys[130:190])) == sorted(names)
+        assert layers.likely(keys[130:150]) == names
 
 
 def test_rows_are_found_in_any_number_of_layers(path: Path) -> None:

@@ -13,7 +13,7 @@ be mended after a run that was killed: the next one goes on. And a row can be ch
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection
 
 _PAGE_ROWS: Final = 100_000
+
+_SAMPLE: Final = 32
+"""How many keys show which tables have most of them."""
 
 _MOST_ARGUMENTS: Final = 100
 """SQLite's limit for a function is 127 in many builds."""
@@ -40,6 +43,7 @@ class Sizes:
             between windows, and more at once would keep the thread waiting that reads the stream.
         filtered: from how many keys on a filter is made to look them up: it reads all keys of the source or list once.
         counted: after how many new rows the table is counted again, which reads all of it.
+        sampled: from how many keys on a sample shows which tables have most of them.
     """
 
     young: int = 800_000
@@ -47,6 +51,7 @@ class Sizes:
     pace: int = 2
     filtered: int = 20_000
     counted: int = 25_000
+    sampled: int = 1_000
 
 
 USUAL: Final = Sizes()
@@ -178,9 +183,25 @@ class Layers:
         """Return the names of the layers, largest first, and of the table itself."""
         return [*(self.table.of_layer(each.number) for each in self.all()), self.table.name]
 
-    def look_up(self, value: str) -> str:
-        """Return the SQL of a value in the row of a place, whichever table has it; NULL if none has."""
-        return _first_of([f"(SELECT {value} FROM {name} WHERE {self.table.at})" for name in self.names()])
+    def likely(self, keys: Sequence[bytes], **parameters: object) -> list[str]:
+        """Return the names of all tables in the order in which to look keys up.
+
+        Many taps send rows in the order in which they were loaded, so a few layers have most rows of a window. A
+        sample shows which.
+
+        Args:
+            keys: keys without duplicates.
+            parameters: the other parameters of the table's condition.
+        """
+        names = self.names()
+        if len(names) == 1 or len(keys) < self.sizes.sampled:
+            return names
+        located = self._locate(names, keys[:: max(1, len(keys) // _SAMPLE)], parameters)
+        return sorted(names, key=lambda name: len(located[name]), reverse=True)
+
+    def look_up(self, value: str, names: Sequence[str]) -> str:
+        """Return the SQL of a value in the row of a place, whichever of some tables has it; NULL if none has."""
+        return _first_of([f"(SELECT {value} FROM {name} WHERE {self.table.at})" for name in names])
 
     def locate(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there.
@@ -189,8 +210,12 @@ class Layers:
             keys: keys without duplicates.
             parameters: the other parameters of the table's condition.
         """
-        names = self.names()
-        located: dict[str, list[bytes]] = defaultdict(list)
+        return self._locate(self.likely(keys, **parameters), keys, parameters)
+
+    def _locate(
+        self, names: Sequence[str], keys: Sequence[bytes], parameters: Mapping[str, object]
+    ) -> defaultdict[str, list[bytes]]:
+        located: defaultdict[str, list[bytes]] = defaultdict(list)
         tests = [f"(SELECT {place} FROM {name} WHERE {self.table.at})" for place, name in enumerate(names)]
         # With a limit, SQLite computes the value once.
         source = f"(SELECT place, {_first_of(tests)} AS layer FROM places LIMIT -1) WHERE layer >= 0"

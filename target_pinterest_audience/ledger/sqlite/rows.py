@@ -46,32 +46,30 @@ class SqliteRows(Rows):
 
     def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Rows.read`."""
+        keys = list(rows)
         with self._connection.snapshot():
             # With a limit, SQLite looks each value up once.
-            source = (
-                f"(SELECT place, {self._layers.look_up('says')} AS says FROM places LIMIT -1) WHERE says IS NOT NULL"
-            )
+            value = self._layers.look_up("says", self._layers.likely(keys))
+            source = f"(SELECT place, {value} AS says FROM places LIMIT -1) WHERE says IS NOT NULL"
             return {
                 group.keys[place]: bytes.fromhex(said)
-                for group in groups(list(rows), in_order=False)
+                for group in groups(keys, in_order=False)
                 for place, said in self._connection.find("hex(says)", source, group)
             }
 
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
         differing: dict[bytes, bytes] = {}
+        unknown = dict(says)
         with self._connection.snapshot():
-            names = self._layers.names()
-            for group in groups(list(says), list(says.values()), in_order=False):
-                unknown = set(range(len(group.keys)))
-                # One table after the other, so that its pages are read in their order.
-                for name in names:
+            # One table after the other, so that its pages are read in their order.
+            for name in self._layers.likely(list(says)):
+                for group in groups(list(unknown), list(unknown.values()), in_order=False):
                     found, others = self._connection.compare("says", f"places JOIN {name} ON row_key = {{key}}", group)
-                    unknown.difference_update(found)
                     differing.update((group.keys[place], bytes.fromhex(said)) for place, said in others)
-                    if not unknown:
-                        break
-                differing.update((group.keys[place], b"") for place in unknown if says[group.keys[place]])
+                    for place in found:
+                        del unknown[group.keys[place]]
+        differing.update((row, b"") for row, said in unknown.items() if said)
         return differing
 
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
@@ -134,7 +132,7 @@ class SqliteRows(Rows):
         with self._connection.snapshot():
             value = "(SELECT mark FROM sightings WHERE reader = :reader AND row_key = {key})"
             if not reader:
-                value = self._layers.look_up("seen")
+                value = self._layers.look_up("seen", self._layers.likely(list(rows)))
             source = f"(SELECT place, {value} AS mark FROM places LIMIT -1) WHERE mark IS NOT NULL"
             return {
                 group.keys[place]: int(mark)
