@@ -77,7 +77,7 @@ class TestReport:
         (made,) = emulator.backend.customer_lists()
         for which in (made.id, "customers"):
             told = json.loads(run_companion("report", "--json", "--list", which).stdout)
-            assert len(told["runs"]) == 3
+            assert len(told["runs"]) == 4
         refused = run_companion("report", "--list", "nobody")
         assert (refused.code, "no customer list with that id or name" in refused.stderr) == (2, True)
 
