@@ -92,7 +92,7 @@ class TestReport:
         assert (written.code, written.stdout) == (0, f"Wrote {path}\n")
         page = path.read_text(encoding="utf-8")
         assert page.startswith('<!doctype html>\n<html lang="en">')
-        assert "17 members now, 3 fewer than" in page
+        assert "<dt>Identities</dt><dd>17</dd>" in page
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert [each.name for each in path.parent.iterdir()] == ["page.html"]
 
