@@ -39,20 +39,20 @@ class _List(NamedTuple):
     errors: dict[int, tuple[int, str]]
 
 
-_EXPIRED: Final = (
-    "Pinterest does not accept the access token: it has expired, or was revoked. Sign in again with "
-    "`pinterest-audience login`, or set a new `refresh_token`."
+_NOT_AUTHORISED: Final = (
+    'Pinterest does not accept the access token (HTTP 401 code 2: "Authentication failed.", request id '
+    "4469980719646669). Set a new one, or check the OAuth settings."
 )
 _CEILING: Final = (
-    '12,960 of the 39,104 members of customer list "Newsletter readers" (id 2542620000001) would be removed because '
+    '12,960 of the 40,432 members of customer list "Newsletter readers" (id 2542620000001) would be removed because '
     "their rows changed or are missing from the stream: more than 20 % (`max_removal_percent`). If this is intended, "
     "raise the setting for one run."
 )
-_UNAVAILABLE: Final = "Pinterest is not available. Run again."
+_UNAVAILABLE: Final = "Pinterest is not available. Try again later."
 _LISTS: Final = (
     _List("Buyers of the last 90 days", 18_400, 0.71, {12: (4, _UNAVAILABLE)}),
     _List("Newsletter readers", 39_200, 0.62, {20: (4, _UNAVAILABLE), 39: (6, _CEILING)}),
-    _List("Store visitors", 8_150, 0.55, dict.fromkeys(range(37, 40), (3, _EXPIRED))),
+    _List("Store visitors", 8_150, 0.55, dict.fromkeys(range(37, 40), (3, _NOT_AUTHORISED))),
     _List("Trade partners", 140, 0.44, {}),
 )
 

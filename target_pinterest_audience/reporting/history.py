@@ -15,6 +15,7 @@ from target_pinterest_audience.reporting.words import outcome_words
 from target_pinterest_audience.routing.orders import match_percent
 
 _MOST_REMOVALS: Final = 1_000_000
+_REASONS: Final = {remark.name: remark.value for remark in Remark}
 _NOT_ENDED: Final = (None, None, None, None, False, 0, None)
 
 
@@ -281,5 +282,4 @@ def _name(entry: ListEntry) -> str:
 
 def _in_words(reasons: Mapping[str, int]) -> dict[str, int]:
     """Return counts by sentence; a reason that another version recorded keeps its name."""
-    words = {remark.name: remark.value for remark in Remark}
-    return {words.get(name, name): count for name, count in Counter(reasons).most_common()}
+    return {_REASONS.get(name, name): count for name, count in Counter(reasons).most_common()}

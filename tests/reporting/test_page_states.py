@@ -11,7 +11,7 @@ from target_pinterest_audience.ledger.history import FORGET, PRUNE, RUN
 from target_pinterest_audience.reporting.alerts.rules import Thresholds
 from target_pinterest_audience.reporting.history import HistoryView, ListView, RunView, Step
 from target_pinterest_audience.reporting.page.document import render
-from target_pinterest_audience.reporting.page.failures import Failure, standing_failures
+from target_pinterest_audience.reporting.page.failures import Failure, message, standing_failures
 from target_pinterest_audience.reporting.page.runs import merge_prunes
 from target_pinterest_audience.reporting.page.states import Change, Level, ListState, list_states
 
@@ -99,7 +99,19 @@ class TestFailures:
         # A failure of one list is in the row of that list.
         page = render(HistoryView("", [run(1), run(2, 4)], old[:1], []), "1", NOW, LIMITS)
         assert page.count("Failure 2. Do this.") == 1
-        assert "Other failures" not in page
+        assert "What to do about failures" not in page
+
+    @pytest.mark.parametrize(
+        ("failed", "words"),
+        [
+            (run(1, 4), "Failure 1. Do this."),
+            (run(1, 4, error=None), "Failed: Pinterest unavailable. The last line of its log says what to do."),
+            (run(1, 0, empty=True), "The tap sent neither a row nor a STATE. Read its log, and run it again."),
+            (run(1, None), "It was killed, or its machine stopped."),
+        ],
+    )
+    def test_each_failure_has_a_next_step(self, failed: RunView, words: str) -> None:
+        assert message(failed).startswith(words)
 
 
 class TestStates:
@@ -130,8 +142,10 @@ class TestStates:
 
     def test_a_failure_is_a_state_of_its_lists(self) -> None:
         view = a_list()
-        found = state(view, Failure(run(2, 4), [view], 1, NOW))
-        assert [(each.level, each.title) for each in found.findings] == [(Level.WARNING, "Last run failed")]
+        found = state(view, Failure(run(3, 6, PRUNE), [view], 1, NOW), Failure(run(2, 4), [view], 1, NOW))
+        assert [(each.level, each.title) for each in found.findings] == [
+            (Level.WARNING, "Last prune failed"), (Level.WARNING, "Last run failed"),
+        ]  # fmt: skip
 
     def test_lists_that_need_a_person_come_first(self) -> None:
         good, stale = a_list(1), a_list(2, success=NOW - 9 * DAY)

@@ -22,6 +22,7 @@ from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.reporting.alerts.rules import Thresholds
 from target_pinterest_audience.reporting.history import HistoryView, read_history
 from target_pinterest_audience.reporting.page import charts, render
+from target_pinterest_audience.reporting.page.elements import el, prose, serialise
 from target_pinterest_audience.reporting.page.formats import short
 from target_pinterest_audience.reporting.page.periods import group_runs
 from tests.support.account import ACCOUNT
@@ -85,7 +86,7 @@ class TestWords:
                 ledger.history.note_removal(RemovalEntry(entry, number, BEGUN + DAY, causes, "17"))
             text = Reader(render(read_history(ledger, 10), ACCOUNT, BEGUN + DAY, LIMITS)).text
         assert "Identities 940" in text
-        assert "Change, since 21 Sep 2026 -60" in text
+        assert "Since 21 Sep -60" in text
         assert "In this period, 1,005 identities were added and 65 removed." in text
         assert "60 of the 65 were removed because their row was deleted in your data." in text
         assert "Refused . They withdrew their consent" in text
@@ -167,6 +168,23 @@ class TestCharts:
         assert min(heights) > 5
         assert "Cut off because they exceed the scale: the first." in [each.text for each in chart.iter("p")]
 
+    def test_failed_runs_are_marked_once_for_each_place(self) -> None:
+        chart = charts.line_chart([charts.Line([(0, 5), (9_000, 7)], "members")], (0, 10_000), "x", [1, 2, 5_000])
+        marks = [each.get("d") for each in chart.iter("path") if each.get("class") == "failed"]
+        assert marks == ["M0 0V100", "M500 0V100"]
+        chart = charts.bars_chart([charts.Bar(1, 0, ""), charts.Bar(0, 0, "", failed=True)], ("", ""), "x")
+        assert [each.get("class") for each in chart.iter("rect")] == ["up", "failed"]
+
+    @pytest.mark.parametrize(
+        ("points", "line"),
+        [([(0, 5), (9, 5)], "M0 10.0H0V10.0H120V10.0"), ([(0, 1), (1, 1), (9_999, 3)], "M0 20.0H0V20.0H120V0.0")],
+    )
+    def test_a_small_line_has_no_scale_and_no_more_points_than_places(
+        self, points: list[tuple[float, float]], line: str
+    ) -> None:
+        (path,) = charts.sparkline(points, "x").iter("path")
+        assert path.get("d") == line
+
     @pytest.mark.parametrize("values", [[(0, 0)], [(0, 3)], [(5, 5)] * 3, [(10**9, 1)]])
     def test_all_values_are_within_the_chart(self, values: list[tuple[int, int]]) -> None:
         chart = charts.bars_chart([charts.Bar(up, down, "") for up, down in values], ("", ""), "x")
@@ -182,6 +200,13 @@ class TestCharts:
 
 
 class TestSafety:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [("Set `a`, or `b`.", "<p>Set <code>a</code>, or <code>b</code>.</p>"), ("A list `x", "<p>A list `x</p>")],
+    )
+    def test_names_of_settings_are_shown_as_code(self, text: str, shown: str) -> None:
+        assert shown in serialise(el("p", *prose(text)))
+
     def test_the_name_of_a_list_is_always_escaped(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, [HOSTILE.replace("\ud800", ""), "b"], 3)
         page.encode()
@@ -272,6 +297,23 @@ return [...document.querySelectorAll('body *')].filter(each =>
     !each.closest('.wide') && !each.closest('svg') && each.getBoundingClientRect().right > window.innerWidth + 0.5
 ).map(each => each.outerHTML.slice(0, 80))
 """
+
+
+def test_on_paper_the_page_is_light_even_if_the_screen_is_dark(
+    browser: Browser, served: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text(page_of(tmp_path, ["Newsletter"], 30), encoding="utf-8")
+    schemes = {}
+    try:
+        for media in ("screen", "print"):
+            dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": dark})
+            browser.get(served[0])
+            look = "const look = getComputedStyle(document.body); return [look.colorScheme, look.color]"
+            schemes[media] = browser.execute_script(look)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    assert schemes == {"screen": ["light dark", "rgb(232, 237, 242)"], "print": ["light", "rgb(27, 31, 36)"]}
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])

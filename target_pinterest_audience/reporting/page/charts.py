@@ -72,13 +72,14 @@ def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str, fail
     def place(point: tuple[float, float]) -> tuple[float, float]:
         at, value = point
         x, y = (at - start) / length * _WIDTH, _HEIGHT - (value - bottom) / (top - bottom) * _HEIGHT
-        return round(x, 1), round(y, 2)
+        return round(x), round(y, 1)
 
     marked = sorted({round((at - start) / length * _WIDTH) for at in failed if start <= at <= end})
     drawn = [el("path", d=f"M{x} 0V{_HEIGHT}", class_="failed", vector_effect="non-scaling-stroke") for x in marked]
     for points, style in lines:
         first, last = place(points[0]), place(points[-1])
-        steps = "".join(f"H{x}V{y}" for x, y in map(place, points))
+        # Of several points at one place, the last is enough.
+        steps = "".join(f"H{x}V{y}" for x, y in dict(map(place, points)).items())
         # A line of no length with round ends is a dot that does not stretch with the chart.
         paths = {"line": f"M{first[0]} {first[1]}{steps}", "dot": f"M{last[0]} {last[1]}h0"}
         drawn += [
@@ -143,7 +144,10 @@ def sparkline(points: Sequence[tuple[float, float]], name: str) -> Element:
     lowest, highest = (choose(value for _, value in points) for choose in (min, max))
     # Of many points, one for each unit of the width is enough: the last.
     last = {round((at - start) / length * _SMALL_WIDTH): value for at, value in points}
-    heights = {x: round((highest - value) / max(highest - lowest, 1.0) * _SMALL_HEIGHT, 1) for x, value in last.items()}
+    room = max(highest - lowest, 1.0)
+    # A line that stays level is in the middle.
+    above = (room - (highest - lowest)) / 2
+    heights = {x: round((highest - value + above) / room * _SMALL_HEIGHT, 1) for x, value in last.items()}
     line = "".join(f"H{x}V{y}" for x, y in heights.items())
     path = el("path", d=f"M0 {heights[0]}{line}", class_="line members", vector_effect="non-scaling-stroke")
     return el(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.reporting.history import HistoryView, ListView, RunView
+from target_pinterest_audience.reporting.page.formats import capitalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def message(run: RunView) -> str:
             "It was killed, or its machine stopped. Check the limits of time and memory, and run it again: it "
             "continues where it stopped."
         )
-    return f"{run.outcome[0].upper()}{run.outcome[1:]}. The last line of its log says what to do."
+    return f"{capitalised(run.outcome)}. The last line of its log says what to do."
 
 
 def _is_repaired(run: RunView, succeeded: set[tuple[str, frozenset[int]]], lists: Iterable[ListView]) -> bool:

@@ -12,7 +12,7 @@ from target_pinterest_audience.reporting.matching import percent_words
 from target_pinterest_audience.reporting.page.charts import Bar, Line, bars_chart, line_chart, shares
 from target_pinterest_audience.reporting.page.elements import Child, el, prose
 from target_pinterest_audience.reporting.page.failures import concerned_runs, has_failed
-from target_pinterest_audience.reporting.page.formats import day
+from target_pinterest_audience.reporting.page.formats import capitalised, day
 from target_pinterest_audience.reporting.page.overview import badges, figures
 from target_pinterest_audience.reporting.page.periods import Periods, add_up, group_runs
 from target_pinterest_audience.reporting.page.states import BadValues, ListState
@@ -222,7 +222,7 @@ def _bad_values(bad: BadValues) -> list[Element]:
 
 def bad_values(reasons: Mapping[str, int]) -> Element:
     """Return why values were rejected, and how many for each reason."""
-    rows = [(prose(reason[:1].upper() + reason[1:]), count) for reason, count in Counter(reasons).most_common()]
+    rows = [(prose(capitalised(reason)), count) for reason, count in Counter(reasons).most_common()]
     return shares(rows, "rejected")
 
 

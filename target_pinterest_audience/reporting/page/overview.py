@@ -12,7 +12,7 @@ from target_pinterest_audience.reporting.matching import USABLE_PEOPLE, percent_
 from target_pinterest_audience.reporting.page.charts import sparkline
 from target_pinterest_audience.reporting.page.elements import Child, el, prose
 from target_pinterest_audience.reporting.page.failures import Failure, message
-from target_pinterest_audience.reporting.page.formats import day, minute
+from target_pinterest_audience.reporting.page.formats import capitalised, minute, short_day
 from target_pinterest_audience.reporting.page.states import (
     MONTH_SECONDS,
     NOBODY_RECOGNISED,
@@ -68,7 +68,7 @@ def overview(states: Sequence[ListState], links: Mapping[int, str], now: float, 
     return el(
         "div",
         el("h2", "Your lists"),
-        el("ol", *rows, class_="overview"),
+        el("ol", *rows, class_="overview") if rows else el("p", "The ledger knows no list yet."),
         el("p", f"{several(more, 'more list is', 'more lists are')} not shown here.", class_="quiet") if more else None,
         el("p", *prose(words), class_="quiet"),
     )
@@ -108,7 +108,8 @@ def _words(finding: Finding) -> list[Child]:
     if is_of_one(failure):
         return prose(f"{finding.advice} {message(failure.run)}")
     # It is explained once for all of its lists.
-    return [f"{finding.advice} ", el("a", "What to do", href="#failures")]
+    words = f"{finding.advice} {capitalised(failure.run.outcome)}. "
+    return [words, el("a", "What to do", href="#failures")]
 
 
 def is_of_one(failure: Failure) -> bool:
@@ -124,13 +125,13 @@ def figures(state: ListState, *, rows: bool = False) -> Element:
         rows: whether to include the number of rows that contribute to it.
     """
     view, change = state.view, state.change
-    when = "30 days" if change is None or change.whole else f"since {day(change.since)}"
+    when = "30-day change" if change is None or change.whole else f"Since {short_day(change.since)}"
     facts = [
         ("Identities", f"{view.members:,}"),
         ("Rows", _count(view.contributing_rows)) if rows else None,
         ("People recognised", _count(view.matched)),
         ("Match rate", percent_words(view.match_percent) or "\N{EN DASH}"),
-        (f"Change, {when}", f"{change.difference:+,}".replace("+0", "0") if change is not None else "\N{EN DASH}"),
+        (when, f"{change.difference:+,}".replace("+0", "0") if change is not None else "\N{EN DASH}"),
         ("Bad values", f"{sum(state.bad.reasons.values()):,}") if rows else None,
         ("Last success", minute(view.last_success) if view.last_success is not None else "never"),
     ]
@@ -161,7 +162,7 @@ def failures_section(failures: Sequence[Failure]) -> list[Element]:
     return [
         el(
             "section",
-            el("h2", "Other failures to repair"),
+            el("h2", "What to do about failures"),
             el("ul", *items, class_="failures"),
             id="failures",
         )

@@ -21,6 +21,7 @@ from target_pinterest_audience.reporting.history import HistoryView, ListView, R
 from target_pinterest_audience.reporting.matching import USABLE_PEOPLE, why_untargetable
 from target_pinterest_audience.reporting.page.failures import Failure, concerned_runs
 from target_pinterest_audience.reporting.page.formats import day, minute
+from target_pinterest_audience.text.counts import several
 
 MONTH_SECONDS: Final = 30 * 86_400.0
 
@@ -124,7 +125,7 @@ def list_states(view: HistoryView, failures: Sequence[Failure], now: float, limi
     states = [
         ListState(
             each,
-            _findings(each, next((some for some in failures if each in some.lists), None), now, limits),
+            _findings(each, [some for some in failures if each in some.lists], now, limits),
             _change(each, now),
             _bad_values(each, view.runs),
         )
@@ -133,28 +134,31 @@ def list_states(view: HistoryView, failures: Sequence[Failure], now: float, limi
     return sorted(states, key=lambda each: (each.findings[0].level, each.view.name.casefold()))
 
 
-def _findings(view: ListView, failure: Failure | None, now: float, limits: Thresholds) -> list[Finding]:
-    if not view.members and view.last_success is None and failure is None:
+def _findings(view: ListView, failures: Sequence[Failure], now: float, limits: Thresholds) -> list[Finding]:
+    if not view.members and view.last_success is None and not failures:
         return [Finding(Level.NOTE, "Empty", "No run has sent anything to it yet.")]
-    found = [_staleness(view, failure, now, limits.stale_hours), _failing(failure), _people(view, now, limits)]
+    found = [
+        _staleness(view, now, limits.stale_hours, failing=bool(failures)),
+        *map(_failing, failures),
+        _people(view, now, limits),
+    ]
     return sorted((each for each in found if each is not None), key=lambda each: each.level) or [
         Finding(Level.GOOD, "Up to date")
     ]
 
 
-def _staleness(view: ListView, failure: Failure | None, now: float, hours: int) -> Finding | None:
+def _staleness(view: ListView, now: float, hours: int, *, failing: bool) -> Finding | None:
     alert = stale_alert(view.last_success, now, hours)
     if alert is None:
         return None
     # A failure has advice of its own.
-    return Finding(Level.DANGER, OUT_OF_DATE, f"{alert.title}. {alert.text}" if failure is None else f"{alert.title}.")
+    return Finding(Level.DANGER, OUT_OF_DATE, f"{alert.title}." if failing else f"{alert.title}. {alert.text}")
 
 
-def _failing(failure: Failure | None) -> Finding | None:
-    if failure is None:
-        return None
+def _failing(failure: Failure) -> Finding:
     what = "Last run failed" if failure.run.kind == RUN else f"Last {failure.run.kind} failed"
-    often = f" and {failure.times - 1:,} times before, since {day(failure.since)}" if failure.times > 1 else ""
+    before = several(failure.times - 1, "time", "times")
+    often = f" and {before} before, since {day(failure.since)}" if failure.times > 1 else ""
     return Finding(Level.WARNING, what, f"On {minute(failure.run.started)}{often}.", failure)
 
 
