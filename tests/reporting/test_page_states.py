@@ -1,4 +1,4 @@
-"""What needs a person according to the page: the state of each list, and failures; and a prune as part of its run."""
+"""What needs attention according to the page: the state of each list, and failures; and a prune as part of its run."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class TestStates:
             (Level.WARNING, "Last prune failed"), (Level.WARNING, "Last run failed"),
         ]  # fmt: skip
 
-    def test_lists_that_need_a_person_come_first(self) -> None:
+    def test_lists_that_need_attention_come_first(self) -> None:
         good, stale = a_list(1), a_list(2, success=NOW - 9 * DAY)
         found = list_states(HistoryView("", [], [good, stale], []), [], NOW, LIMITS)
         assert [each.view.name for each in found] == ["b", "a"]
@@ -170,6 +170,9 @@ class TestStates:
         steps = [(run_.ended or 0.0, step(bad=count)) for run_, count in zip(runs, (9, 4, 1), strict=True)]
         bad = state(a_list(steps=steps), runs=runs).bad
         assert (bad.reasons, [count for _, count in bad.counts]) == ({"bad": 4}, [9, 4])
+        # A run that rejected too much has delivered everything else.
+        rejecting = [*runs[:2], replace(runs[2], exit_code=5)]
+        assert state(a_list(steps=steps), runs=rejecting).bad.reasons == {"bad": 1}
         # A run that changed nothing, and had no bad value, leaves no figures.
         bad = state(a_list(steps=steps[:1]), runs=runs[:2]).bad
         assert (bad.reasons, [count for _, count in bad.counts]) == ({}, [9, 0])

@@ -1,4 +1,4 @@
-"""The page as a whole: what needs a person, each list, requests, and a table of all runs."""
+"""The page as a whole: what needs attention, each list, requests, and a table of all runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def render(view: HistoryView, account: str, now: float, limits: Thresholds) -> s
         view: the history.
         account: the id of the ad account.
         now: Unix time.
-        limits: the limits of the settings, which say what needs a person.
+        limits: the limits of the settings, which say what needs attention.
     """
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     head = el(
@@ -65,11 +65,12 @@ def _content(view: HistoryView, account: str, now: float, limits: Thresholds) ->
     periods = group_runs([run.started for run in runs])
     shown = _with_section(states)
     links = {each.view.number: f"list-{index}" for index, each in enumerate(shown)}
+    unassigned = _bad_values_of_several_lists(view.runs)
     first, last = day(runs[0].started), day(runs[-1].started)
     when = f"on {first}" if first == last else f"from {first} to {last}"
     content = [
         el("p", f"{made} It covers {several(len(runs), 'run', 'runs')}, {when}.", class_="quiet"),
-        cards(states, failures),
+        cards(states, failures, sum(unassigned.values())),
         overview(states, links, now, limits.stale_hours),
         *failures_section(failures),
     ]
@@ -80,24 +81,23 @@ def _content(view: HistoryView, account: str, now: float, limits: Thresholds) ->
         )
         content.append(el("p", rest, class_="quiet"))
     content += [list_section(each, runs, links[each.view.number]) for each in shown]
-    return [*content, *_bad_values_for_several_lists(view.runs), traffic_section(runs, periods), runs_section(runs)]
+    if unassigned:
+        heading = el("h2", "Bad values now in columns that feed several lists")
+        content.append(el("section", heading, bad_values(unassigned)))
+    return [*content, traffic_section(runs, periods), runs_section(runs)]
 
 
 def _with_section(states: Sequence[ListState]) -> list[ListState]:
-    """Return the lists with a section of their own: those that need a person, and those that changed most often."""
+    """Return the lists with a section of their own: those that need attention, and those that changed most often."""
     order = sorted(states, key=lambda each: (not each.needs_attention, -len(each.view.steps)))
     chosen = {each.view.number for each in order[:_MOST_LISTS]}
     return [each for each in states if each.view.number in chosen]
 
 
-def _bad_values_for_several_lists(runs: Sequence[RunView]) -> list[Element]:
+def _bad_values_of_several_lists(runs: Sequence[RunView]) -> Mapping[str, int]:
     """Return the bad values of the newest run that cannot be assigned to one list."""
     newest = next((run for run in reversed(runs) if run.kind == RUN and run.succeeded), None)
-    reasons = add_up(newest.lists if newest is not None else (), _unassigned)
-    if not reasons:
-        return []
-    heading = el("h2", "Bad values now in columns that feed several lists")
-    return [el("section", heading, bad_values(reasons))]
+    return add_up(newest.lists if newest is not None else (), _unassigned)
 
 
 def _unassigned(step: Step) -> Mapping[str, int]:

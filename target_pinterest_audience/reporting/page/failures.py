@@ -28,7 +28,7 @@ class Failure:
 
 
 def standing_failures(view: HistoryView) -> list[Failure]:
-    """Return the failures that still need a person, newest first.
+    """Return the failures that no later run or command has repaired, newest first.
 
     A later success of the same command repairs a failure if its settings feed the same lists. So does a success of
     other settings that brought each of these lists up to date, for example after the settings were corrected.

@@ -28,8 +28,14 @@ _MOST_LISTS: Final = 200
 _MOST_NAMES: Final = 5
 
 
-def cards(states: Sequence[ListState], failures: Sequence[Failure]) -> Element:
-    """Return how many lists and failures need a person now."""
+def cards(states: Sequence[ListState], failures: Sequence[Failure], unassigned: int) -> Element:
+    """Return how many lists, failures and bad values need attention now.
+
+    Args:
+        states: the lists.
+        failures: the failures that no later run has repaired.
+        unassigned: how many bad values cannot be assigned to one list.
+    """
     dangers = [each for each in states if each.level is Level.DANGER]
     facts = [
         ("Need attention", sum(each.needs_attention for each in states), bool(dangers)),
@@ -42,13 +48,13 @@ def cards(states: Sequence[ListState], failures: Sequence[Failure]) -> Element:
         style = ("danger" if danger else "warning") if count else "good"
         lists = el("small", f" of {several(len(states), 'list', 'lists')}") if not made else None
         made.append(el("div", el("dt", name), el("dd", f"{count:,}", lists), class_=style))
-    bad = sum(sum(each.bad.reasons.values()) for each in states)
+    bad = unassigned + sum(sum(each.bad.reasons.values()) for each in states)
     made.append(el("div", el("dt", "Bad values now"), el("dd", f"{bad:,}")))
     return el("dl", *made, class_="cards")
 
 
 def overview(states: Sequence[ListState], links: Mapping[int, str], now: float, stale_hours: int) -> Element:
-    """Return a row for each list, first those that need a person.
+    """Return a row for each list, first those that need attention.
 
     Args:
         states: the lists.
@@ -82,7 +88,7 @@ def _row(state: ListState, anchor: str | None, now: float) -> Element:
         el("h3", name, " ", *badges(state)),
         figures(state),
         _spark(view, now),
-        *advice(state),
+        *_advice(state),
         class_=_style(state.level),
     )
 
@@ -92,7 +98,7 @@ def badges(state: ListState) -> list[Element]:
     return [el("span", each.title, class_=f"badge {_style(each.level)}") for each in state.findings]
 
 
-def advice(state: ListState) -> list[Element]:
+def _advice(state: ListState) -> list[Element]:
     """Return what a person should do about a list."""
     return [
         el("p", el("strong", f"{each.title}."), " ", *_words(each), class_=f"advice {_style(each.level)}")
@@ -105,14 +111,14 @@ def _words(finding: Finding) -> list[Child]:
     failure = finding.failure
     if failure is None:
         return prose(finding.advice)
-    if is_of_one(failure):
+    if _is_of_one(failure):
         return prose(f"{finding.advice} {message(failure.run)}")
     # It is explained once for all of its lists.
     words = f"{finding.advice} {capitalised(failure.run.outcome)}. "
     return [words, el("a", "What to do", href="#failures")]
 
 
-def is_of_one(failure: Failure) -> bool:
+def _is_of_one(failure: Failure) -> bool:
     """Return whether a failure concerns a single list, whose row explains it."""
     return len(failure.lists) == 1
 
@@ -156,7 +162,7 @@ def _spark(view: ListView, now: float) -> Element | None:
 
 def failures_section(failures: Sequence[Failure]) -> list[Element]:
     """Return the failures that no row of the overview explains: what they concern, and what to do."""
-    items = [el("li", *_failure(each)) for each in failures if not is_of_one(each)]
+    items = [el("li", *_failure(each)) for each in failures if not _is_of_one(each)]
     if not items:
         return []
     return [

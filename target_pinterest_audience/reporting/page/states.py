@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from target_pinterest_audience.errors import RejectedError
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.ledger.history import RUN, MatchFigures
 from target_pinterest_audience.reporting.alerts.alert import Alert
@@ -24,10 +25,13 @@ from target_pinterest_audience.reporting.page.formats import day, minute
 from target_pinterest_audience.text.counts import several
 
 MONTH_SECONDS: Final = 30 * 86_400.0
+OUT_OF_DATE: Final = "Out of date"
+TOO_SMALL: Final = "Too small to target"
+NOBODY_RECOGNISED: Final = "Nobody recognised"
 
 
 class Level(IntEnum):
-    """How much a finding needs a person, most first. The names are CSS classes, in lower case."""
+    """How urgent a finding is, the most urgent first. The names are CSS classes, in lower case."""
 
     DANGER = 0
     WARNING = 1
@@ -39,7 +43,7 @@ class Finding(NamedTuple):
     """Something that is true of a list now.
 
     Attributes:
-        level: how much it needs a person.
+        level: how urgent it is.
         title: two or three words.
         advice: what happened, and what to do; empty if there is nothing to do.
         failure: the failure that it is about, whose message says what to do.
@@ -49,11 +53,6 @@ class Finding(NamedTuple):
     title: str
     advice: str = ""
     failure: Failure | None = None
-
-
-OUT_OF_DATE: Final = "Out of date"
-TOO_SMALL: Final = "Too small to target"
-NOBODY_RECOGNISED: Final = "Nobody recognised"
 
 
 class Change(NamedTuple):
@@ -74,8 +73,8 @@ class BadValues(NamedTuple):
     """The bad values of a list.
 
     Attributes:
-        reasons: reason → how many values the newest successful run rejected, or Pinterest refused.
-        counts: Unix time and number of each successful run, oldest first; empty if there is none.
+        reasons: reason → how many values the newest run that read all rows rejected, or Pinterest refused.
+        counts: Unix time and number of each such run, oldest first; empty if there is none.
     """
 
     reasons: Mapping[str, int]
@@ -100,7 +99,7 @@ class ListState:
 
     @property
     def level(self) -> Level:
-        """How much the list needs a person."""
+        """How urgent its most urgent finding is."""
         return self.findings[0].level
 
     @property
@@ -114,7 +113,7 @@ class ListState:
 
 
 def list_states(view: HistoryView, failures: Sequence[Failure], now: float, limits: Thresholds) -> list[ListState]:
-    """Return all lists, first those that need a person.
+    """Return all lists, first those that need attention.
 
     Args:
         view: the history.
@@ -131,7 +130,7 @@ def list_states(view: HistoryView, failures: Sequence[Failure], now: float, limi
         )
         for each in view.lists
     ]
-    return sorted(states, key=lambda each: (each.findings[0].level, each.view.name.casefold()))
+    return sorted(states, key=lambda each: (each.level, each.view.name.casefold()))
 
 
 def _findings(view: ListView, failures: Sequence[Failure], now: float, limits: Thresholds) -> list[Finding]:
@@ -207,7 +206,8 @@ def _bad_values(view: ListView, runs: Sequence[RunView]) -> BadValues:
     counts = []
     steps: Mapping[float | None, Step] = dict(view.steps)
     for run in concerned_runs(runs, view):
-        if run.kind == RUN and run.succeeded:
+        # A run that rejects too much has delivered the rest, and its bad values are those to look at.
+        if run.kind == RUN and (run.succeeded or run.exit_code == RejectedError.exit_code):
             step = steps.get(run.ended)
             # A run leaves no step of a list that it did not change, and that has no bad values.
             reasons = bad_reasons(step) if step is not None else {}
