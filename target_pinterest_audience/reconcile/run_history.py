@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from target_pinterest_audience.ledger.history import NO_ENTRY, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
 from target_pinterest_audience.routing.orders import AcceptedRemoval
 from target_pinterest_audience.text.redaction import redact
+from target_pinterest_audience.text.safe_text import one_line
 from target_pinterest_audience.vocabulary import by_name
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ class RunHistory:
             lists: what was done to lists.
             empty: whether this was a run to which neither a row nor a STATE came.
             held_out: how many rows the run held out.
-            error: the error message, if it failed. It is redacted like a log line.
+            error: the error message, if it failed. It is stored as the log shows it.
         """
         if self._entry is None:
             return
         self.write_removals()
-        error = redact(error) if error is not None else None
+        error = one_line(redact(error)) if error is not None else None
         ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty, held_out, error)
         self._ledger.history.end(self._entry, ending, lists)
 

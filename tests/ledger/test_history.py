@@ -13,6 +13,8 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS
+from target_pinterest_audience.pinterest.request import Traffic
+from target_pinterest_audience.reconcile.run_history import RunHistory
 from tests.support.account import ACCOUNT
 from tests.support.ledger_histories import ENDING, note
 from tests.support.ledgers import API, Opened, select
@@ -30,6 +32,17 @@ class TestEntries:
         (found,) = ledger.history.entries(10)
         assert (found.number, found.kind, found.started, found.ending) == (entry, RUN, 10.25, ENDING)
         assert found.lists == (unplaced, FIGURES)
+
+    def test_an_error_message_is_stored_like_a_log_line(self, ledger: Ledger) -> None:
+        # PostgreSQL stores no NUL, and no database a lone surrogate; names of lists may have both.
+        message = 'List "a\x00b\ud800" of ada@example.com cannot be read.'
+        history = RunHistory(ledger, lambda: 20.5)
+        with ledger.transaction():
+            history.begin(RUN)
+            history.end(7, Traffic(), [], error=message)
+        (found,) = ledger.history.entries(10)
+        assert found.ending is not None
+        assert found.ending.error == 'List "a\\x00b\\ud800" of [address] cannot be read.'
 
     def test_a_run_that_did_not_end_has_no_end_time(self, ledger: Ledger) -> None:
         with ledger.transaction():
