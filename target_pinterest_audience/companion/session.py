@@ -133,16 +133,15 @@ def removal_session(ledger: Ledger, settings: Settings) -> Iterator[tuple[Books,
                 raise
             logger.warning("The last accepted requests are not recorded; a later run will send them again. %s", error)
         finally:
-            exit_code = 0 if ended_by is None else outcome(ended_by, "pinterest-audience")[0]
-            _end_history(books, exit_code)
+            _end_history(books, *((0, None) if ended_by is None else outcome(ended_by, "pinterest-audience")))
 
 
-def _end_history(books: Books, exit_code: int) -> None:
+def _end_history(books: Books, exit_code: int, error: str | None) -> None:
     """Record in the ledger how the command ended; log a warning if that fails."""
     try:
-        books.end_history(exit_code, {})
-    except LedgerError as error:
-        warn_of_unrecorded_end(error)
+        books.end_history(exit_code, {}, error=error)
+    except LedgerError as failure:
+        warn_of_unrecorded_end(failure)
 
 
 def warn_of_unrecorded_end(error: LedgerError) -> None:

@@ -71,6 +71,7 @@ class Ending(NamedTuple):
         limited_seconds: how long requests waited for rate limits, added up over all lists.
         empty: whether a run read neither a row nor a STATE, so that it is no success.
         held_out: how many rows a run held out.
+        error: the error message; None if it succeeded.
     """
 
     at: float
@@ -79,6 +80,7 @@ class Ending(NamedTuple):
     limited_seconds: float
     empty: bool = False
     held_out: int = 0
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class HistoryEntry:
         started: when it began; Unix time in seconds.
         ending: how it ended; None if it still runs, or was killed.
         lists: what it did to each list; lists without any change are left out.
+        acted_on: the number of the run that a prune followed; None for anything else.
     """
 
     number: int
@@ -98,6 +101,7 @@ class HistoryEntry:
     started: float
     ending: Ending | None
     lists: tuple[ListFigures, ...]
+    acted_on: int | None = None
 
 
 class RemovalEntry(NamedTuple):
@@ -131,26 +135,28 @@ class History:
         self._query = query
         self._realm = realm
 
-    def begin(self, kind: str, started: float, run: int | None = None) -> int:
+    def begin(self, kind: str, started: float, run: int | None = None, *, acted_on: int | None = None) -> int:
         """Add an entry for a run or command that begins, and return its number.
 
         Args:
             kind: its kind; see `HistoryEntry.kind`.
             started: when it began; Unix time in seconds.
             run: the number of the run, which becomes the number of the entry; None for a command.
+            acted_on: the number of the run that a prune follows.
         """
         number = next_number(self._query) if run is None else run
         self._query(
-            "INSERT INTO history (entry, realm, kind, started) VALUES (?, ?, ?, ?)", number, self._realm, kind, started
-        )
+            "INSERT INTO history (entry, realm, kind, started, acted_on) VALUES (?, ?, ?, ?, ?)",
+            number, self._realm, kind, started, acted_on,
+        )  # fmt: skip
         return number
 
     def end(self, entry: int, ending: Ending, lists: Iterable[ListFigures]) -> None:
         """Record how a run or command ended, and what it did. Lists without any change are left out."""
         self._query(
-            "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ?, empty = ?, held_out = ? "
-            "WHERE entry = ?",
-            *ending[:4], int(ending.empty), ending.held_out, entry,
+            "UPDATE history SET ended = ?, exit_code = ?, calls = ?, limited_seconds = ?, empty = ?, held_out = ?, "
+            "error = ? WHERE entry = ?",
+            *ending[:4], int(ending.empty), ending.held_out, ending.error, entry,
         )  # fmt: skip
         for each in lists:
             if self._is_change(each):
@@ -192,8 +198,8 @@ class History:
     def entries(self, limit: int) -> list[HistoryEntry]:
         """Return the newest entries, newest first."""
         found = self._query(
-            "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds, empty, held_out FROM history "
-            "WHERE realm = ? ORDER BY entry DESC LIMIT ?",
+            "SELECT entry, kind, started, ended, exit_code, calls, limited_seconds, empty, held_out, error, acted_on "
+            "FROM history WHERE realm = ? ORDER BY entry DESC LIMIT ?",
             self._realm, limit,
         )  # fmt: skip
         oldest = found[-1][0] if found else 0
@@ -209,10 +215,11 @@ class History:
                 entry,
                 kind,
                 started,
-                None if at is None else Ending(at, exit_code, calls, limited, bool(empty), held_out),
+                None if at is None else Ending(at, exit_code, calls, limited, bool(empty), held_out, error),
                 tuple(figures.get(entry, ())),
+                acted_on,
             )
-            for entry, kind, started, at, exit_code, calls, limited, empty, held_out in found
+            for entry, kind, started, at, exit_code, calls, limited, empty, held_out, error, acted_on in found
         ]
 
     def sizes_before(self, started: float) -> dict[int, int]:

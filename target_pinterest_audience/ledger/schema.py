@@ -209,12 +209,18 @@ _SEEN_KEYS: Final = (
     "CREATE INDEX seen_keys_in_order ON seen_keys (source, reader, first_key, mark, piece)",
 )
 
+_FAILURES: Final = (
+    # The error message of a run or command that failed, and the run that a prune acted on.
+    "ALTER TABLE history ADD COLUMN error TEXT",
+    "ALTER TABLE history ADD COLUMN acted_on INTEGER",
+)
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS,
+    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS, _FAILURES,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

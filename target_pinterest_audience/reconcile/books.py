@@ -79,7 +79,13 @@ class Books:
         return {each: ListSize(entry.members, entry.contributing_rows) for each, entry in entries.items()}
 
     def end_history(
-        self, exit_code: int, rejected: Mapping[int, Mapping[str, int]], *, empty: bool = False, held_out: int = 0
+        self,
+        exit_code: int,
+        rejected: Mapping[int, Mapping[str, int]],
+        *,
+        empty: bool = False,
+        held_out: int = 0,
+        error: str | None = None,
     ) -> None:
         """Write for people how the run or command ended, cleanly or not.
 
@@ -88,6 +94,7 @@ class Books:
             rejected: see `figures_of`.
             empty: whether this was a run to which neither a row nor a STATE came.
             held_out: how many rows the run held out.
+            error: the error message, if it failed.
 
         Raises:
             LedgerError: the ledger cannot be written.
@@ -95,4 +102,6 @@ class Books:
         reports = {number: self.delivery.report(reference) for number, reference in self.lists.opened.items()}
         with self.ledger.transaction():
             figures = figures_of(self.ledger, reports, rejected)
-            self.recorder.history.end(exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out)
+            self.recorder.history.end(
+                exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out, error=error
+            )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from target_pinterest_audience.ledger.history import NO_ENTRY, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
 from target_pinterest_audience.routing.orders import AcceptedRemoval
+from target_pinterest_audience.text.redaction import redact
+from target_pinterest_audience.text.safe_text import one_line
 from target_pinterest_audience.vocabulary import by_name
 
 if TYPE_CHECKING:
@@ -30,14 +32,15 @@ class RunHistory:
         self._entry: int | None = None
         self._removals: list[tuple[int, AcceptedRemoval]] = []
 
-    def begin(self, kind: str, run: int | None = None) -> None:
+    def begin(self, kind: str, run: int | None = None, *, acted_on: int | None = None) -> None:
         """Write the entry, within a transaction of the caller.
 
         Args:
             kind: what has begun; see `HistoryEntry.kind`.
             run: the number of the run; None for a command.
+            acted_on: the number of the run that a prune follows.
         """
-        self._entry = self._ledger.history.begin(kind, self._now(), run)
+        self._entry = self._ledger.history.begin(kind, self._now(), run, acted_on=acted_on)
 
     def removed(self, number: int, removal: AcceptedRemoval) -> None:
         """Keep a removal until `write_removals`.
@@ -68,6 +71,7 @@ class RunHistory:
         *,
         empty: bool = False,
         held_out: int = 0,
+        error: str | None = None,
     ) -> None:
         """Write the end of the entry, within a transaction of the caller; do nothing if there is no entry.
 
@@ -77,11 +81,13 @@ class RunHistory:
             lists: what was done to lists.
             empty: whether this was a run to which neither a row nor a STATE came.
             held_out: how many rows the run held out.
+            error: the error message, if it failed. It is stored as the log shows it.
         """
         if self._entry is None:
             return
         self.write_removals()
-        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty, held_out)
+        error = one_line(redact(error)) if error is not None else None
+        ending = Ending(self._now(), exit_code, traffic.calls, traffic.limited_seconds, empty, held_out, error)
         self._ledger.history.end(self._entry, ending, lists)
 
 

@@ -67,14 +67,15 @@ class RunRecorder:
         self.note_changed_settings(before.settings if before is not None else digests, digests)
         return self._run
 
-    def begin_command(self, kind: str) -> None:
+    def begin_command(self, kind: str, *, acted_on: int | None = None) -> None:
         """Enter a command that is no run in the history.
 
         Args:
             kind: what the command does; see `HistoryEntry.kind`.
+            acted_on: the number of the run that a prune follows.
         """
         with self._ledger.transaction():
-            self.history.begin(kind)
+            self.history.begin(kind, acted_on=acted_on)
 
     def end_run(self, feeds: list[RunFeed], lists: Iterable[int], *, empty: bool) -> None:
         """Record that the run ended cleanly. A run without this record did not.

@@ -236,13 +236,16 @@ class Session:
         found = [(entry(number).customer_list_id, many) for number, many in removals.items()]
         return [(list_id, many) for list_id, many in found if list_id is not None]
 
-    def end_history(self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool) -> None:
+    def end_history(
+        self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool, error: str | None = None
+    ) -> None:
         """Write for people how the run ended, unless the ledger hangs.
 
         Args:
             exit_code: the exit code of the process.
             tallies: what was read of each stream.
             empty: whether neither a row nor a STATE came.
+            error: the error message, if the run failed.
 
         Raises:
             LedgerError: the ledger cannot be written.
@@ -257,4 +260,4 @@ class Session:
                 if numbers:
                     rejected.setdefault(number, Counter())[remark.name] += count
         if not self._reconciler.hangs:
-            self._books.end_history(exit_code, rejected, empty=empty, held_out=held_out)
+            self._books.end_history(exit_code, rejected, empty=empty, held_out=held_out, error=error)

@@ -15,6 +15,8 @@ from target_pinterest_audience.reporting.words import outcome_words
 from target_pinterest_audience.routing.orders import match_percent
 
 _MOST_REMOVALS: Final = 1_000_000
+_REASONS: Final = {remark.name: remark.value for remark in Remark}
+_NOT_ENDED: Final = (None, None, None, None, False, 0, None)
 
 
 class Step(NamedTuple):
@@ -70,6 +72,9 @@ class RunView:
         lists: what it did to each list; lists that did not change are left out.
         empty: whether the tap sent neither a row nor a STATE, so that the run is no success.
         held_out: rows that the run held out.
+        error: the error message; None if it succeeded, was killed, or an earlier version recorded it.
+        acted_on: the number of the run that a prune followed.
+        fed: the numbers of the lists that its settings feed; none for a command other than `prune`.
     """
 
     number: int
@@ -82,6 +87,14 @@ class RunView:
     lists: Sequence[Step]
     empty: bool = False
     held_out: int = 0
+    error: str | None = None
+    acted_on: int | None = None
+    fed: frozenset[int] = frozenset()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it counts as a success. A run without rows does not: a tap that fails at once leaves one."""
+        return self.exit_code == 0 and not self.empty
 
     @property
     def outcome(self) -> str:
@@ -121,6 +134,8 @@ class ListView:
         members: identities on it now, by the ledger.
         steps: Unix time of each change, and what changed; oldest first.
         contributing_rows: rows that contribute to it now, by the ledger.
+        number: the ledger's number of the list.
+        last_success: Unix time when the newest run ended that read its rows, and ended cleanly; None if none did.
     """
 
     name: str
@@ -128,6 +143,8 @@ class ListView:
     members: int
     steps: list[tuple[float, Step]] = field(default_factory=list)
     contributing_rows: int | None = None
+    number: int = 0
+    last_success: float | None = None
 
     @property
     def matched(self) -> int | None:
@@ -163,7 +180,7 @@ def read_history(ledger: Ledger, last: int, which: str | None = None) -> History
     Args:
         ledger: the ledger.
         last: how many runs to read at most.
-        which: id or name of the only list to include; runs that did not change it are left out.
+        which: id or name of the only list to include; runs that neither feed nor change it are left out.
 
     Raises:
         LookupError: the ledger has no such list.
@@ -177,24 +194,41 @@ def read_history(ledger: Ledger, last: int, which: str | None = None) -> History
     history = ledger.history.entries(last)[::-1]
     since = history[0].started if history else 0.0
     removals = ledger.history.removals(since, _MOST_REMOVALS)[::-1]
-    return _view(ledger.where, history, removals, entries, everything=which is None)
+    successes = ledger.catalogue.runs.last_successes()
+    lists = {
+        n: ListView(
+            _name(each), each.customer_list_id, each.members, contributing_rows=each.contributing_rows, number=n,
+            last_success=successes.get(n),
+        )
+        for n, each in entries.items()
+    }  # fmt: skip
+    return _view(ledger.where, history, removals, lists, _fed(ledger, history), everything=which is None)
+
+
+def _fed(ledger: Ledger, history: Sequence[HistoryEntry]) -> dict[int, frozenset[int]]:
+    """Return entry → the lists that its settings feed, for runs and prunes."""
+    runs = {each.number: each.acted_on or each.number for each in history}
+    configurations = ledger.catalogue.runs.configurations(min(runs.values(), default=0))
+    lists: dict[str, set[int]] = {}
+    for loader in ledger.catalogue.loaders.all():
+        lists.setdefault(loader.configuration, set()).add(loader.list_number)
+    # One object for each configuration: thousands of runs may feed thousands of lists.
+    shared = {configuration: frozenset(numbers) for configuration, numbers in lists.items()}
+    return {entry: shared.get(configurations.get(run, ""), frozenset()) for entry, run in runs.items()}
 
 
 def _view(
     where: str,
     history: Iterable[HistoryEntry],
     removals: Sequence[RemovalEntry],
-    entries: Mapping[int, ListEntry],
+    lists: Mapping[int, ListView],
+    fed: Mapping[int, frozenset[int]],
     *,
     everything: bool,
 ) -> HistoryView:
     causes: dict[tuple[int, int], Counter[str]] = {}
     for removal in removals:
         causes.setdefault((removal.entry, removal.list_number), Counter()).update(removal.causes)
-    lists = {
-        n: ListView(_name(each), each.customer_list_id, each.members, contributing_rows=each.contributing_rows)
-        for n, each in entries.items()
-    }
     runs = []
     for entry in history:
         steps = []
@@ -218,11 +252,14 @@ def _view(
             steps.append(step)
             if known is not None and entry.ending is not None:
                 known.steps.append((entry.ending.at, step))
-        if everything or steps:
-            ended, code, calls, limited, empty, held_out = entry.ending or (None, None, None, None, False, 0)
+        if everything or steps or not lists.keys().isdisjoint(fed[entry.number]):
+            ended, code, calls, limited, empty, held_out, error = entry.ending or _NOT_ENDED
             runs.append(
-                RunView(entry.number, entry.kind, entry.started, ended, code, calls, limited, steps, empty, held_out)
-            )
+                RunView(
+                    entry.number, entry.kind, entry.started, ended, code, calls, limited, steps, empty, held_out, error,
+                    entry.acted_on, fed[entry.number],
+                )
+            )  # fmt: skip
     shown = [
         Removal(
             each.entry,
@@ -245,5 +282,4 @@ def _name(entry: ListEntry) -> str:
 
 def _in_words(reasons: Mapping[str, int]) -> dict[str, int]:
     """Return counts by sentence; a reason that another version recorded keeps its name."""
-    words = {remark.name: remark.value for remark in Remark}
-    return {words.get(name, name): count for name, count in Counter(reasons).most_common()}
+    return {_REASONS.get(name, name): count for name, count in Counter(reasons).most_common()}

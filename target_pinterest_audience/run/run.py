@@ -281,13 +281,16 @@ class Run:
             if self._ledger is not None:
                 self._ledger.close()
 
-    def end_history(self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool = False) -> None:
+    def end_history(
+        self, exit_code: int, tallies: Iterable[StreamTally], *, empty: bool = False, error: str | None = None
+    ) -> None:
         """Write for people how the run ended; called between `stop` and `close`.
 
         Args:
             exit_code: the exit code of the process.
             tallies: what was read of each stream.
             empty: whether neither a row nor a STATE came.
+            error: the error message, if the run failed.
 
         Raises:
             LedgerError: the ledger cannot be written, or not in time.
@@ -298,7 +301,7 @@ class Run:
         deadline.daemon = True
         deadline.start()
         try:
-            self._session.end_history(exit_code, tallies, empty=empty)
+            self._session.end_history(exit_code, tallies, empty=empty, error=error)
         finally:
             deadline.cancel()
 

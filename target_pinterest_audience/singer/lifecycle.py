@@ -132,12 +132,13 @@ class Lifecycle:
 
     def _write_history(self) -> None:
         """Write the run to the ledger's history. If that fails, log a warning."""
-        code, _ = self._run_log.outcome(self._ended_by)
+        code, error = self._run_log.outcome(self._ended_by)
+        tallies, empty = self._run_log.tallies.values(), self._run_log.empty
         try:
-            self._target.current_run.end_history(code, self._run_log.tallies.values(), empty=self._run_log.empty)
-        except LedgerError as error:
+            self._target.current_run.end_history(code, tallies, empty=empty, error=error)
+        except LedgerError as failure:
             if not isinstance(self._ended_by, LedgerError):
-                self._target.logger.warning("The end of this run is missing from the history of runs. %s", error)
+                self._target.logger.warning("The end of this run is missing from the history of runs. %s", failure)
 
     def _send_alerts(self) -> None:
         """Send the alerts that are due; none after a signal, when there is no time for them."""

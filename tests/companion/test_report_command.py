@@ -77,7 +77,7 @@ class TestReport:
         (made,) = emulator.backend.customer_lists()
         for which in (made.id, "customers"):
             told = json.loads(run_companion("report", "--json", "--list", which).stdout)
-            assert len(told["runs"]) == 3
+            assert len(told["runs"]) == 4
         refused = run_companion("report", "--list", "nobody")
         assert (refused.code, "no customer list with that id or name" in refused.stderr) == (2, True)
 
@@ -92,7 +92,7 @@ class TestReport:
         assert (written.code, written.stdout) == (0, f"Wrote {path}\n")
         page = path.read_text(encoding="utf-8")
         assert page.startswith('<!doctype html>\n<html lang="en">')
-        assert "17 members now, 3 fewer than" in page
+        assert "<dt>Identities</dt><dd>17</dd>" in page
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert [each.name for each in path.parent.iterdir()] == ["page.html"]
 

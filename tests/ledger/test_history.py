@@ -13,8 +13,10 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import Note
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS
+from target_pinterest_audience.pinterest.request import Traffic
+from target_pinterest_audience.reconcile.run_history import RunHistory
 from tests.support.account import ACCOUNT
-from tests.support.ledger_histories import ENDING, note
+from tests.support.ledger_histories import ENDING, begin_run, end_run, note
 from tests.support.ledgers import API, Opened, select
 
 FIGURES = ListFigures(1, 5_000_000_000, 40, 12, 3, 1, {"NOT_AN_EMAIL": 2, "NOT_A_UUID": 1}, 4_999_999_999)
@@ -30,6 +32,29 @@ class TestEntries:
         (found,) = ledger.history.entries(10)
         assert (found.number, found.kind, found.started, found.ending) == (entry, RUN, 10.25, ENDING)
         assert found.lists == (unplaced, FIGURES)
+
+    def test_an_error_message_is_stored_like_a_log_line(self, ledger: Ledger) -> None:
+        # PostgreSQL stores no NUL, and no database a lone surrogate; names of lists may have both.
+        message = 'List "a\x00b\ud800" of ada@example.com cannot be read.'
+        history = RunHistory(ledger, lambda: 20.5)
+        with ledger.transaction():
+            history.begin(RUN)
+            history.end(7, Traffic(), [], error=message)
+        (found,) = ledger.history.entries(10)
+        assert found.ending is not None
+        assert found.ending.error == 'List "a\\x00b\\ud800" of [address] cannot be read.'
+
+    def test_the_settings_and_successes_of_lists_are_read_for_each_run(self, ledger: Ledger) -> None:
+        with ledger.transaction():
+            ended = [ENDING, ENDING._replace(at=30.5), ENDING._replace(at=40.5, exit_code=4, error="Try again.")]
+            runs = [begin_run(ledger, f"settings {n}", 10.0 + n) for n in range(3)]
+            for run, ending, fed in zip(runs, ended, ([1, 2], [2], [1]), strict=True):
+                end_run(ledger, run, ending, [], fed)
+            ledger.history.begin(PRUNE, 50.0, acted_on=runs[1])
+        assert ledger.catalogue.runs.last_successes() == {1: 20.5, 2: 30.5}
+        assert ledger.catalogue.runs.configurations(runs[1]) == {runs[1]: "settings 1", runs[2]: "settings 2"}
+        prune, failed, *_ = ledger.history.entries(10)
+        assert (prune.acted_on, failed.ending) == (runs[1], ended[2])
 
     def test_a_run_that_did_not_end_has_no_end_time(self, ledger: Ledger) -> None:
         with ledger.transaction():

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 
 import pytest
 
-from target_pinterest_audience.reporting.history import ListView, RunView, Step
+from target_pinterest_audience.reporting.alerts.rules import Thresholds
+from target_pinterest_audience.reporting.history import HistoryView, ListView, RunView, Step
 from target_pinterest_audience.reporting.page.lists import list_section
-from target_pinterest_audience.reporting.page.periods import group_runs
+from target_pinterest_audience.reporting.page.overview import overview
+from target_pinterest_audience.reporting.page.states import list_states
+
+LIMITS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26, match_drop_percent=20)
+DAY = 86_400.0
 
 
 def section(removals: Mapping[str, int]) -> str:
     step = Step("Newsletter", "17", 9, None, 0, sum(removals.values()), removals, 0, {})
     run = RunView(1, "run", 0.0, 9.0, 0, 1, 0.0, [step])
     view = ListView("Newsletter", "17", 9, [(9.0, step)])
-    return " ".join("".join(list_section(view, group_runs([0.0]), [run], "list-0").itertext()).split())
+    (state,) = list_states(HistoryView("", [run], [view], []), [], 9.0, LIMITS)
+    return " ".join("".join(list_section(state, [run], "list-0").itertext()).split())
 
 
 @pytest.mark.parametrize(
@@ -33,21 +39,23 @@ def test_the_main_reason_for_removals_is_a_sentence(removals: dict[str, int], wo
 
 
 def test_without_removals_no_reason_is_shown() -> None:
-    assert "No one was removed in this period." in section({})
+    assert "Why identities were removed" not in section({})
 
 
 def text_of(*sizes: tuple[int | None, int | None], members: int = 400, rows: int | None = 400) -> str:
-    """The section of a list with so many rows and matched people after each run."""
+    """The overview and the section of a list with so many rows and matched people after each daily run."""
     steps = [Step("Newsletter", "17", members, matched, 1, 0, {}, 0, {}, rows) for rows, matched in sizes]
-    runs = [RunView(n, "run", float(n), n + 0.5, 0, 1, 0.0, [step]) for n, step in enumerate(steps)]
-    view = ListView("Newsletter", "17", members, [(n + 0.5, step) for n, step in enumerate(steps)], rows)
-    made = list_section(view, group_runs([each.started for each in runs]), runs, "list-0")
-    return " ".join(" ".join(made.itertext()).split())
+    runs = [RunView(n, "run", n * DAY, n * DAY + 9, 0, 1, 0.0, [step]) for n, step in enumerate(steps)]
+    view = ListView("Newsletter", "17", members, [(n * DAY + 9, step) for n, step in enumerate(steps)], rows)
+    now = len(steps) * DAY
+    (state,) = list_states(HistoryView("", runs, [view], []), [], now, LIMITS)
+    made = [overview([state], {}, now, 26), list_section(state, runs, "list-0")]
+    return " ".join(" ".join(word for each in made for word in each.itertext()).split())
 
 
 def test_the_match_rate_is_one_percentage_and_one_chart_with_two_lines() -> None:
     text = text_of((400, None), (400, 270))
-    assert "67.5 % match rate: Pinterest recognised 270 people when it was last asked. Now 400 rows contribute" in text
+    assert "Rows 400 People recognised 270 Match rate 67.5 %" in text
     assert "Rows that contribute to the list People whom Pinterest recognised" in text
     assert "400 270 67.5 %" in text
     assert "cannot be targeted" not in text
@@ -55,7 +63,7 @@ def test_the_match_rate_is_one_percentage_and_one_chart_with_two_lines() -> None
 
 def test_until_pinterest_tells_a_size_there_is_no_percentage() -> None:
     text = text_of((400, None), (400, None))
-    assert "Pinterest has not reported yet how many people it recognises" in text
+    assert "Being matched" in text
     assert "%" not in text
 
 
@@ -67,16 +75,15 @@ def test_history_of_a_version_that_did_not_count_rows_has_no_percentage() -> Non
     ("members", "matched", "words"),
     [
         (400, 26, "It cannot be targeted: Pinterest recognises 26 people on it so far."),
-        (400, 0, "It cannot be targeted: Pinterest recognises no one on it so far."),
         (400, 99, "cannot be targeted"),
         (400, 100, None),
         (400, None, None),
         (26, None, "It cannot be targeted: at most 26 people are on it. Pinterest needs 100 people"),
         (26, 150, None),
-        (0, None, "It cannot be targeted: no one is on it."),
+        (0, None, None),
     ],
 )
 def test_a_list_with_too_few_people_says_so_at_once(members: int, matched: int | None, words: str | None) -> None:
-    text = text_of((400, matched), (400, matched), members=members)
-    assert ("cannot be targeted" in text) == (words is not None)
+    text = text_of(*[(400, matched)] * 4, members=members)
+    assert ("cannot be targeted" in text) == ("Too small to target" in text) == (words is not None)
     assert (words or "") in text

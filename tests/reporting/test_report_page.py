@@ -17,15 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_pinterest_audience.ledger.history import RUN, Ending, ListFigures, RemovalEntry
+from target_pinterest_audience.ledger.history import Ending, ListFigures, RemovalEntry
 from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.reporting.alerts.rules import Thresholds
 from target_pinterest_audience.reporting.history import HistoryView, read_history
 from target_pinterest_audience.reporting.page import charts, render
+from target_pinterest_audience.reporting.page.elements import el, prose, serialise
 from target_pinterest_audience.reporting.page.formats import short
 from target_pinterest_audience.reporting.page.periods import group_runs
 from tests.support.account import ACCOUNT
 from tests.support.browser import Browser
-from tests.support.ledger_histories import BEGUN, HOUR, invent
+from tests.support.ledger_histories import BEGUN, HOUR, begin_run, end_run, invent
 from tests.support.ledgers import API
 
 HOSTILE = (
@@ -33,6 +35,7 @@ HOSTILE = (
 )
 LONG = "without_any_place_to_break_" * 8
 DAY = 24 * HOUR
+LIMITS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26, match_drop_percent=20)
 
 
 def view_of(folder: Path, names: Sequence[str], runs: int, every: float = HOUR) -> HistoryView:
@@ -42,7 +45,8 @@ def view_of(folder: Path, names: Sequence[str], runs: int, every: float = HOUR) 
 
 
 def page_of(folder: Path, names: Sequence[str], runs: int, every: float = HOUR) -> str:
-    return render(view_of(folder, names, runs, every), ACCOUNT, BEGUN)
+    view = view_of(folder, names, runs, every)
+    return render(view, ACCOUNT, max([BEGUN, *(run.started + HOUR for run in view.runs)]), LIMITS)
 
 
 class Reader(HTMLParser):
@@ -75,16 +79,20 @@ class TestWords:
                 number = ledger.catalogue.lists.add("2542620639259", "Newsletter").number
                 ledger.catalogue.lists.change_members(number, 940)
                 for place, (members, added, removed) in enumerate([(1_000, 1_000, 0), (940, 5, 65)]):
-                    entry = ledger.history.begin(RUN, BEGUN + place * DAY)
+                    entry = begin_run(ledger, "main", BEGUN + place * DAY)
                     figures = ListFigures(number, members, None, added, removed, 2, {"NOT_AN_EMAIL": 3})
-                    ledger.history.end(entry, Ending(BEGUN + place * DAY + 9, 0, 4, 0.0), [figures])
+                    end_run(ledger, entry, Ending(BEGUN + place * DAY + 9, 0, 4, 0.0), [figures], [number])
                 causes = {"delete": 60, "refusal": 5}
                 ledger.history.note_removal(RemovalEntry(entry, number, BEGUN + DAY, causes, "17"))
-            text = Reader(render(read_history(ledger, 10), ACCOUNT, BEGUN)).text
-        assert "940 members now, 60 fewer than on 21 Sep 2026. In this period, 1,005 were added and 65 removed." in text
+            text = Reader(render(read_history(ledger, 10), ACCOUNT, BEGUN + DAY, LIMITS)).text
+        assert "Identities 940" in text
+        assert "Since 21 Sep -60" in text
+        assert "In this period, 1,005 identities were added and 65 removed." in text
         assert "60 of the 65 were removed because their row was deleted in your data." in text
         assert "Refused . They withdrew their consent" in text
-        assert "Not an e-mail address 6 Refused by Pinterest, although its form is correct 4" in text
+        # The values of the newest run, not the sum of all runs.
+        assert "Not an e-mail address 3 Refused by Pinterest, although its form is correct 2" in text
+        assert "On 22 Sep 2026: 5 bad values, as many as on 21 Sep 2026" in text
         assert "None had to wait" in text
         assert "22 Sep 2026, 14:13: 5 added, 65 removed (60 deleted, 5 refused)" in text
 
@@ -96,10 +104,12 @@ class TestWords:
         assert page.count("svg") == 0
         assert page.count("table") == 2
 
-    def test_failed_runs_are_listed(self, tmp_path: Path) -> None:
-        text = Reader(page_of(tmp_path, ["Newsletter"], 30)).text
-        assert "4 runs failed" in text
-        assert "run failed: Pinterest unavailable" in text
+    def test_a_repaired_failure_is_marked_in_the_charts_and_listed_in_the_table_alone(self, tmp_path: Path) -> None:
+        page = Reader(page_of(tmp_path, ["Newsletter"], 29))
+        assert "Failures to repair 0" in page.text
+        assert "Do something about it" not in page.text
+        assert "run failed: Pinterest unavailable" in page.text
+        assert ("path", "failed") in {(tag, each.get("class")) for tag, each in page.tags}
 
     @pytest.mark.parametrize(
         ("runs", "every", "each", "most"),
@@ -114,12 +124,13 @@ class TestWords:
     def test_a_page_of_two_thousand_runs_is_small(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, ["Newsletter"], 2_000)
         assert len(page) < 300_000
-        assert "2,000 runs, from 21 Sep 2026 to 13 Dec 2026" in Reader(page).text
+        assert "1,800 runs, from 21 Sep 2026 to 13 Dec 2026" in Reader(page).text
 
     def test_a_thousand_lists_are_not_all_shown(self, tmp_path: Path) -> None:
         page = Reader(page_of(tmp_path, [f"list {n}" for n in range(1_000)], 2))
-        assert "The 25 lists with the most changes are shown" in page.text
-        assert page.count("h2") == 25 + 3
+        assert "800 more lists are not shown here" in page.text
+        assert "Details follow for 25 lists" in page.text
+        assert page.count("h2") == 25 + 4
 
 
 class TestCharts:
@@ -157,6 +168,23 @@ class TestCharts:
         assert min(heights) > 5
         assert "Cut off because they exceed the scale: the first." in [each.text for each in chart.iter("p")]
 
+    def test_failed_runs_are_marked_once_for_each_place(self) -> None:
+        chart = charts.line_chart([charts.Line([(0, 5), (9_000, 7)], "members")], (0, 10_000), "x", [1, 2, 5_000])
+        marks = [each.get("d") for each in chart.iter("path") if each.get("class") == "failed"]
+        assert marks == ["M0 0V100", "M500 0V100"]
+        chart = charts.bars_chart([charts.Bar(1, 0, ""), charts.Bar(0, 0, "", failed=True)], ("", ""), "x")
+        assert [each.get("class") for each in chart.iter("rect")] == ["up", "failed"]
+
+    @pytest.mark.parametrize(
+        ("points", "line"),
+        [([(0, 5), (9, 5)], "M0 10.0H0V10.0H120V10.0"), ([(0, 1), (1, 1), (9_999, 3)], "M0 20.0H0V20.0H120V0.0")],
+    )
+    def test_a_small_line_has_no_scale_and_no_more_points_than_places(
+        self, points: list[tuple[float, float]], line: str
+    ) -> None:
+        (path,) = charts.sparkline(points, "x").iter("path")
+        assert path.get("d") == line
+
     @pytest.mark.parametrize("values", [[(0, 0)], [(0, 3)], [(5, 5)] * 3, [(10**9, 1)]])
     def test_all_values_are_within_the_chart(self, values: list[tuple[int, int]]) -> None:
         chart = charts.bars_chart([charts.Bar(up, down, "") for up, down in values], ("", ""), "x")
@@ -172,6 +200,13 @@ class TestCharts:
 
 
 class TestSafety:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [("Set `a`, or `b`.", "<p>Set <code>a</code>, or <code>b</code>.</p>"), ("A list `x", "<p>A list `x</p>")],
+    )
+    def test_names_of_settings_are_shown_as_code(self, text: str, shown: str) -> None:
+        assert shown in serialise(el("p", *prose(text)))
+
     def test_the_name_of_a_list_is_always_escaped(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, [HOSTILE.replace("\ud800", ""), "b"], 3)
         page.encode()
@@ -181,7 +216,7 @@ class TestSafety:
 
     def test_a_character_that_no_page_may_contain_is_replaced(self) -> None:
         run = HistoryView(f"{HOSTILE}", [], [], [])
-        render(run, HOSTILE, BEGUN).encode()
+        render(run, HOSTILE, BEGUN, LIMITS).encode()
 
     def test_the_page_loads_nothing(self, tmp_path: Path) -> None:
         page = page_of(tmp_path, ["Newsletter", "Buyers"], 30)
@@ -199,7 +234,7 @@ class TestAccess:
     def test_each_chart_has_a_description_and_each_list_a_table(self, tmp_path: Path) -> None:
         read = Reader(page_of(tmp_path, ["Newsletter", "Buyers"], 30))
         charts_ = [each for tag, each in read.tags if tag == "svg"]
-        assert len(charts_) == 2 * 3 + 2
+        assert len(charts_) == 2 * (4 + 1) + 2
         assert all(each["role"] == "img" and each["aria-label"] for each in charts_)
         assert read.count("table") == 2 + 1
 
@@ -214,6 +249,8 @@ class TestAccess:
         colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", blocks[scheme]))
         for behind in ("page", "card"):
             for words in ("ink", "quiet", "size"):
+                assert contrast(colours[words], colours[behind]) >= 4.5
+            for words in ("danger", "warning", "note", "good"):
                 assert contrast(colours[words], colours[behind]) >= 4.5
             for mark in ("size", "matched", "up", "down", "rejected", "calls", "waits"):
                 assert contrast(colours[mark], colours[behind]) >= 3
@@ -262,7 +299,24 @@ return [...document.querySelectorAll('body *')].filter(each =>
 """
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+def test_on_paper_the_page_is_light_even_if_the_screen_is_dark(
+    browser: Browser, served: tuple[str, list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text(page_of(tmp_path, ["Newsletter"], 30), encoding="utf-8")
+    schemes = {}
+    try:
+        for media in ("screen", "print"):
+            dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": dark})
+            browser.get(served[0])
+            look = "const look = getComputedStyle(document.body); return [look.colorScheme, look.color]"
+            schemes[media] = browser.execute_script(look)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    assert schemes == {"screen": ["light dark", "rgb(232, 237, 242)"], "print": ["light", "rgb(27, 31, 36)"]}
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
 @pytest.mark.parametrize(
     ("names", "runs"),
     [(["Newsletter"], 0), (["Newsletter"], 1), (["Newsletter"], 30), ([LONG, HOSTILE[:-1], "Käufer"], 2_000)],

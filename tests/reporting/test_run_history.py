@@ -87,6 +87,16 @@ def test_a_failed_run_is_recorded_with_its_exit_code(emulator: Emulator, run_tar
     assert run_target([EMAIL], access_token="wrong", **UPSERT).code == 3
     entries = history(emulator, tmp_path)
     assert exit_codes(entries) == [0, 6, 8, 4, 3]
+    errors = [each.ending.error for each in entries if each.ending is not None]
+    assert errors[0] is None
+    assert all(
+        words in str(error)
+        for words, error in zip(
+            ("If this is intended, raise the setting", "The tap", "PATCH", "access token"),
+            errors[1:],
+            strict=True,
+        )
+    ), errors
     assert [change for entry in entries for change in changes(entry)] == [(60, 60, 0), (61, 1, 0)]
 
 
@@ -122,6 +132,7 @@ def test_prune_is_recorded_whether_it_removes_anyone_or_not(
     entries = history(emulator, tmp_path)
     assert [each.kind for each in entries] == ["run", "run", "prune", "prune"]
     assert exit_codes(entries) == [0, 0, 6, 0]
+    assert [each.acted_on for each in entries] == [None, None, entries[1].number, entries[1].number]
     assert changes(entries[3]) == [(40, 0, 20)]
 
 
@@ -167,6 +178,26 @@ def test_clear_and_forget_are_recorded(
     assert [each.kind for each in entries] == ["run", "forget", "clear"]
     assert exit_codes(entries) == [0, 0, 0]
     assert [changes(each) for each in entries] == [[(5, 5, 0)], [(4, 0, 1)], [(0, 0, 4)]]
+
+
+def test_a_clean_run_is_a_success_of_each_list_that_it_read_rows_for(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    def successes() -> dict[int, float]:
+        with closing(open_ledger(f"sqlite:///{tmp_path}/ledger.db", emulator.url, ACCOUNT, wait_seconds=1)) as ledger:
+            return ledger.catalogue.runs.last_successes()
+
+    run_target([EMAIL, *people(range(5))], customer_list_name="others", **UPSERT)
+    run_target([EMAIL, *people(range(5))], **UPSERT)
+    others, customers = successes().values()
+    assert run_target(lines([EMAIL]) + b"{", **UPSERT).code == 8
+    assert run_target([EMAIL], **UPSERT).code == 0
+    assert successes()[1] == others
+    # The failed run did not count, and the one without a row and a STATE did not either.
+    assert successes()[2] == customers
+    run_target([EMAIL, state(1)], **UPSERT)
+    assert successes()[1] == others
+    assert successes()[2] > customers
 
 
 def test_old_entries_are_deleted_with_their_runs(

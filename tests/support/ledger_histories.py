@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, RunFeed
 from target_pinterest_audience.ledger.history import PRUNE, RUN, SEVERAL_LISTS, Ending, ListFigures, RemovalEntry
 from target_pinterest_audience.ledger.ledger import Ledger
 
@@ -30,14 +31,17 @@ def invent(ledger: Ledger, names: Sequence[str], runs: int, *, every: float = HO
         When the last one ended, in seconds since 1970.
     """
     chance = random.Random(seed)
-    now = BEGUN
+    now, run = BEGUN, 0
     with ledger.transaction():
         lists = [ledger.catalogue.lists.add(f"2542620{place:06}", name).number for place, name in enumerate(names)]
         members = dict.fromkeys(lists, 0)
         for place in range(runs):
             now = BEGUN + place * every
             prunes = place % 10 == 9
-            entry = ledger.history.begin(PRUNE if prunes else RUN, now)
+            if prunes:
+                entry = ledger.history.begin(PRUNE, now, acted_on=run)
+            else:
+                entry = run = begin_run(ledger, "main", now)
             figures = []
             for number in lists:
                 causes = _causes(chance, members[number], prunes=prunes)
@@ -57,8 +61,37 @@ def invent(ledger: Ledger, names: Sequence[str], runs: int, *, every: float = HO
                 figures.append(ListFigures(SEVERAL_LISTS, None, None, 0, 0, 0, {"KEY_IS_NULL": 3}))
             code = chance.choice((0,) * 20 + (4, 6, 143))
             waited = chance.random() * 30 if place % 5 == 0 else 0.0
-            ledger.history.end(entry, Ending(now + 30 + waited, code, 5 + 2 * len(lists), waited), figures)
+            error = None if code == 0 else f"It failed with code {code}. Do something about it."
+            end_run(
+                ledger, entry, Ending(now + 30 + waited, code, 5 + 2 * len(lists), waited, error=error), figures,
+                [] if prunes else lists,
+            )  # fmt: skip
     return now + HOUR
+
+
+def begin_run(ledger: Ledger, configuration: str, started: float) -> int:
+    run = ledger.catalogue.runs.begin(configuration, {}, started)
+    return ledger.history.begin(RUN, started, run)
+
+
+def end_run(
+    ledger: Ledger, entry: int, ending: Ending, figures: Sequence[ListFigures], fed: Sequence[int] = ()
+) -> None:
+    """Enter how a run or command ended.
+
+    Args:
+        ledger: where.
+        entry: its number.
+        ending: how it ended.
+        figures: what it did to lists.
+        fed: the lists that the settings of a run feed; none for a command.
+    """
+    for number in fed:
+        ledger.catalogue.loaders.note(number, number, ledger.catalogue.runs.configurations(entry)[entry], entry)
+    if fed and ending.exit_code == 0:
+        feeds = [RunFeed(number, number, 1, False, False, entry) for number in fed]  # noqa: FBT003 - two of its fields
+        ledger.catalogue.runs.end(entry, CLEAN, ending.at, feeds)
+    ledger.history.end(entry, ending, figures)
 
 
 def _causes(chance: random.Random, members: int, *, prunes: bool) -> Mapping[str, int]:

@@ -146,15 +146,15 @@ def _in_history(
     history = RunHistory(ledger, time.time)
     with ledger.transaction():
         history.begin(FORGET)
-    exit_code = 0
+    ended: tuple[int, str | None] = (0, None)
     try:
         yield history
     except BaseException as error:
-        exit_code, _ = outcome(error, "pinterest-audience")
+        ended = outcome(error, "pinterest-audience")
         raise
     finally:
         try:
-            _end_history(ledger, history, before, account, receipts, exit_code)
+            _end_history(ledger, history, before, account, receipts, *ended)
         except LedgerError as error:
             # It must not replace what ended the command; and the receipt is printed already.
             warn_of_unrecorded_end(error)
@@ -167,6 +167,7 @@ def _end_history(
     account: PinterestClient,
     receipts: Sequence[Receipt],
     exit_code: int,
+    error: str | None,
 ) -> None:
     """Record in the ledger how the command ended; the arguments are those of `_in_history`."""
     done = {each.list for each in receipts if each.request_ids}
@@ -178,7 +179,7 @@ def _end_history(
         if now[each.number] != each.members and each.customer_list_id in done
     ]
     with ledger.transaction():
-        history.end(exit_code, account.traffic, figures)
+        history.end(exit_code, account.traffic, figures, error=error)
 
 
 def _erase_from_ledger(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:

@@ -14,6 +14,7 @@ from target_pinterest_audience.companion.options import config_option, json_opti
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.reporting.alerts.rules import Thresholds
 from target_pinterest_audience.reporting.history import HistoryView, RunView, read_history
 from target_pinterest_audience.reporting.matching import percent_words
 from target_pinterest_audience.reporting.page import render
@@ -119,7 +120,7 @@ def report(
     settings = read_settings(config)
     view = _history(settings, last or (_RUNS_IN_TABLES if html is None else _RUNS_IN_PAGE), which)
     if html is not None:
-        _write(html, render(view, settings.ad_account_id, time.time()))
+        _write(html, render(view, settings.ad_account_id, time.time(), Thresholds.of(settings)))
         click.echo(f"Wrote {html}")
     elif as_json:
         show_json(_as_json(view))

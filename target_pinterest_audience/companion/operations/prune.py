@@ -99,7 +99,7 @@ def carry_out(
         TargetError: the ledger, a lock or Pinterest is not available.
     """
     run, chosen = pruning
-    books.recorder.begin_command(PRUNE)
+    books.recorder.begin_command(PRUNE, acted_on=run.number)
     with ledger.transaction():
         _note(ledger, books, chosen, percent, now)
     for source in sorted({each.source for each in chosen}):

@@ -111,6 +111,24 @@ class Runs:
         )  # fmt: skip
         return next(map(_run_record, found), None)
 
+    def configurations(self, since: int) -> dict[int, str]:
+        """Return run → the digest of its settings.
+
+        Args:
+            since: the first run.
+        """
+        found = self._query("SELECT run, configuration FROM runs WHERE realm = ? AND run >= ?", self._realm, since)
+        return dict(found)
+
+    def last_successes(self) -> dict[int, float]:
+        """Return list → when the newest run ended that read what feeds it, and ended cleanly; Unix time in seconds."""
+        found = self._query(
+            "SELECT list, MAX(ended) FROM run_feeds JOIN runs USING (run) WHERE realm = ? AND outcome = ? "
+            "GROUP BY list",
+            self._realm, CLEAN,
+        )  # fmt: skip
+        return dict(found)
+
     def recent(self, limit: int) -> list[RunRecord]:
         """Return the newest runs of all configurations, newest first."""
         found = self._query(

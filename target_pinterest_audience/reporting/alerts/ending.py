@@ -82,12 +82,7 @@ def send_alerts(
         return
     if result.error is not None:
         result = replace(result, error=redact(result.error))
-    thresholds = Thresholds(
-        settings.notify_rejected_percent,
-        settings.notify_size_change_percent,
-        settings.notify_stale_hours,
-        settings.notify_match_drop_percent,
-    )
+    thresholds = Thresholds.of(settings)
     try:
         try:
             with opened_board(settings, create=True) as board:

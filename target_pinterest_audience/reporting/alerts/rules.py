@@ -16,6 +16,7 @@ from target_pinterest_audience.text.counts import several
 
 if TYPE_CHECKING:
     from target_pinterest_audience.identities.tally import NobodyConsents
+    from target_pinterest_audience.settings import Settings
 
 _HOUR_SECONDS: Final = 3_600.0
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
@@ -36,6 +37,16 @@ class Thresholds(NamedTuple):
     size_change_percent: int
     stale_hours: int
     match_drop_percent: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Thresholds:
+        """Return the limits of the settings."""
+        return cls(
+            settings.notify_rejected_percent,
+            settings.notify_size_change_percent,
+            settings.notify_stale_hours,
+            settings.notify_match_drop_percent,
+        )
 
 
 class ListState(NamedTuple):

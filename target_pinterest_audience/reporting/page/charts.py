@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element
 
-from target_pinterest_audience.reporting.page.elements import el
+from target_pinterest_audience.reporting.page.elements import Child, el
 from target_pinterest_audience.reporting.page.formats import ends, short
 
 _WIDTH: Final = 1_000
 _HEIGHT: Final = 100
+_SMALL_WIDTH: Final = 120
+_SMALL_HEIGHT: Final = 20
 _GAP: Final = 0.2
 """The share of a bar's space that stays empty."""
 _ROOM_FOR_BARS: Final = 12
@@ -28,11 +30,13 @@ class Bar(NamedTuple):
         up: the value above zero.
         down: the value below zero.
         title: what the bar shows, in words.
+        failed: whether to mark it, because a run failed.
     """
 
     up: float
     down: float
     title: str
+    failed: bool = False
 
 
 class Line(NamedTuple):
@@ -47,7 +51,7 @@ class Line(NamedTuple):
     style: str
 
 
-def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str) -> Element:
+def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str, failed: Sequence[float] = ()) -> Element:
     """Return a chart of values over time.
 
     Args:
@@ -55,6 +59,7 @@ def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str) -> E
             them.
         span: the Unix times at both ends of the chart.
         name: what the chart shows, for screen readers.
+        failed: the Unix times to mark, because runs failed then.
     """
     values = [value for line in lines for _, value in line.points]
     lowest, highest = min(values), max(values)
@@ -67,12 +72,14 @@ def line_chart(lines: Sequence[Line], span: tuple[float, float], name: str) -> E
     def place(point: tuple[float, float]) -> tuple[float, float]:
         at, value = point
         x, y = (at - start) / length * _WIDTH, _HEIGHT - (value - bottom) / (top - bottom) * _HEIGHT
-        return round(x, 1), round(y, 2)
+        return round(x), round(y, 1)
 
-    drawn = []
+    marked = sorted({round((at - start) / length * _WIDTH) for at in failed if start <= at <= end})
+    drawn = [el("path", d=f"M{x} 0V{_HEIGHT}", class_="failed", vector_effect="non-scaling-stroke") for x in marked]
     for points, style in lines:
         first, last = place(points[0]), place(points[-1])
-        steps = "".join(f"H{x}V{y}" for x, y in map(place, points))
+        # Of several points at one place, the last is enough.
+        steps = "".join(f"H{x}V{y}" for x, y in dict(map(place, points)).items())
         # A line of no length with round ends is a dot that does not stretch with the chart.
         paths = {"line": f"M{first[0]} {first[1]}{steps}", "dot": f"M{last[0]} {last[1]}h0"}
         drawn += [
@@ -108,6 +115,8 @@ def bars_chart(bars: Sequence[Bar], first_and_last: tuple[str, str], name: str) 
     for index, bar in enumerate(bars):
         left = round((index + _GAP / 2) * room, 2)
         group = el("g", el("title", bar.title))
+        if bar.failed:
+            group.append(el("rect", x=left, y=0, width=width, height=_HEIGHT, class_="failed"))
         for value, limit, style in ((bar.up, top, "up"), (bar.down, bottom, "down")):
             if value:
                 # A small value must stay visible beside the greatest.
@@ -124,7 +133,31 @@ def bars_chart(bars: Sequence[Bar], first_and_last: tuple[str, str], name: str) 
     return _frame(drawn, marks, first_and_last, name, words)
 
 
-def shares(rows: Sequence[tuple[Sequence[Element | str], int]], style: str) -> Element:
+def sparkline(points: Sequence[tuple[float, float]], name: str) -> Element:
+    """Return a small line without a scale.
+
+    Args:
+        points: Unix times and values, oldest first, at least one; each value holds until the next.
+        name: what it shows, for screen readers.
+    """
+    start, length = points[0][0], max(points[-1][0] - points[0][0], 1.0)
+    lowest, highest = (choose(value for _, value in points) for choose in (min, max))
+    # Of many points, one for each unit of the width is enough: the last.
+    last = {round((at - start) / length * _SMALL_WIDTH): value for at, value in points}
+    room = max(highest - lowest, 1.0)
+    # A line that stays level is in the middle.
+    above = (room - (highest - lowest)) / 2
+    heights = {x: round((highest - value + above) / room * _SMALL_HEIGHT, 1) for x, value in last.items()}
+    line = "".join(f"H{x}V{y}" for x, y in heights.items())
+    path = el("path", d=f"M0 {heights[0]}{line}", class_="line members", vector_effect="non-scaling-stroke")
+    return el(
+        "svg", el("title", name), path,
+        viewBox=f"0 -2 {_SMALL_WIDTH} {_SMALL_HEIGHT + 4}", preserveAspectRatio="none", role="img", aria_label=name,
+        class_="spark",
+    )  # fmt: skip
+
+
+def shares(rows: Sequence[tuple[Sequence[Child], int]], style: str) -> Element:
     """Return a list of counts, each with a bar whose length is the share of the greatest count.
 
     Args:

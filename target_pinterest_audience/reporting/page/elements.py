@@ -36,6 +36,13 @@ def el(tag: str, *children: Child, **attributes: str | float) -> Element:
     return made
 
 
+def prose(text: str) -> list[Child]:
+    """Return a text whose parts between backticks are shown as code."""
+    parts = text.split("`")
+    # An even number of parts has a backtick without its other half, as in a name.
+    return [el("code", part) if index % 2 else part for index, part in enumerate(parts)] if len(parts) % 2 else [text]
+
+
 def serialise(root: Element) -> str:
     """Return a document as text."""
     return "<!doctype html>\n" + tostring(root, encoding="unicode", method="html") + "\n"

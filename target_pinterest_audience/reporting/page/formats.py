@@ -19,9 +19,19 @@ def short(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:.1f}"
 
 
+def capitalised(words: str) -> str:
+    """Return words as the beginning of a sentence."""
+    return words[:1].upper() + words[1:]
+
+
 def day(at: float) -> str:
     """Return the day of a Unix time, in UTC."""
     return f"{_utc(at):%d %b %Y}"
+
+
+def short_day(at: float) -> str:
+    """Return the day of a recent Unix time without its year, in UTC."""
+    return f"{_utc(at):%d %b}"
 
 
 def minute(at: float) -> str:
