@@ -59,9 +59,11 @@ def groups(keys: Sequence[bytes], values: Sequence[bytes] | None = None, *, in_o
         in_order: whether to sort the rows by their keys, so that each page of the table is read once.
     """
     for places in _of_equal_size(keys, values):
-        if in_order:
+        if in_order and values is not None:
             places.sort(key=keys.__getitem__)
         of_group = [keys[place] for place in places]
+        if in_order and values is None:
+            of_group.sort()
         parameters: dict[str, object] = {
             "count": len(places), "keys": b"".join(of_group), "key_size": len(of_group[0]),
         }  # fmt: skip

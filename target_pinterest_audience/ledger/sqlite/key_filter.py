@@ -18,7 +18,7 @@ from typing import Final
 _PATTERN_COUNT: Final = 4096
 _BITS_PER_KEY: Final = 20
 _WORD_BYTES: Final = 4
-_FIRST_WORDS: Final = 1 << 21
+_FIRST_WORDS: Final = 1 << 22
 _ODD: Final = 0x9E3779B1
 """Spreads the numbers of lists and sources over 32 bits."""
 _GROWTH: Final = 4
