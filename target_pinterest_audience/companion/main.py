@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 import click
@@ -15,24 +16,34 @@ from target_pinterest_audience.system.version import program_version
 from target_pinterest_audience.text.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.text.safe_text import one_line
 
-_COMMANDS: Final = {
-    "alerts": "Send an alert if no run has succeeded for too long",
-    "audiences": "Show, create, rename and delete audiences of the ad account",
-    "check": "Check whether everything is ready for a run",
-    "clear": "Remove everyone whom this target sent to a customer list",
-    "demo": "Watch invented customers become a Pinterest customer list",
-    "emulator": "Emulate customer lists and audiences on this machine",
-    "forget": "Erase people from every customer list, and keep them out",
-    "ledger": "Show or delete what the ledger knows: lists, runs and rows",
-    "lists": "Show the customer lists of the ad account",
-    "login": "Sign in at Pinterest, so that runs can use the ad account",
-    "probe": "Ask a real ad account what the API description leaves open",
-    "prune": "Remove people who are missing from the last run",
-    "readmit": "Let runs again add people whom `forget` keeps out",
-    "report": "Show what the last runs did",
-    "segments": "Show, create, change and delete customer segments",
+_SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Set up": {
+        "check": "Check whether everything is ready for a run",
+        "demo": "Watch invented customers become a Pinterest customer list",
+        "emulator": "Emulate customer lists and audiences on this machine",
+        "login": "Sign in at Pinterest, so that runs can use the ad account",
+        "probe": "Ask a real ad account what the API description leaves open",
+    },
+    "Look": {
+        "ledger": "Show or delete what the ledger knows: lists, runs and rows",
+        "lists": "Show the customer lists of the ad account",
+        "report": "Show what the last runs did",
+    },
+    "Act": {
+        "alerts": "Send an alert if no run has succeeded for too long",
+        "audiences": "Show, create, rename and delete audiences of the ad account",
+        "clear": "Remove everyone whom this target sent to a customer list",
+        "prune": "Remove people who are missing from the last run",
+        "segments": "Show, create, change and delete customer segments",
+    },
+    "Privacy": {
+        "forget": "Erase people from every customer list, and keep them out",
+        "readmit": "Let runs again add people whom `forget` keeps out",
+    },
 }
-"""Command → what it does, in one line of a terminal."""
+"""Title of a section of the help → command → what it does, in one line of a terminal."""
+
+_COMMANDS: Final = sorted(name for section in _SECTIONS.values() for name in section)
 
 _ELSEWHERE: Final = {"demo": "demo.command", "emulator": "emulator.command"}
 """Command → its module, if that is not among the commands here."""
@@ -42,7 +53,7 @@ class _LazyGroup(click.Group):
     """Imports a command when it is called: most of them need most of the package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
+        return _COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
@@ -52,8 +63,11 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        width = max(map(len, _COMMANDS))
+        for title, section in _SECTIONS.items():
+            with formatter.section(title):
+                # Padded, so that the sections have one column of summaries.
+                formatter.write_dl([(name.ljust(width), summary) for name, summary in section.items()])
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature

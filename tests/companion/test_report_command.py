@@ -33,7 +33,7 @@ class TestReport:
     def test_the_tables_show_additions_removals_and_reasons(self, run_companion: Companion) -> None:
         runs, lists = run_companion("report").stdout.split("\n\n")
         assert runs.splitlines()[0].split() == ["started", "command", "outcome", "seconds", "requests", "waited"]
-        assert [line.split()[2:4] for line in runs.splitlines()[1:]] == [["run", "done"]] * 3 + [["prune", "done"]]
+        assert [line.split()[1:3] for line in runs.splitlines()[1:]] == [["run", "done"]] * 3 + [["prune", "done"]]
         told = [re.split(r" {2,}", line.strip()) for line in lists.splitlines()]
         assert told[0] == [
             "started", "list", "members", "rows", "matched", "match", "added", "removed", "reason", "rejected",
@@ -84,7 +84,7 @@ class TestReport:
     def test_each_removal_can_be_shown(self, run_companion: Companion) -> None:
         shown = run_companion("report", "--removals").stdout.splitlines()
         assert shown[0].split() == ["time", "list", "removed", "reason", "request"]
-        assert [line.split()[3:6] for line in shown[1:]] == [["1", "1", "deleted"], ["2", "2", "pruned"]]
+        assert [line.split()[2:5] for line in shown[1:]] == [["1", "1", "deleted"], ["2", "2", "pruned"]]
 
     def test_only_the_owner_can_read_the_page(self, run_companion: Companion, tmp_path: Path) -> None:
         path = tmp_path / "new" / "page.html"

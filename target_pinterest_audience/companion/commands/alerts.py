@@ -76,7 +76,7 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
         show_json([each._asdict() for each in rows])
     else:
         shown = [each._replace(state=_STATES_IN_TABLE.get(each.state, each.state)) for each in rows]
-        show_table(_HEADINGS, shown, empty="There are no alerts.")
+        show_table(_HEADINGS, shown, empty="There are no alerts.", spare=("sent", "title"))
     if not delivered:
         msg = "Alerts were due, but none could be delivered. Test each address with `pinterest-audience alerts --test`."
         raise OutputError(msg)

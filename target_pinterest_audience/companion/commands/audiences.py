@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
+from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.in_use import as_json as usage_as_json
 from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_audience, usage_sentences
 from target_pinterest_audience.companion.options import (
@@ -22,9 +23,9 @@ from target_pinterest_audience.companion.output import (
     number,
     show,
     show_alarm,
+    show_fields,
     show_json,
     show_rows,
-    show_table,
     text,
     when,
 )
@@ -35,6 +36,9 @@ from target_pinterest_audience.reporting.matching import why_untargetable
 _LARGEST_PERCENTAGE = 10
 """The largest share of a country that a lookalike audience can have (API description 5.23)."""
 
+_SPARE: Final = ("is_nca", "changed", "customer_list")
+"""The columns that a narrow terminal may leave out."""
+
 _EXAMPLES = """
 \b
 Examples:
@@ -42,7 +46,7 @@ Examples:
   pinterest-audience audiences show 2542620905475 --config target.json
   pinterest-audience audiences create --list 4189742 --name Newsletter
   pinterest-audience audiences lookalike --seed 2542620905475 --country US --percentage 1
-  pinterest-audience audiences rename 2542620905475 --name "Newsletter readers"
+  pinterest-audience audiences rename 2542620905475 --name "Newsletter"
   pinterest-audience audiences delete 2542620905475 --yes
 """
 
@@ -77,7 +81,7 @@ class AudienceRow(NamedTuple):
         )
 
 
-@click.group("audiences", invoke_without_command=True, epilog=_EXAMPLES)
+@click.group("audiences", cls=CommandGroup, invoke_without_command=True, epilog=_EXAMPLES)
 @config_option
 @json_option
 @click.pass_context
@@ -92,7 +96,7 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
         return
     with ad_account(read_settings(config)) as account:
         rows = [AudienceRow.of(each) for each in account.audiences()]
-    show_rows(AudienceRow, rows, as_json=as_json, empty="The ad account has no audiences.")
+    show_rows(AudienceRow, rows, as_json=as_json, empty="The ad account has no audiences.", spare=_SPARE)
 
 
 @audiences.command("show", epilog=_EXAMPLES)
@@ -100,7 +104,10 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
 @config_option
 @json_option
 def show_one(audience_id: str, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Show an audience, and what uses it: ad groups and campaigns that include or exclude it, and customer segments."""
+    """Show an audience, and what uses it.
+
+    These are the ad groups and campaigns that include or exclude it, and customer segments.
+    """
     with ad_account_for_arguments(config) as account:
         found = account.audience(audience_id)
         usage = usage_of_audience(account, found)
@@ -109,7 +116,7 @@ def show_one(audience_id: str, config: tuple[str, ...], *, as_json: bool) -> Non
     if as_json:
         show_json({**row._asdict(), "untargetable": why, **usage_as_json(usage)})
         return
-    show_table(("", ""), list(row._asdict().items()), empty="")
+    show_fields(row._asdict())
     if why is not None:
         show_alarm(why)
     for each in usage_sentences(usage, "it"):
@@ -130,7 +137,7 @@ def show_one(audience_id: str, config: tuple[str, ...], *, as_json: bool) -> Non
 @config_option
 @json_option
 def create(list_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Create the audience through which campaigns target a customer list.
+    """Create the audience of a customer list, for campaigns to target.
 
     If no response came, check with `pinterest-audience audiences` whether the audience exists before you try again.
     """
@@ -167,7 +174,7 @@ def lookalike(
     *,
     as_json: bool,
 ) -> None:
-    """Create an audience of people who resemble those in another one (Pinterest calls it ACTALIKE)."""
+    """Create an audience of people who resemble those in another one. Pinterest calls it ACTALIKE."""
     with ad_account_for_arguments(config) as account:
         made = account.create_lookalike(
             name or f"Like {seed} ({country} {percentage} %)", seed, country, percentage, description

@@ -12,7 +12,7 @@ import click
 
 from target_pinterest_audience.companion.estimate import Question, show_estimate
 from target_pinterest_audience.companion.options import config_option, json_option
-from target_pinterest_audience.companion.output import show, show_json
+from target_pinterest_audience.companion.output import show_json, show_marked
 from target_pinterest_audience.companion.session import logger, read_settings, settings_from
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
@@ -79,7 +79,7 @@ def check(
     for result in _results(config):
         results.append(result)
         if not as_json:
-            show(f"{_MARKS[_state(result)]} {result.check}: {result.detail}")
+            show_marked(_MARKS[_state(result)], f" {result.check}: {result.detail}")
     if as_json:
         show_json(
             [

@@ -31,7 +31,7 @@ _EXAMPLES = """
 \b
 Examples:
   pinterest-audience clear --config target.json --dry-run
-  pinterest-audience clear --list "Newsletter readers" --config target.json --yes
+  pinterest-audience clear --list "Newsletter" --config target.json --yes
 """
 
 

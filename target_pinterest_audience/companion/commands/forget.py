@@ -44,8 +44,8 @@ _EXAMPLES = """
 \b
 Examples:
   pinterest-audience forget --email person@example.com --config target.json
-  pinterest-audience forget --email - --config target.json --yes --json < addresses.txt > receipt.json
-  pinterest-audience forget --idfa EA7583CD-A667-48BC-B806-42ECB2B48606 --dry-run
+  pinterest-audience forget --email - --yes --json < emails.txt > receipt.json
+  pinterest-audience forget --phone +447700900017 --dry-run
 """
 
 

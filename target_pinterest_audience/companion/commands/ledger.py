@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from target_pinterest_audience.companion.commands.retention import expire, reset
+from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.options import config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
@@ -92,7 +93,7 @@ class KnownStatement(NamedTuple):
 _STATEMENT_HEADINGS: Final = ("list", "column", "type", "statement")
 
 
-@click.group("ledger", epilog=_EXAMPLES)
+@click.group("ledger", cls=CommandGroup, epilog=_EXAMPLES)
 def ledger() -> None:
     """Show or delete what the ledger knows: lists, runs and rows."""
 

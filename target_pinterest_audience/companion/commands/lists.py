@@ -9,10 +9,19 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.in_use import as_json as usage_as_json
 from target_pinterest_audience.companion.in_use import usage_sentences
 from target_pinterest_audience.companion.options import config_option, json_option, refuse_early_options
-from target_pinterest_audience.companion.output import number, show_alarm, show_json, show_table, text, when
+from target_pinterest_audience.companion.output import (
+    number,
+    show_alarm,
+    show_fields,
+    show_json,
+    show_table,
+    text,
+    when,
+)
 from target_pinterest_audience.companion.output import show as show_line
 from target_pinterest_audience.companion.session import ad_account, logger, read_settings
 from target_pinterest_audience.delivery.directory import Directory
@@ -30,6 +39,9 @@ from target_pinterest_audience.text.counts import several
 
 _MOST_ALARMS: Final = 20
 """How many lists that cannot be targeted are named."""
+
+_SPARE: Final = ("is_nca", "removed", "uploaded", "changed", "rows")
+"""The columns that a narrow terminal may leave out."""
 
 _EXAMPLES = """
 \b
@@ -114,7 +126,7 @@ class Comparison(NamedTuple):
     """The number of identities that a run has noted and Pinterest has not accepted yet."""
 
 
-@click.group("lists", invoke_without_command=True, epilog=_EXAMPLES)
+@click.group("lists", cls=CommandGroup, invoke_without_command=True, epilog=_EXAMPLES)
 @config_option
 @json_option
 @click.pass_context
@@ -139,7 +151,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
         return
     headings = [*ListOverview._fields[:-2], "match"]
     table = [(*row[:-2], percent_words(row.match_percent)) for row in rows]
-    show_table(headings, table, empty="The ad account has no customer lists.")
+    show_table(headings, table, empty="The ad account has no customer lists.", spare=_SPARE)
     alarming = [row for row in rows if row.untargetable is not None and row.members != 0]
     for row in alarming[:_MOST_ALARMS]:
         show_alarm(f'Customer list "{row.name or ""}" (id {row.id}): {row.untargetable}')
@@ -153,7 +165,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
 @config_option
 @json_option
 def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
-    """Compare what the ledger knows about a list with Pinterest's counts, and show which campaigns use it."""
+    """Compare the ledger with Pinterest's counts, and show what uses a list."""
     settings = read_settings(config)
     with ad_account(settings) as account:
         found = _find(account, which)
@@ -182,7 +194,7 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     del shown["match_percent"]
     del shown["customer_list"]
     shown["pending"] = shown.pop("owed")
-    show_table(("", ""), list(shown.items()), empty="")
+    show_fields(shown)
     if why is not None:
         show_alarm(why)
     for each in usage_sentences(usage, "it"):

@@ -39,7 +39,7 @@ _EXAMPLES = """
 Examples:
   pinterest-audience login --config target.json
   pinterest-audience login --no-browser
-  pinterest-audience login --redirect-uri http://localhost:9000/callback --print
+  pinterest-audience login --redirect-uri http://localhost:9000/ --print
 """
 
 

@@ -22,7 +22,7 @@ _EXAMPLES = """
 \b
 Examples:
   pinterest-audience readmit --email person@example.com --config target.json
-  pinterest-audience readmit --email - --config target.json --yes < addresses.txt
+  pinterest-audience readmit --email - --yes < emails.txt
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,6 +24,9 @@ from target_pinterest_audience.vocabulary import describe_causes
 _RUNS_IN_TABLES: Final = 20
 _RUNS_IN_PAGE: Final = 2_000
 
+_SPARE: Final = ("rows", "matched", "match")
+"""The columns that a narrow terminal may leave out."""
+
 _EXAMPLES = """
 \b
 Examples:
@@ -37,7 +39,7 @@ Examples:
 class RunRow(NamedTuple):
     """A run, as a row of the table."""
 
-    started: str
+    started: str | None
     command: str
     """`run`, `prune`, or the name of another command."""
     outcome: str
@@ -53,7 +55,7 @@ class RunRow(NamedTuple):
 class ListRow(NamedTuple):
     """What one run did to one list, as a row of the table."""
 
-    started: str
+    started: str | None
     list: str
     members: int | None
     """The number of identities that belonged on the list after the run."""
@@ -74,7 +76,7 @@ class ListRow(NamedTuple):
 class RemovalRow(NamedTuple):
     """A request that removed people, as a row of the table."""
 
-    time: str
+    time: str | None
     list: str
     removed: int
     reason: str
@@ -111,8 +113,8 @@ def report(
 
     The first table has a row for each run: how it ended, how long it took, and its requests. The second one has a row
     for each list that a run changed: how many people it added and removed and why, how many values it rejected, and
-    how many people Pinterest recognised. `match` is their share of the rows that contribute to the list. Times are in
-    UTC. Runs that do not use the ledger are not shown: those with `load_method: append-only`, and dry runs.
+    how many people Pinterest recognised. `match` is their share of the rows that contribute to the list. Runs that do
+    not use the ledger are not shown: those with `load_method: append-only`, and dry runs.
     """
     if html is not None and (removals or as_json):
         msg = "--html cannot be combined with --removals or --json. The page has everything."
@@ -127,7 +129,7 @@ def report(
     elif removals:
         rows = [
             RemovalRow(
-                _shown(each.accepted),
+                when(each.accepted),
                 each.customer_list,
                 each.identities,
                 describe_causes(each.causes),
@@ -142,7 +144,7 @@ def report(
         show_table(RunRow._fields[:shown], runs, empty="The ledger has no such runs yet.")
         lists = [row for run in view.runs for row in _list_rows(run)]
         click.echo()
-        show_table(ListRow._fields, lists, empty="No list changed in these runs.")
+        show_table(ListRow._fields, lists, empty="No list changed in these runs.", spare=_SPARE)
 
 
 def _history(settings: Settings, last: int, which: str | None) -> HistoryView:
@@ -162,7 +164,7 @@ def _history(settings: Settings, last: int, which: str | None) -> HistoryView:
 def _run_row(run: RunView) -> RunRow:
     took = round(run.ended - run.started, 1) if run.ended is not None else None
     waited = round(run.limited_seconds, 1) if run.limited_seconds is not None else None
-    return RunRow(_shown(run.started), run.kind, run.outcome, took, run.calls, waited, run.held_out or None)
+    return RunRow(when(run.started), run.kind, run.outcome, took, run.calls, waited, run.held_out or None)
 
 
 def _list_rows(run: RunView) -> Iterator[ListRow]:
@@ -171,14 +173,9 @@ def _list_rows(run: RunView) -> Iterator[ListRow]:
         name = step.customer_list or "(several)"
         rows, rate = step.contributing_rows, percent_words(step.match_percent)
         yield ListRow(
-            _shown(run.started), name, step.members, rows, step.matched, rate, step.added, step.removed, reason,
+            when(run.started), name, step.members, rows, step.matched, rate, step.added, step.removed, reason,
             step.unusable,
         )  # fmt: skip
-
-
-def _shown(moment: float) -> str:
-    """Return a Unix time as text, to the minute, in UTC."""
-    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M}"
 
 
 def _as_json(view: HistoryView) -> Mapping[str, object]:

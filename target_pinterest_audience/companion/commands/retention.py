@@ -26,13 +26,13 @@ _RESET_EXAMPLES = """
 \b
 Examples:
   pinterest-audience ledger reset --config target.json --dry-run
-  pinterest-audience ledger reset --list "Newsletter readers" --config target.json --yes
+  pinterest-audience ledger reset --list "Newsletter" --yes
 """
 
 _EXPIRE_EXAMPLES = """
 \b
 Examples:
-  pinterest-audience ledger expire --older-than 400 --config target.json --dry-run
+  pinterest-audience ledger expire --older-than 400 --dry-run
   pinterest-audience ledger expire --older-than 400 --config target.json --yes
 """
 
@@ -63,7 +63,7 @@ class StaleSource(NamedTuple):
 @json_option
 @yes_option
 def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
-    """Delete the record of what was sent, so that the next run sends it again.
+    """Delete the record of what was sent, so that it is sent again.
 
     The command removes no one at Pinterest. People who are on a list and are missing from later runs stay there:
     neither a delete of their row nor `prune` can remove them any more. To empty a list, `clear` it first. Refusals,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 import msgspec
 
+from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.options import (
     check_identifier,
     config_option,
@@ -33,7 +34,7 @@ _EXAMPLES = """
 \b
 Examples:
   pinterest-audience segments --config target.json
-  pinterest-audience segments create --name "Existing customers" --audience 2542620905475
+  pinterest-audience segments create --name "Customers" --audience 2542620905475
   pinterest-audience segments update 3125550001 --add 2542620905476
   pinterest-audience segments delete 3125550001 --yes
 """
@@ -78,7 +79,7 @@ def _check_identifiers(context: click.Context, parameter: click.Parameter, value
     return list(dict.fromkeys(check_identifier(context, parameter, each) for each in values))
 
 
-@click.group("segments", invoke_without_command=True, epilog=_EXAMPLES)
+@click.group("segments", cls=CommandGroup, invoke_without_command=True, epilog=_EXAMPLES)
 @click.option("--search", metavar="TEXT", help="Only the segments that Pinterest finds for this text.")
 @click.option(
     "--sizing", is_flag=True, help="Ask Pinterest for estimated sizes; its API description does not define their form."
