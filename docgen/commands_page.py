@@ -16,6 +16,20 @@ _INTRODUCTION: Final = """\
 `target-pinterest-audience` is the Singer target: it reads a stream from standard input. `pinterest-audience` is its
 companion for people. Each command shows the same text with `--help`. Both programs have the same
 [exit codes](../guides/troubleshooting.md#exit-codes).
+
+## Settings of the companion
+
+`--config target.json` may stand before or after the command. So that you need not repeat it, name the file in the
+environment:
+
+```sh
+export PINTEREST_AUDIENCE_CONFIG=target.json
+pinterest-audience lists
+```
+
+The variable may name several files, with `:` between them (`;` on Windows). `--config` takes precedence over it.
+Without both, the settings come from the environment variables `TARGET_PINTEREST_AUDIENCE_*` and the `.env` in the
+working directory.
 """
 
 _EXAMPLE: Final = "Example: "

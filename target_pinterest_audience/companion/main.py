@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from target_pinterest_audience.companion.options import early_config_option
 from target_pinterest_audience.errors import TargetError, Terminated, bug_message
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import program_version
@@ -77,6 +78,7 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@early_config_option
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version,
     help="Show the version and exit.",

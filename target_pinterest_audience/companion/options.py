@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,15 +14,51 @@ from target_pinterest_audience.text.safe_text import one_line
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+CONFIG_VARIABLE: Final = "PINTEREST_AUDIENCE_CONFIG"
+"""The environment variable that stands for `--config`; it may name several files, as PATH does folders."""
+
+
 def config_option(command: F) -> F:
     """Add `--config` to a command; its values are the argument `config`."""
+    return _config_option(expose_value=True)(command)
+
+
+def early_config_option(command: F) -> F:
+    """Add `--config` to a group that uses no settings itself: its commands get the values."""
+    return _config_option(expose_value=False)(command)
+
+
+def _config_option(*, expose_value: bool) -> Callable[[F], F]:
     return click.option(
         "--config",
         multiple=True,
+        type=click.Path(),
+        metavar="FILE",
         default=("ENV",),
         show_default=True,
-        help="The settings: a JSON file, or ENV for TARGET_PINTEREST_AUDIENCE_* and `.env`.",
-    )(command)
+        envvar=CONFIG_VARIABLE,
+        show_envvar=True,
+        callback=_chosen_config,
+        expose_value=expose_value,
+        help="The settings: a JSON file, or ENV for TARGET_PINTEREST_AUDIENCE_* and `.env`; before or after the "
+        "command.",
+    )
+
+
+def _chosen_config(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the settings of a command, which may stand before it on the command line.
+
+    Raises:
+        UsageError: they are given both before and after it, so that it is not clear which are meant.
+    """
+    given: tuple[str, ...] | None = context.meta.get(CONFIG_VARIABLE)
+    if context.get_parameter_source(parameter.name or "") is not ParameterSource.COMMANDLINE:
+        return values if given is None else given
+    if given is not None:
+        msg = "--config is given before the command and after it. Give it in one place."
+        raise click.UsageError(msg)
+    context.meta[CONFIG_VARIABLE] = values
+    return values
 
 
 def json_option(command: F) -> F:
@@ -68,14 +104,15 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def refuse_early_options(context: click.Context) -> None:
-    """Refuse options before a subcommand: the subcommand would ignore them, and act on other settings.
+    """Refuse options before a subcommand that would ignore them. It gets only `--config` from there.
 
     Raises:
         UsageError: an option was given before the subcommand.
     """
     for parameter in context.command.params:
         name = parameter.name or ""
-        if context.invoked_subcommand and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if context.invoked_subcommand and is_given and name != "config":
             msg = f"Give {parameter.opts[0]} after `{context.invoked_subcommand}`: it is an option of that command."
             raise click.UsageError(msg)
 

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Final
 
+from target_pinterest_audience.companion.options import CONFIG_VARIABLE
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
@@ -22,7 +23,7 @@ from target_pinterest_audience.routing.plan import ListReference, chosen_list
 from target_pinterest_audience.run.dispatcher import Dispatcher
 from target_pinterest_audience.run.wiring import make_client, make_delivery
 from target_pinterest_audience.settings import Settings, Source, merged
-from target_pinterest_audience.settings.load import read_sources, resolve_settings
+from target_pinterest_audience.settings.load import PREFIX, read_sources, resolve_settings
 from target_pinterest_audience.settings.meltano import SDK_OBJECTS
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import user_agent
@@ -48,9 +49,15 @@ def settings_from(sources: Iterable[Source]) -> Settings:
     """Return the settings in sources that were read.
 
     Raises:
-        ConfigurationError: a setting breaks a rule.
+        ConfigurationError: there are no settings, or a setting breaks a rule.
     """
     raw = merged(sources)
+    if not raw:
+        msg = (
+            "There are no settings. Name a JSON file with --config FILE or in the environment variable "
+            f"{CONFIG_VARIABLE}, or set {PREFIX}* variables."
+        )
+        raise ConfigurationError(msg)
     # These change rows, and a command reads no rows; and Meltano passes them to a utility with flattened keys.
     settings, _ = resolve_settings({name: value for name, value in raw.items() if name not in SDK_OBJECTS})
     return settings

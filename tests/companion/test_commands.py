@@ -384,12 +384,11 @@ class TestAudiences:
 
 
 @pytest.mark.parametrize("command", ["audiences delete 1 --yes", "lists show x"])
-@pytest.mark.parametrize("option", [("--config", "other.json"), ("--json",)])
-def test_an_option_before_a_subcommand_is_refused(command: str, option: tuple[str, ...]) -> None:
+def test_an_option_before_a_subcommand_is_refused(command: str) -> None:
     group, *rest = command.split()
-    done = CliRunner().invoke(cli, [group, *option, *rest])
+    done = CliRunner().invoke(cli, [group, "--json", *rest])
     assert done.exit_code == 2
-    assert f"Give {option[0]} after `{rest[0]}`" in done.output
+    assert f"Give --json after `{rest[0]}`" in done.output
 
 
 def test_a_key_column_that_is_given_twice_is_refused(run_companion: Companion) -> None:

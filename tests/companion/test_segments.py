@@ -215,7 +215,7 @@ def test_a_token_of_the_app_alone_is_refused_in_words(emulator: Emulator, run_co
     assert (refused.code, "that a person signed in" in refused.stderr) == (3, True), refused.stderr
 
 
-@pytest.mark.parametrize("option", [("--search", "x"), ("--sizing",), ("--all",), ("--config", "other.json")])
+@pytest.mark.parametrize("option", [("--search", "x"), ("--sizing",), ("--all",)])
 def test_an_option_before_a_subcommand_is_not_passed_over(option: tuple[str, ...]) -> None:
     done = CliRunner().invoke(cli, ["segments", *option, "delete", "1", "--yes"])
     assert (done.exit_code, f"Give {option[0]} after `delete`" in done.output) == (2, True)

@@ -14,7 +14,7 @@ import msgspec
 
 from target_pinterest_audience.companion.commands.retention import expire, reset
 from target_pinterest_audience.companion.groups import CommandGroup
-from target_pinterest_audience.companion.options import config_option, json_option
+from target_pinterest_audience.companion.options import config_option, early_config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
@@ -94,6 +94,7 @@ _STATEMENT_HEADINGS: Final = ("list", "column", "type", "statement")
 
 
 @click.group("ledger", cls=CommandGroup, epilog=_EXAMPLES)
+@early_config_option
 def ledger() -> None:
     """Show or delete what the ledger knows: lists, runs and rows."""
 
