@@ -30,6 +30,21 @@ pinterest-audience lists
 The variable may name several files, with `:` between them (`;` on Windows). `--config` takes precedence over it.
 Without both, the settings come from the environment variables `TARGET_PINTEREST_AUDIENCE_*` and the `.env` in the
 working directory.
+
+## Names and ids
+
+Where a command takes `ID_OR_NAME`, give either; quote a name that has blanks. If nothing has it, the error suggests the
+nearest name. Names are not unique at Pinterest: if several lists have one, the error shows their ids.
+
+## Completion
+
+To have your shell complete commands, options and files with the tab key, add one line to its start-up file:
+
+```sh
+eval "$(_PINTEREST_AUDIENCE_COMPLETE=bash_source pinterest-audience)"      # Bash: ~/.bashrc
+eval "$(_PINTEREST_AUDIENCE_COMPLETE=zsh_source pinterest-audience)"       # Zsh: ~/.zshrc
+_PINTEREST_AUDIENCE_COMPLETE=fish_source pinterest-audience | source       # Fish: ~/.config/fish/config.fish
+```
 """
 
 _EXAMPLE: Final = "Example: "

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.options import early_config_option
 from target_pinterest_audience.errors import TargetError, Terminated, bug_message
 from target_pinterest_audience.system.signals import obey_signals
@@ -50,7 +51,7 @@ _ELSEWHERE: Final = {"demo": "demo.command", "emulator": "emulator.command"}
 """Command → its module, if that is not among the commands here."""
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(CommandGroup):
     """Imports a command when it is called: most of them need most of the package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

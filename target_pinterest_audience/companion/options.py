@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.exceptions import Exit
 
 from target_pinterest_audience.text.safe_text import one_line
 
@@ -90,17 +91,23 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask for confirmation of something that cannot be undone, unless `--yes` was given.
 
     Raises:
-        UsageError: the answer is no, or standard input is not a terminal.
+        Exit: the answer is no. The exit code shows scripts that the command did nothing.
+        UsageError: standard input is not a terminal.
     """
     if yes:
         return
     question = one_line(question)
-    if not sys.stdin.isatty():
+    if not is_terminal():
         msg = f"{question} Standard input is not a terminal: pass --yes to confirm."
         raise click.UsageError(msg)
     if not click.confirm(question):
-        msg = "Not confirmed. Nothing was done."
-        raise click.UsageError(msg)
+        click.echo("Nothing was done.", err=True)
+        raise Exit(click.UsageError.exit_code)
+
+
+def is_terminal() -> bool:
+    """Return whether a person at standard input can answer a question."""
+    return sys.stdin.isatty()
 
 
 def refuse_early_options(context: click.Context) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Final
 
+from target_pinterest_audience.companion.lookup import did_you_mean
 from target_pinterest_audience.companion.options import CONFIG_VARIABLE
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, outcome
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
@@ -27,6 +28,9 @@ from target_pinterest_audience.settings.load import PREFIX, read_sources, resolv
 from target_pinterest_audience.settings.meltano import SDK_OBJECTS
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import user_agent
+
+_MOST_NAMED: Final = 10
+"""How many lists an error names."""
 
 logger: Final = logging.getLogger("pinterest-audience")
 
@@ -196,9 +200,12 @@ def known_list(ledger: Ledger, settings: Settings, which: str | None) -> ListEnt
         chosen, criterion = [each for each in known if each.customer_list_id == which] or named, "--list names"
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(f'"{each.name or ""}" ({_id_words(each)})' for each in chosen or known)
+    near = did_you_mean(which or "", (each.name for each in known)) if not chosen else ""
+    candidates = chosen or known
+    names = ", ".join(f'"{each.name or ""}" ({_id_words(each)})' for each in candidates[:_MOST_NAMED])
+    more = f" and {len(candidates) - _MOST_NAMED:,} more" if len(candidates) > _MOST_NAMED else ""
     what = f"several lists that {criterion}" if chosen else f"no list that {criterion}"
-    msg = f"{ledger.where} knows {what}. Choose one with --list. Known lists: {names or 'none'}."
+    msg = f"{ledger.where} knows {what}.{near} Choose one with --list. Known lists: {names or 'none'}{more}."
     raise ConfigurationError(msg)
 
 

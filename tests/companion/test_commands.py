@@ -370,17 +370,19 @@ class TestAudiences:
         assert described is not None
         assert named == described[1].replace("SEED", seed.id).replace("COUNTRY", "US").replace("PERCENTAGE", "2")
 
-    def test_a_value_that_pinterest_refuses_exits_2(self, run_companion: Companion) -> None:
-        refused = run_companion("audiences", "create", "--list", "999", "--name", "Nobody")
+    def test_a_value_that_pinterest_refuses_exits_2(self, emulator: Emulator, run_companion: Companion) -> None:
+        emulator.backend.inject(Fault(method="POST", status=400, body={"code": 1, "message": "Invalid name"}))
+        made = emulator.backend.create_list(LIST, ["a" * 64])
+        refused = run_companion("audiences", "create", "--list", made.id, "--name", "Nobody")
         assert refused.code == 2, refused.stderr
-        assert "customer_list_id" in refused.stderr
+        assert "Invalid name" in refused.stderr
 
     @pytest.mark.parametrize("where", ["../customer_lists/1", "1/x", ""])
-    def test_an_id_that_is_not_a_number_is_refused(
+    def test_what_is_not_a_number_is_never_part_of_an_address(
         self, emulator: Emulator, run_companion: Companion, where: str
     ) -> None:
         assert run_companion("audiences", "delete", where, "--yes").code == 2
-        assert emulator.backend.calls == []
+        assert {call.path.rpartition("/")[2] for call in emulator.backend.calls} == {"audiences", "customer_lists"}
 
 
 @pytest.mark.parametrize("command", ["audiences delete 1 --yes", "lists show x"])

@@ -159,13 +159,13 @@ def test_a_change_that_changes_nothing_is_not_sent(
         (("update", "SEGMENT"), "--audience, or changes with --add and --remove"),
         (("update", "SEGMENT", "--audience", "AUDIENCE", "--add", "AUDIENCE"), "--audience, or changes"),
         (("update", "SEGMENT", "--remove", "AUDIENCE", "--yes"), "needs an audience"),
-        (("update", "SEGMENT", "--add", "LIST"), "not of its list"),
-        (("create", "--name", "New", "--audience", "LIST"), "not of its list"),
+        (("update", "SEGMENT", "--add", "LIST"), "needs an audience. Give the id of its audience"),
+        (("create", "--name", "New", "--audience", "LIST"), "needs an audience. Give the id of its audience"),
         (("create", "--name", "New"), "--audience"),
         (("update", "999", "--add", "AUDIENCE"), "no customer segment 999."),
         (("delete", "999", "--yes"), "no customer segment 999."),
         (("delete", "x/y", "--yes"), "an id is a number"),
-        (("update", "SEGMENT", "--add", "../1"), "an id is a number"),
+        (("update", "SEGMENT", "--add", "../1"), "no audience with that id or name"),
     ],
 )
 def test_what_cannot_be_done_is_the_command_lines_fault(

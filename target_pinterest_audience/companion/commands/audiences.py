@@ -9,8 +9,8 @@ import click
 from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.in_use import as_json as usage_as_json
 from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage, usage_of_audience, usage_sentences
+from target_pinterest_audience.companion.lookup import find_audience, find_list
 from target_pinterest_audience.companion.options import (
-    check_identifier,
     config_option,
     confirm,
     in_use_option,
@@ -30,8 +30,10 @@ from target_pinterest_audience.companion.output import (
     when,
 )
 from target_pinterest_audience.companion.session import ad_account, ad_account_for_arguments, read_settings
+from target_pinterest_audience.identities.phones import COUNTRIES
 from target_pinterest_audience.pinterest.models import Audience
 from target_pinterest_audience.reporting.matching import why_untargetable
+from target_pinterest_audience.settings.rules import country_code
 
 _LARGEST_PERCENTAGE = 10
 """The largest share of a country that a lookalike audience can have (API description 5.23)."""
@@ -81,6 +83,19 @@ class AudienceRow(NamedTuple):
         )
 
 
+def _check_country(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Return the code of a country in capitals, as the callback of an option.
+
+    Raises:
+        BadParameter: there is no such country.
+    """
+    code = country_code(value)
+    if code is None or code not in COUNTRIES:
+        msg = "a country is an ISO 3166 code of two letters, such as US or DE. The code of the United Kingdom is GB."
+        raise click.BadParameter(msg)
+    return code
+
+
 @click.group("audiences", cls=CommandGroup, invoke_without_command=True, epilog=_EXAMPLES)
 @config_option
 @json_option
@@ -100,16 +115,16 @@ def audiences(context: click.Context, config: tuple[str, ...], *, as_json: bool)
 
 
 @audiences.command("show", epilog=_EXAMPLES)
-@click.argument("audience_id", callback=check_identifier, metavar="ID")
+@click.argument("which", metavar="ID_OR_NAME")
 @config_option
 @json_option
-def show_one(audience_id: str, config: tuple[str, ...], *, as_json: bool) -> None:
+def show_one(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     """Show an audience, and what uses it.
 
     These are the ad groups and campaigns that include or exclude it, and customer segments.
     """
     with ad_account_for_arguments(config) as account:
-        found = account.audience(audience_id)
+        found = find_audience(account, which)
         usage = usage_of_audience(account, found)
     row = AudienceRow.of(found)
     why = why_untargetable(None, found.matched, row.status)
@@ -126,34 +141,39 @@ def show_one(audience_id: str, config: tuple[str, ...], *, as_json: bool) -> Non
 @audiences.command("create", epilog=_EXAMPLES)
 @click.option(
     "--list",
-    "list_id",
+    "which",
     required=True,
-    callback=check_identifier,
-    metavar="ID",
-    help="The id of the customer list.",
+    metavar="ID_OR_NAME",
+    help="The customer list.",
 )
 @click.option("--name", required=True, help="The name of the audience.")
 @click.option("--description", help="The description of the audience.")
 @config_option
 @json_option
-def create(list_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
+def create(which: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
     """Create the audience of a customer list, for campaigns to target.
 
     If no response came, check with `pinterest-audience audiences` whether the audience exists before you try again.
     """
     with ad_account_for_arguments(config) as account:
-        _show_done("Created", account.create_audience(name, list_id, description), as_json=as_json)
+        found = find_list(account, which)
+        _show_done("Created", account.create_audience(name, found.id, description), as_json=as_json)
 
 
 @audiences.command("lookalike", epilog=_EXAMPLES)
 @click.option(
     "--seed",
     required=True,
-    callback=check_identifier,
-    metavar="ID",
-    help="The id of the seed audience (not of its list), whose people the new ones resemble.",
+    metavar="ID_OR_NAME",
+    help="The seed: the audience (not its list) whose people the new ones resemble.",
 )
-@click.option("--country", required=True, metavar="CODE", help="The country of the people: US, CA, GB ...")
+@click.option(
+    "--country",
+    required=True,
+    callback=_check_country,
+    metavar="CODE",
+    help="The country of the people: US, CA, GB ...",
+)
 @click.option(
     "--percentage",
     required=True,
@@ -176,43 +196,45 @@ def lookalike(
 ) -> None:
     """Create an audience of people who resemble those in another one. Pinterest calls it ACTALIKE."""
     with ad_account_for_arguments(config) as account:
+        like = find_audience(account, seed).id
         made = account.create_lookalike(
-            name or f"Like {seed} ({country} {percentage} %)", seed, country, percentage, description
+            name or f"Like {seed} ({country} {percentage} %)", like, country, percentage, description
         )
         _show_done("Created", made, as_json=as_json)
 
 
 @audiences.command("rename", epilog=_EXAMPLES)
-@click.argument("audience_id", callback=check_identifier, metavar="ID")
+@click.argument("which", metavar="ID_OR_NAME")
 @click.option("--name", required=True, help="The new name.")
 @click.option("--description", help="The new description. By default the old one stays.")
 @config_option
 @json_option
-def rename(audience_id: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
+def rename(which: str, name: str, description: str | None, config: tuple[str, ...], *, as_json: bool) -> None:
     """Rename an audience. Customer lists cannot be renamed."""
     with ad_account_for_arguments(config) as account:
-        _show_done("Renamed", account.update_audience(audience_id, name=name, description=description), as_json=as_json)
+        found = find_audience(account, which)
+        _show_done("Renamed", account.update_audience(found.id, name=name, description=description), as_json=as_json)
 
 
 @audiences.command("delete", epilog=_EXAMPLES)
-@click.argument("audience_id", callback=check_identifier, metavar="ID")
+@click.argument("which", metavar="ID_OR_NAME")
 @config_option
 @json_option
 @yes_option
 @in_use_option
-def delete(audience_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool, in_use: bool) -> None:
+def delete(which: str, config: tuple[str, ...], *, as_json: bool, yes: bool, in_use: bool) -> None:
     """Delete an audience; campaigns that use it lose it. Its customer list stays: lists cannot be deleted.
 
     First it shows which ad groups, campaigns and customer segments use the audience. If an active one excludes it,
     everyone in it would then see the ads, so the command needs --in-use.
     """
     with ad_account_for_arguments(config) as account:
-        found = account.audience(audience_id)
+        found = find_audience(account, which)
         named, usage = _named(found), usage_of_audience(account, found)
         show_usage(usage, named)
         refuse_in_use(usage, named, in_use=in_use)
         confirm(f"Delete {named}?", yes=yes)
-        account.delete_audience(audience_id)
+        account.delete_audience(found.id)
         _show_done("Deleted", found, as_json=as_json)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from target_pinterest_audience.companion.commands.retention import expire, reset
 from target_pinterest_audience.companion.groups import CommandGroup
+from target_pinterest_audience.companion.lookup import did_you_mean
 from target_pinterest_audience.companion.options import config_option, early_config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
@@ -240,7 +241,8 @@ def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str
     catalogue = opened.catalogue
     number = catalogue.sources.find(source)
     if number is None:
-        msg = f"{opened.where} knows no source of that name. `ledger show` shows all sources."
+        near = did_you_mean(source, (each.name for each in catalogue.sources.all()))
+        msg = f"{opened.where} knows no source of that name.{near} `ledger show` shows all sources."
         raise ConfigurationError(msg)
     properties = catalogue.sources.key_properties(number) or []
     if sorted(given) != sorted(properties):

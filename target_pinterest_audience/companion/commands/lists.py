@@ -12,6 +12,7 @@ import click
 from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.in_use import as_json as usage_as_json
 from target_pinterest_audience.companion.in_use import usage_sentences
+from target_pinterest_audience.companion.lookup import find_list
 from target_pinterest_audience.companion.options import config_option, json_option, refuse_early_options
 from target_pinterest_audience.companion.output import (
     number,
@@ -29,7 +30,6 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.models import Audience, CustomerList
 from target_pinterest_audience.pinterest.usage import usage_of_list
 from target_pinterest_audience.reporting.matching import percent_words, why_untargetable
@@ -168,7 +168,7 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     """Compare the ledger with Pinterest's counts, and show what uses a list."""
     settings = read_settings(config)
     with ad_account(settings) as account:
-        found = _find(account, which)
+        found = find_list(account, which)
         audience = Directory(account, time.monotonic).audience_of(found.id)
         usage = usage_of_list(account, found.id)
     compared = _compare(settings, found, audience)
@@ -235,24 +235,6 @@ def _overview(
         why, percent = why_untargetable(members, matched, status), match_percent(matched, contributing)
         rows.append(ListOverview(*shown, members, contributing, matched, percent, why))
     return rows
-
-
-def _find(account: PinterestClient, which: str) -> CustomerList:
-    """Return the list with an id or a name; ids take precedence.
-
-    Raises:
-        ConfigurationError: there is none, or several have that name.
-    """
-    found = list(account.customer_lists())
-    chosen = [each for each in found if each.id == which] or [each for each in found if each.name == which]
-    if len(chosen) == 1:
-        return chosen[0]
-    if chosen:
-        ids = ", ".join(each.id for each in chosen)
-        msg = f"Several customer lists have that name (ids {ids}). Give the id."
-        raise ConfigurationError(msg)
-    msg = "The ad account has no customer list with that id or name. `pinterest-audience lists` shows all lists."
-    raise ConfigurationError(msg)
 
 
 def _compare(settings: Settings, found: CustomerList, audience: Audience | None) -> Comparison:

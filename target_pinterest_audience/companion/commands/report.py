@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import click
 
+from target_pinterest_audience.companion.lookup import did_you_mean
 from target_pinterest_audience.companion.options import config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
@@ -157,7 +158,8 @@ def _history(settings: Settings, last: int, which: str | None) -> HistoryView:
         try:
             return read_history(ledger, last, which)
         except LookupError:
-            msg = f"{ledger.where} knows no customer list with that id or name. `ledger show` shows all lists."
+            near = did_you_mean(which or "", (each.name for each in ledger.catalogue.lists.all()))
+            msg = f"{ledger.where} knows no customer list with that id or name.{near} `ledger show` shows all lists."
             raise ConfigurationError(msg) from None
 
 

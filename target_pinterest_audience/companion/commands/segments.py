@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import click
 import msgspec
 
 from target_pinterest_audience.companion.groups import CommandGroup
+from target_pinterest_audience.companion.lookup import find_audience
 from target_pinterest_audience.companion.options import (
     check_identifier,
     config_option,
@@ -65,18 +66,7 @@ class SegmentRow(NamedTuple):
 
 
 def _audience_option(name: str, description: str, *, required: bool = False) -> Callable[[F], F]:
-    return click.option(
-        name, multiple=True, required=required, callback=_check_identifiers, metavar="ID", help=description
-    )
-
-
-def _check_identifiers(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """Return ids without repetitions, as the callback of an option.
-
-    Raises:
-        BadParameter: a value is not a number.
-    """
-    return list(dict.fromkeys(check_identifier(context, parameter, each) for each in values))
+    return click.option(name, multiple=True, required=required, metavar="ID_OR_NAME", help=description)
 
 
 @click.group("segments", cls=CommandGroup, invoke_without_command=True, epilog=_EXAMPLES)
@@ -125,12 +115,10 @@ def segments(
 
 @segments.command("create", epilog=_EXAMPLES)
 @click.option("--name", required=True, help="The name of the segment. It cannot be changed.")
-@_audience_option(
-    "--audience", "The id of an audience (not of its list). Give the option once for each.", required=True
-)
+@_audience_option("--audience", "An audience (not its list). Give the option once for each.", required=True)
 @config_option
 @json_option
-def create(name: str, audience: list[str], config: tuple[str, ...], *, as_json: bool) -> None:
+def create(name: str, audience: tuple[str, ...], config: tuple[str, ...], *, as_json: bool) -> None:
     """Create a customer segment of audiences.
 
     Names are not unique at Pinterest, so a name that a segment already has is refused. If no response came, wait a
@@ -144,23 +132,22 @@ def create(name: str, audience: list[str], config: tuple[str, ...], *, as_json: 
                 "with `pinterest-audience segments update`, or choose another name."
             )
             raise ConfigurationError(msg)
-        _check_audiences(account, audience)
-        _show_done("Created", account.create_customer_segment(name, audience), as_json=as_json)
+        _show_done("Created", account.create_customer_segment(name, _ids(account, audience)), as_json=as_json)
 
 
 @segments.command("update", epilog=_EXAMPLES)
 @click.argument("segment_id", callback=check_identifier, metavar="ID")
-@_audience_option("--audience", "The id of an audience. The segment then has exactly the audiences that you give.")
-@_audience_option("--add", "The id of an audience to add to the segment.")
-@_audience_option("--remove", "The id of an audience to remove from the segment. The audience itself stays.")
+@_audience_option("--audience", "An audience. The segment then has exactly the audiences that you give.")
+@_audience_option("--add", "An audience to add to the segment.")
+@_audience_option("--remove", "An audience to remove from the segment. The audience itself stays.")
 @config_option
 @json_option
 @yes_option
 def update(
     segment_id: str,
-    audience: list[str],
-    add: list[str],
-    remove: list[str],
+    audience: tuple[str, ...],
+    add: tuple[str, ...],
+    remove: tuple[str, ...],
     config: tuple[str, ...],
     *,
     as_json: bool,
@@ -177,12 +164,12 @@ def update(
     with ad_account_for_arguments(config) as account:
         found = _find(account, segment_id)
         before = _audiences_of(found)
-        kept = audience or [each for each in before if each not in remove]
-        after = list(dict.fromkeys([*kept, *add]))
+        removing = _ids(account, remove, before)
+        kept = _ids(account, audience, before) or [each for each in before if each not in removing]
+        after = list(dict.fromkeys([*kept, *_ids(account, add, before)]))
         if not after:
             msg = "A customer segment needs an audience. `pinterest-audience segments delete` deletes the segment."
             raise ConfigurationError(msg)
-        _check_audiences(account, [each for each in after if each not in before])
         removed = [each for each in before if each not in after]
         if removed:
             confirm(
@@ -258,21 +245,18 @@ def _audiences_of(found: CustomerSegment) -> list[str]:
     return ids
 
 
-def _check_audiences(account: PinterestClient, ids: Iterable[str]) -> None:
-    """Check that audiences exist: the id of a list, taken for that of an audience, would exclude no one.
+def _ids(account: PinterestClient, given: Iterable[str], known: Collection[str] = ()) -> list[str]:
+    """Return the ids of audiences without repetitions. The id of a list, taken for one, would exclude no one.
+
+    Args:
+        account: the ad account.
+        given: the ids or names of audiences.
+        known: ids that need not be checked.
 
     Raises:
         ConfigurationError: the ad account does not have one of them.
     """
-    for each in ids:
-        try:
-            account.audience(each)
-        except NotFoundError:  # noqa: PERF203 - one round is a request
-            msg = (
-                f"The ad account has no audience {each}. Give the id of an audience, not of its list: "
-                "`pinterest-audience audiences` shows both."
-            )
-            raise ConfigurationError(msg) from None
+    return list(dict.fromkeys(each if each in known else find_audience(account, each).id for each in given))
 
 
 def _compact(value: object) -> str | None:

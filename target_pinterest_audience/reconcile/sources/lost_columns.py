@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.membership.statements import CLAIMS, statements
+from target_pinterest_audience.text.near import nearest
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.slots import StreamSlot
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from target_pinterest_audience.membership.events import Slot
 
 _PAGE_ROWS: Final = 50_000
+_LIKENESS: Final = 0.5
+"""How much of a renamed column must be the same, from 0 to 1."""
 
 
 def lost_slots(known: Iterable[StreamSlot], before: int) -> frozenset[int]:
@@ -82,13 +84,7 @@ def explain(stream: str, lost: Collection[Slot], properties: Iterable[str]) -> s
     candidates = list(properties)
     hints = []
     for each in lost:
-        near = each.column if each.column in candidates else _nearest(each.column, candidates)
+        near = each.column if each.column in candidates else nearest(each.column, candidates, _LIKENESS)
         if near is not None:
             hints.append(f'`identity_columns: {{"{near}": "{each.type}"}}`')
     return f"{what} If a column was renamed, map it: {', '.join(hints)}." if hints else what
-
-
-def _nearest(column: str, candidates: Collection[str]) -> str | None:
-    by_lower = {each.lower(): each for each in candidates}
-    near = difflib.get_close_matches(column.lower(), by_lower, n=1, cutoff=0.5)
-    return by_lower[near[0]] if near else None

@@ -1,0 +1,92 @@
+"""Finds lists and audiences at Pinterest by id or name, and says what may be meant if there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.pinterest.client import PinterestClient
+from target_pinterest_audience.pinterest.errors import NotFoundError
+from target_pinterest_audience.pinterest.models import Audience, CustomerList
+from target_pinterest_audience.text.near import nearest_or_longer
+
+T = TypeVar("T", Audience, CustomerList)
+
+
+def did_you_mean(name: str, known: Iterable[str | None]) -> str:
+    """Return a question that names the nearest known name, with a blank before it; empty if none is near."""
+    near = nearest_or_longer(name, [each for each in known if each])
+    return f' Did you mean "{near}"?' if near is not None else ""
+
+
+def find_list(account: PinterestClient, which: str) -> CustomerList:
+    """Return the customer list with an id or a name; ids take precedence.
+
+    Raises:
+        ConfigurationError: there is none, or several have that name.
+    """
+    found = list(account.customer_lists())
+    chosen = _chosen(found, which, "customer lists")
+    if chosen is None:
+        near = did_you_mean(which, (each.name for each in found))
+        msg = (
+            f"The ad account has no customer list with that id or name.{near} `pinterest-audience lists` shows all "
+            "lists."
+        )
+        raise ConfigurationError(msg)
+    return chosen
+
+
+def find_audience(account: PinterestClient, which: str) -> Audience:
+    """Return the audience with an id or a name; ids take precedence.
+
+    Raises:
+        ConfigurationError: there is none, or several have that name; or it is a customer list that was given.
+    """
+    if which.isascii() and which.isdigit():
+        # Only digits are safe in the path of a URL.
+        try:
+            return account.audience(which)
+        except NotFoundError:
+            pass
+    found = list(account.audiences())
+    chosen = _chosen(found, which, "audiences")
+    if chosen is None:
+        lists = list(account.customer_lists())
+        listed = _chosen(lists, which, "customer lists")
+        if listed is not None:
+            raise _is_a_list(listed, found)
+        near = did_you_mean(which, (each.name for each in found))
+        msg = (
+            f"The ad account has no audience with that id or name.{near} `pinterest-audience audiences` shows all "
+            "audiences."
+        )
+        raise ConfigurationError(msg)
+    return chosen
+
+
+def _chosen(found: Sequence[T], which: str, what: str) -> T | None:
+    """Return what has an id or a name; None if nothing has.
+
+    Raises:
+        ConfigurationError: several have that name.
+    """
+    chosen = [each for each in found if each.id == which] or [each for each in found if each.name == which]
+    if len(chosen) > 1:
+        msg = f"Several {what} have that name (ids {', '.join(each.id for each in chosen)}). Give the id."
+        raise ConfigurationError(msg)
+    return chosen[0] if chosen else None
+
+
+def _is_a_list(listed: CustomerList, audiences: Iterable[Audience]) -> ConfigurationError:
+    """Return the error for a customer list in place of its audience."""
+    of_list = next((each.id for each in audiences if each.customer_list_id == listed.id), None)
+    what_to_do = (
+        f"It has none yet: create one with `pinterest-audience audiences create --list {listed.id}`."
+        if of_list is None
+        else f"Give the id of its audience: {of_list}."
+    )
+    return ConfigurationError(
+        f'This is the customer list "{listed.name}" (id {listed.id}), and the command needs an audience. {what_to_do}'
+    )
