@@ -12,6 +12,9 @@ from typing import Final
 
 from target_pinterest_audience.text.ages import age
 
+NOTHING: Final = "-"
+"""What a cell without a value shows."""
+
 SPACE: Final = 2
 """The number of blanks between two columns."""
 
@@ -20,15 +23,13 @@ _LEAST_TEXT: Final = 12
 
 _TEXTS: Final = frozenset(
     {
-        "answer", "audiences", "detail", "how sure", "list", "lists", "name", "next", "outcome", "problem", "question",
-        "reason", "request_ids", "sizing", "source", "sources", "text", "title", "told",
+        "answer", "audiences", "how sure", "list", "lists", "name", "outcome", "problem", "question", "reason",
+        "request_ids", "sizing", "source", "sources", "text", "title",
     }
 )  # fmt: skip
 """Headings of columns whose text may be wrapped. Ids, statuses and times never are: a cut id is of no use."""
 
-_TIMES: Final = frozenset(
-    {"at", "changed", "ended", "last_read", "last_rows", "last rows", "sent", "since", "started", "time"}
-)
+_TIMES: Final = frozenset({"at", "changed", "ended", "last_read", "last_rows", "sent", "since", "started", "time"})
 """Headings of columns with times."""
 
 _STYLES: Final[Mapping[str, str]] = {
@@ -53,6 +54,8 @@ def wraps(heading: str) -> bool:
 
 def style(heading: str, value: str) -> str:
     """Return the style of a cell; empty for most."""
+    if heading == "problem":
+        return "yellow" if value != NOTHING else ""
     if heading not in _STATES:
         return ""
     return _STYLES.get(value, "red" if value.startswith(("failed", "stopped")) else "")

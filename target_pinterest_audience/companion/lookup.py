@@ -66,6 +66,15 @@ def find_audience(account: PinterestClient, which: str) -> Audience:
     return chosen
 
 
+def audiences_by_list(audiences: Iterable[Audience]) -> dict[str, Audience]:
+    """Return customer list → its oldest audience."""
+    found: dict[str, Audience] = {}
+    for each in audiences:
+        if each.customer_list_id is not None:
+            found.setdefault(each.customer_list_id, each)
+    return found
+
+
 def _chosen(found: Sequence[T], which: str, what: str) -> T | None:
     """Return what has an id or a name; None if nothing has.
 

@@ -30,6 +30,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "ledger": "Show or delete what the ledger knows: lists, runs and rows",
         "lists": "Show the customer lists of the ad account",
         "report": "Show what the last runs did",
+        "status": "Show how each list is, and what needs doing",
     },
     "Act": {
         "alerts": "Send an alert if no run has succeeded for too long",

@@ -132,7 +132,7 @@ def _console(*, soft_wrap: bool = False, width: int | None = None) -> Console:
 def _shown(heading: str, value: object, now: float) -> str:
     """Return a cell as text."""
     if value is None:
-        return "-"
+        return columns.NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -163,6 +163,15 @@ def flag(value: object) -> bool | None:
 def number(value: object) -> int | None:
     """Return a number as a whole number; None if the value is not a number."""
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def shown_time(moment: str | None) -> str:
+    """Return a time for people: relative on a terminal, as it is elsewhere.
+
+    Args:
+        moment: a time in ISO 8601; None if it is not known.
+    """
+    return _shown("at", moment, time.time())
 
 
 def when(seconds: object) -> str | None:

@@ -12,7 +12,7 @@ import click
 from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.in_use import as_json as usage_as_json
 from target_pinterest_audience.companion.in_use import usage_sentences
-from target_pinterest_audience.companion.lookup import find_list
+from target_pinterest_audience.companion.lookup import audiences_by_list, find_list
 from target_pinterest_audience.companion.options import config_option, json_option, refuse_early_options
 from target_pinterest_audience.companion.output import (
     number,
@@ -144,7 +144,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
     settings = read_settings(config)
     with ad_account(settings) as account:
         found = list(account.customer_lists())
-        audiences = _by_list(account.audiences()) if found else {}
+        audiences = audiences_by_list(account.audiences()) if found else {}
     rows = _overview(found, audiences, _known_lists(settings) if found else {})
     if as_json:
         show_json([row._asdict() for row in rows])
@@ -199,15 +199,6 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
         show_alarm(why)
     for each in usage_sentences(usage, "it"):
         show_line(each)
-
-
-def _by_list(audiences: Iterable[Audience]) -> dict[str, Audience]:
-    """Return customer list → its oldest audience."""
-    found: dict[str, Audience] = {}
-    for each in audiences:
-        if each.customer_list_id is not None:
-            found.setdefault(each.customer_list_id, each)
-    return found
 
 
 def _known_lists(settings: Settings) -> dict[str | None, ListEntry]:
