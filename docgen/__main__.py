@@ -9,6 +9,7 @@ from docgen.about import PAGES, about
 from docgen.commands_page import commands_page
 from docgen.fences import all_pages, has_transcripts
 from docgen.hub import PATH, definition
+from docgen.json_page import SCHEMAS, json_page, json_schemas
 from docgen.pictures import PICTURES
 from docgen.recording import recording
 from docgen.settings_page import settings_page
@@ -40,6 +41,8 @@ def references() -> dict[Path, str]:
     return {
         PAGES / "reference" / "settings.md": settings_page(target, PER_STREAM_SETTINGS),
         PAGES / "reference" / "commands.md": commands_page(programs),
+        PAGES / "reference" / "json.md": json_page(),
+        PAGES / "reference" / SCHEMAS: json_schemas(),
         PATH: definition(target),
         PAGES / "pictures" / "demo.svg": recording((PAGES / "demo.md").read_text(encoding="utf-8")),
         **{PAGES / "pictures" / name: draw().svg() for name, draw in PICTURES.items()},

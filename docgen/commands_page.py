@@ -31,6 +31,12 @@ The variable may name several files, with `:` between them (`;` on Windows). `--
 Without both, the settings come from the environment variables `TARGET_PINTEREST_AUDIENCE_*` and the `.env` in the
 working directory.
 
+## Output for scripts
+
+With `--json`, a command prints its result as JSON; [JSON output](json.md) has the words and a schema for each command.
+Tables are for people: on a terminal, times are relative, statuses are coloured (unless `NO_COLOR` is set), and a table
+that is too wide leaves out columns and names them.
+
 ## Names and ids
 
 Where a command takes `ID_OR_NAME`, give either; quote a name that has blanks. If nothing has it, the error suggests the

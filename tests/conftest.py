@@ -20,6 +20,7 @@ from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import ACCOUNT, TOKEN, Write
 from tests.support.browser import Browser, find_browser, run_browser
 from tests.support.contract import assert_contract
+from tests.support.json_output import assert_valid
 from tests.support.lengths import IS_LONG
 from tests.support.memory import MEMORY
 from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
@@ -152,6 +153,8 @@ def run_companion(zygote: Zygote, config: dict[str, Any], tmp_path: Path) -> Cal
     def run(*arguments: str, stdin: bytes = b"", **settings: Any) -> Run:
         argv = companion_command({**config, **settings}, tmp_path, *arguments)
         code, out, err = zygote.run("pinterest-audience", argv[3:], stdin, environment())
+        if "--json" in arguments and out:
+            assert_valid(arguments, out)
         return Run(code, out.decode(), err.decode())
 
     return run

@@ -59,7 +59,7 @@ def show_estimate(settings: Settings, question: Question, *, as_json: bool) -> N
     sources, known = _sources(settings, question)
     found = list(lines(estimate(settings, sources), settings, known._replace(free_bytes=_free(settings))))
     if as_json:
-        show_json([each._asdict() for each in found])
+        show_json([_as_json(each) for each in found])
         return
     show(f"A first load of {several(sum(each.rows for each in sources), 'row', 'rows')}, estimated from the settings.")
     for each in found:
@@ -135,6 +135,12 @@ def _free(settings: Settings) -> int | None:
         return shutil.disk_usage(next(each for each in path.parents if each.exists())).free
     except OSError:
         return None
+
+
+def _as_json(line: Line) -> dict[str, object]:
+    """Return a line of the estimate in the form that `--json` prints."""
+    shown = line._asdict()
+    return {"state": "warning" if shown.pop("warning") else "ok", **shown}
 
 
 def _printed(line: Line) -> str:

@@ -65,7 +65,7 @@ def test_scripts_get_the_counts(run_target: Target, run_companion: Companion, em
     (made,) = emulator.backend.customer_lists()
     told = json.loads(run_companion(*CLEAR, "--json", batch_size_rows=5).stdout)
     assert told == {
-        "customer_list_id": made.id, "name": LIST, "removed": 7, "refused": 0, "requests": 2, "dry_run": False,
+        "customer_list_id": made.id, "customer_list": LIST, "removed": 7, "refused": 0, "requests": 2, "dry_run": False,
     }  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def test_identities_that_pinterest_refuses_to_remove_stay_noted(
     assert bad not in refused.stderr
     assert members(emulator) == {bad}
     told = json.loads(run_companion("report", "--json").stdout)
-    assert [(run["kind"], run["exit_code"]) for run in told["runs"][-1:]] == [("clear", 5)]
+    assert [(run["command"], run["exit_code"]) for run in told["runs"][-1:]] == [("clear", 5)]
     emulator.backend.clear_faults()
     assert run_companion(*CLEAR).code == 0
     assert members(emulator) == frozenset()

@@ -84,7 +84,7 @@ class TestCheck:
         assert checked.code == code, checked.stdout
         assert f"✗ {failed}: " in checked.stdout
         asked = run_companion("check", "--json", **settings)
-        assert [each["check"] for each in json.loads(asked.stdout) if not each["ok"]] == [failed]
+        assert [each["name"] for each in json.loads(asked.stdout) if each["state"] == "failed"] == [failed]
 
     def test_alert_addresses_are_checked_and_nothing_is_sent(self, run_companion: Companion) -> None:
         checked = run_companion("check", notify_urls=["json://127.0.0.1:9/7f3a9c"])
@@ -153,7 +153,7 @@ class TestCheck:
             in checked.stdout
         )
         states = {
-            each["check"]: each["state"] for each in json.loads(run_companion("check", "--json", **settings).stdout)
+            each["name"]: each["state"] for each in json.loads(run_companion("check", "--json", **settings).stdout)
         }
         assert (states["customer list"], states["ledger"]) == ("warning", "ok")
         assert run_target([schema("email"), *people([1])], **settings).code == 0
@@ -228,8 +228,8 @@ class TestLists:
         (made,) = emulator.backend.customer_lists()
         which = made.id if by == "id" else LIST
         shown = json.loads(run_companion("lists", "show", which, "--json").stdout)
-        assert shown["customer_list"]["id"] == made.id
-        assert (shown["members"], shown["sources"], shown["owed"]) == (5, [LIST], 0)
+        assert shown["id"] == made.id
+        assert (shown["members"], shown["sources"], shown["pending"]) == (5, [LIST], 0)
         for words in ("members", LIST, "5"):
             assert words in run_companion("lists", "show", which).stdout
 
@@ -256,7 +256,7 @@ class TestLedger:
         (made,) = emulator.backend.customer_lists()
         shown = json.loads(run_companion("ledger", "show", "--json").stdout)
         assert str(tmp_path) in shown["ledger"]
-        assert shown["lists"] == [{"id": made.id, "name": LIST, "members": 5, "owed": 0, "sources": LIST}]
+        assert shown["lists"] == [{"id": made.id, "name": LIST, "members": 5, "pending": 0, "sources": [LIST]}]
         (run,) = shown["runs"]
         assert (run["outcome"], run["rows"], run["pruned"]) == ("clean", 5, False)
         assert made.id in run_companion("ledger", "show").stdout
@@ -272,7 +272,7 @@ class TestLedger:
 
         def found(*arguments: str) -> list[str]:
             shown = json.loads(run_companion("ledger", "find", "--json", *arguments, **settings).stdout)
-            return [each["says"] for each in shown["says"]]
+            return [each["statement"] for each in shown["statements"]]
 
         assert found("--source", LIST, "--key", "id=1") == ["contributes"]
         assert found("--source", LIST, "--key", "id=2") == ["refuses (consent)"]
@@ -288,8 +288,8 @@ class TestLedger:
         rows = [record(id=1, email="no address", idfa=IDFA)]
         run_target([schema("email", "idfa"), *rows], load_method="upsert", rejects_path=str(path))
         row = json.loads(path.read_text(encoding="utf-8"))["row"]
-        (said,) = json.loads(run_companion("ledger", "find", "--json", "--row", row).stdout)["says"]
-        assert (said["column"], said["type"], said["says"]) == ("idfa", "IDFA", "contributes")
+        (said,) = json.loads(run_companion("ledger", "find", "--json", "--row", row).stdout)["statements"]
+        assert (said["column"], said["identity_type"], said["statement"]) == ("idfa", "IDFA", "contributes")
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -316,7 +316,7 @@ class TestAudiences:
         made = emulator.backend.create_list(LIST, ["a" * 64])
         created = run_companion("audiences", "create", "--list", made.id, "--name", "buyers", "--json")
         audience = json.loads(created.stdout)
-        assert (audience["name"], audience["customer_list"]) == ("buyers", made.id)
+        assert (audience["name"], audience["customer_list_id"]) == ("buyers", made.id)
         renamed = run_companion("audiences", "rename", audience["id"], "--name", "customers of 2026")
         assert renamed.code == 0
         (row,) = table(run_companion("audiences", "--json").stdout)
@@ -353,7 +353,7 @@ class TestAudiences:
         assert run_companion(*arguments, "11").code == 2
         assert run_companion(*arguments, "2", "--name", "like buyers").code == 0
         rows = {row["name"]: row for row in table(run_companion("audiences", "--json").stdout)}
-        assert (rows["like buyers"]["type"], rows["like buyers"]["customer_list"]) == ("ACTALIKE", None)
+        assert (rows["like buyers"]["type"], rows["like buyers"]["customer_list_id"]) == ("ACTALIKE", None)
         (call,) = [each for each in emulator.backend.calls if each.method == "POST"]
         assert call.request is not None
         assert call.request["rule"] == {"seed_id": [seed.id], "country": "US", "percentage": 2}

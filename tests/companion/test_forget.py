@@ -185,11 +185,11 @@ class TestReceipt:
         assert (told["ad_account_id"], told["identities"], told["suppressed"], told["dry_run"]) == (
             ACCOUNT, 1, True, False,
         )  # fmt: skip
-        assert [(each["list"], each["name"], each["outcome"]) for each in told["lists"]] == [
+        assert [(each["customer_list_id"], each["customer_list"], each["outcome"]) for each in told["lists"]] == [
             (made.id, LIST, "removed"),
             (other.id, "other", "removed"),
         ]
-        assert all(each["at"].endswith("+00:00") for each in [told, *told["lists"]])
+        assert all(at.endswith("+00:00") for at in [told["at"], *(each["accepted"] for each in told["lists"])])
         requests = [number for each in told["lists"] for number in each["request_ids"]]
         assert len(set(requests)) == 2
         assert all(number.isdigit() for number in requests)
@@ -212,7 +212,12 @@ class TestReceipt:
         dry = run_companion("forget", "--email", WHO, "--dry-run", "--json")
         assert dry.code == 0, dry.stderr
         (told,) = receipt(dry)["lists"]
-        assert (told["name"], told["outcome"], told["at"], told["request_ids"]) == (LIST, "would be removed", None, [])
+        assert (told["customer_list"], told["outcome"], told["accepted"], told["request_ids"]) == (
+            LIST,
+            "would be removed",
+            None,
+            [],
+        )
         run_target([EMAIL, *people(range(4))])
         assert sent() == []
         run_target([EMAIL, *people([1])], customer_list_name="later")
@@ -243,7 +248,7 @@ class TestReceipt:
         run_target([EMAIL, *people(range(4))])
         assert members(emulator) == digests([0, 2, 3])
         told = json.loads(run_companion("report", "--json").stdout)
-        assert [(run["kind"], sum(each["removed"] for each in run["lists"])) for run in told["runs"]] == [
+        assert [(run["command"], sum(each["removed"] for each in run["lists"])) for run in told["runs"]] == [
             ("run", 0), ("forget", 0), ("run", 1)
         ]  # fmt: skip
 
@@ -288,7 +293,7 @@ class TestInterruptions:
         assert holding(emulator) == [LIST, "other"]
         assert run_companion(*FORGET).code == 0
         assert holding(emulator) == []
-        assert json.loads(run_companion("ledger", "show", "--json").stdout)["lists"][0]["owed"] == 0
+        assert json.loads(run_companion("ledger", "show", "--json").stdout)["lists"][0]["pending"] == 0
         run_target([EMAIL, *people(range(4))])
         assert holding(emulator) == []
 
@@ -427,7 +432,7 @@ def test_forget_asks_for_confirmation(emulator: Emulator, run_companion: Compani
 def test_ledger_show_counts_suppressed_digests(run_companion: Companion) -> None:
     run_companion(*FORGET)
     run_companion(*FORGET)
-    assert json.loads(run_companion("ledger", "show", "--json").stdout)["suppressed"] == 3
+    assert json.loads(run_companion("ledger", "show", "--json").stdout)["suppressions"] == 3
     assert "3 digests and ids are suppressed" in run_companion("ledger", "show").stdout
 
 

@@ -21,6 +21,7 @@ from target_pinterest_audience.ledger.open import token_store
 from target_pinterest_audience.pinterest.tokens import SignIn
 from tests.support.account import ACCOUNT
 from tests.support.browser import Browser, answer
+from tests.support.json_output import assert_valid
 from tests.support.ledgers import address as address_of
 from tests.support.messages import people, schema
 from tests.support.postgres import Database
@@ -353,14 +354,16 @@ class TestWhereTheTokenGoes:
     ) -> None:
         login = start_login("--json", *options)
         requests.get(decide(login.address), timeout=SECONDS)
-        told = json.loads(login.end().stdout)
+        printed = login.end().stdout
+        assert_valid(["login", *options], printed)
+        told = json.loads(printed)
         token = str((emulator.backend.calls[0].response or {})["refresh_token"])
         where = (
             {"refresh_token": token}
             if options
-            else {"kept_in": f"the credentials file {tmp_path / 'credentials.json'}"}
+            else {"stored_in": f"the credentials file {tmp_path / 'credentials.json'}"}
         )
-        assert told == {**where, "days": 60}
+        assert told == {**where, "valid_days": 60}
 
     def test_a_stored_token_replaces_an_expired_one_in_the_settings(
         self, start_login: StartLogin, run_companion: Companion

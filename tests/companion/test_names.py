@@ -63,7 +63,7 @@ class TestAudiences:
         assert call.request["rule"] == {"seed_id": [audience.id], "country": "GB", "percentage": 2}
         assert run_companion("segments", "create", "--name", "Customers", "--audience", "Fans").code == 0
         (segment,) = json.loads(run_companion("segments", "--json").stdout)
-        assert segment["audiences"] == [audience.id]
+        assert segment["audience_ids"] == [audience.id]
         assert run_companion("audiences", "delete", "Fans", "--yes", "--in-use").code == 0
         assert [each.name for each in emulator.backend.customer_lists()] == [made.name]
 

@@ -246,7 +246,7 @@ def test_prune_ignores_a_dry_run_and_a_dry_prune_removes_nobody(
     assert "would send 0 identities to add, 2 to remove" in dry.stdout
     for_scripts = json.loads(run_prune("--json", dry_run=True).stdout)
     assert for_scripts["dry_run"]
-    assert [(each["name"], each["removed"]) for each in for_scripts["lists"]] == [("customers", 2)]
+    assert [(each["customer_list"], each["removed"]) for each in for_scripts["lists"]] == [("customers", 2)]
     assert run_prune().code == 0
     assert members(emulator) == digests(range(10))
 
@@ -377,7 +377,7 @@ def test_prune_fails_if_pinterest_refuses_and_the_next_run_tries_again(
     assert failed.code == 5, failed.stderr
     assert "No part of the batch counts as delivered" in failed.stderr
     told = json.loads(run_companion("report", "--json", **settings).stdout)
-    assert [(run["kind"], run["exit_code"]) for run in told["runs"][-1:]] == [("prune", 5)]
+    assert [(run["command"], run["exit_code"]) for run in told["runs"][-1:]] == [("prune", 5)]
     emulator.backend.clear_faults()
     assert run_target([EMAIL, *people(range(2))], **settings).code == 0
     assert members(emulator) == digests(range(2))

@@ -49,9 +49,9 @@ class TestReport:
         run_target([MESSAGE, *people(range(20))], **OVERWRITE)
         reported = json.loads(run_companion("report", "--json").stdout)["runs"]
         shown = json.loads(run_companion("ledger", "show", "--json").stdout)["runs"]
-        assert [each["kind"] for each in reported] == ["run", "run", "run", "prune", "run"]
+        assert [each["command"] for each in reported] == ["run", "run", "run", "prune", "run"]
         assert len({each["run"] for each in reported}) == 5
-        of_runs = {each["run"]: each["started"] for each in reported if each["kind"] == "run"}
+        of_runs = {each["run"]: each["started"] for each in reported if each["command"] == "run"}
         assert {each["run"]: each["started"] for each in shown} == of_runs
 
     def test_json_has_everything(self, emulator: Emulator, run_companion: Companion) -> None:
@@ -61,18 +61,18 @@ class TestReport:
         assert (known["id"], known["name"], known["members"], known["contributing_rows"]) == (
             made.id, "customers", 17, 17,
         )  # fmt: skip
-        assert [(run["kind"], run["exit_code"], len(run["lists"])) for run in told["runs"]] == [
+        assert [(run["command"], run["exit_code"], len(run["lists"])) for run in told["runs"]] == [
             ("run", 0, 1), ("run", 0, 1), ("run", 0, 0), ("prune", 0, 1),
         ]  # fmt: skip
         (step,) = told["runs"][1]["lists"]
         assert step["rejected"] == {"not an e-mail address": 1}
-        assert step["removals"] == {"delete": 1}
+        assert step["causes"] == {"delete": 1}
         assert [each["causes"] for each in told["removals"]] == [{"delete": 1}, {"prune": 2}]
         assert all(each["request_id"].isdigit() for each in told["removals"])
 
     def test_the_newest_runs_and_one_list_can_be_chosen(self, emulator: Emulator, run_companion: Companion) -> None:
         last = json.loads(run_companion("report", "--json", "--last", "2").stdout)
-        assert [run["kind"] for run in last["runs"]] == ["run", "prune"]
+        assert [run["command"] for run in last["runs"]] == ["run", "prune"]
         assert [each["causes"] for each in last["removals"]] == [{"prune": 2}]
         (made,) = emulator.backend.customer_lists()
         for which in (made.id, "customers"):

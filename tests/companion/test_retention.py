@@ -95,7 +95,7 @@ class TestReset:
         assert done.code == 0, done.stderr
         (made,) = emulator.backend.customer_lists()
         told = json.loads(done.stdout)
-        assert (told["lists"], told["dry_run"]) == ([{"id": made.id, "name": LIST, "forgotten": 12}], False)
+        assert (told["lists"], told["dry_run"]) == ([{"id": made.id, "name": LIST, "deleted": 12}], False)
         assert (sent(), count(tmp_path, "row_says"), count(tmp_path, "members")) == ([], 0, 0)
         run_target([EMAIL, *people(range(11))], max_removal_percent=0)
         assert sent() == [Write("ADD", digests(range(11)))]
@@ -204,13 +204,13 @@ class TestExpire:
         age(tmp_path, 101, "leads")
         sent()
         told = self.expire(run_companion, "--yes")
-        assert [each["source"] for each in told["sources"]] == ["leads"]
-        assert [each["forgotten"] for each in told["lists"]] == [4]
+        assert [each["source"] for each in told["stale_sources"]] == ["leads"]
+        assert [each["deleted"] for each in told["lists"]] == [4]
         assert (sent(), members(emulator)) == ([], digests(range(8)))
         assert count(tmp_path, "row_says") == 4
         run_target([EMAIL, *people(range(4))], customer_list_name=LIST)
         assert sent() == []
-        assert self.expire(run_companion)["sources"] == []
+        assert self.expire(run_companion)["stale_sources"] == []
 
     def test_expire_asks_for_confirmation_if_people_could_no_longer_be_removed(
         self, run_target: Target, run_companion: Companion, tmp_path: Path
@@ -229,7 +229,7 @@ class TestExpire:
         run_target([EMAIL, *people(range(4))])
         age(tmp_path, 101)
         run_target([EMAIL, *people([1])])
-        assert self.expire(run_companion)["sources"] == []
+        assert self.expire(run_companion)["stale_sources"] == []
         assert count(tmp_path, "row_says") == 4
 
     def test_an_interrupted_run_counts_as_having_read_its_source(
@@ -239,7 +239,7 @@ class TestExpire:
         age(tmp_path, 101)
         emulator.backend.inject(Fault(method="PATCH", status=500))
         assert run_target([EMAIL, *people([9])], max_retries=0).code == 4
-        assert self.expire(run_companion)["sources"] == []
+        assert self.expire(run_companion)["stale_sources"] == []
 
     def test_old_runs_are_deleted_except_the_newest_of_each_configuration(
         self, run_target: Target, run_companion: Companion, tmp_path: Path
@@ -248,8 +248,8 @@ class TestExpire:
             run_target([EMAIL, *people(range(4))])
         run_target([EMAIL, *people(range(4))], customer_list_name="other")
         age(tmp_path, 101)
-        assert self.expire(run_companion, "--yes", days=102)["runs"] == 0
-        assert self.expire(run_companion, "--yes")["runs"] == 2
+        assert self.expire(run_companion, "--yes", days=102)["deleted_runs"] == 0
+        assert self.expire(run_companion, "--yes")["deleted_runs"] == 2
         assert (count(tmp_path, "runs"), count(tmp_path, "run_feeds")) == (2, 2)
         run_target([EMAIL, *people(range(4))])
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
@@ -264,7 +264,7 @@ class TestExpire:
         run_companion("forget", "--email", address(1), "--yes")
         age(tmp_path, 101)
         self.expire(run_companion, "--yes")
-        assert self.expire(run_companion)["sources"] == []
+        assert self.expire(run_companion)["stale_sources"] == []
         leads = schema("email", "consent", stream="leads")
         rows = [record("leads", id=n, email=address(n), consent=True) for n in range(4)]
         run_target([leads, *rows], customer_list_name=LIST, **settings)
@@ -277,7 +277,11 @@ class TestExpire:
         run_target([EMAIL, *people(range(4))])
         age(tmp_path, 101)
         told = self.expire(run_companion, "--dry-run")
-        assert (told["runs"], [each["source"] for each in told["sources"]], told["dry_run"]) == (1, [LIST], True)
+        assert (told["deleted_runs"], [each["source"] for each in told["stale_sources"]], told["dry_run"]) == (
+            1,
+            [LIST],
+            True,
+        )
         assert (count(tmp_path, "runs"), count(tmp_path, "row_says")) == (2, 4)
         shown = run_companion("ledger", "expire", "--older-than", "100", "--dry-run").stdout
         assert "Runs would be deleted: 1." in shown

@@ -38,9 +38,9 @@ def test_a_segment_from_its_creation_to_its_end(
     buyers, subscribers, _ = audience_ids
     assert "no customer segments" in run_companion("segments").stdout
     made = shown(run_companion, "create", "--name", NAME, "--audience", buyers, "--audience", buyers)
-    assert (made["name"], made["audiences"], made["status"]) == (NAME, [buyers], "ACTIVE")
+    assert (made["name"], made["audience_ids"], made["status"]) == (NAME, [buyers], "ACTIVE")
     changed = shown(run_companion, "update", made["id"], "--add", subscribers)
-    assert changed["audiences"] == [buyers, subscribers]
+    assert changed["audience_ids"] == [buyers, subscribers]
     assert "No customer segment matches the text." in run_companion("segments", "--search", "zzz").stdout
     listing = run_companion("segments").stdout
     assert f"{buyers}, {subscribers}" in listing

@@ -55,7 +55,7 @@ class TestStatus:
         before = len(emulator.backend.calls)
         shown = told(run_companion, "--offline")
         assert len(emulator.backend.calls) == before
-        assert (shown["asked_pinterest"], {each["status"] for each in shown["lists"]}) == (False, {None})
+        assert (shown["asked_pinterest"], {each["audience_status"] for each in shown["lists"]}) == (False, {None})
         assert {each["name"]: each["members"] for each in shown["lists"]} == {"small": 10, "big": 120}
 
     def test_it_goes_on_without_pinterest(self, emulator: Emulator, run_companion: Companion) -> None:

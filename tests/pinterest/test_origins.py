@@ -134,7 +134,7 @@ def test_each_setting_is_listed_with_the_source_whose_value_counts() -> None:
 
 def test_check_names_where_settings_come_from(run_companion: Companion, start: Started, emulator: Emulator) -> None:
     checks = json.loads(run_companion("check", "--json").stdout)
-    (settings,) = [each for each in checks if each["check"] == "settings"]
+    (settings,) = [each for each in checks if each["name"] == "settings"]
     assert "api_url, initial_backoff_ms, ledger_url" in settings["detail"]
     assert "companion.json; the others have their defaults." in settings["detail"]
     run = start(

@@ -118,7 +118,7 @@ def test_those_who_leave_because_the_share_grew_have_a_ceiling_and_a_reason(
     runs = json.loads(run_companion("report", "--json").stdout)["runs"]
     out = len(held(range(500), 10))
     assert runs[-1]["held_out"] == out
-    assert runs[-1]["lists"][0]["removals"] == {"holdout": out}
+    assert runs[-1]["lists"][0]["causes"] == {"holdout": out}
     assert f"{out} held out" in run_companion("report").stdout
 
 

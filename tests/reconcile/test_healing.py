@@ -259,7 +259,7 @@ def test_identities_to_be_sent_once_more_do_not_count_as_pending(
     late(emulator)
     assert run_target([EMAIL, *people(range(3)), state(1)]).code == 0
     assert notes(tmp_path) == 1
-    assert json.loads(run_companion("ledger", "show", "--json").stdout)["lists"][0]["owed"] == 0
+    assert json.loads(run_companion("ledger", "show", "--json").stdout)["lists"][0]["pending"] == 0
 
 
 def test_identities_that_pinterest_refused_are_not_sent_once_more(

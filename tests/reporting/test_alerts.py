@@ -518,7 +518,7 @@ class TestCommand:
         for _ in range(2):
             shown = run_companion("alerts", "--dry-run", "--json", **UPSERT)
             (row,) = json.loads(shown.stdout)
-            assert (row["kind"], row["state"], row["told"]) == ("stale", "due", None)
+            assert (row["kind"], row["state"], row["sent"]) == ("stale", "due", None)
         assert receiver.messages == []
 
     def test_a_dry_run_of_the_target_sends_nothing(self, run_target: Target, receiver: Receiver) -> None:

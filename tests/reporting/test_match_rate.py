@@ -141,7 +141,7 @@ class TestLists:
     def test_each_list_has_its_rows_and_its_match_rate(self, run_target: Target, run_companion: Companion) -> None:
         run_target([EMAIL, *people(range(200))])
         (row,) = json.loads(run_companion("lists", "--json").stdout)
-        assert (row["members"], row["rows"], row["matched"], row["match_percent"]) == (200, 200, 120, 60.0)
+        assert (row["members"], row["contributing_rows"], row["matched"], row["match_percent"]) == (200, 200, 120, 60.0)
         assert row["untargetable"] is None
         shown = run_companion("lists").stdout
         assert ("60.0 %" in shown, "cannot be targeted" in shown) == (True, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -28,14 +28,10 @@ class AlertRow(NamedTuple):
     title: str
     text: str
     since: str | None
-    told: str | None
+    sent: str | None
     """When the alert was last sent."""
     state: str
-    """`due`, or `told` if the alert was sent within the last day."""
-
-
-_HEADINGS: Final = ("command", "kind", "title", "text", "since", "sent", "state")
-_STATES_IN_TABLE: Final = {"told": "sent"}
+    """`due`, or `sent` if the alert was sent within the last day."""
 
 
 @click.command("alerts")
@@ -75,17 +71,16 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
     if as_json:
         show_json([each._asdict() for each in rows])
     else:
-        shown = [each._replace(state=_STATES_IN_TABLE.get(each.state, each.state)) for each in rows]
-        show_table(_HEADINGS, shown, empty="There are no alerts.", spare=("sent", "title"))
+        show_table(AlertRow._fields, rows, empty="There are no alerts.", spare=("sent", "title"))
     if not delivered:
         msg = "Alerts were due, but none could be delivered. Test each address with `pinterest-audience alerts --test`."
         raise OutputError(msg)
 
 
 def _row(standing: StandingAlert, now: float) -> AlertRow:
-    alert, state = standing.alert, "due" if standing.is_due(now) else "told"
-    since, told = when(standing.since), when(standing.notified)
-    return AlertRow(alert.command, alert.kind.value, alert.title, alert.text, since, told, state)
+    alert, state = standing.alert, "due" if standing.is_due(now) else "sent"
+    since, sent = when(standing.since), when(standing.notified)
+    return AlertRow(alert.command, alert.kind.value, alert.title, alert.text, since, sent, state)
 
 
 def _test(notifier: Notifier, *, as_json: bool) -> None:

@@ -20,7 +20,6 @@ from target_pinterest_audience.companion.options import (
 )
 from target_pinterest_audience.companion.output import (
     flag,
-    number,
     show,
     show_alarm,
     show_fields,
@@ -38,7 +37,7 @@ from target_pinterest_audience.settings.rules import country_code
 _LARGEST_PERCENTAGE = 10
 """The largest share of a country that a lookalike audience can have (API description 5.23)."""
 
-_SPARE: Final = ("is_nca", "changed", "customer_list")
+_SPARE: Final = ("is_nca", "changed", "customer_list_id")
 """The columns that a narrow terminal may leave out."""
 
 _EXAMPLES = """
@@ -60,9 +59,9 @@ class AudienceRow(NamedTuple):
     name: str | None
     type: str | None
     status: str | None
-    size: int | None
+    matched: int | None
     """The number of people that Pinterest matched; None while it is matching."""
-    customer_list: str | None
+    customer_list_id: str | None
     """The list that the audience is made of, if any."""
     is_nca: bool | None
     """Whether it comes from a list for new customer acquisition; None if Pinterest does not report it."""
@@ -76,7 +75,7 @@ class AudienceRow(NamedTuple):
             text(found.name),
             found.audience_type,
             text(found.status),
-            number(found.size),
+            found.matched,
             found.customer_list_id,
             flag(found.is_nca),
             when(found.updated_timestamp),

@@ -81,12 +81,7 @@ def check(
         if not as_json:
             show_marked(_MARKS[_state(result)], f" {result.check}: {result.detail}")
     if as_json:
-        show_json(
-            [
-                {"check": each.check, "ok": each.error is None, "state": _state(each), "detail": each.detail}
-                for each in results
-            ]
-        )
+        show_json([{"name": each.check, "state": _state(each), "detail": each.detail} for each in results])
     sys.exit(next((each.error.exit_code for each in results if each.error is not None), 0))
 
 

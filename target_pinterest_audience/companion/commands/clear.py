@@ -70,7 +70,7 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
                 show_json(
                     {
                         "customer_list_id": entry.customer_list_id,
-                        "name": entry.name,
+                        "customer_list": entry.name,
                         "removed": sum(each.removed for each in reports),
                         "refused": sum(each.refused for each in reports),
                         "requests": sum(each.requests for each in reports),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -56,11 +56,14 @@ Notes = frozenset[tuple[int, int]]
 class ShownReceipt(NamedTuple):
     """What was done on one list, as it is printed."""
 
-    at: str | None
-    list: str
-    name: str | None
+    accepted: str | None
+    customer_list_id: str
+    customer_list: str | None
     outcome: str
     request_ids: Sequence[str]
+
+
+_HEADINGS: Final = ("at", "list", "name", "outcome", "request_ids")
 
 
 @click.command("forget", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
@@ -204,7 +207,7 @@ def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppre
         )
         return
     rows = [each._replace(request_ids=", ".join(each.request_ids)) for each in shown]
-    show_table(ShownReceipt._fields, rows, empty="The ad account has no customer lists.")
+    show_table(_HEADINGS, rows, empty="The ad account has no customer lists.")
     verb = "would be" if settings.dry_run else "is" if given == 1 else "are"
     what = f"{verb} suppressed: no run with this ledger adds them to any list" if suppress else f"{verb} not suppressed"
     click.echo(f"\n{counts.identities(given)} {what}. {when(time.time())}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -62,12 +62,9 @@ class KnownList(NamedTuple):
     name: str | None
     members: int
     """The number of identities that belong on the list."""
-    owed: int
+    pending: int
     """The number of identities that a run has noted and Pinterest has not accepted yet."""
-    sources: str
-
-
-_LIST_HEADINGS: Final = ("id", "name", "members", "pending", "sources")
+    sources: Sequence[str]
 
 
 class KnownRun(NamedTuple):
@@ -85,10 +82,11 @@ class KnownRun(NamedTuple):
 class KnownStatement(NamedTuple):
     """What a row says about one identity on one list."""
 
-    list: str
+    customer_list_id: str | None
+    customer_list: str | None
     column: str
-    type: str
-    says: str
+    identity_type: str
+    statement: str
 
 
 _STATEMENT_HEADINGS: Final = ("list", "column", "type", "statement")
@@ -118,12 +116,13 @@ def show(config: tuple[str, ...], *, as_json: bool) -> None:
                 "ledger": where,
                 "lists": [each._asdict() for each in lists],
                 "runs": [each._asdict() for each in runs],
-                "suppressed": suppressed,
+                "suppressions": suppressed,
             }
         )
         return
     click.echo(f"{where}\n")
-    show_table(_LIST_HEADINGS, lists, empty="The ledger knows no lists of this ad account.")
+    cells = [each._replace(sources=", ".join(each.sources)) for each in lists]
+    show_table(KnownList._fields, cells, empty="The ledger knows no lists of this ad account.")
     click.echo()
     show_table(KnownRun._fields, runs, empty="The ledger knows no runs of this ad account.")
     if suppressed:
@@ -168,16 +167,19 @@ def find(
         # A refusal has a statement for each hash algorithm; here they look the same.
         said = list(dict.fromkeys(each for encoded in found.values() for each in _known_statements(opened, encoded)))
     if as_json:
-        show_json({"known": bool(found), "says": [each._asdict() for each in said]})
+        show_json({"known": bool(found), "statements": [each._asdict() for each in said]})
     else:
-        show_table(_STATEMENT_HEADINGS, said, empty="The ledger knows no such row, or the row says nothing.")
+        cells = [
+            (f"{each.customer_list or ''} ({each.customer_list_id or 'not created yet'})", *each[2:]) for each in said
+        ]
+        show_table(_STATEMENT_HEADINGS, cells, empty="The ledger knows no such row, or the row says nothing.")
 
 
 def _lists(opened: Ledger) -> Iterator[KnownList]:
     for entry in opened.catalogue.lists.all():
-        owed = opened.notes.count_unsettled(entry.number)
-        sources = ", ".join(opened.catalogue.feeds.source_names(entry.number))
-        yield KnownList(entry.customer_list_id, entry.name, entry.members, owed, sources)
+        pending = opened.notes.count_unsettled(entry.number)
+        sources = opened.catalogue.feeds.source_names(entry.number)
+        yield KnownList(entry.customer_list_id, entry.name, entry.members, pending, sources)
 
 
 def _runs(opened: Ledger) -> Iterator[KnownRun]:
@@ -262,6 +264,4 @@ def _known_statements(opened: Ledger, encoded: bytes) -> Iterator[KnownStatement
     for each in statements(encoded):
         entry = opened.catalogue.lists.entry(each.list_number)
         column, kind = slots[each.slot]
-        yield KnownStatement(
-            f"{entry.name or ''} ({entry.customer_list_id or 'not created yet'})", column, kind, _STANCES[each.stance]
-        )
+        yield KnownStatement(entry.customer_list_id, entry.name, column, kind, _STANCES[each.stance])

@@ -93,7 +93,7 @@ class ListOverview(NamedTuple):
     changed: str | None
     members: int | None
     """The number of identities that belong on the list; None if the ledger does not know it, or cannot be read."""
-    rows: int | None
+    contributing_rows: int | None
     """The number of rows that contribute to it; None like `members`."""
     matched: int | None
     """The number of people whom Pinterest matched; None if it has not reported that, or if the list has no audience."""
@@ -107,8 +107,8 @@ class Comparison(NamedTuple):
     """What Pinterest and the ledger know about a list."""
 
     customer_list: ListRow
-    audience: str | None
-    """The id of an audience that is made of the list."""
+    audience_id: str | None
+    """An audience that is made of the list."""
     audience_status: str | None
     matched: int | None
     """The size of that audience: the number of people that Pinterest matched."""
@@ -122,7 +122,7 @@ class Comparison(NamedTuple):
     """The match rate: the matched people as a share of these rows, in percent."""
     sources: Sequence[str]
     """The sources whose rows the ledger has for the list."""
-    owed: int | None
+    pending: int | None
     """The number of identities that a run has noted and Pinterest has not accepted yet."""
 
 
@@ -149,7 +149,7 @@ def lists(context: click.Context, config: tuple[str, ...], *, as_json: bool) -> 
     if as_json:
         show_json([row._asdict() for row in rows])
         return
-    headings = [*ListOverview._fields[:-2], "match"]
+    headings = [*ListRow._fields, "members", "rows", "matched", "match"]
     table = [(*row[:-2], percent_words(row.match_percent)) for row in rows]
     show_table(headings, table, empty="The ad account has no customer lists.", spare=_SPARE)
     alarming = [row for row in rows if row.untargetable is not None and row.members != 0]
@@ -175,26 +175,13 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
     why = why_untargetable(
         compared.members, compared.matched, compared.audience_status or compared.customer_list.status
     )
+    fields: dict[str, Any] = {**compared.customer_list._asdict(), **compared._asdict()}
+    del fields["customer_list"]
     if as_json:
-        show_json(
-            {
-                **compared._asdict(),
-                "customer_list": compared.customer_list._asdict(),
-                "untargetable": why,
-                **usage_as_json(usage),
-            }
-        )
+        show_json({**fields, "untargetable": why, **usage_as_json(usage)})
         return
-    shown: dict[str, Any] = {
-        **compared.customer_list._asdict(),
-        **compared._asdict(),
-        "sources": ", ".join(compared.sources) or None,
-        "match": percent_words(compared.match_percent),
-    }
-    del shown["match_percent"]
-    del shown["customer_list"]
-    shown["pending"] = shown.pop("owed")
-    show_fields(shown)
+    percent = percent_words(fields.pop("match_percent"))
+    show_fields({**fields, "sources": ", ".join(compared.sources) or None, "match": percent})
     if why is not None:
         show_alarm(why)
     for each in usage_sentences(usage, "it"):
@@ -245,7 +232,7 @@ def _compare(settings: Settings, found: CustomerList, audience: Audience | None)
         known.contributing_rows,
         match_percent(matched, known.contributing_rows),
         known.sources,
-        known.owed,
+        known.pending,
     )
 
 
@@ -255,7 +242,7 @@ class _Known(NamedTuple):
     members: int | None = None
     contributing_rows: int | None = None
     sources: Sequence[str] = ()
-    owed: int | None = None
+    pending: int | None = None
 
 
 def _known(ledger: Ledger, customer_list_id: str) -> _Known:

@@ -93,7 +93,7 @@ def login(
         with termination.shield():
             granted = authorization.exchange(transport, app.client_secret, code)
             if as_json:
-                show_json({"refresh_token": granted.refresh_token, "days": _days(granted)})
+                show_json({"refresh_token": granted.refresh_token, "valid_days": _days(granted)})
             else:
                 click.echo(granted.refresh_token)
         return
@@ -103,7 +103,7 @@ def login(
         keep(granted.refresh_token, app.origin)
     days = _days(granted)
     if as_json:
-        show_json({"kept_in": str(store), "days": days})
+        show_json({"stored_in": str(store), "valid_days": days})
     else:
         lasting = f", for {several(days, 'day', 'days')} after the last run" if days is not None else ""
         click.echo(f"Signed in{lasting}. The refresh token is stored in {store}.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 
 import click
+import msgspec
 
 from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage
 from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
@@ -25,6 +27,7 @@ from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.pinterest.usage import usage_of_list
 from target_pinterest_audience.reporting.alerts.ending import alerting
 from target_pinterest_audience.reporting.list_summary import list_sentences
+from target_pinterest_audience.routing.orders import ListReport
 
 
 @click.command("prune")
@@ -108,8 +111,14 @@ def prune(
             carry_out(ledger, books, dispatcher, pruning, options.max_removal_percent, now=now)
             lists.extend(dispatcher.delivery.lists(books.sizes()))
             if as_json:
-                show_json({"dry_run": settings.dry_run, "lists": lists})
+                show_json({"dry_run": settings.dry_run, "lists": [_as_json(each) for each in lists]})
             else:
                 for line in list_sentences(lists, dry=settings.dry_run) or ["There was no one to remove."]:
                     show(line)
             raise_if_refused(lists)
+
+
+def _as_json(report: ListReport) -> Mapping[str, object]:
+    """Return what was sent to a list in the form that `--json` prints."""
+    fields = msgspec.structs.asdict(report)
+    return {"customer_list": fields.pop("name"), "causes": fields.pop("removals"), **fields}

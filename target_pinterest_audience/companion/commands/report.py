@@ -15,7 +15,7 @@ from target_pinterest_audience.companion.output import show_json, show_table, wh
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.reporting.alerts.rules import Thresholds
-from target_pinterest_audience.reporting.history import HistoryView, RunView, read_history
+from target_pinterest_audience.reporting.history import HistoryView, RunView, Step, read_history
 from target_pinterest_audience.reporting.matching import percent_words
 from target_pinterest_audience.reporting.page import render
 from target_pinterest_audience.settings import Settings
@@ -198,7 +198,7 @@ def _as_json(view: HistoryView) -> Mapping[str, object]:
         "runs": [
             {
                 "run": run.number,
-                "kind": run.kind,
+                "command": run.kind,
                 "started": when(run.started),
                 "ended": when(run.ended),
                 "exit_code": run.exit_code,
@@ -207,12 +207,18 @@ def _as_json(view: HistoryView) -> Mapping[str, object]:
                 "held_out": run.held_out,
                 "calls": run.calls,
                 "limited_seconds": run.limited_seconds,
-                "lists": [{**step._asdict(), "match_percent": step.match_percent} for step in run.lists],
+                "lists": [_step_as_json(step) for step in run.lists],
             }
             for run in view.runs
         ],
         "removals": [{**each._asdict(), "accepted": when(each.accepted)} for each in view.removals],
     }
+
+
+def _step_as_json(step: Step) -> Mapping[str, object]:
+    """Return what a run did to a list in the form that `--json` prints."""
+    fields = step._asdict()
+    return {"causes": fields.pop("removals"), "match_percent": step.match_percent, **fields}
 
 
 def _write(path: Path, page: str) -> None:

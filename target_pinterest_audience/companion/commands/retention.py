@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import click
@@ -42,10 +43,7 @@ class ForgottenMembers(NamedTuple):
 
     id: str | None
     name: str | None
-    forgotten: int
-
-
-_MEMBER_HEADINGS: Final = ("id", "name", "deleted")
+    deleted: int
 
 
 class StaleSource(NamedTuple):
@@ -53,7 +51,8 @@ class StaleSource(NamedTuple):
 
     source: str
     last_read: str | None
-    lists: str
+    customer_lists: Sequence[str]
+    """Their names, or their ids if they have none."""
 
 
 @click.command("reset", epilog=_RESET_EXAMPLES)
@@ -84,7 +83,7 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
     if as_json:
         show_json({"ledger": where, "lists": [each._asdict() for each in rows], "dry_run": settings.dry_run})
         return
-    show_table(_MEMBER_HEADINGS, rows, empty="The ledger knows no lists of this ad account.")
+    show_table(ForgottenMembers._fields, rows, empty="The ledger knows no lists of this ad account.")
     if settings.dry_run:
         click.echo("\nDry run: nothing was deleted.")
 
@@ -122,7 +121,7 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
             StaleSource(
                 each.name,
                 when(each.last_read),
-                ", ".join(entry.name or str(entry.customer_list_id) for entry in lists),
+                [entry.name or str(entry.customer_list_id) for entry in lists],
             )
             for each in sources
             for lists in [ledger.catalogue.lists.of_source(each.number)]
@@ -139,20 +138,20 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
     if as_json:
         show_json(
             {
-                "runs": expired.runs,
-                "sources": [each._asdict() for each in shown],
+                "deleted_runs": expired.runs,
+                "stale_sources": [each._asdict() for each in shown],
                 "lists": [each._asdict() for each in rows],
                 "dry_run": settings.dry_run,
             }
         )
         return
     show_table(
-        StaleSource._fields,
-        shown,
+        ("source", "last_read", "lists"),
+        [each._replace(customer_lists=", ".join(each.customer_lists)) for each in shown],
         empty=f"Every source was read in the last {several(days, 'day', 'days')}.",
     )
     click.echo()
-    show_table(_MEMBER_HEADINGS, rows, empty="All members of lists stay in the ledger.")
+    show_table(ForgottenMembers._fields, rows, empty="All members of lists stay in the ledger.")
     verb = "would be deleted" if settings.dry_run else "deleted"
     click.echo(f"\nRuns {verb}: {expired.runs:,}.")
 

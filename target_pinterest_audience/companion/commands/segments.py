@@ -48,8 +48,7 @@ class SegmentRow(NamedTuple):
     name: str | None
     status: str | None
     """ACTIVE or DELETED."""
-    audiences: Sequence[str]
-    """The ids of its audiences."""
+    audience_ids: Sequence[str]
     changed: str | None
 
     @classmethod
@@ -62,7 +61,7 @@ class SegmentRow(NamedTuple):
 
     def cells(self) -> list[object]:
         """Return the values for a table."""
-        return [*self._replace(audiences=", ".join(self.audiences))]
+        return [*self._replace(audience_ids=", ".join(self.audience_ids))]
 
 
 def _audience_option(name: str, description: str, *, required: bool = False) -> Callable[[F], F]:
@@ -104,7 +103,7 @@ def segments(
         sizes = [{"sizing": each.sizing} if sizing else {} for each in found]
         show_json([{**row._asdict(), **size} for row, size in zip(rows, sizes, strict=True)])
         return
-    headings, cells = [*SegmentRow._fields], [row.cells() for row in rows]
+    headings, cells = ["id", "name", "status", "audiences", "changed"], [row.cells() for row in rows]
     if sizing:
         headings.append("sizing")
         for row, each in zip(cells, found, strict=True):
@@ -268,8 +267,8 @@ def _show_done(
 ) -> None:
     row = SegmentRow.of(segment)
     if audience_ids is not None:
-        row = row._replace(audiences=audience_ids)
+        row = row._replace(audience_ids=audience_ids)
     if as_json:
         show_json(row._asdict())
     else:
-        show(f'{what} customer segment {row.id} "{row.name}"; audiences: {", ".join(row.audiences)}.')
+        show(f'{what} customer segment {row.id} "{row.name}"; audiences: {", ".join(row.audience_ids)}.')

@@ -44,7 +44,7 @@ class ListStatus(NamedTuple):
     id: str | None
     """None: the list is not created yet."""
     name: str | None
-    status: str | None
+    audience_status: str | None
     """Pinterest's status of its audience; None if Pinterest was not asked, or if there is no audience."""
     members: int
     contributing_rows: int
@@ -102,7 +102,7 @@ def status(config: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
     _show_runs(newest, success)
     click.echo()
     cells = [
-        (each.id, each.name, each.members, _matched_words(each), each.status, each.last_rows, each.problem)
+        (each.id, each.name, each.members, _matched_words(each), each.audience_status, each.last_rows, each.problem)
         for each in rows
     ]
     show_table(_HEADINGS, cells, empty="The ledger knows no lists of this ad account.", spare=_SPARE)
