@@ -18,7 +18,7 @@ NOTHING: Final = "-"
 SPACE: Final = 2
 """The number of blanks between two columns."""
 
-_LEAST_TEXT: Final = 12
+_LEAST_TEXT: Final = 10
 """How narrow, in characters, a column of text may become."""
 
 _TEXTS: Final = frozenset(
@@ -29,8 +29,8 @@ _TEXTS: Final = frozenset(
 )  # fmt: skip
 """Headings of columns whose text may be wrapped. Ids, statuses and times never are: a cut id is of no use."""
 
-_TIMES: Final = frozenset({"at", "changed", "ended", "last_read", "last_rows", "sent", "since", "started", "time"})
-"""Headings of columns with times."""
+_TIMES: Final = frozenset({"changed", "ended", "last_read", "last_rows", "sent", "since", "started", "time"})
+"""Headings of columns with times. `at` in a receipt is none: "just now" would prove nothing later."""
 
 _STYLES: Final[Mapping[str, str]] = {
     "READY": "green", "TOO_SMALL": "red", "PROCESSING": "yellow", "UPLOADING": "yellow",
@@ -44,7 +44,7 @@ _STYLES: Final[Mapping[str, str]] = {
 _STATES: Final = frozenset({"audience_status", "outcome", "state", "status"})
 """Headings of columns that are coloured on a terminal."""
 
-_ID: Final = re.compile(r"\b\d{6,}\b").findall
+_ID: Final = re.compile(r"\b\d{6,}\b,?").findall
 
 
 def wraps(heading: str) -> bool:
@@ -87,7 +87,7 @@ def least_width(heading: str, cells: Collection[str]) -> int:
     widest = max(map(len, (heading, *cells)))
     if not wraps(heading):
         return widest
-    longest_id = max((len(each) + 1 for cell in cells for each in _ID(cell)), default=0)
+    longest_id = max((len(each) for cell in cells for each in _ID(cell)), default=0)
     return max(longest_id, min(widest, _LEAST_TEXT))
 
 

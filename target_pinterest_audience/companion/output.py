@@ -171,7 +171,7 @@ def shown_time(moment: str | None) -> str:
     Args:
         moment: a time in ISO 8601; None if it is not known.
     """
-    return _shown("at", moment, time.time())
+    return _shown("started", moment, time.time())
 
 
 def when(seconds: object) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.text.near import nearest
 
 _KINDS = {
     "array": "a list",
@@ -29,8 +29,8 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str], where: str = "") 
     for name in names:
         if name in known:
             continue
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else "docs/reference/settings.md lists all settings."
+        near = nearest(name, known)
+        hint = f"Did you mean `{near}`?" if near is not None else "docs/reference/settings.md lists all settings."
         msg = f"`{where}{name}` is not a setting. {hint}"
         raise ConfigurationError(msg)
 

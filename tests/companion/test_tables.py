@@ -71,6 +71,13 @@ def test_a_row_of_an_audience_fits_into_80_columns(on_terminal: Printed) -> None
     assert LONG_ID in lines[1]
 
 
+def test_a_receipt_shows_when_it_was_even_on_a_terminal(on_terminal: Printed) -> None:
+    receipt = (when(NOW), "1795977013027", NAME, "removed", "2656140636293324")
+    shown = on_terminal(lambda: show_table(("at", "list", "name", "outcome", "request_ids"), [receipt], empty=""))
+    assert str(receipt[0]) in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_a_wide_terminal_shows_every_column(on_terminal: Printed) -> None:
     lines = on_terminal(lists, width=160).splitlines()
     assert lines[0].split() == list(LIST_HEADINGS)

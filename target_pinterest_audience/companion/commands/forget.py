@@ -207,7 +207,7 @@ def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppre
         )
         return
     rows = [each._replace(request_ids=", ".join(each.request_ids)) for each in shown]
-    show_table(_HEADINGS, rows, empty="The ad account has no customer lists.")
+    show_table(_HEADINGS, rows, empty="The ad account has no customer lists.", spare=("name",))
     verb = "would be" if settings.dry_run else "is" if given == 1 else "are"
     what = f"{verb} suppressed: no run with this ledger adds them to any list" if suppress else f"{verb} not suppressed"
     click.echo(f"\n{counts.identities(given)} {what}. {when(time.time())}")
