@@ -32,7 +32,8 @@ pinterest-audience status --json | jq -r '.lists[] | select(.problem) | "\\(.nam
 
 ## Commands
 
-`?` marks what may be null, `~` what may be missing.
+Each shows the words that it prints: `[{{ }}]` is an array of objects, `?` marks what may be null, and `~` what may be
+missing.
 """
 
 _VOCABULARY: Final = """\

@@ -8,10 +8,10 @@ from typing import TypeVar
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import NotFoundError
-from target_pinterest_audience.pinterest.models import Audience, CustomerList
+from target_pinterest_audience.pinterest.models import Audience, CustomerList, CustomerSegment
 from target_pinterest_audience.text.near import nearest_or_longer
 
-T = TypeVar("T", Audience, CustomerList)
+T = TypeVar("T", Audience, CustomerList, CustomerSegment)
 
 
 def did_you_mean(name: str, known: Iterable[str | None]) -> str:
@@ -27,7 +27,7 @@ def find_list(account: PinterestClient, which: str) -> CustomerList:
         ConfigurationError: there is none, or several have that name.
     """
     found = list(account.customer_lists())
-    chosen = _chosen(found, which, "customer lists")
+    chosen = choose(found, which, "customer lists")
     if chosen is None:
         near = did_you_mean(which, (each.name for each in found))
         msg = (
@@ -51,10 +51,10 @@ def find_audience(account: PinterestClient, which: str) -> Audience:
         except NotFoundError:
             pass
     found = list(account.audiences())
-    chosen = _chosen(found, which, "audiences")
+    chosen = choose(found, which, "audiences")
     if chosen is None:
         lists = list(account.customer_lists())
-        listed = _chosen(lists, which, "customer lists")
+        listed = choose(lists, which, "customer lists")
         if listed is not None:
             raise _is_a_list(listed, found)
         near = did_you_mean(which, (each.name for each in found))
@@ -75,8 +75,13 @@ def audiences_by_list(audiences: Iterable[Audience]) -> dict[str, Audience]:
     return found
 
 
-def _chosen(found: Sequence[T], which: str, what: str) -> T | None:
-    """Return what has an id or a name; None if nothing has.
+def choose(found: Sequence[T], which: str, what: str) -> T | None:
+    """Return what has an id or a name, ids first; None if nothing has.
+
+    Args:
+        found: the things.
+        which: the id or name.
+        what: the things, in words.
 
     Raises:
         ConfigurationError: several have that name.

@@ -122,15 +122,3 @@ def refuse_early_options(context: click.Context) -> None:
         if context.invoked_subcommand and is_given and name != "config":
             msg = f"Give {parameter.opts[0]} after `{context.invoked_subcommand}`: it is an option of that command."
             raise click.UsageError(msg)
-
-
-def check_identifier(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Return an id of Pinterest's, as the callback of an option. Only digits are safe in the path of a URL.
-
-    Raises:
-        BadParameter: the value is not a number.
-    """
-    if not (value.isascii() and value.isdigit()):
-        msg = "an id is a number; it is in the first column of the listing."
-        raise click.BadParameter(msg)
-    return value

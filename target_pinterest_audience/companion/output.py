@@ -105,7 +105,7 @@ def show_table(
     cells = {heading: [_shown(heading, each, now) for each in column] for heading, column in values.items()}
     widths = {heading: columns.least_width(heading, column) for heading, column in cells.items()}
     room = _console().width
-    out = columns.dropped(widths, room, spare)
+    out = columns.dropped(widths, room, spare) if sys.stdout.isatty() else []
     table = Table(box=None, header_style="bold", pad_edge=False)
     kept = [heading for heading in headings if heading not in out]
     for heading in kept:

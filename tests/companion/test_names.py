@@ -64,6 +64,9 @@ class TestAudiences:
         assert run_companion("segments", "create", "--name", "Customers", "--audience", "Fans").code == 0
         (segment,) = json.loads(run_companion("segments", "--json").stdout)
         assert segment["audience_ids"] == [audience.id]
+        misspelt = run_companion("segments", "delete", "Custmers", "--yes")
+        assert (misspelt.code, 'Did you mean "Customers"?' in misspelt.stderr) == (2, True)
+        assert run_companion("segments", "delete", "Customers", "--yes").code == 0
         assert run_companion("audiences", "delete", "Fans", "--yes", "--in-use").code == 0
         assert [each.name for each in emulator.backend.customer_lists()] == [made.name]
 

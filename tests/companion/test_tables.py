@@ -105,6 +105,13 @@ def test_elsewhere_times_are_in_iso_8601_and_every_column_is_shown(capsys: pytes
     assert f" {LIST[6]} " in row
 
 
+def test_a_file_gets_every_column_however_wide_the_table_is(capsys: pytest.CaptureFixture[str]) -> None:
+    long = ("id", *(f"{'x' * 30}{n}" for n in range(9)))
+    show_table(long, [[LONG_ID, *range(9)]], empty="", spare=long)
+    heading, row = capsys.readouterr().out.splitlines()
+    assert (heading.split(), row.split()[0]) == (list(long), LONG_ID)
+
+
 def test_states_are_coloured_on_a_terminal_unless_no_color_is_set(
     on_terminal: Printed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

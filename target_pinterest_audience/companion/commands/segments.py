@@ -9,9 +9,8 @@ import click
 import msgspec
 
 from target_pinterest_audience.companion.groups import CommandGroup
-from target_pinterest_audience.companion.lookup import find_audience
+from target_pinterest_audience.companion.lookup import choose, did_you_mean, find_audience
 from target_pinterest_audience.companion.options import (
-    check_identifier,
     config_option,
     confirm,
     json_option,
@@ -135,7 +134,7 @@ def create(name: str, audience: tuple[str, ...], config: tuple[str, ...], *, as_
 
 
 @segments.command("update", epilog=_EXAMPLES)
-@click.argument("segment_id", callback=check_identifier, metavar="ID")
+@click.argument("which", metavar="ID_OR_NAME")
 @_audience_option("--audience", "An audience. The segment then has exactly the audiences that you give.")
 @_audience_option("--add", "An audience to add to the segment.")
 @_audience_option("--remove", "An audience to remove from the segment. The audience itself stays.")
@@ -143,7 +142,7 @@ def create(name: str, audience: tuple[str, ...], config: tuple[str, ...], *, as_
 @json_option
 @yes_option
 def update(
-    segment_id: str,
+    which: str,
     audience: tuple[str, ...],
     add: tuple[str, ...],
     remove: tuple[str, ...],
@@ -161,7 +160,7 @@ def update(
         msg = "Give the audiences with --audience, or changes with --add and --remove."
         raise click.UsageError(msg)
     with ad_account_for_arguments(config) as account:
-        found = _find(account, segment_id)
+        found = _find(account, which)
         before = _audiences_of(found)
         removing = _ids(account, remove, before)
         kept = _ids(account, audience, before) or [each for each in before if each not in removing]
@@ -182,17 +181,17 @@ def update(
 
 
 @segments.command("delete", epilog=_EXAMPLES)
-@click.argument("segment_id", callback=check_identifier, metavar="ID")
+@click.argument("which", metavar="ID_OR_NAME")
 @config_option
 @json_option
 @yes_option
-def delete(segment_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
+def delete(which: str, config: tuple[str, ...], *, as_json: bool, yes: bool) -> None:
     """Delete a customer segment. Its audiences and their lists stay.
 
     Campaigns may then show ads to its people as if they were new customers.
     """
     with ad_account_for_arguments(config) as account:
-        found = _find(account, segment_id)
+        found = _find(account, which)
         confirm(
             f'Delete customer segment {found.id} "{found.name}"? Campaigns may then show ads to its people as new '
             "customers.",
@@ -207,20 +206,24 @@ def delete(segment_id: str, config: tuple[str, ...], *, as_json: bool, yes: bool
         _show_done("Deleted", found, as_json=as_json)
 
 
-def _find(account: PinterestClient, segment_id: str) -> CustomerSegment:
-    """Return a segment by its id; Pinterest has no request for a single one.
+def _find(account: PinterestClient, which: str) -> CustomerSegment:
+    """Return a segment by its id or name; Pinterest has no request for a single one.
 
     Raises:
-        ConfigurationError: there is none, or it is deleted.
+        ConfigurationError: there is none, it is deleted, or several have that name.
     """
-    found = next((each for each in account.customer_segments() if each.id == segment_id), None)
-    if found is None or not _is_active(found):
+    listed = list(account.customer_segments())
+    found = [each for each in listed if _is_active(each)]
+    chosen = choose(found, which, "customer segments")
+    if chosen is None:
+        gone = " any more" if any(each.id == which for each in listed) else ""
+        near = did_you_mean(which, (text(each.name) for each in found))
         msg = (
-            f"The ad account has no customer segment {segment_id}{' any more' if found is not None else ''}. "
-            "`pinterest-audience segments` shows all segments."
+            f"The ad account has no customer segment with that id or name{gone}.{near} `pinterest-audience segments` "
+            "shows all segments."
         )
         raise ConfigurationError(msg)
-    return found
+    return chosen
 
 
 def _is_active(found: CustomerSegment) -> bool:
