@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm
@@ -74,8 +75,7 @@ class RunRecorder:
             kind: what the command does; see `HistoryEntry.kind`.
             acted_on: the number of the run that a prune follows.
         """
-        with self._ledger.transaction():
-            self.history.begin(kind, acted_on=acted_on)
+        self._ledger.transact(partial(self.history.begin, kind, acted_on=acted_on))
 
     def end_run(self, feeds: list[RunFeed], lists: Iterable[int], *, empty: bool) -> None:
         """Record that the run ended cleanly. A run without this record did not.
@@ -86,9 +86,12 @@ class RunRecorder:
             empty: whether neither a row nor a STATE came. Such a run is no success and restarts no count of removals.
         """
         outcome, restarted = (EMPTY, ()) if empty else (CLEAN, tuple(lists))
-        with self._ledger.transaction():
+
+        def end() -> None:
             self._ledger.catalogue.runs.end(self._run, outcome, self._now(), feeds)
             self._ledger.catalogue.removal_counts.close(restarted)
+
+        self._ledger.transact(end)
 
     def note_changed_settings(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Remember which settings changed between two runs, for `explain`.

@@ -188,10 +188,10 @@ class Erasure:
         entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or self.history is None or entry is None:
             return
-        with self.ledger.transaction():
-            for removal in accepted:
-                self.history.removed(entry.number, removal)
-            self.history.write_removals()
+        for removal in accepted:
+            self.history.removed(entry.number, removal)
+        self.ledger.transact(self.history.write_removals)
+        self.history.forget_removals()
 
     def _deliver(self, halving: Mapping[WireFormat, Halving]) -> str:
         settings = self.settings
