@@ -177,6 +177,33 @@ class TestTables:
             assert ledger.catalogue.sources.key_rules(ledger.catalogue.sources.add("new")) == NEWEST_RULES
         assert database.execute("SELECT version FROM target_pinterest_audience.schema_version") == str(VERSION)
 
+    def test_the_server_vacuums_big_tables_in_time_unless_somebody_decided_otherwise(
+        self, database: Database, opened: Opened
+    ) -> None:
+        def set_for(table: str) -> str:
+            return database.execute(
+                f"SELECT reloptions FROM pg_class WHERE oid = 'target_pinterest_audience.{table}'::regclass"  # noqa: S608 - our own names
+            )
+
+        opened().close()
+        assert {set_for(each) for each in ("row_says", "members")} == {"{autovacuum_vacuum_scale_factor=0.05}"}
+        database.execute("ALTER TABLE target_pinterest_audience.row_says RESET (autovacuum_vacuum_scale_factor)")
+        database.execute("ALTER TABLE target_pinterest_audience.members SET (autovacuum_vacuum_scale_factor = 0.1)")
+        opened().close()
+        assert set_for("row_says") == "{autovacuum_vacuum_scale_factor=0.05}"
+        assert set_for("members") == "{autovacuum_vacuum_scale_factor=0.1}"
+
+    def test_a_table_that_is_being_vacuumed_does_not_keep_a_run_waiting(
+        self, database: Database, url: str, opened: Opened
+    ) -> None:
+        opened().close()
+        database.execute("ALTER TABLE target_pinterest_audience.row_says RESET (autovacuum_vacuum_scale_factor)")
+        with contextlib.closing(LedgerDatabase(url).connect()) as connection:
+            begin(connection)
+            connection.execute("LOCK TABLE target_pinterest_audience.row_says IN SHARE UPDATE EXCLUSIVE MODE")
+            with opened().transaction():
+                pass
+
     def test_a_missing_right_is_named(self, database: Database) -> None:
         with pytest.raises(LedgerError, match=r"permission denied for database .* grant it CREATE on the database"):
             open_ledger(address(new_user(database)), API, ACCOUNT, wait_seconds=1)

@@ -21,6 +21,7 @@ from target_pinterest_audience.ledger.postgres.locks import PostgresLocks
 from target_pinterest_audience.ledger.postgres.members import PostgresMembers
 from target_pinterest_audience.ledger.postgres.rows import PostgresRows
 from target_pinterest_audience.ledger.postgres.session import ATTEMPTS, CutTransactionError, Session
+from target_pinterest_audience.ledger.postgres.vacuum import tend
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying, needs_row_counts
 from target_pinterest_audience.system.waits import Wait
@@ -150,6 +151,8 @@ class PostgresLedger(Ledger):
             count_contributing_rows(self.session.query)
         if version != VERSION:
             run("UPDATE schema_version SET version = %s", (VERSION,))
+        if not self._dry:
+            tend(connection)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
