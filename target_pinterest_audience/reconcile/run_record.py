@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm
-from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RunFeed
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RunFeed, RunRecord
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.reconcile.run_history import RunHistory
 
@@ -56,7 +56,8 @@ class RunRecorder:
         """
         catalogue = self._ledger.catalogue
         digests = {name: self._digester.setting(name, value) for name, value in self._settings.effects.items()}
-        with self._ledger.transaction():
+
+        def begin() -> RunRecord | None:
             before = catalogue.runs.newest(self.configuration, clean=True)
             self._run = catalogue.runs.begin(self.configuration, digests, self._now())
             if in_history:
@@ -65,6 +66,9 @@ class RunRecorder:
                 # A row that goes to several lists was read once.
                 feeds = sorted((feed.source, feed.rows) for feed in catalogue.runs.feeds(before.number))
                 self.rows_before = sum(dict(feeds).values())
+            return before
+
+        before = self._ledger.transact(begin)
         self.note_changed_settings(before.settings if before is not None else digests, digests)
         return self._run
 

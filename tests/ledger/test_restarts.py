@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from tests.support.ledgers import API, Opened, address
 from tests.support.lengths import IS_LONG
 from tests.support.messages import address as email
 from tests.support.messages import deleted, digests, people, record, schema, state
+from tests.support.pooler import run_pooler
 from tests.support.postgres import Database, Mode, PostgresServer, find_binaries, run_server
 from tests.support.processes import Target, feed, running
 from tests.support.waiting import wait_until
@@ -309,6 +311,21 @@ class TestTransactions:
             ledger.transact(work)
 
 
+class TestPooler:
+    def test_a_session_behind_a_pooler_is_restored(self, database: Database, end_session: End) -> None:
+        with (
+            run_pooler(database, "session") as pooler,
+            closing(open_ledger(address(pooler), API, ACCOUNT, wait_seconds=30)) as ledger,
+        ):
+            ledger.locks.take(["customers"], 0)
+            end_session(ledger)
+            with ledger.transaction():
+                write(ledger)
+            end_session(ledger)
+            ledger.locks.ensure()
+            assert ledger.rows.read([KEY]) == {KEY: b"says"}
+
+
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """A server that other tests do not use."""
@@ -460,3 +477,47 @@ class TestRuns:
         assert stdout == b""
         assert len(emulator.backend.writes()) == requests
         assert members(emulator) == digests([*range(1, 6), 7])
+
+    @pytest.mark.parametrize("batch_size", [5, 500])
+    def test_a_signal_ends_a_run_that_waits_for_the_server(
+        self,
+        own_server: PostgresServer,
+        emulator: Emulator,
+        config: dict[str, Any],
+        tmp_path: Path,
+        batch_size: int,
+    ) -> None:
+        emulator.backend.create_list("customers")
+        with running({**config, "batch_size_rows": batch_size}, tmp_path) as process:
+            feed(process, [EMAIL, *people(range(8))])
+            # Its window is processed after two seconds.
+            time.sleep(4)
+            own_server.stop()
+            try:
+                feed(process, people(range(8, 16)))
+                time.sleep(4)
+                began = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                _, stderr = process.communicate(timeout=60)
+                assert time.monotonic() - began < 6
+            finally:
+                own_server.start()
+        assert process.returncode == 128 + signal.SIGTERM
+        assert b"was lost. Waiting at most 600 s (`lock_wait_seconds`)" in stderr
+        assert b"SIGTERM: stopped." in stderr.splitlines()[-1]
+
+    def test_a_run_ends_if_the_server_does_not_come_back(
+        self, own_server: PostgresServer, emulator: Emulator, config: dict[str, Any], tmp_path: Path
+    ) -> None:
+        emulator.backend.create_list("customers")
+        with running({**config, "batch_size_rows": 5, "lock_wait_seconds": 2}, tmp_path) as process:
+            feed(process, [EMAIL, *people(range(8)), state(1)])
+            wait_until(lambda: len(emulator.backend.writes()) == 1)
+            own_server.stop()
+            try:
+                stdout, stderr = process.communicate(timeout=60)
+            finally:
+                own_server.start()
+        assert (process.returncode, stdout) == (7, b"")
+        assert b"the connection to the server was lost" in stderr.splitlines()[-1]
+        assert len(emulator.backend.writes()) == 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import pytest
 
@@ -24,9 +24,9 @@ from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.watermark import Watermark
+from tests.support.ledgers import cut_once
 from tests.support.messages import sha256
 
-T = TypeVar("T")
 WINDOW: Final = 3
 SLOT: Final = 1
 
@@ -52,22 +52,11 @@ class SlowLedger(SqliteLedger):
                     raise self.failure
 
 
-class CutLedger(SlowLedger):
-    """A ledger whose every transaction is cut once before it is committed, as a restarted server does."""
-
-    def transact(self, work: Callable[[], T], undo: Callable[[], object] = bool) -> T:
-        with suppress(ZeroDivisionError), self.transaction():
-            work()
-            raise ZeroDivisionError
-        undo()
-        return super().transact(work, undo)
-
-
 class Desk:
     """A reconciler, and what it hands over."""
 
-    def __init__(self, path: Path, kind: type[SlowLedger] = SlowLedger) -> None:
-        self.ledger = kind(path / "ledger.db")
+    def __init__(self, path: Path) -> None:
+        self.ledger = SlowLedger(path / "ledger.db")
         self.ledger.slow = False
         with self.ledger.transaction():
             self.list_number = self.ledger.catalogue.lists.add("1", "customers").number
@@ -160,8 +149,8 @@ def test_rows_that_are_held_out_count_once_though_they_were_taken_for_new(desk: 
 
 
 @pytest.mark.parametrize("expect_new", [True, False])
-def test_a_window_that_is_processed_again_counts_once(tmp_path: Path, *, expect_new: bool) -> None:
-    desk = Desk(tmp_path, CutLedger)
+def test_a_window_that_is_processed_again_counts_once(desk: Desk, *, expect_new: bool) -> None:
+    cut_once(desk.ledger)
     desk.ledger.may_end.set()
     desk.reconciler.expect_new = expect_new
     for line in range(1, 21):
@@ -178,7 +167,6 @@ def test_a_window_that_is_processed_again_counts_once(tmp_path: Path, *, expect_
     desk.send()
     assert sorted(desk.sent) == [*range(1, 21), *range(22, 31)]
     assert desk.ledger.catalogue.lists.entry(desk.list_number).members == 13
-    desk.ledger.close()
 
 
 def test_what_a_window_showed_of_two_tables_is_forgotten_with_it() -> None:

