@@ -188,7 +188,7 @@ class TestBetweenTransactions:
         before = Holder.this_process(1).encode().hex()
         end_session(ledger)
         database.execute(f"UPDATE target_pinterest_audience.lock_holders SET holder = decode('{before}', 'hex')")  # noqa: S608 - our own bytes
-        with pytest.raises(LedgerError, match="without all that it had committed"):
+        with pytest.raises(LedgerError, match="lacks what this process has committed"):
             ledger.rows.read([KEY])
 
     def test_a_former_session_that_the_server_still_keeps_is_ended(self, ledger: Ledger, database: Database) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.fence import lost
 from target_pinterest_audience.ledger.postgres.claims import END_FORMER, TAKE_AGAIN, WRITER, commits_of, read_holder
 from target_pinterest_audience.ledger.postgres.connection import begin
 from target_pinterest_audience.system.waits import Wait
@@ -115,7 +114,11 @@ class Restoration:
         session.refuse_loss(same=same, standing=standing)
         commits = holder.commits if holder is not None else 0
         if commits - session.commits not in ((0, 1) if in_doubt else (0,)):
-            reason = "The server is back without all that it had committed, as after a failover to one that lagged."
-            raise lost(session.where, reason, "Run again, and let the tap read all rows once more.")
+            msg = (
+                f"{session.where} lacks what this process has committed: the server is back without its newest "
+                "transactions, as after a failover to a standby that lagged behind. Nothing more is sent or written. "
+                "STATE may cover rows that the ledger does not know, so run the tap once with a full refresh."
+            )
+            raise LedgerError(msg)
         session.commits = commits
         return True
