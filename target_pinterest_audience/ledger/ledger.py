@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from target_pinterest_audience.ledger.alerts import StandingAlerts
 from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.members import Members
     from target_pinterest_audience.ledger.query import Query
     from target_pinterest_audience.ledger.rows import Rows
+
+T = TypeVar("T")
 
 
 class Ledger(ABC):
@@ -70,11 +73,26 @@ class Ledger(ABC):
     def transaction(self) -> AbstractContextManager[None]:
         """Commit durably what the block writes, or roll it back if the block raises.
 
+        If the database goes away meanwhile, nothing was written, and this raises; `transact` begins anew.
+
         In a dry run nothing is ever committed: later blocks read what earlier ones wrote, and `close` discards it.
 
         Raises:
             LedgerError: this process lost one of its locks, or another process writes for too long.
         """
+
+    def transact(self, work: Callable[[], T], undo: Callable[[], object] = bool) -> T:  # noqa: ARG002 - nothing to undo
+        """Call a function in a transaction, and call it again if the database went away before it was committed.
+
+        Args:
+            work: reads and writes the ledger.
+            undo: takes back what it changed in memory; called before it is called again.
+
+        Raises:
+            LedgerError: as for `transaction`.
+        """
+        with self.transaction():
+            return work()
 
     def tidy(self, rows: int) -> None:  # noqa: B027 - only one database needs it
         """Put rows in order for a while, where that keeps the ledger fast. Not called within a transaction.

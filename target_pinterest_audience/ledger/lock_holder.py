@@ -16,18 +16,27 @@ from target_pinterest_audience.system.waits import Wait
 _BEGAN = datetime.now(timezone.utc)
 
 
-class Holder(msgspec.Struct, frozen=True):
-    """A process that holds a lock."""
+class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A process that holds a lock.
+
+    Attributes:
+        host: the name of its machine.
+        process: its number there.
+        program: its name.
+        started: when it started.
+        commits: in PostgreSQL, how many transactions it has committed since it took its first lock.
+    """
 
     host: str
     process: int
     program: str
     started: datetime
+    commits: int = 0
 
     @classmethod
-    def this_process(cls) -> Holder:
+    def this_process(cls, commits: int = 0) -> Holder:
         """Return this process."""
-        return cls(socket.gethostname(), os.getpid(), Path(sys.argv[0]).name, _BEGAN)
+        return cls(socket.gethostname(), os.getpid(), Path(sys.argv[0]).name, _BEGAN, commits)
 
     @classmethod
     def read(cls, encoded: bytes) -> Holder | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -123,6 +123,11 @@ class Notes:
         """Change when notes are sent; see `add`. Their operation counts as unknown from now on."""
         for note in notes:
             self._query("UPDATE unsettled SET due = ?, sent = NULL WHERE list = ? AND note = ?", due, list_number, note)
+
+    def postpone_each(self, due_times: Mapping[tuple[int, int], float | None]) -> None:
+        """Do what `postpone` does for each of some notes, given as list and note."""
+        for (list_number, note), due in due_times.items():
+            self.postpone(list_number, [note], due)
 
     def of_list(self, list_number: int) -> Iterator[Note]:
         """Yield all notes of a list, oldest first."""

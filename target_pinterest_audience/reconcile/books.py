@@ -100,8 +100,11 @@ class Books:
             LedgerError: the ledger cannot be written.
         """
         reports = {number: self.delivery.report(reference) for number, reference in self.lists.opened.items()}
-        with self.ledger.transaction():
+        history = self.recorder.history
+
+        def end() -> None:
             figures = figures_of(self.ledger, reports, rejected)
-            self.recorder.history.end(
-                exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out, error=error
-            )
+            history.end(exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out, error=error)
+
+        self.ledger.transact(end)
+        history.forget_removals()

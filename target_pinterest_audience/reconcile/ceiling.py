@@ -159,6 +159,10 @@ class _Ceiling:
                 return f"{when}{span.removed:,} of the {span.members:,} members"
         return None
 
+    def copy(self) -> _Ceiling:
+        """Return a copy that changes on its own."""
+        return replace(self, run=replace(self.run), day=replace(self.day))
+
     def is_exceeded(self, span: _Span, remaining: int) -> bool:
         """Return whether more members were removed in a span of time than the ceiling allows."""
         share = span.members * self.percent // 100
@@ -185,6 +189,10 @@ class _ListCount:
     began: float
     refused: int = 0
 
+    def copy(self) -> _ListCount:
+        """Return a copy that changes on its own."""
+        return replace(self, derived=self.derived.copy(), deleted=self.deleted.copy())
+
 
 @dataclass(slots=True)
 class Ceilings:
@@ -209,6 +217,27 @@ class Ceilings:
     deleted_percent: int = _EVERYBODY
     advice: str = "raise the setting for one run"
     _lists: dict[int, _ListCount] = field(default_factory=dict)
+    _before: dict[int, _ListCount | None] = field(default_factory=dict)
+    """The counts that changed since `checkpoint`, as they were; None for a list that was not counted yet."""
+
+    def checkpoint(self) -> Callable[[], None]:
+        """Return a function that takes back what is counted from now on, if the ledger does not commit it."""
+        self._before = {}
+        return self._undo
+
+    def _undo(self) -> None:
+        for number, counts in self._before.items():
+            if counts is None:
+                self._lists.pop(number, None)
+            else:
+                self._lists[number] = counts
+        self._before = {}
+
+    def _keep(self, number: int) -> None:
+        """Keep the counts of a list, before they change, for `_undo`."""
+        if number not in self._before:
+            counts = self._lists.get(number)
+            self._before[number] = counts.copy() if counts is not None else None
 
     def begin(self, catalogue: Catalogue, number: int, members: int | None = None) -> None:
         """Begin to count the removals from a list, unless this run does already. Called within a transaction.
@@ -219,6 +248,7 @@ class Ceilings:
             members: how many members it had at the start, if that has changed since.
         """
         if number not in self._lists:
+            self._keep(number)
             catalogue.removal_counts.begin(number, members)
             self.resume(catalogue, number, members)
 
@@ -251,6 +281,7 @@ class Ceilings:
         for number, movement in moved.items():
             added, derived, deleted, refused = movement
             joined = added - derived - deleted - refused
+            self._keep(number)
             if number not in self._lists:
                 # No stream of this run feeds the list: its rows go elsewhere today. Its members have changed by now.
                 self.begin(catalogue, number, catalogue.lists.entry(number).members - joined)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
@@ -116,9 +117,12 @@ class ListBook:
 
     def _lead_to_former(self, reference: ListReference, entry: ListEntry) -> None:
         """Note that a stream names a list that was opened because the ledger knows it."""
-        with self._ledger.transaction():
+
+        def begin() -> None:
             self._check_algorithm(entry.number, reference)
             self._ceilings.begin(self._ledger.catalogue, entry.number)
+
+        self._ledger.transact(begin, self._ceilings.checkpoint())
         former = self._references[entry.number]
         self._remember(entry, former)
         self._lead(reference, entry.number)
@@ -145,12 +149,15 @@ class ListBook:
         catalogue = self._ledger.catalogue
         self._locks.take_references([ListReference(customer_list_id=each.id) for each in found.values() if each])
         entries: dict[ListReference, ListEntry] = {}
-        with self._ledger.transaction():
+
+        def enter() -> None:
             for reference, customer_list in found.items():
                 entry = entries[reference] = self._enter(reference, customer_list, pinned[reference])
                 self._check_algorithm(entry.number, reference)
                 self._ceilings.begin(catalogue, entry.number)
                 catalogue.lists.pin(str(reference), entry.number)
+
+        self._ledger.transact(enter, self._ceilings.checkpoint())
         for reference, entry in entries.items():
             if found[reference] is not None:
                 self._with_id.add(entry.number)
@@ -182,8 +189,7 @@ class ListBook:
             self._locks.take_references([ListReference(customer_list_id=customer_list_id)])
             catalogue = self._ledger.catalogue
             if catalogue.lists.entry(number).customer_list_id is None:
-                with self._ledger.transaction():
-                    catalogue.lists.set_id(number, customer_list_id)
+                self._ledger.transact(partial(catalogue.lists.set_id, number, customer_list_id))
             self._with_id.add(number)
 
     def _enter(self, reference: ListReference, found: CustomerList | None, pinned: ListEntry | None) -> ListEntry:

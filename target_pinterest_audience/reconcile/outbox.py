@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,8 +122,8 @@ class Outbox:
         Args:
             number: the list.
         """
-        with self._ledger.transaction():
-            once_more, new = claim_due(self._ledger, number, self._now(), self._safe_seconds)
+        claim = partial(claim_due, self._ledger, number, self._now(), self._safe_seconds)
+        once_more, new = self._ledger.transact(claim)
         # Lines below those of the stream, one for each note: the next run need not send again what Pinterest has
         # accepted of them, or a rate limit that ends each run before the last note would end them all.
         lines = iter(range(-len(self._ledger.notes.due_times(number)), 0))
@@ -136,8 +137,7 @@ class Outbox:
             is_own = (number, note) in self._own
             if identities <= (sent if is_own else under_way):
                 # A run that was cut short noted them once more; the other note stays until they are accepted.
-                with self._ledger.transaction():
-                    self._ledger.notes.settle(number, [note])
+                self._ledger.transact(partial(self._ledger.notes.settle, number, [note]))
                 continue
             some = [each for each in operations if each[1] not in sent]
             if was_refused(due):
@@ -202,16 +202,18 @@ class Outbox:
         settled = {number: self._take_accepted(number) for number in self._to_settle - self._without_list}
         self._to_settle.clear()
         if any(map(any, settled.values())) or self._unanswered or self._history.has_removals:
-            due = self._now() + self._safe_seconds
-            with self._ledger.transaction():
-                for number, batches in self._unanswered.items():
-                    note_unanswered(self._ledger, number, batches, due)
-                done = [(number, note) for number, notes in settled.items() for note in notes.done]
-                self._ledger.notes.settle_many(done)
-                for number, notes in settled.items():
-                    self._ledger.notes.postpone(number, notes.former, due)
-                self._history.write_removals()
+            self._ledger.transact(partial(self._write_settled, settled, self._now() + self._safe_seconds))
             self._unanswered.clear()
+            self._history.forget_removals()
+
+    def _write_settled(self, settled: Mapping[int, _Settled], due: float) -> None:
+        for number, batches in self._unanswered.items():
+            note_unanswered(self._ledger, number, batches, due)
+        done = [(number, note) for number, notes in settled.items() for note in notes.done]
+        self._ledger.notes.settle_many(done)
+        for number, notes in settled.items():
+            self._ledger.notes.postpone(number, notes.former, due)
+        self._history.write_removals()
 
     def note_unsent(self, notes: Iterable[tuple[int, int]]) -> None:
         """Note at the end of the run for which notes no request has left: they need no healing once they are accepted.
@@ -222,11 +224,7 @@ class Outbox:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        unsent = {*notes, *self._own} - self._begun
-        if unsent:
-            with self._ledger.transaction():
-                for number, note in sorted(unsent):
-                    self._ledger.notes.postpone(number, [note], AT_ONCE)
+        self._postpone(dict.fromkeys(sorted({*notes, *self._own} - self._begun), AT_ONCE))
 
     def note_missing_lists(self) -> None:
         """Note at the end of the run that nothing is under way for lists that Pinterest clearly refused to create.
@@ -236,14 +234,19 @@ class Outbox:
         Raises:
             LedgerError: the ledger cannot be written.
         """
-        missing = [number for number in self._found if self._lists.was_never_created(number)]
-        if not missing:
-            return
-        with self._ledger.transaction():
-            for number in missing:
-                for note, due in self._ledger.notes.due_times(number).items():
-                    if may_be_under_way(due) and note not in self._found[number]:
-                        self._ledger.notes.postpone(number, [note], once_answered(due))
+        self._postpone(
+            {
+                (number, note): once_answered(due)
+                for number in self._found
+                if self._lists.was_never_created(number)
+                for note, due in self._ledger.notes.due_times(number).items()
+                if may_be_under_way(due) and note not in self._found[number]
+            }
+        )
+
+    def _postpone(self, due_times: Mapping[tuple[int, int], float | None]) -> None:
+        if due_times:
+            self._ledger.transact(partial(self._ledger.notes.postpone_each, due_times))
 
     def _take_accepted(self, number: int) -> _Settled:
         """Forget and return the notes of a list that were accepted as a whole."""
@@ -264,20 +267,24 @@ class Outbox:
         for index in receipt.refused:
             by_format = receipt.wire_refused and batch.identities[index] not in before
             (with_format if by_format else alone).append(index)
-        with self._ledger.transaction():
+
+        def add() -> list[tuple[int, float]]:
+            notes = []
             for indices, due in ((alone, REFUSED), (with_format, AT_ONCE)):
                 if indices:
                     identities = [batch.identities[index] for index in indices]
                     causes = bytes(batch.causes[index] for index in indices if batch.causes)
-                    note = self._ledger.notes.add(number, identities, causes, due=due)
-                    self._for_next_run.add((number, note))
-                    if due == AT_ONCE:
-                        self._refused_with_format[number].append(note)
+                    notes.append((self._ledger.notes.add(number, identities, causes, due=due), due))
+            return notes
+
+        for note, due in self._ledger.transact(add):
+            self._for_next_run.add((number, note))
+            if due == AT_ONCE:
+                self._refused_with_format[number].append(note)
 
     def _note_format_accepted(self, number: int) -> None:
         """Note that Pinterest accepts the wire format, so it refuses the earlier ones for themselves."""
-        with self._ledger.transaction():
-            self._ledger.notes.postpone(number, self._refused_with_format.pop(number), REFUSED)
+        self._postpone({(number, note): REFUSED for note in self._refused_with_format.pop(number)})
 
     def _add(self, number: int, note: int, last_line: int) -> None:
         self._handed_over[number][note] = last_line

@@ -212,6 +212,8 @@ class Reconciler:
         Args:
             seconds: how long to wait for the work to end.
         """
+        # Another thread may be waiting for the database.
+        self.ledger.interrupt()
         if self._work is not None:
             for _ in range(int(seconds / _MOMENT_SECONDS)):
                 self.ledger.interrupt()
@@ -246,10 +248,46 @@ class Reconciler:
 
     def _work_off(self, window: Window, new: NewRows | None = None) -> _Worked:
         self.ledger.tidy(len(window))
-        with self.ledger.transaction():
-            decisions = new.write(self.ledger, self.sources) if new is not None else None
-            all_new = decisions is not None
-            if decisions is None:
-                decisions, all_new = absorb(self.ledger, self.sources, self.shorten, window)
-            self.ceilings.count(self.ledger.catalogue, movements(decisions))
-            return _Worked(note_decisions(self.ledger, decisions), all_new)
+        work = _Work(self, window, new)
+        return self.ledger.transact(work.write, work.undo)
+
+
+class _Work:
+    """The work on a window, which can be done again."""
+
+    def __init__(self, reconciler: Reconciler, window: Window, new: NewRows | None) -> None:
+        """Begin.
+
+        Args:
+            reconciler: the reconciler.
+            window: the window.
+            new: its changes if all rows are new; None if they cannot be.
+        """
+        self._reconciler = reconciler
+        self._window = window
+        self._new = new
+        self._undo_ceilings = reconciler.ceilings.checkpoint()
+        self._undo_sources = [each.checkpoint() for each in reconciler.sources.values()]
+
+    def write(self) -> _Worked:
+        """Write what the window changes, within a transaction of the caller.
+
+        Raises:
+            RemovalCeilingError: more people would leave a list than the settings allow.
+        """
+        ledger, sources = self._reconciler.ledger, self._reconciler.sources
+        decisions = self._new.write(ledger, sources) if self._new is not None else None
+        all_new = decisions is not None
+        if decisions is None:
+            decisions, all_new = absorb(ledger, sources, self._reconciler.shorten, self._window)
+        self._reconciler.ceilings.count(ledger.catalogue, movements(decisions))
+        return _Worked(note_decisions(ledger, decisions), all_new)
+
+    def undo(self) -> None:
+        """Take back what `write` changed in memory."""
+        self._window.reset_tallies()
+        self._undo_ceilings()
+        for undo in self._undo_sources:
+            undo()
+        # It has counted in the former tallies of the window.
+        self._new = None

@@ -57,10 +57,13 @@ class RunHistory:
         return bool(self._removals)
 
     def write_removals(self) -> None:
-        """Write the removals that were kept, within a transaction of the caller."""
+        """Write the removals that were kept, within a transaction of the caller; after it, `forget_removals`."""
         for number, (accepted, causes, request_id) in self._removals:
             entry = RemovalEntry(self._entry or NO_ENTRY, number, accepted, by_name(causes), request_id)
             self._ledger.history.note_removal(entry)
+
+    def forget_removals(self) -> None:
+        """Keep them no longer, once they are committed."""
         self._removals.clear()
 
     def end(
@@ -74,6 +77,8 @@ class RunHistory:
         error: str | None = None,
     ) -> None:
         """Write the end of the entry, within a transaction of the caller; do nothing if there is no entry.
+
+        After it, `forget_removals`.
 
         Args:
             exit_code: the exit code of the process.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm
-from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RunFeed
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RunFeed, RunRecord
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.reconcile.run_history import RunHistory
 
@@ -55,7 +56,8 @@ class RunRecorder:
         """
         catalogue = self._ledger.catalogue
         digests = {name: self._digester.setting(name, value) for name, value in self._settings.effects.items()}
-        with self._ledger.transaction():
+
+        def begin() -> RunRecord | None:
             before = catalogue.runs.newest(self.configuration, clean=True)
             self._run = catalogue.runs.begin(self.configuration, digests, self._now())
             if in_history:
@@ -64,6 +66,9 @@ class RunRecorder:
                 # A row that goes to several lists was read once.
                 feeds = sorted((feed.source, feed.rows) for feed in catalogue.runs.feeds(before.number))
                 self.rows_before = sum(dict(feeds).values())
+            return before
+
+        before = self._ledger.transact(begin)
         self.note_changed_settings(before.settings if before is not None else digests, digests)
         return self._run
 
@@ -74,8 +79,7 @@ class RunRecorder:
             kind: what the command does; see `HistoryEntry.kind`.
             acted_on: the number of the run that a prune follows.
         """
-        with self._ledger.transaction():
-            self.history.begin(kind, acted_on=acted_on)
+        self._ledger.transact(partial(self.history.begin, kind, acted_on=acted_on))
 
     def end_run(self, feeds: list[RunFeed], lists: Iterable[int], *, empty: bool) -> None:
         """Record that the run ended cleanly. A run without this record did not.
@@ -86,9 +90,12 @@ class RunRecorder:
             empty: whether neither a row nor a STATE came. Such a run is no success and restarts no count of removals.
         """
         outcome, restarted = (EMPTY, ()) if empty else (CLEAN, tuple(lists))
-        with self._ledger.transaction():
+
+        def end() -> None:
             self._ledger.catalogue.runs.end(self._run, outcome, self._now(), feeds)
             self._ledger.catalogue.removal_counts.close(restarted)
+
+        self._ledger.transact(end)
 
     def note_changed_settings(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Remember which settings changed between two runs, for `explain`.

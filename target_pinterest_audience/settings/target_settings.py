@@ -214,7 +214,8 @@ class Settings:
     """`sqlite:///` and an absolute path, or `postgresql://…`; None if it is not set and this user has no home."""
     lock_wait_seconds: int = setting(
         "Lock wait, in seconds",
-        "How long to wait for another run that works on the same list before this run exits 7.",
+        "How long to wait for another run that works on the same list, or for a PostgreSQL server that is away, before "
+        "this run exits 7.",
         between=(0, 86_400),
         default=600,
     )

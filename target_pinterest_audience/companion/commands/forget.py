@@ -147,8 +147,7 @@ def _in_history(
         yield None
         return
     history = RunHistory(ledger, time.time)
-    with ledger.transaction():
-        history.begin(FORGET)
+    ledger.transact(lambda: history.begin(FORGET))
     ended: tuple[int, str | None] = (0, None)
     try:
         yield history
@@ -181,8 +180,7 @@ def _end_history(
         for each in before
         if now[each.number] != each.members and each.customer_list_id in done
     ]
-    with ledger.transaction():
-        history.end(exit_code, account.traffic, figures, error=error)
+    ledger.transact(lambda: history.end(exit_code, account.traffic, figures, error=error))
 
 
 def _erase_from_ledger(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:

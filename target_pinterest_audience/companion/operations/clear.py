@@ -32,9 +32,12 @@ def clear(ledger: Ledger, books: Books, dispatcher: Dispatcher, number: int) -> 
     # No run can read the sources that feed the list meanwhile: it would hold the locks of all their lists.
     books.locks.take_lists([catalogue.lists.entry(number)])
     books.recorder.begin_command(CLEAR)
-    with ledger.transaction():
+
+    def note() -> None:
         for decisions in withdraw(ledger, catalogue.feeds.sources(number), {number}, books.digester.shorten):
             books.outbox.note(decisions)
         catalogue.removal_counts.reset(number)
+
+    ledger.transact(note)
     dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()

@@ -81,9 +81,10 @@ def erase_from_ledger(
     known = {*identities, *map(shorten, identities)}
     named = tuple(Named(0, 0, each) for each in sorted(identities))
     catalogue = ledger.catalogue
-    noted: set[tuple[int, int]] = set()
-    with ledger.transaction():
+
+    def erase() -> frozenset[tuple[int, int]]:
         locks.refuse_newcomers()
+        noted: set[tuple[int, int]] = set()
         for source in catalogue.sources.all():
             event = event_of(Kind.FORGOTTEN, source.number, named=named)
             touched = False
@@ -97,7 +98,9 @@ def erase_from_ledger(
         if suppress:
             for key in sorted(set(map(member_key, identities))):
                 catalogue.suppressions.add(key, now)
-    return frozenset(noted)
+        return frozenset(noted)
+
+    return ledger.transact(erase)
 
 
 def _log_nothing(_sentence: str) -> None:
@@ -188,10 +191,10 @@ class Erasure:
         entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or self.history is None or entry is None:
             return
-        with self.ledger.transaction():
-            for removal in accepted:
-                self.history.removed(entry.number, removal)
-            self.history.write_removals()
+        for removal in accepted:
+            self.history.removed(entry.number, removal)
+        self.ledger.transact(self.history.write_removals)
+        self.history.forget_removals()
 
     def _deliver(self, halving: Mapping[WireFormat, Halving]) -> str:
         settings = self.settings
@@ -215,16 +218,19 @@ class Erasure:
         entry = self.ledger.catalogue.lists.by_id(target.id) if self.ledger is not None else None
         if self.ledger is None or entry is None:
             return
-        removed = set(self.identities)
+        removed, notes, number = set(self.identities), self.ledger.notes, entry.number
         due = self.now() + safe_seconds(self.settings.read_timeout_seconds)
-        with self.ledger.transaction():
-            for note in list(self.ledger.notes.of_list(entry.number)):
+
+        def settle() -> None:
+            for note in list(notes.of_list(number)):
                 if not removed.issuperset(note.identities) or is_healing(note.due):
                     continue
-                if (entry.number, note.number) in self.noted or not may_be_under_way(note.due):
-                    self.ledger.notes.settle(entry.number, [note.number])
+                if (number, note.number) in self.noted or not may_be_under_way(note.due):
+                    notes.settle(number, [note.number])
                 else:
-                    self.ledger.notes.postpone(entry.number, [note.number], due)
+                    notes.postpone(number, [note.number], due)
             if unanswered:
                 causes = bytes([Cause.FORGET]) * len(self.identities)
-                self.ledger.notes.add(entry.number, self.identities, causes, due=due, sent=Operation.REMOVE)
+                notes.add(number, self.identities, causes, due=due, sent=Operation.REMOVE)
+
+        self.ledger.transact(settle)

@@ -100,8 +100,7 @@ def carry_out(
     """
     run, chosen = pruning
     books.recorder.begin_command(PRUNE, acted_on=run.number)
-    with ledger.transaction():
-        _note(ledger, books, chosen, percent, now)
+    ledger.transact(lambda: _note(ledger, books, chosen, percent, now))
     for source in sorted({each.source for each in chosen}):
         # Folds the keys of rows that are gone now.
         settle(ledger, source)
@@ -109,8 +108,7 @@ def carry_out(
         dispatcher.send_all(books.outbox.leftovers(number))
     dispatcher.flush()
     if chosen:
-        with ledger.transaction():
-            ledger.catalogue.runs.mark_pruned(run.number)
+        ledger.transact(lambda: ledger.catalogue.runs.mark_pruned(run.number))
 
 
 class _TriedError(Exception):

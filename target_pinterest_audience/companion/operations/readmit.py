@@ -29,11 +29,13 @@ def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
         LedgerError: the ledger cannot be written, or another process holds a lock.
     """
     locks.take_all()
-    catalogue, lifted = ledger.catalogue, 0
-    back: defaultdict[int, list[bytes]] = defaultdict(list)
+    catalogue = ledger.catalogue
     packed_of = {member_key(packed): packed for packed in identities}
-    with ledger.transaction():
+
+    def lift() -> int:
         locks.refuse_newcomers()
+        lifted = 0
+        back: defaultdict[int, list[bytes]] = defaultdict(list)
         for key, packed in sorted(packed_of.items()):
             lists = catalogue.suppressions.lift(key)
             lifted += lists is not None
@@ -42,4 +44,6 @@ def readmit(ledger: Ledger, locks: Locks, identities: Collection[bytes]) -> int:
         for number, some in sorted(back.items()):
             ledger.notes.add(number, some, due=AT_ONCE)
             catalogue.lists.change_members(number, len(some))
-    return lifted
+        return lifted
+
+    return ledger.transact(lift)

@@ -49,8 +49,7 @@ def reset(ledger: Ledger, locks: Locks, shorten: Shorten, entries: Sequence[List
     locks.take_lists(entries)
     lists = {entry.number for entry in entries}
     sources = {source for number in lists for source in catalogue.feeds.sources(number)}
-    with ledger.transaction():
-        return _withdraw(ledger, sources, lists, shorten)
+    return ledger.transact(lambda: _withdraw(ledger, sources, lists, shorten))
 
 
 def stale_sources(ledger: Ledger, before: float) -> list[SourceEntry]:
@@ -85,7 +84,8 @@ def expire(
     """
     for source in sources:
         locks.take_source(source.name)
-    with ledger.transaction():
+
+    def delete() -> Expired:
         ledger.catalogue.correct_times(now)
         # A run may have read one of them before the lock was free.
         still = {each.number for each in stale_sources(ledger, before)}
@@ -94,6 +94,8 @@ def expire(
         members = _withdraw(ledger, numbers, lists, shorten)
         ledger.history.expire(before)
         return Expired(ledger.catalogue.runs.expire(before), members)
+
+    return ledger.transact(delete)
 
 
 def _withdraw(ledger: Ledger, sources: Collection[int], lists: Collection[int], shorten: Shorten) -> dict[int, int]:

@@ -8,9 +8,10 @@ have vanished, are marked one by one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.ledger.marks.seen_keys import END, unpack
+from target_pinterest_audience.ledger.marks.seen_keys import END, KeysInOrder, unpack
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
@@ -58,19 +59,32 @@ def settle(ledger: Ledger, source: int) -> None:
 def _fold(ledger: Ledger, source: int, reader: int, mark: int) -> None:
     """Give the keys of a mark that have no newer one to their rows, in steps in the order of the keys."""
     seen_keys = ledger.rows.seen_keys
-    old, newer = seen_keys.in_order(source, reader, mark, mark), seen_keys.in_order(source, reader, mark + 1)
+
+    def passes() -> tuple[KeysInOrder, KeysInOrder]:
+        return seen_keys.in_order(source, reader, mark, mark), seen_keys.in_order(source, reader, mark + 1)
+
+    old, newer = passes()
+
+    def begin_again() -> None:
+        # Marks only grow, so what earlier steps did may be done once more.
+        nonlocal old, newer
+        old, newer = passes()
+
+    def step(after: bytes) -> bytes | None:
+        behind = seen_keys.first_key_behind(source, reader, mark, after, _STEP_PIECES)
+        keys: set[bytes] = set()
+        for part in old.up_to(behind or END):
+            keys.update(unpack(part))
+        for part in newer.up_to(behind or END):
+            keys.difference_update(unpack(part))
+        if keys:
+            ledger.rows.mark_seen(mark, keys, reader)
+        seen_keys.drop(source, reader, mark, old.take_finished())
+        return behind
+
     after: bytes | None = b""
     while after is not None:
-        with ledger.transaction():
-            after = seen_keys.first_key_behind(source, reader, mark, after, _STEP_PIECES)
-            keys: set[bytes] = set()
-            for part in old.up_to(after or END):
-                keys.update(unpack(part))
-            for part in newer.up_to(after or END):
-                keys.difference_update(unpack(part))
-            if keys:
-                ledger.rows.mark_seen(mark, keys, reader)
-            seen_keys.drop(source, reader, mark, old.take_finished())
+        after = ledger.transact(partial(step, after), begin_again)
 
 
 def forget_deleted(ledger: Ledger, source: int) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.ledger.lock_holder import Holder
 
@@ -45,6 +45,14 @@ _CLAIM: Final = """
     ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number
 """
 _HOLDER: Final = "SELECT holder FROM lock_holders WHERE name_digest = ?"
+TAKE_AGAIN: Final = "SELECT pg_try_advisory_lock(%s)"
+"""Takes the advisory lock of a process for a new session."""
+END_FORMER: Final = f"""
+    SELECT pg_terminate_backend(pid) FROM ({_SESSIONS}) AS sessions WHERE number = %s AND pid <> pg_backend_pid()
+"""  # noqa: S608 - our own words
+"""Ends the former session of a process, which the server may keep for minutes after the connection broke."""
+WRITER: Final = 0x7069_6E5F_7772_6974
+"""The advisory lock of the process that writes: the bytes "pin_writ"."""
 _HOLDER_OF: Final = f"""
     SELECT holder FROM lock_holders WHERE name_digest IN (
         SELECT own.number FROM ({_SESSIONS}) AS own JOIN ({_SESSIONS}) AS other USING (pid) WHERE other.number = ?
@@ -70,6 +78,26 @@ def stands(schema: str, number: int) -> str:
         number: the fencing number.
     """
     return f"EXISTS (SELECT FROM {schema}.fences WHERE name_digest = {number:d} AND number = {number:d})"
+
+
+def count_commit(schema: str, number: int, commits: int) -> str:
+    """Return a statement: it writes how many transactions a process has committed, if it has a lock.
+
+    Args:
+        schema: the schema of the tables.
+        number: the fencing number of the process.
+        commits: how many, with the one that the statement is part of.
+    """
+    holder = Holder.this_process(commits).encode().hex()
+    return (
+        f"UPDATE {schema}.lock_holders SET holder = decode('{holder}', 'hex') "  # noqa: S608 - our own words
+        f"WHERE name_digest = {number:d}"
+    )
+
+
+def commits_of(schema: str, number: int) -> str:
+    """Return a query for the row of a process that `count_commit` writes; see there."""
+    return f"SELECT holder FROM {schema}.lock_holders WHERE name_digest = {number:d}"  # noqa: S608 - our own words
 
 
 class Claims:
@@ -121,12 +149,13 @@ class Claims:
 
     def holder(self, number: int) -> Holder | None:
         """Return the process with a fencing number; None if it is not known."""
-        return _read(self._query(_HOLDER, number))
+        return read_holder(self._query(_HOLDER, number))
 
     def holder_of(self, advisory_lock: int) -> Holder | None:
         """Return the process whose session has an advisory lock; None if it is not known."""
-        return _read(self._query(_HOLDER_OF, advisory_lock))
+        return read_holder(self._query(_HOLDER_OF, advisory_lock))
 
 
-def _read(found: list[tuple[bytes]]) -> Holder | None:
+def read_holder(found: list[tuple[Any, ...]]) -> Holder | None:
+    """Return the holder that a query found; None if it found none."""
     return Holder.read(bytes(found[0][0])) if found else None

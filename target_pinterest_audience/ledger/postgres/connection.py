@@ -95,6 +95,8 @@ _ADVICE: Final = {
 _OTHER_ADVICE: Final = "See the server's log."
 _LIMITED: Final = frozenset({"25P03", "25P04", "55P03", "57014", "57P05"})
 """The errors by which a limit ends a session or a statement."""
+_LOSSES: Final = frozenset({"25P03", "25P04", "57P01", "57P02", "57P03", "57P05"})
+"""The errors with which the server ends a session. Its connection may still seem open when they arrive."""
 
 
 class Database:
@@ -200,6 +202,11 @@ class Database:
 
 def _code(error: psycopg.Error) -> str:
     return f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+
+
+def is_loss(error: psycopg.Error) -> bool:
+    """Return whether the server ended the session with an error."""
+    return error.sqlstate in _LOSSES
 
 
 def begin(connection: Connection) -> None:

@@ -16,6 +16,7 @@ from target_pinterest_audience.ledger.lock_holder import held_by, wait_for
 from target_pinterest_audience.ledger.locks import Locks
 from target_pinterest_audience.ledger.postgres.claims import holds, stands
 from target_pinterest_audience.ledger.postgres.connection import SCHEMA
+from target_pinterest_audience.ledger.postgres.session import ATTEMPTS
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
@@ -53,11 +54,10 @@ class PostgresLocks(Locks):
         named = {lock_key(name): name for name in names}
         keys = [key for key in named if key not in claims.held]
         waits: dict[int, Wait] = {}
-        if keys and not claims.take_number(self._session.backend):
-            self._session.refuse_loss(same=False, standing=True)
+        if keys:
+            self._take_number()
         while keys:
-            with self._ledger.transaction():
-                taken = claims.claim(keys)
+            taken = self._ledger.transact(partial(claims.claim, keys))
             # Last: `ensure` may check at any time.
             claims.held.update(taken)
             keys = keys[len(taken) :]
@@ -69,14 +69,21 @@ class PostgresLocks(Locks):
                 wait.log(partial(claims.holder, busy[keys[0]]))
                 time.sleep(min(_POLL_SECONDS, remaining))
 
+    def _take_number(self) -> None:
+        backend = 0
+        while not self._session.claims.take_number(self._session.backend):
+            # The number of the session changes if its connection was lost meanwhile.
+            if backend == self._session.backend:
+                self._session.refuse_loss(same=False, standing=True)
+            backend = self._session.backend
+
     def ensure(self) -> None:
-        """See `Locks.ensure`."""
+        """See `Locks.ensure`. If the session ended, this waits until it is restored."""
         if not self._session.claims.held:
             return
         where = self._session.where
         try:
-            with self._watch_turn:
-                held, standing = self._look()
+            held, standing = self._look_again()
         except psycopg.Error as error:
             reason = f"It cannot check whether it still has them {self._session.database.explain(error)}"
             raise lost(where, reason, "Run again when the server is reachable.") from None
@@ -85,19 +92,31 @@ class PostgresLocks(Locks):
             raise lost(where, reason, "Run again; the server's log explains why the session ended.")
         self._session.refuse_loss(same=True, standing=standing)
 
+    def _look_again(self) -> tuple[bool, bool]:
+        """Return what `_look` does, after the session was restored if its connection was lost."""
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(psycopg.Error):
+                held, standing = self._look()
+                if held:
+                    return held, standing
+            # Restores the session if that is needed.
+            self._session.query("SELECT 1")
+        return self._look()
+
     def _look(self) -> tuple[bool, bool]:
         """Return whether the session has the advisory lock of the process, and whether its locks stand.
 
         Raises:
             psycopg.Error: the server does not answer.
         """
-        if self._watch is not None:
-            # Something on the way may have dropped it while it was idle. The locks are not its own.
-            with contextlib.suppress(psycopg.OperationalError):
-                return self._ask(self._watch)
-            self._watch.close()
-        self._watch = self._session.database.connect()
-        return self._ask(self._watch)
+        with self._watch_turn:
+            if self._watch is not None:
+                # Something on the way may have dropped it while it was idle. The locks are not its own.
+                with contextlib.suppress(psycopg.OperationalError):
+                    return self._ask(self._watch)
+                self._watch.close()
+            self._watch = self._session.database.connect()
+            return self._ask(self._watch)
 
     def _ask(self, watch: Connection) -> tuple[bool, bool]:
         number = self._session.number

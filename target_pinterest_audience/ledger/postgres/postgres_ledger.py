@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import psycopg
 
@@ -14,22 +14,24 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.catalogue.contributing_rows import count_contributing_rows
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.lock_holder import written_by
+from target_pinterest_audience.ledger.postgres.claims import WRITER
 from target_pinterest_audience.ledger.postgres.connection import BEGIN, SCHEMA, Database, make_schema, table_exists
 from target_pinterest_audience.ledger.postgres.copy import TEMPORARY, copy_tables
 from target_pinterest_audience.ledger.postgres.locks import PostgresLocks
 from target_pinterest_audience.ledger.postgres.members import PostgresMembers
 from target_pinterest_audience.ledger.postgres.rows import PostgresRows
-from target_pinterest_audience.ledger.postgres.session import Session
+from target_pinterest_audience.ledger.postgres.session import ATTEMPTS, CutTransactionError, Session
+from target_pinterest_audience.ledger.postgres.vacuum import tend
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying, needs_row_counts
 from target_pinterest_audience.system.waits import Wait
+
+T = TypeVar("T")
 
 _LOG_AFTER_SECONDS: Final = 5.0
 """How long to wait for another process's transaction before the wait is logged."""
 _TURN_SECONDS: Final = 0.025
 """How often to check whether another process has ended its transaction."""
-_WRITER: Final = 0x7069_6E5F_7772_6974
-"""The advisory lock of the process that writes: the bytes "pin_writ"."""
 _TYPES: Final = {"blob": "BYTEA", "clustered": ""}
 
 
@@ -74,8 +76,7 @@ class PostgresLedger(Ledger):
         self._reads = False
         """Whether the tables themselves are only read."""
         self._wait_seconds = wait_seconds
-        self._interrupted = False
-        self.session = Session(database, self.where, TEMPORARY if self._dry else SCHEMA)
+        self.session = Session(database, self.where, TEMPORARY if self._dry else SCHEMA, wait_seconds)
         connection = self.session.connection
         try:
             self.session.begin()
@@ -150,21 +151,35 @@ class PostgresLedger(Ledger):
             count_contributing_rows(self.session.query)
         if version != VERSION:
             run("UPDATE schema_version SET version = %s", (VERSION,))
+        if not self._dry:
+            tend(connection)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """See `Ledger.transaction`."""
-        run = self.session.connection.execute
-        with self.session.turn():
+        session = self.session
+        with session.turn():
             try:
-                self._begin()
+                session.run(self._begin)
+                session.in_transaction = True
                 yield
-                run("COMMIT")
+                session.commit()
             except BaseException:
                 # If the connection is lost, so is the transaction, and the first error is the one to report.
                 with contextlib.suppress(psycopg.Error):
-                    run("ROLLBACK")
+                    session.connection.execute("ROLLBACK")
                 raise
+            finally:
+                session.in_transaction = False
+
+    def transact(self, work: Callable[[], T], undo: Callable[[], object] = bool) -> T:
+        """See `Ledger.transact`."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return super().transact(work)
+            except CutTransactionError:  # noqa: PERF203 - a transaction takes much longer
+                undo()
+        return super().transact(work)
 
     def _begin(self) -> None:
         """Begin a transaction as soon as no other process is in one, and check the session and its locks.
@@ -172,7 +187,7 @@ class PostgresLedger(Ledger):
         Raises:
             LedgerError: another process writes for too long, or this one lost its locks.
         """
-        self._interrupted = False
+        self.session.interrupted = False
         run = self.session.connection.execute
         if self._reads:
             run("BEGIN READ ONLY")
@@ -186,14 +201,14 @@ class PostgresLedger(Ledger):
         while not self._try_begin():
             run("ROLLBACK")
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or self._interrupted:
-                raise written_by(self.where, claims.holder_of(_WRITER), self._wait_seconds)
-            wait.log(partial(claims.holder_of, _WRITER))
+            if remaining <= 0 or self.session.interrupted:
+                raise written_by(self.where, claims.holder_of(WRITER), self._wait_seconds)
+            wait.log(partial(claims.holder_of, WRITER))
             time.sleep(min(_TURN_SECONDS, remaining))
 
     def _try_begin(self) -> bool:
         """Begin a transaction, and return whether no other process is in one."""
-        turn = "true" if self._dry else f"pg_try_advisory_xact_lock({_WRITER})"
+        turn = "true" if self._dry else f"pg_try_advisory_xact_lock({WRITER})"
         # Sent together; even so, each statement sees what was committed before it.
         cursor = self.session.connection.execute(f"{BEGIN}; SELECT {turn}; {self.session.check()}", prepare=False)
         cursor.nextset()
@@ -206,9 +221,11 @@ class PostgresLedger(Ledger):
 
     def interrupt(self) -> None:
         """See `Ledger.interrupt`."""
-        self._interrupted = True
-        with contextlib.suppress(psycopg.Error):
-            self.session.connection.cancel()
+        self.session.interrupted = True
+        # Between transactions it would only hit the next statement.
+        if self.session.in_transaction:
+            with contextlib.suppress(psycopg.Error):
+                self.session.connection.cancel()
 
     def close(self) -> None:
         """See `Ledger.close`."""

@@ -82,33 +82,49 @@ class SourceBook:
             ConfigurationError: the rows had another key in former runs; or none of the columns is left that put people
                 on lists.
         """
-        catalogue = self._ledger.catalogue
-        with self._ledger.transaction():
-            number = catalogue.sources.add(shape.source)
-            catalogue.sources.note_read(number, self._now())
-            self.keys.note_key(number, shape)
-            known_as = {(plain_name(name), kind): name for name, kind in catalogue.slots.all().values()}
-            known_as.update(((name, kind), name) for name, kind in catalogue.slots.all().values())
-            slots = {
-                column: catalogue.slots.add(known_as.get((column, kind.name), column), kind.name)
-                for column, kind in columns.items()
-            }
-            self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots.all().items()})
-            source = self.runs.get(number)
-            if source is None:
-                mark = catalogue.sources.next_mark(number)
-                source = self.runs[number] = SourceRun(number, self._configuration, mark, readers=set())
-            if lists is None:
-                self._join_readers(source)
-            self._feed(source, lists or ())
-            self._follow_columns(source, shape, set(slots.values()))
+        marked: list[SourceRun] = []
+
+        def forget_marks() -> None:
+            for each in marked:
+                each.mark = 0
+
+        source, slots = self._ledger.transact(lambda: self._enter(shape, columns, lists, marked), forget_marks)
         return (
             Plan(
-                number, lists, self._columns, frozenset(slots.values()),
+                source.source, lists, self._columns, frozenset(slots.values()),
                 keyed=bool(shape.key_properties), foreign_lists=source.foreign_lists, holdout=shape.holdout,
             ),
             slots,
         )  # fmt: skip
+
+    def _enter(
+        self,
+        shape: StreamShape,
+        columns: Mapping[str, IdentityType],
+        lists: frozenset[int] | None,
+        marked: list[SourceRun],
+    ) -> tuple[SourceRun, dict[str, int]]:
+        """Do what `open` does, within a transaction; add the source to `marked` if it gets its mark in it."""
+        catalogue = self._ledger.catalogue
+        number = catalogue.sources.add(shape.source)
+        catalogue.sources.note_read(number, self._now())
+        self.keys.note_key(number, shape)
+        known_as = {(plain_name(name), kind): name for name, kind in catalogue.slots.all().values()}
+        known_as.update(((name, kind), name) for name, kind in catalogue.slots.all().values())
+        slots = {
+            column: catalogue.slots.add(known_as.get((column, kind.name), column), kind.name)
+            for column, kind in columns.items()
+        }
+        self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots.all().items()})
+        source = self.runs.setdefault(number, SourceRun(number, self._configuration, readers=set()))
+        if not source.mark:
+            source.mark = catalogue.sources.next_mark(number)
+            marked.append(source)
+        if lists is None:
+            self._join_readers(source)
+        self._feed(source, lists or ())
+        self._follow_columns(source, shape, set(slots.values()))
+        return source, slots
 
     def _follow_columns(self, source: SourceRun, shape: StreamShape, present: set[int]) -> None:
         """Note the identity columns of a stream, and warn if a column is gone whose people would stay on their lists.
@@ -171,8 +187,7 @@ class SourceBook:
             number: the source.
             lists: the lists.
         """
-        with self._ledger.transaction():
-            self._feed(self.runs[number], lists)
+        self._ledger.transact(lambda: self._feed(self.runs[number], lists))
 
     def _feed(self, source: SourceRun, lists: Collection[int]) -> None:
         catalogue = self._ledger.catalogue

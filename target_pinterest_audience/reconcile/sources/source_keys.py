@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from target_pinterest_audience.errors import ConfigurationError
@@ -96,8 +97,7 @@ class SourceKeys:
         known = catalogue.sources.key_kinds(source)
         new = {name: set(each) - known.get(name, frozenset()) for name, each in kinds.items()}
         if any(new.values()):
-            with self._ledger.transaction():
-                catalogue.sources.add_key_kinds(source, new)
+            self._ledger.transact(partial(catalogue.sources.add_key_kinds, source, new))
         for name in [name for name, each in new.items() if PRECISE in each]:
             self._logger.warning(
                 "Source %s: the key property %s has numbers with more digits than a floating-point number holds. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,18 @@ class SourceRun:
     def is_first(self) -> bool:
         """Whether no run has read the source before."""
         return self.mark == 1
+
+    def checkpoint(self) -> Callable[[], None]:
+        """Return a function that forgets what `compare` learns from now on."""
+        foreign, unclear = set(self.foreign_lists), dict(self.unclear_lists)
+
+        def undo() -> None:
+            # In place: plans share the first.
+            self.foreign_lists.clear()
+            self.foreign_lists.update(foreign)
+            self.unclear_lists = unclear
+
+        return undo
 
     def compare(self, events: Iterable[Event], says: Statements) -> set[int]:
         """Compare what a row says about the unclear lists with the identities in a record of the same key.

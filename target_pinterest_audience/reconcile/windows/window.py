@@ -147,6 +147,10 @@ class Window:
         for index in indices:
             yield self.tally(index), 1
 
+    def reset_tallies(self) -> None:
+        """Forget what was counted for the events, because they are processed once more."""
+        self._tallies = {key: (total, StreamTally(total.stream)) for key, (total, _) in self._tallies.items()}
+
     def count(self) -> None:
         """Add the counts of this window to the tallies of the streams, once the window is processed."""
         for total, of_window in self._tallies.values():

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -105,8 +106,7 @@ class Board:
         if sent:
             standing = [replace(each, notified=now()) if each in due else each for each in standing]
         if standing or self.read():
-            with self._ledger.transaction():
-                self._ledger.alerts.replace(self._configuration, map(encoded, standing))
+            self._ledger.transact(partial(self._ledger.alerts.replace, self._configuration, [*map(encoded, standing)]))
         return sent or not due
 
 
