@@ -38,7 +38,7 @@ def take(content: dict[str, Any], example: dict[str, Any]) -> list[dict[str, Any
     return taken
 
 
-@pytest.mark.parametrize("page", ["meltano.md", "many-audiences.md", "spreadsheet.md"])
+@pytest.mark.parametrize("page", ["meltano.md", "recipes.md", "many-audiences.md", "spreadsheet.md"])
 def test_meltano_accepts_the_examples(page: str, installed_project: Project) -> None:
     root = installed_project.root
     original = (root / "meltano.yml").read_bytes()
