@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from docgen.about import PAGES
-from docgen.fences import Fence, parse
+from docgen.fences import parse
 from target_pinterest_audience.emulator import Emulator
 from tests.support.account import members
 from tests.support.messages import sha256
@@ -23,9 +23,7 @@ from tests.support.processes import Companion, Target
 PAGE = (PAGES / "guides" / "recipes.md").read_text(encoding="utf-8")
 STREAMS = Path(__file__).parent / "recipes"
 SETTINGS: dict[str, dict[str, Any]] = {
-    part.title.removesuffix(".json"): json.loads(part.text)
-    for part in parse(PAGE)
-    if isinstance(part, Fence) and part.title
+    fence.title.removesuffix(".json"): json.loads(fence.text) for fence in parse(PAGE) if fence.title
 }
 PRUNE = "prune --full-table"
 RUNS = {

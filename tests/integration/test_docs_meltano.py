@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from docgen.about import PAGES
-from docgen.fences import Fence, parse
+from docgen.fences import parse
 from tests.support.meltano_project import LOADER, UTILITY, Project
 
 pytestmark = pytest.mark.timeout(600)
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(600)
 def examples(page: str) -> list[dict[str, Any]]:
     """Return the pieces of meltano.yml on a page that declare or configure plugins of ours."""
     text = (PAGES / "guides" / page).read_text(encoding="utf-8")
-    blocks = [yaml.safe_load(part.text) for part in parse(text) if isinstance(part, Fence) and part.language == "yaml"]
+    blocks = [yaml.safe_load(fence.text) for fence in parse(text) if fence.language == "yaml"]
     return [block for block in blocks if {"loaders", "utilities"} & block.get("plugins", {}).keys()]
 
 
