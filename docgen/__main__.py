@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docgen.about import PAGES, about
+from docgen import hub
+from docgen.about import PAGES, about, declared_utility
 from docgen.commands_page import commands_page
 from docgen.fences import all_pages, has_transcripts
-from docgen.hub import PATH, definition
 from docgen.pictures import PICTURES
 from docgen.recording import recording
 from docgen.settings_page import settings_page
@@ -40,7 +40,8 @@ def references() -> dict[Path, str]:
     return {
         PAGES / "reference" / "settings.md": settings_page(target, PER_STREAM_SETTINGS),
         PAGES / "reference" / "commands.md": commands_page(programs),
-        PATH: definition(target),
+        hub.LOADER: hub.loader(target),
+        hub.UTILITY: hub.utility(target, declared_utility()),
         PAGES / "pictures" / "demo.svg": recording((PAGES / "demo.md").read_text(encoding="utf-8")),
         **{PAGES / "pictures" / name: draw().svg() for name, draw in PICTURES.items()},
     }
