@@ -30,7 +30,7 @@ RUNS = {
     "hubspot": (["first"], ["then", PRUNE]),
     "klaviyo": (["first-exclusions", "first-profiles"], ["then-exclusions", "then-profiles", PRUNE]),
     "shopify": (["first"], ["then", PRUNE]),
-    "mailchimp": (["first"], ["then"]),
+    "mailchimp": (["first"], ["then", PRUNE]),
     "stripe": (["first"], ["then"]),
     "salesforce": (["first"], ["then"]),
     "mongodb": (["first-changes", "first-all"], ["then-changes"]),
