@@ -35,7 +35,7 @@ def test_transcripts_match_what_the_program_prints(page: Path) -> None:
     assert list(differences(text)) == [], "call `python -m docgen`, and look at what changed"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_pages_work_in_the_order_of_the_site_in_one_folder() -> None:
     texts = [page.read_text(encoding="utf-8") for page in PAGES]
     found = {page.stem: list(each) for page, each in zip(PAGES, differences_in_one_folder(texts), strict=True)}
