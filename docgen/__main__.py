@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from docgen.about import PAGES, about
+from docgen import hub
+from docgen.about import PAGES, about, declared_utility
 from docgen.commands_page import commands_page
 from docgen.fences import all_pages, has_transcripts
-from docgen.hub import PATH, definition
 from docgen.json_page import SCHEMAS, json_page, json_schemas
 from docgen.pictures import PICTURES
 from docgen.recording import recording
@@ -43,7 +43,8 @@ def references() -> dict[Path, str]:
         PAGES / "reference" / "commands.md": commands_page(programs),
         PAGES / "reference" / "json.md": json_page(),
         PAGES / "reference" / SCHEMAS: json_schemas(),
-        PATH: definition(target),
+        hub.LOADER: hub.loader(target),
+        hub.UTILITY: hub.utility(target, declared_utility()),
         PAGES / "pictures" / "demo.svg": recording((PAGES / "demo.md").read_text(encoding="utf-8")),
         **{PAGES / "pictures" / name: draw().svg() for name, draw in PICTURES.items()},
     }

@@ -1,4 +1,4 @@
-"""The target's own description of itself, and the folders of the documentation."""
+"""What the target and the project file say of themselves, and the folders of the documentation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+
+import yaml
 
 REPOSITORY: Final = Path(__file__).parents[1]
 PAGES: Final = REPOSITORY / "docs"
@@ -19,6 +21,13 @@ def about() -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)  # noqa: S603 - our own program
     described: dict[str, Any] = json.loads(done.stdout)
     return described
+
+
+def declared_utility() -> dict[str, Any]:
+    """Return the utility as this repository's meltano.yml declares it."""
+    project = yaml.safe_load((REPOSITORY / "meltano.yml").read_text(encoding="utf-8"))
+    (found,) = project["plugins"]["utilities"]
+    return dict(found)
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Parses pages: fenced blocks, and the comments that say how to run their examples."""
+"""Parses pages: fenced blocks, and the comment that says which of them are run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from docgen.about import PAGES
+from docgen.about import PAGES, REPOSITORY
 
 _OPENING: Final = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<rest>.*)$")
 _TITLE: Final = re.compile(r'title="([^"]+)"')
-_DIRECTIVE: Final = re.compile(r"^<!-- (?P<name>run|setup|fault)(?:: (?P<value>.*))? -->$")
+_RUN: Final = "<!-- run -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +39,15 @@ class Fence:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """A comment in a page, which readers do not see.
-
-    Attributes:
-        name: `setup` for a command that the page does not show, `fault` for a fault of the emulator.
-        value: the command, or the fault as JSON.
-    """
-
-    name: str
-    value: str
-
-
-def parse(page: str) -> Iterator[Fence | Directive]:
-    """Yield the fenced blocks and directives of a page, in order."""
+def parse(page: str) -> Iterator[Fence]:
+    """Yield the fenced blocks of a page, in order."""
     lines = page.splitlines()
     at, run = 0, False
     while at < len(lines):
-        directive = _DIRECTIVE.match(lines[at])
+        run = run or lines[at] == _RUN
         opening = _OPENING.match(lines[at])
         at += 1
-        if directive and directive["name"] == "run":
-            run = True
-        elif directive:
-            yield Directive(directive["name"], directive["value"] or "")
-        elif opening:
+        if opening:
             indent = len(opening["indent"])
             first = at
             while lines[at].strip() != "```":
@@ -80,6 +63,12 @@ def all_pages() -> list[Path]:
     return sorted(PAGES.rglob("*.md"))
 
 
+def pages_in_order() -> list[Path]:
+    """Return the pages in the order in which the site's navigation lists them."""
+    navigation = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
+    return [PAGES / name for name in re.findall(r'"([\w/-]+\.md)"', navigation)]
+
+
 def has_transcripts(page: str) -> bool:
     """Return whether a page has a transcript."""
-    return any(isinstance(part, Fence) and part.run for part in parse(page))
+    return any(fence.run for fence in parse(page))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
-from docgen.fences import Fence, parse
+from docgen.fences import parse
 
 _COMMAND: Final = "make demo"
 _COLUMNS: Final = 88
@@ -73,7 +73,7 @@ def recording(page: str) -> str:
     Raises:
         ValueError: the transcript lacks a line that the picture shows.
     """
-    (transcript,) = [each for each in parse(page) if isinstance(each, Fence) and each.run]
+    (transcript,) = [fence for fence in parse(page) if fence.run]
     lines = [_Line(f"$ {_COMMAND}", "command", 0), *_wrapped(_chosen(transcript.lines))]
     width = round(_COLUMNS * _WIDTH + 2 * _MARGIN)
     height = _BAR + len(lines) * _HEIGHT + 6 * _HEIGHT // 2 + _MARGIN

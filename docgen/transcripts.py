@@ -1,13 +1,12 @@
 """Transcripts: runs the commands of the pages against the emulator, and compares or replaces their output.
 
-A page is one session, in a folder of its own, whose `bin` is on the PATH. Blocks with a title are written to files.
-Blocks after `<!-- run -->` are run; `<!-- setup: COMMAND -->` is run and not shown; `<!-- fault: JSON -->` injects a
-fault into the emulator. In a page the emulator is at 127.0.0.1:8080; in a session it is at any free port.
+A page is run in a folder of its own, or in one folder after the pages before it. The folder's `bin` is on the PATH.
+Blocks with a title are written to files, and blocks after `<!-- run -->` are run. Nothing else is, so that a page works
+for whoever does what it says. In a page the emulator is at 127.0.0.1:8080; in a session it is at any free port.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from docgen.fences import Directive, Fence, parse
-from target_pinterest_audience.emulator import Emulator, Fault
+from docgen.fences import Fence, parse
+from target_pinterest_audience.emulator import Emulator
 
 _SHOWN_URL: Final = "http://127.0.0.1:8080"
 _END: Final = "\x1e"
@@ -55,12 +54,6 @@ class _Session:
         path = self.folder / str(fence.title)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self._with_real_url(fence.text), encoding="utf-8")
-
-    def follow(self, directive: Directive) -> None:
-        if directive.name == "fault":
-            self.emulator.backend.inject(Fault.from_json(json.loads(directive.value)))
-        else:
-            self.run([directive.value])
 
     def run(self, commands: Sequence[str]) -> list[str]:
         """Run commands in one shell, and return what each printed to standard output and standard error.
@@ -128,6 +121,13 @@ def differences(page: str) -> Iterator[tuple[str, str, str]]:
     yield from _differences(_run_page(page))
 
 
+def differences_in_one_folder(pages: Iterable[str]) -> Iterator[Iterator[tuple[str, str, str]]]:
+    """Yield the differences of each page, as `differences` does; each page finds what the ones before it left."""
+    with _session() as session:
+        for page in pages:
+            yield _differences(_run_in(session, page))
+
+
 def _differences(results: Iterable[tuple[Fence, list[str]]]) -> Iterator[tuple[str, str, str]]:
     for fence, outputs in results:
         for (command, shown), printed in zip(_commands(fence), outputs, strict=True):
@@ -136,16 +136,19 @@ def _differences(results: Iterable[tuple[Fence, list[str]]]) -> Iterator[tuple[s
 
 
 def _run_page(page: str) -> Iterator[tuple[Fence, list[str]]]:
-    """Run the commands of a page, and yield each transcript with the current output of its commands."""
+    """Run the commands of a page in a folder of its own."""
     with _session() as session:
-        for part in parse(page):
-            if isinstance(part, Directive):
-                session.follow(part)
-            elif part.run:
-                commands = ["\n".join(line[2:] for line in command) for command, _ in _commands(part)]
-                yield part, session.run(commands)
-            elif part.title is not None:
-                session.write(part)
+        yield from _run_in(session, page)
+
+
+def _run_in(session: _Session, page: str) -> Iterator[tuple[Fence, list[str]]]:
+    """Run the commands of a page, and yield each transcript with the current output of its commands."""
+    for fence in parse(page):
+        if fence.run:
+            commands = ["\n".join(line[2:] for line in command) for command, _ in _commands(fence)]
+            yield fence, session.run(commands)
+        elif fence.title is not None:
+            session.write(fence)
 
 
 @contextmanager

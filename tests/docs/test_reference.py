@@ -26,7 +26,9 @@ def generated() -> dict[Path, str]:
     return references()
 
 
-@pytest.mark.parametrize("name", ["docs/reference/settings.md", "docs/reference/commands.md", "hub/loaders"])
+@pytest.mark.parametrize(
+    "name", ["docs/reference/settings.md", "docs/reference/commands.md", "hub/loaders", "hub/utilities"]
+)
 def test_generated_pages_are_up_to_date(name: str, generated: dict[Path, str]) -> None:
     ((path, text),) = [each for each in generated.items() if each[0].is_relative_to(REPOSITORY / name)]
     assert path.read_text(encoding="utf-8") == text, "call `python -m docgen`"

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from docgen.about import PAGES, REPOSITORY, about
-from docgen.fences import Fence, all_pages, parse
+from docgen.fences import Fence, all_pages, pages_in_order, parse
 from target_pinterest_audience.companion.main import cli
 from target_pinterest_audience.settings.load import resolve_settings
 
@@ -38,10 +38,10 @@ def name_of(page: Path) -> str:
 def fences(language: str) -> list[Any]:
     """Return the blocks of a language, each as a parameter of a test."""
     return [
-        pytest.param(part, id=f"{name_of(page)}:{part.first}")
+        pytest.param(fence, id=f"{name_of(page)}:{fence.first}")
         for page in [*all_pages(), README]
-        for part in parse(text_of(page))
-        if isinstance(part, Fence) and part.language == language
+        for fence in parse(text_of(page))
+        if fence.language == language
     ]
 
 
@@ -63,7 +63,7 @@ def setting_names() -> frozenset[str]:
 
 def commands(text: str) -> Iterator[list[str]]:
     """Yield the calls of the companion in a text: the words behind its name."""
-    pieces = [part.text for part in parse(text) if isinstance(part, Fence)]
+    pieces = [fence.text for fence in parse(text)]
     pieces += re.findall(r"`([^`\n]+)`", text)
     for line in "\n".join(pieces).splitlines():
         for found in re.finditer(r"(?<![\w/.-])pinterest-audience(?= [a-z-]|$) ?(.*)", line):
@@ -106,9 +106,7 @@ def test_the_site_makes_no_request_to_third_parties() -> None:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    config = (REPOSITORY / "zensical.toml").read_text(encoding="utf-8")
-    listed = re.findall(r'"([\w/-]+\.md)"', config)
-    assert sorted(listed) == sorted(page.relative_to(PAGES).as_posix() for page in all_pages())
+    assert sorted(pages_in_order()) == all_pages()
 
 
 def test_the_readme_is_short_and_has_the_words_that_people_search_for() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from docgen.fences import all_pages, has_transcripts
-from docgen.transcripts import comparable, differences, refreshed
+from docgen.fences import has_transcripts, pages_in_order
+from docgen.transcripts import comparable, differences, differences_in_one_folder, refreshed
 
-PAGES = [page for page in all_pages() if has_transcripts(page.read_text(encoding="utf-8"))]
+PAGES = [page for page in pages_in_order() if has_transcripts(page.read_text(encoding="utf-8"))]
 
 EXAMPLE = """\
 <!-- run -->
@@ -33,6 +33,15 @@ def test_transcripts_match_what_the_program_prints(page: Path) -> None:
     if "curl " in text and shutil.which("curl") is None:
         pytest.skip("curl is not installed: apt-get install curl")
     assert list(differences(text)) == [], "call `python -m docgen`, and look at what changed"
+
+
+@pytest.mark.timeout(1800)
+def test_the_pages_work_in_the_order_of_the_site_in_one_folder() -> None:
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    found = {page.stem: list(each) for page, each in zip(PAGES, differences_in_one_folder(texts), strict=True)}
+    assert {page: each for page, each in found.items() if each} == {}, (
+        "these pages disturb each other: give each its own ledger, and its lists names that no other page uses"
+    )
 
 
 def test_most_pages_have_transcripts() -> None:

@@ -74,11 +74,17 @@ def make_log_pipeline(make_pipeline: MakePipeline, replication_slot: str) -> Mak
 
 
 @pytest.fixture(scope="session")
-def installed_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The working tree as a project, with its plugins installed by Meltano."""
-    meltano = shutil.which("meltano")
-    if meltano is None:
+def meltano() -> str:
+    """The program meltano."""
+    found = shutil.which("meltano")
+    if found is None:
         pytest.skip("Meltano is not on the PATH: pip install meltano, in an environment of its own")
+    return found
+
+
+@pytest.fixture(scope="session")
+def installed_project(meltano: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The working tree as a project, with its plugins installed by Meltano."""
     root = tmp_path_factory.mktemp("project")
     for name in NEEDED:
         source = REPOSITORY / name

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from docgen.about import PAGES
-from docgen.fences import Fence, parse
+from docgen.fences import parse
+from docgen.hub import LOADER as LOADER_DEFINITION
+from docgen.hub import UTILITY as UTILITY_DEFINITION
 from tests.support.meltano_project import LOADER, UTILITY, Project
 
 pytestmark = pytest.mark.timeout(600)
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 def examples(page: str) -> list[dict[str, Any]]:
     """Return the pieces of meltano.yml on a page that declare or configure plugins of ours."""
     text = (PAGES / "guides" / page).read_text(encoding="utf-8")
-    blocks = [yaml.safe_load(part.text) for part in parse(text) if isinstance(part, Fence) and part.language == "yaml"]
+    blocks = [yaml.safe_load(fence.text) for fence in parse(text) if fence.language == "yaml"]
     return [block for block in blocks if {"loaders", "utilities"} & block.get("plugins", {}).keys()]
 
 
@@ -38,7 +41,7 @@ def take(content: dict[str, Any], example: dict[str, Any]) -> list[dict[str, Any
     return taken
 
 
-@pytest.mark.parametrize("page", ["meltano.md", "many-audiences.md", "spreadsheet.md"])
+@pytest.mark.parametrize("page", ["meltano.md", "recipes.md", "many-audiences.md", "spreadsheet.md"])
 def test_meltano_accepts_the_examples(page: str, installed_project: Project) -> None:
     root = installed_project.root
     original = (root / "meltano.yml").read_bytes()
@@ -60,6 +63,36 @@ def test_meltano_accepts_the_examples(page: str, installed_project: Project) -> 
                 assert names == [each["name"] for each in example["schedules"]]
     finally:
         (root / "meltano.yml").write_bytes(original)
+
+
+@pytest.mark.parametrize(("kind", "path"), [("loader", LOADER_DEFINITION), ("utility", UTILITY_DEFINITION)])
+def test_a_definition_can_be_added_by_reference(kind: str, path: Path, meltano: str, tmp_path: Path) -> None:
+    (tmp_path / "meltano.yml").write_text("version: 1\nproject_id: test\nsend_anonymous_usage_stats: false\n")
+    definition = yaml.safe_load(path.read_text(encoding="utf-8"))
+    name = definition["name"]
+
+    done = Project(meltano, tmp_path, {}).meltano(
+        "add", name, "--plugin-type", kind, "--no-install", "--from-ref", str(path)
+    )
+
+    assert done.returncode == 0, done.stdout
+    project = yaml.safe_load((tmp_path / "meltano.yml").read_text(encoding="utf-8"))
+    ((added,),) = project["plugins"].values()
+    for part in ("name", "namespace", "executable", "pip_url", "commands"):
+        assert added.get(part) == definition.get(part)
+    assert [each["name"] for each in added["settings"]] == [each["name"] for each in definition["settings"]]
+
+
+def test_meltano_drops_nulls_and_keeps_the_text_that_stands_for_them(installed_project: Project) -> None:
+    original = (installed_project.root / "meltano.yml").read_bytes()
+    try:
+        with installed_project.edit() as content:
+            maps = {"staff": None, "leads": "__NULL__", "customers": {"work_phone": None, "phone": "__NULL__"}}
+            content["plugins"]["loaders"][0]["config"] = {"stream_maps": maps}
+        printed = json.loads(printed_by(installed_project, "config", "print", LOADER))
+        assert printed["stream_maps"] == {"leads": "__NULL__", "customers": {"phone": "__NULL__"}}
+    finally:
+        (installed_project.root / "meltano.yml").write_bytes(original)
 
 
 def printed_by(project: Project, *arguments: str) -> str:
