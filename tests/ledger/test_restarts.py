@@ -25,7 +25,7 @@ from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLe
 from target_pinterest_audience.ledger.postgres.session import ATTEMPTS, CutTransactionError
 from tests.support.account import ACCOUNT, members
 from tests.support.ledgers import API, Opened, address
-from tests.support.lengths import IS_LONG
+from tests.support.lengths import examples
 from tests.support.messages import address as email
 from tests.support.messages import deleted, digests, people, record, schema, state
 from tests.support.pooler import run_pooler
@@ -415,8 +415,9 @@ class TestRuns:
             "max_removal_percent": 100,
         }  # fmt: skip
 
+    @pytest.mark.random
     @pytest.mark.parametrize("mode", get_args(Mode))
-    @pytest.mark.parametrize("seed", range(12 if IS_LONG else 2))
+    @pytest.mark.parametrize("seed", range(examples(1, 12)))
     def test_membership_is_right_whenever_the_server_restarts(
         self,
         own_server: PostgresServer,
