@@ -10,10 +10,11 @@ from target_pinterest_audience.errors import OutputError, RejectedError, StreamE
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
 from target_pinterest_audience.reporting.json_lines import JsonLinesFile
-from target_pinterest_audience.reporting.list_summary import list_sentences
+from target_pinterest_audience.reporting.list_summary import list_lines
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
-from target_pinterest_audience.reporting.stream_summary import report_of, sentences
+from target_pinterest_audience.reporting.stream_summary import report_of, stream_lines
+from target_pinterest_audience.reporting.summary_line import SummaryLine
 from target_pinterest_audience.routing.orders import ListReport
 from target_pinterest_audience.settings import EmptyStream, Settings
 from target_pinterest_audience.text.redaction import redact
@@ -143,15 +144,24 @@ class RunLog:
             lists: what was sent to each list.
             traffic: requests to Pinterest, and how long they waited.
         """
-        for tally in self.tallies.values():
-            for level, line in sentences(tally):
-                self._logger.log(level, "%s", line)
-        for line in list_sentences(lists, dry=self._settings.dry_run):
-            self._logger.info("%s", line)
+        seconds = self._now() - self.began
         limits = f", {traffic.limited_seconds:,.0f} s of waiting for its rate limits" if traffic.limited_seconds else ""
-        self._logger.info(
-            "The run took %.1f s; requests to Pinterest: %s%s", self._now() - self.began, f"{traffic.calls:,}", limits
-        )
+        lines = [
+            *(line for tally in self.tallies.values() for line in stream_lines(tally)),
+            *list_lines(lists, dry=self._settings.dry_run),
+            SummaryLine(
+                f"The run took {seconds:.1f} s; requests to Pinterest: {traffic.calls:,}{limits}",
+                {
+                    "summary": "run",
+                    "dry_run": self._settings.dry_run,
+                    "seconds": round(seconds, 1),
+                    "calls": traffic.calls,
+                    "limited_seconds": round(traffic.limited_seconds, 1),
+                },
+            ),
+        ]
+        for line in lines:
+            line.log(self._logger)
 
     def close_files(self) -> None:
         """Close the files of rows."""

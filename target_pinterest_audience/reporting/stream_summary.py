@@ -1,4 +1,4 @@
-"""The counts of one stream: as sentences for the log, and as the part of the report file about the stream."""
+"""The counts of one stream: as lines for the log, and as the part of the report file about the stream."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from target_pinterest_audience.identities.shapes import ARRAYS, JSON_TEXT
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.reporting.report_file import RemarkReport, StreamReport
+from target_pinterest_audience.reporting.summary_line import SummaryLine
 from target_pinterest_audience.text.counts import several
 
 _MANY_DELETES: Final = 10
@@ -33,8 +36,30 @@ _FOR_SHAPES: Final[Mapping[str, str]] = {
 """What to do about values of a shape."""
 
 
-def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
-    """Yield the counts as sentences, each with its log level."""
+def stream_lines(tally: StreamTally) -> Iterator[SummaryLine]:
+    """Yield the counts as lines for the log."""
+    stream = {"stream_name": tally.stream}
+    yield SummaryLine(_counts(tally), {"summary": "stream", **stream, **_figures(tally)})
+    refused = tally.nobody_consents
+    warnings = [
+        *_useless_deletes(tally),
+        *_useless_columns(tally),
+        *_unseen_paths(tally),
+        *([f"{tally.stream}: nobody consents. {refused.text}"] if refused is not None else []),
+    ]
+    yield from (SummaryLine(text, stream, logging.WARNING) for text in warnings)
+    for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
+        for each in _remarks(tally, rejects=rejects):
+            first = Place(each.first_line, each.first_file_row)
+            what = f"{each.count:,} in column {each.column}: {each.reason}"
+            yield SummaryLine(
+                f"{tally.stream}: {verdict}: {what} (first on {first})",
+                {"summary": verdict, **stream, **msgspec.structs.asdict(each)},
+                level,
+            )
+
+
+def _counts(tally: StreamTally) -> str:
     deleted = f", {tally.deleted_rows:,} of them marked as deleted" if tally.deleted_rows else ""
     if tally.unmatched_deletes:
         deleted += f" ({tally.unmatched_deletes:,} of rows that the ledger does not know)"
@@ -42,25 +67,22 @@ def sentences(tally: StreamTally) -> Iterator[tuple[int, str]]:
         deleted += f", {tally.held_out_rows:,} held out"
     outcomes = ", ".join(f"{count:,} {name}" for name, count in tally.outcomes.items() if count)
     rows, values = several(tally.rows, "row", "rows"), several(tally.received, "value", "values")
-    yield logging.INFO, f"{tally.stream}: {rows}{deleted}; {values}{f' ({outcomes})' if outcomes else ''}"
+    return f"{tally.stream}: {rows}{deleted}; {values}{f' ({outcomes})' if outcomes else ''}"
+
+
+def _figures(tally: StreamTally) -> dict[str, int]:
+    """Return the counts that are numbers, by the names that the report file gives them."""
+    figures = msgspec.structs.asdict(report_of(tally))
+    return {name: figure for name, figure in figures.items() if isinstance(figure, int)}
+
+
+def _useless_deletes(tally: StreamTally) -> Iterator[str]:
+    """Yield a sentence if many rows are deleted, and none of them is in the ledger."""
     if tally.deleted_rows >= _MANY_DELETES and tally.unmatched_deletes >= tally.deleted_rows:
         yield (
-            logging.WARNING,
-            (
-                f"{tally.stream}: none of the {tally.deleted_rows:,} deletes matched a row in the ledger. If this is "
-                "new, the tap may write the key differently than before, or `removal_column` may mark the wrong rows."
-            ),
+            f"{tally.stream}: none of the {tally.deleted_rows:,} deletes matched a row in the ledger. If this is "
+            "new, the tap may write the key differently than before, or `removal_column` may mark the wrong rows."
         )
-    yield from ((logging.WARNING, words) for words in _useless_columns(tally))
-    yield from ((logging.WARNING, words) for words in _unseen_paths(tally))
-    refused = tally.nobody_consents
-    if refused is not None:
-        yield logging.WARNING, f"{tally.stream}: nobody consents. {refused.text}"
-    for verdict, level, rejects in (("rejected", logging.WARNING, True), ("note", logging.INFO, False)):
-        for each in _remarks(tally, rejects=rejects):
-            first = Place(each.first_line, each.first_file_row)
-            what = f"{each.count:,} in column {each.column}: {each.reason}"
-            yield level, f"{tally.stream}: {verdict}: {what} (first on {first})"
 
 
 def _useless_columns(tally: StreamTally) -> Iterator[str]:

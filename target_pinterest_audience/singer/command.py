@@ -32,17 +32,17 @@ def run(arguments: list[str]) -> int:
         redact_handlers()
         result = command.main(arguments, prog_name=TargetPinterestAudience.name, standalone_mode=False)
     except click.ClickException as error:
-        logger.error("%s", error.format_message())  # noqa: TRY400 - a traceback would not help
+        logger.error("%s", error.format_message(), extra={"exit_code": _USAGE})  # noqa: TRY400 - a traceback is no help
         return _USAGE
     except Terminated as terminated:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         code, message = outcome(terminated, TargetPinterestAudience.name)
-        logger.warning("%s", message)
+        logger.warning("%s", message, extra={"exit_code": code})
         return code
     except Exception as error:  # noqa: BLE001 - the last resort: no error may show a value
         code, message = outcome(error, TargetPinterestAudience.name)
-        logger.error("%s", message)  # noqa: TRY400 - the traceback is logged at DEBUG
+        logger.error("%s", message, extra={"exit_code": code})  # noqa: TRY400 - the traceback is logged at DEBUG
         _log_traceback(logger, error)
         return code
     return result if isinstance(result, int) else 0

@@ -30,6 +30,9 @@ _PATTERNS: Final = (
     (re.compile(r"\bpin[a-z]_[\w.-]+|\b(?:Bearer|Basic) [\w.~+/=-]+"), "[token]"),
 )
 
+_STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__)
+"""The attributes of every log record. Any others are fields for structured logging."""
+
 _secrets: set[str] = set()
 
 
@@ -59,7 +62,12 @@ class RedactingFormatter(logging.Formatter):
         """Return the redacted line."""
         # A copy: other handlers may need the original record.
         copied = logging.makeLogRecord(record.__dict__)
-        copied.msg, copied.args = one_line(record.getMessage()), None
+        # Before the other formatter may encode it: in JSON, an address can hold escapes, and look like none.
+        copied.msg, copied.args = redact(one_line(record.getMessage())), None
+        for name in copied.__dict__.keys() - _STANDARD:
+            field = getattr(copied, name)
+            if isinstance(field, str):
+                setattr(copied, name, redact(one_line(field)))
         # The other lines are a traceback; they must not look like log lines.
         return lines(redact(self._inner.format(copied))).replace("\n", "\n    ")
 

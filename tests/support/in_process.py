@@ -13,7 +13,7 @@ from unittest import mock
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import StreamError, TargetError
 from target_pinterest_audience.records.decoder import RecordDecoder
-from target_pinterest_audience.reporting.stream_summary import sentences
+from target_pinterest_audience.reporting.stream_summary import stream_lines
 from target_pinterest_audience.singer.output import Output
 from target_pinterest_audience.singer.reader import MessageReader
 from target_pinterest_audience.singer.target import TargetPinterestAudience
@@ -61,7 +61,7 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
             target.current_run.close()
             for number, former in handlers.items():
                 signal.signal(number, former)
-        counts = [line for tally in target.run_log.tallies.values() for _, line in sentences(tally)]
+        counts = [line.text for tally in target.run_log.tallies.values() for line in stream_lines(tally)]
         assert error or all(tally.is_balanced for tally in target.run_log.tallies.values()), counts
         names = {each.id: each.name for each in emulator.backend.customer_lists()}
         writes = [_as_written(call.path, call.request or {}, names) for call in emulator.backend.writes()]

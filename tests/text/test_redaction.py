@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from singer_sdk.logging import StructuredFormatter
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.text.redaction import RedactingFormatter, hide, redact
@@ -60,6 +61,17 @@ def test_a_traceback_is_redacted_too() -> None:
     text = RedactingFormatter(logging.Formatter()).format(record_of_error)
     assert "ValueError" in text
     assert CANARY not in text
+
+
+@pytest.mark.parametrize("person", [CANARY, "jürgen@müller.example", "\udc80@müller.example", 'a"b\n@c.example'])
+def test_a_structured_line_is_redacted_and_remains_json(person: str) -> None:
+    formatter = RedactingFormatter(StructuredFormatter())
+    extra = {"list_name": f"for {person}", "rows": 3, "removals": {"delete": 1}}
+    record_with_fields = logging.makeLogRecord({"msg": "failed for %s", "args": (person,), **extra})
+    line = json.loads(formatter.format(record_with_fields))
+    told = [line["message"], line["extra"].pop("list_name")]
+    assert all("@" not in each and "[address]" in each for each in told), told
+    assert line["extra"] == {"rows": 3, "removals": {"delete": 1}}
 
 
 @pytest.mark.parametrize("where", ["main", "thread", "finaliser"])
