@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,9 +11,6 @@ from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.routing.orders import ListReport
 from target_pinterest_audience.system.private_files import replace
 from target_pinterest_audience.text.safe_text import safe_json
-
-if TYPE_CHECKING:
-    from target_pinterest_audience.pinterest.request import Traffic
 
 
 class RemarkReport(msgspec.Struct, frozen=True):
@@ -117,45 +112,20 @@ class ReportFile:
             ConfigurationError: the file cannot be written.
         """
         self._path = path
-        self._begun = begun
         try:
             self._write(begun)
         except OSError as error:
             msg = f"The file at `report_path` cannot be written ({error.strerror})."
             raise ConfigurationError(msg) from None
 
-    def end(
-        self,
-        exit_code: int,
-        error: str | None,
-        traffic: Traffic,
-        streams: Iterable[StreamReport],
-        lists: Iterable[ListReport],
-        now: float,
-        *,
-        empty: bool,
-    ) -> None:
-        """Write how the run ended.
-
-        Args:
-            exit_code: the exit code of the process.
-            error: why the run failed; None if it did not.
-            traffic: requests to Pinterest, and how long they waited.
-            streams: what was read from each stream.
-            lists: what was sent to each list.
-            now: Unix time.
-            empty: whether the tap sent neither a row nor a STATE.
+    def end(self, report: RunReport) -> None:
+        """Write the report of the run, which has ended.
 
         Raises:
             OutputError: the file cannot be written any more.
         """
-        ended = msgspec.structs.replace(
-            self._begun, finished_at=moment(now), exit_code=exit_code, error=error, calls=traffic.calls,
-            limited_seconds=round(traffic.limited_seconds, 1), streams=list(streams), lists=list(lists),
-            empty=empty,
-        )  # fmt: skip
         try:
-            self._write(ended)
+            self._write(report)
         except OSError as failure:
             msg = f"The report of the run could not be written ({failure.strerror}). The run itself is not affected."
             raise OutputError(msg) from None

@@ -6,11 +6,14 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from target_pinterest_audience.errors import OutputError, RejectedError, StreamError, outcome
 from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.reconcile.refused_members import RefusedMembers
 from target_pinterest_audience.reporting.json_lines import JsonLinesFile
 from target_pinterest_audience.reporting.list_summary import list_lines
+from target_pinterest_audience.reporting.metrics.metrics_file import MetricsFile
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
 from target_pinterest_audience.reporting.stream_summary import report_of, stream_lines
@@ -54,20 +57,22 @@ class RunLog:
         self._version = version
         self._logger = logger
         self._now = now
-        self._report: ReportFile | None = None
+        self._files: list[ReportFile | MetricsFile] = []
+        """The files that get the report of the run when it ends."""
         self.began = now()
         self.empty = False
 
     def begin(self) -> None:
-        """Open the report file and the files of rows, as far as the settings ask for them.
+        """Open the files about the run and the files of rows, as far as the settings ask for them.
 
         Raises:
             ConfigurationError: one of them cannot be written.
         """
         settings = self._settings
         if settings.report_path is not None:
-            begun = RunReport(f"{self._program} {self._version}", moment(self._now()), settings.dry_run)
-            self._report = ReportFile(settings.report_path, begun)
+            self._files.append(ReportFile(settings.report_path, self._begun_report()))
+        if settings.metrics_path is not None:
+            self._files.append(MetricsFile(settings.metrics_path))
         if settings.rejects_path is not None:
             self.rejects = RejectsFile(settings.rejects_path)
         if settings.holdout_path is not None:
@@ -178,19 +183,30 @@ class RunLog:
         return (0, None) if ended_by is None else outcome(ended_by, self._program)
 
     def end_report(self, ended_by: BaseException | None, lists: Iterable[ListReport], traffic: Traffic) -> None:
-        """Write how the run ended to the report file; if that fails, log a warning.
+        """Write how the run ended to the files about the run; if that fails, log a warning.
 
         Args:
             ended_by: what ended the run early; None if it ran to its end.
             lists: what was sent to each list.
             traffic: requests to Pinterest, and how long they waited.
         """
-        if self._report is None:
+        if not self._files:
             return
         code, words = self.outcome(ended_by)
-        streams = [report_of(tally) for tally in self.tallies.values()]
+        report = msgspec.structs.replace(
+            self._begun_report(), finished_at=moment(self._now()), exit_code=code,
+            error=redact(words) if words else None, calls=traffic.calls,
+            limited_seconds=round(traffic.limited_seconds, 1),
+            streams=[report_of(tally) for tally in self.tallies.values()], lists=list(lists), empty=self.empty,
+        )  # fmt: skip
+        for file in self._files:
+            self._end(file, report)
+
+    def _end(self, file: ReportFile | MetricsFile, report: RunReport) -> None:
         try:
-            error = redact(words) if words else None
-            self._report.end(code, error, traffic, streams, lists, self._now(), empty=self.empty)
+            file.end(report)
         except OutputError as failure:
             self._logger.warning("%s", failure)
+
+    def _begun_report(self) -> RunReport:
+        return RunReport(f"{self._program} {self._version}", moment(self.began), self._settings.dry_run)

@@ -20,7 +20,7 @@ from target_pinterest_audience.settings.stream_settings import (
 from target_pinterest_audience.settings.target_settings import OWN_SETTINGS, Settings, config_jsonschema, overridden
 from target_pinterest_audience.settings.validate import check, refuse_unknown
 
-_FILES: Final = ("rejects_path", "holdout_path", "report_path")
+_FILES: Final = ("rejects_path", "holdout_path", "report_path", "metrics_path")
 _CHOICES: Final = (*LIST_CHOICES, "source_name", "one_list_per_type")
 _EFFECTS: Final = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
 

@@ -223,6 +223,11 @@ class Settings:
         "Report file",
         "The file for a JSON report of the run: what was read, rejected and sent, and how the run ended.",
     )
+    metrics_path: Path | None = setting(
+        "Metrics file",
+        "The file for the figures of the run in Prometheus's text format, written when the run ends, for the textfile "
+        "collector of node_exporter. Its name should end in `.prom`, and each loader needs a file of its own.",
+    )
     dry_run: bool = setting(
         "Dry run",
         "Read, hash, compare with the ledger and report what would be sent, but change nothing, neither at Pinterest "

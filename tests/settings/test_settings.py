@@ -38,8 +38,9 @@ def test_the_names_are_public() -> None:
         "missing_ledger", "empty_stream",
         "batch_size_rows", "max_request_bytes", "max_retries", "initial_backoff_ms", "max_backoff_ms",
         "connect_timeout_seconds", "read_timeout_seconds", "streams", "unmapped_streams", "ledger_url",
-        "lock_wait_seconds", "report_path", "dry_run", "validate_records", "notify_urls", "notify_rejected_percent",
-        "notify_size_change_percent", "notify_match_drop_percent", "notify_stale_hours",
+        "lock_wait_seconds", "report_path", "metrics_path", "dry_run", "validate_records",
+        "notify_urls", "notify_rejected_percent", "notify_size_change_percent", "notify_match_drop_percent",
+        "notify_stale_hours",
     ]  # fmt: skip
 
 

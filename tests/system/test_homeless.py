@@ -107,7 +107,7 @@ def test_a_refresh_token_needs_a_place_before_it_is_used(homeless: Homeless, emu
     assert "Set `credentials_file`" in run.stderr
 
 
-@pytest.mark.parametrize("setting", ["ledger_url", "credentials_file", "rejects_path", "report_path"])
+@pytest.mark.parametrize("setting", ["ledger_url", "credentials_file", "rejects_path", "report_path", "metrics_path"])
 @pytest.mark.parametrize("place", ["~/file", "~nobody-of-that-name/file"])
 def test_a_path_with_an_unknown_home_is_reported(homeless: Homeless, setting: str, place: str) -> None:
     value = f"sqlite:///{place}" if setting == "ledger_url" else place

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from target_pinterest_audience.companion.commands.report import report
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.reporting.metrics.metrics_file import MetricsFile
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
 from target_pinterest_audience.system.private_files import replace
@@ -147,6 +148,7 @@ def write_page(path: Path) -> None:
     ("write", "words"),
     [
         (lambda path: ReportFile(path, RunReport("target", moment(0), dry_run=False)), "at `report_path` cannot be"),
+        (MetricsFile, "at `metrics_path` cannot be written"),
         (RejectsFile, "at `rejects_path` cannot be written"),
         (write_page, "The page cannot be written to"),
     ],
