@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from target_pinterest_audience.identities.tally import NobodyConsents
 from target_pinterest_audience.ledger.history import MatchFigures
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
+from target_pinterest_audience.reporting.alerts.fed_lists import chosen_lists
 from target_pinterest_audience.reporting.alerts.match_rules import Matching
 from target_pinterest_audience.reporting.alerts.rules import (
     MATCHING_SECONDS,
@@ -19,6 +22,8 @@ from target_pinterest_audience.reporting.alerts.rules import (
     stale_alert,
 )
 from target_pinterest_audience.reporting.alerts.standing import REPEAT_SECONDS, StandingAlert, update_standing
+from target_pinterest_audience.settings.resolve import resolve
+from tests.support.settings import NEEDED
 
 THRESHOLDS = Thresholds(rejected_percent=5, size_change_percent=30, stale_hours=26, match_drop_percent=20)
 GOOD = RunResult("run", 0, None, received=100, rejected=0, sign_in_seconds=None)
@@ -178,3 +183,38 @@ def test_one_message_has_all_alerts() -> None:
     assert title == "Pinterest audience: failed (and 1 more)"
     assert "failed\nwhy\n\ntoo many\nwhy\n\n" in text
     assert "549755885175" in text
+
+
+@pytest.mark.parametrize(
+    ("lists", "title", "fed"),
+    [
+        ([], "Pinterest audience: failed", "for ad account 1,"),
+        (['customer list "A"'], 'Pinterest customer list "A": failed', 'for customer list "A" of ad account 1,'),
+        (["customer list 7", "x\ny"], "Pinterest customer list 7, x\\ny: failed", "for customer list 7, x\\ny of ad"),
+        (list("VWXYZ"), "Pinterest V, W, X and 2 more customer lists: failed", "for V, W, X and 2 more customer lists"),
+    ],
+)
+def test_a_message_names_the_lists_that_the_settings_feed(lists: list[str], title: str, fed: str) -> None:
+    found, text = compose_message([FAILED], "1", lists)
+    assert (found, fed in text) == (title, True)
+
+
+def test_a_title_about_a_list_names_it_once() -> None:
+    alert = Alert("run", Kind.SIZE_CHANGED, "7", 'List "A" grew by 50 %', "why")
+    assert compose_message([alert], "1", ['customer list "A"'])[0] == 'Pinterest audience: List "A" grew by 50 %'
+
+
+@pytest.mark.parametrize(
+    ("settings", "lists"),
+    [
+        ({}, ['customer list "Sent"', "customer list 5"]),
+        ({"customer_list_name": "A"}, ['customer list "A"']),
+        ({"customer_list_id": "7", "streams": {"x": {"audience_id": "9"}, "y": {}}},
+         ["customer list 7", "the customer list of audience 9"]),
+        ({"list_name_column": "segment"}, ['customer list "Sent"', "customer list 5"]),
+    ],
+)  # fmt: skip
+def test_the_lists_of_a_run_are_named_if_the_settings_name_none(settings: dict[str, Any], lists: list[str]) -> None:
+    reports = [SimpleNamespace(name="Sent", chosen_by="x"), SimpleNamespace(name=None, chosen_by="customer list 5")]
+    resolved, _ = resolve({**NEEDED, **settings}, {})
+    assert chosen_lists(resolved, cast("Any", reports)) == lists

@@ -27,6 +27,8 @@ EMAIL = schema("email")
 UPSERT = {"load_method": "upsert"}
 OVERWRITE = {"load_method": "overwrite"}
 HOUR = 3_600
+LIST = 'Pinterest customer list "customers": '
+"""Begins the title of a message, unless the title of the alert names the list."""
 SECRET_PATH = "T0PS3CR3TT0KEN/path"
 SECRET_PASSWORD = "pa55wordpa55word"
 
@@ -65,34 +67,41 @@ class TestRuns:
         run = run_target(lines([EMAIL, *people([1])]) + b"{", **UPSERT)
         assert run.code == 8
         (message,) = receiver.messages
-        assert message["title"] == "Pinterest audience: A run failed (exit code 8)"
+        assert message["title"] == LIST + "A run failed (exit code 8)"
         why = next(line for line in run.stderr.splitlines() if "is not valid JSON" in line)
         assert why.partition("Line ")[2] in message["message"]
         assert ACCOUNT in message["message"]
         assert "Alerts were sent to 1 of 1 address (json)." in run.stderr
 
     @pytest.mark.parametrize(
-        ("settings", "code"),
-        [({"access_token": "wrong"}, 3), ({"customer_list_id": "1"}, 2), ({"rejects_path": "/dev/null/x"}, 2)],
+        ("settings", "code", "named"),
+        [
+            ({"access_token": "wrong"}, 3, 'customer list "customers"'),
+            ({"customer_list_id": "1"}, 2, "customer list 1"),
+            ({"rejects_path": "/dev/null/x", "customer_list_name": "VIP"}, 2, 'customer list "VIP"'),
+            ({"rejects_path": "/dev/null/x"}, 2, "audience"),
+        ],
     )
     @pytest.mark.parametrize("method", ["upsert", "append-only"])
     def test_each_failure_sends_an_alert_with_any_load_method(
-        self, run_target: Target, receiver: Receiver, settings: dict[str, Any], code: int, method: str
-    ) -> None:
+        self, run_target: Target, receiver: Receiver, settings: dict[str, Any], code: int,
+        named: str, method: str,
+    ) -> None:  # fmt: skip
         assert run_target([EMAIL, *people([1])], load_method=method, **settings).code == code
-        assert receiver.titles == [f"Pinterest audience: A run failed (exit code {code})"]
+        assert receiver.titles == [f"Pinterest {named}: A run failed (exit code {code})"]
 
     def test_an_outage_of_pinterest_sends_an_alert(
         self, emulator: Emulator, run_target: Target, receiver: Receiver
     ) -> None:
         emulator.backend.inject(Fault(status=500, times=100))
         assert run_target([EMAIL, *people([1])], max_retries=0, **UPSERT).code == 4
-        assert receiver.titles == ["Pinterest audience: A run failed (exit code 4)"]
+        assert receiver.titles == [LIST + "A run failed (exit code 4)"]
 
     def test_an_unusable_ledger_sends_an_alert(self, run_target: Target, receiver: Receiver) -> None:
-        run = run_target([EMAIL, *people([1])], ledger_url="sqlite:////dev/null/ledger.db", **UPSERT)
+        settings = {"ledger_url": "sqlite:////dev/null/ledger.db", "customer_list_name": "customers", **UPSERT}
+        run = run_target([EMAIL, *people([1])], **settings)
         assert run.code == 7
-        assert receiver.titles == ["Pinterest audience: A run failed (exit code 7)"]
+        assert receiver.titles == [LIST + "A run failed (exit code 7)"]
         assert "so alerts may repeat" in run.stderr
 
     def test_rejects_above_the_limit_send_an_alert(self, run_target: Target, receiver: Receiver) -> None:
@@ -101,7 +110,7 @@ class TestRuns:
         assert receiver.messages == []
         assert run_target([EMAIL, *people(range(94)), *bad], **UPSERT).code == 0
         (message,) = receiver.messages
-        assert message["title"] == "Pinterest audience: 6 % of all values were rejected"
+        assert message["title"] == LIST + "6 % of all values were rejected"
         assert "6 of 100" in message["message"]
         assert "no address" not in message["message"]
 
@@ -114,7 +123,7 @@ class TestRuns:
         for consent in (True, None, None):
             run(consent)
         (message,) = receiver.messages
-        assert message["title"].startswith("Pinterest audience: Nobody consents in stream customers")
+        assert message["title"].startswith(LIST + "Nobody consents in stream customers")
         assert "is null in all 11 rows" in message["message"]
         run("yes")
         run("no")
@@ -125,7 +134,7 @@ class TestRuns:
         bad = [record(id=n, email="no address") for n in range(5)]
         assert run_target([EMAIL, *people(range(10, 15)), *bad], max_rejected_percent=10, **UPSERT).code == 5
         (message,) = receiver.messages
-        assert message["title"] == "Pinterest audience: A run failed (exit code 5) (and 1 more)"
+        assert message["title"] == LIST + "A run failed (exit code 5) (and 1 more)"
         assert "50 % of all values were rejected" in message["message"]
 
     def test_a_removal_ceiling_sends_an_alert(self, run_target: Target, receiver: Receiver) -> None:
@@ -154,19 +163,19 @@ class TestRuns:
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path, stream: bytes,
         method: str,
     ) -> None:  # fmt: skip
-        settings = {"load_method": method}
+        settings = {"load_method": method, "customer_list_name": "customers"}
         run_target([EMAIL, *people([1])], **settings)
         assert run_target(lines([EMAIL]) + b"{", **settings).code == 8
         let_pass(tmp_path, 22)
         assert run_target(stream, **settings).code == 0
         assert run_target(lines([EMAIL]) + b"{", **settings).code == 8
-        assert receiver.titles == ["Pinterest audience: A run failed (exit code 8)"]
+        assert receiver.titles == [LIST + "A run failed (exit code 8)"]
         let_pass(tmp_path, 10)
         receiver.messages.clear()
         for _ in range(2):
             assert run_target(stream, **settings).code == 0
         (message,) = receiver.messages
-        assert message["title"] == "Pinterest audience: A run failed (exit code 8) (and 1 more)"
+        assert message["title"] == LIST + "A run failed (exit code 8) (and 1 more)"
         assert "No run has succeeded for 32 hours" in message["message"]
         rows = json.loads(run_companion("alerts", "--dry-run", "--json", **settings).stdout)
         assert {row["kind"] for row in rows} == {"stale", "failure"}
@@ -209,9 +218,7 @@ class TestRuns:
         assert told == [0, 0, 0, 1, 1, 1, 2]
         assert set(receiver.titles) == {'Pinterest audience: List "customers" is too small to be targeted'}
 
-    @pytest.mark.parametrize(
-        ("days", "told"), [(5, ["Pinterest audience: The sign-in at Pinterest expires in 5 days"]), (60, [])]
-    )
+    @pytest.mark.parametrize(("days", "told"), [(5, [LIST + "The sign-in at Pinterest expires in 5 days"]), (60, [])])
     def test_a_sign_in_that_expires_soon_sends_an_alert(
         self, run_target: Target, receiver: Receiver, days: int, told: list[str]
     ) -> None:
@@ -397,9 +404,9 @@ class TestPrune:
         assert "--allow-removal-percent" in message["message"]
 
     def test_a_failed_prune_sends_an_alert(self, run_prune: Prune, receiver: Receiver) -> None:
-        assert run_prune(**OVERWRITE).code == 2
+        assert run_prune(**OVERWRITE, customer_list_name="customers").code == 2
         (message,) = receiver.messages
-        assert message["title"] == "Pinterest audience: `pinterest-audience prune` failed (exit code 2)"
+        assert message["title"] == LIST + "`pinterest-audience prune` failed (exit code 2)"
         assert "there is no ledger" in message["message"]
 
     def test_a_list_that_prune_shrinks_below_100_sends_an_alert(
@@ -459,7 +466,7 @@ class TestCommand:
     def test_too_long_without_a_success_sends_an_alert_once_a_day_until_there_is_one(
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path, method: str
     ) -> None:
-        settings = {"load_method": method}
+        settings = {"load_method": method, "customer_list_name": "customers"}
         told = []
         run_target([EMAIL, *people([1])], **settings)
         for hours in (25, 2, 1, 21, 2):
@@ -467,7 +474,7 @@ class TestCommand:
             assert run_companion("alerts", **settings).code == 0
             told.append(len(receiver.messages))
         assert told == [0, 1, 1, 1, 2]
-        assert receiver.titles[-1] == "Pinterest audience: No run has succeeded for 51 hours"
+        assert receiver.titles[-1] == LIST + "No run has succeeded for 51 hours"
         run_target([EMAIL, *people([1])], **settings)
         assert run_companion("alerts", **settings).stdout == "There are no alerts.\n"
 
@@ -482,8 +489,8 @@ class TestCommand:
         assert run_companion("alerts", **UPSERT).code == 0
         run_target(lines([EMAIL]) + b"{", **UPSERT)
         assert receiver.titles == [
-            "Pinterest audience: No run has succeeded for 30 hours",
-            "Pinterest audience: A run failed (exit code 8)",
+            LIST + "No run has succeeded for 30 hours",
+            LIST + "A run failed (exit code 8)",
         ]
 
     def test_without_a_ledger_a_dry_run_names_its_place(self, run_companion: Companion, tmp_path: Path) -> None:
@@ -508,7 +515,7 @@ class TestCommand:
         receiver.messages.clear()
         for _ in range(2):
             assert run_companion("alerts", **UPSERT).code == 0
-        assert receiver.titles == ["Pinterest audience: A run failed (exit code 8)"]
+        assert receiver.titles == [LIST + "A run failed (exit code 8)"]
 
     def test_a_dry_run_shows_and_sends_nothing(
         self, run_target: Target, run_companion: Companion, receiver: Receiver, tmp_path: Path

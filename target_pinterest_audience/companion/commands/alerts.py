@@ -12,6 +12,7 @@ from target_pinterest_audience.companion.output import show_json, show_rows, sho
 from target_pinterest_audience.companion.session import logger, read_settings
 from target_pinterest_audience.errors import ConfigurationError, OutputError
 from target_pinterest_audience.reporting.alerts.board import opened_board
+from target_pinterest_audience.reporting.alerts.fed_lists import chosen_lists
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, SendResult, make_notifier
 from target_pinterest_audience.reporting.alerts.standing import StandingAlert
 from target_pinterest_audience.system.signals import obey_signals
@@ -64,7 +65,7 @@ def alerts(config: tuple[str, ...], *, as_json: bool, dry_run: bool, test: bool)
     now = time.time()
     with opened_board(settings, create=not dry) as board:
         standing = board.current(now)
-        delivered = dry or board.post(standing, notifier, logger, time.time)
+        delivered = dry or board.post(standing, notifier, logger, time.time, chosen_lists(settings, []))
         if not dry:
             standing = board.current(now)
     rows = [_row(each, now) for each in standing if not each.waits(now)]

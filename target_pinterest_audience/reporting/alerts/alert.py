@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from target_pinterest_audience.reporting.alerts.fed_lists import in_words
 from target_pinterest_audience.text.safe_text import one_line
 
 
@@ -51,14 +52,25 @@ class Alert:
         return f"{self.command}/{self.kind.value}/{self.subject}"
 
 
-def compose_message(alerts: Iterable[Alert], ad_account_id: str) -> tuple[str, str]:
-    """Return the title and the text of one message with all alerts, of which there is at least one."""
+def compose_message(alerts: Iterable[Alert], ad_account_id: str, lists: Sequence[str] = ()) -> tuple[str, str]:
+    """Return the title and the text of one message with all alerts.
+
+    Args:
+        alerts: the alerts, of which there is at least one.
+        ad_account_id: the ad account.
+        lists: the lists that the settings feed, as messages call them.
+    """
     # Titles and texts contain names of lists, which may hold line breaks and control characters.
     safe = [replace(each, title=one_line(each.title), text=one_line(each.text)) for each in alerts]
     more = f" (and {len(safe) - 1} more)" if len(safe) > 1 else ""
     parts = [f"{each.title}\n{each.text}" for each in safe]
+    named = one_line(in_words(lists))
+    fed = f"{named} of " if named else ""
     parts.append(
-        f"Sent by target-pinterest-audience for ad account {ad_account_id}, and again once a day while the problem "
-        "lasts."
+        f"Sent by target-pinterest-audience for {fed}ad account {ad_account_id}, and again once a day while the "
+        "problem lasts."
     )
-    return f"Pinterest audience: {safe[0].title}{more}", "\n\n".join(parts)
+    # A title about one list names it already.
+    says_which = any(one_line(each.removeprefix("customer list ")) in safe[0].title for each in lists)
+    of_what = named if named and not says_which else "audience"
+    return f"Pinterest {of_what}: {safe[0].title}{more}", "\n\n".join(parts)

@@ -14,7 +14,9 @@ import msgspec
 from target_pinterest_audience.ledger.alerts import StoredAlert
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
 from target_pinterest_audience.membership.row_keys import Digester
+from target_pinterest_audience.reconcile.locks import reference_to
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
+from target_pinterest_audience.reporting.alerts.fed_lists import label_of
 from target_pinterest_audience.reporting.alerts.match_rules import SETTLING_SECONDS, Matching
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, SendResult
 from target_pinterest_audience.reporting.alerts.rules import ListState, stale_alert
@@ -93,16 +95,36 @@ class Board:
             states.append(state)
         return states
 
+    def fed_lists(self) -> list[str]:
+        """Return the lists that the settings have fed, as messages call them."""
+        catalogue = self._ledger.catalogue
+        loaders = [each for each in catalogue.loaders.all() if each.configuration == self._configuration]
+        entries = [catalogue.lists.entry(number) for number in sorted({each.list_number for each in loaders})]
+        return [label_of(each.name) or str(reference_to(each)) for each in entries]
+
     def post(
-        self, standing: Sequence[StandingAlert], notifier: Notifier, logger: logging.Logger, now: Callable[[], float]
+        self,
+        standing: Sequence[StandingAlert],
+        notifier: Notifier,
+        logger: logging.Logger,
+        now: Callable[[], float],
+        lists: Sequence[str],
     ) -> bool:
         """Send the alerts that are due, and store all that stand.
+
+        Args:
+            standing: the alerts that stand.
+            notifier: sends the message.
+            logger: logs which addresses accepted it.
+            now: returns the Unix time.
+            lists: the lists that the message names if the settings have not fed any yet.
 
         Returns:
             Whether no alert was due, or at least one address accepted the message.
         """
         due = [each for each in standing if each.is_due(now())]
-        sent = send([each.alert for each in due], notifier, self._settings, logger)
+        fed = self.fed_lists() or lists if due else ()
+        sent = send([each.alert for each in due], notifier, self._settings, logger, fed)
         if sent:
             standing = [replace(each, notified=now()) if each in due else each for each in standing]
         if standing or self.read():
@@ -129,15 +151,24 @@ def opened_board(settings: Settings, *, create: bool) -> Iterator[Board]:
         yield Board(ledger, settings)
 
 
-def send(alerts: Sequence[Alert], notifier: Notifier, settings: Settings, logger: logging.Logger) -> bool:
+def send(
+    alerts: Sequence[Alert], notifier: Notifier, settings: Settings, logger: logging.Logger, lists: Sequence[str]
+) -> bool:
     """Send alerts, if there are any, in one message, and log which addresses accepted it.
+
+    Args:
+        alerts: the alerts.
+        notifier: sends the message.
+        settings: the settings.
+        logger: logs which addresses accepted it.
+        lists: the lists that the message names.
 
     Returns:
         Whether at least one address accepted the message.
     """
     if not alerts:
         return False
-    results = notifier.send(*compose_message(alerts, settings.ad_account_id))
+    results = notifier.send(*compose_message(alerts, settings.ad_account_id, lists))
     _log_results(results, logger)
     return any(each.taken for each in results)
 

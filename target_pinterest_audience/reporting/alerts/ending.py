@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, bug_message, outcome
 from target_pinterest_audience.reporting.alerts.board import opened_board, send, state_of
+from target_pinterest_audience.reporting.alerts.fed_lists import chosen_lists
 from target_pinterest_audience.reporting.alerts.notifier import Notifier, make_notifier
 from target_pinterest_audience.reporting.alerts.rules import RunResult, Thresholds, find_alerts
 from target_pinterest_audience.reporting.alerts.standing import update_standing
@@ -83,6 +84,7 @@ def send_alerts(
     if result.error is not None:
         result = replace(result, error=redact(result.error))
     thresholds = Thresholds.of(settings)
+    lists = chosen_lists(settings, reports)
     try:
         try:
             with opened_board(settings, create=True) as board:
@@ -91,12 +93,13 @@ def send_alerts(
                 if not result.succeeded and board.last_success(now()) is not None:
                     alerts += board.stale(now())
                 succeeded = result.command if result.succeeded else None
-                board.post(update_standing(board.read(), alerts, now(), succeeded=succeeded), notifier, logger, now)
+                standing = update_standing(board.read(), alerts, now(), succeeded=succeeded)
+                board.post(standing, notifier, logger, now, lists)
         # A ConfigurationError means that no ledger can be created here.
         except (LedgerError, ConfigurationError) as error:
             logger.warning("The ledger cannot be read for earlier alerts, so alerts may repeat. %s", error)
             alerts = find_alerts(result, map(state_of, reports), thresholds)
-            send([each for each in alerts if not each.waits_seconds], notifier, settings, logger)
+            send([each for each in alerts if not each.waits_seconds], notifier, settings, logger, lists)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here, it must not change how the run ended
         logger.warning(
             "%s No alert was sent.", bug_message("target-pinterest-audience", type(error), error.__traceback__)
