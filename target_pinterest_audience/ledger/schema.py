@@ -215,12 +215,17 @@ _FAILURES: Final = (
     "ALTER TABLE history ADD COLUMN acted_on INTEGER",
 )
 
+_REJECTS: Final = (
+    # How many values a run rejected, by stream, column and reason.
+    "ALTER TABLE runs ADD COLUMN rejects TEXT",
+)
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS, _FAILURES,
+    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS, _FAILURES, _REJECTS,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

@@ -19,6 +19,7 @@ from target_pinterest_audience.routing.orders import ListSize
 
 if TYPE_CHECKING:
     from target_pinterest_audience.delivery.delivery import Delivery
+    from target_pinterest_audience.ledger.catalogue.runs import RejectCounts
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.routing.plan import ListReference
     from target_pinterest_audience.settings import Settings
@@ -86,6 +87,7 @@ class Books:
         empty: bool = False,
         held_out: int = 0,
         error: str | None = None,
+        rejects: RejectCounts | None = None,
     ) -> None:
         """Write for people how the run or command ended, cleanly or not.
 
@@ -95,6 +97,7 @@ class Books:
             empty: whether this was a run to which neither a row nor a STATE came.
             held_out: how many rows the run held out.
             error: the error message, if it failed.
+            rejects: the values that a run rejected; None for a command.
 
         Raises:
             LedgerError: the ledger cannot be written.
@@ -105,6 +108,8 @@ class Books:
         def end() -> None:
             figures = figures_of(self.ledger, reports, rejected)
             history.end(exit_code, self.delivery.traffic, figures, empty=empty, held_out=held_out, error=error)
+            if rejects is not None:
+                self.recorder.note_rejects(rejects)
 
         self.ledger.transact(end)
         history.forget_removals()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.identities.hashing import HashAlgorithm
-from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RunFeed, RunRecord
+from target_pinterest_audience.ledger.catalogue.runs import CLEAN, EMPTY, RejectCounts, RunFeed, RunRecord
 from target_pinterest_audience.ledger.history import RUN
 from target_pinterest_audience.reconcile.run_history import RunHistory
 
@@ -27,6 +27,7 @@ class RunRecorder:
         configuration: the digest of the settings that choose which rows go to which lists.
         history: the entry in the history for people.
         rows_before: the number of rows that the last clean run of these settings read; 0 if unknown.
+        rejects_before: the values that this run rejected.
     """
 
     def __init__(self, ledger: Ledger, settings: Settings, digester: Digester, now: Callable[[], float]) -> None:
@@ -41,6 +42,7 @@ class RunRecorder:
         self.configuration = digester.configuration(settings)
         self.history = RunHistory(ledger, now)
         self.rows_before = 0
+        self.rejects_before: RejectCounts = {}
         self._ledger = ledger
         self._settings = settings
         self._digester = digester
@@ -66,6 +68,7 @@ class RunRecorder:
                 # A row that goes to several lists was read once.
                 feeds = sorted((feed.source, feed.rows) for feed in catalogue.runs.feeds(before.number))
                 self.rows_before = sum(dict(feeds).values())
+                self.rejects_before = before.rejects
             return before
 
         before = self._ledger.transact(begin)
@@ -96,6 +99,10 @@ class RunRecorder:
             self._ledger.catalogue.removal_counts.close(restarted)
 
         self._ledger.transact(end)
+
+    def note_rejects(self, rejects: RejectCounts) -> None:
+        """Record which values the run rejected, within a transaction of the caller."""
+        self._ledger.catalogue.runs.note_rejects(self._run, rejects)
 
     def note_changed_settings(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Remember which settings changed between two runs, for `explain`.

@@ -41,6 +41,7 @@ class Session:
     Attributes:
         journal: settles receipts; the dispatcher calls it.
         rows_before: the number of rows that the last clean run of these settings read; 0 if unknown.
+        rejects_before: the values that this run rejected.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Session:
         run = books.recorder.begin_run(in_history=in_history)
         self.journal = books.outbox
         self.rows_before = books.recorder.rows_before
+        self.rejects_before = books.recorder.rejects_before
         self._sources = SourceBook(ledger, books.digester, books.recorder.configuration, run, logger, now)
         self._reconciler = Reconciler(
             ledger, books.digester.shorten, books.ceilings, delivery.watermark, clock, self._sources.runs,
@@ -251,13 +253,17 @@ class Session:
             LedgerError: the ledger cannot be written.
         """
         rejected: dict[int, Counter[str]] = {}
+        rejects: dict[tuple[str, str, str], int] = {}
         held_out = 0
         for tally in tallies:
             held_out += tally.held_out_rows
+            for (column, remark), count in tally.remarks.items():
+                if remark.rejects:
+                    rejects[tally.stream, column, remark.value] = count
             for column, remark, count in tally.rejects:
                 numbers = self._columns.get((tally.stream, column), ())
                 number = next(iter(numbers)) if len(numbers) == 1 else SEVERAL_LISTS
                 if numbers:
                     rejected.setdefault(number, Counter())[remark.name] += count
         if not self._reconciler.hangs:
-            self._books.end_history(exit_code, rejected, empty=empty, held_out=held_out, error=error)
+            self._books.end_history(exit_code, rejected, empty=empty, held_out=held_out, error=error, rejects=rejects)

@@ -23,6 +23,7 @@ from target_pinterest_audience.settings import EmptyStream, Settings
 from target_pinterest_audience.text.redaction import redact
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.catalogue.runs import RejectCounts
     from target_pinterest_audience.pinterest.request import Traffic
 
 
@@ -142,17 +143,18 @@ class RunLog:
         for each in lists:
             self._logger.warning("%s", each.told(dry=self._settings.dry_run))
 
-    def log_summary(self, lists: Iterable[ListReport], traffic: Traffic) -> None:
+    def log_summary(self, lists: Iterable[ListReport], traffic: Traffic, rejects_before: RejectCounts) -> None:
         """Log what was read, rejected and sent.
 
         Args:
             lists: what was sent to each list.
             traffic: requests to Pinterest, and how long they waited.
+            rejects_before: the values that the last run rejected.
         """
         seconds = self._now() - self.began
         limits = f", {traffic.limited_seconds:,.0f} s of waiting for its rate limits" if traffic.limited_seconds else ""
         lines = [
-            *(line for tally in self.tallies.values() for line in stream_lines(tally)),
+            *(line for tally in self.tallies.values() for line in stream_lines(tally, rejects_before)),
             *list_lines(lists, dry=self._settings.dry_run),
             SummaryLine(
                 f"The run took {seconds:.1f} s; requests to Pinterest: {traffic.calls:,}{limits}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from target_pinterest_audience.records.position import Place
 from target_pinterest_audience.reporting.report_file import RemarkReport, StreamReport
 from target_pinterest_audience.reporting.summary_line import SummaryLine
 from target_pinterest_audience.text.counts import several
+
+if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.catalogue.runs import RejectCounts
 
 _MANY_DELETES: Final = 10
 """With fewer deletes than this, it is no surprise that none of them matches a row."""
@@ -36,8 +39,16 @@ _FOR_SHAPES: Final[Mapping[str, str]] = {
 """What to do about values of a shape."""
 
 
-def stream_lines(tally: StreamTally) -> Iterator[SummaryLine]:
-    """Yield the counts as lines for the log."""
+def stream_lines(tally: StreamTally, rejects_before: RejectCounts) -> Iterator[SummaryLine]:
+    """Yield the counts as lines for the log.
+
+    A line about rejected values is a warning only if the last run rejected fewer: one that comes back each night is
+    soon read no more.
+
+    Args:
+        tally: the counts.
+        rejects_before: the values that the last run rejected.
+    """
     stream = {"stream_name": tally.stream}
     yield SummaryLine(_counts(tally), {"summary": "stream", **stream, **_figures(tally)})
     refused = tally.nobody_consents
@@ -52,10 +63,12 @@ def stream_lines(tally: StreamTally) -> Iterator[SummaryLine]:
         for each in _remarks(tally, rejects=rejects):
             first = Place(each.first_line, each.first_file_row)
             what = f"{each.count:,} in column {each.column}: {each.reason}"
+            is_news = each.count > rejects_before.get((tally.stream, each.column, each.reason), 0)
+            known = "; no more than in the last run" if rejects and not is_news else ""
             yield SummaryLine(
-                f"{tally.stream}: {verdict}: {what} (first on {first})",
+                f"{tally.stream}: {verdict}: {what} (first on {first}{known})",
                 {"summary": verdict, **stream, **msgspec.structs.asdict(each)},
-                level,
+                level if is_news else logging.INFO,
             )
 
 

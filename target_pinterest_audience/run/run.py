@@ -25,6 +25,7 @@ from target_pinterest_audience.run.refusals import Refusals
 if TYPE_CHECKING:
     from target_pinterest_audience.delivery.delivery import Delivery
     from target_pinterest_audience.identities.tally import StreamTally
+    from target_pinterest_audience.ledger.catalogue.runs import RejectCounts
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.reconcile.refused_members import RefusedMembers
     from target_pinterest_audience.reconcile.session import Session
@@ -325,6 +326,11 @@ class Run:
             with contextlib.suppress(LedgerError):
                 sizes = self._session.sizes()
         return self.delivery.lists(sizes)
+
+    @property
+    def rejects_before(self) -> RejectCounts:
+        """The values that the last clean run of these settings rejected; empty if that is not known."""
+        return self._session.rejects_before if self._session is not None else {}
 
     def mass_refusals(self) -> list[RefusedMembers]:
         """Return the lists that so many members left by refusals that a person should look at them."""

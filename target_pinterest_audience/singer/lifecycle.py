@@ -124,7 +124,8 @@ class Lifecycle:
         self._run_log.warn_of_refused(self._refused)
 
     def _log_summary(self) -> None:
-        self._run_log.log_summary(self._target.current_run.lists(), self._target.current_run.delivery.traffic)
+        run = self._target.current_run
+        self._run_log.log_summary(run.lists(), run.delivery.traffic, run.rejects_before)
 
     def _write_report(self) -> None:
         self._lists = self._target.current_run.lists()

@@ -536,6 +536,17 @@ class TestRuns:
         assert sorted(ledger.catalogue.runs.feeds(run)) == feeds
         assert ledger.catalogue.runs.feeds(run + 1) == []
 
+    def test_the_values_that_a_run_rejected_are_stored_whatever_they_are_called(self, ledger: Ledger) -> None:
+        rejects = {("customers", "email", "not text"): 5_000_000_000, ("a\0b", "\ud800", 'ü "'): 1}
+        with ledger.transaction():
+            run = ledger.catalogue.runs.begin("main", {}, 1.0)
+            ledger.catalogue.runs.note_rejects(run, rejects)
+            other = ledger.catalogue.runs.begin("other", {}, 1.0)
+        assert [each.rejects for each in ledger.catalogue.runs.recent(2)] == [{}, rejects]
+        newest = ledger.catalogue.runs.newest("main")
+        assert newest is not None
+        assert (newest.number, other - run, newest.rejects) == (run, 1, rejects)
+
     def test_clean_overwrites_come_newest_first(self, ledger: Ledger) -> None:
         catalogue = ledger.catalogue
 

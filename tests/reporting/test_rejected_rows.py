@@ -216,3 +216,23 @@ def test_a_refused_row_is_reported_though_its_list_was_first_known_from_former_r
     assert process.returncode == 0, stderr
     assert members(emulator, "customers - LR_ID") == {"XY3"}
     assert [(each["line"], each["column"]) for each in rejects(path)] == [(4, "lr_id")]
+
+
+def test_what_the_last_run_rejected_is_no_warning_again(run_target: Target) -> None:
+    def levels(*bad: str, code: int = 0, **settings: Any) -> list[str]:
+        rows = [record(id=100 + n, email=each) for n, each in enumerate(bad)]
+        run = run_target([schema("email"), *people(range(9)), *rows], load_method="upsert", **settings)
+        assert run.code == code, run.stderr
+        return [line.split(" | ")[1].strip() for line in run.stderr.splitlines() if "customers: rejected: " in line]
+
+    assert levels("x", "x") == ["WARNING"]
+    assert levels("x", "x") == ["INFO"]
+    assert levels("x") == ["INFO"]
+    assert levels("x", "x") == ["WARNING"]
+    assert levels("x", "x", "x", max_rejected_percent=1, code=5) == ["WARNING"]
+    # The failed run does not count, and other settings that choose a list have a history of their own.
+    assert levels("x", "x", "x") == ["WARNING"]
+    assert levels("x", "x", "x", customer_list_name="Other") == ["WARNING"]
+    assert levels("x", "x", "x") == ["INFO"]
+    assert levels() == []
+    assert levels("x") == ["WARNING"]

@@ -61,7 +61,7 @@ def run(blocks: Sequence[bytes], config: dict[str, Any], records: RecordDecoder)
             target.current_run.close()
             for number, former in handlers.items():
                 signal.signal(number, former)
-        counts = [line.text for tally in target.run_log.tallies.values() for line in stream_lines(tally)]
+        counts = [line.text for tally in target.run_log.tallies.values() for line in stream_lines(tally, {})]
         assert error or all(tally.is_balanced for tally in target.run_log.tallies.values()), counts
         names = {each.id: each.name for each in emulator.backend.customer_lists()}
         writes = [_as_written(call.path, call.request or {}, names) for call in emulator.backend.writes()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -17,6 +18,9 @@ OPEN: Final = "open"
 CLEAN: Final = "clean"
 EMPTY: Final = "empty"
 """The run read neither a row nor a STATE, as if the tap had died before its first row: neither success nor failure."""
+
+RejectCounts = Mapping[tuple[str, str, str], int]
+"""Stream, column and reason → how many values a run rejected."""
 
 
 class RunFeed(NamedTuple):
@@ -44,6 +48,7 @@ class RunRecord:
     pruned: bool
     settings: Mapping[str, str]
     """Setting → the digest of its value."""
+    rejects: RejectCounts
 
 
 class Runs:
@@ -92,6 +97,12 @@ class Runs:
                 run, feed.list_number, feed.source, feed.rows, int(feed.incremental), int(feed.overwrites), feed.mark,
             )  # fmt: skip
 
+    def note_rejects(self, run: int, rejects: RejectCounts) -> None:
+        """Record which values a run rejected."""
+        # Names from taps may hold characters that a database refuses. This JSON escapes them.
+        counts = json.dumps([(*where, count) for where, count in rejects.items()])
+        self._query("UPDATE runs SET rejects = ? WHERE run = ?", counts, run)
+
     def newest(
         self, configuration: str, before: int | None = None, *, clean: bool = False, ended_by: float | None = None
     ) -> RunRecord | None:
@@ -105,8 +116,9 @@ class Runs:
         """
         latest = float("inf") if ended_by is None else ended_by
         found = self._query(
-            "SELECT run, started, ended, outcome, pruned, settings FROM runs WHERE realm = ? AND configuration = ? "
-            "AND (? = 0 OR run < ?) AND (? = 0 OR outcome = ?) AND COALESCE(ended, 0) <= ? ORDER BY run DESC LIMIT 1",
+            "SELECT run, started, ended, outcome, pruned, settings, rejects FROM runs "
+            "WHERE realm = ? AND configuration = ? AND (? = 0 OR run < ?) AND (? = 0 OR outcome = ?) "
+            "AND COALESCE(ended, 0) <= ? ORDER BY run DESC LIMIT 1",
             self._realm, configuration, before or 0, before or 0, int(clean), CLEAN, latest,
         )  # fmt: skip
         return next(map(_run_record, found), None)
@@ -132,7 +144,8 @@ class Runs:
     def recent(self, limit: int) -> list[RunRecord]:
         """Return the newest runs of all configurations, newest first."""
         found = self._query(
-            "SELECT run, started, ended, outcome, pruned, settings FROM runs WHERE realm = ? ORDER BY run DESC LIMIT ?",
+            "SELECT run, started, ended, outcome, pruned, settings, rejects FROM runs "
+            "WHERE realm = ? ORDER BY run DESC LIMIT ?",
             self._realm, limit,
         )  # fmt: skip
         return list(map(_run_record, found))
@@ -192,6 +205,7 @@ class Runs:
 
 
 def _run_record(row: tuple[Any, ...]) -> RunRecord:
-    number, started, ended, outcome, pruned, settings = row
+    number, started, ended, outcome, pruned, settings, rejects = row
     decoded = msgspec.json.decode(settings, type=dict[str, str])
-    return RunRecord(number, started, ended, outcome, bool(pruned), decoded)
+    counts = {(stream, column, reason): count for stream, column, reason, count in json.loads(rejects or "[]")}
+    return RunRecord(number, started, ended, outcome, bool(pruned), decoded, counts)
