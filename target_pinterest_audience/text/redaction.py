@@ -63,7 +63,11 @@ class RedactingFormatter(logging.Formatter):
         # A copy: other handlers may need the original record.
         copied = logging.makeLogRecord(record.__dict__)
         # Before the other formatter may encode it: in JSON, an address can hold escapes, and look like none.
-        copied.msg, copied.args = redact(one_line(record.getMessage())), None
+        message = record.getMessage()
+        safe = redact(one_line(message))
+        if safe != message:
+            # Else the arguments stay: the SDK's formatter shows those of a metric as fields.
+            copied.msg, copied.args = safe, None
         for name in copied.__dict__.keys() - _STANDARD:
             field = getattr(copied, name)
             if isinstance(field, str):

@@ -6,11 +6,13 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from singer_sdk.logging import StructuredFormatter
+from singer_sdk.metrics import Metric, Point
 
 from target_pinterest_audience.emulator import Emulator, Fault
 from target_pinterest_audience.text.redaction import RedactingFormatter, hide, redact
@@ -72,6 +74,15 @@ def test_a_structured_line_is_redacted_and_remains_json(person: str) -> None:
     told = [line["message"], line["extra"].pop("list_name")]
     assert all("@" not in each and "[address]" in each for each in told), told
     assert line["extra"] == {"rows": 3, "removals": {"delete": 1}}
+
+
+def test_a_metric_of_the_sdk_remains_structured() -> None:
+    point = Point("counter", metric=Metric.RECORD_COUNT, value=2, tags={"stream": "customers"})
+    metric = logging.makeLogRecord({"msg": "METRIC: %s", "args": (point,)})
+    line = json.loads(RedactingFormatter(StructuredFormatter()).format(metric))
+    assert line["metric_info"]["value"] == 2
+    hostile = logging.makeLogRecord({"msg": "METRIC: %s", "args": (replace(point, tags={"stream": CANARY}),)})
+    assert CANARY not in RedactingFormatter(StructuredFormatter()).format(hostile)
 
 
 @pytest.mark.parametrize("where", ["main", "thread", "finaliser"])
