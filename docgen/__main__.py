@@ -9,6 +9,7 @@ from docgen import hub
 from docgen.about import PAGES, about, declared_utility
 from docgen.commands_page import commands_page
 from docgen.fences import all_pages, has_transcripts
+from docgen.included import with_files
 from docgen.json_page import SCHEMAS, json_page, json_schemas
 from docgen.pictures import PICTURES
 from docgen.recording import recording
@@ -23,12 +24,11 @@ def main(arguments: list[str]) -> None:
     """Write the generated files.
 
     Args:
-        arguments: pages whose transcripts to renew; without any, everything is written.
+        arguments: pages whose transcripts and examples to renew; without any, everything is written.
     """
     for path in map(Path, arguments) if arguments else all_pages():
-        page = path.read_text(encoding="utf-8")
-        if has_transcripts(page):
-            _write(path, refreshed(page))
+        page = with_files(path.read_text(encoding="utf-8"))
+        _write(path, refreshed(page) if has_transcripts(page) else page)
     if not arguments:  # last, since the recording shows a transcript
         for path, text in references().items():
             _write(path, text)
