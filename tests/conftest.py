@@ -33,9 +33,14 @@ MARKERS = {
     "postgres": ("postgres_server", "a real PostgreSQL"),
     "meltano": ("installed_project", "a real Meltano, with its plugins installed"),
     "tap": ("tap_postgres", "a real tap-postgres"),
+    "airflow": ("airflow", "a real Airflow, 2 or 3"),
+    "dagster": ("dagster", "a real Dagster"),
     "browser": ("browser", "a real browser"),
 }
 """Marker → the fixture of the tests that have it, and what these need."""
+
+_SLOW = ("meltano", "tap", "airflow", "dagster")
+"""The markers of tests that are left to `make test-all` because of what they need."""
 
 _MARKED_BY_HAND = {
     "slow": "left to `make test-all`",
@@ -64,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name, (fixture, _) in MARKERS.items():
             if fixture in fixtures or (name == "postgres" and "database" in fixtures):
                 item.add_marker(name)
-        if item.get_closest_marker("meltano") or item.get_closest_marker("tap"):
+        if any(item.get_closest_marker(name) for name in _SLOW):
             item.add_marker("slow")
         if item.get_closest_marker("random"):
             # Many histories are one test, and on a shared core each takes several times as long.
