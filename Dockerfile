@@ -3,11 +3,12 @@
 # not even that.
 FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir "uv>=0.9"
+ENV UV_NO_CACHE=1
 COPY . /src
 # Without git, the version is an argument: --build-arg VERSION=0.1.0
 ARG VERSION
 RUN python -m venv /opt/target \
- && SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" uv pip install --no-cache --compile-bytecode --python /opt/target \
+ && SETUPTOOLS_SCM_PRETEND_VERSION="$VERSION" uv pip install --compile-bytecode --python /opt/target \
     --constraint /src/requirements.lock "/src[notify,parquet,phone,postgres]"
 
 FROM python:3.13-slim
