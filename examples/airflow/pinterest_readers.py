@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def run_sync():
-    """Run sync.sh, log what it prints, and return its exit code. If the task is stopped, stop the run."""
+    """Run sync.sh, log what it prints, and return its exit code. If Airflow stops the task, stop the run."""
     with subprocess.Popen(
         ["bash", FOLDER / "sync.sh"],
         stdout=subprocess.PIPE,
@@ -31,13 +31,19 @@ def run_sync():
         text=True,
         start_new_session=True,
     ) as process:
+
+        def stop(*_):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)  # tap and target; the target ends within ten seconds
+
+        before = signal.signal(signal.SIGTERM, stop)
         try:
             for line in process.stdout:
                 log.info(line.rstrip())
             return process.wait()
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)  # tap and target; the target ends within ten seconds
+            signal.signal(signal.SIGTERM, before)
+            stop()  # after a time-out
 
 
 @dag(schedule="15 4 * * *", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), catchup=False, max_active_runs=1)
@@ -50,9 +56,9 @@ def pinterest_readers():
         ti.xcom_push(key="report", value=report)
         if code == 0:
             return {
-                "added": sum(each["added"] for each in report["lists"]),
-                "removed": sum(each["removed"] for each in report["lists"]),
-                "rejected": sum(each["rejected"] for each in report["streams"]),
+                "added": sum(each["added"] for each in report.get("lists", [])),
+                "removed": sum(each["removed"] for each in report.get("lists", [])),
+                "rejected": sum(each["rejected"] for each in report.get("streams", [])),
             }
         message = f"exit code {code}: {report.get('error') or 'see the last line of the log'}"
         if code in RETRY_HELPS or code < 0 or code > 128:  # or a signal ended it

@@ -48,9 +48,9 @@ def pinterest_readers(context: dg.AssetExecutionContext) -> dg.MaterializeResult
         )
     return dg.MaterializeResult(
         metadata={
-            "added": sum(each["added"] for each in report["lists"]),
-            "removed": sum(each["removed"] for each in report["lists"]),
-            "rejected": sum(each["rejected"] for each in report["streams"]),
+            "added": sum(each["added"] for each in report.get("lists", [])),
+            "removed": sum(each["removed"] for each in report.get("lists", [])),
+            "rejected": sum(each["rejected"] for each in report.get("streams", [])),
             "report": dg.MetadataValue.json(report),
         }
     )

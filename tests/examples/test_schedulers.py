@@ -107,13 +107,16 @@ def check(found: dict[str, Any], folders: dict[str, SyncFolder], emulator: Emula
     assert (failed["state"], failed["attempts"]) == ("failed", 1)
     assert failed["report"]["exit_code"] == 3
     assert "does not accept the access token" in failed["report"]["error"]
-    assert [len(folder.taps) for folder in folders.values()] == [2, 1]
+    assert [len(folders[name].taps) for name in _PROBLEMS] == [2, 1]
 
 
 def test_airflow_retries_what_passes_and_fails_at_once_otherwise(
-    airflow: str, folders: dict[str, SyncFolder], emulator: Emulator, tmp_path: Path
+    airflow: str, folders: dict[str, SyncFolder], config: dict[str, Any], emulator: Emulator, tmp_path: Path
 ) -> None:
     (tmp_path / "dags").mkdir()
+    stopped = SyncFolder(tmp_path / "task_stopped", config)
+    stopped.stop_once()
+    folders = {**folders, "task_stopped": stopped}
     for name, folder in folders.items():
         copy_example(
             "airflow/pinterest_readers.py", folder, tmp_path / "dags" / f"{name}.py",
@@ -126,6 +129,8 @@ def test_airflow_retries_what_passes_and_fails_at_once_otherwise(
     }
     found = run(airflow, _AIRFLOW, list(folders), next(iter(folders.values())).environment(**variables))
     check(found, folders, emulator)
+    assert (found["task_stopped"]["state"], found["task_stopped"]["attempts"]) == ("success", 2)
+    assert not (stopped.folder / "survived").exists(), "the task ended, and tap and target went on"
     assert found["pinterest_unavailable"]["return_value"] == {"added": 3, "removed": 0, "rejected": 0}
 
 

@@ -18,6 +18,14 @@ EXAMPLES = REPOSITORY / "examples"
 _TAP = """\
 #!/bin/bash
 echo "$@" >> runs
+if [ -e stop-once ]; then
+  rm stop-once
+  sleep 2
+  read -r _ _ _ scheduler _ < "/proc/$PPID/stat" # what started sync.sh
+  kill -TERM "$scheduler"
+  sleep 30
+  touch survived
+fi
 cat stream.singer
 exit "$(< tap-code)"
 """
@@ -62,6 +70,10 @@ class SyncFolder:
         messages = [schema("email"), *people(numbers), {"type": "STATE", "value": full_table_state(len(numbers))}]
         (self.folder / "stream.singer").write_text("".join(json.dumps(message) + "\n" for message in messages))
         (self.folder / "tap-code").write_text(str(code))
+
+    def stop_once(self) -> None:
+        """Let the tap stop, in its next run, what started the script; then it has much to do."""
+        (self.folder / "stop-once").touch()
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Return the environment in which the script finds its programs."""
