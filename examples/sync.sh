@@ -2,6 +2,7 @@
 # One run: reads the table, brings the list in step, removes who is gone.
 cd "$(dirname "$0")" || exit
 state=${STATE_FOLDER:-.}
+trap stopped=143 TERM # tap and target get the signal, too: wait until they have ended
 
 # Settings come from these files, or from the environment where a file is missing.
 tap=tap.json target=target.json
@@ -22,4 +23,5 @@ codes=("${PIPESTATUS[@]}")
 # The target's code counts, as it names the cause. If only the tap failed, the stream is incomplete: 8.
 [ "${codes[1]}" = 0 ] || exit "${codes[1]}"
 [ "${codes[0]}" = 0 ] || exit 8
+[ -z "$stopped" ] || exit "$stopped"
 pinterest-audience prune --config "$target"

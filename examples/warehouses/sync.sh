@@ -11,6 +11,7 @@ clean_up() {
   exit "$code"
 }
 trap clean_up EXIT
+trap : TERM # the target gets the signal, too: wait until it has ended
 
 case $warehouse in
   snowflake) command=(snow sql --stdin) ;;

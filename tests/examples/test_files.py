@@ -44,6 +44,12 @@ def test_every_file_is_shown_on_a_page_and_listed() -> None:
     assert {path for path in FILES if not {path, path.parent} & linked} == set()
 
 
+def test_no_block_is_written_outside_the_folder_of_its_page() -> None:
+    titles = re.findall(r'title="([^"]+)"', "\n".join(page.read_text(encoding="utf-8") for page in all_pages()))
+    assert len(titles) > 20
+    assert [title for title in titles if title.startswith(("/", "..", "~"))] == []
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if path.suffix == ".sh"], ids=name_of)
 def test_scripts_parse(path: Path) -> None:
     subprocess.run(["bash", "-n", path], check=True, timeout=10)

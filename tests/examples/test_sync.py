@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import members
 from tests.support.messages import digests
+from tests.support.pipeline import wait_until
 from tests.support.sync_folder import SyncFolder, full_table_state
 
 
@@ -63,6 +67,18 @@ def test_prunes_exit_code_counts_if_both_succeed(folder: SyncFolder, emulator: E
     folder.read([1])
     assert folder.run().returncode == 6
     assert members(emulator) == digests(range(100))
+
+
+def test_a_stop_waits_for_the_target_and_keeps_its_state(folder: SyncFolder, config: dict[str, Any]) -> None:
+    folder.configure({**config, "batch_size_rows": 3})
+    folder.hang()
+    script, states = folder.folder / "sync.sh", folder.folder / "states.jsonl"
+    with subprocess.Popen(["bash", script], env=folder.environment(), start_new_session=True) as process:
+        wait_until(lambda: states.exists() and states.stat().st_size > 0, "the target wrote no STATE")
+        # As `tini -g` and the schedulers do.
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 143
+    assert json.loads((folder.folder / "state.json").read_text()) == full_table_state(3)
 
 
 def test_without_files_the_settings_come_from_the_environment(

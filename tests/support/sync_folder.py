@@ -27,6 +27,7 @@ if [ -e stop-once ]; then
   touch survived
 fi
 cat stream.singer
+[ -e hang ] && sleep 60
 exit "$(< tap-code)"
 """
 
@@ -74,6 +75,10 @@ class SyncFolder:
     def stop_once(self) -> None:
         """Let the tap stop, in its next run, what started the script; then it has much to do."""
         (self.folder / "stop-once").touch()
+
+    def hang(self) -> None:
+        """Let the tap not end after its last line."""
+        (self.folder / "hang").touch()
 
     def environment(self, **variables: str) -> dict[str, str]:
         """Return the environment in which the script finds its programs."""
