@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import shutil
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(params=["2", "3"])
+# Airflow 2 cannot be installed with Python 3.13.
+@pytest.fixture(params=["2", "3"] if sys.version_info < (3, 13) else ["3"])
 def airflow(request: pytest.FixtureRequest) -> str:
     """The Python of an environment with this major version of Airflow."""
     for folder in os.get_exec_path():
