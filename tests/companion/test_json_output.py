@@ -96,6 +96,7 @@ def test_what_every_command_prints(run_target: Target, printed: Printed, seen: s
     assert printed("status")["newest_run"]["exit_code"] == 8
     assert printed("ledger", "show")["runs"]
     assert printed("ledger", "find", "--source", "customers", "--key", "id=5")["statements"]
+    assert printed("ledger", "find", "--email", address(5))[0]["lists"]
     assert printed("lists")[0]["uploaded"] == 120
     assert printed("lists", "show", LIST)["sources"] == ["customers"]
     assert printed("check")

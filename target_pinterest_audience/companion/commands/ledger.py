@@ -14,7 +14,15 @@ import msgspec
 
 from target_pinterest_audience.companion.commands.retention import expire, reset
 from target_pinterest_audience.companion.groups import CommandGroup
+from target_pinterest_audience.companion.identity_options import (
+    HIDE_ARGUMENTS,
+    GivenIdentity,
+    all_forms,
+    given_identities,
+    identity_options,
+)
 from target_pinterest_audience.companion.lookup import did_you_mean
+from target_pinterest_audience.companion.operations.find_people import Person, find_person
 from target_pinterest_audience.companion.options import config_option, early_config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
@@ -43,6 +51,7 @@ Examples:
   pinterest-audience ledger show --config target.json
   pinterest-audience ledger find --source customers --key id=17
   pinterest-audience ledger find --row 5d41402abc4b2a76b9719d911017c592
+  pinterest-audience ledger find --email - < emails.txt
 """
 
 _STANCES: Final[Mapping[int, str]] = {
@@ -130,7 +139,10 @@ def show(config: tuple[str, ...], *, as_json: bool) -> None:
         click.echo(f"\n{what} suppressed by `forget`: no run adds them to any list.")
 
 
-@ledger.command("find", epilog=_EXAMPLES)
+_PERSON_HEADINGS: Final = ("number", "list", "on_list", "contributing", "refusing", "pending")
+
+
+@ledger.command("find", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
 @click.option("--source", help="The source of the row: its stream, or the setting `source_name`.")
 @click.option(
     "--key",
@@ -140,17 +152,39 @@ def show(config: tuple[str, ...], *, as_json: bool) -> None:
     help='A column of the key and its value. If the column has both numbers and text, quote text: code=\\"1.0\\".',
 )
 @click.option("--row", metavar="DIGEST", help="The digest of the row, from the file in `rejects_path`.")
+@identity_options
 @config_option
 @json_option
+@click.pass_context
 def find(
-    source: str | None, pairs: tuple[str, ...], row: str | None, config: tuple[str, ...], *, as_json: bool
+    context: click.Context,
+    /,
+    source: str | None,
+    pairs: tuple[str, ...],
+    row: str | None,
+    config: tuple[str, ...],
+    *,
+    as_json: bool,
+    **values: tuple[str, ...],
 ) -> None:
-    """Show what a row says.
+    """Show what a row says, or where a person is.
 
-    For each list, the table has the columns by which the row contributes, refuses or holds out identities. It shows no
-    identities.
+    A row: for each list, the table has the columns by which the row contributes, refuses or holds out identities.
+
+    A person (--email, --phone, --idfa and so on): for each list, the table has the number of rows that contribute the
+    person, and of those that refuse them or hold them out. With -, the command reads values from standard input, one
+    per line, so that they are not in the shell's history. People who were put on a list in another way, or with
+    `load_method: append-only`, are not in the ledger.
+
+    The command shows no identities, and asks nothing of Pinterest.
     """
     settings = read_settings(config)
+    if any(values.values()) or context.args:
+        if source is not None or pairs or row is not None:
+            msg = "Choose a row or people: an option such as --email does not go with --source, --key or --row."
+            raise click.UsageError(msg)
+        _find_people(settings, given_identities(context, values), as_json=as_json)
+        return
     with opened_ledger(settings, read_only=True) as opened:
         if row is not None:
             digests = [_digest(row)]
@@ -161,7 +195,9 @@ def find(
                 raise click.UsageError(msg)
             digests = list(_digests(opened, settings, source, key))
         else:
-            msg = "Choose the row: give --source and --key, or --row."
+            msg = (
+                "Choose the row: give --source and --key, or --row. Or choose people: give --email, --phone and so on."
+            )
             raise click.UsageError(msg)
         found = opened.rows.read(digests)
         # A refusal has a statement for each hash algorithm; here they look the same.
@@ -173,6 +209,45 @@ def find(
             (f"{each.customer_list or ''} ({each.customer_list_id or 'not created yet'})", *each[2:]) for each in said
         ]
         show_table(_STATEMENT_HEADINGS, cells, empty="The ledger knows no such row, or the row says nothing.")
+
+
+def _find_people(settings: Settings, given: Sequence[GivenIdentity], *, as_json: bool) -> None:
+    """Show on which lists people are."""
+    forms = [all_forms([each], settings.phone_countries) for each in given]
+    with opened_ledger(settings, read_only=True) as opened:
+        people = [find_person(opened, each) for each in forms]
+    if as_json:
+        show_json([_person(number, each) for number, each in enumerate(people, 1)])
+        return
+    cells = [
+        (number, f"{each.entry.name or ''} ({each.entry.customer_list_id or 'not created yet'})", *each[1:])
+        for number, person in enumerate(people, 1)
+        for each in person.presences
+    ]
+    show_table(_PERSON_HEADINGS, cells, empty="The ledger knows none of them on any list.")
+    suppressed = sum(each.suppressed for each in people)
+    if suppressed:
+        click.echo(f"\n{several(suppressed, 'of them is', 'of them are')} suppressed by `forget`.")
+
+
+def _person(number: int, person: Person) -> Mapping[str, object]:
+    """Return what the ledger knows about a person, for JSON."""
+    return {
+        "number": number,
+        "known": person.suppressed or bool(person.presences),
+        "suppressed": person.suppressed,
+        "lists": [
+            {
+                "customer_list_id": each.entry.customer_list_id,
+                "customer_list": each.entry.name,
+                "on_list": each.on_list,
+                "contributing_rows": each.contributing,
+                "refusing_rows": each.refusing,
+                "pending": each.pending,
+            }
+            for each in person.presences
+        ],
+    }
 
 
 def _lists(opened: Ledger) -> Iterator[KnownList]:

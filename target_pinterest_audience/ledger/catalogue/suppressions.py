@@ -6,7 +6,10 @@ knows, so that a run obeys it without a further look-up.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
+
+from target_pinterest_audience.ledger.query import marks, parts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.members import Members
@@ -66,6 +69,19 @@ class Suppressions:
         """Return all suppressed identities."""
         found = self._query("SELECT identity FROM suppressions WHERE realm = ?", self._realm)
         return frozenset(bytes(identity) for (identity,) in found)
+
+    def among(self, keys: Collection[bytes]) -> frozenset[bytes]:
+        """Return those of some identities that are suppressed."""
+        found: set[bytes] = set()
+        for some in parts(list(keys)):
+            found |= {
+                bytes(identity)
+                for (identity,) in self._query(
+                    f"SELECT identity FROM suppressions WHERE realm = ? AND identity IN ({marks(some)})",  # noqa: S608
+                    self._realm, *some,
+                )
+            }  # fmt: skip
+        return frozenset(found)
 
     def __len__(self) -> int:
         """Return how many identities are suppressed."""
