@@ -18,8 +18,14 @@ Set them in a JSON file (`--config target.json`), in environment variables or a 
 new major version.
 
 An unknown setting is an error, and the message suggests the nearest known name. Messages name the setting and the rule,
-never the value. You can also set settings that are marked *per stream* under [`streams`](#streams), below the name of a
-stream.
+never the value.
+
+Docker and Kubernetes provide secrets as files. For each secret there is a variable that ends in `_FILE` and names one:
+`TARGET_PINTEREST_AUDIENCE_ACCESS_TOKEN_FILE=/run/secrets/pinterest_token`, and so on for
+{secrets}. The file contains the value, in UTF-8,
+with or without a line end. To set both variables of a secret is an error.
+
+You can also set settings that are marked *per stream* under [`streams`](#streams), below the name of a stream.
 """
 
 _BRIEF: Final = 130
@@ -60,12 +66,20 @@ def settings_page(about: Mapping[str, Any], per_stream: Collection[str]) -> str:
         per_stream: the settings that `streams` may override.
     """
     schema = about["settings"]
-    parts = [_INTRODUCTION, *_table(schema)]
+    parts = [_INTRODUCTION.format(secrets=_names_of_secrets(schema)), *_table(schema)]
     for name, setting in schema["properties"].items():
         if name in _CHAPTERS:
             parts.append(f"## {_CHAPTERS[name]}\n")
         parts.append(_entry(name, setting, required=name in schema["required"], per_stream=name in per_stream))
     return "\n".join(parts)
+
+
+def _names_of_secrets(schema: Mapping[str, Any]) -> str:
+    """Return the secrets other than the access token, in words."""
+    *some, last = [
+        f"`{name}`" for name, each in schema["properties"].items() if each.get("secret") and name != "access_token"
+    ]
+    return f"{', '.join(some)} and {last}"
 
 
 def _table(schema: Mapping[str, Any]) -> Iterator[str]:

@@ -6,17 +6,20 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.dotenv_file import names_in_dotenv, read_dotenv
-from target_pinterest_audience.settings.origins import Source
+from target_pinterest_audience.settings.origins import Source, merged
 from target_pinterest_audience.settings.validate import refuse_unknown
 from target_pinterest_audience.settings.variables import sort_out
 from target_pinterest_audience.text.json_text import RepeatedNameError, read_json
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}
+
+_LONGEST_SECRET: Final = 65_536
+"""How many bytes a file with a secret may have: what is longer is another file, or never ends."""
 
 
 def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
@@ -55,16 +58,13 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
     return config
 
 
-def environment_sources(schema: Mapping[str, Any], prefix: str, directory: Path) -> list[Source]:
-    """Read settings as `read_environment` does, but keep those of `.env` and of environment variables apart."""
-    config = read_environment(schema, prefix, directory)
-    exported = {name: value for name, value in config.items() if f"{prefix}{name.upper()}" in os.environ}
-    rest = {name: value for name, value in config.items() if name not in exported}
-    return [Source(str(directory / ".env"), rest, is_found=True), Source("the environment", exported)]
-
-
 def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) -> dict[str, Any]:
-    """Read settings from environment variables and from `.env`; environment variables override `.env`.
+    """Read settings as `environment_sources` does, and return all of them together."""
+    return merged(environment_sources(schema, prefix, directory))
+
+
+def environment_sources(schema: Mapping[str, Any], prefix: str, directory: Path) -> list[Source]:
+    """Read settings from `.env`, from environment variables, which override it, and from the files with secrets.
 
     Args:
         schema: the JSON schema of all settings.
@@ -73,21 +73,55 @@ def read_environment(schema: Mapping[str, Any], prefix: str, directory: Path) ->
 
     Raises:
         ConfigurationError: a value does not have its setting's type, or a variable or a line of `.env` that is meant
-            for this target would not be read.
+            for this target would not be read, or a secret cannot be read from its file.
     """
     variables = {**read_dotenv(directory / ".env", prefix), **os.environ}
     ours = sort_out(variables, prefix, schema["properties"])
     ours.refuse_misspelt()
+    ours.refuse_doubles()
     unknown: Iterable[str] = ours.unknown.values()
     if "MELTANO_UTILITY_NAME" in variables:
         unknown = _without_parts_of_objects(unknown, ours.settings.values(), schema)
     refuse_unknown(unknown, schema["properties"])
-    config: dict[str, Any] = {}
+    exported: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
     for name, rules in schema["properties"].items():
-        text = variables.get(f"{prefix}{name.upper()}")
+        variable = f"{prefix}{name.upper()}"
+        text = variables.get(variable)
         if text is not None:
-            config[name] = _parse(name, text, rules.get("type", "string"))
-    return config
+            (exported if variable in os.environ else rest)[name] = _parse(name, text, rules.get("type", "string"))
+    # Each file is a source of its own: a `.env` that was found may name a file, but not where to send what is in it.
+    files = [
+        Source(f"the file {variables[variable]}", {name: _secret(variable, variables[variable], name, schema)})
+        for variable, name in ours.files.items()
+    ]
+    return [Source(str(directory / ".env"), rest, is_found=True), Source("the environment", exported), *files]
+
+
+def _secret(variable: str, path: str | None, name: str, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the secret in the file that a variable names.
+
+    Raises:
+        ConfigurationError: the file cannot be read, is empty, or does not contain a value of the setting's type. The
+            message never shows its content.
+    """
+    if not path:
+        msg = f"The variable {variable} is set, but names no file. Name the file with `{name}`, or remove the variable."
+        raise ConfigurationError(msg)
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_LONGEST_SECRET + 1)
+        text = content.decode("utf-8-sig").strip()
+    # ValueError: the path has a null character.
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        msg = f"The file {path}, which {variable} names, cannot be read: {why}. Check the path and the file."
+        raise ConfigurationError(msg) from None
+    if not text or len(content) > _LONGEST_SECRET:
+        why = "is empty" if not text else "is too long for a secret"
+        msg = f"The file {path}, which {variable} names, {why}. Write `{name}` to it, and nothing else."
+        raise ConfigurationError(msg)
+    return _parse(name, text, schema["properties"][name].get("type", "string"), f"the file {path}")
 
 
 def unread_variables(
@@ -108,9 +142,9 @@ def unread_variables(
     ours = sort_out({**dict.fromkeys(names_in_dotenv(directory / ".env")), **environ}, prefix, schema["properties"])
     if "MELTANO_LOADER_NAME" in environ or "MELTANO_UTILITY_NAME" in environ:
         given = {key.partition(".")[0] for key in config}
-        missing = [variable for variable, name in ours.settings.items() if name not in given]
+        missing = [variable for variable, name in (ours.settings | ours.files).items() if name not in given]
         return sorted([*missing, *ours.misspelt])
-    return sorted([*ours.settings, *ours.unknown, *ours.misspelt])
+    return sorted([*ours.settings, *ours.files, *ours.unknown, *ours.misspelt])
 
 
 def _objects(schema: Mapping[str, Any]) -> list[str]:
@@ -146,28 +180,28 @@ def _without_parts_of_objects(unknown: Iterable[str], known: Collection[str], sc
     return kept
 
 
-def _parse(name: str, text: str, kinds: str | list[str]) -> Any:  # noqa: ANN401 - any JSON value
+def _parse(name: str, text: str, kinds: str | list[str], place: str = "the environment") -> Any:  # noqa: ANN401 - any JSON value
     if "object" in kinds or "array" in kinds:
         try:
             return read_json(text)
         except json.JSONDecodeError as error:
-            msg = f"`{name}` in the environment is not JSON. Check column {error.colno}."
+            msg = f"`{name}` in {place} is not JSON. Check column {error.colno}."
             raise ConfigurationError(msg) from None
         except RepeatedNameError as error:
-            msg = f"`{name}` in the environment has `{error.name}` twice in one object. Keep one."
+            msg = f"`{name}` in {place} has `{error.name}` twice in one object. Keep one."
             raise ConfigurationError(msg) from None
         except RecursionError:
-            msg = f"`{name}` in the environment is nested too deeply."
+            msg = f"`{name}` in {place} is nested too deeply."
             raise ConfigurationError(msg) from None
     if "boolean" in kinds:
         if text.strip().lower() in _YES | _NO:
             return text.strip().lower() in _YES
-        msg = f"`{name}` in the environment must be true or false."
+        msg = f"`{name}` in {place} must be true or false."
         raise ConfigurationError(msg)
     if "integer" in kinds:
         try:
             return int(text)
         except ValueError:
-            msg = f"`{name}` in the environment must be a whole number."
+            msg = f"`{name}` in {place} must be a whole number."
             raise ConfigurationError(msg) from None
     return text

@@ -68,6 +68,16 @@ def test_a_token_goes_to_an_address_from_its_own_source_or_the_environment(
     assert run.code == 0, run.stderr
 
 
+def test_a_token_from_a_file_signs_in(start: Started, emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")
+    exported = {"API_URL": emulator.url, "ACCESS_TOKEN_FILE": str(tmp_path / "token")}
+    run = start("companion.main", "lists", dotenv={}, exported=exported)
+    assert run.code == 0, run.stderr
+    del exported["API_URL"]
+    refused = start("companion.main", "lists", dotenv={"API_URL": emulator.url}, exported=exported)
+    assert (refused.code, "comes from the file" in refused.stderr) == (2, True)
+
+
 def test_a_setting_that_is_also_in_the_environment_does_not_count_as_from_dotenv(
     start: Started, emulator: Emulator
 ) -> None:
