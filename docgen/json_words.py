@@ -66,6 +66,7 @@ VOCABULARY: Final[Mapping[str, Word]] = {
         _COUNT, "count",
         members="Identities that belong on the list, by the ledger; null if the ledger does not know the list.",
         contributing_rows="Rows that contribute to the list, or the person to it, by the ledger; null like `members`.",
+        people="Given identities that were on the list, by the ledger; each counts as a person.",
         refusing_rows="Rows that refuse the person on the list, or hold them out.",
         matched="People whom Pinterest recognises; null while it is matching.",
         pending="Identities that a run noted and Pinterest has not accepted yet.",
@@ -134,6 +135,7 @@ VOCABULARY: Final[Mapping[str, Word]] = {
         customer_list="The name of a customer list.",
         day="The day of the probe, in UTC.",
         detail="The result, in a sentence.",
+        host="The machine on which the command ran.",
         how="How it uses the audience: `includes`, `excludes`, `holds` ...",
         identity_type="`EMAIL`, `PHONE`, `IDFA` ...",
         key="The key of the question.",
@@ -143,6 +145,8 @@ VOCABULARY: Final[Mapping[str, Word]] = {
         outcome="How it ended, in words.",
         problem="What needs doing first; null if nothing does.",
         question="What the probe asked.",
+        reason="`on the list` if some of the people were there by the ledger, else `precaution`.",
+        reference="The number of the request, from `--reference`; null if none was given.",
         refresh_token="The refresh token: a secret.",  # noqa: S106 - its meaning
         report="What the report is about.",
         request_id="Pinterest's id of the request, which its support needs.",
@@ -158,6 +162,7 @@ VOCABULARY: Final[Mapping[str, Word]] = {
         type="Pinterest's type of the audience, such as `CUSTOMER_LIST`.",
         unit="What `value` counts.",
         untargetable="Why campaigns cannot target it; null if they can, or if that is not known.",
+        user="The user who ran the command.",
         version="The version of the program.",
     ),
     "evidence": Word({"type": "array", "items": {"type": "object"}}, "array of objects", "What Pinterest answered."),
@@ -203,8 +208,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "check --rows": Shape("name value unit state detail"),
     "clear": Shape("customer_list_id? customer_list? removed refused requests dry_run", is_array=False),
     "forget": Shape(
-        "at ad_account_id identities suppressed dry_run",
-        {"lists": Shape("accepted? customer_list_id customer_list? outcome request_ids")},
+        "at ad_account_id identities suppressed dry_run reference? user host",
+        {"lists": Shape("accepted? customer_list_id customer_list? people reason outcome request_ids")},
         is_array=False,
     ),
     "ledger expire": Shape(

@@ -20,8 +20,12 @@ from typing import Final
 
 from docgen.fences import Fence, parse
 from target_pinterest_audience.emulator import Emulator
+from target_pinterest_audience.system.operator import this_operator
 
 _SHOWN_URL: Final = "http://127.0.0.1:8080"
+_OPERATOR: Final = "sync@worker-1"
+"""Who runs the commands, in a page."""
+
 _END: Final = "\x1e"
 """Separates the outputs of two commands."""
 
@@ -88,7 +92,7 @@ class _Session:
         return text.replace(_SHOWN_URL, self._url())
 
     def _shown(self, output: str) -> str:
-        output = output.replace(self._url(), _SHOWN_URL)
+        output = output.replace(self._url(), _SHOWN_URL).replace(str(this_operator()), _OPERATOR)
         output = output.replace(str(self.folder.resolve()), "~").replace(str(self.folder), "~")
         output = output.replace("~/Library/Application Support/", "~/.local/state/")
         output = _VERSION.sub("VERSION", output)

@@ -10,10 +10,13 @@ import click
 from click.core import ParameterSource
 from click.exceptions import Exit
 
+from target_pinterest_audience.text.redaction import redact
 from target_pinterest_audience.text.safe_text import one_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+_LONGEST_REFERENCE: Final = 200
 
 CONFIG_VARIABLE: Final = "PINTEREST_AUDIENCE_CONFIG"
 """The environment variable that stands for `--config`; it may name several files, as PATH does folders."""
@@ -85,6 +88,34 @@ def in_use_option(command: F) -> F:
 def dry_run_option(command: F) -> F:
     """Add `--dry-run` to a command, as the argument `dry_run`."""
     return click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")(command)
+
+
+def reference_option(command: F) -> F:
+    """Add `--reference` to a command, as the argument `reference`."""
+    return click.option(
+        "--reference",
+        metavar="TICKET",
+        callback=_check_reference,
+        help="The number of the request or ticket, for the audit trail (`ledger audit`). No personal data.",
+    )(command)
+
+
+def _check_reference(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a reference, which is stored and printed.
+
+    Raises:
+        BadParameter: it is empty or too long, or has an address or the like in it. The message does not repeat it.
+    """
+    if value is None:
+        return None
+    reference = one_line(value.strip())
+    if not reference or len(reference) > _LONGEST_REFERENCE:
+        msg = f"a reference has 1 to {_LONGEST_REFERENCE} characters."
+        raise click.BadParameter(msg)
+    if redact(reference) != reference:
+        msg = "a reference is stored, so it must not contain an address, a phone number, an id or a digest."
+        raise click.BadParameter(msg)
+    return reference
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import pwd
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -163,6 +166,39 @@ def test_values_come_from_standard_input_line_by_line(
     assert members(emulator) == digests([0, 5, 6, 7, 8])
 
 
+def test_values_come_from_files_of_several_types(
+    emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
+    run_target([schema("email", "idfa"), *people(range(5)), record(id=9, idfa=IDFA)])
+    (tmp_path / "people.txt").write_text(f"\ufeff{address(1)}\r\n\r\n{address(2)}\n", encoding="utf-8")
+    (tmp_path / "devices.txt").write_text(f"{IDFA}\n", encoding="utf-8")
+    files = ("--email", f"@{tmp_path}/people.txt", "--idfa", f"@{tmp_path}/devices.txt")
+    told = receipt(run_companion("forget", *files, "--email", "-", "--yes", "--json", stdin=address(3).encode()))
+    assert (told["identities"], [each["people"] for each in told["lists"]]) == (4, [4])
+    assert members(emulator) == digests([0, 4])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff", "is not UTF-8"),
+        (f"{WHO}\nperson@example\n".encode(), "line 2 of "),
+        (b"\n", "Give at least one identity"),
+    ],
+)
+def test_a_file_that_names_nobody_is_refused(
+    emulator: Emulator, run_companion: Companion, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "people.txt"
+    if content is not None:
+        path.write_bytes(content)
+    refused = run_companion("forget", "--email", f"@{path}", "--yes")
+    assert (refused.code, words in refused.stderr) == (2, True)
+    assert "person" not in refused.stderr
+    assert emulator.backend.calls == []
+
+
 def test_many_identities_are_removed_in_requests_of_the_usual_size(
     emulator: Emulator, run_companion: Companion
 ) -> None:
@@ -174,6 +210,47 @@ def test_many_identities_are_removed_in_requests_of_the_usual_size(
 
 
 class TestReceipt:
+    def test_it_tells_lists_with_the_people_from_those_that_were_asked_as_a_precaution(
+        self, emulator: Emulator, run_target: Target, run_companion: Companion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        run_target([EMAIL, *people(range(2))], customer_list_name="vip", hash_algorithm="md5")
+        run_target([EMAIL, *people(range(3, 5))], customer_list_name="others")
+        emulator.backend.create_list("by hand", FORMS)
+        two = ("forget", "--email", WHO, "--email", address(2), "--yes", "--reference", " DSR-17 ")
+        shown = run_companion(*two, "--dry-run").stdout
+        told = receipt(run_companion(*two, "--json"))
+        assert {each["customer_list"]: (each["people"], each["reason"]) for each in told["lists"]} == {
+            "customers": (2, "on the list"),
+            "vip": (1, "on the list"),
+            "others": (0, "precaution"),
+            "by hand": (0, "precaution"),
+        }
+        assert (told["reference"], told["user"], told["host"]) == (
+            "DSR-17",
+            pwd.getpwuid(os.getuid()).pw_name,
+            socket.gethostname(),
+        )
+        assert 'By the ledger, they were on "customers" (2), "vip" (1).' in shown
+        assert "As a precaution: 2 lists on which" in shown
+        assert f"by {told['user']}@{told['host']}, reference DSR-17." in shown
+
+    def test_people_who_may_be_on_a_list_after_an_interrupted_run_count(
+        self, run_target: Target, run_companion: Companion, kill_companion: KillCompanion
+    ) -> None:
+        run_target([EMAIL, *people(range(4))])
+        kill_companion(*FORGET)
+        (told,) = receipt(run_companion(*FORGET, "--json"))["lists"]
+        assert (told["people"], told["outcome"]) == (1, "removed")
+        (told,) = receipt(run_companion(*FORGET, "--json"))["lists"]
+        assert (told["people"], told["reason"]) == (0, "precaution")
+
+    @pytest.mark.parametrize("reference", [WHO, "mail of ada@example.org", IDFA, "", "x" * 201])
+    def test_a_reference_must_not_name_a_person(self, run_companion: Companion, reference: str) -> None:
+        refused = run_companion(*FORGET, "--reference", reference)
+        assert (refused.code, "a reference " in refused.stderr) == (2, True)
+        assert not any(each in refused.stderr for each in ("example.org", IDFA))
+
     def test_the_receipt_has_the_time_lists_and_request_ids_but_no_identity(
         self, emulator: Emulator, run_target: Target, run_companion: Companion, tmp_path: Path
     ) -> None:

@@ -138,7 +138,7 @@ class TestSuppressions:
 class TestStriking:
     def test_contributions_are_deleted_and_the_removals_noted(self, filled: Ledger, settings: Settings) -> None:
         forms = [identity(1), bytes.fromhex("ab" * 16)]
-        erase_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=5.0)
+        erase_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, [forms], suppress=True, now=5.0)
         assert filled.rows.read([key(1), key(2), key(9)]) == {key(2): contributed(2)}
         assert [*filled.rows.unseen(1, 4, 9)] == [[key(2)]]
         assert [entry.members for entry in filled.catalogue.lists.all()] == [1, 0]
@@ -150,7 +150,7 @@ class TestStriking:
     def test_a_second_time_changes_nothing(self, filled: Ledger, settings: Settings) -> None:
         forms = [identity(1)]
         for now in (5.0, 6.0):
-            erase_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, forms, suppress=True, now=now)
+            erase_from_ledger(filled, Locks(filled, settings), DIGESTER.shorten, [forms], suppress=True, now=now)
         assert filled.members.read(1, [member_key(identity(1))]) == {member_key(identity(1)): Count(0, 1)}
         assert [len(list(filled.notes.unsettled(number))) for number in (1, 2)] == [1, 1]
 
@@ -169,7 +169,7 @@ class TestStriking:
 
         late = LateLocks(filled, settings)
         with pytest.raises(LedgerError, match="in the meantime"):
-            erase_from_ledger(filled, late, DIGESTER.shorten, [identity(1)], suppress=True, now=5.0)
+            erase_from_ledger(filled, late, DIGESTER.shorten, [[identity(1)]], suppress=True, now=5.0)
         assert filled.rows.read([key(1)]) == {key(1): contributed(1)}
         assert filled.catalogue.suppressions.all() == frozenset()
 

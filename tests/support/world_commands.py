@@ -38,8 +38,8 @@ class AttendedWorld(World):
         def attempt(ledger: Ledger, settings: Settings) -> None:
             shorten = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id)).shorten
             locks, account = Locks(ledger, settings), cast("PinterestClient", self.pinterest)
-            noted = erase_from_ledger(ledger, locks, shorten, packed(identity), suppress=True, now=0)
-            erasure = Erasure(account, ledger, settings, packed(identity), self.clock, noted=noted)
+            erased = erase_from_ledger(ledger, locks, shorten, [packed(identity)], suppress=True, now=0)
+            erasure = Erasure(account, ledger, settings, packed(identity), self.clock, erased=erased)
             for target in erasure.targets():
                 erasure.remove_from(target)
 

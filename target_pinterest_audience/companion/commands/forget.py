@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import Final, NamedTuple
 
 import click
 
 from target_pinterest_audience.companion.identity_options import (
     HIDE_ARGUMENTS,
+    GivenIdentity,
     all_forms,
     confirm_given,
     given_identities,
@@ -19,13 +19,22 @@ from target_pinterest_audience.companion.identity_options import (
 from target_pinterest_audience.companion.operations.forget import (
     NOT_DONE,
     NOT_FOUND,
+    NOTHING_ERASED,
     REFUSED,
     Erasure,
     Receipt,
     erase_from_ledger,
 )
-from target_pinterest_audience.companion.options import config_option, dry_run_option, json_option, yes_option
-from target_pinterest_audience.companion.output import show_json, show_table, when
+from target_pinterest_audience.companion.options import (
+    config_option,
+    dry_run_option,
+    json_option,
+    reference_option,
+    yes_option,
+)
+from target_pinterest_audience.companion.output import show_json
+from target_pinterest_audience.companion.receipts import AccountReceipt, Order, show_receipt
+from target_pinterest_audience.companion.receipts import as_json as receipt_as_json
 from target_pinterest_audience.companion.session import ad_account, logger, read_settings, warn_of_unrecorded_end
 from target_pinterest_audience.errors import LedgerError, outcome
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
@@ -38,6 +47,7 @@ from target_pinterest_audience.pinterest.errors import RefusedError, Unavailable
 from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.reconcile.run_history import RunHistory
 from target_pinterest_audience.settings import Settings
+from target_pinterest_audience.system.operator import this_operator
 from target_pinterest_audience.text import counts
 
 _EXAMPLES = """
@@ -45,30 +55,19 @@ _EXAMPLES = """
 Examples:
   pinterest-audience forget --email person@example.com --config target.json
   pinterest-audience forget --email - --yes --json < emails.txt > receipt.json
+  pinterest-audience forget --email @emails.txt --phone @phones.txt --reference DSR-17
   pinterest-audience forget --phone +447700900017 --dry-run
 """
 
 
-Notes = frozenset[tuple[int, int]]
-"""Notes in the ledger: the list and the number of each."""
-
-
-class ShownReceipt(NamedTuple):
-    """What was done on one list, as it is printed."""
-
-    accepted: str | None
-    customer_list_id: str
-    customer_list: str | None
-    outcome: str
-    request_ids: Sequence[str]
-
-
-_HEADINGS: Final = ("at", "list", "name", "outcome", "request_ids")
+People = Sequence[Collection[bytes]]
+"""All forms in which a list may contain each person, packed."""
 
 
 @click.command("forget", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
 @identity_options
 @click.option("--no-suppress", is_flag=True, help="Allow later runs to add them again.")
+@reference_option
 @dry_run_option
 @config_option
 @json_option
@@ -80,6 +79,7 @@ def forget(
     config: tuple[str, ...],
     *,
     no_suppress: bool,
+    reference: str | None,
     dry_run: bool,
     as_json: bool,
     yes: bool,
@@ -93,41 +93,74 @@ def forget(
     until you run `readmit`; --no-suppress switches that off. The command also deletes from the ledger what their rows
     contributed.
 
-    It prints a receipt with the time, the lists and Pinterest's ids of the requests, but no identities. If the command
-    is interrupted, run it again. Values on a command line end up in the shell's history: to avoid that, give - and
-    write the values to standard input, one per line.
+    It prints a receipt with the time, the lists, the people who were on each by the ledger, Pinterest's ids of the
+    requests, --reference, and who ran the command, but no identities. If the command is interrupted, run it again.
+    Values on a command line end up in the shell's history: to avoid that, give @FILE, or - for standard input, with one
+    value on each line.
     """
     given = given_identities(context, values)
     settings = read_settings(config, dry_run=dry_run)
-    identities = all_forms(given, settings.phone_countries)
+    people = _people(given, settings)
+    order = Order(len(given), not no_suppress, reference, this_operator())
     if not settings.dry_run:
-        for_good = "" if no_suppress else ", and keep them off for good"
+        for_good = ", and keep them off for good" if order.suppress else ""
         question = (
             f"Remove {counts.identities(len(given))} from every customer list of ad account {settings.ad_account_id}"
         )
         confirm_given(f"{question}{for_good}?", given, yes=yes)
+    done: list[AccountReceipt] = []
+    try:
+        _erase(settings, order, people, done, phones_are_meant=any(each.option == "phone" for each in given))
+    finally:
+        for each in done:
+            if as_json:
+                show_json(receipt_as_json(order, each))
+            else:
+                show_receipt(order, each)
+
+
+def _people(given: Sequence[GivenIdentity], settings: Settings) -> People:
+    return [all_forms([each], settings.phone_countries) for each in given]
+
+
+def _erase(
+    settings: Settings, order: Order, people: People, done: list[AccountReceipt], *, phones_are_meant: bool
+) -> None:
+    """Erase people from the ledger and from all lists of an ad account.
+
+    Args:
+        settings: the settings.
+        order: what to do.
+        people: all forms of each person.
+        done: gets the receipt, also if a request fails.
+        phones_are_meant: see `Erasure`.
+    """
     before: Sequence[ListEntry] = ()
-    noted: Notes = frozenset()
+    erased = NOTHING_ERASED
     with ExitStack() as stack:
-        ledger = find_ledger(settings, create=not no_suppress)
+        ledger = find_ledger(settings, create=order.suppress)
         if ledger is not None:
             stack.enter_context(closing(ledger))
             before = ledger.catalogue.lists.all()
-            noted = _erase_from_ledger(ledger, settings, identities, suppress=not no_suppress)
+            locks, digester = Locks(ledger, settings), Digester.of(ledger, settings)
+            erased = erase_from_ledger(
+                ledger, locks, digester.shorten, people, suppress=order.suppress, now=time.time()
+            )
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))
+        identities = tuple(sorted(frozenset[bytes]().union(*people)))
         erasure = Erasure(
-            account, ledger, settings, identities, time.time, history, logger.info, noted,
-            phones_are_meant=any(each.option == "phone" for each in given),
+            account, ledger, settings, identities, time.time, history, logger.info, erased,
+            phones_are_meant=phones_are_meant,
         )  # fmt: skip
         targets = erasure.targets()
         try:
             for target in targets:
                 receipts.append(erasure.remove_from(target))  # noqa: PERF401 - keeps receipts if the next request fails
         finally:
-            receipts += [Receipt(each.id, each.name, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
-            _show(receipts, settings, len(given), suppress=not no_suppress, as_json=as_json)
+            receipts += [Receipt(each, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
+            done.append(AccountReceipt(settings.ad_account_id, settings.dry_run, time.time(), receipts))
         _raise_if_incomplete(receipts)
 
 
@@ -172,7 +205,7 @@ def _end_history(
     error: str | None,
 ) -> None:
     """Record in the ledger how the command ended; the arguments are those of `_in_history`."""
-    done = {each.list for each in receipts if each.request_ids}
+    done = {each.target.id for each in receipts if each.request_ids}
     now = {entry.number: entry.members for entry in ledger.catalogue.lists.all()}
     # Requests name each person under several digests; only the ledger knows how many of them were members.
     figures = [
@@ -183,48 +216,20 @@ def _end_history(
     ledger.transact(lambda: history.end(exit_code, account.traffic, figures, error=error))
 
 
-def _erase_from_ledger(ledger: Ledger, settings: Settings, identities: Sequence[bytes], *, suppress: bool) -> Notes:
-    digester = Digester.of(ledger, settings)
-    return erase_from_ledger(
-        ledger, Locks(ledger, settings), digester.shorten, identities, suppress=suppress, now=time.time()
-    )
-
-
-def _show(receipts: Sequence[Receipt], settings: Settings, given: int, *, suppress: bool, as_json: bool) -> None:
-    shown = [ShownReceipt(when(each.at), each.list, each.name, each.outcome, each.request_ids) for each in receipts]
-    if as_json:
-        show_json(
-            {
-                "at": when(time.time()),
-                "ad_account_id": settings.ad_account_id,
-                "identities": given,
-                "suppressed": suppress,
-                "dry_run": settings.dry_run,
-                "lists": [each._asdict() for each in shown],
-            }
-        )
-        return
-    rows = [each._replace(request_ids=", ".join(each.request_ids)) for each in shown]
-    show_table(_HEADINGS, rows, empty="The ad account has no customer lists.", spare=("name",))
-    verb = "would be" if settings.dry_run else "is" if given == 1 else "are"
-    what = f"{verb} suppressed: no run with this ledger adds them to any list" if suppress else f"{verb} not suppressed"
-    click.echo(f"\n{counts.identities(given)} {what}. {when(time.time())}")
-
-
 def _raise_if_incomplete(receipts: Sequence[Receipt]) -> None:
     """Raise an error if a list may still contain the people.
 
     Raises:
         PinterestError: Pinterest refused a removal, or did not find a list.
     """
-    refusing = ", ".join(each.list for each in receipts if each.outcome == REFUSED)
+    refusing = ", ".join(each.target.id for each in receipts if each.outcome == REFUSED)
     if refusing:
         msg = (
             f"Pinterest refused the removal from some lists ({refusing}). A list of another type may not accept such "
             "values, but then it cannot contain them either. Check these lists, and run the command again."
         )
         raise RefusedError(msg)
-    missing = ", ".join(each.list for each in receipts if each.outcome == NOT_FOUND)
+    missing = ", ".join(each.target.id for each in receipts if each.outcome == NOT_FOUND)
     if missing:
         msg = (
             f"Pinterest's listing has customer lists that Pinterest then does not find ({missing}). They may be new. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_pinterest_audience.identities.packed import member_key
@@ -46,6 +46,26 @@ def find_person(ledger: Ledger, forms: Collection[bytes]) -> Person:
     keys = frozenset(map(member_key, forms))
     suppressed = ledger.catalogue.suppressions.among(keys)
     return Person(bool(suppressed), tuple(_presences(ledger, frozenset(forms), keys, suppressed)))
+
+
+def count_people(ledger: Ledger, people: Sequence[Collection[bytes]]) -> dict[int, int]:
+    """Return list → how many of some people are on it, or may be, according to the ledger. Others are left out.
+
+    Args:
+        ledger: the ledger.
+        people: all forms in which a list may contain each person, packed.
+    """
+    keys_of = [frozenset(map(member_key, forms)) for forms in people]
+    keys = frozenset[bytes]().union(*keys_of)
+    found: dict[int, int] = {}
+    for entry in ledger.catalogue.lists.all():
+        there = {key for key, count in ledger.members.read(entry.number, keys).items() if count.on_list}
+        for _, named in ledger.notes.unsettled(entry.number):
+            there |= keys.intersection(map(member_key, named))
+        count = sum(not there.isdisjoint(each) for each in keys_of)
+        if count:
+            found[entry.number] = count
+    return found
 
 
 def _presences(

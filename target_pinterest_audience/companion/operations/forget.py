@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from target_pinterest_audience.companion.operations.find_people import count_people
 from target_pinterest_audience.delivery.halving import Halving, Trial, WireRefusedError
 from target_pinterest_audience.delivery.pending import cut, records_room
 from target_pinterest_audience.identities.packed import as_records, member_key
@@ -42,13 +43,26 @@ class Target(NamedTuple):
     name: str | None
     listed: bool
     """Whether Pinterest's listing has it; if not, it is known from the ledger."""
+    people: int
+    """How many of the people were on it, by the ledger. If none, it is asked as a precaution."""
+
+
+class Erased(NamedTuple):
+    """What `erase_from_ledger` did."""
+
+    notes: frozenset[tuple[int, int]] = frozenset()
+    """The list and the number of each note of a removal."""
+    people: Mapping[int, int] = {}
+    """List → how many of the people were on it."""
+
+
+NOTHING_ERASED: Final = Erased()
 
 
 class Receipt(NamedTuple):
     """What was done on one list; it contains no identities."""
 
-    list: str
-    name: str | None
+    target: Target
     outcome: str
     at: float | None
     """The Unix time of Pinterest's response; None if nothing was sent."""
@@ -57,8 +71,8 @@ class Receipt(NamedTuple):
 
 
 def erase_from_ledger(
-    ledger: Ledger, locks: Locks, shorten: Shorten, identities: Collection[bytes], *, suppress: bool, now: float
-) -> frozenset[tuple[int, int]]:
+    ledger: Ledger, locks: Locks, shorten: Shorten, people: Sequence[Collection[bytes]], *, suppress: bool, now: float
+) -> Erased:
     """Delete what rows contribute of the identities, and note the resulting removals, in one transaction.
 
     What rows refuse stays: it keeps the same people off the lists.
@@ -67,23 +81,22 @@ def erase_from_ledger(
         ledger: the ledger.
         locks: takes the locks of all lists in the ledger.
         shorten: returns the keyed digest of an identity.
-        identities: all forms in which a list may contain the people, packed.
+        people: all forms in which a list may contain each person, packed.
         suppress: whether to keep runs from adding them again, to any list.
         now: Unix time in seconds.
-
-    Returns:
-        The list and the number of each note of these removals.
 
     Raises:
         LedgerError: the ledger cannot be written, or another process holds a lock.
     """
     locks.take_all()
+    identities = frozenset[bytes]().union(*people)
     known = {*identities, *map(shorten, identities)}
     named = tuple(Named(0, 0, each) for each in sorted(identities))
     catalogue = ledger.catalogue
 
-    def erase() -> frozenset[tuple[int, int]]:
+    def erase() -> Erased:
         locks.refuse_newcomers()
+        were_on = count_people(ledger, people)
         noted: set[tuple[int, int]] = set()
         for source in catalogue.sources.all():
             event = event_of(Kind.FORGOTTEN, source.number, named=named)
@@ -98,7 +111,7 @@ def erase_from_ledger(
         if suppress:
             for key in sorted(set(map(member_key, identities))):
                 catalogue.suppressions.add(key, now)
-        return frozenset(noted)
+        return Erased(frozenset(noted), were_on)
 
     return ledger.transact(erase)
 
@@ -119,7 +132,7 @@ class Erasure:
         now: returns the Unix time in seconds.
         history: records the removals.
         log: logs a sentence for each request that Pinterest accepted.
-        noted: the notes that `erase_from_ledger` returned.
+        erased: what `erase_from_ledger` returned.
         phones_are_meant: whether some identities are known to be phone numbers. Otherwise they may be, and a list for
             which Pinterest accepts no phone numbers holds none.
     """
@@ -131,7 +144,7 @@ class Erasure:
     now: Callable[[], float]
     history: RunHistory | None = None
     log: Callable[[str], None] = _log_nothing
-    noted: Collection[tuple[int, int]] = frozenset()
+    erased: Erased = NOTHING_ERASED
     phones_are_meant: bool = False
 
     def targets(self) -> list[Target]:
@@ -140,11 +153,16 @@ class Erasure:
         Raises:
             PinterestError: the listing cannot be read.
         """
-        found = {each.id: Target(each.id, each.name, listed=True) for each in self.account.customer_lists()}
+        entries = self.ledger.catalogue.lists.all() if self.ledger is not None else ()
+        people = {each.customer_list_id: self.erased.people.get(each.number, 0) for each in entries}
+        found = {
+            each.id: Target(each.id, each.name, listed=True, people=people.get(each.id, 0))
+            for each in self.account.customer_lists()
+        }
         # The listing can lag behind.
-        for entry in self.ledger.catalogue.lists.all() if self.ledger is not None else ():
+        for entry in entries:
             if entry.customer_list_id is not None:
-                known = Target(entry.customer_list_id, entry.name, listed=False)
+                known = Target(entry.customer_list_id, entry.name, listed=False, people=people[entry.customer_list_id])
                 found.setdefault(known.id, known)
         return list(found.values())
 
@@ -157,7 +175,7 @@ class Erasure:
             PinterestError: Pinterest cannot be reached, or does not permit the request.
         """
         if self.settings.dry_run:
-            return Receipt(target.id, target.name, WOULD_BE_REMOVED, None, ())
+            return Receipt(target, WOULD_BE_REMOVED, None, ())
         accepted: list[AcceptedRemoval] = []
         unanswered = False
 
@@ -184,7 +202,7 @@ class Erasure:
         if outcome == REMOVED:
             self._settle(target, unanswered=unanswered)
         request_ids = tuple(each.request_id for each in accepted if each.request_id is not None)
-        return Receipt(target.id, target.name, outcome, self.now(), request_ids)
+        return Receipt(target, outcome, self.now(), request_ids)
 
     def _note(self, target: Target, accepted: Collection[AcceptedRemoval]) -> None:
         """Record in the history what Pinterest removed, if the ledger knows the list."""
@@ -225,7 +243,7 @@ class Erasure:
             for note in list(notes.of_list(number)):
                 if not removed.issuperset(note.identities) or is_healing(note.due):
                     continue
-                if (number, note.number) in self.noted or not may_be_under_way(note.due):
+                if (number, note.number) in self.erased.notes or not may_be_under_way(note.due):
                     notes.settle(number, [note.number])
                 else:
                     notes.postpone(number, [note.number], due)
