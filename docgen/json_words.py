@@ -100,6 +100,7 @@ VOCABULARY: Final[Mapping[str, Word]] = {
     ),
     **_words(
         _COUNTS, "object of counts",
+        counts="What the command counted, such as `identities`, `lists` and `removed`.",
         causes="Cause of removal → identities.",
         rejected="Reason → rejected values.",
     ),
@@ -211,6 +212,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "at ad_account_id identities suppressed dry_run reference? user host",
         {"lists": Shape("accepted? customer_list_id customer_list? people reason outcome request_ids")},
         is_array=False,
+    ),
+    "ledger audit": Shape(
+        "command started ended? exit_code? user host reference? customer_list_id? customer_list? counts"
     ),
     "ledger expire": Shape(
         "deleted_runs dry_run",

@@ -48,8 +48,12 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 
 _COMMANDS: Final = sorted(name for section in _SECTIONS.values() for name in section)
 
-_ELSEWHERE: Final = {"demo": "demo.command", "emulator": "emulator.command"}
-"""Command → its module, if that is not among the commands here."""
+_ELSEWHERE: Final = {
+    "demo": "demo.command",
+    "emulator": "emulator.command",
+    "ledger": "companion.commands.ledger.group",
+}
+"""Command → its module, if that is not the one of its name among the commands."""
 
 
 class _LazyGroup(CommandGroup):

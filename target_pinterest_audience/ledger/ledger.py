@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from target_pinterest_audience.ledger.alerts import StandingAlerts
+from target_pinterest_audience.ledger.audit import Audit
 from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
 from target_pinterest_audience.ledger.catalogue.meta import places_rows, secret_of
 from target_pinterest_audience.ledger.history import History
@@ -40,6 +41,7 @@ class Ledger(ABC):
         catalogue: the small tables: lists, sources, slots, runs.
         history: the runs and removals, for people.
         alerts: the standing alerts.
+        audit: who ran commands that change who is on lists.
     """
 
     where: str
@@ -53,6 +55,7 @@ class Ledger(ABC):
     catalogue: Catalogue
     history: History
     alerts: StandingAlerts
+    audit: Audit
 
     def _open_tables(self, query: Query, api_url: str, ad_account_id: str) -> None:
         """Read the secret, and make the parts that are the same for all databases. `members` is there already.
@@ -68,6 +71,7 @@ class Ledger(ABC):
         self.catalogue = Catalogue(query, self.members, api_url, ad_account_id)
         self.history = History(query, self.catalogue.realm)
         self.alerts = StandingAlerts(query, self.catalogue.realm)
+        self.audit = Audit(query, self.catalogue.realm)
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:

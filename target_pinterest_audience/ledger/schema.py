@@ -220,12 +220,21 @@ _REJECTS: Final = (
     "ALTER TABLE runs ADD COLUMN rejects TEXT",
 )
 
+_ACTS: Final = (
+    # Who ran commands that change who is on lists, when and why.
+    (
+        "CREATE TABLE acts (act INTEGER PRIMARY KEY, realm INTEGER NOT NULL, command TEXT NOT NULL, "
+        "started DOUBLE PRECISION NOT NULL, ended DOUBLE PRECISION, exit_code INTEGER, user_name TEXT NOT NULL, "
+        "host TEXT NOT NULL, reference TEXT, list INTEGER, counts TEXT NOT NULL)"
+    ),
+)
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
-    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS, _FAILURES, _REJECTS,
+    MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS, _FAILURES, _REJECTS, _ACTS,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

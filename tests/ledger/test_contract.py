@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.audit import Act
 from target_pinterest_audience.ledger.catalogue.runs import RunFeed
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import NewNote, Note
@@ -618,3 +619,21 @@ class TestThreads:
         ledger.interrupt()
         write(ledger, {key(2): b"two"})
         assert ledger.rows.read([key(2)]) == {key(2): b"two"}
+
+
+class TestAudit:
+    def test_acts_are_kept_with_their_end_newest_first_and_apart_for_each_ad_account(self, opened: Opened) -> None:
+        ledger, other = opened(), opened(account="77")
+        begun = Act("clear", 5.0, None, None, "ada", "worker", "DSR-1", 1, {})
+        with ledger.transaction():
+            number = ledger.audit.begin(begun)
+            ledger.audit.begin(begun._replace(command="forget", reference=None, list_number=None))
+        with other.transaction():
+            other.audit.begin(begun._replace(command="readmit"))
+        with ledger.transaction():
+            ledger.audit.end(number, 6.5, 0, {"removed": 3})
+        newest, oldest = ledger.audit.acts(9)
+        assert newest == begun._replace(command="forget", reference=None, list_number=None)
+        assert oldest == begun._replace(ended=6.5, exit_code=0, counts={"removed": 3})
+        assert ledger.audit.acts(1) == [newest]
+        assert [each.command for each in other.audit.acts(9)] == ["readmit"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from target_pinterest_audience.companion.audit_trail import audited
 from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage
 from target_pinterest_audience.companion.operations.clear import clear as remove_all
 from target_pinterest_audience.companion.options import (
@@ -12,6 +13,7 @@ from target_pinterest_audience.companion.options import (
     dry_run_option,
     in_use_option,
     json_option,
+    reference_option,
     yes_option,
 )
 from target_pinterest_audience.companion.output import show, show_json
@@ -37,12 +39,22 @@ Examples:
 
 @click.command("clear", epilog=_EXAMPLES)
 @click.option("--list", "which", metavar="ID_OR_NAME", help="The list. By default, the one that the settings choose.")
+@reference_option
 @dry_run_option
 @config_option
 @json_option
 @yes_option
 @in_use_option
-def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool, in_use: bool) -> None:
+def clear(
+    which: str | None,
+    reference: str | None,
+    config: tuple[str, ...],
+    *,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool,
+    in_use: bool,
+) -> None:
     """Remove everyone whom this target sent to a customer list.
 
     These are the people whom the ledger knows to be on the list, and those who may be on it after an interrupted run.
@@ -64,8 +76,10 @@ def clear(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
                 refuse_in_use(usage, named, in_use=in_use, dry_run=settings.dry_run)
             if not settings.dry_run:
                 confirm(f"Remove everyone who was sent to {named} ({identities(entry.members)})?", yes=yes)
-            remove_all(ledger, books, dispatcher, entry.number)
-            reports = dispatcher.delivery.lists(books.sizes())
+            with audited(ledger, "clear", reference=reference, list_number=entry.number) as counted:
+                remove_all(ledger, books, dispatcher, entry.number)
+                reports = dispatcher.delivery.lists(books.sizes())
+                counted["removed"] = sum(each.removed for each in reports)
             if as_json:
                 show_json(
                     {

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 import click
 
+from target_pinterest_audience.companion.audit_trail import audited
 from target_pinterest_audience.companion.identity_options import (
     HIDE_ARGUMENTS,
     GivenIdentity,
@@ -21,6 +22,7 @@ from target_pinterest_audience.companion.operations.forget import (
     NOT_FOUND,
     NOTHING_ERASED,
     REFUSED,
+    REMOVED,
     Erasure,
     Receipt,
     erase_from_ledger,
@@ -136,11 +138,13 @@ def _erase(
         phones_are_meant: see `Erasure`.
     """
     before: Sequence[ListEntry] = ()
-    erased = NOTHING_ERASED
+    erased, counted = NOTHING_ERASED, dict[str, int]()
     with ExitStack() as stack:
         ledger = find_ledger(settings, create=order.suppress)
         if ledger is not None:
             stack.enter_context(closing(ledger))
+            counted = stack.enter_context(audited(ledger, FORGET, reference=order.reference))
+            counted["identities"] = order.people
             before = ledger.catalogue.lists.all()
             locks, digester = Locks(ledger, settings), Digester.of(ledger, settings)
             erased = erase_from_ledger(
@@ -160,6 +164,7 @@ def _erase(
                 receipts.append(erasure.remove_from(target))  # noqa: PERF401 - keeps receipts if the next request fails
         finally:
             receipts += [Receipt(each, NOT_DONE, None, ()) for each in targets[len(receipts) :]]
+            counted["lists"] = sum(each.outcome == REMOVED for each in receipts)
             done.append(AccountReceipt(settings.ad_account_id, settings.dry_run, time.time(), receipts))
         _raise_if_incomplete(receipts)
 

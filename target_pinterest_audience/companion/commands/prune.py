@@ -9,6 +9,7 @@ from contextlib import closing
 import click
 import msgspec
 
+from target_pinterest_audience.companion.audit_trail import audited
 from target_pinterest_audience.companion.in_use import refuse_in_use, show_usage
 from target_pinterest_audience.companion.operations.missing_rows import PruneOptions
 from target_pinterest_audience.companion.operations.prune import carry_out, choose, lists_above
@@ -108,8 +109,10 @@ def prune(
                         usage = usage_of_list(dispatcher.delivery.client, entry.customer_list_id)
                         show_usage(usage, named)
                         refuse_in_use(usage, named, in_use=in_use, dry_run=settings.dry_run)
-            carry_out(ledger, books, dispatcher, pruning, options.max_removal_percent, now=now)
-            lists.extend(dispatcher.delivery.lists(books.sizes()))
+            with audited(ledger, PRUNE) as counted:
+                carry_out(ledger, books, dispatcher, pruning, options.max_removal_percent, now=now)
+                lists.extend(dispatcher.delivery.lists(books.sizes()))
+                counted["removed"] = sum(each.removed for each in lists)
             if as_json:
                 show_json({"dry_run": settings.dry_run, "lists": [_as_json(each) for each in lists]})
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from target_pinterest_audience.companion.audit_trail import audited
 from target_pinterest_audience.companion.identity_options import (
     HIDE_ARGUMENTS,
     all_forms,
@@ -12,7 +13,13 @@ from target_pinterest_audience.companion.identity_options import (
     identity_options,
 )
 from target_pinterest_audience.companion.operations.readmit import readmit as lift_suppressions
-from target_pinterest_audience.companion.options import config_option, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.options import (
+    config_option,
+    dry_run_option,
+    json_option,
+    reference_option,
+    yes_option,
+)
 from target_pinterest_audience.companion.output import show_json
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.reconcile.locks import Locks
@@ -28,6 +35,7 @@ Examples:
 
 @click.command("readmit", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
 @identity_options
+@reference_option
 @dry_run_option
 @config_option
 @json_option
@@ -38,6 +46,7 @@ def readmit(
     /,
     config: tuple[str, ...],
     *,
+    reference: str | None,
     dry_run: bool,
     as_json: bool,
     yes: bool,
@@ -57,8 +66,9 @@ def readmit(
             f"Let runs add {counts.identities(len(given))} again to lists of ad account {settings.ad_account_id}?"
         )
         confirm_given(question, given, yes=yes)
-    with opened_ledger(settings) as ledger:
+    with opened_ledger(settings) as ledger, audited(ledger, "readmit", reference=reference) as counted:
         lifted = lift_suppressions(ledger, Locks(ledger, settings), identities)
+        counted |= {"identities": len(given), "lifted": lifted}
     if as_json:
         show_json({"identities": len(given), "lifted": lifted, "dry_run": settings.dry_run})
         return

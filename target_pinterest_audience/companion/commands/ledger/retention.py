@@ -8,10 +8,18 @@ from typing import Final, NamedTuple
 
 import click
 
+from target_pinterest_audience.companion.audit_trail import audited
 from target_pinterest_audience.companion.operations.retention import expire as forget_old
 from target_pinterest_audience.companion.operations.retention import reset as forget_sent
 from target_pinterest_audience.companion.operations.retention import stale_sources
-from target_pinterest_audience.companion.options import config_option, confirm, dry_run_option, json_option, yes_option
+from target_pinterest_audience.companion.options import (
+    config_option,
+    confirm,
+    dry_run_option,
+    json_option,
+    reference_option,
+    yes_option,
+)
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import known_list, opened_ledger, read_settings
 from target_pinterest_audience.ledger.ledger import Ledger
@@ -57,11 +65,14 @@ class StaleSource(NamedTuple):
 
 @click.command("reset", epilog=_RESET_EXAMPLES)
 @click.option("--list", "which", metavar="ID_OR_NAME", help="Only this list. By default all lists in the ledger.")
+@reference_option
 @dry_run_option
 @config_option
 @json_option
 @yes_option
-def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
+def reset(
+    which: str | None, reference: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool
+) -> None:
     """Delete the record of what was sent, so that it is sent again.
 
     The command removes no one at Pinterest. People who are on a list and are missing from later runs stay there:
@@ -77,7 +88,10 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
             members = sum(entry.members for entry in entries)
             sent = several(members, "identity was", "identities were")
             confirm(f"Delete the record that {sent} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
-        forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
+        number = entries[0].number if len(entries) == 1 else None
+        with audited(ledger, "ledger reset", reference=reference, list_number=number) as counted:
+            forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
+            counted["deleted"] = sum(forgotten.values())
         rows = _rows(ledger, forgotten)
         where = ledger.where
     if as_json:
@@ -97,11 +111,14 @@ def reset(which: str | None, config: tuple[str, ...], *, dry_run: bool, as_json:
     metavar="DAYS",
     help="The age of the data to delete, in days.",
 )
+@reference_option
 @dry_run_option
 @config_option
 @json_option
 @yes_option
-def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool) -> None:
+def expire(
+    days: int, reference: str | None, config: tuple[str, ...], *, dry_run: bool, as_json: bool, yes: bool
+) -> None:
     """Delete old data, to limit how long the ledger keeps personal data.
 
     The command deletes runs that began more than DAYS days ago, except the newest one of each configuration; and, for
@@ -133,7 +150,9 @@ def expire(days: int, config: tuple[str, ...], *, dry_run: bool, as_json: bool, 
                 "the lists, and can no longer be removed.",
                 yes=yes,
             )
-        expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
+        with audited(ledger, "ledger expire", reference=reference) as counted:
+            expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
+            counted |= {"deleted": sum(expired.members.values()), "deleted_runs": expired.runs}
         rows = _rows(ledger, expired.members)
     if as_json:
         show_json(
