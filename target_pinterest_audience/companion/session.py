@@ -35,22 +35,28 @@ _MOST_NAMED: Final = 10
 logger: Final = logging.getLogger("pinterest-audience")
 
 
-def read_settings(config: tuple[str, ...], *, dry_run: bool = False) -> Settings:
+def read_settings(config: tuple[str, ...], *, dry_run: bool = False, needs_sign_in: bool = True) -> Settings:
     """Return the settings that `--config` names.
 
     Args:
         config: the values of `--config`.
         dry_run: whether to make it a dry run even if the settings do not.
+        needs_sign_in: whether it is an error if there is no way to sign in; a command that asks nothing of Pinterest
+            needs none.
 
     Raises:
         ConfigurationError: a source cannot be read, or a setting breaks a rule.
     """
-    settings = settings_from(read_sources(config))
+    settings = settings_from(read_sources(config), needs_sign_in=needs_sign_in)
     return replace(settings, dry_run=True) if dry_run else settings
 
 
-def settings_from(sources: Iterable[Source]) -> Settings:
+def settings_from(sources: Iterable[Source], *, needs_sign_in: bool = True) -> Settings:
     """Return the settings in sources that were read.
+
+    Args:
+        sources: the sources.
+        needs_sign_in: see `read_settings`.
 
     Raises:
         ConfigurationError: there are no settings, or a setting breaks a rule.
@@ -63,7 +69,8 @@ def settings_from(sources: Iterable[Source]) -> Settings:
         )
         raise ConfigurationError(msg)
     # These change rows, and a command reads no rows; and Meltano passes them to a utility with flattened keys.
-    settings, _ = resolve_settings({name: value for name, value in raw.items() if name not in SDK_OBJECTS})
+    used = {name: value for name, value in raw.items() if name not in SDK_OBJECTS}
+    settings, _ = resolve_settings(used, needs_sign_in=needs_sign_in)
     return settings
 
 

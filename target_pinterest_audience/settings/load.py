@@ -23,13 +23,17 @@ PREFIX: Final = "TARGET_PINTEREST_AUDIENCE_"
 _logger: Final = logging.getLogger("target-pinterest-audience")
 
 
-def resolve_settings(raw: Mapping[str, Any]) -> tuple[Settings, dict[str, Any]]:
+def resolve_settings(raw: Mapping[str, Any], *, needs_sign_in: bool = True) -> tuple[Settings, dict[str, Any]]:
     """Check a configuration, and return the settings and the whole configuration in plain form.
+
+    Args:
+        raw: the configuration as it was read.
+        needs_sign_in: see `resolve`.
 
     Raises:
         ConfigurationError: a setting breaks a rule.
     """
-    settings, config = resolve(raw, os.environ)
+    settings, config = resolve(raw, os.environ, needs_sign_in=needs_sign_in)
     hide(settings.secrets)
     if config.get("stream_maps"):
         config["stream_maps"] = plain_expressions(config["stream_maps"])

@@ -25,12 +25,15 @@ _CHOICES: Final = (*LIST_CHOICES, "source_name", "one_list_per_type")
 _EFFECTS: Final = ("hashing", "hash_algorithm", "streams", *PER_STREAM_SETTINGS)
 
 
-def resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
+def resolve(
+    raw: Mapping[str, Any], environ: Mapping[str, str], *, needs_sign_in: bool = True
+) -> tuple[Settings, dict[str, Any]]:
     """Check a configuration.
 
     Args:
         raw: the configuration as it was read from files and the environment.
         environ: the process's environment, for the default locations of files.
+        needs_sign_in: whether it is an error if there is no way to sign in.
 
     Returns:
         The settings, and the whole configuration in plain form with all defaults, as the SDK wants it.
@@ -51,7 +54,7 @@ def resolve(raw: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Setting
         stream: _checked_overrides(stream, overrides, per_stream, stream_schema)
         for stream, overrides in config.get("streams", {}).items()
     }
-    check_sign_in(config)
+    check_sign_in(config, is_needed=needs_sign_in)
     check_api_url(config["api_url"])
     ledger = ledger_url(config.get("ledger_url"), environ)
     values: dict[str, Any] = {

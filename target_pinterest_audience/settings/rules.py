@@ -68,15 +68,19 @@ def country_code(value: str | None) -> str | None:
     return value.strip().upper() if value is not None else None
 
 
-def check_sign_in(config: Mapping[str, Any]) -> None:
+def check_sign_in(config: Mapping[str, Any], *, is_needed: bool) -> None:
     """Check that the settings suffice to sign in.
+
+    Args:
+        config: the settings.
+        is_needed: whether Pinterest will be asked; if not, all of them may be missing.
 
     Raises:
         ConfigurationError: there is neither an access token nor an app, or a token has characters that no HTTP header
             can carry.
     """
     missing = [f"`{name}`" for name in _APP if config.get(name) is None]
-    if config.get("access_token") is None and missing:
+    if is_needed and config.get("access_token") is None and missing:
         msg = (
             "There is no way to sign in. Set `access_token`; or set `client_id` and `client_secret` (missing: "
             f"{', '.join(missing)}) and run `pinterest-audience login` or set `refresh_token`."

@@ -287,6 +287,11 @@ class Settings:
         return {self.default_stream.load_method, *methods} != {LoadMethod.APPEND_ONLY}
 
     @property
+    def can_sign_in(self) -> bool:
+        """Whether there is a way to sign in. Commands that ask nothing of Pinterest do without one."""
+        return self.access_token is not None or (self.client_id is not None and self.client_secret is not None)
+
+    @property
     def secrets(self) -> tuple[str | None, ...]:
         """The values that no log may show."""
         password = urlsplit(self.ledger_url or "").password

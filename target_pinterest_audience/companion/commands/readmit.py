@@ -59,7 +59,7 @@ def readmit(
     to `forget`.
     """
     given = given_identities(context, values)
-    settings = read_settings(config, dry_run=dry_run)
+    settings = read_settings(config, dry_run=dry_run, needs_sign_in=False)
     identities = all_forms(given, settings.phone_countries)
     if not settings.dry_run:
         question = (

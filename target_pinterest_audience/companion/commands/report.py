@@ -120,7 +120,7 @@ def report(
     if html is not None and (removals or as_json):
         msg = "--html cannot be combined with --removals or --json. The page has everything."
         raise click.UsageError(msg)
-    settings = read_settings(config)
+    settings = read_settings(config, needs_sign_in=False)
     view = _history(settings, last or (_RUNS_IN_TABLES if html is None else _RUNS_IN_PAGE), which)
     if html is not None:
         _write(html, render(view, settings.ad_account_id, time.time(), Thresholds.of(settings)))

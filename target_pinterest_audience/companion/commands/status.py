@@ -80,7 +80,7 @@ def status(config: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
     Only the audiences are asked of Pinterest. With --offline, or if Pinterest cannot be asked, the figures are those
     that the last run recorded, and there is no status.
     """
-    settings = read_settings(config)
+    settings = read_settings(config, needs_sign_in=False)
     with opened_ledger(settings, read_only=True) as ledger:
         is_asked = not offline and any(each.customer_list_id for each in ledger.catalogue.lists.all())
         audiences = _audiences(settings) if is_asked else None
@@ -110,6 +110,12 @@ def status(config: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
 
 def _audiences(settings: Settings) -> Mapping[str, Audience] | None:
     """Return customer list id → its audience; None, with a warning, if Pinterest cannot be asked."""
+    if not settings.can_sign_in:
+        logger.warning(
+            "The settings have no way to sign in, so the figures are those of the last run. --offline leaves out this "
+            "warning."
+        )
+        return None
     try:
         with ad_account(settings) as account:
             return audiences_by_list(account.audiences())

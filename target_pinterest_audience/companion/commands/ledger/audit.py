@@ -37,7 +37,7 @@ def audit(last: int, config: tuple[str, ...], *, as_json: bool) -> None:
     the user and the machine, --reference, and what it counted. A command is recorded before it acts, so one that was
     killed is there, too. The record contains no identities, and no command deletes it.
     """
-    with opened_ledger(read_settings(config), read_only=True) as ledger:
+    with opened_ledger(read_settings(config, needs_sign_in=False), read_only=True) as ledger:
         acts = ledger.audit.acts(last)
         lists = {each.number: each for each in ledger.catalogue.lists.all()}
     entries = [(each, lists.get(each.list_number or 0)) for each in acts]

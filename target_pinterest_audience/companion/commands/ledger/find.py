@@ -110,7 +110,7 @@ def find(
 
     The command shows no identities, and asks nothing of Pinterest.
     """
-    settings = read_settings(config)
+    settings = read_settings(config, needs_sign_in=False)
     if any(values.values()) or context.args:
         if source is not None or pairs or row is not None:
             msg = "Choose a row or people: an option such as --email does not go with --source, --key or --row."

@@ -71,7 +71,7 @@ ledger.add_command(expire)
 @json_option
 def show(config: tuple[str, ...], *, as_json: bool) -> None:
     """Show the lists that the ledger knows, and the last runs."""
-    with opened_ledger(read_settings(config), read_only=True) as opened:
+    with opened_ledger(read_settings(config, needs_sign_in=False), read_only=True) as opened:
         where, lists, runs = opened.where, list(_lists(opened)), list(_runs(opened))
         suppressed = len(opened.catalogue.suppressions)
     if as_json:

@@ -81,7 +81,7 @@ def reset(
 
     If the tap reads incrementally, start its next run with a full refresh.
     """
-    settings = read_settings(config, dry_run=dry_run)
+    settings = read_settings(config, dry_run=dry_run, needs_sign_in=False)
     with opened_ledger(settings) as ledger:
         entries = ledger.catalogue.lists.all() if which is None else [known_list(ledger, settings, which)]
         if not settings.dry_run:
@@ -129,7 +129,7 @@ def expire(
     The command removes no one at Pinterest. People whom only a deleted source had put on a list stay there, and nothing
     can remove them any more: to remove them, `clear` the list first. That is why the command asks for confirmation.
     """
-    settings = read_settings(config, dry_run=dry_run)
+    settings = read_settings(config, dry_run=dry_run, needs_sign_in=False)
     now = time.time()
     before = now - days * _DAY_SECONDS
     with opened_ledger(settings) as ledger:
