@@ -196,6 +196,9 @@ _FIGURES: Final = "members? contributing_rows? matched? match_percent?"
 _USES: Final = Shape("kind id name? status? how active")
 _DELETED: Final = Shape("id? name? deleted")
 
+_RECEIPT: Final = "at ad_account_id identities suppressed dry_run reference? user host"
+_ON_LISTS: Final = {"lists": Shape("accepted? customer_list_id customer_list? people reason outcome request_ids")}
+
 SHAPES: Final[Mapping[str, Shape]] = {
     "alerts": Shape("command kind title text since sent? state"),
     "alerts --test": Shape("number scheme taken seconds"),
@@ -208,11 +211,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "check": Shape("name state detail"),
     "check --rows": Shape("name value unit state detail"),
     "clear": Shape("customer_list_id? customer_list? removed refused requests dry_run", is_array=False),
-    "forget": Shape(
-        "at ad_account_id identities suppressed dry_run reference? user host",
-        {"lists": Shape("accepted? customer_list_id customer_list? people reason outcome request_ids")},
-        is_array=False,
-    ),
+    "forget": Shape(_RECEIPT, _ON_LISTS, is_array=False),
+    "forget --also": Shape(_RECEIPT, _ON_LISTS),
     "ledger audit": Shape(
         "command started ended? exit_code? user host reference? customer_list_id? customer_list? counts"
     ),

@@ -8,6 +8,7 @@ import os
 import pwd
 import socket
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,50 @@ def test_many_identities_are_removed_in_requests_of_the_usual_size(
     forgotten = run_companion("forget", "--email", "-", "--yes", "--json", stdin=given, batch_size_rows=50)
     assert [len(each["request_ids"]) for each in receipt(forgotten)["lists"]] == [3]
     assert members(emulator) == digests(range(40, 50))
+
+
+class TestSeveralConfigurations:
+    """`--also`: one command for several ad accounts, each with its ledger."""
+
+    @pytest.fixture
+    def other(self, config: dict[str, Any], run_target: Target, tmp_path: Path) -> Iterator[Emulator]:
+        """Another ad account, with a configuration in `other.json`."""
+        with Emulator(access_token=TOKEN, ad_account_id="77") as other:
+            there = {"api_url": other.url, "ad_account_id": "77", "ledger_url": f"sqlite:///{tmp_path}/other.db"}
+            (tmp_path / "other.json").write_text(json.dumps({**config, **there}), encoding="utf-8")
+            run_target([EMAIL, *people(range(4))])
+            run_target([EMAIL, *people(range(4))], **there)
+            yield other
+
+    def test_people_leave_the_lists_of_all_of_them(
+        self, emulator: Emulator, other: Emulator, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        both = (*FORGET, "--also", f"{tmp_path}/other.json")
+        here, there = json.loads(run_companion(*both, "--json").stdout)
+        assert [(each["ad_account_id"], each["lists"][0]["people"]) for each in (here, there)] == [
+            (ACCOUNT, 1),
+            ("77", 1),
+        ]
+        assert (holding(emulator), holding(other)) == ([], [])
+        shown = run_companion(*both)
+        assert (shown.code, shown.stdout.count("Ad account ")) == (0, 2)
+
+    def test_one_that_fails_does_not_keep_the_others_from_it(
+        self, emulator: Emulator, other: Emulator, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        emulator.backend.inject(Fault(method="PATCH", status=500, times=None))
+        failed = run_companion(*FORGET, "--also", f"{tmp_path}/other.json", "--json", max_retries=0)
+        assert (failed.code, f"Ad account {ACCOUNT} is not done." in failed.stderr) == (4, True)
+        assert [each["lists"][0]["outcome"] for each in json.loads(failed.stdout)] == ["not done", "removed"]
+        assert (holding(emulator), holding(other)) == ([LIST], [])
+
+    def test_nothing_is_done_if_one_cannot_be_read(
+        self, emulator: Emulator, other: Emulator, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        (tmp_path / "other.json").write_text("{")
+        refused = run_companion(*FORGET, "--also", f"{tmp_path}/other.json")
+        assert (refused.code, "other.json is not JSON" in refused.stderr) == (2, True)
+        assert (holding(emulator), holding(other)) == ([LIST], [LIST])
 
 
 class TestReceipt:

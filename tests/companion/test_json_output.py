@@ -119,5 +119,6 @@ def test_what_every_command_prints(run_target: Target, printed: Printed, seen: s
     assert printed("ledger", "expire", "--older-than", "1", "--yes")["deleted_runs"] == 0
     assert printed("clear", "--yes")["removed"] == 116
     assert len(printed("ledger", "audit")) == 5
-    # `login` needs a browser, and `probe` breaks rules on purpose: they have tests of their own.
-    assert seen == set(SHAPES) - {"login", "login --print", "probe"}
+    # `forget --also` needs two ad accounts, `login` needs a browser, and `probe` breaks rules on purpose: they have
+    # tests of their own.
+    assert seen == set(SHAPES) - {"forget --also", "login", "login --print", "probe"}

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from docgen.json_page import schema_of
 from docgen.json_words import SHAPES
 
-_OPTIONS: Final = ("--email", "--print", "--rows", "--test")
+_OPTIONS: Final = ("--also", "--email", "--print", "--rows", "--test")
 """The options that change what a command prints."""
 
 

@@ -11,7 +11,6 @@ import click
 from target_pinterest_audience.companion.audit_trail import audited
 from target_pinterest_audience.companion.identity_options import (
     HIDE_ARGUMENTS,
-    GivenIdentity,
     all_forms,
     confirm_given,
     given_identities,
@@ -38,7 +37,7 @@ from target_pinterest_audience.companion.output import show_json
 from target_pinterest_audience.companion.receipts import AccountReceipt, Order, show_receipt
 from target_pinterest_audience.companion.receipts import as_json as receipt_as_json
 from target_pinterest_audience.companion.session import ad_account, logger, read_settings, warn_of_unrecorded_end
-from target_pinterest_audience.errors import LedgerError, outcome
+from target_pinterest_audience.errors import LedgerError, TargetError, outcome
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.history import FORGET, ListFigures
@@ -58,6 +57,7 @@ Examples:
   pinterest-audience forget --email person@example.com --config target.json
   pinterest-audience forget --email - --yes --json < emails.txt > receipt.json
   pinterest-audience forget --email @emails.txt --phone @phones.txt --reference DSR-17
+  pinterest-audience forget --email @emails.txt --config shop.json --also blog.json --also app.json
   pinterest-audience forget --phone +447700900017 --dry-run
 """
 
@@ -68,6 +68,13 @@ People = Sequence[Collection[bytes]]
 
 @click.command("forget", epilog=_EXAMPLES, context_settings=HIDE_ARGUMENTS)
 @identity_options
+@click.option(
+    "--also",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE",
+    help="The settings of another ad account or ledger, as a JSON file, to erase them there, too. Repeat it for more.",
+)
 @click.option("--no-suppress", is_flag=True, help="Allow later runs to add them again.")
 @reference_option
 @dry_run_option
@@ -75,11 +82,12 @@ People = Sequence[Collection[bytes]]
 @json_option
 @yes_option
 @click.pass_context
-def forget(
+def forget(  # noqa: PLR0913 - one argument per option is how click passes them
     context: click.Context,
     /,
     config: tuple[str, ...],
     *,
+    also: tuple[str, ...],
     no_suppress: bool,
     reference: str | None,
     dry_run: bool,
@@ -95,34 +103,56 @@ def forget(
     until you run `readmit`; --no-suppress switches that off. The command also deletes from the ledger what their rows
     contributed.
 
+    The command acts on the ad account and the ledger of its settings, and of each --also. If one of them fails, it goes
+    on with the others, and exits with the code of the first failure.
+
     It prints a receipt with the time, the lists, the people who were on each by the ledger, Pinterest's ids of the
     requests, --reference, and who ran the command, but no identities. If the command is interrupted, run it again.
     Values on a command line end up in the shell's history: to avoid that, give @FILE, or - for standard input, with one
     value on each line.
     """
     given = given_identities(context, values)
-    settings = read_settings(config, dry_run=dry_run)
-    people = _people(given, settings)
+    chosen = [read_settings(each, dry_run=dry_run) for each in (config, *((path,) for path in also))]
+    # The countries of national phone numbers differ.
+    people = [[all_forms([each], settings.phone_countries) for each in given] for settings in chosen]
     order = Order(len(given), not no_suppress, reference, this_operator())
-    if not settings.dry_run:
-        for_good = ", and keep them off for good" if order.suppress else ""
-        question = (
-            f"Remove {counts.identities(len(given))} from every customer list of ad account {settings.ad_account_id}"
-        )
-        confirm_given(f"{question}{for_good}?", given, yes=yes)
+    if not all(each.dry_run for each in chosen):
+        accounts = " and ".join(dict.fromkeys(each.ad_account_id for each in chosen))
+        what = f"{counts.identities(len(given))} from every customer list of {_ad_accounts(len(chosen))} {accounts}"
+        confirm_given(f"Remove {what}{', and keep them off for good' if order.suppress else ''}?", given, yes=yes)
     done: list[AccountReceipt] = []
+    failure: TargetError | None = None
     try:
-        _erase(settings, order, people, done, phones_are_meant=any(each.option == "phone" for each in given))
+        for settings, forms in zip(chosen, people, strict=True):
+            try:
+                _erase(settings, order, forms, done, phones_are_meant=any(each.option == "phone" for each in given))
+            except TargetError as error:  # noqa: PERF203 - one round is an ad account
+                # The other ad accounts can do without this one.
+                failure = failure or error
+                if also:
+                    logger.error("Ad account %s is not done. %s", settings.ad_account_id, error)
     finally:
-        for each in done:
-            if as_json:
-                show_json(receipt_as_json(order, each))
-            else:
-                show_receipt(order, each)
+        _show(order, done, is_array=bool(also), as_json=as_json)
+    if failure is not None:
+        raise failure
 
 
-def _people(given: Sequence[GivenIdentity], settings: Settings) -> People:
-    return [all_forms([each], settings.phone_countries) for each in given]
+def _ad_accounts(count: int) -> str:
+    return "ad account" if count == 1 else "the ad accounts"
+
+
+def _show(order: Order, done: Sequence[AccountReceipt], *, is_array: bool, as_json: bool) -> None:
+    """Print the receipts."""
+    if as_json and is_array:
+        show_json([receipt_as_json(order, each) for each in done])
+        return
+    for number, each in enumerate(done):
+        if as_json:
+            show_json(receipt_as_json(order, each))
+            continue
+        if is_array:
+            click.echo(f"{chr(10) if number else ''}Ad account {each.ad_account_id}:")
+        show_receipt(order, each)
 
 
 def _erase(
