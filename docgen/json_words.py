@@ -136,6 +136,7 @@ VOCABULARY: Final[Mapping[str, Word]] = {
         customer_list="The name of a customer list.",
         day="The day of the probe, in UTC.",
         detail="The result, in a sentence.",
+        file="The path of the file that was written.",
         host="The machine on which the command ran.",
         how="How it uses the audience: `includes`, `excludes`, `holds` ...",
         identity_type="`EMAIL`, `PHONE`, `IDFA` ...",
@@ -216,6 +217,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "ledger audit": Shape(
         "command started ended? exit_code? user host reference? customer_list_id? customer_list? counts"
     ),
+    "ledger backup": Shape("ledger file pending", is_array=False),
     "ledger expire": Shape(
         "deleted_runs dry_run",
         {"stale_sources": Shape("source last_read? customer_lists"), "lists": _DELETED},

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from target_pinterest_audience.companion.session import warn_of_unrecorded_end
 from target_pinterest_audience.errors import LedgerError, outcome
-from target_pinterest_audience.ledger.audit import Act
+from target_pinterest_audience.ledger.catalogue.audit import Act
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.system.operator import this_operator
 

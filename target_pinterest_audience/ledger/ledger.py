@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from target_pinterest_audience.ledger.alerts import StandingAlerts
-from target_pinterest_audience.ledger.audit import Audit
+from target_pinterest_audience.ledger.catalogue.audit import Audit
 from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
 from target_pinterest_audience.ledger.catalogue.meta import places_rows, secret_of
 from target_pinterest_audience.ledger.history import History

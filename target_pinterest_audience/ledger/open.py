@@ -1,12 +1,15 @@
-"""Opens the ledger that a URL names."""
+"""Opens, or copies, the ledger that a URL names."""
 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
-from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.sqlite import file as sqlite_file
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.settings.paths import sqlite_path
 from target_pinterest_audience.system.token_store import TokenStore
@@ -53,6 +56,35 @@ def ledger_exists(url: str) -> bool:
     with _driver():
         from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger  # noqa: PLC0415 - an extra
     return PostgresLedger.exists(url)
+
+
+def back_up(url: str, copy: Path) -> None:
+    """Copy a ledger to a new file.
+
+    Args:
+        url: `sqlite:///` and an absolute path, or `postgresql://…`.
+        copy: the new file.
+
+    Raises:
+        ConfigurationError: the ledger is in PostgreSQL, or the new file exists or cannot be written.
+        LedgerError: the ledger cannot be read, or the disk is full.
+    """
+    path = sqlite_path(url)
+    if path is None:
+        msg = (
+            "This ledger is in PostgreSQL, which has its own backups. Run `pg_dump --schema target_pinterest_audience "
+            "--format custom --file FILE` with the address in `ledger_url`."
+        )
+        raise ConfigurationError(msg)
+    try:
+        sqlite_file.back_up(path.resolve(), copy)
+    except OSError as error:
+        why = "exists already" if isinstance(error, FileExistsError) else f"cannot be written: {error.strerror}"
+        msg = f"The backup {copy} {why}. Choose another file."
+        raise ConfigurationError(msg) from None
+    except sqlite3.Error as error:
+        msg = f"The ledger {place_of(url)} cannot be copied: {error}. No backup was made."
+        raise LedgerError(msg) from None
 
 
 def place_of(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_command_is_named_by_its_words_and_the_options_that_matter() -> None:
     assert name_of(["report", "--list", "show"]) == "report"
 
 
-def test_what_every_command_prints(run_target: Target, printed: Printed, seen: set[str]) -> None:
+def test_what_every_command_prints(run_target: Target, printed: Printed, seen: set[str], tmp_path: Path) -> None:
     bad = record(id=900, email="no address")
     assert run_target([COLUMNS, *people(range(120)), bad], **SETTINGS).code == 0
     assert run_target([COLUMNS, *people(range(2, 119)), deleted(1)], **SETTINGS).code == 0
@@ -119,6 +120,7 @@ def test_what_every_command_prints(run_target: Target, printed: Printed, seen: s
     assert printed("ledger", "expire", "--older-than", "1", "--yes")["deleted_runs"] == 0
     assert printed("clear", "--yes")["removed"] == 116
     assert len(printed("ledger", "audit")) == 5
+    assert printed("ledger", "backup", f"{tmp_path}/backup.db")["pending"] == 0
     # `forget --also` needs two ad accounts, `login` needs a browser, and `probe` breaks rules on purpose: they have
     # tests of their own.
     assert seen == set(SHAPES) - {"forget --also", "login", "login --print", "probe"}

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.audit import Act
+from target_pinterest_audience.ledger.catalogue.audit import Act
 from target_pinterest_audience.ledger.catalogue.runs import RunFeed
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.notes import NewNote, Note

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,6 +110,42 @@ def create(path: Path) -> None:
     finally:
         beside.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+def back_up(path: Path, copy: Path) -> None:
+    """Copy the ledger to a new file that only its owner can read, also while a run writes to it.
+
+    Args:
+        path: the file of the ledger.
+        copy: the new file.
+
+    Raises:
+        FileExistsError: the new file exists.
+        OSError: it cannot be written.
+        sqlite3.Error: the ledger cannot be read, or the disk is full.
+    """
+    descriptor, name = tempfile.mkstemp(dir=copy.parent, prefix=f".{copy.name}.")
+    os.close(descriptor)
+    beside = Path(name)
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as ledger:
+            # It takes one state of the ledger, with what is still in the write-ahead log.
+            ledger.execute("VACUUM INTO ?", (name,))
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            # Unlike a rename, a link does not replace a file.
+            os.link(beside, copy)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Some file systems have no hard links.
+            if copy.exists():
+                raise
+            beside.rename(copy)
+    finally:
+        beside.unlink(missing_ok=True)
+        _sync(copy.parent)
 
 
 def _sync(folder: Path) -> None:

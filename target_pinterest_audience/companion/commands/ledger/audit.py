@@ -9,7 +9,7 @@ import click
 from target_pinterest_audience.companion.options import config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
-from target_pinterest_audience.ledger.audit import Act
+from target_pinterest_audience.ledger.catalogue.audit import Act
 from target_pinterest_audience.system.operator import Operator
 
 _HEADINGS: Final = ("started", "command", "by", "reference", "list", "counts", "outcome")

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import click
 
 from target_pinterest_audience.companion.commands.ledger.audit import audit
+from target_pinterest_audience.companion.commands.ledger.backup import backup
 from target_pinterest_audience.companion.commands.ledger.find import find
 from target_pinterest_audience.companion.commands.ledger.retention import expire, reset
 from target_pinterest_audience.companion.groups import CommandGroup
@@ -61,6 +62,7 @@ def ledger() -> None:
 
 
 ledger.add_command(audit)
+ledger.add_command(backup)
 ledger.add_command(find)
 ledger.add_command(reset)
 ledger.add_command(expire)
