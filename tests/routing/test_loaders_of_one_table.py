@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
+from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.postgres.session import CutTransactionError
 from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
 from target_pinterest_audience.membership.statements import Stance, Statement
-from target_pinterest_audience.reconcile.sources.loaders import relations
+from target_pinterest_audience.reconcile.sources.loaders import OtherLoaders, relations
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
-from tests.support.account import members
+from tests.support.account import ACCOUNT, members
+from tests.support.ledgers import API
 from tests.support.ledgers import address as address_of
 from tests.support.messages import deleted, digests, people, record, schema, state
 from tests.support.processes import Prune, Target
@@ -151,6 +157,35 @@ def test_only_loaders_that_share_a_list_belong_together(
     loaders: list[Loader], strangers: set[int], idle: set[int], unclear_lists: set[int]
 ) -> None:
     assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, unclear_lists)
+
+
+@pytest.mark.parametrize("place", [("loaders", "kinship"), ("sources", "name")])
+def test_another_table_stays_another_if_the_server_restarts_while_a_stream_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, place: tuple[str, str]
+) -> None:
+    """The transaction is cut between two look-ups, and begun again."""
+    with closing(open_ledger(f"sqlite:///{tmp_path}/ledger.db", API, ACCOUNT, wait_seconds=5)) as ledger:
+        catalogue = ledger.catalogue
+        with ledger.transaction():
+            number = catalogue.sources.add("contacts")
+            _, theirs, unknown = (catalogue.lists.add(None, name).number for name in ("here", "there", "elsewhere"))
+            for each in (theirs, unknown):
+                catalogue.loaders.note(number, each, "theirs", 1)
+            catalogue.loaders.set_kinship(number, theirs, "mine", Kinship(0, 5))
+        others, source = OtherLoaders(ledger, "mine", 9, logging.getLogger(__name__)), SourceRun(number)
+
+        def cut(*_arguments: object) -> None:
+            raise CutTransactionError
+
+        with monkeypatch.context() as patched:
+            table, method = place
+            patched.setattr(getattr(catalogue, table), method, cut)
+            with pytest.raises(CutTransactionError):
+                others.relate(source, [1])
+        others.relate(source, [1])
+        assert source.unclear_lists == {theirs: Kinship(0, 5), unknown: Kinship(0, 0)}
+        assert source.foreign_lists == {theirs}
+        assert 'fed other lists under other settings: customer list "elsewhere"' in caplog.text
 
 
 def says(list_number: int, identity: bytes) -> Statement:

@@ -99,16 +99,13 @@ class OtherLoaders:
         if self._loaders is None:
             self._loaders = self._ledger.catalogue.loaders.all()
             self._loaded = {each.list_number for each in self._loaders}
-        if source.source in self._related and self._loaded.isdisjoint({*numbers} - self._own[source.source]):
+        own = self._own.get(source.source)
+        if own is not None and self._loaded.isdisjoint({*numbers} - own):
             # Rows can name thousands of lists; a list that no other loader has fed before changes nothing.
             return
         lists = self._related.setdefault(source.source, set())
         lists.update(numbers)
         found = relations(source.source, self._configuration, self._run, lists, self._loaders)
-        self._own[source.source] = {
-            *lists,
-            *(each.list_number for each in self._loaders if each.configuration in found.family),
-        }
         source.foreign_lists.clear()
         source.foreign_lists.update(found.foreign)
         source.unclear_lists.clear()
@@ -118,6 +115,11 @@ class OtherLoaders:
             if kinship.is_stranger:
                 source.foreign_lists.add(number)
         self._warn(source, found)
+        # Last: if the transaction of the caller is cut before, all of this is done again.
+        self._own[source.source] = {
+            *lists,
+            *(each.list_number for each in self._loaders if each.configuration in found.family),
+        }
 
     def _kinship(self, source: int, number: int, family: Collection[str]) -> Kinship:
         """Return what is known about the rows behind a list; the settings of the family may have learned it."""
@@ -145,8 +147,8 @@ class OtherLoaders:
         catalogue = self._ledger.catalogue
         names = ", ".join(str(reference_to(catalogue.lists.entry(each))) for each in sorted(numbers))
         if names and (source, words) not in self._warned:
-            self._warned.add((source, words))
             name = catalogue.sources.name(source)
+            self._warned.add((source, words))
             self._logger.warning("Source %s fed other lists under other settings: %s. %s", name, names, words)
 
 

@@ -50,7 +50,8 @@ class SourceRun:
             # In place: plans share the first.
             self.foreign_lists.clear()
             self.foreign_lists.update(foreign)
-            self.unclear_lists = unclear
+            # A copy, because a transaction can be cut more than once.
+            self.unclear_lists = dict(unclear)
 
         return undo
 
