@@ -163,24 +163,28 @@ class TestBetweenTransactions:
         end_session(ledger)
         failures: list[LedgerError] = []
 
-        def ensure() -> None:
+        def attempt(use: Callable[[], object]) -> None:
             try:
-                ledger.locks.ensure()
+                use()
             except LedgerError as error:
                 failures.append(error)
 
         claims = other.session.claims
         claims.take_number(other.session.backend)
-        thread = threading.Thread(target=ensure)
+        # The first thread restores the session; the second asks meanwhile whether it may send.
+        uses = [lambda: ledger.rows.read([KEY]), ledger.locks.ensure]
+        threads = [threading.Thread(target=attempt, args=(use,)) for use in uses]
         with other.transaction():
             assert not claims.busy([lock_key("customers")])
-            thread.start()
-            time.sleep(1)
+            for thread in threads:
+                thread.start()
+                time.sleep(1)
             with monkeypatch.context() as patched:
                 patched.setattr(claims, "busy", lambda _keys: {})
                 assert claims.claim([lock_key("customers")])
-        thread.join()
-        assert [str(each) for each in failures if "another process took them" in str(each)]
+        for thread in threads:
+            thread.join()
+        assert len([each for each in failures if "another process took them" in str(each)]) == len(threads)
 
     def test_it_ends_if_the_server_lost_a_commit(self, ledger: Ledger, database: Database, end_session: End) -> None:
         with ledger.transaction():

@@ -122,7 +122,8 @@ class PostgresLocks(Locks):
         number = self._session.number
         question = f"SELECT {holds(self._session.backend, number)}, {stands(SCHEMA, number)}"
         ((held, standing),) = watch.execute(question).fetchall()
-        return held, standing
+        # Another thread that restores the session has the advisory lock before it knows whether the process may go on.
+        return held and not self._session.lost_because, standing
 
     def close(self) -> None:
         """Close the second connection, unless a thread that cannot be stopped uses it."""
