@@ -13,7 +13,7 @@ from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.marks import seen_keys, settling
 from target_pinterest_audience.ledger.marks.seen_keys import PIECE_KEYS, KeysInOrder, Piece, joined, unpack
 from target_pinterest_audience.ledger.marks.settling import foldable, forget_deleted, settle
-from tests.support.ledgers import Opened, cut_once, select
+from tests.support.ledgers import Opened, cut_twice, select
 from tests.support.lengths import examples
 
 SOURCES, READERS = (1, 2), (0, 3)
@@ -158,7 +158,7 @@ def test_rows_are_missing_exactly_if_no_run_saw_them(opened: Opened, seed: int) 
     chance = random.Random(seed)
     ledger = opened()
     if seed % 2:
-        cut_once(ledger)
+        cut_twice(ledger)
     model = Model(ledger, chance)
     deeds = [
         model.come, model.come, model.change, model.delete, model.mark_each, model.overwrite, model.overwrite,

@@ -24,7 +24,7 @@ from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.reconcile.windows.window import Origin
 from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.watermark import Watermark
-from tests.support.ledgers import cut_once
+from tests.support.ledgers import cut_twice
 from tests.support.messages import sha256
 
 WINDOW: Final = 3
@@ -150,7 +150,7 @@ def test_rows_that_are_held_out_count_once_though_they_were_taken_for_new(desk: 
 
 @pytest.mark.parametrize("expect_new", [True, False])
 def test_a_window_that_is_processed_again_counts_once(desk: Desk, *, expect_new: bool) -> None:
-    cut_once(desk.ledger)
+    cut_twice(desk.ledger)
     desk.ledger.may_end.set()
     desk.reconciler.expect_new = expect_new
     for line in range(1, 21):

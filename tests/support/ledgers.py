@@ -56,15 +56,16 @@ def take_over(path: Path) -> None:
         connection.execute("UPDATE fences SET number = 1")
 
 
-def cut_once(ledger: Ledger) -> None:
-    """Let each transaction of a ledger be cut once before it is committed, as a server does that restarts."""
+def cut_twice(ledger: Ledger) -> None:
+    """Let each transaction of a ledger be cut twice before it is committed, as a server does that restarts again."""
     transact = ledger.transact
 
     def cut(work: Callable[[], Any], undo: Callable[[], object] = bool) -> Any:
-        with suppress(ZeroDivisionError), ledger.transaction():
-            work()
-            raise ZeroDivisionError
-        undo()
+        for _ in range(2):
+            with suppress(ZeroDivisionError), ledger.transaction():
+                work()
+                raise ZeroDivisionError
+            undo()
         return transact(work, undo)
 
     ledger.transact = cut  # type: ignore[method-assign]
