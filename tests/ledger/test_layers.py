@@ -391,7 +391,7 @@ def test_rows_are_looked_for_first_where_a_sample_of_them_is(path: Path) -> None
 
 def test_rows_are_found_in_any_number_of_layers(path: Path) -> None:
     chance = random.Random(6)
-    keys = [chance.randbytes(16) for _ in range(1200)]
+    keys = [chance.randbytes(16) for _ in range(680)]  # more layers than SQLite takes arguments
     with closing(opened(path, Sizes(young=4, merged=1000, filtered=4, counted=4))) as ledger:
         for start in range(0, len(keys), 5):
             ledger.tidy(5)

@@ -28,6 +28,8 @@ from tests.ledger.test_postgres import (  # noqa: F401 - the same
 )
 from tests.support.postgres import PostgresServer, find_other_binaries, run_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def postgres_server() -> Iterator[PostgresServer]:
