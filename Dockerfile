@@ -16,7 +16,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf 
  && install --directory --owner 10001 --group 0 --mode 0770 /state
 COPY --from=build /opt/target /opt/target
 ENV PATH=/opt/target/bin:$PATH PYTHONDONTWRITEBYTECODE=1 XDG_STATE_HOME=/state
-WORKDIR /work
+WORKDIR /pipeline
 VOLUME /state
 # A number, so that Kubernetes can check that it is not root. The group lets OpenShift's users write to /state.
 USER 10001:0

@@ -86,12 +86,7 @@ class Bench:
 
     def target(self, stream: Path, **settings: Any) -> Measured:
         """Run the target with a stream."""
-        config = {
-            "ad_account_id": "549755885175", "access_token": "token", "api_url": self.url,
-            **settings,
-        }  # fmt: skip
-        path = self.folder / "config.json"
-        path.write_text(json.dumps(config), encoding="utf-8")
+        path = write_config(self.folder, api_url=self.url, **settings)
         return self._measure([sys.executable, "-m", "target_pinterest_audience", "--config", str(path)], stream)
 
     def _measure(self, command: list[str], stream: Path) -> Measured:
@@ -110,6 +105,14 @@ class Bench:
     def _writes(self) -> int:
         with urllib.request.urlopen(self.url.removesuffix("/v5") + "/writes") as answer:
             return int(json.load(answer)["writes"])
+
+
+def write_config(folder: Path, **settings: Any) -> Path:
+    """Write the settings of the target to a file, with an ad account and a token, and return its path."""
+    path = folder / "config.json"
+    config = {"ad_account_id": "549755885175", "access_token": "token", **settings}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return path
 
 
 @contextmanager

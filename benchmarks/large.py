@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.bench import server
+from benchmarks.bench import server, write_config
 from benchmarks.memory_limit import memory_limit
 from tests.support.postgres import Database, find_binaries, run_server
 
@@ -72,15 +72,7 @@ class Place:
 
     def config(self, **settings: Any) -> Path:
         """Write the settings of a run."""
-        path = self.folder / "config.json"
-        path.write_text(
-            json.dumps(
-                {"ad_account_id": "549755885175", "access_token": "token", "api_url": self.api_url,
-                 "ledger_url": self.url, **settings}
-            ),
-            encoding="utf-8",
-        )  # fmt: skip
-        return path
+        return write_config(self.folder, api_url=self.api_url, ledger_url=self.url, **settings)
 
 
 @dataclass(slots=True)

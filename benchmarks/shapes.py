@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.bench import ROUNDS, Bench, Floors, Measured
+from benchmarks.bench import ROUNDS, Bench, Floors
 
 _FILES: Final = {"jsonl": "JSONL files", "gzip": "JSONL files with gzip"}
 _SIZES: Final = {"wide": "64 columns", "long": "2 kB"}
@@ -41,10 +41,8 @@ def _slowdowns(place: Bench, short: Path, large: Path) -> tuple[float, float]:
     empty.touch()
     slowdowns = []
     for run in (place.append, place.floor):
-        nothing, some, more = (median(_busy(run(stream)) for _ in range(ROUNDS)) for stream in (empty, short, large))
+        nothing, some, more = (
+            median(run(stream).processor_seconds for _ in range(ROUNDS)) for stream in (empty, short, large)
+        )
         slowdowns.append((more - nothing) / (some - nothing))
     return slowdowns[0], slowdowns[1]
-
-
-def _busy(measured: Measured) -> float:
-    return measured.processor_seconds

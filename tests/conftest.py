@@ -23,7 +23,7 @@ from tests.support.contract import assert_contract
 from tests.support.json_output import assert_valid
 from tests.support.lengths import IS_LONG
 from tests.support.memory import MEMORY
-from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
+from tests.support.postgres import Database, PostgresServer, find_binaries, run_server_if_installed
 from tests.support.processes import Companion, Run, command, companion_command, environment
 from tests.support.waiting import Clock
 from tests.support.zygote import Zygote, shared_zygote
@@ -234,10 +234,9 @@ def written() -> list[Any]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
-    with run_server(binaries) as server:
+    with run_server_if_installed(
+        find_binaries(), "PostgreSQL's server is not installed: apt-get install postgresql"
+    ) as server:
         yield server
 
 

@@ -29,12 +29,7 @@ def find_list(account: PinterestClient, which: str) -> CustomerList:
     found = list(account.customer_lists())
     chosen = choose(found, which, "customer lists")
     if chosen is None:
-        near = did_you_mean(which, (each.name for each in found))
-        msg = (
-            f"The ad account has no customer list with that id or name.{near} `pinterest-audience lists` shows all "
-            "lists."
-        )
-        raise ConfigurationError(msg)
+        raise not_found(found, which, "customer list", "lists")
     return chosen
 
 
@@ -57,12 +52,7 @@ def find_audience(account: PinterestClient, which: str) -> Audience:
         listed = choose(lists, which, "customer lists")
         if listed is not None:
             raise _is_a_list(listed, found)
-        near = did_you_mean(which, (each.name for each in found))
-        msg = (
-            f"The ad account has no audience with that id or name.{near} `pinterest-audience audiences` shows all "
-            "audiences."
-        )
-        raise ConfigurationError(msg)
+        raise not_found(found, which, "audience", "audiences")
     return chosen
 
 
@@ -91,6 +81,23 @@ def choose(found: Sequence[T], which: str, what: str) -> T | None:
         msg = f"Several {what} have that name (ids {', '.join(each.id for each in chosen)}). Give the id."
         raise ConfigurationError(msg)
     return chosen[0] if chosen else None
+
+
+def not_found(found: Iterable[T], which: str, thing: str, command: str, gone: str = "") -> ConfigurationError:
+    """Return the error for an id or a name that nothing has.
+
+    Args:
+        found: the things that there are.
+        which: the id or name.
+        thing: one of them, in words.
+        command: the command that shows all of them, which is also what they are called there.
+        gone: words that follow if there was such a thing.
+    """
+    near = did_you_mean(which, (each.name for each in found if isinstance(each.name, str)))
+    return ConfigurationError(
+        f"The ad account has no {thing} with that id or name{gone}.{near} `pinterest-audience {command}` shows all "
+        f"{command}."
+    )
 
 
 def _is_a_list(listed: CustomerList, audiences: Iterable[Audience]) -> ConfigurationError:

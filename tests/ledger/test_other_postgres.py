@@ -21,12 +21,12 @@ from tests.ledger.test_contract import (  # noqa: F401 - pytest finds them here
     TestUnsettled,
 )
 from tests.ledger.test_postgres import (  # noqa: F401 - the same
-    TestCredentials,
     TestLocks,
     TestSession,
     TestTables,
 )
-from tests.support.postgres import PostgresServer, find_other_binaries, run_server
+from tests.ledger.test_postgres_credentials import TestCredentials  # noqa: F401 - the same
+from tests.support.postgres import PostgresServer, find_other_binaries, run_server_if_installed
 
 pytestmark = pytest.mark.slow
 
@@ -34,10 +34,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def postgres_server() -> Iterator[PostgresServer]:
     """The server of all tests here, in place of the one of all tests."""
-    binaries = find_other_binaries()
-    if binaries is None:
-        pytest.skip("a second major version of PostgreSQL is not installed: see .ci/run")
-    with run_server(binaries) as server:
+    missing = "a second major version of PostgreSQL is not installed: see .ci/run"
+    with run_server_if_installed(find_other_binaries(), missing) as server:
         yield server
 
 

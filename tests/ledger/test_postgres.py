@@ -1,4 +1,4 @@
-"""What only a ledger in PostgreSQL does, and the refresh tokens kept inside it."""
+"""What only a ledger in PostgreSQL does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from target_pinterest_audience.ledger.notes import NewNote
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.postgres import connection as postgres_connection
 from target_pinterest_audience.ledger.postgres.claims import stands
-from target_pinterest_audience.ledger.postgres.connection import SCHEMA, begin, make_schema
+from target_pinterest_audience.ledger.postgres.connection import SCHEMA, begin
 from target_pinterest_audience.ledger.postgres.connection import Database as LedgerDatabase
 from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
@@ -31,12 +31,7 @@ from target_pinterest_audience.membership.key_forms import FIRST_RULES, NEWEST_R
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, address, another_process, line_of
 from tests.support.pooler import run_pooler
-from tests.support.postgres import Database, PostgresServer
-
-KEEP = """
-from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
-LedgerCredentials(sys.argv[1]).keep("second", "configured")
-"""
+from tests.support.postgres import Database, PostgresServer, count_schemas, new_user, open_transactions
 
 KEY = b"k" * 16
 OTHER = b"o" * 16
@@ -54,24 +49,6 @@ def session_of(ledger: Ledger) -> Session:
 
 def backend(ledger: Ledger) -> int:
     return session_of(ledger).backend
-
-
-def open_transactions(database: Database) -> str:
-    """Return the state and the statement of each session that is in a transaction, but for that which asks."""
-    return database.execute(
-        "SELECT state, query FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL "
-        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-    )
-
-
-def schemas(database: Database) -> str:
-    return database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'")
-
-
-def new_user(database: Database) -> Database:
-    name = f"user_{secrets.token_hex(8)}"
-    database.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'password of {name}'")
-    return dataclasses.replace(database, user=name, password=f"password%20of%20{name}")
 
 
 class TestAddress:
@@ -546,7 +523,7 @@ class TestPoolers:
             LedgerCredentials(pooled).exclusive(),
         ):
             pass
-        assert schemas(database) == "0"
+        assert count_schemas(database) == "0"
 
 
 class TestDryRuns:
@@ -557,11 +534,11 @@ class TestDryRuns:
         opened()
         assert dry.rows.read([KEY]) == {KEY: b"says"}
         dry.close()
-        assert schemas(database) == "1"
+        assert count_schemas(database) == "1"
 
     def test_a_dry_run_needs_no_right_to_create_a_schema(self, database: Database) -> None:
         open_ledger(address(new_user(database)), API, ACCOUNT, wait_seconds=1, dry=True).close()
-        assert schemas(database) == "0"
+        assert count_schemas(database) == "0"
 
     def test_a_dry_run_and_other_runs_do_not_wait_for_each_other(self, opened: Opened) -> None:
         real = opened(wait_seconds=5)
@@ -601,138 +578,3 @@ class TestDryRuns:
         for table in ("row_says", "sightings", "members", "unsettled"):
             assert dry.query(f"SELECT count(*) FROM {table}") == [(1,)], table  # noqa: S608 - our own names
         assert dry.query("SELECT count(*) FROM sources") == [(2,)]
-
-
-class TestCredentials:
-    def test_the_newest_token_is_stored_under_the_configured_one(self, url: str, database: Database) -> None:
-        credentials = LedgerCredentials(url)
-        assert credentials.newest("configured") is None
-        assert schemas(database) == "0"
-        credentials.keep("second", "configured")
-        credentials.keep("third", "configured")
-        credentials.keep("of another", "other")
-        assert credentials.newest("configured") == "third"
-        assert LedgerCredentials(url).newest("other") == "of another"
-        assert credentials.newest("unknown") is None
-        assert "configured" not in database.execute("SELECT * FROM target_pinterest_audience.credentials")
-
-    def test_processes_that_exchange_a_token_take_turns(self, url: str) -> None:
-        order: list[str] = []
-
-        def exchange() -> None:
-            with LedgerCredentials(url).exclusive():
-                order.append("second")
-
-        other = threading.Thread(target=exchange)
-        with LedgerCredentials(url).exclusive():
-            other.start()
-            time.sleep(0.3)
-            order.append("first")
-        other.join()
-        assert order == ["first", "second"]
-
-    def test_no_transaction_is_open_while_a_token_is_exchanged(self, url: str, database: Database) -> None:
-        credentials = LedgerCredentials(url)
-        with futures.ThreadPoolExecutor() as threads, credentials.exclusive():
-            credentials.newest("configured")
-            credentials.ensure_writable()
-            second = threads.submit(lambda: LedgerCredentials(url).exclusive().__enter__())
-            time.sleep(0.5)
-            assert open_transactions(database) == ""
-            assert not second.done()
-
-    def test_a_token_is_good_although_the_session_of_its_lock_ended(self, url: str, database: Database) -> None:
-        with LedgerCredentials(url).exclusive():
-            LedgerCredentials(url).keep("second", "configured")
-            database.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid()"
-            )
-        assert LedgerCredentials(url).newest("configured") == "second"
-
-    def test_a_process_that_exchanges_a_token_for_too_long_is_named(self, url: str) -> None:
-        with (
-            LedgerCredentials(url).exclusive(),
-            pytest.raises(ConfigurationError, match="another process has been exchanging a token"),
-            LedgerCredentials(url, lock_seconds=0.3).exclusive(),
-        ):
-            pass
-
-    def test_a_test_checks_whether_a_token_can_be_stored_without_storing_one(
-        self, url: str, database: Database
-    ) -> None:
-        LedgerCredentials(url).ensure_writable()
-        assert database.execute("SELECT count(*) FROM target_pinterest_audience.credentials") == "0"
-
-    @pytest.mark.parametrize("dry", [False, True])
-    def test_a_token_can_be_stored_while_the_ledger_is_in_a_transaction(
-        self, url: str, opened: Opened, *, dry: bool
-    ) -> None:
-        ledger = opened(dry=dry)
-        credentials = LedgerCredentials(url)
-
-        def keep_and_fail() -> None:
-            with ledger.transaction():
-                ledger.rows.write(1, 1, {KEY: b"says"})
-                credentials.ensure_writable()
-                credentials.keep("second", "configured")
-                raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            keep_and_fail()
-        ledger.close()
-        assert credentials.newest("configured") == "second"
-        assert opened().rows.read([KEY]) == {}
-
-    def test_credentials_do_not_need_an_existing_ledger(self, url: str, opened: Opened) -> None:
-        LedgerCredentials(url).keep("second", "configured")
-        dry = opened(dry=True)
-        assert dry.catalogue.slots.all() == {}
-        dry.close()
-        assert opened().catalogue.slots.all() == {}
-        assert LedgerCredentials(url).newest("configured") == "second"
-
-    def test_ledger_and_credentials_can_create_the_schema_at_once(
-        self, url: str, database: Database, opened: Opened
-    ) -> None:
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        with contextlib.closing(LedgerDatabase(url).connect()) as connection:
-            begin(connection)
-            make_schema(connection)
-            with another_process(url, KEEP, opens=False) as process:
-                while database.execute(waiting) != "1":
-                    assert process.poll() is None
-                connection.execute("COMMIT")
-                assert process.wait(60) == 0
-        assert opened().catalogue.slots.all() == {}
-        assert LedgerCredentials(url).newest("configured") == "second"
-
-    def test_no_connection_stays_open(self, url: str, database: Database) -> None:
-        LedgerCredentials(url).keep("second", "configured")
-        time.sleep(0.2)
-        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        assert database.execute(others) == "0"
-
-    @pytest.mark.parametrize(
-        "use",
-        [
-            lambda credentials: credentials.newest("configured"),
-            lambda credentials: credentials.keep("second", "configured"),
-            lambda credentials: credentials.ensure_writable(),
-        ],
-    )
-    def test_an_unusable_database_is_a_configuration_error(
-        self, database: Database, use: Callable[[LedgerCredentials], object]
-    ) -> None:
-        user = new_user(database)
-        LedgerCredentials(address(database)).keep("hush", "configured")
-        credentials = LedgerCredentials(address(user))
-        with pytest.raises(ConfigurationError, match=r"permission denied .*`credentials_file`") as raised:
-            use(credentials)
-        assert "hush" not in str(raised.value)
-        assert user.password not in str(raised.value)
-
-    def test_it_names_the_database(self, url: str, database: Database) -> None:
-        assert str(LedgerCredentials(url)) == f"the PostgreSQL database {database.name} on 127.0.0.1:{database.port}"

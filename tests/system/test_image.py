@@ -142,7 +142,7 @@ def test_a_run_needs_no_home_and_writes_nothing_but_its_state(image: Image, emul
     ledger = image.inside("/state/target-pinterest-audience/ledger.db")
     assert image.run("python", "-c", f"open({ledger!r})").returncode == 0
     # Nothing else could have been written.
-    for folder in ("/work", "/opt/target", "/opt/target/bin"):
+    for folder in ("/pipeline", "/opt/target", "/opt/target/bin"):
         probe = f"open({image.inside(folder)!r} + '/file', 'w')"
         assert re.search("Permission denied|Read-only", image.run("python", "-c", probe).stderr)
 

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from target_pinterest_audience.companion.groups import CommandGroup
-from target_pinterest_audience.companion.lookup import choose, did_you_mean, find_audience
+from target_pinterest_audience.companion.lookup import choose, find_audience, not_found
 from target_pinterest_audience.companion.options import (
     config_option,
     confirm,
@@ -217,12 +217,7 @@ def _find(account: PinterestClient, which: str) -> CustomerSegment:
     chosen = choose(found, which, "customer segments")
     if chosen is None:
         gone = " any more" if any(each.id == which for each in listed) else ""
-        near = did_you_mean(which, (text(each.name) for each in found))
-        msg = (
-            f"The ad account has no customer segment with that id or name{gone}.{near} `pinterest-audience segments` "
-            "shows all segments."
-        )
-        raise ConfigurationError(msg)
+        raise not_found(found, which, "customer segment", "segments", gone)
     return chosen
 
 
