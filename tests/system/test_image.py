@@ -48,7 +48,7 @@ class Image:
 
     def inside(self, text: str) -> str:
         """Return a text with the image's paths as they are here."""
-        return re.sub(r"(?<![\w.])/(?=(opt|src|state|work)\b)", f"{self.root}/", text)
+        return re.sub(r"(?<![\w.])/(?=(opt|pipeline|src|state)\b)", f"{self.root}/", text)
 
     def environment(self) -> dict[str, str]:
         """Return what the last stage sets; there is no HOME, and no name of a user."""
@@ -60,7 +60,7 @@ class Image:
         """Run a command as the image would, without the right to write anywhere but to `/state`."""
         unprivileged = _NO_PRIVILEGES if os.geteuid() == 0 and shutil.which("setpriv") else []
         return subprocess.run(
-            [*unprivileged, *command], input=stdin, cwd=self.root / "work", env={**self.environment(), **variables},
+            [*unprivileged, *command], input=stdin, cwd=self.root / "pipeline", env={**self.environment(), **variables},
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
 
@@ -95,7 +95,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         subprocess.run(["docker", "volume", "rm", volume], check=True, timeout=60)
         return
     found = Image(root)
-    for name in ("opt", "src", "state", "user", "work"):
+    for name in ("opt", "pipeline", "src", "state", "user"):
         (found.root / name).mkdir()
     for line in (REPOSITORY / ".dockerignore").read_text().splitlines():
         source = REPOSITORY / line.removeprefix("!")
