@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
 from target_pinterest_audience.system.memory import memory_bytes
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
     from target_pinterest_audience.ledger.sqlite.layers import Layers
 
 _MOST_OPEN: Final = 2
@@ -25,9 +25,8 @@ _MOST_OPEN: Final = 2
 _MOST_LATER: Final = 300_000
 """How many keys are remembered for a window that is prepared. If there are more, all its keys are looked up."""
 
-_LEAST_BYTES: Final = 64 << 20
-_SHARE: Final = 16
-"""The share of the memory that a filter takes at most, unless that is less than `_LEAST_BYTES`."""
+_SHARE: Final = 8
+"""The share of the memory that a filter takes at most."""
 
 
 @dataclass(slots=True, eq=False)
@@ -170,9 +169,15 @@ class KnownKeys:
         if owner in self._covered or keys < self.layers.sizes.filtered or not self.layers.exist:
             return
         with self._turn:
-            known = self._filter = self._filter or KeyFilter(max(_LEAST_BYTES, memory_bytes() // _SHARE))
+            known = self._filter = self._filter or _new_filter()
         for page in self.layers.keys(f"{self.layers.table.owner} = ?", owner):
             with self._turn:
                 known.take(page, owner)
         with self._turn:
             self._covered.add(owner)
+
+
+def _new_filter() -> KeyFilter:
+    from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter  # noqa: PLC0415 - it needs NumPy
+
+    return KeyFilter(memory_bytes() // _SHARE)
