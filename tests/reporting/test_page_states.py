@@ -140,6 +140,21 @@ class TestStates:
         assert (found.level, found.findings[0].title) == (level, title)
         assert (level is Level.GOOD) == (not found.findings[0].advice)
 
+    @pytest.mark.parametrize("failing", [False, True])
+    def test_a_list_that_is_out_of_date_says_what_that_means_for_campaigns(self, *, failing: bool) -> None:
+        old, never = a_list(success=NOW - 9 * DAY), a_list(success=None)
+        failures = [Failure(run(1, 3), [old, never], 1, NOW)] if failing else []
+        advice = state(old, *failures).findings[0].advice
+        assert "since 02 Apr 1970, 00:00 may still be on the list" in advice
+        # A list that no run has filled has nobody who could have left.
+        assert "may still be" not in state(never, *failures).findings[0].advice
+
+    def test_the_page_says_who_gets_the_message_of_a_failed_run(self) -> None:
+        words = "send its message to whoever operates the pipeline"
+        assert words not in render(HistoryView("", [run(1)], [a_list()], []), "1", NOW, LIMITS)
+        failed = HistoryView("", [run(1), run(2, 4)], [a_list(success=NOW - 23 * HOUR)], [])
+        assert words in render(failed, "1", NOW, LIMITS)
+
     def test_a_failure_is_a_state_of_its_lists(self) -> None:
         view = a_list()
         found = state(view, Failure(run(3, 6, PRUNE), [view], 1, NOW), Failure(run(2, 4), [view], 1, NOW))

@@ -26,6 +26,7 @@ from target_pinterest_audience.text.counts import several
 
 _MOST_LISTS: Final = 200
 _MOST_NAMES: Final = 5
+_WHO_REPAIRS: Final = "If a run failed and you cannot repair it, send its message to whoever operates the pipeline."
 
 
 def cards(states: Sequence[ListState], failures: Sequence[Failure], unassigned: int) -> Element:
@@ -74,6 +75,7 @@ def overview(states: Sequence[ListState], links: Mapping[int, str], now: float, 
     return el(
         "div",
         el("h2", "Your lists"),
+        el("p", _WHO_REPAIRS) if any(some.failure for each in states for some in each.findings) else None,
         el("ol", *rows, class_="overview") if rows else el("p", "The ledger knows no list yet."),
         el("p", f"{several(more, 'more list is', 'more lists are')} not shown here.", class_="quiet") if more else None,
         el("p", *prose(words), class_="quiet"),

@@ -150,8 +150,16 @@ def _staleness(view: ListView, now: float, hours: int, *, failing: bool) -> Find
     alert = stale_alert(view.last_success, now, hours)
     if alert is None:
         return None
-    # A failure has advice of its own.
-    return Finding(Level.DANGER, OUT_OF_DATE, f"{alert.title}." if failing else f"{alert.title}. {alert.text}")
+    words = [f"{alert.title}."]
+    if view.last_success is not None:
+        since = minute(view.last_success)
+        words.append(
+            f"People who left or withdrew consent since {since} may still be on the list, and new people may be missing."
+        )
+    if not failing:
+        # A failure has advice of its own.
+        words.append(alert.text)
+    return Finding(Level.DANGER, OUT_OF_DATE, " ".join(words))
 
 
 def _failing(failure: Failure) -> Finding:
