@@ -152,9 +152,9 @@ def _staleness(view: ListView, now: float, hours: int, *, failing: bool) -> Find
         return None
     words = [f"{alert.title}."]
     if view.last_success is not None:
-        since = minute(view.last_success)
         words.append(
-            f"People who left or withdrew consent since {since} may still be on the list, and new people may be missing."
+            f"People who left or withdrew consent since {minute(view.last_success)} may still be on the list, and new "
+            "people may be missing."
         )
     if not failing:
         # A failure has advice of its own.
