@@ -93,6 +93,7 @@ class TestWords:
         # The values of the newest run, not the sum of all runs.
         assert "Not an e-mail address 3 Refused by Pinterest, although its form is correct 2" in text
         assert "On 22 Sep 2026: 5 bad values, as many as on 21 Sep 2026" in text
+        assert "To get their lines and columns, set rejects_path ." in text
         assert "None had to wait" in text
         assert "22 Sep 2026, 14:13: 5 added, 65 removed (60 deleted, 5 refused)" in text
 

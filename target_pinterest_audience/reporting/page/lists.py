@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element
 
 from target_pinterest_audience.reporting.history import ListView, RunView, Step
@@ -20,6 +20,10 @@ from target_pinterest_audience.reporting.page.tables import details, table
 from target_pinterest_audience.reporting.words import cause_words
 from target_pinterest_audience.routing.orders import match_percent
 from target_pinterest_audience.text.counts import several
+
+_HOW_TO_FIND: Final = (
+    "They do not affect other people. Correct them in your data. To get their lines and columns, set `rejects_path`."
+)
 
 
 class _Change(NamedTuple):
@@ -215,7 +219,7 @@ def _bad_values(bad: BadValues) -> list[Element]:
         words += f", {than} on {day(began)}"
     return [
         el("h3", "Bad values now"),
-        el("p", f"{words}. They do not affect other people. Correct them in your data.", class_="quiet"),
+        el("p", *prose(f"{words}. {_HOW_TO_FIND}"), class_="quiet"),
         bad_values(bad.reasons),
     ]
 
