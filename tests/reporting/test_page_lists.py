@@ -61,6 +61,26 @@ def test_the_match_rate_is_one_percentage_and_one_chart_with_two_lines() -> None
     assert "cannot be targeted" not in text
 
 
+def test_bars_that_do_not_fill_the_chart_have_their_dates_in_one_caption() -> None:
+    # The last of a few bars is not at the right edge, so a date there would be beside nothing.
+    assert "01 Jan 1970 to 09 Jan 1970" in text_of(*[(400, 270)] * 9)
+    assert "01 Jan 1970 to" not in text_of(*[(400, 270)] * 20)
+
+
+def rejecting(*days: float) -> str:
+    """The section of a list of which two values were rejected in runs on these days."""
+    steps = [Step("Newsletter", "17", 9, None, 0, 0, {}, 0, {"NOT_AN_EMAIL": 2}) for _ in days]
+    runs = [RunView(n, "run", at * DAY, at * DAY + 9, 0, 1, 0.0, [steps[n]]) for n, at in enumerate(days)]
+    view = ListView("Newsletter", "17", 9, [(at * DAY + 9, step) for at, step in zip(days, steps, strict=True)])
+    (state,) = list_states(HistoryView("", runs, [view], []), [], DAY, LIMITS)
+    return " ".join("".join(list_section(state, runs, "list-0").itertext()).split())
+
+
+def test_bad_values_are_compared_with_those_of_another_day() -> None:
+    assert "On 03 Jan 1970: 2 bad values, as many as on 01 Jan 1970." in rejecting(0, 1, 2)
+    assert "On 01 Jan 1970: 2 bad values. " in rejecting(0, 0.5)
+
+
 def test_until_pinterest_tells_a_size_there_is_no_percentage() -> None:
     text = text_of((400, None), (400, None))
     assert "Being matched" in text

@@ -130,7 +130,11 @@ def bars_chart(bars: Sequence[Bar], first_and_last: tuple[str, str], name: str) 
         marks.append((short(bottom), float(_HEIGHT)))
     cut = [bar.title for bar in bars if bar.up > top or bar.down > bottom]
     words = f"Cut off because they exceed the scale: {'; '.join(cut)}." if cut else None
-    return _frame(drawn, marks, first_and_last, name, words)
+    first, last = first_and_last
+    if len(bars) < _ROOM_FOR_BARS:
+        # The last bar is not at the right edge, where its caption would be.
+        first, last = (first if first == last else f"{first} to {last}"), ""
+    return _frame(drawn, marks, (first, last), name, words)
 
 
 def sparkline(points: Sequence[tuple[float, float]], name: str) -> Element:

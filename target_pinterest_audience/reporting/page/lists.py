@@ -213,7 +213,7 @@ def _bad_values(bad: BadValues) -> list[Element]:
     at, count = bad.counts[-1]
     began, before = bad.counts[0]
     words = f"On {day(at)}: {several(count, 'bad value', 'bad values')}"
-    if len(bad.counts) > 1:
+    if day(began) != day(at):
         change = "more" if count > before else "fewer"
         than = f"{abs(count - before):,} {change} than" if count != before else "as many as"
         words += f", {than} on {day(began)}"
