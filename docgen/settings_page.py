@@ -39,13 +39,13 @@ _CHAPTERS: Final[Mapping[str, str]] = {
     "batch_size_rows": "Requests",
     "streams": "The run",
     "notify_urls": "Alerts",
-    "stream_maps": "From the Singer SDK",
+    "add_record_metadata": "From the Singer SDK",
 }
 """The setting that begins a chapter → its heading."""
 
 _OF_THE_SDK: Final[Mapping[str, str]] = {
-    "stream_maps": "Changes streams before the target reads them: rename, filter or compute columns. See the "
-    "documentation of the Singer SDK.",
+    "stream_maps": "Changes streams before the target reads them: rename, filter or compute columns. See [the "
+    "documentation of the Singer SDK](https://sdk.meltano.com/en/latest/stream_maps.html).",
     "stream_map_config": "Values for the expressions of stream maps.",
     "faker_config": "Configures the generator of fake values for stream maps.",
     "flattening_enabled": "Whether nested columns become columns of their own, such as `user__email`.",
