@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.bench import ROUNDS, Bench, Floors
-from tests.support.postgres import Database, find_binaries, run_server
+from tests.support.postgres import Database, PostgresServer, find_binaries, run_server
+
+_AWAY_MS: Final = 5
+"""How long a request to a distant server and its answer are on the way."""
 
 _ROWS_SQL = """
 CREATE TABLE customers (id bigint PRIMARY KEY, email text, first_name text, last_name text, updated_at timestamptz);
@@ -49,6 +55,7 @@ def measure(place: Bench, floors: Floors, records: int) -> None:
             for where, url in urls.items():
                 run = partial(place.target, stream, ledger_url=url, load_method="overwrite")
                 floors.measure(f"overwrite, unchanged, in {where}", records, run, ROUNDS)
+        _measure_distant(place, floors, server, records)
         if tap is None:
             print("The tap was not measured: tap-postgres is not on the PATH (pip install meltanolabs-tap-postgres)")
             return
@@ -57,6 +64,32 @@ def measure(place: Bench, floors: Floors, records: int) -> None:
             database.execute(_ROWS_SQL.format(rows=rows))
             rate = rows / _read(place, tap, database)
             print(f"tap-postgres alone reads {rate:,.0f} rows/s: {rate / floors.rates[-1]:.3f} of the floor")
+
+
+def _measure_distant(place: Bench, floors: Floors, server: PostgresServer, records: int) -> None:
+    """Measure with a server that is some milliseconds away, beside the same server without a delay."""
+    stream, rates = place.stream(1, records), {}
+    for delay in (0, _AWAY_MS):
+        # Both through the process that delays, because it needs a core, too.
+        with server.database() as database, _delayed(database.host, database.port, delay) as port:
+            url = f"postgresql://{database.user}:{database.password}@127.0.0.1:{port}/{database.name}"
+            for what in ("first load", "unchanged"):
+                name = f"upsert, {what}, in PostgreSQL, {delay} ms away"
+                rates[what, delay] = floors.measure(name, records, partial(place.target, stream, ledger_url=url)).rate
+    shares = [f"{what}: {rates[what, 0] / rates[what, _AWAY_MS]:.2f} x" for what in ("first load", "unchanged")]
+    print(f"The time with PostgreSQL {_AWAY_MS} ms away, beside the time without that delay: {'; '.join(shares)}")
+
+
+@contextmanager
+def _delayed(host: str, port: int, delay_ms: float) -> Iterator[int]:
+    """Yield a port of this machine that leads to a server, each way in half of the delay."""
+    command = [sys.executable, str(Path(__file__).parent / "delay.py"), host, str(port), str(delay_ms / 2)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 def _read(place: Bench, tap: str, database: Database) -> float:
