@@ -13,6 +13,7 @@ from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
 from target_pinterest_audience.ledger.catalogue.meta import places_rows, secret_of
 from target_pinterest_audience.ledger.history import History
 from target_pinterest_audience.ledger.notes import Notes
+from target_pinterest_audience.membership.row_keys import Digester, realm_of
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.locks import Locks
@@ -34,6 +35,7 @@ class Ledger(ABC):
         caveat: what is dangerous about its place, as sentences; None if nothing is known to be.
         secret: the key of its digests.
         places_rows: whether rows with neighbouring keys lie side by side; see `row_keys.RowDigester`.
+        digester: makes its digests, for its ad account.
         locks: the locks of this process.
         rows: what rows say.
         members: how many rows name each identity.
@@ -48,6 +50,7 @@ class Ledger(ABC):
     caveat: str | None = None
     secret: bytes
     places_rows: bool
+    digester: Digester
     locks: Locks
     rows: Rows
     members: Members
@@ -67,6 +70,7 @@ class Ledger(ABC):
         """
         self.secret = secret_of(query)
         self.places_rows = places_rows(query)
+        self.digester = Digester(self.secret, realm_of(api_url, ad_account_id), places_rows=self.places_rows)
         self.notes = Notes(query)
         self.catalogue = Catalogue(query, self.members, api_url, ad_account_id)
         self.history = History(query, self.catalogue.realm)

@@ -19,7 +19,6 @@ from target_pinterest_audience.membership.key_forms import (
 from target_pinterest_audience.membership.key_kinds import NUMBER, kinds_of, kinds_of_texts
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.settings import Settings
 
 ROW_BYTES: Final = 16
@@ -57,12 +56,6 @@ class Digester:
         self._secret = secret
         self._realm = realm.encode()
         self._places_rows = places_rows
-
-    @classmethod
-    def of(cls, ledger: Ledger, settings: Settings) -> Digester:
-        """Return the digester of a ledger for the ad account in the settings."""
-        realm = realm_of(settings.api_url, settings.ad_account_id)
-        return cls(ledger.secret, realm, places_rows=ledger.places_rows)
 
     def rows(
         self,

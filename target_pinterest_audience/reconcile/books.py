@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.membership.healing import safe_seconds
-from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.reconcile.ceiling import Ceilings
 from target_pinterest_audience.reconcile.list_book import ListBook
 from target_pinterest_audience.reconcile.locks import Locks
@@ -32,7 +31,6 @@ class Books:
     Attributes:
         ledger: the ledger.
         delivery: sends to the lists.
-        digester: makes keyed digests.
         locks: the locks on lists and sources.
         recorder: records the beginning and the end.
         ceilings: count the removals from each list.
@@ -42,7 +40,6 @@ class Books:
 
     ledger: Ledger
     delivery: Delivery
-    digester: Digester
     locks: Locks
     recorder: RunRecorder
     ceilings: Ceilings
@@ -62,8 +59,7 @@ class Books:
             logger: logs warnings.
             now: returns the Unix time.
         """
-        digester, locks = Digester.of(ledger, settings), Locks(ledger, settings)
-        recorder = RunRecorder(ledger, settings, digester, now)
+        locks, recorder = Locks(ledger, settings), RunRecorder(ledger, settings, now)
         ceilings = Ceilings(
             settings.max_removal_percent, recorder.explain, now, deleted_percent=settings.max_deleted_percent
         )
@@ -72,7 +68,7 @@ class Books:
             ledger, lists, recorder.history, delivery.watermark, logger, now,
             safe_seconds=safe_seconds(settings.read_timeout_seconds),
         )  # fmt: skip
-        return cls(ledger, delivery, digester, locks, recorder, ceilings, lists, outbox)
+        return cls(ledger, delivery, locks, recorder, ceilings, lists, outbox)
 
     def sizes(self) -> dict[ListReference, ListSize]:
         """Return how big each list is that was opened."""

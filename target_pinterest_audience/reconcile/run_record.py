@@ -13,7 +13,6 @@ from target_pinterest_audience.reconcile.run_history import RunHistory
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.membership.row_keys import Digester
     from target_pinterest_audience.settings import Settings
 
 _RUNS_BACK: Final = 1_000
@@ -30,22 +29,20 @@ class RunRecorder:
         rejects_before: the values that this run rejected.
     """
 
-    def __init__(self, ledger: Ledger, settings: Settings, digester: Digester, now: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, now: Callable[[], float]) -> None:
         """Prepare without a record.
 
         Args:
             ledger: the ledger.
             settings: the settings.
-            digester: makes the digests of the settings.
             now: returns the Unix time.
         """
-        self.configuration = digester.configuration(settings)
+        self.configuration = ledger.digester.configuration(settings)
         self.history = RunHistory(ledger, now)
         self.rows_before = 0
         self.rejects_before: RejectCounts = {}
         self._ledger = ledger
         self._settings = settings
-        self._digester = digester
         self._now = now
         self._run = 0
         self._changed_settings: list[str] = []
@@ -57,7 +54,7 @@ class RunRecorder:
             in_history: whether to enter the run in the history for people.
         """
         catalogue = self._ledger.catalogue
-        digests = {name: self._digester.setting(name, value) for name, value in self._settings.effects.items()}
+        digests = {name: self._ledger.digester.setting(name, value) for name, value in self._settings.effects.items()}
 
         def begin() -> RunRecord | None:
             before = catalogue.runs.newest(self.configuration, clean=True)
@@ -129,7 +126,7 @@ class RunRecorder:
         failed because of its algorithm.
         """
         name = "hash_algorithm"
-        digests = {self._digester.setting(name, each.value): each.value for each in HashAlgorithm}
+        digests = {self._ledger.digester.setting(name, each.value): each.value for each in HashAlgorithm}
         runs = [each for each in self._ledger.catalogue.runs.recent(_RUNS_BACK) if each.number != self._run]
         clean = [each for each in runs if each.outcome == CLEAN]
         last = clean[:1] or runs[-1:]

@@ -71,9 +71,9 @@ class Session:
         self.journal = books.outbox
         self.rows_before = books.recorder.rows_before
         self.rejects_before = books.recorder.rejects_before
-        self._sources = SourceBook(ledger, books.digester, books.recorder.configuration, run, logger, now)
+        self._sources = SourceBook(ledger, books.recorder.configuration, run, logger, now)
         self._reconciler = Reconciler(
-            ledger, books.digester.shorten, books.ceilings, delivery.watermark, clock, self._sources.runs,
+            ledger, ledger.digester.shorten, books.ceilings, delivery.watermark, clock, self._sources.runs,
         )  # fmt: skip
         self._leftovers = Leftovers(books.outbox, delivery.watermark, clock)
         self._readings = Readings()
@@ -117,7 +117,7 @@ class Session:
             )
             for column, slot in slots.items()
         }
-        digest_of = self._books.digester.identities(shape.source)
+        digest_of = self._books.ledger.digester.identities(shape.source)
         return KeylessRowWriter(shape, plans, list_slots, digest_of, self._reconciler, readings)
 
     def _admit_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:

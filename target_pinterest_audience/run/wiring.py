@@ -66,10 +66,9 @@ def connect(
         return Session(ledger, settings, delivery, logger, time.monotonic, time.time, in_history=in_history)
 
     def find_former(ledger: Ledger, source: str, references: Collection[ListReference]) -> FormerLists:
-        from target_pinterest_audience.membership.row_keys import Digester  # noqa: PLC0415 - only for runs with a ledger
-        from target_pinterest_audience.reconcile.sources.loaders import former_lists  # noqa: PLC0415 - the same
+        from target_pinterest_audience.reconcile.sources.loaders import former_lists  # noqa: PLC0415 - only for runs with a ledger
 
-        return former_lists(ledger, source, references, Digester.of(ledger, settings).configuration(settings))
+        return former_lists(ledger, source, references, ledger.digester.configuration(settings))
 
     return Run(
         make_delivery(settings, user_agent, logger, shield, tenure),

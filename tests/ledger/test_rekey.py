@@ -15,7 +15,6 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import member_key, pack_identity
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
 from target_pinterest_audience.membership.counts import Count
-from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.membership.statements import Stance, Statement, encode_statements
 from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
@@ -168,10 +167,9 @@ def test_the_algorithm_of_the_last_run_decides_what_old_refusals_are(opened: Ope
 
     ledger = opened()
     former = settings("md5")
-    digester = Digester.of(ledger, former)
     with ledger.transaction():
-        digest = digester.setting("hash_algorithm", "md5")
-        run = ledger.catalogue.runs.begin(digester.configuration(former), {"hash_algorithm": digest}, 1.0)
+        digest = ledger.digester.setting("hash_algorithm", "md5")
+        run = ledger.catalogue.runs.begin(ledger.digester.configuration(former), {"hash_algorithm": digest}, 1.0)
         ledger.catalogue.runs.end(run, "clean", 1.5, [])
     account = Pinterest()
     account.names["77"], account.members["77"] = "customers", set()

@@ -11,7 +11,6 @@ from typing import cast
 from target_pinterest_audience.companion.operations.clear import clear
 from target_pinterest_audience.companion.operations.forget import Erasure, erase_from_ledger
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.membership.row_keys import Digester, realm_of
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.reconcile.books import Books
 from target_pinterest_audience.reconcile.locks import Locks
@@ -36,9 +35,8 @@ class AttendedWorld(World):
         """
 
         def attempt(ledger: Ledger, settings: Settings) -> None:
-            shorten = Digester(ledger.secret, realm_of(settings.api_url, settings.ad_account_id)).shorten
             locks, account = Locks(ledger, settings), cast("PinterestClient", self.pinterest)
-            erased = erase_from_ledger(ledger, locks, shorten, [packed(identity)], suppress=True, now=0)
+            erased = erase_from_ledger(ledger, locks, ledger.digester.shorten, [packed(identity)], suppress=True, now=0)
             erasure = Erasure(account, ledger, settings, packed(identity), self.clock, erased=erased)
             for target in erasure.targets():
                 erasure.remove_from(target)

@@ -42,7 +42,6 @@ from target_pinterest_audience.ledger.catalogue.lists import ListEntry
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.history import FORGET, ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.pinterest.client import PinterestClient
 from target_pinterest_audience.pinterest.errors import RefusedError, UnavailableError
 from target_pinterest_audience.reconcile.locks import Locks
@@ -176,10 +175,8 @@ def _erase(
             counted = stack.enter_context(audited(ledger, FORGET, reference=order.reference))
             counted["identities"] = order.people
             before = ledger.catalogue.lists.all()
-            locks, digester = Locks(ledger, settings), Digester.of(ledger, settings)
-            erased = erase_from_ledger(
-                ledger, locks, digester.shorten, people, suppress=order.suppress, now=time.time()
-            )
+            locks, shorten = Locks(ledger, settings), ledger.digester.shorten
+            erased = erase_from_ledger(ledger, locks, shorten, people, suppress=order.suppress, now=time.time())
         account = stack.enter_context(ad_account(settings, ledger))
         receipts: list[Receipt] = []
         history = stack.enter_context(_in_history(ledger, before, account, receipts))

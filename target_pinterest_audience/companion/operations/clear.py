@@ -34,7 +34,7 @@ def clear(ledger: Ledger, books: Books, dispatcher: Dispatcher, number: int) -> 
     books.recorder.begin_command(CLEAR)
 
     def note() -> None:
-        for decisions in withdraw(ledger, catalogue.feeds.sources(number), {number}, books.digester.shorten):
+        for decisions in withdraw(ledger, catalogue.feeds.sources(number), {number}, ledger.digester.shorten):
             books.outbox.note(decisions)
         catalogue.removal_counts.reset(number)
 

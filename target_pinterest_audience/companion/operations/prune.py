@@ -134,7 +134,7 @@ def lists_above(
     with contextlib.suppress(_TriedError), ledger.transaction():
         both = [_ceilings(ledger, books, pruning.chosen, each, now) for each in (percent, allowed_percent)]
         leaving: Counter[int] = Counter()
-        for decisions in _absorbed(ledger, books, pruning.chosen):
+        for decisions in _absorbed(ledger, pruning.chosen):
             leaving.update({number: moved.derived for number, moved in movements(decisions).items()})
         lower, upper = (
             [number for number in leaving if _exceeds(each, ledger, number, leaving[number])] for each in both
@@ -161,7 +161,7 @@ def _note(ledger: Ledger, books: Books, chosen: list[MissingRows], percent: int,
     """
     ceilings = _ceilings(ledger, books, chosen, percent, now)
     leaving: Counter[int] = Counter()
-    for decisions in _absorbed(ledger, books, chosen):
+    for decisions in _absorbed(ledger, chosen):
         books.outbox.note(decisions)
         leaving.update({number: moved.derived for number, moved in movements(decisions).items()})
     ceilings.count(ledger.catalogue, {number: Movement(0, count, 0, 0) for number, count in leaving.items()})
@@ -175,9 +175,9 @@ def _ceilings(ledger: Ledger, books: Books, chosen: list[MissingRows], percent: 
     return ceilings
 
 
-def _absorbed(ledger: Ledger, books: Books, chosen: list[MissingRows]) -> Iterator[Decisions]:
+def _absorbed(ledger: Ledger, chosen: list[MissingRows]) -> Iterator[Decisions]:
     """Write what the missing rows say from now on, page by page, and yield what to send for each page."""
     for each in chosen:
         for page in each.pages(ledger):
             # Rows that stay on another list must not be marked as seen by this.
-            yield absorb(ledger, {}, books.digester.shorten, page).decisions
+            yield absorb(ledger, {}, ledger.digester.shorten, page).decisions

@@ -18,7 +18,6 @@ from target_pinterest_audience.records.column_names import plain_name
 if TYPE_CHECKING:
     from target_pinterest_audience.identities.types import IdentityType
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.membership.row_keys import Digester
     from target_pinterest_audience.routing.stream import StreamShape
 
 
@@ -33,7 +32,6 @@ class SourceBook:
     def __init__(
         self,
         ledger: Ledger,
-        digester: Digester,
         configuration: str,
         run: int,
         logger: logging.Logger,
@@ -43,14 +41,13 @@ class SourceBook:
 
         Args:
             ledger: the ledger.
-            digester: makes the digests of rows.
             configuration: the digest of the settings that choose which rows go to which lists.
             run: the number of the run.
             logger: logs warnings.
             now: returns the Unix time.
         """
         self.runs: dict[int, SourceRun] = {}
-        self.keys = SourceKeys(ledger, digester, logger)
+        self.keys = SourceKeys(ledger, logger)
         self._ledger = ledger
         self._configuration = configuration
         self._run = run

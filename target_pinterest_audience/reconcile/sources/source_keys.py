@@ -14,23 +14,21 @@ from target_pinterest_audience.records.column_names import plain_name, plain_nam
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.ledger import Ledger
-    from target_pinterest_audience.membership.row_keys import Digester, RowDigester
+    from target_pinterest_audience.membership.row_keys import RowDigester
     from target_pinterest_audience.routing.stream import StreamShape
 
 
 class SourceKeys:
     """Notes the keys of the sources of a run, and refuses keys by which known rows could not be found again."""
 
-    def __init__(self, ledger: Ledger, digester: Digester, logger: logging.Logger) -> None:
+    def __init__(self, ledger: Ledger, logger: logging.Logger) -> None:
         """Begin without sources.
 
         Args:
             ledger: the ledger.
-            digester: makes the digests of rows.
             logger: logs warnings.
         """
         self._ledger = ledger
-        self._digester = digester
         self._logger = logger
         self._former_kinds: dict[int, Mapping[str, frozenset[str]]] = {}
         """Source → key property → the kinds of its values in former runs."""
@@ -66,7 +64,7 @@ class SourceKeys:
         self._former_kinds.setdefault(source, kinds)
         # Earlier versions took a byte order mark for a part of the name.
         known_as = {plain_name(each): each for each in catalogue.sources.key_properties(source) or ()}
-        return self._digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds, known_as)
+        return self._ledger.digester.rows(name, list(schemas), formats_of(schemas, rules), rules, kinds, known_as)
 
     def check_kinds(self, source: int, kinds: Mapping[str, Collection[str]]) -> None:
         """Check that new kinds of key values do not make other rows of known keys.

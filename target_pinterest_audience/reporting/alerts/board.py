@@ -13,7 +13,6 @@ import msgspec
 
 from target_pinterest_audience.ledger.alerts import StoredAlert
 from target_pinterest_audience.ledger.find import find_ledger, no_ledger
-from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.reconcile.locks import reference_to
 from target_pinterest_audience.reporting.alerts.alert import Alert, Kind, compose_message
 from target_pinterest_audience.reporting.alerts.fed_lists import label_of
@@ -39,7 +38,7 @@ class Board:
         """Find the configuration in the ledger."""
         self._ledger = ledger
         self._settings = settings
-        self._configuration = Digester.of(ledger, settings).configuration(settings)
+        self._configuration = ledger.digester.configuration(settings)
 
     def read(self) -> list[StandingAlert]:
         """Return the alerts that stand."""

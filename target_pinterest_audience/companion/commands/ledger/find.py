@@ -27,7 +27,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.key_forms import NUMBER_FORMAT
 from target_pinterest_audience.membership.key_kinds import BOOLEAN, NUMBER, OTHER
-from target_pinterest_audience.membership.row_keys import ROW_BYTES, Digester
+from target_pinterest_audience.membership.row_keys import ROW_BYTES
 from target_pinterest_audience.membership.statements import Stance, statements
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.text.counts import several
@@ -125,7 +125,7 @@ def find(
             if len(key) != len(pairs):
                 msg = "Give --key once for each column."
                 raise click.UsageError(msg)
-            digests = list(_digests(opened, settings, source, key))
+            digests = list(_digests(opened, source, key))
         else:
             msg = (
                 "Choose the row: give --source and --key, or --row. Or choose people: give --email, --phone and so on."
@@ -225,7 +225,7 @@ def _value(given: str, kinds: Collection[str]) -> Any:  # noqa: ANN401 - any JSO
     return given
 
 
-def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str, str]) -> Iterator[bytes]:
+def _digests(opened: Ledger, source: str, given: Mapping[str, str]) -> Iterator[bytes]:
     """Yield every digest under which the ledger may know a row.
 
     Raises:
@@ -241,13 +241,12 @@ def _digests(opened: Ledger, settings: Settings, source: str, given: Mapping[str
     if sorted(given) != sorted(properties):
         msg = f"The key of that source is ({', '.join(properties) or 'none'}). Give --key for each of its columns."
         raise ConfigurationError(msg)
-    digester = Digester.of(opened, settings)
     rules, kinds = catalogue.sources.key_rules(number), catalogue.sources.key_kinds(number)
     key = {name: _value(value, kinds.get(name, ())) for name, value in given.items()}
     possible = [(*_FORMATS, NUMBER_FORMAT) if NUMBER in kinds.get(name, {NUMBER}) else _FORMATS for name in properties]
     for formats in itertools.product(*possible):
         known = {name: each for name, each in zip(properties, formats, strict=True) if each is not None}
-        yield digester.rows(source, properties, known, rules)(key)
+        yield opened.digester.rows(source, properties, known, rules)(key)
 
 
 def _known_statements(opened: Ledger, encoded: bytes) -> Iterator[KnownStatement]:

@@ -23,10 +23,7 @@ from target_pinterest_audience.companion.options import (
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import known_list, opened_ledger, read_settings
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.membership.row_keys import Digester
 from target_pinterest_audience.reconcile.locks import Locks
-from target_pinterest_audience.reconcile.withdrawal import Shorten
-from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.text.counts import several
 
 _DAY_SECONDS: Final = 86_400
@@ -90,7 +87,7 @@ def reset(
             confirm(f"Delete the record that {sent} sent to {several(len(entries), 'list', 'lists')}?", yes=yes)
         number = entries[0].number if len(entries) == 1 else None
         with audited(ledger, "ledger reset", reference=reference, list_number=number) as counted:
-            forgotten = forget_sent(ledger, Locks(ledger, settings), _shorten(ledger, settings), entries)
+            forgotten = forget_sent(ledger, Locks(ledger, settings), ledger.digester.shorten, entries)
             counted["deleted"] = sum(forgotten.values())
         rows = _rows(ledger, forgotten)
         where = ledger.where
@@ -151,7 +148,7 @@ def expire(
                 yes=yes,
             )
         with audited(ledger, "ledger expire", reference=reference) as counted:
-            expired = forget_old(ledger, Locks(ledger, settings), _shorten(ledger, settings), sources, before, now)
+            expired = forget_old(ledger, Locks(ledger, settings), ledger.digester.shorten, sources, before, now)
             counted |= {"deleted": sum(expired.members.values()), "deleted_runs": expired.runs}
         rows = _rows(ledger, expired.members)
     if as_json:
@@ -173,10 +170,6 @@ def expire(
     show_table(ForgottenMembers._fields, rows, empty="All members of lists stay in the ledger.")
     verb = "would be deleted" if settings.dry_run else "deleted"
     click.echo(f"\nRuns {verb}: {expired.runs:,}.")
-
-
-def _shorten(ledger: Ledger, settings: Settings) -> Shorten:
-    return Digester.of(ledger, settings).shorten
 
 
 def _rows(ledger: Ledger, forgotten: dict[int, int]) -> list[ForgottenMembers]:
