@@ -14,7 +14,7 @@ from target_pinterest_audience.ledger.postgres.connection import begin
 from target_pinterest_audience.system.waits import Wait
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.postgres.session import Session
+    from target_pinterest_audience.ledger.postgres.server_session import ServerSession
 
 _POLL_SECONDS: Final = 0.5
 """How often to check whether the server is back."""
@@ -29,7 +29,7 @@ class Restoration:
     has all that was committed. A standby that takes over may lack the newest transactions.
     """
 
-    def __init__(self, session: Session, wait_seconds: float) -> None:
+    def __init__(self, session: ServerSession, wait_seconds: float) -> None:
         """Create it; nothing is lost yet.
 
         Args:
