@@ -16,11 +16,12 @@ import psycopg
 import pytest
 
 from target_pinterest_audience.emulator import Emulator
-from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.fence import lock_key
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.lock_holder import Holder
 from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.postgres.credentials import LedgerCredentials
 from target_pinterest_audience.ledger.postgres.postgres_ledger import PostgresLedger
 from target_pinterest_audience.ledger.postgres.session import ATTEMPTS, CutTransactionError
 from tests.support.account import ACCOUNT, members
@@ -392,6 +393,39 @@ class TestServer:
                 stop.join()
             finally:
                 own_server.start()
+
+    def test_a_new_refresh_token_is_stored_when_the_server_is_back(
+        self, own_server: PostgresServer, own_database: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        credentials = LedgerCredentials(address(own_database))
+        back = threading.Timer(1.5, own_server.start)
+        with credentials.exclusive(), credentials.room() as keep:
+            # Pinterest has revoked the former token by now.
+            own_server.stop()
+            back.start()
+            try:
+                keep("second", "configured")
+            finally:
+                back.join()
+        assert credentials.newest("configured") == "second"
+        (said,) = (each.getMessage() for each in caplog.records)
+        assert said.startswith("The new refresh token cannot be stored in the PostgreSQL database")
+        assert said.endswith("Waiting at most 600 s.")
+        assert "second" not in said
+
+    def test_a_new_refresh_token_that_is_lost_is_named_as_such(
+        self, own_server: PostgresServer, own_database: Database
+    ) -> None:
+        credentials = LedgerCredentials(address(own_database), keep_seconds=1)
+        began = time.monotonic()
+        with credentials.room() as keep:
+            own_server.stop()
+            try:
+                with pytest.raises(ConfigurationError, match=r"replaced the refresh token.*`pinterest-audience login`"):
+                    keep("second", "configured")
+            finally:
+                own_server.start()
+        assert 1 < time.monotonic() - began < 30
 
 
 EMAIL = schema("email", "_sdc_deleted_at")

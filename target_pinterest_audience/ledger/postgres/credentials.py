@@ -31,24 +31,28 @@ _TABLE: Final = f"{SCHEMA}.credentials"
 _KEY: Final = f"hashtext('{_TABLE}')"
 """The advisory lock of a process that exchanges a token."""
 _LOCK_SECONDS: Final = 300.0
+_KEEP_SECONDS: Final = 600.0
+"""How long to try to store a token that Pinterest issued. No setting shortens it, because the sign-in depends on it."""
 _POLL_SECONDS: Final = 0.2
 
 
 class LedgerCredentials:
     """Stores the newest refresh tokens. Configurations still hold the ones that Pinterest has replaced."""
 
-    def __init__(self, url: str, lock_seconds: float = _LOCK_SECONDS) -> None:
+    def __init__(self, url: str, lock_seconds: float = _LOCK_SECONDS, keep_seconds: float = _KEEP_SECONDS) -> None:
         """Name the database. Its table is created with the first token.
 
         Args:
             url: `postgresql://…`.
             lock_seconds: how long to wait for another process that exchanges a token.
+            keep_seconds: how long to wait for the server if it goes away while a token is exchanged.
 
         Raises:
             ConfigurationError: the URL is malformed.
         """
         self._database = Database(url)
         self._lock_seconds = lock_seconds
+        self._keep_seconds = keep_seconds
 
     def __str__(self) -> str:
         """Name the database."""
@@ -76,8 +80,7 @@ class LedgerCredentials:
             ConfigurationError: the database cannot be written.
         """
         with self._connection("written") as connection:
-            _write(connection, digest_of(origin), refresh_token)
-            connection.execute("COMMIT")
+            _store(connection, refresh_token, origin)
 
     def ensure_writable(self) -> None:
         """Check that a token can be stored, before one is requested: Pinterest revokes the old one at once.
@@ -91,9 +94,45 @@ class LedgerCredentials:
 
     @contextlib.contextmanager
     def room(self) -> Iterator[Keep]:
-        """Check that a token can be stored, as `ensure_writable` does, and yield the function that stores it."""
+        """Check that a token can be stored, as `ensure_writable` does, and yield the function that stores it.
+
+        Raises:
+            ConfigurationError: the database cannot be written.
+        """
         self.ensure_writable()
-        yield self.keep
+        yield self._keep_issued
+
+    def _keep_issued(self, refresh_token: str, origin: str) -> None:
+        """Store a token that Pinterest issued since the check; wait for the server if it has gone away since.
+
+        To store a token again does no harm, so it does not matter whether a commit without an answer took place.
+
+        Raises:
+            ConfigurationError: the server did not come back in time, and the token is lost.
+        """
+        deadline = time.monotonic() + self._keep_seconds
+        wait: Wait | None = None
+        while True:
+            try:
+                with contextlib.closing(self._database.connect()) as connection:
+                    _store(connection, refresh_token, origin)
+            except psycopg.Error as error:
+                reason = self._database.explain(error)
+            else:
+                return
+            if time.monotonic() >= deadline:
+                msg = (
+                    f"Pinterest has replaced the refresh token, and the new one could not be stored in "
+                    f"{self._database} {reason} A test had succeeded just before. When the database can be written "
+                    "again, run `pinterest-audience login`."
+                )
+                raise ConfigurationError(msg)
+            wait = wait or Wait(
+                f"the new refresh token cannot be stored in {self._database} {reason.removesuffix('.')}",
+                self._keep_seconds,
+            )
+            wait.log()
+            time.sleep(_POLL_SECONDS)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -140,6 +179,12 @@ class LedgerCredentials:
                 "the next run cannot sign in. To store them in a file instead, set `credentials_file`."
             )
             raise ConfigurationError(msg) from None
+
+
+def _store(connection: Connection, refresh_token: str, origin: str) -> None:
+    """Store a token, and commit that."""
+    _write(connection, digest_of(origin), refresh_token)
+    connection.execute("COMMIT")
 
 
 def _write(connection: Connection, digest: str, refresh_token: str) -> None:
