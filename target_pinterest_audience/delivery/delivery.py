@@ -210,10 +210,11 @@ class Delivery:
 
     def _make_room(self) -> None:
         """Send half-full batches, those of the fullest lists first."""
-        fullest = sorted(self._destinations.items(), key=lambda each: len(each[1].pending), reverse=True)
+        fullest = sorted(self._destinations.waiting(), key=lambda each: len(each.pending), reverse=True)
         enough = self._room.after_search
-        for reference, destination in fullest:
-            while len(destination.pending) and self._waiting > enough and self._lanes.has_room(reference):
+        for destination in fullest:
+            lane = destination.reference
+            while len(destination.pending) and self._waiting > enough and self._lanes.has_room(lane):
                 self._send_any(destination)
 
     def flush(self, before_line: int | None = None) -> bool:
@@ -229,11 +230,10 @@ class Delivery:
             TargetError: a batch could not be delivered.
         """
         done = True
-        for reference, destination in self._destinations.items():
-            first = destination.pending.first_line
-            if first is None or (before_line is not None and first >= before_line):
-                continue
-            while len(destination.pending) and self._lanes.has_room(reference):
+        for destination in self._destinations.waiting(before_line):
+            if self._lanes.is_full:
+                return False
+            while len(destination.pending) and self._lanes.has_room(destination.reference):
                 self._send_any(destination)
             done = done and not len(destination.pending)
         return done

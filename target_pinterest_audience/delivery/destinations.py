@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import ItemsView, ValuesView
+from collections.abc import ItemsView, Iterator, ValuesView
 
 from target_pinterest_audience.delivery.creation import Creation
 from target_pinterest_audience.delivery.destination import Destination
@@ -56,6 +56,8 @@ class Destinations:
         self.pending: dict[ListReference, PendingIdentities] = {}
         self._all: dict[ListReference, Destination] = {}
         self._by_list_id: dict[str, Destination] = {}
+        self._waiting: dict[ListReference, None] = {}
+        """The lists for which something waits, and some that `waiting` has not looked at since their last batch."""
 
     def __getitem__(self, reference: ListReference) -> Destination:
         """Return a list that was opened."""
@@ -69,12 +71,25 @@ class Destinations:
         """Return all lists."""
         return self._all.values()
 
+    def waiting(self, before_line: int | None = None) -> Iterator[Destination]:
+        """Yield the lists for which something waits, without a look at the others: there may be thousands.
+
+        Args:
+            before_line: only lists where something from before this line of the stream waits; None: all.
+        """
+        for reference in tuple(self._waiting):
+            first = self.pending[reference].first_line
+            if first is None:
+                del self._waiting[reference]
+            elif before_line is None or first < before_line:
+                yield self._all[reference]
+
     def open(self, plan: ListPlan, pinned_id: str | None, *, may_be_new: bool) -> CustomerList | None:
         """Prepare for a list, and look it up; see `Delivery.open`."""
         known = self._all.get(plan.reference)
         if known is None:
             room = records_room(self._max_bytes, plan.reference.customer_list_name)
-            pending = PendingIdentities(self._max_identities, room, self._watermark, plan.reference)
+            pending = PendingIdentities(self._max_identities, room, self._watermark, plan.reference, self._waiting)
             known = self._all[plan.reference] = Destination(
                 plan, pending, self._directory, self._creation, self._logger, dry=self._dry
             )

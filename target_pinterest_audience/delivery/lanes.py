@@ -74,9 +74,14 @@ class Lanes(Generic[K]):
         """How many identities were submitted and have no collected result yet. May be called from any thread."""
         return self._identities
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no batch may be submitted to any lane."""
+        return self._identities > _AHEAD_OF_ALL * self._ahead
+
     def has_room(self, lane: K) -> bool:
         """Return whether another batch may be submitted to a lane."""
-        return self._lanes[lane].identities <= self._ahead and self._identities <= _AHEAD_OF_ALL * self._ahead
+        return self._lanes[lane].identities <= self._ahead and not self.is_full
 
     def submit(self, lane: K, batch: Batch, send: Callable[[Batch], Written]) -> None:
         """Send a batch on another thread, after the earlier batches of its lane.

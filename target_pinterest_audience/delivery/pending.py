@@ -62,11 +62,17 @@ class PendingIdentities:
     """
 
     __slots__ = (
-        "_additions", "_max_bytes", "_max_identities", "_queues", "_reference", "_removals", "_watermark", "is_full",
+        "_additions", "_lists_waiting", "_max_bytes", "_max_identities", "_queues", "_reference", "_removals",
+        "_watermark", "is_full",
     )  # fmt: skip
 
     def __init__(
-        self, max_identities: int, max_bytes: int, watermark: Watermark, reference: ListReference | None = None
+        self,
+        max_identities: int,
+        max_bytes: int,
+        watermark: Watermark,
+        reference: ListReference | None = None,
+        lists_waiting: dict[ListReference, None] | None = None,
     ) -> None:
         """Create it without identities.
 
@@ -75,11 +81,13 @@ class PendingIdentities:
             max_bytes: the most bytes of the identities in its body.
             watermark: the watermark of the stream.
             reference: the list, which has a floor of its own in the watermark.
+            lists_waiting: gets the list as a key when something begins to wait for it.
         """
         self._max_identities = max_identities
         self._max_bytes = max_bytes
         self._watermark = watermark
         self._reference = reference
+        self._lists_waiting = {} if lists_waiting is None else lists_waiting
         self.is_full = False
         """Whether `take_full` would return a batch."""
         # In the order in which half-full batches are sent.
@@ -204,6 +212,8 @@ class PendingIdentities:
         """Hold the watermark at a line, unless the queue holds an earlier one."""
         if queue.hold is None:
             queue.hold = self._watermark.hold(line, self._reference)
+            if self._reference is not None:
+                self._lists_waiting[self._reference] = None
         elif queue.hold.line is not None and line < queue.hold.line:
             queue.hold.move(line)
 

@@ -200,6 +200,41 @@ def test_lists_that_fill_the_memory_are_sorted_once_for_many_identities(monkeypa
     assert 60 <= looks <= 2 * 60 * 1_200 // 10 + 4 * 1_200
 
 
+def test_a_flush_looks_only_at_lists_for_which_something_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    first_line = cast("Any", PendingIdentities.first_line).fget
+
+    def counted(pending: PendingIdentities) -> Any:
+        nonlocal looks
+        looks += 1
+        return first_line(pending)
+
+    monkeypatch.setattr(PendingIdentities, "first_line", property(counted))
+    account, references = TwoLists(), [ListReference(customer_list_name=f"list {number}") for number in range(200)]
+    delivery = Delivery(
+        cast("PinterestClient", account), POLICY, logging.getLogger("test"),
+        max_identities=1_000, max_bytes=100_000, room=Room(ahead=1, waiting=1_000),
+    )  # fmt: skip
+    for reference in references:
+        account.place(str(reference.customer_list_name), ())
+    for reference in references:
+        delivery.open(ListPlan(reference, ListType.EMAIL, IfMissing.REFUSE, audience=None))
+    dispatcher = Dispatcher(delivery)
+    for line in range(1, 101):
+        dispatcher.send(Order(references[line % 3], Operation.ADD, packed(f"{line}"), [line]))
+        dispatcher.flush(line)
+        dispatcher.flush(line + 1)
+    assert looks <= 3 * 2 * 100
+    # Ten requests leave no room for another: the other lists are looked at when their turn comes.
+    looks = 0
+    for number, reference in enumerate(references):
+        dispatcher.send(Order(reference, Operation.ADD, packed(f"other {number}"), [200 + number]))
+    dispatcher.flush()
+    dispatcher.stop()
+    assert len(account.everybody()) == 300
+    assert looks <= 5 * 200
+
+
 def test_a_block_with_a_state_after_each_row_is_split_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = 0
     split_lines = record_block.split_lines
