@@ -4,6 +4,9 @@ A lock can be lost without a sign: an older version of this target, which knows 
 or PostgreSQL ends the session. So a process that takes a lock writes its own number into the ledger, over the number of
 the former holder. It holds its locks as long as its number stands at all of them. In SQLite the number is the lock; see
 `sqlite.claims`.
+
+A newer version upgrades the tables without waiting for the locks, and a process of an older version would go on to
+write what the new tables do not allow for, such as rows that a new count leaves out. So it loses its locks, too.
 """
 
 from __future__ import annotations
@@ -41,3 +44,13 @@ def lost(where: str, reason: str, advice: str) -> LedgerError:
         f"{where}: this run lost its locks on the customer lists. {reason} Nothing more is sent or written. The "
         f"ledger keeps what was being sent, and the next run sends it. {advice}"
     )
+
+
+def upgraded(where: str) -> LedgerError:
+    """Return the error of a process whose ledger a newer version upgraded.
+
+    Args:
+        where: the ledger, as the beginning of a sentence.
+    """
+    reason = "A newer version of this target upgraded the ledger while this run was at work."
+    return lost(where, reason, "Let all runs use one version, and run again.")

@@ -13,6 +13,7 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.schema import VERSION
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API
 
@@ -104,3 +105,17 @@ def test_a_commit_of_another_process_that_took_no_lock_loses_nothing(ledger: Led
         ledger.locks.ensure()
         with ledger.transaction():
             pass
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_run_ends_when_a_newer_version_upgrades_its_ledger(path: Path, *, holds: bool) -> None:
+    with contextlib.closing(open_ledger(f"sqlite:///{path}", API, ACCOUNT, wait_seconds=1)) as ledger:
+        if holds:
+            ledger.locks.take(["one"], 0)
+            ledger.locks.ensure()
+        commit(path, f"PRAGMA user_version = {VERSION + 1}")
+        # It may have waited for its first lock meanwhile.
+        ledger.locks.take(["one"], 0)
+        for use in (ledger.locks.ensure, ledger.transaction().__enter__, ledger.locks.ensure):
+            with pytest.raises(LedgerError, match="A newer version of this target upgraded the ledger"):
+                use()

@@ -448,6 +448,21 @@ class TestLocks:
         left = [database.execute(f"SELECT count(*) FROM target_pinterest_audience.{table}") for table in tables]  # noqa: S608 - our own names
         assert left == ["3", "1"]
 
+    @pytest.mark.parametrize("holds", [False, True])
+    def test_a_run_ends_when_a_newer_version_upgrades_its_ledger(
+        self, database: Database, opened: Opened, *, holds: bool
+    ) -> None:
+        ledger = opened()
+        if holds:
+            ledger.locks.take(["customers"], 0)
+            ledger.locks.ensure()
+        database.execute("UPDATE target_pinterest_audience.schema_version SET version = version + 1")
+        # It may have waited for its first lock meanwhile.
+        ledger.locks.take(["customers"], 0)
+        for use in (ledger.locks.ensure, ledger.transaction().__enter__, ledger.locks.ensure):
+            with pytest.raises(LedgerError, match="A newer version of this target upgraded the ledger"):
+                use()
+
 
 class TestEncodings:
     @pytest.fixture

@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.ledger.lock_holder import Holder
+from target_pinterest_audience.ledger.schema import VERSION
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.query import Query
@@ -78,6 +79,15 @@ def stands(schema: str, number: int) -> str:
         number: the fencing number.
     """
     return f"EXISTS (SELECT FROM {schema}.fences WHERE name_digest = {number:d} AND number = {number:d})"
+
+
+def is_upgraded(schema: str) -> str:
+    """Return a condition in SQL: whether a newer version upgraded the tables.
+
+    Args:
+        schema: the schema of the tables.
+    """
+    return f"EXISTS (SELECT FROM {schema}.schema_version WHERE version > {VERSION:d})"
 
 
 def count_commit(schema: str, number: int, commits: int) -> str:

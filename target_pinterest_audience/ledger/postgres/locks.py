@@ -14,7 +14,7 @@ import psycopg
 from target_pinterest_audience.ledger.fence import lock_key, lost
 from target_pinterest_audience.ledger.lock_holder import held_by, wait_for
 from target_pinterest_audience.ledger.locks import Locks
-from target_pinterest_audience.ledger.postgres.claims import holds, stands
+from target_pinterest_audience.ledger.postgres.claims import holds, is_upgraded, stands
 from target_pinterest_audience.ledger.postgres.connection import SCHEMA
 from target_pinterest_audience.ledger.postgres.session import ATTEMPTS
 
@@ -74,7 +74,7 @@ class PostgresLocks(Locks):
         while not self._session.claims.take_number(self._session.backend):
             # The number of the session changes if its connection was lost meanwhile.
             if backend == self._session.backend:
-                self._session.refuse_loss(same=False, standing=True)
+                self._session.refuse_loss(same=False)
             backend = self._session.backend
 
     def ensure(self) -> None:
@@ -83,28 +83,28 @@ class PostgresLocks(Locks):
             return
         where = self._session.where
         try:
-            held, standing = self._look_again()
+            held, standing, newer = self._look_again()
         except psycopg.Error as error:
             reason = f"It cannot check whether it still has them {self._session.database.explain(error)}"
             raise lost(where, reason, "Run again when the server is reachable.") from None
         if not held:
             reason = "Its session with the server ended."
             raise lost(where, reason, "Run again; the server's log explains why the session ended.")
-        self._session.refuse_loss(same=True, standing=standing)
+        self._session.refuse_loss(same=True, standing=standing, newer=newer)
 
-    def _look_again(self) -> tuple[bool, bool]:
+    def _look_again(self) -> tuple[bool, bool, bool]:
         """Return what `_look` does, after the session was restored if its connection was lost."""
         for _ in range(ATTEMPTS - 1):
             with contextlib.suppress(psycopg.Error):
-                held, standing = self._look()
-                if held:
-                    return held, standing
+                found = self._look()
+                if found[0]:
+                    return found
             # Restores the session if that is needed.
             self._session.query("SELECT 1")
         return self._look()
 
-    def _look(self) -> tuple[bool, bool]:
-        """Return whether the session has the advisory lock of the process, and whether its locks stand.
+    def _look(self) -> tuple[bool, bool, bool]:
+        """Return whether the session has the advisory lock of the process, its locks stand, and the tables are newer.
 
         Raises:
             psycopg.Error: the server does not answer.
@@ -118,12 +118,12 @@ class PostgresLocks(Locks):
             self._watch = self._session.database.connect()
             return self._ask(self._watch)
 
-    def _ask(self, watch: Connection) -> tuple[bool, bool]:
+    def _ask(self, watch: Connection) -> tuple[bool, bool, bool]:
         number = self._session.number
-        question = f"SELECT {holds(self._session.backend, number)}, {stands(SCHEMA, number)}"
-        ((held, standing),) = watch.execute(question).fetchall()
+        question = f"SELECT {holds(self._session.backend, number)}, {stands(SCHEMA, number)}, {is_upgraded(SCHEMA)}"
+        ((held, standing, newer),) = watch.execute(question).fetchall()
         # Another thread that restores the session has the advisory lock before it knows whether the process may go on.
-        return held and not self._session.lost_because, standing
+        return held and not self._session.lost_because, standing, newer
 
     def close(self) -> None:
         """Close the second connection, unless a thread that cannot be stopped uses it."""

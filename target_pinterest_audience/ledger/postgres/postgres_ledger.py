@@ -215,8 +215,8 @@ class PostgresLedger(Ledger):
         ((is_our_turn,),) = cursor.fetchall()
         if is_our_turn:
             cursor.nextset()
-            ((same, standing),) = cursor.fetchall()
-            self.session.refuse_loss(same=same, standing=standing)
+            ((same, standing, newer),) = cursor.fetchall()
+            self.session.refuse_loss(same=same, standing=standing, newer=newer)
         return bool(is_our_turn)
 
     def interrupt(self) -> None:

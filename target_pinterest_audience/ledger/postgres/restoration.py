@@ -108,10 +108,10 @@ class Restoration:
         milliseconds = max(1, int(1000 * (deadline - time.monotonic())))
         run("SELECT set_config('lock_timeout', %s, true)", (str(milliseconds),))
         run("SELECT pg_advisory_xact_lock(%s)", (WRITER,))
-        ((same, standing),) = run(session.check()).fetchall()
+        ((same, standing, newer),) = run(session.check()).fetchall()
         holder = read_holder(run(commits_of(session.schema, session.number)).fetchall())
         run("ROLLBACK")
-        session.refuse_loss(same=same, standing=standing)
+        session.refuse_loss(same=same, standing=standing, newer=newer)
         commits = holder.commits if holder is not None else 0
         if commits - session.commits not in ((0, 1) if in_doubt else (0,)):
             msg = (

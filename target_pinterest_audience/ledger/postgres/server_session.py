@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 import psycopg
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.fence import lost, new_number
+from target_pinterest_audience.ledger.fence import lost, new_number, upgraded
 from target_pinterest_audience.ledger.postgres.bulk import (
     ByteaArray,
     ByteaArrayDumper,
     IntegerArray,
     IntegerArrayDumper,
 )
-from target_pinterest_audience.ledger.postgres.claims import holds, stands
+from target_pinterest_audience.ledger.postgres.claims import holds, is_upgraded, stands
 from target_pinterest_audience.ledger.postgres.connection import DIRECT, SCHEMA, backend_of, is_loss
 
 if TYPE_CHECKING:
@@ -112,14 +112,15 @@ class ServerSession:
         return LedgerError(f"{self.where} cannot be used {reason} No state was emitted that the ledger does not cover.")
 
     def check(self) -> str:
-        """Return a query with two columns: whether this session has its settings and its lock, and its locks stand."""
+        """Return a query with what `refuse_loss` takes."""
         same = (
             f"pg_backend_pid() = {self.backend:d} AND current_setting('search_path') = '{self.schema}' "
             f"AND current_setting('{_OWNER}', true) = '{self.number:d}'"
         )
         held = holds(self.backend, self.number) if self.claims.has_number else "true"
         standing = stands(self.schema, self.number) if self.claims.held else "true"
-        return f"SELECT {same} AND {held}, {standing}"
+        newer = is_upgraded(self.schema) if self.claims.held else "false"
+        return f"SELECT {same} AND {held}, {standing}, {newer}"
 
     @property
     def can_be_restored(self) -> bool:
@@ -135,12 +136,13 @@ class ServerSession:
         self.connection.close()
         return True
 
-    def refuse_loss(self, *, same: bool, standing: bool) -> None:
+    def refuse_loss(self, *, same: bool, standing: bool = True, newer: bool = False) -> None:
         """Raise unless this process still has its locks.
 
         Args:
             same: whether the session is still the one that took them, and has them.
             standing: whether no other process took one over.
+            newer: whether the tables are of a newer version by now.
 
         Raises:
             LedgerError: this process lost its locks.
@@ -151,3 +153,5 @@ class ServerSession:
         if not standing:
             reason = "Its session with the server ended or released them, and another process took them."
             raise lost(self.where, reason, "Run again; the server's log may explain why.")
+        if newer:
+            raise upgraded(self.where)

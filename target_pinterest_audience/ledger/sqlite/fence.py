@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from target_pinterest_audience.ledger.fence import lost, new_number
+from target_pinterest_audience.ledger.fence import lost, new_number, upgraded
+from target_pinterest_audience.ledger.schema import VERSION
 
 _COUNT: Final = "SELECT count(*) FROM fences WHERE number = ?"
 
@@ -25,7 +26,7 @@ class Fence:
 
 
 class FenceCheck:
-    """Checks over one connection that no other process took a lock of this one.
+    """Checks over one connection that no other process took a lock of this one, or upgraded the tables.
 
     The fences are counted only if another connection has committed since the last count, because only then can they
     have changed: counting those of ten thousand lists takes half a millisecond, and asking whether anybody committed a
@@ -51,7 +52,7 @@ class FenceCheck:
             connection: the same connection each time.
 
         Raises:
-            LedgerError: another process took one.
+            LedgerError: another process took one, or the ledger is of a newer version by now.
         """
         # Before the version and the count: another thread may take a lock meanwhile.
         held = len(self._fence.locks)
@@ -64,4 +65,7 @@ class FenceCheck:
         if standing < held:
             reason = "Another process took them: an older version of this target, or the ledger was overwritten."
             raise lost(self._where, reason, "Let all runs use one version, and run again.")
+        ((schema,),) = connection.execute("PRAGMA user_version").fetchall()
+        if schema > VERSION:
+            raise upgraded(self._where)
         self._version = version
