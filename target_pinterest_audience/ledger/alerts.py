@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.query import AccountTables
 
 
 class StoredAlert(NamedTuple):
@@ -25,18 +24,8 @@ class StoredAlert(NamedTuple):
     notified: float | None
 
 
-class StandingAlerts:
+class StandingAlerts(AccountTables):
     """The standing alerts of one ad account."""
-
-    def __init__(self, query: Query, realm: int) -> None:
-        """Bind to an ad account.
-
-        Args:
-            query: runs statements; called within a transaction whenever a method writes.
-            realm: the ledger's number for the ad account.
-        """
-        self._query = query
-        self._realm = realm
 
     def read(self, configuration: str) -> list[StoredAlert]:
         """Return the alerts that stand for the runs of a configuration, oldest first."""

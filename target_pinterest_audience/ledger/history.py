@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from target_pinterest_audience.ledger.catalogue.meta import next_number
-
-if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.query import AccountTables
 
 RUN: Final = "run"
 PRUNE: Final = "prune"
@@ -122,18 +120,8 @@ class RemovalEntry(NamedTuple):
     request_id: str | None
 
 
-class History:
+class History(AccountTables):
     """The history of one ad account. A year of hourly runs on one list takes a megabyte."""
-
-    def __init__(self, query: Query, realm: int) -> None:
-        """Bind to an ad account.
-
-        Args:
-            query: runs statements; called within a transaction whenever a method writes.
-            realm: the ledger's number for the ad account.
-        """
-        self._query = query
-        self._realm = realm
 
     def begin(self, kind: str, started: float, run: int | None = None, *, acted_on: int | None = None) -> int:
         """Add an entry for a run or command that begins, and return its number.

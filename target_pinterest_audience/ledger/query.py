@@ -14,6 +14,20 @@ _IN_A_STATEMENT: Final = 100
 """How many rows go into one statement: older versions of SQLite take no more than 999 parameters."""
 
 
+class AccountTables:
+    """Some tables of a ledger, for one ad account."""
+
+    def __init__(self, query: Query, realm: int) -> None:
+        """Bind to an ad account.
+
+        Args:
+            query: runs statements; called within a transaction whenever a method writes.
+            realm: the ledger's number for the ad account.
+        """
+        self._query = query
+        self._realm = realm
+
+
 def parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     """Divide rows into parts that fit into one statement."""
     return (rows[start : start + _IN_A_STATEMENT] for start in range(0, len(rows), _IN_A_STATEMENT))

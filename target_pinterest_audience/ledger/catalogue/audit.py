@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.query import AccountTables
 
 
 class Act(NamedTuple):
@@ -37,18 +36,8 @@ class Act(NamedTuple):
     counts: Mapping[str, int]
 
 
-class Audit:
+class Audit(AccountTables):
     """The audit trail of one ad account. No command deletes from it."""
-
-    def __init__(self, query: Query, realm: int) -> None:
-        """Bind to an ad account.
-
-        Args:
-            query: runs statements; called within a transaction whenever a method writes.
-            realm: the ledger's number for the ad account.
-        """
-        self._query = query
-        self._realm = realm
 
     def begin(self, act: Act) -> int:
         """Record a command before it acts, and return the number of the record."""

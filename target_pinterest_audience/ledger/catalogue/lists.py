@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.ledger.query import marks, parts
+from target_pinterest_audience.ledger.query import AccountTables, marks, parts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.suppressions import Suppressions
@@ -36,7 +36,7 @@ class ListEntry(NamedTuple):
         return self.base_members or self.members
 
 
-class Lists:
+class Lists(AccountTables):
     """The customer lists of one ad account."""
 
     def __init__(self, query: Query, realm: int, suppressions: Suppressions) -> None:
@@ -47,8 +47,7 @@ class Lists:
             realm: the ledger's number for the ad account.
             suppressions: the identities that every new list refuses.
         """
-        self._query = query
-        self._realm = realm
+        super().__init__(query, realm)
         self._suppressions = suppressions
 
     def pinned(self, reference: str) -> ListEntry | None:

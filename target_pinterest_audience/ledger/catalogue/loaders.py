@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.query import AccountTables
 
 
 class Loader(NamedTuple):
@@ -36,18 +35,8 @@ class Kinship(NamedTuple):
         return self.differing > self.same
 
 
-class Loaders:
+class Loaders(AccountTables):
     """The loaders of one ad account."""
-
-    def __init__(self, query: Query, realm: int) -> None:
-        """Bind to an ad account.
-
-        Args:
-            query: runs statements; called within a transaction whenever a method writes.
-            realm: the ledger's number for the ad account.
-        """
-        self._query = query
-        self._realm = realm
 
     def all(self) -> list[Loader]:
         """Return all loaders that have ever fed a list of the ad account."""

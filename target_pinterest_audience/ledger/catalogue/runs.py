@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from target_pinterest_audience.ledger.catalogue.meta import next_number
-
-if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.query import Query
+from target_pinterest_audience.ledger.query import AccountTables
 
 OPEN: Final = "open"
 CLEAN: Final = "clean"
@@ -51,18 +49,8 @@ class RunRecord:
     rejects: RejectCounts
 
 
-class Runs:
+class Runs(AccountTables):
     """The runs on one ad account."""
-
-    def __init__(self, query: Query, realm: int) -> None:
-        """Bind to an ad account.
-
-        Args:
-            query: runs statements; called within a transaction whenever a method writes.
-            realm: the ledger's number for the ad account.
-        """
-        self._query = query
-        self._realm = realm
 
     def begin(self, configuration: str, settings: Mapping[str, str], started: float) -> int:
         """Record that a run began, and return its number.

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from target_pinterest_audience.ledger.query import number_of
+from target_pinterest_audience.ledger.query import AccountTables, number_of
 from target_pinterest_audience.membership.key_forms import NEWEST_RULES
-
-if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.query import Query
 
 
 class SourceEntry(NamedTuple):
@@ -23,18 +20,8 @@ class SourceEntry(NamedTuple):
     """When a run last began to read it, as Unix time in seconds; None if that is not known."""
 
 
-class Sources:
+class Sources(AccountTables):
     """The sources of one ad account."""
-
-    def __init__(self, query: Query, realm: int) -> None:
-        """Bind to an ad account.
-
-        Args:
-            query: runs statements; called within a transaction whenever a method writes.
-            realm: the ledger's number for the ad account.
-        """
-        self._query = query
-        self._realm = realm
 
     def add(self, name: str) -> int:
         """Return the number of a source, adding the source if it is new."""

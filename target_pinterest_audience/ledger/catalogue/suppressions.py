@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from target_pinterest_audience.ledger.query import marks, parts
+from target_pinterest_audience.ledger.query import AccountTables, marks, parts
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.members import Members
     from target_pinterest_audience.ledger.query import Query
 
 
-class Suppressions:
+class Suppressions(AccountTables):
     """The suppressions of one ad account. Identities are given as `identities.packed.member_key` returns them."""
 
     def __init__(self, query: Query, realm: int, members: Members) -> None:
@@ -27,8 +27,7 @@ class Suppressions:
             realm: the ledger's number for the ad account.
             members: counts the refusals.
         """
-        self._query = query
-        self._realm = realm
+        super().__init__(query, realm)
         self._members = members
 
     def add(self, key: bytes, now: float) -> bool:
