@@ -225,9 +225,9 @@ def test_a_second_signal_ends_the_run_like_the_first(
             process.send_signal(number)
             time.sleep(pause)
         stdout, stderr = process.communicate(timeout=10)
-    # The interpreter hands over signals that it finds at once by their numbers, so either may be the first to it.
-    firsts = numbers if pause == 0 else numbers[:1]
-    assert process.returncode in {128 + number for number in firsts}, stderr
+    # The interpreter hands over signals that it finds at once by their numbers, so either may be the first to it. On a
+    # busy machine it may find both even after the pause.
+    assert process.returncode in {128 + number for number in numbers}, stderr
     assert (first, stdout) == (state(1)["value"], b"")
     assert stderr.count(b"stopped. What Pinterest accepted is kept") == 1
     assert b"bug" not in stderr

@@ -25,6 +25,9 @@ SLOW_DAY: Final = 3
 WAITING_IDENTITY_BYTES: Final = 225
 """How much memory an identity takes that waits for its request."""
 
+YOUNG_ROWS: Final = 800_000
+"""Up to how many rows a SQLite ledger needs no filter; see `ledger.sqlite.layers`."""
+
 FURTHER_IDENTITY: Final = 0.4
 """The time of each further identity of a row, as a share of the time of a row of one identity."""
 
@@ -46,7 +49,8 @@ class Engine:
         row_bytes: the room that a row takes in the ledger.
         identity_bytes: the room that each of its identities takes there.
         log_mb: the room that the database's log takes besides, on the same disk, while a run writes.
-        peak_mb: the most memory that a first load took.
+        peak_mb: the most memory that a first load took, without a filter.
+        filter_bytes: the memory that a filter takes for each row, and for each of its identities.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Engine:
     identity_bytes: int = 0
     log_mb: int = 0
     peak_mb: int
+    filter_bytes: float = 0
 
 
 SQLITE: Final = Engine(
@@ -64,6 +69,7 @@ SQLITE: Final = Engine(
     identity_bytes=67,
     log_mb=200,
     peak_mb=248,
+    filter_bytes=2.5,
 )
 POSTGRESQL: Final = Engine(
     name="a PostgreSQL ledger",

@@ -90,6 +90,7 @@ class Estimate:
         engines: the rows' ways into the lists, with the number of rows of each.
         target_seconds: how long the target takes on a fast day, if Pinterest and the tap never let it wait.
         ledger_bytes: how big the ledger becomes; 0 if there is none.
+        filter_bytes: how much memory tells new rows and identities from those in the ledger; 0 if none is needed.
         overwrites: whether `prune` follows, for some of the streams.
     """
 
@@ -99,6 +100,7 @@ class Estimate:
     engines: Mapping[Engine, int]
     target_seconds: float
     ledger_bytes: int
+    filter_bytes: int
     overwrites: bool
 
     @property
@@ -156,7 +158,8 @@ class Estimate:
         """The most memory that the target takes."""
         waiting = sum(load.count * max(each.identities for each in load.largest.values()) for load in self.loads)
         peak = max(engine.peak_mb for engine in self.engines) * 1_000_000
-        return peak + min(waiting, Room().waiting, self.identities) * figures.WAITING_IDENTITY_BYTES
+        queues = min(waiting, Room().waiting, self.identities) * figures.WAITING_IDENTITY_BYTES
+        return peak + queues + self.filter_bytes
 
 
 def estimate(settings: Settings, sources: Sequence[Source]) -> Estimate:
@@ -169,7 +172,7 @@ def estimate(settings: Settings, sources: Sequence[Source]) -> Estimate:
     Raises:
         ConfigurationError: a stream's settings contradict each other or its types.
     """
-    identities, seconds, ledger_bytes = 0, 0.0, 0
+    identities, seconds, ledger_bytes, filter_bytes = 0, 0.0, 0, 0
     engines: Counter[Engine] = Counter()
     for source in sources:
         stream = settings.for_stream(source.stream)
@@ -182,10 +185,12 @@ def estimate(settings: Settings, sources: Sequence[Source]) -> Estimate:
         seconds += source.rows / engine.rows_a_second * (1 + further) * slower
         of_row = engine.row_bytes + engine.identity_bytes * bigger * len(source.kinds)
         ledger_bytes += round(source.rows * of_row)
+        if source.rows > figures.YOUNG_ROWS:
+            filter_bytes += round(source.rows * (1 + len(source.kinds)) * engine.filter_bytes)
     overwrites = any(settings.for_stream(each.stream).load_method is LoadMethod.OVERWRITE for each in sources)
     loads = list(_loads(settings, sources))
     rows = sum(each.rows for each in sources)
-    return Estimate(rows, identities, loads, engines, seconds, ledger_bytes, overwrites)
+    return Estimate(rows, identities, loads, engines, seconds, ledger_bytes, filter_bytes, overwrites)
 
 
 def _sent(identities: int, stream: StreamSettings) -> int:

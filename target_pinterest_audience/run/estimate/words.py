@@ -191,9 +191,15 @@ def _memory(found: Estimate) -> Line:
     detail = f"{size(found.memory_bytes)}: the most that the benchmark took, and room for identities that wait."
     if found.ledger_bytes:
         where = "the database server" if figures.POSTGRESQL in found.engines else "the machine"
+        growth = "It does not grow with the rows."
+        if found.filter_bytes:
+            growth = (
+                f"{size(found.filter_bytes)} of it tell new rows from known ones; that grows with the rows, up to a "
+                "quarter of the memory."
+            )
         detail += (
-            f" It does not grow with the rows. If {where} has {size(found.ledger_bytes)} more, the system keeps the "
-            "ledger in memory, and a lookup is no read from the disk."
+            f" {growth} If {where} has {size(found.ledger_bytes)} more, the system keeps the ledger in memory, and a "
+            "lookup is no read from the disk."
         )
     return Line("memory", found.memory_bytes, "bytes", detail)
 
