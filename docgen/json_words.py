@@ -136,6 +136,7 @@ VOCABULARY: Final[Mapping[str, Word]] = {
         customer_list="The name of a customer list.",
         day="The day of the probe, in UTC.",
         detail="The result, in a sentence.",
+        error="The error message, as the log has it; null if it did not fail, or was killed.",
         file="The path of the file that was written.",
         host="The machine on which the command ran.",
         how="How it uses the audience: `includes`, `excludes`, `holds` ...",
@@ -270,7 +271,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {
             "lists": Shape(f"id? name? {_FIGURES}"),
             "runs": Shape(
-                "run command started ended? exit_code? outcome empty held_out calls? limited_seconds?",
+                "run command started ended? exit_code? outcome error? empty held_out calls? limited_seconds?",
                 {"lists": Shape(f"customer_list_id? customer_list? {_FIGURES} added removed causes refused rejected")},
             ),
             "removals": Shape("run accepted customer_list_id? customer_list identities causes request_id?"),
@@ -284,7 +285,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "status": Shape(
         "ledger asked_pinterest last_success?",
         {
-            "newest_run": Shape("run started ended? exit_code? outcome", is_array=False, may_be_null=True),
+            "newest_run": Shape("run started ended? exit_code? outcome error?", is_array=False, may_be_null=True),
             "lists": Shape(f"id? name? audience_status? {_FIGURES} last_rows? problem?"),
         },
         is_array=False,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from target_pinterest_audience.emulator import Emulator
-from tests.support.messages import deleted, people, record, schema
-from tests.support.processes import Companion, Prune, Target
+from target_pinterest_audience.emulator import Emulator, Fault
+from tests.support.messages import address, deleted, people, record, schema
+from tests.support.processes import Companion, Prune, Target, lines
 
 MESSAGE = schema("email", "_sdc_deleted_at")
 # How many people Pinterest finds in an audience, and when, would be news of the list.
@@ -117,6 +117,57 @@ class TestReport:
 
     def test_options_that_exclude_each_other_are_refused(self, run_companion: Companion, tmp_path: Path) -> None:
         assert run_companion("report", "--html", str(tmp_path / "page.html"), "--json").code == 2
+
+
+@pytest.fixture
+def failed(emulator: Emulator, run_target: Target) -> str:
+    """Two runs that Pinterest forbids, then one whose stream breaks: the error message of the first two."""
+    run_target([MESSAGE, *people(range(3))], **OVERWRITE)
+    body = {"code": 3, "message": f"Forbidden for {address(9)}"}
+    emulator.backend.inject(Fault(method="PATCH", times=2, status=403, body=body))
+    for number in (10, 11):
+        last = run_target([MESSAGE, *people([number])], **OVERWRITE)
+        assert last.code == 3
+    assert run_target(lines([MESSAGE]) + b"{", **OVERWRITE).code == 8
+    return last.stderr.splitlines()[-1].rpartition("| ")[2].partition(" (HTTP")[0]
+
+
+@pytest.mark.usefixtures("failed")
+class TestErrors:
+    def test_json_has_the_message_of_each_run_that_failed(self, failed: str, run_companion: Companion) -> None:
+        told = [run["error"] for run in json.loads(run_companion("report", "--json").stdout)["runs"]]
+        assert told[0] is None
+        assert [error.startswith(failed) for error in told[1:]] == [True, True, False]
+        assert "Line 2 of the stream" in told[3]
+
+    def test_status_has_the_message_of_the_newest_run(self, run_companion: Companion) -> None:
+        newest = json.loads(run_companion("status", "--offline", "--json").stdout)["newest_run"]
+        assert "Line 2 of the stream" in newest["error"]
+        assert run_companion("status", "--offline").stdout.splitlines()[1] == newest["error"]
+
+    def test_the_tables_are_followed_by_the_messages_newest_first(self, failed: str, run_companion: Companion) -> None:
+        runs, _, errors = run_companion("report").stdout.split("\n\n")
+        starts = [line.split()[0] for line in runs.splitlines()[1:]]
+        heading, *told = errors.splitlines()
+        assert heading == "Errors, newest first:"
+        assert [line.split(", run: ")[0] for line in told] == [f"- {start}" for start in starts[:0:-1]]
+        assert "Line 2 of the stream" in told[0]
+        assert failed in told[1]
+
+    def test_the_page_has_the_message_until_a_later_run_repairs_it(
+        self, failed: str, run_target: Target, run_companion: Companion, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "page.html"
+        assert run_companion("report", "--html", str(path)).code == 0
+        assert "Line 2 of the stream" in path.read_text(encoding="utf-8")
+        assert run_target([MESSAGE, *people(range(3))], **OVERWRITE).code == 0
+        assert run_companion("report", "--html", str(path)).code == 0
+        assert "Line 2 of the stream" not in path.read_text(encoding="utf-8")
+        assert failed in run_companion("report").stdout
+
+    def test_no_message_has_a_value(self, run_companion: Companion) -> None:
+        shown = [run_companion("report").stdout, run_companion("report", "--json").stdout]
+        assert [("Forbidden for [address]" in each, "@example" in each) for each in shown] == [(True, False)] * 2
 
 
 def test_report_sends_no_request_to_pinterest(emulator: Emulator, run_target: Target, run_companion: Companion) -> None:

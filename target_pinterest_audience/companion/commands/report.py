@@ -11,7 +11,7 @@ import click
 
 from target_pinterest_audience.companion.lookup import did_you_mean
 from target_pinterest_audience.companion.options import config_option, json_option
-from target_pinterest_audience.companion.output import show_json, show_table, when
+from target_pinterest_audience.companion.output import show, show_json, show_table, shown_time, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.reporting.alerts.rules import Thresholds
@@ -20,10 +20,14 @@ from target_pinterest_audience.reporting.matching import percent_words
 from target_pinterest_audience.reporting.page import render
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.private_files import replace
+from target_pinterest_audience.text.counts import several
 from target_pinterest_audience.vocabulary import describe_causes
 
 _RUNS_IN_TABLES: Final = 20
 _RUNS_IN_PAGE: Final = 2_000
+
+_MOST_ERRORS: Final = 5
+"""How many error messages follow the tables: a failure that repeats itself each hour needs to be read once."""
 
 _SPARE: Final = ("rows", "matched", "match")
 """The columns that a narrow terminal may leave out."""
@@ -114,8 +118,9 @@ def report(
 
     The first table has a row for each run: how it ended, how long it took, and its requests. The second one has a row
     for each list that a run changed: how many people it added and removed and why, how many values it rejected, and
-    how many people Pinterest recognised. `match` is their share of the rows that contribute to the list. Runs that do
-    not use the ledger are not shown: those with `load_method: append-only`, and dry runs.
+    how many people Pinterest recognised. `match` is their share of the rows that contribute to the list. The error
+    messages of failed runs follow. Runs that do not use the ledger are not shown: those with
+    `load_method: append-only`, and dry runs.
     """
     if html is not None and (removals or as_json):
         msg = "--html cannot be combined with --removals or --json. The page has everything."
@@ -146,6 +151,7 @@ def report(
         lists = [row for run in view.runs for row in _list_rows(run)]
         click.echo()
         show_table(ListRow._fields, lists, empty="No list changed in these runs.", spare=_SPARE)
+        _show_errors(view)
 
 
 def _history(settings: Settings, last: int, which: str | None) -> HistoryView:
@@ -180,6 +186,18 @@ def _list_rows(run: RunView) -> Iterator[ListRow]:
         )  # fmt: skip
 
 
+def _show_errors(view: HistoryView) -> None:
+    """Print the error messages of the runs that failed."""
+    errors = [(shown_time(when(run.started)), run.kind, run.error) for run in reversed(view.runs) if run.error]
+    if not errors:
+        return
+    click.echo("\nErrors, newest first:")
+    for started, kind, error in errors[:_MOST_ERRORS]:
+        show(f"- {started}, {kind}: {error}")
+    if len(errors) > _MOST_ERRORS:
+        show(f"{several(len(errors) - _MOST_ERRORS, 'older error', 'older errors')}: --json has them.")
+
+
 def _as_json(view: HistoryView) -> Mapping[str, object]:
     """Return the history in the form that `--json` prints."""
     return {
@@ -203,6 +221,7 @@ def _as_json(view: HistoryView) -> Mapping[str, object]:
                 "ended": when(run.ended),
                 "exit_code": run.exit_code,
                 "outcome": run.outcome,
+                "error": run.error,
                 "empty": run.empty,
                 "held_out": run.held_out,
                 "calls": run.calls,

@@ -64,6 +64,8 @@ class NewestRun(NamedTuple):
     ended: str | None
     exit_code: int | None
     outcome: str
+    error: str | None
+    """The error message of a run that failed, as the log has it."""
 
 
 @click.command("status", epilog=_EXAMPLES)
@@ -166,9 +168,9 @@ def _newest(runs: Sequence[HistoryEntry]) -> NewestRun | None:
         return None
     started, ending = when(runs[0].started), runs[0].ending
     if ending is None:
-        return NewestRun(runs[0].number, started, None, None, outcome_words(None))
+        return NewestRun(runs[0].number, started, None, None, outcome_words(None), None)
     outcome = outcome_words(ending.exit_code, empty=ending.empty)
-    return NewestRun(runs[0].number, started, when(ending.at), ending.exit_code, outcome)
+    return NewestRun(runs[0].number, started, when(ending.at), ending.exit_code, outcome, ending.error)
 
 
 def _last_success(runs: Sequence[HistoryEntry]) -> str | None:
@@ -186,6 +188,8 @@ def _show_runs(newest: NewestRun | None, success: str | None) -> None:
         show(line)
     else:
         show_alarm(f"{line} Last success: {shown_time(success) if success is not None else 'none'}.")
+        if newest.error is not None:
+            show(newest.error)
 
 
 def _matched_words(row: ListStatus) -> str | None:
