@@ -97,9 +97,10 @@ class ListFinder:
             ConfigurationError: the list does not exist, and the plan does not allow that.
         """
         if self.customer_list is None and self.plan.if_missing is IfMissing.REFUSE:
+            advice = "Check the name, or first run what adds people to it."
             msg = (
                 f"There is no {self.plan.reference} to remove people from, and `operation: remove` does not create "
-                f"one. {self._question() if self._namesakes else 'Check the name.'}"
+                f"one. {self._question() if self._namesakes else advice}"
             )
             raise ConfigurationError(msg)
 

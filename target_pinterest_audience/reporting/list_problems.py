@@ -23,6 +23,7 @@ class ListFacts(NamedTuple):
         matched: how many people Pinterest recognises on it; None if that is not known.
         pending: how many identities runs noted and Pinterest has not accepted yet.
         silent_seconds: how long ago a run last read rows for it; None if that is not known.
+        contributing_rows: how many rows contribute to it, by the ledger.
     """
 
     is_created: bool
@@ -32,6 +33,7 @@ class ListFacts(NamedTuple):
     matched: int | None
     pending: int
     silent_seconds: float | None
+    contributing_rows: int
 
 
 def next_problem(facts: ListFacts, stale_hours: float) -> str | None:
@@ -41,6 +43,9 @@ def next_problem(facts: ListFacts, stale_hours: float) -> str | None:
         facts: what is known of it.
         stale_hours: after how many hours without rows somebody should look.
     """
+    if not facts.is_created and not facts.contributing_rows:
+        # It may be misspelt: a stream with `operation: remove` leaves such an entry, and creates no list.
+        return "Not created yet: no row adds anyone."
     if not facts.is_created:
         return "Not created yet: run the target."
     if not facts.members:

@@ -122,7 +122,9 @@ class StreamSettings:
     )
     operation: Mode = setting(
         "Operation",
-        "`add`: the rows name people to put on the list. `remove`: the rows name people who must not be on the list.",
+        "`add`: the rows name people to put on the list. `remove`: the rows name people who must not be on the list. "
+        "If that list does not exist, the run ends with exit code 2, and the ledger keeps the refusals: a later run "
+        "that creates the list leaves these people out.",
         default=Mode.ADD,
     )
     removal_column: str | None = setting(

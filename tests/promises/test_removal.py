@@ -9,7 +9,7 @@ import pytest
 from target_pinterest_audience.emulator import Emulator, Fault
 from tests.support.account import Sent, Write, members
 from tests.support.messages import address, deleted, digests, people, record, schema, state
-from tests.support.processes import Target
+from tests.support.processes import Companion, Target
 
 GONE = schema("email", "_sdc_deleted_at")
 ASKED = schema("email", "consent", "_sdc_deleted_at")
@@ -231,6 +231,25 @@ def test_a_stream_that_removes_refuses_until_its_row_is_deleted(
     assert sent() == [Write("REMOVE", digests([77]))]
     run_target([leaving, deleted(1, "left", email=address(2)), deleted(77, "left")], **settings)
     assert members(emulator, "L") == digests([1, 2, 3])
+
+
+def test_refusals_for_a_list_that_does_not_exist_keep_people_off_it_once_it_does(
+    emulator: Emulator, run_target: Target, run_companion: Companion, sent: Sent
+) -> None:
+    leaving = {"customer_list_name": "L", "operation": "remove"}
+    refused = run_target([schema("email", stream="left"), *people([1], "left"), state(1)], **leaving)
+    assert (refused.code, refused.states, emulator.backend.customer_lists()) == (2, [], [])
+    assert "Check the name, or first run what adds people to it." in refused.stderr
+    shown = run_companion("status", "--offline", **leaving)
+    assert "Not created yet: no row adds anyone." in " ".join(shown.stdout.split())
+    # The rows that put people on the list are read by other settings, and the refusal is known already.
+    run_target([GONE, *people([1, 2])], customer_list_name="L")
+    assert members(emulator, "L") == digests([2])
+    sent()
+    assert run_target([schema("email", stream="left"), *people([1], "left"), state(1)], **leaving).states == [
+        state(1)["value"]
+    ]
+    assert sent() == []
 
 
 def test_the_order_of_rows_that_add_and_rows_that_remove_does_not_matter(

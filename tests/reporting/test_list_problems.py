@@ -7,7 +7,14 @@ import pytest
 from target_pinterest_audience.reporting.list_problems import ListFacts, next_problem
 
 FINE = ListFacts(
-    is_created=True, has_audience=True, status="READY", members=500, matched=300, pending=0, silent_seconds=3_600
+    is_created=True,
+    has_audience=True,
+    status="READY",
+    members=500,
+    matched=300,
+    pending=0,
+    silent_seconds=3_600,
+    contributing_rows=400,
 )
 
 
@@ -19,6 +26,7 @@ FINE = ListFacts(
         ({"status": "INITIALIZING", "matched": None}, None),
         ({"silent_seconds": None}, None),
         ({"is_created": False, "members": 0}, "Not created yet: run the target."),
+        ({"is_created": False, "members": 0, "contributing_rows": 0}, "Not created yet: no row adds anyone."),
         ({"silent_seconds": 27 * 3_600}, "Last rows 27 hours ago: check the schedule and the tap."),
         ({"members": 0, "silent_seconds": 27 * 3_600}, "Empty: no row contributes to it."),
         ({"pending": 1}, "1 identity is pending: run the target again."),

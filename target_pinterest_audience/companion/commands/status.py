@@ -148,6 +148,7 @@ def _rows(
             matched=figures.matched,
             pending=ledger.notes.count_unsettled(entry.number),
             silent_seconds=now - newest if newest is not None else None,
+            contributing_rows=entry.contributing_rows,
         )
         yield ListStatus(
             entry.customer_list_id,
