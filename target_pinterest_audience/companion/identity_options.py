@@ -15,6 +15,7 @@ from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.identities.types import IDENTITY_TYPES
 from target_pinterest_audience.text.safe_text import one_line
+from target_pinterest_audience.text.wrapping import fitted
 from target_pinterest_audience.vocabulary import WireFormat
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,7 +88,8 @@ def given_identities(context: click.Context, values: Mapping[str, tuple[str, ...
                 given.append(GivenIdentity(option, value))
     if from_stdin:
         if is_terminal():
-            click.echo("Standard input is a terminal: enter the values, one per line. Ctrl-D ends them.", err=True)
+            asked = "Standard input is a terminal: enter the values, one per line. Ctrl-D ends them."
+            click.echo(fitted(asked, sys.stderr), err=True)
         given += _of_lines(from_stdin[0], sys.stdin.buffer.read(), _STANDARD_INPUT)
     if not given:
         msg = "Give at least one identity: --email, --idfa, --gaid and so on. See --help."

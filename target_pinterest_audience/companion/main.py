@@ -12,11 +12,13 @@ import click
 
 from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.options import early_config_option
+from target_pinterest_audience.companion.terminal import SentenceHandler, explain
 from target_pinterest_audience.errors import TargetError, Terminated, bug_message
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import program_version
 from target_pinterest_audience.text.redaction import guard_exceptions, redact_handlers
 from target_pinterest_audience.text.safe_text import one_line
+from target_pinterest_audience.text.wrapping import fitted
 
 _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Set up": {
@@ -47,6 +49,9 @@ _SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 """Title of a section of the help → command → what it does, in one line of a terminal."""
 
 _COMMANDS: Final = sorted(name for section in _SECTIONS.values() for name in section)
+
+_ERROR: Final = "Error: "
+"""How click begins the message of an error."""
 
 _ELSEWHERE: Final = {
     "demo": "demo.command",
@@ -91,12 +96,12 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
 )  # fmt: skip
 def cli() -> None:
     """Check, control and inspect target-pinterest-audience."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", handlers=[SentenceHandler()])
     redact_handlers()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line, and exit. An error prints one line and exits with the code of its class.
+    """Run the command line, and exit. An error prints its message and exits with the code of its class.
 
     Args:
         arguments: the command line; by default the process's.
@@ -105,15 +110,31 @@ def main(arguments: list[str] | None = None) -> None:
     # Commands that must not be interrupted at certain points shield them.
     obey_signals()
     try:
-        cli(arguments)
+        # `--help` and the like return their exit code.
+        sys.exit(cli(arguments, standalone_mode=False) or 0)
+    except click.ClickException as error:
+        _show_usage(error)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        _show("The input ended before a question was answered. Run the command again.")
+        sys.exit(1)
     except TargetError as error:
-        click.echo(f"Error: {one_line(str(error))}", err=True)
+        _show(f"{_ERROR}{one_line(str(error))}")
         sys.exit(error.exit_code)
     except Terminated as terminated:
-        click.echo(
-            "Stopped by a signal. Accepted requests stay in effect. Run the command again for the rest.", err=True
-        )
+        _show("Stopped by a signal. Accepted requests stay in effect. Run the command again for the rest.")
         sys.exit(128 + terminated.signum)
     except Exception as error:  # noqa: BLE001 - the last resort: no message of an unknown error may show a value
-        click.echo(f"Error: {bug_message('pinterest-audience', type(error), error.__traceback__)}", err=True)
+        _show(f"{_ERROR}{bug_message('pinterest-audience', type(error), error.__traceback__)}")
         sys.exit(1)
+
+
+def _show(text: str) -> None:
+    click.echo(fitted(text, sys.stderr), err=True)
+
+
+def _show_usage(error: click.ClickException) -> None:
+    """Print how to call the command, and what is wrong with the command line."""
+    words = fitted(_ERROR + explain(error), sys.stderr).removeprefix(_ERROR)
+    shown = click.UsageError(words, error.ctx) if isinstance(error, click.UsageError) else click.ClickException(words)
+    shown.show()

@@ -12,6 +12,7 @@ from click.exceptions import Exit
 
 from target_pinterest_audience.text.redaction import redact
 from target_pinterest_audience.text.safe_text import one_line
+from target_pinterest_audience.text.wrapping import fitted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -131,7 +132,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if not is_terminal():
         msg = f"{question} Standard input is not a terminal: pass --yes to confirm."
         raise click.UsageError(msg)
-    if not click.confirm(question):
+    if not click.confirm(fitted(question, sys.stdout, room=len(" [y/N]: "))):
         click.echo("Nothing was done.", err=True)
         raise Exit(click.UsageError.exit_code)
 

@@ -13,6 +13,7 @@ import msgspec
 from target_pinterest_audience.companion import columns
 from target_pinterest_audience.reporting.report_file import moment
 from target_pinterest_audience.text.safe_text import one_line, safe_json
+from target_pinterest_audience.text.wrapping import fitted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,13 +47,13 @@ def show_json(value: object) -> None:
 
 
 def show(text: str, *, err: bool = False) -> None:
-    """Print one line, safely, whatever characters the names in it have.
+    """Print a sentence on one line, or on a terminal on several; safely, whatever characters the names in it have.
 
     Args:
         text: the line.
         err: whether to print it on standard error.
     """
-    click.echo(one_line(text), err=err)
+    click.echo(fitted(one_line(text), sys.stderr if err else sys.stdout), err=err)
 
 
 def show_alarm(text: str) -> None:
@@ -70,7 +71,8 @@ def show_marked(mark: str, text: str, *, style: str = "") -> None:
     """
     from rich.text import Text  # noqa: PLC0415 - `--help` needs neither tables nor styles
 
-    _console(soft_wrap=True).print(Text.assemble((mark, columns.mark_style(mark)), (one_line(text), style)))
+    rest = fitted(mark + one_line(text), sys.stdout)[len(mark) :]
+    _console(soft_wrap=True).print(Text.assemble((mark, columns.mark_style(mark)), (rest, style)))
 
 
 def show_fields(fields: Mapping[str, object]) -> None:

@@ -109,7 +109,7 @@ def emulator(  # noqa: PLR0913 - one argument per option is how click passes the
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        message = f"Cannot listen on {host}:{port}: {error.strerror}."
+        message = f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with --port."
         raise click.ClickException(message) from None
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "werkzeug":

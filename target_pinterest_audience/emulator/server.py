@@ -134,6 +134,6 @@ def _loopback_address(host: str) -> str:
     except ValueError:
         loopback = False
     if not loopback:
-        message = "the emulator listens on the loopback interface only: localhost, 127.0.0.1 or ::1"
+        message = "The emulator listens on the loopback interface only. Give localhost, 127.0.0.1 or ::1."
         raise ValueError(message)
     return host

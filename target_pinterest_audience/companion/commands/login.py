@@ -12,7 +12,7 @@ import click
 
 from target_pinterest_audience.companion.browser_redirect import can_listen, listening, pasted
 from target_pinterest_audience.companion.options import config_option, json_option
-from target_pinterest_audience.companion.output import number, show_json
+from target_pinterest_audience.companion.output import number, show, show_json
 from target_pinterest_audience.companion.session import logger, read_settings
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.oauth import (
@@ -27,6 +27,7 @@ from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.system.signals import obey_signals
 from target_pinterest_audience.system.version import user_agent
 from target_pinterest_audience.text.counts import several
+from target_pinterest_audience.text.wrapping import fitted
 
 _REDIRECT_URI: Final = "http://localhost:8085/"
 """The address in Pinterest's own quickstart: many apps have it among their redirect links."""
@@ -106,7 +107,7 @@ def login(
         show_json({"stored_in": str(store), "valid_days": days})
     else:
         lasting = f", for {several(days, 'day', 'days')} after the last run" if days is not None else ""
-        click.echo(f"Signed in{lasting}. The refresh token is stored in {store}.")
+        show(f"Signed in{lasting}. The refresh token is stored in {store}.")
     if settings.access_token is not None:
         _prompt(
             "The settings have an `access_token`, which takes precedence. Remove it, so that runs use this sign-in."
@@ -165,4 +166,4 @@ def _days(granted: Grant) -> int | None:
 
 def _prompt(text: str) -> None:
     """Print a text for the person to standard error; standard output is for the token."""
-    click.echo(text, err=True)
+    click.echo(fitted(text, sys.stderr), err=True)

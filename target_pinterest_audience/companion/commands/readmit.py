@@ -20,7 +20,7 @@ from target_pinterest_audience.companion.options import (
     reference_option,
     yes_option,
 )
-from target_pinterest_audience.companion.output import show_json
+from target_pinterest_audience.companion.output import show, show_json
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
 from target_pinterest_audience.reconcile.locks import Locks
 from target_pinterest_audience.text import counts
@@ -75,4 +75,4 @@ def readmit(
     one, many = ("would be", "would be") if settings.dry_run else ("is", "are")
     what = counts.several(lifted, f"digest or id {one}", f"digests and ids {many}")
     known = f"{what} no longer suppressed." if lifted else "None of them was suppressed."
-    click.echo(f"{counts.identities(len(given))}: {known}")
+    show(f"{counts.identities(len(given))}: {known}")

@@ -129,7 +129,7 @@ def report(
     view = _history(settings, last or (_RUNS_IN_TABLES if html is None else _RUNS_IN_PAGE), which)
     if html is not None:
         _write(html, render(view, settings.ad_account_id, time.time(), Thresholds.of(settings)))
-        click.echo(f"Wrote {html}")
+        show(f"Wrote {html}")
     elif as_json:
         show_json(_as_json(view))
     elif removals:

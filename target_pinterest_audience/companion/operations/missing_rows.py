@@ -161,7 +161,7 @@ def missing_rows(
             # One reason for a source, however many lists it feeds.
             reasons[f"source {ledger.catalogue.sources.name(feed.source)}: {reason}"] = None
     if not chosen and not waiting:
-        why = " ".join(reasons) or "it read no rows."
+        why = " ".join(reasons) or "it read no rows. Check the tap's log, and run it again."
         msg = f"No one was removed after the newest run in {_lower_first(ledger.where)}: {why}"
         raise ConfigurationError(msg)
     for reason in reasons:
@@ -171,9 +171,15 @@ def missing_rows(
 
 def _reason_to_skip(feed: RunFeed, options: PruneOptions) -> str | None:
     if not feed.overwrites:
-        return "it was not read with `load_method: overwrite`, or has a stream with `operation: remove`."
+        return (
+            "it was not read with `load_method: overwrite`, or has a stream with `operation: remove`. To prune it, set "
+            "`load_method: overwrite`, and run the target again."
+        )
     if not feed.rows:
-        return "it was empty; the table may be empty, or the tap may have failed to read it."
+        return (
+            "it was empty; the table may be empty, or the tap may have failed to read it. Check the tap's log, and run "
+            "it again."
+        )
     if feed.incremental and not options.full_table:
         return (
             "it shows an incremental sync (`bookmark_properties`, or a position in its STATE), which leaves out rows "
