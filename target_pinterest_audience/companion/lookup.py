@@ -24,11 +24,14 @@ def find_list(account: PinterestClient, which: str) -> CustomerList:
     """Return the customer list with an id or a name; ids take precedence.
 
     Raises:
-        ConfigurationError: there is none, or several have that name.
+        ConfigurationError: there is none, or several have that name; or it is an audience that was given.
     """
     found = list(account.customer_lists())
     chosen = choose(found, which, "customer lists")
     if chosen is None:
+        audience = choose(list(account.audiences()), which, "audiences")
+        if audience is not None:
+            raise _is_an_audience(audience)
         raise not_found(found, which, "customer list", "lists")
     return chosen
 
@@ -97,6 +100,16 @@ def not_found(found: Iterable[T], which: str, thing: str, command: str, gone: st
     return ConfigurationError(
         f"The ad account has no {thing} with that id or name{gone}.{near} `pinterest-audience {command}` shows all "
         f"{command}."
+    )
+
+
+def _is_an_audience(audience: Audience) -> ConfigurationError:
+    """Return the error for an audience in place of its customer list."""
+    of = audience.customer_list_id
+    what_to_do = f"Give the id of its list: {of}." if of is not None else "It has none: it was made in another way."
+    return ConfigurationError(
+        f'This is the audience "{audience.name}" (id {audience.id}), and the command needs a customer list. '
+        f"{what_to_do}"
     )
 
 

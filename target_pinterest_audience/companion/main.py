@@ -116,12 +116,16 @@ def main(arguments: list[str] | None = None) -> None:
         _show_usage(error)
         sys.exit(error.exit_code)
     except click.Abort:
-        _show("The input ended before a question was answered. Run the command again.")
+        # The question is on the line before.
+        _show("\nThe input ended before a question was answered. Run the command again.")
         sys.exit(1)
     except TargetError as error:
         _show(f"{_ERROR}{one_line(str(error))}")
         sys.exit(error.exit_code)
     except Terminated as terminated:
+        if sys.stderr.isatty():
+            # The terminal has printed ^C.
+            click.echo(err=True)
         _show("Stopped by a signal. Accepted requests stay in effect. Run the command again for the rest.")
         sys.exit(128 + terminated.signum)
     except Exception as error:  # noqa: BLE001 - the last resort: no message of an unknown error may show a value

@@ -81,6 +81,12 @@ class TestAudiences:
         audience = emulator.backend.create_audience("Readers", made.id)
         refused = run_companion("segments", "create", "--name", "Customers", "--audience", made.id)
         assert f"Give the id of its audience: {audience.id}." in refused.stderr
+        for command in (("lists", "show"), ("audiences", "create", "--name", "Fans", "--list")):
+            for which in ("Readers", audience.id):
+                refused = run_companion(*command, which)
+                assert refused.code == 2
+                assert f'This is the audience "Readers" (id {audience.id}), and the command needs' in refused.stderr
+                assert f"Give the id of its list: {made.id}." in refused.stderr
 
     def test_a_name_that_two_have_is_refused_with_their_ids(self, emulator: Emulator, run_companion: Companion) -> None:
         made = emulator.backend.create_list("Newsletter", ["a" * 64])

@@ -91,7 +91,7 @@ def test_an_input_that_ends_before_the_answer_is_explained() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment()
     )
     assert (done.returncode, done.stderr) == (
-        1, "The input ended before a question was answered. Run the command again.\n",
+        1, "\nThe input ended before a question was answered. Run the command again.\n",
     )  # fmt: skip
 
 
