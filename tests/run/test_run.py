@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from unittest.mock import patch
 import pytest
 
 from target_pinterest_audience.delivery.delivery import Delivery
-from target_pinterest_audience.errors import ConfigurationError, RejectedError
+from target_pinterest_audience.errors import ConfigurationError, LedgerError, RejectedError
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.membership.healing import AT_ONCE
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
 from target_pinterest_audience.reconcile.session import Session
@@ -62,6 +64,15 @@ class Runs:
         finally:
             ledger.close()
 
+    def noted(self) -> dict[int, list[float | None]]:
+        """Return for each list that has notes when each of them is due."""
+        ledger = self.stage.open_ledger()
+        try:
+            due = {number: [*ledger.notes.due_times(number).values()] for number in (1, 2)}
+            return {number: times for number, times in due.items() if times}
+        finally:
+            ledger.close()
+
 
 @pytest.fixture
 def runs(tmp_path: Path, clock: Clock, written: list[Any]) -> Iterator[Runs]:
@@ -87,16 +98,94 @@ def test_a_state_is_written_once_everything_before_it_is_accepted(runs: Runs) ->
     assert runs.stage.account.members == {"1": {digest(1)}}
 
 
-def test_rows_leave_in_time_on_a_slow_stream(runs: Runs) -> None:
+def test_a_state_does_not_wait_for_rows_after_it(runs: Runs) -> None:
     run = runs.make()
     writer = upsert(runs, run)
     for person in (1, 2):
         writer.write(row(person, person))
+    run.hold_state("after a full batch", 3)
+    writer.write(row(3, 4))
+    run.hold_state("after a row of the next one", 5)
     runs.clock.now += WINDOW_SECONDS
     run.tick()
-    run.flush(before_line=3)
-    run.deliver()
+    assert runs.written == ["after a full batch"]
+
+
+def test_a_full_batch_leaves_in_time_on_a_slow_stream(runs: Runs) -> None:
+    run = runs.make()
+    writer = upsert(runs, run)
+    for person in (1, 2):
+        writer.write(row(person, person))
+    run.tick()
+    assert runs.stage.account.members == {}
+    runs.clock.now += WINDOW_SECONDS
+    run.tick()
     assert runs.stage.account.members == {"1": {digest(1), digest(2)}}
+    assert runs.noted() == {}
+
+
+def test_a_flush_before_a_line_sends_the_rows_before_it_only(runs: Runs) -> None:
+    run = runs.make()
+    upsert(runs, run).write(row(1, 2))
+    run.flush(before_line=2)
+    assert runs.stage.account.members == {}
+    run.flush(before_line=3)
+    assert runs.stage.account.members == {"1": {digest(1)}}
+
+
+def test_what_is_accepted_is_not_noted_any_longer(runs: Runs) -> None:
+    run = runs.make()
+    upsert(runs, run).write(row(1, 1))
+    run.flush()
+    assert runs.noted() == {}
+
+
+def test_a_stop_settles_the_request_that_is_under_way(runs: Runs) -> None:
+    account = runs.stage.account
+    account.place(CUSTOMERS, [])
+    began, may_end = threading.Event(), threading.Event()
+    update = account.update_customer_list
+
+    def slowly(*arguments: Any) -> Any:
+        began.set()
+        assert may_end.wait(20)
+        return update(*arguments)
+
+    run = runs.make()
+    writer = upsert(runs, run)
+    for person in (1, 2):
+        writer.write(row(person, person))
+    run.hold_state("after the rows", 3)
+    with patch.object(account, "update_customer_list", slowly):
+        runs.clock.now += WINDOW_SECONDS
+        run.tick()
+        assert began.wait(20)
+        assert (runs.written, len(runs.noted())) == ([], 1)
+        may_end.set()
+        run.stop()
+    assert account.members == {"1": {digest(1), digest(2)}}
+    assert (runs.written, runs.noted()) == (["after the rows"], {})
+
+
+def test_a_run_that_fails_notes_what_it_never_sent(runs: Runs) -> None:
+    config = {"customer_list_name": None, "list_name_column": "segment", "batch_size_rows": 1}
+    run = runs.make(**config)
+    writer = upsert(runs, run, **config)
+    for person, name in ((1, "gold"), (2, "silver")):
+        writer.write(row(person, person, name=name))
+    refusing = UnavailableError("Pinterest is down")
+    with patch.object(runs.stage.account, "create_customer_list", side_effect=refusing):
+        with pytest.raises(UnavailableError):
+            run.flush()
+        run.stop()
+    assert runs.noted() == {1: [None], 2: [AT_ONCE]}
+
+
+def test_a_ledger_that_fails_does_not_hide_why_a_run_stops(runs: Runs) -> None:
+    run = runs.make()
+    upsert(runs, run)
+    with patch.object(Session, "tidy", side_effect=LedgerError("the disk is full")):
+        run.stop()
 
 
 @pytest.mark.parametrize("load_method", ["upsert", "append-only"])
