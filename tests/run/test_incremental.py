@@ -22,6 +22,8 @@ def streams(bookmarks: str) -> list[str]:
         '{"last_replication_method": "FULL_TABLE", "version": 1767225600000, "xmin": null}',
         '{"last_replication_method": "FULL_TABLE", "version": 1767225600000, "xmin": "745"}',
         '{"version": 1767225600000, "initial_full_table_complete": true}',
+        # the method under its shorter name
+        '{"replication_method": "FULL_TABLE", "version": 1767225600000, "xmin": "745"}',
         # the SDK, with a replication key that had no value yet
         '{"replication_key": "updated_at", "starting_replication_value": null}',
         '{"replication_key": null, "replication_key_value": null}',
@@ -53,6 +55,11 @@ def test_a_full_table_has_no_position(bookmark: str) -> None:
         "1767225600",
         # partitions of the SDK
         '{"partitions": [{"context": {"shop": 1}, "replication_key": "at", "replication_key_value": "2026"}]}',
+        # of which one has rows
+        (
+            '{"partitions": [{"context": {"shop": 1}}, '
+            '{"context": {"shop": 2}, "replication_key": "at", "replication_key_value": "2026"}]}'
+        ),
     ],
 )
 def test_a_position_shows_an_incremental_read(bookmark: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -29,6 +32,14 @@ def test_the_floor_is_the_earliest_line_that_is_held() -> None:
     assert watermark.floor() == 9
     five.release()
     assert watermark.floor() is None
+
+
+def test_a_signal_while_a_hold_moves_leaves_it_at_the_former_line() -> None:
+    watermark = Watermark()
+    hold = watermark.hold(5)
+    with patch.object(Watermark, "note", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        hold.move(9)
+    assert watermark.floor() == 5
 
 
 def test_the_newest_line_stays_when_its_hold_is_gone() -> None:
