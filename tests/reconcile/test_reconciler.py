@@ -17,7 +17,7 @@ from target_pinterest_audience.identities.tally import StreamTally
 from target_pinterest_audience.ledger.catalogue.loaders import Kinship
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.events import Event, Kind, Named, Plan, Slot
-from target_pinterest_audience.reconcile import reconciler
+from target_pinterest_audience.reconcile import notes, reconciler
 from target_pinterest_audience.reconcile.ceiling import Ceilings
 from target_pinterest_audience.reconcile.reconciler import Reconciler
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
@@ -119,6 +119,25 @@ def test_a_processed_window_leaves_at_the_next_tick(desk: Desk) -> None:
     desk.reconciler.collect()
     desk.send()
     assert desk.sent == [1, 2, 3]
+
+
+def test_a_window_holds_only_the_lines_that_are_left_of_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "_IN_A_NOTE", 2)
+    desk.ledger.may_end.set()
+    for line in range(1, 4):
+        desk.put(line)
+    desk.reconciler.flush()
+    assert [(desk.watermark.floor(), outgoing.first_line) for outgoing in desk.reconciler.orders()] == [(1, 1), (3, 3)]
+    assert desk.watermark.floor() is None
+
+
+def test_a_window_that_changes_nothing_holds_nothing(desk: Desk) -> None:
+    desk.ledger.may_end.set()
+    for line in (1, 2):
+        desk.put(line, row=1)
+        desk.reconciler.flush()
+        desk.send()
+    assert (desk.sent, desk.watermark.floor()) == ([1], None)
 
 
 def test_a_window_that_fails_ends_the_run_and_no_state_covers_it(desk: Desk) -> None:
