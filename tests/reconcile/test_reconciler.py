@@ -26,6 +26,7 @@ from target_pinterest_audience.routing.holdout import HoldOut
 from target_pinterest_audience.watermark import Watermark
 from tests.support.ledgers import cut_twice
 from tests.support.messages import sha256
+from tests.support.waiting import Clock
 
 WINDOW: Final = 3
 SLOT: Final = 1
@@ -119,6 +120,40 @@ def test_a_processed_window_leaves_at_the_next_tick(desk: Desk) -> None:
     desk.reconciler.collect()
     desk.send()
     assert desk.sent == [1, 2, 3]
+
+
+def test_a_line_is_waited_for_until_its_note_is_handed_over(desk: Desk) -> None:
+    def waits() -> tuple[bool, bool]:
+        return desk.reconciler.waits_for(1), desk.reconciler.waits_for(2)
+
+    for line in range(1, 4):
+        desk.put(line)
+    assert not desk.reconciler.idle
+    assert waits() == (False, True)
+    desk.ledger.may_end.set()
+    desk.reconciler.collect()
+    assert waits() == (False, True)
+    desk.send()
+    assert waits() == (False, False)
+
+
+def test_a_window_waits_longer_while_rows_come_fast(desk: Desk, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr(reconciler, "WINDOW_VALUES", 1_000)
+    monkeypatch.setattr(reconciler, "_FAST", 10)
+    desk.ledger.may_end.set()
+    desk.reconciler.clock = clock
+    sent = []
+    for begin, rows, seconds in ((100, 19, 1.9), (200, 19, 2), (300, 100, 9.9), (400, 100, 10)):
+        clock.now = begin
+        for row in range(begin, begin + rows):
+            desk.put(row)
+        clock.now = begin + seconds
+        desk.reconciler.tick()
+        desk.send()
+        sent.append(len(desk.sent))
+        desk.reconciler.flush()
+        desk.send()
+    assert sent == [0, 38, 38, 238]
 
 
 def test_a_window_holds_only_the_lines_that_are_left_of_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
