@@ -137,6 +137,12 @@ def test_a_line_is_waited_for_until_its_note_is_handed_over(desk: Desk) -> None:
     assert waits() == (False, False)
 
 
+def test_the_watermark_reaches_the_last_line_of_a_block(desk: Desk) -> None:
+    origin = Origin(Kind.ARRIVED, desk.plan, desk.tally)
+    desk.reconciler.put_final_states([b"1" * 16, b"2" * 16], [b"", b""], [4, 5], origin, values=2)
+    assert (desk.watermark.floor(), desk.watermark.newest) == (4, 5)
+
+
 def test_a_window_waits_longer_while_rows_come_fast(desk: Desk, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(reconciler, "WINDOW_VALUES", 1_000)
     monkeypatch.setattr(reconciler, "_FAST", 10)

@@ -110,6 +110,29 @@ def test_a_note_is_deleted_once_all_its_identities_were_accepted(stage: Stage) -
         assert list(desk.session.sizes().values()) == [ListSize(1, 1)]
 
 
+def test_an_order_that_nobody_took_stays_noted(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.session.flush()
+        orders = desk.session.orders()
+        next(orders)
+        desk.session.tidy()
+        assert desk.unsettled() == [[pack_identity(digest(1))]]
+
+
+def test_a_note_stays_until_the_last_of_its_batches_is_accepted(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        for number in (1, 2, 3):
+            writer.write(row(number, number))
+        desk.session.flush()
+        desk.dispatcher.send_all(desk.session.orders())
+        desk.dispatcher.settle()
+        desk.session.tidy()
+        assert stage.account.members == {"1": {digest(1), digest(2)}}
+        assert desk.unsettled() == [[pack_identity(digest(number)) for number in (1, 2, 3)]]
+
+
 def test_leftovers_are_sent_by_the_next_run_after_its_first_window(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
