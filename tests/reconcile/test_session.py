@@ -294,6 +294,7 @@ def test_an_identity_whose_first_request_got_no_answer_is_noted_to_be_sent_once_
         order, batch = one_batch(desk, unanswered=True)
         desk.session.journal.settle(Receipt(order.list, "1", batch, refused=[]))
         desk.session.tidy()
+        desk.session.tidy()
         (note,) = desk.ledger.notes.of_list(1)
         assert (note.identities, note.sent) == ([pack_identity(digest(1))], Operation.ADD)
         assert note.due == 1e9 + SAFE_SECONDS
