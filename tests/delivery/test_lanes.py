@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -99,6 +100,31 @@ def test_a_lane_sends_one_batch_at_a_time() -> None:
     collect(lanes, 5)
 
 
+class SlowQueue:
+    """A queue that takes its time over the first thing that is put into it."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._waits = iter([0.2])
+
+    def put(self, thing: Any) -> None:
+        time.sleep(next(self._waits, 0))
+        self._queue.put(thing)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+
+def test_a_batch_begins_only_after_the_result_of_the_one_before_is_kept() -> None:
+    door, lanes = Door(), Lanes[str](ahead=100)
+    lanes._results = SlowQueue()  # type: ignore[assignment]
+    door.let_through(2)
+    batches = [batch(n) for n in range(2)]
+    for each in batches:
+        lanes.submit("a", each, door)
+    assert collect(lanes, 2) == batches
+
+
 def test_a_lane_that_failed_sends_nothing_more() -> None:
     sent: list[Batch] = []
 
@@ -127,6 +153,16 @@ def test_stopped_lanes_wait_briefly_for_the_request_under_way_and_begin_no_other
     threading.Timer(0.2, door.let_through, (3,)).start()
     lanes.stop(5)
     assert [result.batch for result in lanes.results()] == door.ended == [batch(0)]
+
+
+def test_stopped_lanes_begin_nothing_that_waits_for_a_thread() -> None:
+    door, lanes = Door(), Lanes[int](ahead=100)
+    for lane in range(10):
+        lanes.submit(lane, batch(lane), door)
+    wait_until(lambda: len(door.begun) == 8)
+    threading.Timer(0.2, door.let_through, (10,)).start()
+    lanes.stop(5)
+    assert len(door.begun) == len([*lanes.results()]) == 8
 
 
 def test_stopped_lanes_are_not_waited_for_any_longer() -> None:

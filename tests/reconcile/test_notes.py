@@ -11,7 +11,7 @@ import pytest
 
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.ledger.ledger import Ledger
-from target_pinterest_audience.membership.healing import AT_ONCE, SAFE_SECONDS
+from target_pinterest_audience.membership.healing import AT_ONCE, REFUSED_UNDER_WAY, SAFE_SECONDS
 from target_pinterest_audience.reconcile import notes
 from target_pinterest_audience.reconcile.windows.decisions import ListDecisions, Removal
 from target_pinterest_audience.routing.orders import Batch
@@ -109,6 +109,12 @@ class TestDue:
         # From now on a request may be under way, so no later claim takes it.
         assert ledger.notes.due_times(1) == {number: None}
         assert claim(ledger) == ({}, [])
+
+    @pytest.mark.parametrize("due", [None, REFUSED_UNDER_WAY])
+    def test_a_note_that_another_run_claimed_stays_as_it_is(self, ledger: Ledger, due: float | None) -> None:
+        number = add(ledger, ONE, due=due)
+        assert claim(ledger) == ({}, [])
+        assert ledger.notes.due_times(1) == {number: due}
 
     def test_a_note_is_not_claimed_before_it_is_due(self, ledger: Ledger) -> None:
         add(ledger, ONE, due=NOW + 1)

@@ -221,6 +221,30 @@ def test_leftovers_are_settled_as_they_are_accepted(stage: Stage, monkeypatch: p
     assert stage.account.members == {"1": {digest(number) for number in range(1, 11)}}
 
 
+def test_leftovers_name_each_identity_once(stage: Stage) -> None:
+    one, two = (pack_identity(digest(number)) for number in (1, 2))
+    with stage.session() as desk:
+        desk.open().write(row(1, 1))
+        desk.session.flush()
+        desk.ledger.transact(lambda: desk.ledger.notes.add(1, [one, two]))
+    with stage.session() as desk:
+        desk.open()
+        desk.session.flush()
+        orders = [(order.operation, list(order.identities)) for order in desk.session.orders()]
+        assert orders == [(Operation.ADD, [one]), (Operation.REMOVE, [two])]
+
+
+def test_leftovers_of_a_list_that_another_stream_names_are_sent(stage: Stage) -> None:
+    config = {"customer_list_name": None, "list_name_column": "segment"}
+    with stage.session(**config) as desk:
+        desk.open().write(row(1, 1, name="gold"))
+        desk.session.flush()
+    with stage.session(**config) as desk:
+        desk.open("visitors").write(row(2, 1, name="gold"))
+        desk.send()
+    assert stage.account.members == {"1": {digest(1), digest(2)}}
+
+
 def test_leftovers_do_not_wait_for_rows(stage: Stage) -> None:
     with stage.session() as desk:
         desk.open().write(row(1, 1))
