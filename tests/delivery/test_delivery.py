@@ -99,6 +99,16 @@ def test_an_overdue_state_sends_only_the_lists_that_it_waits_for(
     assert written == [{"at": 2}]
 
 
+def test_a_flush_before_a_line_leaves_that_line(world: World, account: TwoLists) -> None:
+    reference = world.open("a")
+    world.add(reference, "x", 3)
+    world.dispatcher.flush(before_line=3)
+    assert world.dispatcher.delivery.is_idle
+    assert account.updates == []
+    world.dispatcher.flush(before_line=4)
+    wait_until(lambda: account.updates)
+
+
 class FailingCreation(TwoLists):
     """Reports that the creation of a list failed, although the list exists then."""
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -13,11 +14,11 @@ from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.healing import AT_ONCE, SAFE_SECONDS
-from target_pinterest_audience.pinterest.errors import RateLimitedError
+from target_pinterest_audience.pinterest.errors import RateLimitedError, RefusedError
 from target_pinterest_audience.reconcile import notes, reconciler
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
 from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
-from target_pinterest_audience.routing.orders import Batch, ListSize, Order, Receipt
+from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, ListSize, Order, Receipt
 from target_pinterest_audience.routing.plan import ListReference
 from target_pinterest_audience.vocabulary import Cause, Operation
 from tests.support.runs import CUSTOMERS, Desk, Stage, digest, row
@@ -310,6 +311,48 @@ def test_additions_for_a_list_that_does_not_exist_stay_noted(stage: Stage) -> No
         desk.session.journal.settle(Receipt(order.list, None, batch, refused=[]))
         desk.session.tidy()
         assert desk.unsettled() == [[pack_identity(digest(1))]]
+
+
+def test_removals_from_a_list_that_does_not_exist_are_done(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        writer.write(row(1, 1))
+        order, batch = one_batch(desk)
+        desk.session.journal.settle(Receipt(order.list, "1", batch, refused=[]))
+        desk.session.tidy()
+        writer.write(row(1, 2, kind=Kind.DELETED))
+        order, batch = one_batch(desk)
+        assert batch.operation is Operation.REMOVE
+        desk.session.journal.settle(Receipt(order.list, None, batch, refused=[]))
+        desk.session.tidy()
+        assert desk.unsettled() == []
+
+
+def test_nothing_is_under_way_after_a_list_was_refused_except_what_an_earlier_run_sent(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open()
+        former = desk.ledger.transact(lambda: desk.ledger.notes.add(1, [pack_identity(digest(2))]))
+    with stage.session() as desk:
+        writer = desk.open()
+        for number in (1, 3):
+            writer.write(row(number, number))
+        refusing = RefusedError("Pinterest makes no list", status=400)
+        with patch.object(stage.account, "create_customer_list", side_effect=refusing), pytest.raises(RefusedError):
+            desk.send()
+        desk.dispatcher.stop()
+        desk.session.note_unsent()
+        assert desk.ledger.notes.due_times(1) == {former: None, former + 1: AT_ONCE}
+
+
+def test_a_removal_is_written_to_the_history_once(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open()
+        (reference,) = desk.session.sizes()
+        desk.session.journal.removed(reference, AcceptedRemoval(1e9, {Cause.DELETE: 3}, "a request"))
+        desk.session.tidy()
+        desk.session.tidy()
+        (entry,) = desk.ledger.history.removals(0, 10)
+        assert (entry.causes, entry.request_id) == ({"delete": 3}, "a request")
 
 
 def test_an_identity_whose_first_request_got_no_answer_is_noted_to_be_sent_once_more(stage: Stage) -> None:

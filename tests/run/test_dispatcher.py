@@ -113,6 +113,17 @@ def test_a_stop_writes_the_newest_state_that_is_covered_by_then(written: list[An
     assert written == [2]
 
 
+def test_a_stop_settles_the_batch_that_made_a_list(written: list[Any]) -> None:
+    journal = Notebook()
+    world = World(written, journal)
+    made = ListReference(customer_list_name="c")
+    world.delivery.open(ListPlan(made, ListType.EMAIL, IfMissing.CREATE, audience=None))
+    world.send(Order(made, Operation.ADD, packed("x"), [1]))
+    assert (journal.settled, world.delivery.is_idle) == ([], False)
+    world.dispatcher.stop()
+    assert (journal.settled, written) == ([made], [1])
+
+
 def test_a_removal_is_recorded_though_the_rest_of_its_batch_failed(written: list[Any]) -> None:
     journal = Notebook()
     world = World(written, journal, batch_size=2)
