@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from target_pinterest_audience.delivery.delivery import Delivery
+from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import Records
 from target_pinterest_audience.pinterest.errors import UnavailableError
 from target_pinterest_audience.pinterest.models import CustomerList
@@ -132,3 +133,26 @@ def test_a_list_is_not_created_twice_when_the_answer_reports_a_failure(written: 
     world.dispatcher.stop()
     assert sorted(account.names.values()) == ["a", "b", "c"]
     assert account.members["3"] == {"x", "y"}
+
+
+class SameCreation(TwoLists):
+    """Returns a list that there is already instead of a new one."""
+
+    def create_customer_list(
+        self,
+        _name: str,
+        _list_type: ListType,
+        _records: Records,
+        *,
+        is_nca: bool | None = None,  # noqa: ARG002 - a list of any kind is the same
+    ) -> CustomerList:
+        return self.customer_list("1")
+
+
+def test_a_list_that_turns_out_to_be_the_list_of_another_is_refused(written: list[Any], clock: Clock) -> None:
+    world = World(SameCreation(), written, clock)
+    world.open("a")
+    reference = world.open("c")
+    with pytest.raises(ConfigurationError, match="are the same list"):
+        world.dispatcher.send(Order(reference, Operation.ADD, packed("x", "y"), [1, 2]))
+    assert world.delivery.watermark.floor() == 1

@@ -12,10 +12,14 @@ import pytest
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.identities.packed import pack_identity
+from target_pinterest_audience.identities.remarks import Remark
+from target_pinterest_audience.identities.tally import StreamTally
+from target_pinterest_audience.ledger.history import SEVERAL_LISTS
 from target_pinterest_audience.membership.events import Kind
 from target_pinterest_audience.membership.healing import AT_ONCE, SAFE_SECONDS
 from target_pinterest_audience.pinterest.errors import RateLimitedError, RefusedError
 from target_pinterest_audience.reconcile import notes, reconciler
+from target_pinterest_audience.reconcile.ceiling import Ceilings, MassRefusal
 from target_pinterest_audience.reconcile.reconciler import WINDOW_SECONDS
 from target_pinterest_audience.reconcile.windows.rows_to_events import KeyedRowWriter, KeylessRowWriter
 from target_pinterest_audience.routing.orders import AcceptedRemoval, Batch, ListSize, Order, Receipt
@@ -394,3 +398,27 @@ def test_a_list_that_is_accepted_first_does_not_release_earlier_lines_of_another
         assert desk.delivery.watermark.floor() == 1
         assert [list(order.lines) for order in orders] == [[1]]
         assert desk.delivery.watermark.floor() is None
+
+
+@pytest.mark.parametrize(("names", "number"), [(["gold"], 1), (["gold", "silver"], SEVERAL_LISTS)])
+def test_values_that_cannot_be_placed_count_for_no_single_list(stage: Stage, names: list[str], number: int) -> None:
+    with stage.session(customer_list_name=None, list_name_column="segment") as desk:
+        writer = desk.open()
+        for line, name in enumerate(names, 1):
+            writer.write(row(line, line, name=name))
+        desk.send()
+        tally = StreamTally(CUSTOMERS)
+        tally.remarks["email", Remark.NOT_AN_EMAIL] = 2
+        desk.session.end_history(0, [tally], empty=False)
+        (entry,) = desk.ledger.history.entries(10)
+        rejected = {each.list_number: each.rejected for each in entry.lists if each.rejected}
+        assert rejected == {number: {"NOT_AN_EMAIL": 2}}
+
+
+def test_mass_refusals_of_a_list_that_the_run_did_not_open_are_not_told(stage: Stage) -> None:
+    with stage.session() as desk:
+        desk.open()
+        refusals = [MassRefusal(number, members=20, refused=15) for number in (1, 2)]
+        with patch.object(Ceilings, "mass_refusals", return_value=refusals):
+            (told,) = desk.session.mass_refusals()
+        assert (told.members, told.refused) == (20, 15)
