@@ -168,7 +168,9 @@ def test_a_stop_settles_the_request_that_is_under_way(runs: Runs) -> None:
 
 
 def test_a_run_that_fails_notes_what_it_never_sent(runs: Runs) -> None:
-    config = {"customer_list_name": None, "list_name_column": "segment", "batch_size_rows": 1}
+    config: dict[str, Any] = {
+        "customer_list_name": None, "list_name_column": "segment", "batch_size_rows": 1,
+    }  # fmt: skip
     run = runs.make(**config)
     writer = upsert(runs, run, **config)
     for person, name in ((1, "gold"), (2, "silver")):
