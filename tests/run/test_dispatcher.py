@@ -89,6 +89,18 @@ class World:
         self._gate.arrived(order.lines[-1], order.lines[-1] + 1, order.lines[-1])
 
 
+def test_an_order_that_is_taken_in_parts_is_sent_once(written: list[Any]) -> None:
+    world = World(written, Notebook())
+    names = [str(number) for number in range(30)]
+    order = Order(LISTS[0], Operation.ADD, packed(*names), range(1, 31))
+    assert world.delivery.put(order).identities < len(names)
+    world.dispatcher.flush()
+    world.account.updates.clear()
+    world.send(order)
+    world.dispatcher.flush()
+    assert (len(world.account.updates), world.account.members["1"]) == (30, {*names})
+
+
 def test_no_state_covers_what_the_journal_could_not_record(written: list[Any]) -> None:
     journal = Notebook(fails=True)
     world = World(written, journal)
