@@ -110,6 +110,18 @@ def test_a_flush_before_a_line_leaves_that_line(world: World, account: TwoLists)
     wait_until(lambda: account.updates)
 
 
+def test_a_receipt_tells_whether_an_attempt_got_no_answer(world: World, account: TwoLists) -> None:
+    account.late = iter([0, 1_000])
+    reference = world.open("a")
+    unanswered = []
+    for line, name in enumerate("xy", 1):
+        world.delivery.put(Order(reference, Operation.ADD, packed(name), [line]))
+        world.delivery.flush()
+        while not world.delivery.is_idle:
+            unanswered += [receipt.batch.unanswered for receipt in world.delivery.receipts(1)]
+    assert unanswered == [False, True]
+
+
 class FailingCreation(TwoLists):
     """Reports that the creation of a list failed, although the list exists then."""
 
