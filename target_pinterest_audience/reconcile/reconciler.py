@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.events import Event
@@ -36,6 +36,14 @@ _FAST: Final = 10_000
 """How many events a second are fast."""
 
 _MOMENT_SECONDS: Final = 0.05
+
+
+class AcceptedNotes(Protocol):
+    """The notes that Pinterest has accepted since they were last deleted."""
+
+    def tidy(self) -> None:
+        """Delete them from the ledger."""
+        ...
 
 
 class _Worked(NamedTuple):
@@ -75,6 +83,7 @@ class Reconciler:
         ceilings: limit the removals from each list.
         watermark: the watermark of the stream; held for events that are not handed over yet.
         clock: monotonic time in seconds.
+        accepted: what is deleted between windows: in a long load, the ledger may be free only then.
         sources: the sources of the run, by the ledger's numbers.
         expect_new: whether the next rows are probably unknown to the ledger, so that it inserts them without looking
             them up.
@@ -85,6 +94,7 @@ class Reconciler:
     ceilings: Ceilings
     watermark: Watermark
     clock: Callable[[], float]
+    accepted: AcceptedNotes
     sources: dict[int, SourceRun] = field(default_factory=dict)
     expect_new: bool = False
     _window: Window = field(default_factory=Window)
@@ -139,6 +149,7 @@ class Reconciler:
             # The window before this one may still be processed.
             new = suppose_new(self.ledger, self._window, self.shorten) if self.expect_new else None
             self.collect()
+            self.accepted.tidy()
             # While this window is processed, the orders of the one before are sent, and the next one is read.
             window = self._close_window()
             self._work = Background(lambda: self._work_off(window, new))

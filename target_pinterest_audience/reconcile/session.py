@@ -73,7 +73,8 @@ class Session:
         self.rejects_before = books.recorder.rejects_before
         self._sources = SourceBook(ledger, books.recorder.configuration, run, logger, now)
         self._reconciler = Reconciler(
-            ledger, ledger.digester.shorten, books.ceilings, delivery.watermark, clock, self._sources.runs,
+            ledger, ledger.digester.shorten, books.ceilings, delivery.watermark, clock, books.outbox,
+            self._sources.runs,
         )  # fmt: skip
         self._leftovers = Leftovers(books.outbox, delivery.watermark, clock)
         self._readings = Readings()

@@ -81,13 +81,26 @@ def test_accepted_notes_are_deleted_after_it(stage: Stage) -> None:
         fill(writer, 1)
         desk.session.flush()
         desk.dispatcher.send_all(desk.session.orders())
-        desk.dispatcher.flush()
         fill(writer, 2, 3)
         assert not desk.session._reconciler.idle
+        desk.dispatcher.flush()
         desk.session.tidy()
         assert desk.unsettled() == [[pack_identity(digest(1))]]
         desk.session.flush()
         desk.session.tidy()
+        assert desk.unsettled() == [[pack_identity(digest(line)) for line in (2, 3)]]
+
+
+def test_accepted_notes_are_deleted_between_two_of_them(stage: Stage) -> None:
+    with stage.session() as desk:
+        writer = desk.open()
+        fill(writer, 1)
+        desk.session.flush()
+        desk.dispatcher.send_all(desk.session.orders())
+        fill(writer, 2, 3)
+        desk.dispatcher.flush()
+        fill(writer, 4, 5)
+        assert not desk.session._reconciler.idle
         assert desk.unsettled() == [[pack_identity(digest(line)) for line in (2, 3)]]
 
 

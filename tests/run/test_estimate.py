@@ -165,7 +165,7 @@ def test_rows_that_refuse_take_more_room_and_time() -> None:
 
 
 def test_identities_that_wait_take_memory_up_to_a_bound() -> None:
-    few, many = load(1), load(800_000, lists=10_000, list_name_column="segment")
+    few, many = load(1), load(400_000, lists=10_000, list_name_column="segment")
     assert few.memory_bytes == figures.SQLITE.peak_mb * MEGABYTE + figures.WAITING_IDENTITY_BYTES
     assert many.memory_bytes == (figures.SQLITE.peak_mb + 90) * MEGABYTE
 
@@ -174,8 +174,8 @@ def test_a_filter_takes_memory_for_each_row_of_a_large_sqlite_ledger_and_for_its
     large, appended = load(20_000_000, "EMAIL", "IDFA"), load(20_000_000, load_method="append-only")
     assert large.filter_bytes == 150 * MEGABYTE
     assert "150 MB of it tell new rows from known ones" in told(large)["memory"].detail
-    assert load(800_000).filter_bytes == appended.filter_bytes == 0
-    assert "It does not grow with the rows." in told(load(800_000))["memory"].detail
+    assert load(400_000).filter_bytes == appended.filter_bytes == 0
+    assert "It does not grow with the rows." in told(load(400_000))["memory"].detail
 
 
 def test_the_slowest_part_decides_and_is_named() -> None:

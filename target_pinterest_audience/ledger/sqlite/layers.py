@@ -47,8 +47,8 @@ class Sizes:
         sampled: from how many keys on a sample shows which tables have most of them.
     """
 
-    young: int = 800_000
-    merged: int = 32
+    young: int = 400_000
+    merged: int = 64
     pace: int = 1
     filtered: int = 20_000
     counted: int = 25_000
