@@ -23,7 +23,7 @@ WINDOW_VALUES: Final = 150_000
 """How many rows, times their identity columns, a window holds. The more, the fewer pages of a big ledger are read and
 written, and the more memory it takes."""
 
-_NEW_SHARE: Final = 0.75
+_NEW_SHARE: Final = 0.5
 """The share of that which is enough if the rows are probably new: two such windows take more memory."""
 
 WINDOW_SECONDS: Final = 2.0

@@ -1,6 +1,6 @@
 """A filter that tells which keys are surely not in the layers of a table, without reading them.
 
-It is a blocked Bloom filter: each key sets four bits in each of two words of 64 bits. At most about one key in 2,500
+It is a blocked Bloom filter: each key sets two bits in each of four words of 64 bits. At most about one key in 5,000
 passes by mistake, which costs a look into every layer; for most new keys, an access to memory shows that they are new.
 Nearly all keys are digests already, so they are not hashed again.
 
@@ -31,7 +31,8 @@ _ODD: Final = 0x9E3779B1
 """Spreads the numbers of lists and sources over 32 bits."""
 
 _PATTERN_DIGITS: Final = 12
-_BITS_IN_A_WORD: Final = 4
+_WORDS_OF_A_KEY: Final = 4
+_BITS_IN_A_WORD: Final = 2
 _PATTERNS: Final[Words] = np.array(
     [
         sum(1 << bit for bit in chosen.sample(range(64), _BITS_IN_A_WORD))
@@ -43,8 +44,8 @@ _PATTERNS: Final[Words] = np.array(
 
 _PAIR: Final = struct.Struct("<II")
 _PARTS: Final = {
-    16: np.dtype([("near", "V4"), ("one", "<u4"), ("other", "<u4"), ("rest", "V4")]),
-    17: np.dtype([("tag", "V1"), ("one", "<u4"), ("other", "<u4"), ("rest", "V8")]),
+    16: np.dtype([("near", "V4"), ("one", "<u4"), ("step", "<u4"), ("rest", "V4")]),
+    17: np.dtype([("tag", "V1"), ("one", "<u4"), ("step", "<u4"), ("rest", "V8")]),
 }
 """Size of a key → its two random numbers. Rows with neighbouring keys share the first bytes, and many members a tag."""
 
@@ -59,26 +60,27 @@ class _Bits:
             keys: the keys.
             owner: their source or list.
         """
-        one, other = _numbers(keys)
-        salt = np.uint32(owner * _ODD & 0xFFFFFFFF)
-        self._words = one ^ salt, other ^ salt
-        unused = 32 - _PATTERN_DIGITS
-        self._patterns = _PATTERNS[other >> unused], _PATTERNS[one >> unused]
+        one, step = _numbers(keys)
+        first = one ^ np.uint32(owner * _ODD & 0xFFFFFFFF)
+        numbers = [first + np.uint32(word) * step for word in range(_WORDS_OF_A_KEY)]
+        # A word and its pattern are of different numbers, or the keys of a word would have much the same pattern.
+        patterns = [_PATTERNS[number >> (32 - _PATTERN_DIGITS)] for number in (*numbers[1:], first)]
+        self._words = list(zip(numbers, patterns, strict=True))
 
     def held(self, segment: Words) -> Places:
         """Return the places of the keys whose bits are all set."""
-        (first, second), (pattern, second_pattern) = self._words, self._patterns
         mask = np.uint32(len(segment) - 1)
-        places = np.flatnonzero(segment[first & mask] & pattern == pattern)
-        others = second_pattern[places]
-        held: Places = places[segment[second[places] & mask] & others == others]
-        return held
+        places: Places = np.arange(len(self._words[0][0]))
+        for numbers, patterns in self._words:
+            bits = patterns[places]
+            places = places[segment[numbers[places] & mask] & bits == bits]
+        return places
 
     def add(self, segment: Words) -> None:
         """Set the bits of all keys."""
         mask = np.uint32(len(segment) - 1)
-        for words, patterns in zip(self._words, self._patterns, strict=True):
-            np.bitwise_or.at(segment, words & mask, patterns)
+        for numbers, patterns in self._words:
+            np.bitwise_or.at(segment, numbers & mask, patterns)
 
 
 class KeyFilter:
@@ -135,7 +137,7 @@ def _numbers(keys: Sequence[bytes]) -> tuple[NDArray[np.uint32], NDArray[np.uint
     sizes = set(map(len, keys))
     if len(sizes) == 1 and sizes <= _PARTS.keys():
         parts = np.frombuffer(b"".join(keys), _PARTS[sizes.pop()])
-        return parts["one"], parts["other"]
+        return parts["one"], parts["step"]
     pairs = np.array([*map(_pair, keys)], np.uint32).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
