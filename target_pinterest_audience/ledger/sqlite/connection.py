@@ -132,7 +132,7 @@ class Connection:
         Args:
             value: the value, which is compared as it is.
             source: the FROM clause, which joins `places`.
-            group: the rows.
+            group: the rows, in the order of their keys.
 
         Returns:
             The places that were found, and those where the values differ, each with the one found, as hexadecimal text.
@@ -144,7 +144,7 @@ class Connection:
             f"group_concat(CASE WHEN {differs} THEN hex({value}) END) FROM {source}"
         )
         with self.turn():
-            ((found, places, texts),) = self.raw.execute(for_all_places_sorted(statement), group.parameters).fetchall()
+            ((found, places, texts),) = self.raw.execute(for_all_places(statement), group.parameters).fetchall()
         differing = zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
         return [*map(int, found.split(","))] if found else [], differing
 

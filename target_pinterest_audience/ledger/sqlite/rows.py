@@ -60,12 +60,14 @@ class SqliteRows(Rows):
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
         differing: dict[bytes, bytes] = {}
-        unknown = dict(says)
+        # They stay in this order for all tables.
+        unknown = {row: says[row] for row in sorted(says)}
         with self._connection.snapshot():
             # One table after the other, so that its pages are read in their order.
             for name in self._layers.likely(list(says)):
                 for group in groups(list(unknown), list(unknown.values()), in_order=False):
-                    found, others = self._connection.compare("says", f"places JOIN {name} ON row_key = {{key}}", group)
+                    source = f"places CROSS JOIN {name} ON row_key = {{key}}"
+                    found, others = self._connection.compare("says", source, group)
                     differing.update((group.keys[place], bytes.fromhex(said)) for place, said in others)
                     for place in found:
                         del unknown[group.keys[place]]
