@@ -52,9 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets its background jobs ignore SIGINT, and so would all processes that the tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    hypothesis.settings.register_profile("few", max_examples=40)
-    if not IS_LONG:
-        hypothesis.settings.load_profile("few")
+    # Without a deadline for an example, which a busy machine misses.
+    hypothesis.settings.register_profile("long", deadline=None)
+    hypothesis.settings.register_profile("few", max_examples=40, deadline=None)
+    hypothesis.settings.load_profile("long" if IS_LONG else "few")
     # A ledger waits for its disk at each commit, and a test has no power cut to fear.
     if MEMORY is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)

@@ -22,7 +22,7 @@ from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, another_process, line_of
-from tests.support.processes import environment
+from tests.support.processes import unmeasured_environment
 
 ROWS = {number.to_bytes(16, "big"): b"says" * 20 for number in range(3_000)}
 
@@ -236,7 +236,7 @@ class TestReadOnly:
         program = program.replace("API", repr(API)).replace("ACCOUNT", repr(ACCOUNT))
         done = subprocess.run(
             [sys.executable, "-c", program, f"sqlite:///{path}"],
-            capture_output=True, check=False, timeout=60, text=True, env=environment(),
+            capture_output=True, check=False, timeout=60, text=True, env=unmeasured_environment(),
         )  # fmt: skip
         path.parent.chmod(0o755)
         assert not done.stderr

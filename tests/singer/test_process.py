@@ -21,7 +21,7 @@ from target_pinterest_audience.reconcile.reconciler import WINDOW_VALUES
 from target_pinterest_audience.run.run import STATE_PATIENCE_SECONDS
 from target_pinterest_audience.singer.reader import MessageReader
 from tests.support.messages import address, digests, people, schema, state
-from tests.support.processes import Target, command, environment, feed, lines, running
+from tests.support.processes import Target, command, environment, feed, lines, running, unmeasured_environment
 from tests.support.waiting import wait_until
 
 
@@ -245,7 +245,7 @@ def test_a_signal_ends_the_run_from_the_start(config: dict[str, Any], tmp_path: 
     for tenths in range(0, 12, 2):
         # Not forked: the start of the interpreter is what it is about.
         with subprocess.Popen(
-            command(config, tmp_path), stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+            command(config, tmp_path), stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=unmeasured_environment()
         ) as process:
             time.sleep(tenths / 10)
             process.send_signal(number)

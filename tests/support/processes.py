@@ -33,6 +33,11 @@ def environment(**variables: str) -> dict[str, str]:
     return {**kept, **variables}
 
 
+def unmeasured_environment() -> dict[str, str]:
+    """The same without coverage, which imports modules of its own, writes a file, and hides a signal at the start."""
+    return {name: value for name, value in environment().items() if not name.startswith("COVERAGE_")}
+
+
 def command(config: dict[str, Any], folder: Path) -> list[str]:
     """The command line of the target, with its configuration in a file."""
     path = folder / "config.json"
