@@ -25,8 +25,10 @@ Places = NDArray[np.intp]
 _BITS_PER_KEY: Final = 20
 _WORD_BYTES: Final = 8
 _FIRST_WORDS: Final = 1 << 21
+_MOST_WORDS: Final = 1 << 23
 _GROWTH: Final = 2
-"""How much longer the next segment is: the more, the fewer there are, and the more memory has no keys yet."""
+"""How much longer the next segment is, up to `_MOST_WORDS`: the more, the fewer there are, and the more memory has no
+keys yet."""
 _ODD: Final = 0x9E3779B1
 """Spreads the numbers of lists and sources over 32 bits."""
 
@@ -122,7 +124,7 @@ class KeyFilter:
         return sorted({place for segment in self._segments for place in bits.held(segment).tolist()})
 
     def _grow(self) -> None:
-        words = len(self._segments[-1]) * _GROWTH if self._segments else _FIRST_WORDS
+        words = min(len(self._segments[-1]) * _GROWTH, _MOST_WORDS) if self._segments else _FIRST_WORDS
         while words > max(self._left, _FIRST_WORDS):
             words //= 2
         if words > self._left and self._segments:
