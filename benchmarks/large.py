@@ -188,14 +188,17 @@ def _run(place: Place, keys: str, work: str, rows: int, stream: Sequence[int], *
 
 
 def _prune(place: Place, keys: str, rows: int) -> None:
-    command = [sys.executable, "-m", "target_pinterest_audience.companion.main", "prune", "--config"]
+    program = "from target_pinterest_audience.companion.main import main; main()"
+    config = place.config(load_method="overwrite")
+    # Its STATEs look like the positions of an incremental sync.
+    command = [sys.executable, "-c", program, "prune", "--full-table", "--config", str(config)]
     started = time.perf_counter()
-    with subprocess.Popen([*command, str(place.config(load_method="overwrite"))], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         said = process.stdout.read().decode()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode or f"({rows:,} pruned)" not in said:
         sys.exit(said)
     _print(place, keys, "prune of 1 %", rows, time.perf_counter() - started, usage.ru_maxrss / 1024, 0)
 
