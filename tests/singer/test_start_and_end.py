@@ -16,6 +16,16 @@ SENDS_ALL = {"load_method": "append-only"}
 HAS_A_LEDGER = {"load_method": "upsert"}
 
 
+def test_a_run_does_not_import_numpy_for_others(config: dict[str, Any], tmp_path: Path) -> None:
+    argv = [sys.executable, "-X", "importtime", *command(config, tmp_path)[1:]]
+    stream = lines([schema("email"), *people([1])])
+    done = subprocess.run(argv, input=stream, capture_output=True, check=False, timeout=60, env=environment())
+    assert done.returncode == 0, done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
+    assert "joblib" in imported
+    assert "numpy.version" not in imported
+
+
 @pytest.mark.parametrize(
     ("settings", "used"),
     [
