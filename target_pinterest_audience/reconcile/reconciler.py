@@ -26,6 +26,9 @@ written, and the more memory it takes."""
 _NEW_SHARE: Final = 0.5
 """The share of that which is enough if the rows are probably new: two such windows take more memory."""
 
+_NEW_SHARE_OF_MANY: Final = 0.75
+"""The same if rows name their lists: there may be thousands, and each takes time in each window."""
+
 WINDOW_SECONDS: Final = 2.0
 """How long an event waits for others at most, so that a full batch leaves within seconds on a slow stream, too."""
 
@@ -145,7 +148,7 @@ class Reconciler:
                 self._hold = self.watermark.hold(line)
 
     def _flush_full(self) -> None:
-        if self._window.values >= WINDOW_VALUES * (_NEW_SHARE if self.expect_new else 1):
+        if self._window.values >= WINDOW_VALUES * self._share():
             # The window before this one may still be processed.
             new = suppose_new(self.ledger, self._window, self.shorten) if self.expect_new else None
             self.collect()
@@ -153,6 +156,11 @@ class Reconciler:
             # While this window is processed, the orders of the one before are sent, and the next one is read.
             window = self._close_window()
             self._work = Background(lambda: self._work_off(window, new))
+
+    def _share(self) -> float:
+        if not self.expect_new:
+            return 1
+        return _NEW_SHARE_OF_MANY if self._window.names_lists else _NEW_SHARE
 
     @property
     def idle(self) -> bool:

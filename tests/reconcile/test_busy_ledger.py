@@ -41,6 +41,7 @@ def stage(tmp_path: Path, clock: Clock) -> Stage:
 @pytest.fixture(autouse=True)
 def _on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "WINDOW_VALUES", 2)
+    monkeypatch.setattr(reconciler, "_NEW_SHARE", 1)
     monkeypatch.setattr(reconciler, "Background", OnDemand)
 
 

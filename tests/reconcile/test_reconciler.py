@@ -92,6 +92,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(reconciler, "WINDOW_VALUES", WINDOW)
+    monkeypatch.setattr(reconciler, "_NEW_SHARE", 1)
     desk = Desk(tmp_path)
     yield desk
     desk.ledger.may_end.set()

@@ -169,6 +169,7 @@ def test_what_was_accepted_is_settled_if_the_run_stops_while_a_window_is_process
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciler, "WINDOW_VALUES", 4)
+    monkeypatch.setattr(reconciler, "_NEW_SHARE", 0.75)
     with stage.session() as desk:
         writer = desk.open()
         for number in range(1, 7):

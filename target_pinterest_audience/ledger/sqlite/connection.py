@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, for_all_places_sorted, groups
 from target_pinterest_audience.system.waits import Wait
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
 LOG_AFTER_SECONDS: Final = 5.0
 """How long to wait for another process's transaction before the wait is logged."""
+
+
+class Compared(NamedTuple):
+    """How the rows of a group compare with those of a table.
+
+    Attributes:
+        missing: the places of the rows that the table does not have.
+        differing: place → the value in the table, if it differs from the one given.
+    """
+
+    missing: list[int]
+    differing: dict[int, bytes]
 
 
 class Connection:
@@ -126,27 +138,30 @@ class Connection:
             ((places, texts),) = found.fetchall()
         return zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
 
-    def compare(self, value: str, source: str, group: Group, /) -> tuple[list[int], Iterator[tuple[int, str]]]:
-        """Look up the rows of a group, and compare a value with the one given for each.
+    def compare(self, value: str, table: str, key: str, group: Group, /, *, in_order: bool) -> Compared:
+        """Look up the rows of a group in a table, and compare a value with the one given for each.
 
         Args:
             value: the value, which is compared as it is.
-            source: the FROM clause, which joins `places`.
-            group: the rows, in the order of their keys.
-
-        Returns:
-            The places that were found, and those where the values differ, each with the one found, as hexadecimal text.
+            table: the table.
+            key: the column of its key.
+            group: the rows.
+            in_order: whether they are in the order of their keys.
         """
         # A value of no bytes is NULL.
         differs = f"{value} <> COALESCE({{value}}, x'')"
         statement = (
-            f"SELECT group_concat(place), group_concat(CASE WHEN {differs} THEN place END), "
-            f"group_concat(CASE WHEN {differs} THEN hex({value}) END) FROM {source}"
+            f"SELECT group_concat(CASE WHEN {key} IS NULL THEN place END), group_concat(CASE WHEN {differs} THEN place "
+            f"END), group_concat(CASE WHEN {differs} THEN hex({value}) END) "
+            f"FROM places LEFT JOIN {table} ON {key} = {{key}}"
         )
+        complete = for_all_places(statement) if in_order else for_all_places_sorted(statement)
         with self.turn():
-            ((found, places, texts),) = self.raw.execute(for_all_places(statement), group.parameters).fetchall()
-        differing = zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
-        return [*map(int, found.split(","))] if found else [], differing
+            ((missing, places, texts),) = self.raw.execute(complete, group.parameters).fetchall()
+        return Compared(
+            [*map(int, missing.split(","))] if missing else [],
+            dict(zip(map(int, places.split(",")), map(bytes.fromhex, texts.split(",")), strict=True)) if places else {},
+        )
 
     def insert_new(self, parts: Iterable[Group], rows: str, inserted: str, **parameters: object) -> bool:
         """Insert rows if none of their keys is in the table.

@@ -27,8 +27,8 @@ _WORD_BYTES: Final = 8
 _FIRST_WORDS: Final = 1 << 21
 _MOST_WORDS: Final = 1 << 23
 _GROWTH: Final = 2
-"""How much longer the next segment is, up to `_MOST_WORDS`: the more, the fewer there are, and the more memory has no
-keys yet."""
+"""The share of all words that the next segment has at most is one in so many: the fewer, the fewer segments there are,
+and the more memory has no keys yet. Each has a power of two, from `_FIRST_WORDS` to `_MOST_WORDS`."""
 _ODD: Final = 0x9E3779B1
 """Spreads the numbers of lists and sources over 32 bits."""
 
@@ -124,7 +124,9 @@ class KeyFilter:
         return sorted({place for segment in self._segments for place in bits.held(segment).tolist()})
 
     def _grow(self) -> None:
-        words = min(len(self._segments[-1]) * _GROWTH, _MOST_WORDS) if self._segments else _FIRST_WORDS
+        words = _MOST_WORDS
+        while words > max(sum(map(len, self._segments)) // _GROWTH, _FIRST_WORDS):
+            words //= 2
         while words > max(self._left, _FIRST_WORDS):
             words //= 2
         if words > self._left and self._segments:

@@ -60,19 +60,34 @@ class SqliteRows(Rows):
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
         differing: dict[bytes, bytes] = {}
-        # They stay in this order for all tables.
-        unknown = {row: says[row] for row in sorted(says)}
+        left = says
         with self._connection.snapshot():
             # One table after the other, so that its pages are read in their order.
-            for name in self._layers.likely(list(says)):
-                for group in groups(list(unknown), list(unknown.values()), in_order=False):
-                    source = f"places CROSS JOIN {name} ON row_key = {{key}}"
-                    found, others = self._connection.compare("says", source, group)
-                    differing.update((group.keys[place], bytes.fromhex(said)) for place, said in others)
-                    for place in found:
-                        del unknown[group.keys[place]]
-        differing.update((row, b"") for row, said in unknown.items() if said)
+            for number, name in enumerate(self._layers.likely(list(says))):
+                if number == 1:
+                    # The first table often has all rows, and SQLite sorts them while other threads run.
+                    left = {row: left[row] for row in sorted(left)}
+                left = self._compare(name, left, differing, in_order=number > 0)
+        differing.update((row, b"") for row, said in left.items() if said)
         return differing
+
+    def _compare(
+        self, name: str, says: Mapping[bytes, bytes], differing: dict[bytes, bytes], *, in_order: bool
+    ) -> Mapping[bytes, bytes]:
+        """Compare rows with those of a table, and return those that it does not have.
+
+        Args:
+            name: the table.
+            says: row → what to compare its statements with.
+            differing: gets row → its statements, where they differ.
+            in_order: whether the rows are in their order.
+        """
+        left: dict[bytes, bytes] = {}
+        for group in groups(list(says), list(says.values()), in_order=False):
+            compared = self._connection.compare("says", name, "row_key", group, in_order=in_order)
+            differing.update((group.keys[place], said) for place, said in compared.differing.items())
+            left.update((row, says[row]) for row in map(group.keys.__getitem__, compared.missing))
+        return left
 
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Rows.write`."""

@@ -171,6 +171,11 @@ class Window:
         return Event(origin.kind, named, origin.plan.slots, origin.plan, self.lines[index], routes, held=held)
 
     @property
+    def names_lists(self) -> bool:
+        """Whether the newest row names its list."""
+        return bool(self._origins) and self._origins[-1].plan.lists is None
+
+    @property
     def sources(self) -> set[int]:
         """The sources of the rows."""
         return {origin.plan.source for origin in self._origins}
