@@ -185,10 +185,14 @@ class Layers:
         return [*(self.table.of_layer(each.number) for each in self.all()), self.table.name]
 
     def likely(self, keys: Sequence[bytes], **parameters: object) -> list[str]:
-        """Return the names of all tables in the order in which to look keys up.
+        """Return the names of all tables in the order in which to look keys up; see `guess`."""
+        guess = self.guess(keys, **parameters)
+        return sorted(self.names(), key=lambda name: len(guess.get(name, ())), reverse=True)
 
-        Many taps send rows in the order in which they were loaded, so a few layers have most rows of a window. A
-        sample shows which.
+    def guess(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
+        """Return name of table → the keys that it probably has, since it has the one of a sample beside them.
+
+        Many taps send rows in the order in which they were loaded.
 
         Args:
             keys: keys without duplicates.
@@ -196,9 +200,14 @@ class Layers:
         """
         names = self.names()
         if len(names) == 1 or len(keys) < self.sizes.sampled:
-            return names
-        located = self._locate(names, keys[:: max(1, len(keys) // _SAMPLE)], parameters)
-        return sorted(names, key=lambda name: len(located[name]), reverse=True)
+            return {names[0]: list(keys)}
+        step = max(1, len(keys) // _SAMPLE)
+        located = self._locate(names, keys[::step], parameters)
+        table_of = {key: name for name, some in located.items() for key in some}
+        guess: defaultdict[str, list[bytes]] = defaultdict(list)
+        for start in range(0, len(keys), step):
+            guess[table_of.get(keys[start], self.table.name)] += keys[start : start + step]
+        return guess
 
     def look_up(self, value: str, names: Sequence[str]) -> str:
         """Return the SQL of a value in the row of a place, whichever of some tables has it; NULL if none has."""

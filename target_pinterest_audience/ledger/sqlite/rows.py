@@ -60,15 +60,20 @@ class SqliteRows(Rows):
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
         differing: dict[bytes, bytes] = {}
-        left = says
+        left: dict[bytes, bytes] = {}
         with self._connection.snapshot():
-            # One table after the other, so that its pages are read in their order.
-            for number, name in enumerate(self._layers.likely(list(says))):
-                if number == 1:
-                    # The first table often has all rows, and SQLite sorts them while other threads run.
-                    left = {row: left[row] for row in sorted(left)}
-                left = self._compare(name, left, differing, in_order=number > 0)
-        differing.update((row, b"") for row, said in left.items() if said)
+            guess = self._layers.guess(list(says))
+            for name, rows in guess.items():
+                some = says if len(rows) == len(says) else {row: says[row] for row in rows}
+                left.update(self._compare(name, some, differing, in_order=False))
+            # They are sorted once. SQLite sorts those of a guess, while other threads run.
+            rest: Mapping[bytes, bytes] = {row: left[row] for row in sorted(left)}
+            # The neighbours of a sample are in its table, or in one that others of the sample are in.
+            for name in sorted(self._layers.names(), key=lambda each: len(guess.get(each, ())), reverse=True):
+                # One table after the other, so that its pages are read in their order.
+                if rest and guess.keys() != {name}:
+                    rest = self._compare(name, rest, differing, in_order=True)
+        differing.update((row, b"") for row, said in rest.items() if said)
         return differing
 
     def _compare(
