@@ -11,7 +11,7 @@ import pytest
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.membership.row import RowWriter
 from target_pinterest_audience.reconcile import reconciler
-from tests.support.runs import Stage, digest, row
+from tests.support.runs import Desk, Stage, digest, row
 from tests.support.waiting import Clock
 
 
@@ -50,6 +50,16 @@ def fill(writer: RowWriter, *lines: int, name: str | None = None) -> None:
         writer.write(row(line, line, name=name))
 
 
+def fill_two(desk: Desk) -> RowWriter:
+    """Fill a window, send what it brings, and fill another one, which is being processed."""
+    writer = desk.open()
+    fill(writer, 1)
+    desk.session.flush()
+    desk.dispatcher.send_all(desk.session.orders())
+    fill(writer, 2, 3)
+    return writer
+
+
 def test_a_stream_waits_for_it_to_be_opened(stage: Stage) -> None:
     with stage.session() as desk:
         fill(desk.open(), 1, 2)
@@ -78,11 +88,7 @@ def test_the_first_key_value_of_its_kind_waits_for_it(stage: Stage) -> None:
 
 def test_accepted_notes_are_deleted_after_it(stage: Stage) -> None:
     with stage.session() as desk:
-        writer = desk.open()
-        fill(writer, 1)
-        desk.session.flush()
-        desk.dispatcher.send_all(desk.session.orders())
-        fill(writer, 2, 3)
+        fill_two(desk)
         assert not desk.session._reconciler.idle
         desk.dispatcher.flush()
         desk.session.tidy()
@@ -94,11 +100,7 @@ def test_accepted_notes_are_deleted_after_it(stage: Stage) -> None:
 
 def test_accepted_notes_are_deleted_between_two_of_them(stage: Stage) -> None:
     with stage.session() as desk:
-        writer = desk.open()
-        fill(writer, 1)
-        desk.session.flush()
-        desk.dispatcher.send_all(desk.session.orders())
-        fill(writer, 2, 3)
+        writer = fill_two(desk)
         desk.dispatcher.flush()
         fill(writer, 4, 5)
         assert not desk.session._reconciler.idle

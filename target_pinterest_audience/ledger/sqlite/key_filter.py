@@ -1,7 +1,8 @@
 """A filter that tells which keys are surely not in the layers of a table, without reading them.
 
-It is a blocked Bloom filter: each key sets two bits in each of four words of 64 bits. At most about one key in 5,000
-passes by mistake, which costs a look into every layer; for most new keys, an access to memory shows that they are new.
+It is a blocked Bloom filter: each key sets two bits in each of four words of 64 bits. About one key in 6,000 passes a
+full segment by mistake, which costs a look into every layer; for most new keys, an access to memory shows that they are
+new.
 Nearly all keys are digests already, so they are not hashed again.
 
 Most of the time goes to waiting for memory, since the words of a key lie anywhere. NumPy has many of these accesses at
@@ -45,11 +46,9 @@ _PATTERNS: Final[Words] = np.array(
 )
 
 _PAIR: Final = struct.Struct("<II")
-_PARTS: Final = {
-    16: np.dtype([("near", "V4"), ("one", "<u4"), ("step", "<u4"), ("rest", "V4")]),
-    17: np.dtype([("tag", "V1"), ("one", "<u4"), ("step", "<u4"), ("rest", "V8")]),
-}
-"""Size of a key → its two random numbers. Rows with neighbouring keys share the first bytes, and many members a tag."""
+_BEGIN: Final = {16: 4, 17: 1}
+"""Size of a key → where its two random numbers begin: after the first bytes, which rows with neighbouring keys share,
+or after the tag of a member key."""
 
 
 class _Bits:
@@ -139,15 +138,15 @@ class KeyFilter:
 def _numbers(keys: Sequence[bytes]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return two random numbers for each key."""
     sizes = set(map(len, keys))
-    if len(sizes) == 1 and sizes <= _PARTS.keys():
-        parts = np.frombuffer(b"".join(keys), _PARTS[sizes.pop()])
-        return parts["one"], parts["step"]
-    pairs = np.array([*map(_pair, keys)], np.uint32).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
+    if len(sizes) == 1 and sizes <= _BEGIN.keys():
+        (size,) = sizes
+        numbers = np.ndarray((len(keys), 2), "<u4", b"".join(keys), _BEGIN[size], strides=(size, 4))
+        return numbers[:, 0], numbers[:, 1]
+    numbers = np.array([*map(_pair, keys)], np.uint32).reshape(-1, 2)
+    return numbers[:, 0], numbers[:, 1]
 
 
 def _pair(key: bytes) -> tuple[int, ...]:
-    if len(key) in _PARTS:
-        parts = _PARTS[len(key)]
-        return _PAIR.unpack_from(key, parts.fields["one"][1] if parts.fields else 0)
+    if len(key) in _BEGIN:
+        return _PAIR.unpack_from(key, _BEGIN[len(key)])
     return _PAIR.unpack(blake2b(key, digest_size=_PAIR.size).digest())

@@ -186,28 +186,28 @@ class Layers:
 
     def likely(self, keys: Sequence[bytes], **parameters: object) -> list[str]:
         """Return the names of all tables in the order in which to look keys up; see `guess`."""
-        guess = self.guess(keys, **parameters)
-        return sorted(self.names(), key=lambda name: len(guess.get(name, ())), reverse=True)
+        return list(self.guess(keys, **parameters))
 
     def guess(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
-        """Return name of table → the keys that it probably has, since it has the one of a sample beside them.
+        """Return name of table → the keys that it probably has, for all tables, that with most of them first.
 
-        Many taps send rows in the order in which they were loaded.
+        Many taps send rows in the order in which they were loaded. So a sample of the keys tells of those beside it.
 
         Args:
             keys: keys without duplicates.
             parameters: the other parameters of the table's condition.
         """
         names = self.names()
+        guess: dict[str, list[bytes]] = {name: [] for name in names}
         if len(names) == 1 or len(keys) < self.sizes.sampled:
-            return {names[0]: list(keys)}
+            guess[names[0]] += keys
+            return guess
         step = max(1, len(keys) // _SAMPLE)
         located = self._locate(names, keys[::step], parameters)
         table_of = {key: name for name, some in located.items() for key in some}
-        guess: defaultdict[str, list[bytes]] = defaultdict(list)
         for start in range(0, len(keys), step):
             guess[table_of.get(keys[start], self.table.name)] += keys[start : start + step]
-        return guess
+        return dict(sorted(guess.items(), key=lambda each: len(each[1]), reverse=True))
 
     def look_up(self, value: str, names: Sequence[str]) -> str:
         """Return the SQL of a value in the row of a place, whichever of some tables has it; NULL if none has."""

@@ -68,10 +68,9 @@ class SqliteRows(Rows):
                 left.update(self._compare(name, some, differing, in_order=False))
             # They are sorted once. SQLite sorts those of a guess, while other threads run.
             rest: Mapping[bytes, bytes] = {row: left[row] for row in sorted(left)}
-            # The neighbours of a sample are in its table, or in one that others of the sample are in.
-            for name in sorted(self._layers.names(), key=lambda each: len(guess.get(each, ())), reverse=True):
+            for name, rows in guess.items():
                 # One table after the other, so that its pages are read in their order.
-                if rest and guess.keys() != {name}:
+                if rest and len(rows) < len(says):
                     rest = self._compare(name, rest, differing, in_order=True)
         differing.update((row, b"") for row, said in rest.items() if said)
         return differing

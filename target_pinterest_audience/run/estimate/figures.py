@@ -25,9 +25,6 @@ SLOW_DAY: Final = 3
 WAITING_IDENTITY_BYTES: Final = 225
 """How much memory an identity takes that waits for its request."""
 
-YOUNG_ROWS: Final = 400_000
-"""Up to how many rows a SQLite ledger needs no filter; see `ledger.sqlite.layers`."""
-
 FURTHER_IDENTITY: Final = 0.4
 """The time of each further identity of a row, as a share of the time of a row of one identity."""
 

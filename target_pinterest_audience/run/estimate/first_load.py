@@ -18,6 +18,7 @@ from target_pinterest_audience.delivery.pending import records_room
 from target_pinterest_audience.identities.hashing import HashAlgorithm, hex_digest
 from target_pinterest_audience.identities.packed import pack_identity, size_in_records
 from target_pinterest_audience.identities.types import IdentityType
+from target_pinterest_audience.ledger.sqlite.layers import USUAL
 from target_pinterest_audience.routing.plan import ListPlan, ListReference, merge, plan_lists
 from target_pinterest_audience.run.estimate import figures
 from target_pinterest_audience.run.estimate.figures import Engine
@@ -185,7 +186,7 @@ def estimate(settings: Settings, sources: Sequence[Source]) -> Estimate:
         seconds += source.rows / engine.rows_a_second * (1 + further) * slower
         of_row = engine.row_bytes + engine.identity_bytes * bigger * len(source.kinds)
         ledger_bytes += round(source.rows * of_row)
-        if source.rows > figures.YOUNG_ROWS:
+        if source.rows > USUAL.young:
             filter_bytes += round(source.rows * (1 + len(source.kinds)) * engine.filter_bytes)
     overwrites = any(settings.for_stream(each.stream).load_method is LoadMethod.OVERWRITE for each in sources)
     loads = list(_loads(settings, sources))
