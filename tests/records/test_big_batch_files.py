@@ -26,13 +26,17 @@ from tests.support.messages import address, people, schema, state
 from tests.support.processes import environment
 
 MEASURED = """
-import os, sys
-from target_pinterest_audience.singer.command import run
+import sys
+from target_pinterest_audience.main import main
+from target_pinterest_audience.system import signals
 
-code = run(sys.argv[1:])
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print("peak", peak, file=sys.stderr, flush=True)
-os._exit(code)
+def leave(code):
+    peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print("peak", peak, file=sys.stderr, flush=True)
+    left(code)
+
+left, signals.leave = signals.leave, leave
+main()
 """
 
 MEGABYTE = 1 << 20
@@ -46,7 +50,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def measure(config: dict[str, Any], tmp_path: Path) -> Any:
-    """Run the target, and say how much memory it took at most."""
+    """Run the process that users start, and say how much memory it took at most."""
 
     def run(stream: Path | list[dict[str, Any]], **settings: Any) -> Ended:
         path = tmp_path / "config.json"
