@@ -40,6 +40,8 @@ main()
 """
 
 MEGABYTE = 1 << 20
+MODEST = 290
+"""Megabytes: a run that reads pieces of 8 MB takes up to 250 with Arrow and NumPy, and one that does not, 700."""
 
 
 class Ended(NamedTuple):
@@ -96,7 +98,7 @@ def test_a_text_that_is_stored_once_for_many_rows_is_unpacked_in_pieces(measure:
     done = measure([schema("email"), batch("parquet", url)], stream_maps=maps)
     assert done.code == 0, done.stderr
     assert "10,000 rejected" in done.stderr
-    assert done.megabytes < 250
+    assert done.megabytes < MODEST
 
 
 @pytest.mark.slow
@@ -107,7 +109,7 @@ def test_very_long_texts_are_read_a_few_at_a_time(measure: Any, tmp_path: Path, 
     url = write(tmp_path / "f", table, use_dictionary=False, column_encoding=encodings, write_batch_size=10)
     done = measure([schema("email"), batch("parquet", url)])
     assert done.code == 0, done.stderr
-    assert done.megabytes < 250
+    assert done.megabytes < MODEST
 
 
 def test_a_page_that_is_too_big_is_refused_and_earlier_rows_are_delivered(measure: Any, tmp_path: Path) -> None:
