@@ -92,7 +92,9 @@ class Warehouse:
         return [each for each in self.store.rglob("*") if each.is_file()]
 
 
-@pytest.fixture(params=SCHEMES)
+@pytest.fixture(
+    params=["snowflake", *(pytest.param(each, marks=pytest.mark.slow) for each in ("bigquery", "redshift"))]
+)
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, config: dict[str, Any]) -> Warehouse:
     name = request.param
     (tmp_path / "store").mkdir()
