@@ -261,6 +261,16 @@ class TestLedger:
         assert (run["outcome"], run["rows"], run["pruned"]) == ("clean", 5, False)
         assert made.id in run_companion("ledger", "show").stdout
 
+    def test_a_run_that_failed_is_unfinished(
+        self, emulator: Emulator, run_companion: Companion, run_target: Target
+    ) -> None:
+        emulator.backend.create_list(LIST)
+        emulator.backend.inject(Fault(method="PATCH", status=500, times=None))
+        assert run_target([schema("email"), *people(range(5))], load_method="upsert", max_retries=0).code == 4
+        (run,) = json.loads(run_companion("ledger", "show", "--json").stdout)["runs"]
+        assert (run["outcome"], run["ended"]) == ("unfinished", None)
+        assert "unfinished" in run_companion("ledger", "show").stdout
+
     def test_the_statements_of_a_row_are_found_by_its_key(self, run_companion: Companion, run_target: Target) -> None:
         rows = [
             record(id=1, email=address(1), consent=True),

@@ -16,10 +16,13 @@ from target_pinterest_audience.companion.groups import CommandGroup
 from target_pinterest_audience.companion.options import config_option, early_config_option, json_option
 from target_pinterest_audience.companion.output import show_json, show_table, when
 from target_pinterest_audience.companion.session import opened_ledger, read_settings
+from target_pinterest_audience.ledger.catalogue.runs import OPEN
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.text.counts import several
 
 _RUNS: Final = 5
+_UNFINISHED: Final = "unfinished"
+"""How a run is shown that failed, was stopped, or goes on: the ledger marks only those that reached their end."""
 
 _EXAMPLES = """
 \b
@@ -109,4 +112,5 @@ def _runs(opened: Ledger) -> Iterator[KnownRun]:
         rows: Counter[int] = Counter()
         for feed in opened.catalogue.runs.feeds(run.number):
             rows[feed.source] = max(rows[feed.source], feed.rows)
-        yield KnownRun(run.number, when(run.started), when(run.ended), run.outcome, rows.total(), run.pruned)
+        outcome = _UNFINISHED if run.outcome == OPEN else run.outcome
+        yield KnownRun(run.number, when(run.started), when(run.ended), outcome, rows.total(), run.pruned)
