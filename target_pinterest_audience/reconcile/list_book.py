@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.reconcile.locks import reference_to
 from target_pinterest_audience.reconcile.notes import owes_additions
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference
 from target_pinterest_audience.settings import MissingLedger
+from target_pinterest_audience.text.counts import first_of
 from target_pinterest_audience.vocabulary import ListType
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from target_pinterest_audience.reconcile.locks import Locks
     from target_pinterest_audience.reconcile.run_record import RunRecorder
     from target_pinterest_audience.settings import Settings
+
+_NAMED: Final = 5
+"""How many lists a warning names."""
 
 
 class ListBook:
@@ -149,15 +153,31 @@ class ListBook:
         catalogue = self._ledger.catalogue
         self._locks.take_references([ListReference(customer_list_id=each.id) for each in found.values() if each])
         entries: dict[ListReference, ListEntry] = {}
+        unknown: list[ListReference] = []
 
         def enter() -> None:
+            unknown.clear()
             for reference, customer_list in found.items():
-                entry = entries[reference] = self._enter(reference, customer_list, pinned[reference])
+                entry, is_known = self._enter(reference, customer_list, pinned[reference])
+                entries[reference] = entry
+                if not is_known:
+                    unknown.append(reference)
                 self._check_algorithm(entry.number, reference)
                 self._ceilings.begin(catalogue, entry.number)
                 catalogue.lists.pin(str(reference), entry.number)
+            if unknown and self._settings.missing_ledger is MissingLedger.STOP:
+                msg = (
+                    f"{self._may_have_others(unknown)} Set `ledger_url` to the ledger of the former runs. If there "
+                    "were none, set `missing_ledger: warn` for one run."
+                )
+                raise LedgerError(msg)
 
         self._ledger.transact(enter, self._ceilings.checkpoint())
+        if unknown:
+            self._logger.warning(
+                "%s If runs are in throw-away containers, keep the ledger in PostgreSQL or on a volume, and set "
+                "`missing_ledger: stop`.", self._may_have_others(unknown),
+            )  # fmt: skip
         for reference, entry in entries.items():
             if found[reference] is not None:
                 self._with_id.add(entry.number)
@@ -192,22 +212,24 @@ class ListBook:
                 self._ledger.transact(partial(catalogue.lists.set_id, number, customer_list_id))
             self._with_id.add(number)
 
-    def _enter(self, reference: ListReference, found: CustomerList | None, pinned: ListEntry | None) -> ListEntry:
-        """Return the ledger's entry for a list; create it if the list is new."""
+    def _enter(
+        self, reference: ListReference, found: CustomerList | None, pinned: ListEntry | None
+    ) -> tuple[ListEntry, bool]:
+        """Return the ledger's entry for a list, and whether the ledger knows its members.
+
+        If the list is new to the ledger, the entry is new, too.
+        """
         catalogue = self._ledger.catalogue
         if found is None:
-            return pinned or catalogue.lists.add(None, reference.customer_list_name)
+            return pinned or catalogue.lists.add(None, reference.customer_list_name), True
         entry = catalogue.lists.by_id(found.id)
-        if entry is None and pinned is not None and pinned.customer_list_id is None:
-            if not owes_additions(self._ledger, pinned.number):
-                # No addition is noted for it, so no interrupted run of ours can have created it.
-                self._warn_unknown(reference)
+        if entry is not None:
+            return entry, True
+        if pinned is not None and pinned.customer_list_id is None:
             catalogue.lists.set_id(pinned.number, found.id)
-            return pinned
-        if entry is None:
-            self._warn_unknown(reference)
-            entry = catalogue.lists.add(found.id, found.name)
-        return entry
+            # If no addition is noted for it, no interrupted run of ours can have created it.
+            return pinned, owes_additions(self._ledger, pinned.number)
+        return catalogue.lists.add(found.id, found.name), False
 
     def _remember(self, entry: ListEntry, reference: ListReference) -> None:
         self._lead(reference, entry.number)
@@ -217,26 +239,14 @@ class ListBook:
         self._numbers[reference] = number
         self._ways.setdefault(number, set()).add(reference)
 
-    def _warn_unknown(self, reference: ListReference) -> None:
-        """Warn that a list may have members that the ledger does not know.
-
-        Raises:
-            LedgerError: `missing_ledger` is `stop`.
-        """
-        what = (
-            f"{self._ledger.where} knows nothing of {reference}, which exists at Pinterest. The target sends everyone "
-            "in the stream again, and cannot remove people whom former runs sent and who have left since."
+    def _may_have_others(self, lists: Sequence[ListReference]) -> str:
+        """Return the warning that lists may have members that the ledger does not know."""
+        named = first_of(list(map(str, lists)), _NAMED, "list", "lists")
+        return (
+            f"{self._ledger.where} knows nothing of {named}, which {'exists' if len(lists) == 1 else 'exist'} at "
+            "Pinterest. The target sends everyone in the stream again, and cannot remove people whom former runs sent "
+            "and who have left since."
         )
-        if self._settings.missing_ledger is MissingLedger.STOP:
-            msg = (
-                f"{what} Set `ledger_url` to the ledger of the former runs. If there were none, set `missing_ledger: "
-                "warn` for one run."
-            )
-            raise LedgerError(msg)
-        self._logger.warning(
-            "%s If runs are in throw-away containers, keep the ledger in PostgreSQL or on a volume, and set "
-            "`missing_ledger: stop`.", what,
-        )  # fmt: skip
 
     def _check_algorithm(self, number: int, reference: ListReference) -> None:
         """Note the hash algorithm of a run that feeds a list.

@@ -87,14 +87,23 @@ class KnownKeys:
     def may_insert(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> bool:
         """Return whether keys can be inserted into the table itself, because no layer has any of them.
 
-        Whether the table itself has one, the insertion shows.
+        Whether the table itself has one, the insertion shows. Without layers, nobody needs to ask.
 
         Args:
-            keys: keys without duplicates.
+            keys: keys without duplicates. They are expected from now on.
             owner: their source or list.
             suspects: what `suspects` returned for them; None if it was not asked.
         """
-        return not self.layers.exist or self._are_new(keys, owner, suspects)
+        with self._turn:
+            answer = suspects.keys if suspects is not None else None
+            if suspects is not None and suspects in self._open[owner]:
+                self._open[owner].remove(suspects)
+        if suspects is None or answer is None:
+            self._cover(owner, len(keys))
+            keys = self._learn(keys, owner)
+        else:
+            keys = list({*answer, *suspects.later.intersection(keys)})
+        return not keys or not self._locate(keys, owner)
 
     def divide(self, keys: Sequence[bytes], owner: int) -> dict[str, Sequence[bytes]]:
         """Return name of table → the keys to write there: known ones where they are, the others in the table itself."""
@@ -110,19 +119,6 @@ class KnownKeys:
 
     def _locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
         return self.layers.locate(keys, **{self.layers.table.owner: owner})
-
-    def _are_new(self, keys: Sequence[bytes], owner: int, suspects: Suspects | None) -> bool:
-        """Return whether no table has any of some keys, and expect them from now on."""
-        with self._turn:
-            answer = suspects.keys if suspects is not None else None
-            if suspects is not None and suspects in self._open[owner]:
-                self._open[owner].remove(suspects)
-        if suspects is None or answer is None:
-            self._cover(owner, len(keys))
-            keys = self._learn(keys, owner)
-        else:
-            keys = list({*answer, *suspects.later.intersection(keys)})
-        return not keys or not self._locate(keys, owner)
 
     def possible(self, keys: Sequence[bytes], owner: int, *, make: bool) -> Sequence[bytes]:
         """Return the keys that the tables may have; the others they surely do not have.

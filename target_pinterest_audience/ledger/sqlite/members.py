@@ -107,10 +107,12 @@ class SqliteMembers(Members):
     def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:
         """See `Members.insert`. A statement for each list would take most of the time if there are thousands."""
         suspects, parts = prepared if isinstance(prepared, _Prepared) else _Prepared({}, [])
+        # Asked once: that is a statement, and there may be thousands of lists.
+        may_be_in_layers = self._layers.exist
         new = {
             number: identities
             for number, identities in of_lists.items()
-            if self._known.may_insert(list(identities), number, suspects.get(number))
+            if not may_be_in_layers or self._known.may_insert(list(identities), number, suspects.get(number))
         }
         if len(new) < len(of_lists) or not parts:
             parts = [_Part(some.keys(), _groups(some)) for some in _in_parts(new)]

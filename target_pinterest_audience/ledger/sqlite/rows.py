@@ -123,7 +123,8 @@ class SqliteRows(Rows):
         """See `Rows.insert`."""
         if not isinstance(prepared, _Prepared):
             prepared = _Prepared(None, list(groups(list(says), list(says.values()))))
-        return self._known.may_insert(list(says), source, prepared.suspects) and self._connection.insert_new(
+        may_insert = not self._known.layers.exist or self._known.may_insert(list(says), source, prepared.suspects)
+        return may_insert and self._connection.insert_new(
             prepared.parts,
             "row_says (row_key, source, seen, says) SELECT {key}, :source, :mark, {value} FROM places",
             "row_says WHERE row_key IN (SELECT {key} FROM places)",

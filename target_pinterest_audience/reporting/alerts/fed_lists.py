@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.routing.plan import ListReference
-from target_pinterest_audience.text.counts import several
+from target_pinterest_audience.text.counts import first_of
 
 if TYPE_CHECKING:
     from target_pinterest_audience.routing.orders import ListReport
@@ -37,6 +37,4 @@ def label_of(name: str | None) -> str | None:
 
 def in_words(lists: Sequence[str]) -> str:
     """Return lists as a phrase; empty if there are none."""
-    named, rest = lists[:_MOST], len(lists) - _MOST
-    more = f" and {several(rest, 'more customer list', 'more customer lists')}" if rest > 0 else ""
-    return ", ".join(named) + more
+    return first_of(lists, _MOST, "customer list", "customer lists")
