@@ -47,6 +47,10 @@ class PostgresMembers(Members):
         """
         super().__init__(session.query)
         self._session = session
+        self._has_function: object = None
+        """The connection whose session surely has the function."""
+        self._created_after = -1
+        """How many transactions were committed before that which created it."""
 
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
         """See `Members.read`."""
@@ -72,13 +76,24 @@ class PostgresMembers(Members):
 
     def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:  # noqa: ARG002 - nothing is prepared
         """See `Members.insert`."""
-        ((may_create, there),) = self._session.query(_FUNCTION_STATE)
-        if not (may_create or there):
+        if not self._may_insert():
             return set()
-        if not there:
-            # Here, because it would end with a transaction that is rolled back.
-            self._session.query(_FUNCTION)
         return {number for number, identities in of_lists.items() if self._insert(number, identities)}
+
+    def _may_insert(self) -> bool:
+        """Return whether the session has the function, and create it if need be."""
+        session = self._session
+        if self._has_function is session.connection:
+            return True
+        ((may_create, there),) = session.query(_FUNCTION_STATE)
+        if there and session.commits != self._created_after:
+            # It is from an earlier transaction, so it stays.
+            self._has_function = session.connection
+        if may_create and not there:
+            # Within the transaction, with which it would go if that were rolled back.
+            session.query(_FUNCTION)
+            self._created_after = session.commits
+        return bool(may_create or there)
 
     def _insert(self, list_number: int, identities: Collection[bytes]) -> bool:
         if not identities:

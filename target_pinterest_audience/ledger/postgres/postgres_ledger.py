@@ -171,6 +171,7 @@ class PostgresLedger(Ledger):
                 raise
             finally:
                 session.in_transaction = False
+                session.forget_waiting()
 
     def transact(self, work: Callable[[], T], undo: Callable[[], object] = bool) -> T:
         """See `Ledger.transact`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -29,6 +29,10 @@ T = TypeVar("T")
 ATTEMPTS: Final = 5
 """How often to run a statement or a transaction that loses the connection each time: perhaps it is what ends the
 server."""
+
+
+_MOST_WAITING: Final = 20
+"""How many statements wait at most to be sent together."""
 
 
 class CutTransactionError(LedgerError):
@@ -57,6 +61,8 @@ class Session(ServerSession):
         super().__init__(database, where, schema)
         self.claims = Claims(self.query, self.number)
         self.in_transaction = False
+        self._waiting: list[str] = []
+        """The statements of the open transaction that go to the server together with the next one."""
         self._restoration = Restoration(self, wait_seconds)
         self._turn = threading.RLock()
 
@@ -105,13 +111,19 @@ class Session(ServerSession):
             return statements()
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run a statement that both databases know; see `Query`."""
+        """Run a statement that both databases know; see `Query`.
 
-        def run() -> list[tuple[Any, ...]]:
-            cursor = self.connection.execute(statement.replace("?", "%s"), parameters)
-            return cursor.fetchall() if cursor.description else []
-
-        return self.run(run)
+        One that writes numbers only, within a transaction, waits for the next one that has an answer, or for the
+        COMMIT: if the server is distant, each round trip takes longer than the statement. They are sent as one text,
+        because a pipeline of libpq would report a session that the server ended without the server's reason.
+        """
+        text = statement.replace("?", "%s")
+        with self.turn():
+            writes = _only_writes(statement) and len(self._waiting) < _MOST_WAITING
+            if not self.in_transaction or not (writes or self._waiting) or not _are_numbers(parameters):
+                return self.run(lambda: self._rows_of(self._execute(self.connection.cursor(), text, parameters)))
+            self._waiting.append(psycopg.ClientCursor(self.connection).mogrify(text, parameters))
+            return [] if writes else self._rows_of(self._send_waiting())
 
     def bulk(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement whose arrays are encoded; do nothing if one is empty."""
@@ -121,8 +133,7 @@ class Session(ServerSession):
         def run() -> list[tuple[Any, ...]]:
             with self.connection.cursor(binary=True) as cursor:
                 # Planned each time, because a plan for arrays of any length may be bad for these.
-                cursor.execute(statement, parameters, prepare=False)
-                return cursor.fetchall() if cursor.description else []
+                return self._rows_of(self._execute(cursor, statement, parameters, prepare=False))
 
         return self.run(run)
 
@@ -138,7 +149,8 @@ class Session(ServerSession):
         """
         with self.turn(), self.connection.cursor() as cursor:
             # It ends with the transaction. To release it would be one more round trip.
-            cursor.execute("SAVEPOINT new_rows")
+            self._waiting.append("SAVEPOINT new_rows")
+            self._send_waiting()
             try:
                 with cursor.copy(f"COPY {columns} FROM STDIN (FORMAT BINARY)") as copy:
                     for some in rows:
@@ -147,6 +159,30 @@ class Session(ServerSession):
                 cursor.execute("ROLLBACK TO SAVEPOINT new_rows")
                 return False
         return True
+
+    def _execute(
+        self, cursor: psycopg.Cursor[Any], statement: str, parameters: Sequence[object], *, prepare: bool | None = None
+    ) -> psycopg.Cursor[Any]:
+        """Run a statement, after those that wait."""
+        if self._waiting:
+            self._send_waiting()
+        return cursor.execute(statement, parameters, prepare=prepare)
+
+    def _send_waiting(self, to: int | None = None) -> psycopg.Cursor[Any]:
+        """Run the statements that wait, and return the result of one of them, by its index; of the last one if None."""
+        statements, self._waiting = self._waiting, []
+        cursor = self.connection.execute("; ".join(statements), prepare=False)
+        for _ in statements[1:] if to is None else statements[:to]:
+            cursor.nextset()
+        return cursor
+
+    @staticmethod
+    def _rows_of(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
+        return cursor.fetchall() if cursor.description else []
+
+    def forget_waiting(self) -> None:
+        """Forget the statements that wait: their transaction has ended."""
+        self._waiting.clear()
 
     def commit(self) -> None:
         """Commit the transaction, and find out whether it was committed if the connection breaks meanwhile.
@@ -157,15 +193,17 @@ class Session(ServerSession):
             psycopg.Error: it was not committed.
         """
         counts = self.claims.has_number
-        count = f"{count_commit(self.schema, self.number, self.commits + 1)}; " if counts else ""
+        before_count = len(self._waiting)
+        # Nothing is counted before the process has its first lock.
+        if counts:
+            self._waiting.append(count_commit(self.schema, self.number, self.commits + 1))
+        self._waiting.append("COMMIT")
         try:
-            # Sent together.
-            cursor = self.connection.execute(f"{count}COMMIT", prepare=False)
+            cursor = self._send_waiting(to=before_count)
         except psycopg.Error as error:
             if not self.note_loss(error) or not self.can_be_restored:
                 raise
         else:
-            # Nothing is counted before the process has its first lock.
             self.commits += cursor.rowcount if counts else 0
             return
         before, reason = self.commits, self.lost_because
@@ -180,3 +218,13 @@ class Session(ServerSession):
         if self._turn.acquire(blocking=False):
             self.connection.close()
             self._turn.release()
+
+
+def _only_writes(statement: str) -> bool:
+    """Return whether a statement writes, and returns no rows."""
+    return statement.startswith(("DELETE ", "INSERT ", "UPDATE ")) and " RETURNING " not in statement
+
+
+def _are_numbers(parameters: Sequence[object]) -> bool:
+    """Return whether all parameters are numbers: a server logs the text of a statement that fails."""
+    return all(isinstance(each, int) for each in parameters)
