@@ -99,7 +99,7 @@ def _reasons(receipts: Sequence[Receipt]) -> list[str]:
     """Return sentences on the lists that had the people, and on those that were asked as a precaution."""
     had = [f'"{each.target.name or ""}" ({each.target.people:,})' for each in receipts if each.target.people]
     others = len(receipts) - len(had)
-    lines = [f"By the ledger, they were on {', '.join(had)}."] if had else []
+    lines = [f"According to the ledger, they were on {', '.join(had)}."] if had else []
     if others:
         lines.append(
             f"As a precaution: {counts.several(others, 'list', 'lists')} on which the ledger knows none of them."

@@ -276,7 +276,7 @@ class TestReceipt:
             pwd.getpwuid(os.getuid()).pw_name,
             socket.gethostname(),
         )
-        assert 'By the ledger, they were on "customers" (2), "vip" (1).' in shown
+        assert 'According to the ledger, they were on "customers" (2), "vip" (1).' in shown
         assert "As a precaution: 2 lists on which" in shown
         assert f"by {told['user']}@{told['host']}, reference DSR-17." in shown
 
