@@ -27,7 +27,15 @@ def generated() -> dict[Path, str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["docs/reference/settings.md", "docs/reference/commands.md", "hub/loaders", "hub/utilities"]
+    "name",
+    [
+        "docs/reference/settings.md",
+        "docs/reference/commands.md",
+        "docs/reference/json.md",
+        "docs/reference/json-output.schema.json",
+        "hub/loaders",
+        "hub/utilities",
+    ],
 )
 def test_generated_pages_are_up_to_date(name: str, generated: dict[Path, str]) -> None:
     ((path, text),) = [each for each in generated.items() if each[0].is_relative_to(REPOSITORY / name)]
