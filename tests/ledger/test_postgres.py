@@ -292,10 +292,21 @@ class TestSession:
     def test_members_are_inserted_again_after_a_transaction_that_was_rolled_back(self, ledger: Ledger) -> None:
         with contextlib.suppress(ZeroDivisionError), ledger.transaction():
             assert ledger.members.insert({1: [KEY]})
+            assert ledger.members.insert({1: [OTHER]})
             raise ZeroDivisionError
         with ledger.transaction():
             assert ledger.members.insert({1: [KEY]})
         assert ledger.members.read(1, [KEY]) == {KEY: Count(1, 0)}
+
+    def test_members_are_inserted_again_after_the_connection_was_lost(self, database: Database, opened: Opened) -> None:
+        ledger = opened()
+        ledger.locks.take(["customers"], 10)
+        keys = [bytes([number]) * 16 for number in range(4)]
+        for key in keys:
+            with ledger.transaction():
+                assert ledger.members.insert({1: [key]})
+            database.execute(f"SELECT pg_terminate_backend({backend(ledger)}, 10000)" if key == keys[2] else "SELECT 1")
+        assert ledger.members.read(1, keys) == dict.fromkeys(keys, Count(1, 0))
 
     @pytest.mark.parametrize("right", ["TEMPORARY ON DATABASE {name}", "USAGE ON LANGUAGE plpgsql"])
     def test_members_are_looked_up_if_the_session_may_have_no_function(self, database: Database, right: str) -> None:
@@ -396,40 +407,6 @@ class TestSession:
             assert not taken.wait(0.5)
         taker.join()
         assert second.rows.read([KEY]) == {KEY: b"first"}
-
-    def test_a_statement_sees_what_waits_to_be_sent_with_it(self, ledger: Ledger) -> None:
-        query = session_of(ledger).query
-        with ledger.transaction():
-            query("INSERT INTO unsettled (list, note, identities) VALUES (?, ?, ?)", 1, 1, b"i")
-            query("UPDATE unsettled SET note = ? WHERE list = ?", 7, 1)
-            query("UPDATE unsettled SET list = ? WHERE note = ?", 2, 7)
-            assert query("SELECT list, note FROM unsettled WHERE note > ?", 0) == [(2, 7)]
-            query("DELETE FROM unsettled WHERE list = ?", 3)
-            query("UPDATE unsettled SET note = ? WHERE list = ?", -8, 2)
-            ledger.rows.write(1, 1, {KEY: b"says"})
-            query("UPDATE unsettled SET note = note - ?", 1)
-        assert query("SELECT list, note FROM unsettled") == [(2, -9)]
-
-    def test_many_statements_that_only_write_are_run_in_their_order(self, ledger: Ledger) -> None:
-        query = session_of(ledger).query
-        with ledger.transaction():
-            query("INSERT INTO unsettled (list, note, identities) VALUES (?, ?, ?)", 1, 0, b"i")
-            for number in range(50):
-                query("UPDATE unsettled SET note = ? WHERE note = ?", number + 1, number)
-        assert query("SELECT note FROM unsettled") == [(50,)]
-
-    def test_a_statement_that_fails_while_it_waits_commits_nothing(self, ledger: Ledger, opened: Opened) -> None:
-        def write_and_fail() -> None:
-            with ledger.transaction():
-                ledger.rows.write(1, 1, {KEY: b"says"})
-                session_of(ledger).query("INSERT INTO unsettled (list, note, identities) VALUES (?, ?, NULL)", 1, 1)
-
-        with pytest.raises(LedgerError, match="SQLSTATE 23502"):
-            write_and_fail()
-        assert opened().rows.read([KEY]) == {}
-        with ledger.transaction():
-            ledger.rows.write(1, 1, {KEY: b"again"})
-        assert ledger.rows.read([KEY]) == {KEY: b"again"}
 
     def test_a_connection_lost_while_it_writes_commits_nothing(self, database: Database, opened: Opened) -> None:
         ledger = opened()

@@ -160,6 +160,8 @@ class PostgresLedger(Ledger):
         session = self.session
         with session.turn():
             try:
+                # A signal may have come in the middle of the same words at the end of the last one.
+                session.leave_transaction()
                 session.run(self._begin)
                 session.in_transaction = True
                 yield
@@ -170,8 +172,7 @@ class PostgresLedger(Ledger):
                     session.connection.execute("ROLLBACK")
                 raise
             finally:
-                session.in_transaction = False
-                session.forget_waiting()
+                session.leave_transaction()
 
     def transact(self, work: Callable[[], T], undo: Callable[[], object] = bool) -> T:
         """See `Ledger.transact`."""

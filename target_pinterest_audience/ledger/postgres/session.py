@@ -164,7 +164,7 @@ class Session(ServerSession):
         self, cursor: psycopg.Cursor[Any], statement: str, parameters: Sequence[object], *, prepare: bool | None = None
     ) -> psycopg.Cursor[Any]:
         """Run a statement, after those that wait."""
-        if self._waiting:
+        if self._waiting and self.in_transaction:
             self._send_waiting()
         return cursor.execute(statement, parameters, prepare=prepare)
 
@@ -180,8 +180,9 @@ class Session(ServerSession):
     def _rows_of(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
-    def forget_waiting(self) -> None:
-        """Forget the statements that wait: their transaction has ended."""
+    def leave_transaction(self) -> None:
+        """Note that no transaction is open. The statements that wait ended with it."""
+        self.in_transaction = False
         self._waiting.clear()
 
     def commit(self) -> None:
@@ -193,6 +194,10 @@ class Session(ServerSession):
             psycopg.Error: it was not committed.
         """
         counts = self.claims.has_number
+        if self._waiting and not counts:
+            # If they were lost with the COMMIT, nobody could find out whether it took place.
+            with self.turn():
+                self._send_waiting()
         before_count = len(self._waiting)
         # Nothing is counted before the process has its first lock.
         if counts:
