@@ -39,7 +39,6 @@ def benchmark(work: str, records: int) -> tuple[int, int]:
     ("engine", "work", "records"),
     [
         (figures.SQLITE, "upsert, first load", 10_000_000),
-        (figures.POSTGRESQL, "upsert, first load, in PostgreSQL", 1_000_000),
         (figures.APPEND, "append", 1_000_000),
     ],
 )
@@ -48,10 +47,16 @@ def test_estimates_use_the_speed_that_was_measured(engine: figures.Engine, work:
 
 
 def test_estimates_use_the_most_memory_that_was_measured() -> None:
-    loads = [benchmark("upsert, first load", records)[1] for records in (100_000, 1_000_000, 10_000_000)]
+    # Beyond them the filter takes more, which is counted by itself.
+    loads = [benchmark("upsert, first load", records)[1] for records in (100_000, 1_000_000)]
     assert figures.SQLITE.peak_mb == max(loads)
-    assert figures.POSTGRESQL.peak_mb == benchmark("upsert, first load, in PostgreSQL", 1_000_000)[1]
     assert figures.APPEND.peak_mb == benchmark("append", 10_000_000)[1]
+
+
+def test_estimates_for_postgresql_use_the_largest_load_that_was_measured() -> None:
+    ((_, _, _, rate, peak, _),) = [row for row in cells(SCALE, 6) if row[0] == "first load"]
+    assert figures.POSTGRESQL.rows_a_second == int(rate)
+    assert figures.POSTGRESQL.peak_mb == int(peak) >= benchmark("upsert, first load, in PostgreSQL", 1_000_000)[1]
 
 
 def test_estimates_use_the_speed_of_the_tap_that_was_measured() -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import closing
@@ -150,6 +151,20 @@ class TestMade:
         monkeypatch.setattr(os, "link", refuse)
         sqlite_file.create(path)
         assert [each.name for each in path.parent.iterdir()] == ["ledger.db"]
+
+    def test_a_file_that_another_process_holds_is_waited_for(self, path: Path, url: str, opened: Opened) -> None:
+        opened().close()
+        holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # As a process does that has created the file, or restored it, and not switched to a log yet.
+        holder.execute("PRAGMA journal_mode = DELETE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError, match="locked"):
+            open_ledger(url, API, ACCOUNT, wait_seconds=0.1)
+        letting_go = threading.Timer(2.5, holder.execute, ("COMMIT",))
+        letting_go.start()
+        with closing(open_ledger(url, API, ACCOUNT, wait_seconds=20)) as ledger, ledger.transaction():
+            assert not letting_go.is_alive()
+        holder.close()
 
     def test_processes_that_create_the_file_at_once_share_it(self, url: str, path: Path) -> None:
         code = (

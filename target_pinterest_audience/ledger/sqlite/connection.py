@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.reader import Reader
 
 LOG_AFTER_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 0.02
 """How long to wait for another process's transaction before the wait is logged."""
 
 
@@ -76,14 +77,28 @@ class Connection:
     def begin(self, path: object, wait_seconds: float) -> None:
         """Begin a transaction as soon as no other process is in one.
 
-        SQLite can wait by itself, but not even a signal ends that. So it waits for a moment, again and again.
-
         Args:
             path: the file, for the log.
             wait_seconds: how long to wait.
 
         Raises:
             sqlite3.OperationalError: another process has been in a transaction all that time.
+        """
+        self._execute_when_free("BEGIN IMMEDIATE" if self._reader is None else "BEGIN", path, wait_seconds)
+
+    def read(self, path: object, wait_seconds: float) -> None:
+        """Read the file for the first time, as soon as no other process is giving it a log; see `begin`."""
+        self._execute_when_free("SELECT 1 FROM sqlite_master LIMIT 1", path, wait_seconds)
+
+    def use_log(self, path: object, wait_seconds: float) -> None:
+        """Give the file a write-ahead log, as soon as no other process uses it without one; see `begin`."""
+        self._execute_when_free("PRAGMA journal_mode = WAL", path, wait_seconds)
+
+    def _execute_when_free(self, statement: str, path: object, wait_seconds: float) -> None:
+        """Run a statement that needs a lock of the file.
+
+        SQLite can wait by itself, but not even a signal ends that, and it does not wait where that might be in vain. So
+        it waits for a moment, again and again.
         """
         deadline = time.monotonic() + wait_seconds
         wait = Wait(
@@ -93,11 +108,12 @@ class Connection:
         self._interrupted = False
         while True:
             try:
-                self.raw.execute("BEGIN IMMEDIATE" if self._reader is None else "BEGIN")
+                self.raw.execute(statement)
             except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
                 if "locked" not in str(error) or self._interrupted or time.monotonic() >= deadline:
                     raise
                 wait.log()
+                time.sleep(_AGAIN_SECONDS)
             else:
                 return
 

@@ -160,11 +160,12 @@ class SqliteLedger(Ledger):
     def _set_up(self) -> None:
         """Prepare the connection, and bring the tables up to date."""
         raw = self._connection.raw
+        self._connection.read(self._path, self._wait_seconds)
         # Before anything is changed, because the file may belong to another program.
         steps_to_do(raw, self.where, self._errors)
         if self._writes:
             close_to_others(self._path)
-            raw.execute("PRAGMA journal_mode = WAL")
+            self._connection.use_log(self._path, self._wait_seconds)
         # A STATE must not outlive the commit that it follows, not even in a power cut.
         raw.execute("PRAGMA synchronous = FULL")
         # Forgotten people must not stay in free pages. Some builds of SQLite do this by default.
