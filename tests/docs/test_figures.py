@@ -77,7 +77,7 @@ def test_the_time_of_further_identities_is_that_which_was_measured(column: int) 
     rates = {int(row[0]): int(row[column]) for row in cells(BENCHMARKS, 7) if row[0].isdigit()}
     for identities in (2, 3):
         measured = (rates[1] / rates[identities] - 1) / (identities - 1)
-        assert measured == pytest.approx(figures.FURTHER_IDENTITY, abs=0.05)
+        assert measured == pytest.approx(figures.FURTHER_IDENTITY, abs=0.08)
 
 
 def test_the_table_of_first_loads_is_what_is_estimated() -> None:
