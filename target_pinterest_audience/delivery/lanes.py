@@ -6,6 +6,7 @@ the process from ending.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -135,7 +136,9 @@ class Lanes(Generic[K]):
             self._ready.put(None)
         deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            # A signal may have come while it was being started. Then it has sent nothing, and cannot be joined.
+            with contextlib.suppress(RuntimeError):
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while (lane := self._ready.get()) is not None and not self._stopped.is_set():

@@ -258,3 +258,20 @@ class TestDelivery:
         dispatcher.stop()
         assert delivery.watermark.floor() == 1
         assert delivery.watermark.floor(references[1]) is None
+
+
+def test_a_thread_that_a_signal_kept_from_starting_does_not_keep_lanes_from_stopping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Signalled(BaseException):
+        """What a signal handler raises."""
+
+    def interrupted(_: threading.Thread) -> None:
+        raise Signalled
+
+    lanes = Lanes[str](ahead=10)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(Signalled):
+            lanes.submit("a", batch(1), Door())
+    lanes.stop(1)
