@@ -76,9 +76,7 @@ class PostgresMembers(Members):
 
     def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:  # noqa: ARG002 - nothing is prepared
         """See `Members.insert`."""
-        if not any(of_lists.values()):
-            return set(of_lists)
-        if not self._may_insert():
+        if any(of_lists.values()) and not self._may_insert():
             return set()
         return {number for number, identities in of_lists.items() if self._insert(number, identities)}
 

@@ -30,7 +30,6 @@ ATTEMPTS: Final = 5
 """How often to run a statement or a transaction that loses the connection each time: perhaps it is what ends the
 server."""
 
-
 _MOST_WAITING: Final = 20
 """How many statements wait at most to be sent together."""
 
