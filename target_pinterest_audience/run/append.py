@@ -141,7 +141,7 @@ class AppendingWriter:
         """
         held = set(rows.held)
         references = self.references(None)
-        indices = [index for index in range(len(rows)) if index not in held]
+        indices = [index for index in range(len(rows)) if index not in held] if held else ()
         of_lists: dict[ListReference, list[Sequence[bytes | None]]] = {}
         for column, layers in rows.named.items():
             for layer in layers:
