@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, repeat, zip_longest
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,7 +14,7 @@ from target_pinterest_audience.errors import MissingKeyError
 from target_pinterest_audience.identities.column import Remarked, identify_column
 from target_pinterest_audience.identities.hashing import HashAlgorithm, Hashing
 from target_pinterest_audience.identities.identify import Identified, identify
-from target_pinterest_audience.identities.list_names import list_name
+from target_pinterest_audience.identities.list_names import UsableNames
 from target_pinterest_audience.identities.marks import indices_where, is_granted, is_set
 from target_pinterest_audience.identities.packed import pack_identity
 from target_pinterest_audience.identities.phone_countries import NO_COUNTRIES, PhoneCountries
@@ -101,6 +101,7 @@ class IdentityExtractor:
         tally: counts values and remarks.
         rejected: handles every rejected value; None if nothing does.
         countries: how rows name the country of their phone numbers.
+        list_names: the names of lists in the rows.
     """
 
     columns: Mapping[str, IdentityType]
@@ -112,6 +113,7 @@ class IdentityExtractor:
     tally: StreamTally
     rejected: Rejected | None = None
     countries: PhoneCountries = NO_COUNTRIES
+    list_names: UsableNames = field(default_factory=UsableNames)
 
     def is_deleted(self, record: Mapping[str, Any]) -> bool:
         """Return whether the source deleted a row."""
@@ -142,8 +144,12 @@ class IdentityExtractor:
         if consent_column is not None:
             odd.update(indices_where(lambda value: not self.is_granted(value), block.column(consent_column)))
         if list_name_column is not None:
-            names = block.column(list_name_column)
-            odd.update(index for index, name in enumerate(names) if type(name) is not str or not list_name(name)[0])
+            usable = self.list_names
+            odd.update(
+                index
+                for index, name in enumerate(block.column(list_name_column))
+                if type(name) is not str or not usable[name]
+            )
         return sorted(odd)
 
     def check_key(self, record: Mapping[str, Any], place: Place) -> bool:

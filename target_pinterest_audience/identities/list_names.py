@@ -70,6 +70,20 @@ def list_name(value: str) -> tuple[str, Remark | None]:
     return name, None
 
 
+class UsableNames(dict[object, str]):
+    """Text in a record → the list name in it, for text that can be one; `NO_LIST` for other text, which is not stored.
+
+    With thousands of lists, a look-up in the cache of `list_name` takes several times as long.
+    """
+
+    def __missing__(self, value: object) -> str:
+        """Return the name, and store it if it can be used."""
+        name, _ = list_name(value) if isinstance(value, str) else (NO_LIST, None)
+        if name != NO_LIST:
+            self[value] = name
+        return name
+
+
 @functools.lru_cache(maxsize=_NAMES)
 def likeness(name: str) -> str:
     """Return a key that is the same for names that people may mistake for each other.

@@ -24,10 +24,8 @@ WINDOW_VALUES: Final = 150_000
 written, and the more memory it takes."""
 
 _NEW_SHARE: Final = 0.5
-"""The share of that which is enough if the rows are probably new: two such windows take more memory."""
-
-_NEW_SHARE_OF_MANY: Final = 0.75
-"""The same if rows name their lists: there may be thousands, and each takes time in each window."""
+"""The share of that which is enough if the rows are probably new, since two such windows take more memory; unless they
+name their lists: there may be thousands, and each takes time in each window."""
 
 WINDOW_SECONDS: Final = 2.0
 """How long an event waits for others at most, so that a full batch leaves within seconds on a slow stream, too."""
@@ -158,9 +156,7 @@ class Reconciler:
             self._work = Background(lambda: self._work_off(window, new))
 
     def _share(self) -> float:
-        if not self.expect_new:
-            return 1
-        return _NEW_SHARE_OF_MANY if self._window.names_lists else _NEW_SHARE
+        return _NEW_SHARE if self.expect_new and not self._window.names_lists else 1
 
     @property
     def idle(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from target_pinterest_audience.identities.packed import member_key
@@ -38,6 +39,8 @@ class AppendingWriter:
     dispatcher: Dispatcher
     suppressed: AbstractSet[bytes] = frozenset()
     """The member keys of people who were forgotten and must not be added."""
+    known: defaultdict[str, dict[str, ListReference]] = field(default_factory=lambda: defaultdict(dict))
+    """Column → list name in a row → the list of its identities, for the names that came in blocks."""
 
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""
@@ -88,9 +91,8 @@ class AppendingWriter:
     def _send_routed(self, rows: RowBlock, names: Sequence[str]) -> None:
         """Send the identities of rows that name their lists: hardly two rows of a block may share one."""
         operation, held = _OPERATIONS[rows.kind], set(rows.held)
-        references = {name: self.references(name) for name in dict.fromkeys(names)}
         for column, layers in rows.named.items():
-            of_name = {name: each[column] for name, each in references.items()}
+            lists = self._lists_of(column, names)
             for layer in layers:
                 indices: Sequence[int] = range(len(rows))
                 if held or None in layer:
@@ -100,7 +102,7 @@ class AppendingWriter:
                     indices = [indices[index] for index in chosen]
                 some = len(indices) < len(rows)
                 order = MixedOrder(
-                    [of_name[names[index]] for index in indices] if some else [of_name[name] for name in names],
+                    [lists[index] for index in indices] if some else lists,
                     operation,
                     cast("list[bytes]", [layer[index] for index in indices] if some else layer),
                     [rows.lines[index] for index in indices] if some else rows.lines,
@@ -108,6 +110,15 @@ class AppendingWriter:
                 )
                 self._count(rows.kind, len(indices))
                 self._count_again(rows.kind, self.dispatcher.send_mixed(order))
+
+    def _lists_of(self, column: str, names: Sequence[str]) -> list[ListReference]:
+        """Return the list of the identities in a column of each row, given the list names in the rows."""
+        known = self.known[column]
+        try:
+            return [known[name] for name in names]
+        except KeyError:
+            known.update((name, self.references(name)[column]) for name in dict.fromkeys(names))
+        return [known[name] for name in names]
 
     def _some_are_suppressed(self, operation: Operation) -> bool:
         return bool(self.suppressed) and operation is Operation.ADD

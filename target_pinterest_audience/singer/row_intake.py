@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from target_pinterest_audience.errors import MissingKeyError
-from target_pinterest_audience.identities.list_names import NO_LIST, list_name, named_list
+from target_pinterest_audience.identities.list_names import NO_LIST, named_list
 from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.membership.events import CONTRIBUTING, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock
@@ -183,7 +183,8 @@ class RowIntake:
             self._tally.count_answers(len(block), len(block))
         named = {column: self._rows.identity_layers(column, block) for column in self._columns}
         name_column = self._list_name_column
-        names = [list_name(name)[0] for name in block.column(name_column)] if name_column is not None else None
+        usable = self._rows.list_names
+        names = [usable[name] for name in block.column(name_column)] if name_column is not None else None
         forms = self._rows.forms_in(block) if kind is Kind.EXCLUDED else {}
         held = self._held_rows.take_block(block, named) if self._held_rows is not None and kind in CONTRIBUTING else ()
         self._writer.write_block(RowBlock(kind, block, named, names, forms, held))

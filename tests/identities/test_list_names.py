@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.identities.list_names import NO_LIST, UsableNames
 from tests.support.account import Sent, members
 from tests.support.messages import address, deleted, digests, record, schema, sha256, state
 from tests.support.processes import Prune, Target
@@ -259,3 +260,18 @@ def test_a_list_that_pinterest_does_not_create_is_named_in_the_error(emulator: E
     told = run_target([MESSAGE, *(person(n, "a") for n in range(4))])
     assert told.code == 5
     assert 'did not create customer list "a". Check its name' in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("buyers", "buyers"), (" buyers\n", "buyers"), ("", NO_LIST), ("person@example.com", NO_LIST)]
+)
+def test_usable_names_are_stored_and_no_other_text(text: str, name: str) -> None:
+    usable = UsableNames()
+    assert [usable[text], usable[text]] == [name, name]
+    assert dict(usable) == ({text: name} if name else {})
+
+
+def test_a_value_that_is_no_text_is_no_usable_name() -> None:
+    usable = UsableNames()
+    assert usable[7] == NO_LIST
+    assert not usable
