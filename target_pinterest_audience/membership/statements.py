@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
+from operator import itemgetter
 from typing import Final, NamedTuple, cast
 
 import msgspec
@@ -172,9 +173,13 @@ def count_statements(encoded: bytes) -> int:
 
 def count_all_statements(encoded: Sequence[bytes]) -> int:
     """Return the number of statements of several rows together."""
-    heads = Counter([said[:1] for said in encoded])
-    if all(not head or head[0] >> 4 == _SHORT_LIST for head in heads):
-        return sum(count_statements(head) * rows for head, rows in heads.items())
+    try:
+        heads = Counter(map(itemgetter(0), encoded))
+    except IndexError:
+        # Some rows say nothing.
+        heads = Counter([said[0] for said in encoded if said])
+    if all(head >> 4 == _SHORT_LIST for head in heads):
+        return sum((head & 0x0F) * rows for head, rows in heads.items())
     return sum(map(count_statements, encoded))
 
 

@@ -188,8 +188,8 @@ class Layers:
         """Return the names of all tables in the order in which to look keys up; see `guess`."""
         return list(self.guess(keys, **parameters))
 
-    def guess(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
-        """Return name of table → the keys that it probably has, for all tables, that with most of them first.
+    def guess(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[slice]]:
+        """Return name of table → where the keys are that it probably has, for all tables, that with most of them first.
 
         Many taps send rows in the order in which they were loaded. So a sample of the keys tells of those beside it.
 
@@ -198,15 +198,15 @@ class Layers:
             parameters: the other parameters of the table's condition.
         """
         names = self.names()
-        guess: dict[str, list[bytes]] = {name: [] for name in names}
+        guess: dict[str, list[slice]] = {name: [] for name in names}
         if len(names) == 1 or len(keys) < self.sizes.sampled:
-            guess[names[0]] += keys
+            guess[names[0]].append(slice(len(keys)))
             return guess
         step = max(1, len(keys) // _SAMPLE)
         located = self._locate(names, keys[::step], parameters)
         table_of = {key: name for name, some in located.items() for key in some}
         for start in range(0, len(keys), step):
-            guess[table_of.get(keys[start], self.table.name)] += keys[start : start + step]
+            guess[table_of.get(keys[start], self.table.name)].append(slice(start, start + step))
         return dict(sorted(guess.items(), key=lambda each: len(each[1]), reverse=True))
 
     def look_up(self, value: str, names: Sequence[str]) -> str:

@@ -60,38 +60,42 @@ class SqliteRows(Rows):
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
         differing: dict[bytes, bytes] = {}
-        left: dict[bytes, bytes] = {}
+        missing: list[bytes] = []
+        others: list[str] = []  # the tables that were not asked for all rows yet
+        rows, values = list(says), list(says.values())
         with self._connection.snapshot():
-            guess = self._layers.guess(list(says))
-            for name, rows in guess.items():
-                some = says if len(rows) == len(says) else {row: says[row] for row in rows}
-                left.update(self._compare(name, some, differing, in_order=False))
+            guess = self._layers.guess(rows)
+            for name, where in guess.items():
+                some = _parts_of(rows, where)
+                missing += self._compare(name, some, _parts_of(values, where), differing, in_order=False)
+                others += [name] if len(some) < len(rows) else []
             # They are sorted once. SQLite sorts those of a guess, while other threads run.
-            rest: Mapping[bytes, bytes] = {row: left[row] for row in sorted(left)}
-            for name, rows in guess.items():
+            missing.sort()
+            for name in others:
                 # One table after the other, so that its pages are read in their order.
-                if rest and len(rows) < len(says):
-                    rest = self._compare(name, rest, differing, in_order=True)
-        differing.update((row, b"") for row, said in rest.items() if said)
+                if missing:
+                    missing = self._compare(name, missing, [says[row] for row in missing], differing, in_order=True)
+        differing.update((row, b"") for row in missing if says[row])
         return differing
 
     def _compare(
-        self, name: str, says: Mapping[bytes, bytes], differing: dict[bytes, bytes], *, in_order: bool
-    ) -> Mapping[bytes, bytes]:
+        self, name: str, rows: list[bytes], says: list[bytes], differing: dict[bytes, bytes], *, in_order: bool
+    ) -> list[bytes]:
         """Compare rows with those of a table, and return those that it does not have.
 
         Args:
             name: the table.
-            says: row → what to compare its statements with.
+            rows: the rows.
+            says: what to compare the statements of each with.
             differing: gets row → its statements, where they differ.
             in_order: whether the rows are in their order.
         """
-        left: dict[bytes, bytes] = {}
-        for group in groups(list(says), list(says.values()), in_order=False):
+        missing: list[bytes] = []
+        for group in groups(rows, says, in_order=False):
             compared = self._connection.compare("says", name, "row_key", group, in_order=in_order)
             differing.update((group.keys[place], said) for place, said in compared.differing.items())
-            left.update((row, says[row]) for row in map(group.keys.__getitem__, compared.missing))
-        return left
+            missing += map(group.keys.__getitem__, compared.missing)
+        return missing
 
     def write(self, source: int, mark: int, says: Mapping[bytes, bytes]) -> None:
         """See `Rows.write`."""
@@ -170,3 +174,8 @@ class SqliteRows(Rows):
     def _tables(self) -> Sequence[str]:
         """See `Rows._tables`."""
         return self._layers.names()
+
+
+def _parts_of(values: list[bytes], where: Sequence[slice]) -> list[bytes]:
+    """Return some parts of a list, joined."""
+    return [value for part in where for value in values[part]] if len(where) != 1 else values[where[0]]
