@@ -66,9 +66,9 @@ _HYPHENS_AS_DOTS: Final = bytes.maketrans(b"-", b".")
 
 
 def _fold_emails(text: bytes) -> bytes:
-    """Lower addresses, and spoil those with consecutive dots or a hyphen beside a dot."""
+    """Turn addresses into lower case, and spoil those with consecutive dots or a hyphen beside a dot."""
     text = text.lower()
-    # One search for three pairs, since hardly any text has one of them.
+    # One search for three pairs, since hardly any text has one of them. It also finds two hyphens, which do no harm.
     if b".." in text.translate(_HYPHENS_AS_DOTS):
         for pair in (b"..", b"-.", b".-"):
             text = text.replace(pair, b"\0\0")

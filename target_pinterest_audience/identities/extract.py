@@ -101,7 +101,7 @@ class IdentityExtractor:
         tally: counts values and remarks.
         rejected: handles every rejected value; None if nothing does.
         countries: how rows name the country of their phone numbers.
-        list_names: the names of lists in the rows.
+        list_names: the list names that were found in rows so far.
     """
 
     columns: Mapping[str, IdentityType]

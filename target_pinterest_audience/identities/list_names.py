@@ -73,13 +73,14 @@ def list_name(value: str) -> tuple[str, Remark | None]:
 class UsableNames(dict[object, str]):
     """Text in a record → the list name in it, for text that can be one; `NO_LIST` for other text, which is not stored.
 
-    With thousands of lists, a look-up in the cache of `list_name` takes several times as long.
+    With thousands of lists, a look-up in the cache of `list_name` takes several times as long. The number of entries is
+    limited, too, because the column may hold something else.
     """
 
     def __missing__(self, value: object) -> str:
         """Return the name, and store it if it can be used."""
         name, _ = list_name(value) if isinstance(value, str) else (NO_LIST, None)
-        if name != NO_LIST:
+        if name != NO_LIST and len(self) < _NAMES:
             self[value] = name
         return name
 

@@ -24,8 +24,8 @@ WINDOW_VALUES: Final = 150_000
 written, and the more memory it takes."""
 
 _NEW_SHARE: Final = 0.5
-"""The share of that which is enough if the rows are probably new, since two such windows take more memory; unless they
-name their lists: there may be thousands, and each takes time in each window."""
+"""The share of that which is enough if the rows are probably new: two such windows take more memory. If rows name their
+lists, they fill a whole window: there may be thousands of lists, and each takes time in each window."""
 
 WINDOW_SECONDS: Final = 2.0
 """How long an event waits for others at most, so that a full batch leaves within seconds on a slow stream, too."""

@@ -40,7 +40,7 @@ class AppendingWriter:
     suppressed: AbstractSet[bytes] = frozenset()
     """The member keys of people who were forgotten and must not be added."""
     known: defaultdict[str, dict[str, ListReference]] = field(default_factory=lambda: defaultdict(dict))
-    """Column → list name in a row → the list of its identities, for the names that came in blocks."""
+    """Column → list name in a row → the list of the identities in that column, for the names that came in blocks."""
 
     def write(self, row: Row) -> None:
         """Take a row. Raises as `RowWriter.write` does."""

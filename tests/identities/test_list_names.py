@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.emulator import Emulator, Fault
+from target_pinterest_audience.identities import list_names
 from target_pinterest_audience.identities.list_names import NO_LIST, UsableNames
 from tests.support.account import Sent, members
 from tests.support.messages import address, deleted, digests, record, schema, sha256, state
@@ -269,6 +270,13 @@ def test_usable_names_are_stored_and_no_other_text(text: str, name: str) -> None
     usable = UsableNames()
     assert [usable[text], usable[text]] == [name, name]
     assert dict(usable) == ({text: name} if name else {})
+
+
+def test_only_so_many_usable_names_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_names, "_NAMES", 2)
+    usable = UsableNames()
+    assert [usable[text] for text in ("one", "two", "three", "three")] == ["one", "two", "three", "three"]
+    assert list(usable) == ["one", "two"]
 
 
 def test_a_value_that_is_no_text_is_no_usable_name() -> None:

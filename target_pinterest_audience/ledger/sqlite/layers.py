@@ -189,7 +189,7 @@ class Layers:
         return list(self.guess(keys, **parameters))
 
     def guess(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[slice]]:
-        """Return name of table → where the keys are that it probably has, for all tables, that with most of them first.
+        """Return name of table → the slices of `keys` that it probably has, for all tables, those with most first.
 
         Many taps send rows in the order in which they were loaded. So a sample of the keys tells of those beside it.
 

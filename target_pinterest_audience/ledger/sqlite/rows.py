@@ -68,7 +68,8 @@ class SqliteRows(Rows):
             for name, where in guess.items():
                 some = _parts_of(rows, where)
                 missing += self._compare(name, some, _parts_of(values, where), differing, in_order=False)
-                others += [name] if len(some) < len(rows) else []
+                if len(some) < len(rows):
+                    others.append(name)
             # They are sorted once. SQLite sorts those of a guess, while other threads run.
             missing.sort()
             for name in others:
