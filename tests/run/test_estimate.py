@@ -150,6 +150,8 @@ def test_the_ledger_decides_about_time_room_and_memory() -> None:
     assert append.ledger_bytes == 0 < sqlite.ledger_bytes < postgresql.ledger_bytes
     assert append.target_seconds < sqlite.target_seconds < postgresql.target_seconds
     assert append.memory_bytes < postgresql.memory_bytes < sqlite.memory_bytes
+    where = "Its server was set up as the guide"
+    assert [where in told(each)["target"].detail for each in (append, sqlite, postgresql)] == [False, False, True]
     two = load(1_000_000, "EMAIL", "IDFA")
     assert two.target_seconds == pytest.approx(sqlite.target_seconds * (1 + figures.FURTHER_IDENTITY))
     assert two.ledger_bytes == 1_000_000 * (figures.SQLITE.row_bytes + 2 * figures.SQLITE.identity_bytes)
