@@ -173,13 +173,9 @@ def count_statements(encoded: bytes) -> int:
 
 def count_all_statements(encoded: Sequence[bytes]) -> int:
     """Return the number of statements of several rows together."""
-    try:
-        heads = Counter(map(itemgetter(0), encoded))
-    except IndexError:
-        # Some rows say nothing.
-        heads = Counter([said[0] for said in encoded if said])
-    if all(head >> 4 == _SHORT_LIST for head in heads):
-        return sum((head & 0x0F) * rows for head, rows in heads.items())
+    heads = Counter(map(itemgetter(slice(1)), encoded))
+    if all(not head or head[0] >> 4 == _SHORT_LIST for head in heads):
+        return sum(count_statements(head) * rows for head, rows in heads.items())
     return sum(map(count_statements, encoded))
 
 

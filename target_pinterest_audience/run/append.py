@@ -39,7 +39,7 @@ class AppendingWriter:
     dispatcher: Dispatcher
     suppressed: AbstractSet[bytes] = frozenset()
     """The member keys of people who were forgotten and must not be added."""
-    known: defaultdict[str, dict[str, ListReference]] = field(default_factory=lambda: defaultdict(dict))
+    _named_lists: defaultdict[str, dict[str, ListReference]] = field(default_factory=lambda: defaultdict(dict))
     """Column → list name in a row → the list of the identities in that column, for the names that came in blocks."""
 
     def write(self, row: Row) -> None:
@@ -113,7 +113,7 @@ class AppendingWriter:
 
     def _lists_of(self, column: str, names: Sequence[str]) -> list[ListReference]:
         """Return the list of the identities in a column of each row, given the list names in the rows."""
-        known = self.known[column]
+        known = self._named_lists[column]
         try:
             return [known[name] for name in names]
         except KeyError:

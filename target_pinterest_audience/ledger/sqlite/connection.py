@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.reader import Reader
 
 LOG_AFTER_SECONDS: Final = 5.0
-_AGAIN_SECONDS: Final = 0.02
 """How long to wait for another process's transaction before the wait is logged."""
+
+_AGAIN_SECONDS: Final = 0.02
+"""How long to wait before a statement is tried again for which SQLite itself did not wait."""
 
 
 class Compared(NamedTuple):

@@ -116,9 +116,10 @@ def absorb(
     says, others = window.split()
     differing = ledger.rows.differing(says)
     before = differing | ledger.rows.read(others)
-    # In most windows of most runs, no row differs.
-    changed_rows = enumerate(window.rows) if differing else ()
-    events = others | {row: [index] for index, row in changed_rows if row in differing}
+    events = dict(others)
+    if differing:
+        # In most windows of most runs, no row differs.
+        events.update((row, [index]) for index, row in enumerate(window.rows) if row in differing)
     _count_unchanged(window, {index for indices in events.values() for index in indices})
     new = [indices[0] for row, indices in events.items() if row not in others and not before[row]]
     changes.note_new(new)
