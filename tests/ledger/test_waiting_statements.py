@@ -1,10 +1,11 @@
-"""Within a transaction in PostgreSQL, a statement that only writes numbers waits, and travels with the next one."""
+"""Within a transaction in PostgreSQL, a statement that only writes waits, and travels with the next one."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -122,19 +123,44 @@ def test_the_server_does_not_log_the_values_of_one_that_fails(
     assert value.hex() not in postgres_server.log.read_text(errors="replace")
 
 
+def test_names_and_times_arrive_as_they_are(ledger: Ledger, session: Session) -> None:
+    name = "O'Brien \\ 100 % \u00fc; --"
+    with ledger.transaction():
+        number = ledger.catalogue.lists.add("1", name).number
+        ledger.catalogue.sources.note_read(ledger.catalogue.sources.add(name), 1796024212.3357728)
+        session.query("UPDATE lists SET hash_algorithm = ? WHERE list = ?", None, number)
+    assert ledger.catalogue.lists.entry(number).name == name
+    assert [each[1:] for each in ledger.catalogue.sources.all()] == [(name, 1796024212.3357728)]
+
+
+@contextlib.contextmanager
+def counted(session: Session, folder: Path) -> Iterator[list[int]]:
+    """Yield a list that holds, after the block, how many round trips it took."""
+    messages, trips = folder / "messages", list[int]()
+    with messages.open("wb") as file:
+        session.connection.pgconn.trace(file.fileno())
+        yield trips
+        session.connection.pgconn.untrace()
+    trips.append(len(re.findall(r"\tF\t\d+\t(?:Query|Sync)\b", messages.read_text(errors="replace"))))
+
+
 def test_it_costs_no_round_trip(ledger: Ledger, session: Session, tmp_path: Path) -> None:
     with ledger.transaction():
         session.query(INSERT, 1, 1, b"i")
     ledger.locks.take(["customers"], 10)
-    messages = tmp_path / "messages"
-    with messages.open("wb") as file:
-        session.connection.pgconn.trace(file.fileno())
-        with ledger.transaction():
-            session.query(RENUMBER, 2, 1)
-            session.query(RENUMBER, 3, 1)
-            assert numbers(session) == [3]
-            session.query(RENUMBER, 4, 1)
-            session.query(RENUMBER, 5, 1)
-        session.connection.pgconn.untrace()
+    with counted(session, tmp_path) as trips, ledger.transaction():
+        session.query(RENUMBER, 2, 1)
+        session.query("UPDATE runs SET outcome = ?, ended = ? WHERE run = ?", "clean", 1.5, 1)
+        assert numbers(session) == [2]
+        session.query(RENUMBER, 4, 1)
+        ledger.catalogue.lists.pin("customers", 1)
     # To begin, to read, and to commit.
-    assert len(re.findall(r"\tF\t\d+\t(?:Query|Sync)\b", messages.read_text(errors="replace"))) == 3
+    assert trips == [3]
+
+
+def test_a_lock_costs_few_round_trips(ledger: Ledger, session: Session, tmp_path: Path) -> None:
+    ledger.locks.take(["customers"], 10)
+    with counted(session, tmp_path) as trips:
+        ledger.locks.take(["suppliers", "staff"], 10)
+    # To begin, to see who has them, and to commit.
+    assert trips == [3]

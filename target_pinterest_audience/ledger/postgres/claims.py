@@ -33,16 +33,13 @@ _BUSY: Final = f"""
     SELECT name_digest, number FROM fences
     WHERE name_digest = ANY(?::bigint[]) AND number <> ? AND number IN (SELECT number FROM ({_SESSIONS}) AS sessions)
 """  # noqa: S608 - our own words
-_ANNOUNCE: Final = """
-    WITH session AS (INSERT INTO fences (name_digest, number) VALUES (?, ?))
-    INSERT INTO lock_holders (name_digest, holder) VALUES (?, ?)
-"""
+_OWN_FENCE: Final = "INSERT INTO fences (name_digest, number) VALUES (?, ?)"
+_OWN_HOLDER: Final = "INSERT INTO lock_holders (name_digest, holder) VALUES (?, decode(?, 'hex'))"
+_FORMER: Final = "SELECT number FROM fences WHERE name_digest = ANY(?::bigint[]) AND number <> ?"
+_END_HOLDERS: Final = f"DELETE FROM lock_holders WHERE name_digest IN ({_FORMER})"  # noqa: S608 - our own words
+_END_FENCES: Final = f"DELETE FROM fences WHERE name_digest IN ({_FORMER})"  # noqa: S608 - our own words
 _CLAIM: Final = """
-    WITH given AS (SELECT unnest(?::bigint[]) AS name_digest),
-    former AS (SELECT DISTINCT number FROM fences JOIN given USING (name_digest) WHERE number <> ?),
-    ended AS (DELETE FROM fences WHERE name_digest IN (SELECT number FROM former)),
-    gone AS (DELETE FROM lock_holders WHERE name_digest IN (SELECT number FROM former))
-    INSERT INTO fences (name_digest, number) SELECT name_digest, ?::bigint FROM given
+    INSERT INTO fences (name_digest, number) SELECT name_digest, ?::bigint FROM unnest(?::bigint[]) AS name_digest
     ON CONFLICT (name_digest) DO UPDATE SET number = excluded.number
 """
 _HOLDER: Final = "SELECT holder FROM lock_holders WHERE name_digest = ?"
@@ -149,8 +146,11 @@ class Claims:
         free = list(takewhile(lambda key: key not in busy, keys))
         if free:
             if not self.held:
-                self._query(_ANNOUNCE, self._number, self._number, self._number, Holder.this_process().encode())
-            self._query(_CLAIM, free, self._number, self._number)
+                self._query(_OWN_FENCE, self._number, self._number)
+                self._query(_OWN_HOLDER, self._number, Holder.this_process().encode().hex())
+            self._query(_END_HOLDERS, free, self._number)
+            self._query(_END_FENCES, free, self._number)
+            self._query(_CLAIM, self._number, free)
         return free
 
     def busy(self, keys: Collection[int]) -> dict[int, int]:

@@ -259,8 +259,7 @@ def table_exists(connection: Connection, name: str) -> bool:
 
 def make_schema(connection: Connection) -> None:
     """Create the ledger's schema unless it exists, and keep others from creating tables until the transaction ends."""
-    connection.execute(f"SET LOCAL lock_timeout TO '{_SET_UP_SECONDS}s'")
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SET_UP,))
+    connection.execute(f"SET LOCAL lock_timeout TO '{_SET_UP_SECONDS}s'; SELECT pg_advisory_xact_lock({_SET_UP:d})")
     # CREATE SCHEMA IF NOT EXISTS would need the right to create one even where it exists.
     if not connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,)).rowcount:
         connection.execute(f"CREATE SCHEMA {SCHEMA}")

@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.postgres.locks import PostgresLocks
 from target_pinterest_audience.ledger.postgres.members import PostgresMembers
 from target_pinterest_audience.ledger.postgres.rows import PostgresRows
 from target_pinterest_audience.ledger.postgres.session import ATTEMPTS, CutTransactionError, Session
-from target_pinterest_audience.ledger.postgres.vacuum import tend
+from target_pinterest_audience.ledger.postgres.vacuum import TEND_NEW, tend
 from target_pinterest_audience.ledger.rekey import rekey
 from target_pinterest_audience.ledger.schema import VERSION, missing_steps, needs_rekeying, needs_row_counts
 from target_pinterest_audience.system.waits import Wait
@@ -33,6 +33,11 @@ _LOG_AFTER_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.025
 """How often to check whether another process has ended its transaction."""
 _TYPES: Final = {"blob": "BYTEA", "clustered": ""}
+_FIRST_TABLES: Final = """
+    CREATE TABLE schema_version (version INTEGER NOT NULL);
+    INSERT INTO schema_version VALUES (0);
+    CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL)
+"""
 
 
 class PostgresLedger(Ledger):
@@ -136,22 +141,23 @@ class PostgresLedger(Ledger):
         if is_new and (self._dry or not table_exists(connection, "schema_version")):
             if not self._dry:
                 make_schema(connection)
-            run("CREATE TABLE schema_version (version INTEGER NOT NULL)")
-            run("INSERT INTO schema_version VALUES (0)")
-            run("CREATE TABLE lock_holders (name_digest BIGINT PRIMARY KEY, holder BYTEA NOT NULL)")
+            run(_FIRST_TABLES, prepare=False)
         # The search path skips a schema that this user may not use; with the full name, the error names the right.
         ((version,),) = run(f"SELECT version FROM {self.session.schema}.schema_version")  # noqa: S608 - our own name
         steps = missing_steps(version, self.where)
-        if steps:
+        statements = [statement.format(**_TYPES) for step in steps for statement in step]
+        if statements:
+            if version == 0 and not self._dry:
+                statements.append(TEND_NEW)
             # Sent together: there are dozens, and a distant server would add a round trip for each.
-            run("; ".join(statement.format(**_TYPES) for step in steps for statement in step), prepare=False)
+            run("; ".join(statements), prepare=False)
         if needs_rekeying(steps):
             rekey(self.session.query)
         if needs_row_counts(steps):
             count_contributing_rows(self.session.query)
         if version != VERSION:
             run("UPDATE schema_version SET version = %s", (VERSION,))
-        if not self._dry:
+        if version and not self._dry:
             tend(connection)
 
     @contextlib.contextmanager

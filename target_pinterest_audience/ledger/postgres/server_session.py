@@ -82,19 +82,18 @@ class ServerSession:
         if self.database.shares_sessions(self.connection, self.backend):
             msg = f"{self.where} cannot be used: a connection pooler lets other programs have its session. {DIRECT}"
             raise LedgerError(msg)
-        self.use_schema(self.schema)
-        self._set(_OWNER, str(self.number))
-        # A STATE must not outlive the commit that it follows, not even in a power cut.
-        if self.connection.execute("SHOW synchronous_commit").fetchone() == ("off",):
-            self._set("synchronous_commit", "on")
+        self.connection.execute(
+            "SELECT set_config('search_path', %s, false), set_config(%s, %s, false), set_config('synchronous_commit', "
+            # A STATE must not outlive the commit that it follows, not even in a power cut.
+            "CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
+            "ELSE current_setting('synchronous_commit') END, false)",
+            (self.schema, _OWNER, str(self.number)),
+        )
 
     def use_schema(self, schema: str) -> None:
         """Use the tables of a schema from now on."""
         self.schema = schema
-        self._set("search_path", schema)
-
-    def _set(self, name: str, value: str) -> None:
-        self.connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        self.connection.execute("SELECT set_config('search_path', %s, false)", (schema,))
 
     def _refuse_encoding(self) -> None:
         """Raise a LedgerError if the database cannot hold every name."""

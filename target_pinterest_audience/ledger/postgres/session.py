@@ -112,14 +112,14 @@ class Session(ServerSession):
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement that both databases know; see `Query`.
 
-        One that writes numbers only, within a transaction, waits for the next one that has an answer, or for the
-        COMMIT: if the server is distant, each round trip takes longer than the statement. They are sent as one text,
-        because a pipeline of libpq would report a session that the server ended without the server's reason.
+        One that only writes, within a transaction, waits for the next one that has an answer, or for the COMMIT: if the
+        server is distant, each round trip takes longer than the statement. They are sent as one text, because a
+        pipeline of libpq would report a session that the server ended without the server's reason.
         """
         text = statement.replace("?", "%s")
         with self.turn():
             writes = _only_writes(statement) and len(self._waiting) < _MOST_WAITING
-            if not self.in_transaction or not (writes or self._waiting) or not _are_numbers(parameters):
+            if not self.in_transaction or not (writes or self._waiting) or not _may_be_logged(parameters):
                 return self.run(lambda: self._rows_of(self._execute(self.connection.cursor(), text, parameters)))
             self._waiting.append(psycopg.ClientCursor(self.connection).mogrify(text, parameters))
             return [] if writes else self._rows_of(self._send_waiting())
@@ -226,9 +226,12 @@ class Session(ServerSession):
 
 def _only_writes(statement: str) -> bool:
     """Return whether a statement writes, and returns no rows."""
-    return statement.startswith(("DELETE ", "INSERT ", "UPDATE ")) and " RETURNING " not in statement
+    return statement.lstrip().startswith(("DELETE ", "INSERT ", "UPDATE ")) and " RETURNING " not in statement
 
 
-def _are_numbers(parameters: Sequence[object]) -> bool:
-    """Return whether all parameters are numbers: a server logs the text of a statement that fails."""
-    return all(isinstance(each, int) for each in parameters)
+def _may_be_logged(parameters: Sequence[object]) -> bool:
+    """Return whether no parameter is a secret or names a person: a server logs the text of a statement that fails.
+
+    Whatever names a person is a digest, and digests are bytes, as the secret is.
+    """
+    return not any(isinstance(each, bytes) for each in parameters)
