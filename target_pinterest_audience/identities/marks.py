@@ -80,8 +80,13 @@ def mark_columns(columns: Collection[str], removal_column: str | None) -> tuple[
         removal_column: the column that the settings name; None if they name none.
     """
     named = named_in_any_case(removal_column, columns) if removal_column is not None else []
-    by_taps = named_in_any_case(DEFAULT_REMOVAL_COLUMN, columns) or [DEFAULT_REMOVAL_COLUMN]
-    return tuple(dict.fromkeys([*named, *by_taps]))
+    by_taps = [column for column in columns if is_mark_of_taps(column)]
+    return tuple(dict.fromkeys([*named, *by_taps, DEFAULT_REMOVAL_COLUMN]))
+
+
+def is_mark_of_taps(column: str) -> bool:
+    """Return whether a column is `_sdc_deleted_at`, in any case."""
+    return column.lower() == DEFAULT_REMOVAL_COLUMN
 
 
 def named_in_any_case(name: str, columns: Collection[str]) -> list[str]:

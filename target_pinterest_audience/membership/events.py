@@ -245,26 +245,37 @@ class Event(NamedTuple):
             stays = REFUSALS if self.kind is Kind.ARRIVED else _EXCLUSIONS
             # A grant lifts only refusals that it replaces: a column that it lacks may hold a refused identity.
             kept = frozenset(s for s in says if s.stance in stays or (s.stance in _ABOUT_ROW and not replaced(s)))
-            return kept if self.routes is None else frozenset(self._moved(kept, self.routes))
+            return kept if self.routes is None else frozenset(self._routed(kept, says, self.routes))
         if self.kind is Kind.DELETED:
             return frozenset(s for s in says if s.stance in {Stance.REFUSES, Stance.ASKED})
         return frozenset(s for s in says if s.stance in REFUSALS)
 
-    def _moved(self, says: Statements, routes: Mapping[int, int]) -> Iterator[Statement]:
+    def _routed(self, kept: Statements, says: Statements, routes: Mapping[int, int]) -> Iterator[Statement]:
         """Yield statements, changed so that the row contributes only to the lists that it names.
 
-        The contribution of a column that is not in the record moves to the new list, or ends if there is none for it.
+        The contribution of a column that is not in the record moves to the new list. If there is none for it, because
+        the column is no identity column any more, the contribution ends if the row moves.
+
+        Args:
+            kept: the statements that the record does not replace.
+            says: all statements of the row before.
+            routes: see `Event`.
         """
-        columns = self.plan.columns
-        of_types = {columns[slot].type: number for slot, number in routes.items()}
-        for statement in says:
-            number = of_types.get(columns[statement.slot].type)
-            if statement.stance not in CLAIMS:
-                yield statement
+        of_types = {self.plan.columns[slot].type: number for slot, number in routes.items()}
+
+        def goal(claim: Statement) -> int | None:
+            return of_types.get(self.plan.columns[claim.slot].type)
+
+        claims = [each for each in says if each.stance in CLAIMS]
+        moves = not routes or any(goal(each) not in {None, each.list_number} for each in claims)
+        for each in kept:
+            number = goal(each)
+            if each.stance not in CLAIMS:
+                yield each
             elif number is not None:
-                yield statement._replace(list_number=number)
-            elif statement.list_number in of_types.values():
-                yield statement
+                yield each._replace(list_number=number)
+            elif not moves or each.list_number in of_types.values():
+                yield each
 
     def _added(self, says: Statements, shorten: Callable[[bytes], bytes]) -> set[Statement]:
         if self.kind is Kind.DELETED:

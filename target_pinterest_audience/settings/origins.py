@@ -30,7 +30,28 @@ class Source(NamedTuple):
 
 def merged(sources: Iterable[Source]) -> dict[str, Any]:
     """Return all settings; of two values for one setting, the later source's counts."""
-    return {name: value for source in sources for name, value in source.config.items()}
+    config: dict[str, Any] = {}
+    for source in sources:
+        config = overridden(config, source.config)
+    return config
+
+
+def overridden(config: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with the settings of a later one, which count.
+
+    Under `streams`, each setting of each stream counts by itself: a later file that gives a stream another list must
+    not switch off the `consent_column` of an earlier one.
+    """
+    result = {**config, **later}
+    before, after = config.get("streams"), later.get("streams")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        streams = {**before, **after}
+        for name, own in after.items():
+            former = before.get(name)
+            if isinstance(former, Mapping) and isinstance(own, Mapping):
+                streams[name] = {**former, **own}
+        result["streams"] = streams
+    return result
 
 
 def origins(sources: Iterable[Source]) -> dict[str, Source]:

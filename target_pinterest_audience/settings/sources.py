@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.settings.dotenv_file import names_in_dotenv, read_dotenv
-from target_pinterest_audience.settings.origins import Source, merged
+from target_pinterest_audience.settings.origins import Source, merged, overridden
 from target_pinterest_audience.settings.validate import refuse_unknown
 from target_pinterest_audience.settings.variables import sort_out
 from target_pinterest_audience.text.json_text import RepeatedNameError, read_json
@@ -54,7 +54,7 @@ def read_config_files(paths: tuple[str, ...]) -> dict[str, Any]:
         if not isinstance(values, dict):
             msg = f"The configuration file {path} must contain a JSON object of settings."
             raise ConfigurationError(msg)
-        config |= values
+        config = overridden(config, values)
     return config
 
 

@@ -99,17 +99,17 @@ def test_own_words_replace_the_default_ones_but_true_and_1_always_mean_yes(word:
     ("columns", "setting", "marks"),
     [
         (["id"], None, ["_sdc_deleted_at"]),
-        (["ID", "_SDC_DELETED_AT"], None, ["_SDC_DELETED_AT"]),
-        (["_SDC_DELETED_AT", "_sdc_deleted_at"], None, ["_sdc_deleted_at"]),
+        (["ID", "_SDC_DELETED_AT"], None, ["_SDC_DELETED_AT", "_sdc_deleted_at"]),
+        (["_SDC_DELETED_AT", "_sdc_deleted_at"], None, ["_SDC_DELETED_AT", "_sdc_deleted_at"]),
         (["Is_Deleted"], "is_deleted", ["Is_Deleted", "_sdc_deleted_at"]),
         (["Is_Deleted", "is_deleted"], "is_deleted", ["is_deleted", "_sdc_deleted_at"]),
         (
             ["Is_Deleted", "IS_DELETED", "_sdc_Deleted_at"],
             "is_deleted",
-            ["Is_Deleted", "IS_DELETED", "_sdc_Deleted_at"],
+            ["Is_Deleted", "IS_DELETED", "_sdc_Deleted_at", "_sdc_deleted_at"],
         ),
         (["deleted_at", "_sdc_deleted_at"], "deleted_at", ["deleted_at", "_sdc_deleted_at"]),
-        (["_SDC_DELETED_AT"], "_SDC_DELETED_AT", ["_SDC_DELETED_AT"]),
+        (["_SDC_DELETED_AT"], "_SDC_DELETED_AT", ["_SDC_DELETED_AT", "_sdc_deleted_at"]),
         (["id"], "gone", ["_sdc_deleted_at"]),
     ],
 )

@@ -13,9 +13,9 @@ from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.postgres.session import CutTransactionError
-from target_pinterest_audience.membership.events import Event, Kind, Named, Plan
+from target_pinterest_audience.membership.events import Event, Kind, Named, Plan, Slot
 from target_pinterest_audience.membership.statements import Stance, Statement
-from target_pinterest_audience.reconcile.sources.loaders import OtherLoaders, relations
+from target_pinterest_audience.reconcile.sources.loaders import OtherLoaders, fed_together, relations
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from tests.support.account import ACCOUNT, members
 from tests.support.ledgers import API
@@ -95,6 +95,18 @@ def test_a_deleted_row_leaves_its_former_list_though_its_address_changed_since(
     assert members(emulator, "here") == members(emulator, "there") == digests([0, 2, 3, 4])
 
 
+def test_a_deleted_row_leaves_its_former_lists_though_name_algorithm_and_columns_changed(
+    emulator: Emulator, run_target: Target
+) -> None:
+    both = schema("email", "lr_id", "_sdc_deleted_at")
+    run_target([both, *(record(id=n, email=f"person{n}@example.com", lr_id=f"XY{n}") for n in range(3))], **HERE)
+    settings = {**THERE, "hash_algorithm": "md5", "identity_columns": {"email": "EMAIL"}}
+    run_target([both, *people(range(1, 3)), deleted(0)], **settings)
+    assert members(emulator, "here") == digests(range(1, 3))
+    assert members(emulator, "here - LR_ID") == {"XY1", "XY2"}
+    assert len(members(emulator, "there")) == 2
+
+
 def test_lists_of_settings_that_no_longer_run_are_a_warning_in_each_run(emulator: Emulator, run_target: Target) -> None:
     for each in (HERE, THERE, HERE):
         run_target([GONE, *people(range(5))], **each)
@@ -169,8 +181,8 @@ def test_another_table_stays_another_if_the_server_restarts_while_a_stream_is_op
         with ledger.transaction():
             number = catalogue.sources.add("contacts")
             _, theirs, unknown = (catalogue.lists.add(None, name).number for name in ("here", "there", "elsewhere"))
-            for each in (theirs, unknown):
-                catalogue.loaders.note(number, each, "theirs", 1)
+            for each, settings in ((theirs, "theirs"), (unknown, "others")):
+                catalogue.loaders.note(number, each, settings, 1)
             catalogue.loaders.set_kinship(number, theirs, "mine", Kinship(0, 5))
         others, source = OtherLoaders(ledger, "mine", 9, logging.getLogger(__name__)), SourceRun(number)
 
@@ -188,26 +200,59 @@ def test_another_table_stays_another_if_the_server_restarts_while_a_stream_is_op
         assert 'fed other lists under other settings: customer list "elsewhere"' in caplog.text
 
 
-def says(list_number: int, identity: bytes) -> Statement:
-    return Statement(list_number, 1, Stance.CONTRIBUTES, identity)
+COLUMNS = {1: Slot("email", "EMAIL"), 2: Slot("lr_id", "LR_ID"), 3: Slot("mail", "EMAIL")}
 
 
-def arrival(identity: bytes) -> Event:
-    plan = Plan(1, frozenset({1}), {}, frozenset())
-    return Event(Kind.ARRIVED, (Named(1, 1, identity),), frozenset(), plan, line=1)
+def says(list_number: int, identity: bytes, slot: int = 1) -> Statement:
+    return Statement(list_number, slot, Stance.CONTRIBUTES, identity)
+
+
+def arrival(identity: bytes, slot: int = 1) -> Event:
+    plan = Plan(1, frozenset({1}), COLUMNS, frozenset())
+    return Event(Kind.ARRIVED, (Named(1, slot, identity),), frozenset(), plan, line=1)
+
+
+def fed_before(*together: set[int]) -> SourceRun:
+    lists = {number: lists for lists in together for number in lists}
+    return SourceRun(1, unclear_lists=dict.fromkeys(lists, Kinship(0, 0)), fed_together=lists)
 
 
 def test_rows_that_name_the_same_people_are_the_same_table() -> None:
-    source = SourceRun(1, unclear_lists={2: Kinship(0, 0)})
+    source = fed_before({2})
     assert source.compare([arrival(b"a")], frozenset({says(2, b"a")})) == {2}
-    assert source.compare([arrival(b"b")], frozenset({says(2, b"c")})) == {2}
+    assert source.compare([arrival(b"b", 3)], frozenset({says(2, b"c")})) == {2}
     assert source.unclear_lists == {2: Kinship(1, 1)}
     assert source.foreign_lists == set()
     source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
     assert source.foreign_lists == {2}
 
 
+def test_digests_of_another_algorithm_or_type_are_no_evidence_about_the_table() -> None:
+    source = fed_before({2})
+    assert source.compare([arrival(b"a")], frozenset({says(2, b"a longer digest")})) == set()
+    assert source.compare([arrival(b"a")], frozenset({says(2, b"b", slot=2)})) == set()
+    assert source.unclear_lists == {2: Kinship(0, 0)}
+    assert source.compare([arrival(b"a", slot=2)], frozenset({says(2, b"a")})) == {2}
+
+
+def test_lists_that_the_same_settings_fed_belong_to_one_table() -> None:
+    source = fed_before({2, 3}, {4})
+    said = frozenset({says(2, b"a"), says(3, b"x", slot=2), says(4, b"b")})
+    assert source.compare([arrival(b"a")], said) == {2, 4}
+    assert source.foreign_lists == {4}
+    assert source.compare([arrival(b"y", slot=2)], said) == {3}
+    assert source.foreign_lists == {4}
+    source.compare([arrival(b"y", slot=2)], said)
+    assert source.foreign_lists == {2, 3, 4}
+
+
+def test_settings_that_share_a_list_fed_their_lists_together() -> None:
+    loaders = [loader(2, "a", 1, 1), loader(3, "a", 1, 1), loader(3, "b", 1, 1), loader(4, "b", 1, 1)]
+    assert fed_together([2, 3, 4, 5], loaders) == {2: {2, 3, 4}, 3: {2, 3, 4}, 4: {2, 3, 4}, 5: {5}}
+    assert fed_together([2, 4, 5], [*loaders, loader(5, "c", 1, 1)]) == {2: {2}, 4: {4}, 5: {5}}
+
+
 def test_a_row_that_was_read_before_is_no_evidence_about_the_table() -> None:
-    source = SourceRun(1, unclear_lists={2: Kinship(0, 0)})
+    source = fed_before({2})
     assert source.compare([arrival(b"b")], frozenset({says(2, b"a"), says(1, b"a")})) == set()
     assert source.unclear_lists == {2: Kinship(0, 0)}

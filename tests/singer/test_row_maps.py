@@ -173,6 +173,14 @@ def test_a_computed_deletion_mark_counts_before_the_filter(value: str | None) ->
     assert found == (({**ANN, "is_deleted": True}, True) if value == "N" else None)
 
 
+def test_the_mark_of_a_tap_counts_though_the_map_computes_one() -> None:
+    (made,) = make({"customers": {"_sdc_deleted_at": "spent"}})
+    assert apply(made, {"id": 1, "_sdc_deleted_at": "2026-11-30"}) == ({"id": 1}, True)
+    assert apply(made, {"id": 1, "_sdc_deleted_at": None, "spent": None}) == (
+        {"id": 1, "_sdc_deleted_at": None, "spent": None}, False,
+    )  # fmt: skip
+
+
 def test_a_deletion_mark_that_cannot_be_computed_counts_as_the_tap_sent_it() -> None:
     rules = {"is_deleted": "spent > 5 and self == 'Y'"}
     (made,) = make({"customers": rules}, removal_column="IS_DELETED")
@@ -206,16 +214,14 @@ HOME = {"contact__home__city": None, "contact__home__tags": None}
         ({}, {"contact__email": None, **HOME}),
         ([], {"contact__email": None, **HOME}),
         ("", {"contact__email": None, **HOME}),
-        ({"email": "a"}, {"contact__email": "a"}),
-        ({"home": None}, HOME),
+        ({"email": "a"}, {"contact__email": "a", **HOME}),
+        ({"home": None}, {"contact__email": None, **HOME}),
         ({"home": {}, "email": "a"}, {"contact__email": "a", **HOME}),
-        ({"home": {"city": "Rome"}}, {"contact__home__city": "Rome"}),
+        ({"home": {"city": "Rome"}}, {"contact__email": None, **HOME, "contact__home__city": "Rome"}),
     ],
 )
 @pytest.mark.parametrize("maps", [{}, {"customers": {"__filter__": "id", "three": "3"}}], ids=str)
-def test_an_object_that_is_null_or_empty_makes_its_columns_null(
-    maps: dict[str, Any], contact: Any, flat: dict[str, Any]
-) -> None:
+def test_what_an_object_lacks_is_null(maps: dict[str, Any], contact: Any, flat: dict[str, Any]) -> None:
     (made,) = make(maps, NESTED, **FLAT)
     found = apply(made, {"id": 1, "contact": contact})
     three = {"three": 3} if maps else {}
@@ -334,7 +340,7 @@ def test_an_identity_that_depends_on_a_missing_column_is_left_out_and_not_null(
 def test_a_column_that_no_rule_names_stays_missing() -> None:
     raw = {"id": 1, "contact": {"city": "Rome"}}
     assert apply_to_event({"x": "contact['email'] or work or 1"}, raw) == {**raw, "x": 1}
-    flat = {"id": 1, "contact__city": "Rome"}
+    flat = {"id": 1, "contact__city": "Rome", "contact__email": None}
     assert apply_to_event({"x": "contact['email'] or 1"}, raw, **FLAT) == {**flat, "x": 1}
     assert apply_to_event({"contact": "contact"}, raw, **FLAT) == flat
 

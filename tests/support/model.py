@@ -197,7 +197,7 @@ class Model:
             row.refuses = {column: found for column, found in row.refuses.items() if stays(column)}
             kept = {column: found for column, found in row.contributes.items() if stays(column)}
             if stream in self.routed:
-                kept = self._moved(kept, columns, record.get(SEGMENT))
+                kept = self._routed(kept, row.contributes, columns, record.get(SEGMENT))
             row.contributes = kept | named
             row.is_held = stream not in self.keyless and self._holds_out(row)
 
@@ -211,19 +211,31 @@ class Model:
         first = min(each.identity for each in row.contributes[columns[0]])
         return is_held_out(first.rpartition(":")[2], *self.holdout)
 
-    def _moved(
-        self, contributes: Mapping[str, frozenset[Member]], columns: Sequence[str], segment: str | None
+    def _routed(
+        self,
+        kept: Mapping[str, frozenset[Member]],
+        before: Mapping[str, frozenset[Member]],
+        columns: Sequence[str],
+        segment: str | None,
     ) -> dict[str, frozenset[Member]]:
-        """Return what a row contributes that has come to name a segment, or none."""
-        lists = {TYPES[column]: LISTS[TYPES[column]].replace("customers", segment or "") for column in columns}
-        moved = {}
-        for column, several in contributes.items():
+        """Return what a row goes on contributing under the segment that it names, or under none."""
+        if segment is None:
+            return {}
+        lists = {TYPES[column]: LISTS[TYPES[column]].replace("customers", segment) for column in columns}
+        moves = any(
+            found.list_name != lists.get(TYPES[column], found.list_name)
+            for column, several in before.items()
+            for found in several
+        )
+        routed = {}
+        for column, several in kept.items():
             kind = TYPES[column]
-            if segment is not None and kind in lists:
-                moved[column] = frozenset(found._replace(list_name=lists[kind]) for found in several)
-            elif segment is not None:
-                moved[column] = frozenset(found for found in several if found.list_name in lists.values())
-        return moved
+            if kind in lists:
+                routed[column] = frozenset(found._replace(list_name=lists[kind]) for found in several)
+            else:
+                stay = lists.values() if moves else ALL_LISTS
+                routed[column] = frozenset(found for found in several if found.list_name in stay)
+        return routed
 
     def forget(self, identity: str) -> None:
         """Refuse somebody on all lists, without a row and for good."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
@@ -63,6 +63,23 @@ def relations(
     return Relations(family, foreign, foreign - in_use, {each.list_number for each in others} - foreign)
 
 
+def fed_together(lists: Collection[int], loaders: Iterable[Loader]) -> dict[int, set[int]]:
+    """Return each of some lists with all of them that the same settings fed, or settings that share a list with them.
+
+    Args:
+        lists: the lists.
+        loaders: the loaders.
+    """
+    found = {number: {number} for number in lists}
+    of_settings: dict[str, int] = {}
+    for each in loaders:
+        if each.list_number in found:
+            first = of_settings.setdefault(each.configuration, each.list_number)
+            together = found[first] | found[each.list_number]
+            found.update(dict.fromkeys(together, together))
+    return found
+
+
 class OtherLoaders:
     """Keeps each source of a run away from the lists of other loaders, and warns about them."""
 
@@ -110,10 +127,10 @@ class OtherLoaders:
         source.foreign_lists.update(found.foreign)
         source.unclear_lists.clear()
         for number in found.unclear:
-            kinship = self._kinship(source.source, number, found.family)
-            source.unclear_lists[number] = kinship
-            if kinship.is_stranger:
-                source.foreign_lists.add(number)
+            source.unclear_lists[number] = self._kinship(source.source, number, found.family)
+        source.fed_together = fed_together(found.unclear, self._loaders)
+        for number in found.unclear:
+            source.judge(number)
         self._warn(source, found)
         # Last: if the transaction of the caller is cut before, all of this is done again.
         self._own[source.source] = {
@@ -128,7 +145,7 @@ class OtherLoaders:
 
     def _warn(self, source: SourceRun, found: Relations) -> None:
         """Warn of lists that other settings fed and may not feed any more, before anything is removed from them."""
-        unknown = [number for number in found.unclear if not any(source.unclear_lists[number])]
+        unknown = [number for number in found.unclear if not any(source.kinship(number))]
         self._warn_once(
             source.source,
             unknown,

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from target_pinterest_audience.membership.events import Slot
 
 _PAGE_ROWS: Final = 50_000
-_LIKENESS: Final = 0.5
-"""How much of a renamed column must be the same, from 0 to 1."""
 
 
 def lost_slots(known: Iterable[StreamSlot], before: int) -> frozenset[int]:
@@ -50,41 +48,47 @@ def stranded(former: Collection[int], present: Collection[int], columns: Mapping
     )
 
 
-def slots_of(said: bytes, lists: Collection[int]) -> set[int]:
-    """Return the slots by which a row contributes to some lists, or would if it were not held out.
+def slots_of(said: bytes, lists: Collection[int], stances: Collection[int] = CLAIMS) -> set[int]:
+    """Return the slots of a row's statements about some lists.
 
     Args:
         said: what the row says, encoded.
         lists: the lists.
+        stances: what the statements say. By default, that the row contributes, or would if it were not held out.
     """
-    return {each.slot for each in statements(said) if each.stance in CLAIMS and each.list_number in lists}
+    return {each.slot for each in statements(said) if each.stance in stances and each.list_number in lists}
 
 
-def still_contributing(ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int]) -> set[int]:
-    """Return which of some slots any row of a source uses to contribute to some lists."""
+def still_used(
+    ledger: Ledger, source: int, slots: Collection[int], lists: Collection[int], stances: Collection[int]
+) -> set[int]:
+    """Return which of some slots any row of a source has statements of; see `slots_of`."""
     missing, found, after = set(slots), set[int](), b""
     while missing and (page := ledger.rows.of_source(source, after, _PAGE_ROWS)):
         for _, said in page:
-            found |= slots_of(said, lists) & missing
+            found |= slots_of(said, lists, stances) & missing
         missing -= found
         after = page[-1][0]
     return found
 
 
-def explain(stream: str, lost: Collection[Slot], properties: Iterable[str]) -> str:
+def explain(stream: str, lost: Collection[Slot], properties: Iterable[str], *, removes: bool) -> str:
     """Return sentences about the lost columns of a stream, and about columns that they may have been renamed to.
 
     Args:
         stream: its name.
         lost: the columns that the stream no longer has, or that the settings no longer name.
-        properties: the columns in its SCHEMA that are no identity columns.
+        properties: the columns in its SCHEMA that are neither identity columns nor a part of the key.
+        removes: whether the stream keeps people off its lists.
     """
     names = ", ".join(sorted({each.column for each in lost}))
-    what = f"Stream {stream} put people on its lists from the columns ({names}), which are no longer identity columns."
-    candidates = list(properties)
+    did = "kept people off its lists by" if removes else "put people on its lists from"
+    what = f"Stream {stream} {did} the columns ({names}), which are no longer identity columns."
     hints = []
     for each in lost:
-        near = each.column if each.column in candidates else nearest(each.column, candidates, _LIKENESS)
+        # The column that a path leads into is there, and holds no identity itself.
+        candidates = [name for name in properties if not each.column.startswith((f"{name}.", f"{name}["))]
+        near = each.column if each.column in candidates else nearest(each.column, candidates)
         if near is not None:
             hints.append(f'`identity_columns: {{"{near}": "{each.type}"}}`')
     return f"{what} If a column was renamed, map it: {', '.join(hints)}." if hints else what

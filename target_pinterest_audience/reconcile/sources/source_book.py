@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.catalogue.slots import StreamSlot
 from target_pinterest_audience.membership.events import Plan, Slot
+from target_pinterest_audience.membership.statements import CLAIMS, REFUSALS
 from target_pinterest_audience.reconcile.sources.loaders import OtherLoaders
-from target_pinterest_audience.reconcile.sources.lost_columns import explain, still_contributing, stranded
+from target_pinterest_audience.reconcile.sources.lost_columns import explain, still_used, stranded
 from target_pinterest_audience.reconcile.sources.source_keys import SourceKeys
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.records.column_names import plain_name
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from target_pinterest_audience.identities.types import IdentityType
     from target_pinterest_audience.ledger.ledger import Ledger
     from target_pinterest_audience.routing.stream import StreamShape
+
+
+_STAY_ON: Final = (
+    "Those people stay on the lists. To remove them, read the stream in full with `load_method: overwrite` and run "
+    "`pinterest-audience prune`."
+)
+_STAY_OFF: Final = "Those people stay off the lists, but the target reads no one else from these columns."
 
 
 class SourceBook:
@@ -137,19 +145,20 @@ class SourceBook:
             if each.stream == stream
         }
         gone = stranded(former, present, self._columns)
-        contributing = set[int]()
+        used = set[int]()
         if gone:
-            contributing = still_contributing(self._ledger, source.source, gone, self.lists_marked_for(source.source))
+            stances = REFUSALS if shape.removes else CLAIMS
+            used = still_used(self._ledger, source.source, gone, self.lists_marked_for(source.source), stances)
         for reader in sorted(source.readers):
-            for slot in sorted(set(gone) - contributing):
+            for slot in sorted(set(gone) - used):
                 catalogue.slots.forget_stream(source.source, reader, StreamSlot(stream, slot, source.mark))
             for slot in sorted(present):
                 catalogue.slots.note_stream(source.source, reader, StreamSlot(stream, slot, source.mark))
-        if not contributing:
+        if not used:
             return
-        free = [name for name in shape.properties if name not in shape.columns]
-        what = explain(stream, [self._columns[slot] for slot in sorted(contributing)], free)
-        if contributing == former:
+        free = [name for name in shape.properties if name not in {*shape.columns, *shape.key_properties}]
+        what = explain(stream, [self._columns[slot] for slot in sorted(used)], free, removes=shape.removes)
+        if used == former:
             msg = (
                 f"{what} None of the stream's former identity columns is left, so the target did nothing. To start "
                 "over with the new columns, give the stream another `source_name`. To remove those people first, "
@@ -158,10 +167,7 @@ class SourceBook:
             raise ConfigurationError(msg)
         if what not in shape.tally.warnings:
             shape.tally.warnings.add(what)
-            self._logger.warning(
-                "%s Those people stay on the lists. To remove them, read the stream in full with `load_method: "
-                "overwrite` and run `pinterest-audience prune`.", what,
-            )  # fmt: skip
+            self._logger.warning("%s %s", what, _STAY_OFF if shape.removes else _STAY_ON)
 
     def _join_readers(self, source: SourceRun) -> None:
         """Mark rows for all lists that the source's rows were ever on, except those of other loaders."""

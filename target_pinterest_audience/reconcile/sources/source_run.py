@@ -27,6 +27,7 @@ class SourceRun:
         foreign_lists: the lists of other loaders. What rows with the same keys say about them is not changed.
         unclear_lists: the lists that other settings fed before, and what their rows have in common with the rows of
             this run: either the settings changed, or two tables have one name.
+        fed_together: unclear list → all unclear lists that the same settings fed. They belong to one table.
     """
 
     source: int
@@ -36,6 +37,7 @@ class SourceRun:
     overwrites: bool = False
     foreign_lists: set[int] = field(default_factory=set)
     unclear_lists: dict[int, Kinship] = field(default_factory=dict)
+    fed_together: dict[int, set[int]] = field(default_factory=dict)
 
     @property
     def is_first(self) -> bool:
@@ -70,12 +72,31 @@ class SourceRun:
         compared = {s.list_number for s in says} & self.unclear_lists.keys()
         if not compared or {s.list_number for s in says} - self.unclear_lists.keys() - self.foreign_lists:
             return set()
-        named = next(({each.identity for each in event.named} for event in events if event.named), None)
-        if named is None:
+        event = next((event for event in events if event.named), None)
+        if event is None:
             return set()
+        named = {each.identity for each in event.named}
+        columns = event.plan.columns
+        # Under another hash algorithm, or in a column of another type, the same person looks different.
+        forms = {(columns[each.slot].type, len(each.identity)) for each in event.named}
+        learned = set()
         for number in compared:
-            same, differing = self.unclear_lists[number]
-            is_same = any(s.list_number == number and s.identity in named for s in says)
-            kinship = self.unclear_lists[number] = Kinship(same + is_same, differing + (not is_same))
-            (self.foreign_lists.add if kinship.is_stranger else self.foreign_lists.discard)(number)
-        return compared
+            said = [s for s in says if s.list_number == number]
+            is_same = any(s.identity in named for s in said)
+            if is_same or any((columns[s.slot].type, len(s.identity)) in forms for s in said):
+                same, differing = self.unclear_lists[number]
+                self.unclear_lists[number] = Kinship(same + is_same, differing + (not is_same))
+                learned.add(number)
+        for number in learned:
+            self.judge(number)
+        return learned
+
+    def kinship(self, number: int) -> Kinship:
+        """Return what the rows behind an unclear list and those fed together with it have in common with ours."""
+        known = [self.unclear_lists[each] for each in self.fed_together[number]]
+        return Kinship(sum(each.same for each in known), sum(each.differing for each in known))
+
+    def judge(self, number: int) -> None:
+        """Decide whether an unclear list, and those that were fed together with it, belong to another table."""
+        is_foreign = self.kinship(number).is_stranger
+        (self.foreign_lists.update if is_foreign else self.foreign_lists.difference_update)(self.fed_together[number])

@@ -49,7 +49,7 @@ def completed(record: Mapping[str, Any], declared: Tree, filling: str | None = N
 
 
 def filled(record: dict[str, Any], objects: Tree) -> dict[str, Any]:
-    """Return a record in which null and empty objects become objects of nulls."""
+    """Return a record whose objects have all their columns: what an object lacks is null, as a whole object can be."""
     changed: dict[str, Any] = {}
     for name, inner in objects.items():
         if inner is None or name not in record:
@@ -58,7 +58,7 @@ def filled(record: dict[str, Any], objects: Tree) -> dict[str, Any]:
         if _is_empty(value):
             changed[name] = _nulls(inner)
         elif isinstance(value, dict):
-            changed[name] = filled(value, inner)
+            changed[name] = {**_nulls(inner), **filled(value, inner)}
     return {**record, **changed} if changed else record
 
 

@@ -4,7 +4,7 @@ The SDK's maps do the work, with three differences:
 
 - A row that is marked as deleted passes every filter. Columns that cannot be computed from it are left out, since a
   delete often holds only the key.
-- If an object is null or empty, the columns that flattening makes of it are null instead of missing.
+- What an object lacks is null instead of missing, as for paths. That includes everything in an object that is null.
 - An expression can read every column that the SCHEMA declares. A column that the record lacks is null to the
   expression. Everywhere else it stays missing, so that a person whose address is not in a record keeps the known one.
 """
@@ -18,7 +18,7 @@ from typing import Any, Final
 from singer_sdk.mapper import CustomStreamMap, PluginMapper, RemoveRecordTransform, StreamMap
 
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.identities.marks import is_set, mark_columns
+from target_pinterest_audience.identities.marks import is_mark_of_taps, is_set, mark_columns
 from target_pinterest_audience.records.paths import MISPLACED, find_paths, with_paths
 from target_pinterest_audience.records.paths import Path as FieldPath
 from target_pinterest_audience.records.position import Place
@@ -100,8 +100,10 @@ class RowMap:
         """
         computed = self._rules.expressions
         names = mark_columns(self.raw_columns, removal_column)
-        # If the map computes a mark, only the computed one counts.
-        self._marks = [self.raw_columns.get(name, (name,)) for name in names if name not in computed]
+        # If the map computes a mark, only the computed one counts. A tap's own mark always counts, too.
+        self._marks = [
+            self.raw_columns.get(name, (name,)) for name in names if name not in computed or is_mark_of_taps(name)
+        ]
         paths = {}
         if removal_column not in self.raw_columns:
             paths = find_paths([removal_column], self._schema["properties"], are_single=True)
