@@ -229,12 +229,18 @@ _ACTS: Final = (
     ),
 )
 
+_ROW_RULES: Final = (
+    # The digests of the settings by which a loader's rows contribute, refuse or are deleted; NULL if not known.
+    "ALTER TABLE loaders ADD COLUMN row_rules TEXT",
+)
+
 Steps = tuple[tuple[str, ...], ...]
 """Migrations; each is a sequence of statements."""
 
 MIGRATIONS: Final[Steps] = (
     _MEMBERSHIP, _RUNS, _ERASURE, _HISTORY, _ALERTS, LOADERS, _KEY_FORMS, _CEILINGS, _EMPTY_RUNS, _FENCES, _HEALING,
     MATCHES, _HOLD_OUT, _PHONES, _LAYERS, _SEEN_KEYS, _FAILURES, _REJECTS, _ACTS,
+    _ROW_RULES,
 )  # fmt: skip
 """The migrations to version 1, to version 2, and so on. Released ones are never changed."""
 

@@ -87,6 +87,8 @@ class Plan:
         keyed: whether a key tells the rows apart; otherwise each identity is a row of its own.
         foreign_lists: the lists of other loaders. This stream does not change what rows with the same keys say about
             them. Read when an event is applied, since the set may change during a run.
+        unclear_lists: the lists that other settings fed before, which may be former settings or another loader's. A
+            person who is deleted, or refuses, leaves them; nothing else changes what the rows say about them.
         holdout: the share of people who are kept off the lists; None if there is none.
     """
 
@@ -96,6 +98,7 @@ class Plan:
     slots: frozenset[int]
     keyed: bool = True
     foreign_lists: AbstractSet[int] = frozenset()
+    unclear_lists: AbstractSet[int] = frozenset()
     holdout: HoldOut | None = None
 
     def holds_out(self, says: Statements) -> bool:
@@ -212,7 +215,10 @@ class Event(NamedTuple):
             return frozenset(s for s in says if s.stance in REFUSALS or not self.plan.covers(s.list_number))
         if self.kind is Kind.FORGOTTEN:
             return self._without_named(says, shorten)
-        foreign = frozenset(s for s in says if s.list_number in self.plan.foreign_lists)
+        others = self.plan.foreign_lists
+        if self.kind not in {Kind.DELETED, Kind.REFUSED}:
+            others = others | self.plan.unclear_lists
+        foreign = frozenset(s for s in says if s.list_number in others)
         own = says - foreign
         after = self._kept(own) | self._added(own, shorten)
         return foreign | (self._decided(after) if self.kind in CONTRIBUTING else after)

@@ -31,6 +31,7 @@ class StreamShape:
         overwrites: whether `prune` may remove people who are missing from the stream.
         tally: counts the outcomes of its values.
         holdout: the share of its people who are kept off the lists; None if there is none.
+        row_rules: the settings by which its rows contribute, refuse or are deleted, as JSON values.
     """
 
     raw_stream: str
@@ -45,3 +46,4 @@ class StreamShape:
     overwrites: bool
     tally: StreamTally
     holdout: HoldOut | None = None
+    row_rules: tuple[Any, ...] = ()

@@ -183,6 +183,11 @@ class StreamSettings:
             return None
         return self.holdout_percent, self.holdout_salt or ""
 
+    @property
+    def row_rules(self) -> tuple[str | None, ...]:
+        """The settings by which rows contribute, refuse or are deleted. Others lead to other lists or other people."""
+        return self.operation.value, self.consent_column, self.removal_column
+
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str = "", own: frozenset[str] = frozenset()) -> StreamSettings:
         """Return the settings of a stream.

@@ -135,6 +135,7 @@ class CustomerListSink(RecordSink):
             overwrites=stream.load_method is LoadMethod.OVERWRITE and stream.operation is Mode.ADD,
             tally=tally,
             holdout=holdout,
+            row_rules=stream.row_rules,
         )
         writer = None
         if self.columns:

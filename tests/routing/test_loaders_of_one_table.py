@@ -107,6 +107,48 @@ def test_a_deleted_row_leaves_its_former_lists_though_name_algorithm_and_columns
     assert len(members(emulator, "there")) == 2
 
 
+def test_a_few_changed_addresses_do_not_make_it_another_table(emulator: Emulator, run_target: Target) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    run_target([GONE, record(id=1, email="moved@example.com")], **THERE)
+    run_target([GONE, deleted(1), deleted(3)], **THERE)
+    assert members(emulator, "here") == digests({0, 2, 4})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"operation": "remove"},
+        {"consent_column": "consent"},
+        {"removal_column": "left"},
+        {"holdout_percent": 50},
+        {"list_name_column": "segment", "customer_list_name": None},
+    ],
+    ids=str,
+)
+def test_another_loader_of_the_same_table_does_not_change_a_list_by_rules_of_its_own(
+    emulator: Emulator, run_target: Target, settings: dict[str, Any]
+) -> None:
+    table = schema("email", "consent", "left", "segment", "_sdc_deleted_at")
+    rows = [
+        record(id=n, email=f"person{n}@example.com", consent=n < 6, left=n > 7 or None, segment="there")
+        for n in range(10)
+    ]
+    run_target([table, *rows], **HERE)
+    emulator.backend.create_list("there")
+    for _ in range(2):
+        assert run_target([table, *rows], **{**THERE, **settings}).code == 0
+        assert members(emulator, "here") == digests(range(10))
+
+
+def test_who_refuses_leaves_the_former_list_if_only_the_list_changed(emulator: Emulator, run_target: Target) -> None:
+    consent = {"consent_column": "consent"}
+    run_target(
+        [GONE, *(record(id=n, email=f"person{n}@example.com", consent=True) for n in range(5))], **HERE, **consent
+    )
+    run_target([GONE, record(id=3, email="person3@example.com", consent=False)], **THERE, **consent)
+    assert members(emulator, "here") == digests({0, 1, 2, 4})
+
+
 def test_lists_of_settings_that_no_longer_run_are_a_warning_in_each_run(emulator: Emulator, run_target: Target) -> None:
     for each in (HERE, THERE, HERE):
         run_target([GONE, *people(range(5))], **each)
@@ -222,7 +264,9 @@ def test_rows_that_name_the_same_people_are_the_same_table() -> None:
     assert source.compare([arrival(b"a")], frozenset({says(2, b"a")})) == {2}
     assert source.compare([arrival(b"b", 3)], frozenset({says(2, b"c")})) == {2}
     assert source.unclear_lists == {2: Kinship(1, 1)}
-    assert source.foreign_lists == set()
+    for _ in range(2):
+        source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
+        assert source.foreign_lists == set()
     source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
     assert source.foreign_lists == {2}
 
@@ -238,9 +282,9 @@ def test_digests_of_another_algorithm_or_type_are_no_evidence_about_the_table() 
 def test_lists_that_the_same_settings_fed_belong_to_one_table() -> None:
     source = fed_before({2, 3}, {4})
     said = frozenset({says(2, b"a"), says(3, b"x", slot=2), says(4, b"b")})
-    assert source.compare([arrival(b"a")], said) == {2, 4}
-    assert source.foreign_lists == {4}
-    assert source.compare([arrival(b"y", slot=2)], said) == {3}
+    for _ in range(4):
+        assert source.compare([arrival(b"a")], said) == {2, 4}
+        assert source.compare([arrival(b"y", slot=2)], said) == {3}
     assert source.foreign_lists == {4}
     source.compare([arrival(b"y", slot=2)], said)
     assert source.foreign_lists == {2, 3, 4}

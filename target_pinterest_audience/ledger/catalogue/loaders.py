@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from target_pinterest_audience.ledger.query import AccountTables
+
+_CHANGED_ADDRESSES: Final = 3
+"""How many rows may name somebody else and still be of the same table, if no row shows that they are."""
 
 
 class Loader(NamedTuple):
@@ -16,6 +20,8 @@ class Loader(NamedTuple):
     """The digest of the settings."""
     first_run: int
     last_run: int
+    row_rules: frozenset[str] = frozenset()
+    """The digests of the settings by which its rows contribute, refuse or are deleted; none if they are not known."""
 
 
 class Kinship(NamedTuple):
@@ -31,8 +37,8 @@ class Kinship(NamedTuple):
 
     @property
     def is_stranger(self) -> bool:
-        """Whether the rows belong to another table."""
-        return self.differing > self.same
+        """Whether the rows belong to another table. In the same table, a few people change their addresses."""
+        return self.differing > max(self.same, _CHANGED_ADDRESSES)
 
 
 class Loaders(AccountTables):
@@ -41,18 +47,22 @@ class Loaders(AccountTables):
     def all(self) -> list[Loader]:
         """Return all loaders that have ever fed a list of the ad account."""
         found = self._query(
-            "SELECT source, list, configuration, first_run, last_run FROM loaders JOIN lists USING (list) "
+            "SELECT source, list, configuration, first_run, last_run, row_rules FROM loaders JOIN lists USING (list) "
             "WHERE realm = ? ORDER BY source, list",
             self._realm,
         )
-        return [Loader(*row) for row in found]
+        return [
+            Loader(source, number, configuration, first, last, frozenset((rules or "").split()))
+            for source, number, configuration, first, last, rules in found
+        ]
 
-    def note(self, source: int, number: int, configuration: str, run: int) -> None:
+    def note(self, source: int, number: int, configuration: str, run: int, row_rules: Iterable[str] = ()) -> None:
         """Record that settings feed a list from a source in a run."""
         self._query(
-            "INSERT INTO loaders (source, list, configuration, first_run, last_run) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (source, list, configuration) DO UPDATE SET last_run = excluded.last_run",
-            source, number, configuration, run, run,
+            "INSERT INTO loaders (source, list, configuration, first_run, last_run, row_rules) "
+            "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, list, configuration) "
+            "DO UPDATE SET last_run = excluded.last_run, row_rules = excluded.row_rules",
+            source, number, configuration, run, run, " ".join(sorted(row_rules)) or None,
         )  # fmt: skip
 
     def kinship(self, source: int, number: int, configuration: str) -> Kinship:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_pinterest_audience.ledger.catalogue.loaders import Kinship, Loader
@@ -21,7 +22,8 @@ class Relations(NamedTuple):
 
     Attributes:
         family: the digests of the settings in use and of all settings that share a list with them or with each other.
-        foreign: the lists whose loaders have run since the first run of the family: both are in use.
+        foreign: the lists whose loaders have run since the first run of the family, so that both are in use; and those
+            whose rows contribute, refuse or are deleted by other settings.
         idle: the foreign lists whose loaders have not run since the last run of the family.
         unclear: the other lists.
     """
@@ -33,7 +35,12 @@ class Relations(NamedTuple):
 
 
 def relations(
-    source: int, configuration: str, run: int, lists: Collection[int], loaders: Collection[Loader]
+    source: int,
+    configuration: str,
+    run: int,
+    lists: Collection[int],
+    loaders: Collection[Loader],
+    row_rules: AbstractSet[str] = frozenset(),
 ) -> Relations:
     """Find the lists of a source that belong to other loaders than the settings in use.
 
@@ -45,6 +52,7 @@ def relations(
         run: the number of the run.
         lists: the lists known so far that the settings feed in this run.
         loaders: all loaders of the ad account before the run.
+        row_rules: the digests of the settings by which the rows contribute, refuse or are deleted; none if not known.
     """
     own = {*lists, *(each.list_number for each in loaders if each.configuration == configuration)}
     while True:
@@ -58,8 +66,9 @@ def relations(
     began = min((each.first_run for each in of_family), default=run)
     last = max((each.last_run for each in of_family), default=0)
     others = [each for each in of_source if each.list_number not in own]
-    foreign = {each.list_number for each in others if each.last_run > began}
-    in_use = {each.list_number for each in others if each.last_run > last}
+    of_other_rules = [each for each in others if row_rules and each.row_rules and row_rules.isdisjoint(each.row_rules)]
+    foreign = {each.list_number for each in others if each.last_run > began or each in of_other_rules}
+    in_use = {each.list_number for each in others if each.last_run > last > 0}
     return Relations(family, foreign, foreign - in_use, {each.list_number for each in others} - foreign)
 
 
@@ -122,7 +131,7 @@ class OtherLoaders:
             return
         lists = self._related.setdefault(source.source, set())
         lists.update(numbers)
-        found = relations(source.source, self._configuration, self._run, lists, self._loaders)
+        found = relations(source.source, self._configuration, self._run, lists, self._loaders, source.row_rules)
         source.foreign_lists.clear()
         source.foreign_lists.update(found.foreign)
         source.unclear_lists.clear()

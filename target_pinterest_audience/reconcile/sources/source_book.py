@@ -97,7 +97,8 @@ class SourceBook:
         return (
             Plan(
                 source.source, lists, self._columns, frozenset(slots.values()),
-                keyed=bool(shape.key_properties), foreign_lists=source.foreign_lists, holdout=shape.holdout,
+                keyed=bool(shape.key_properties), foreign_lists=source.foreign_lists,
+                unclear_lists=source.unclear_lists.keys(), holdout=shape.holdout,
             ),
             slots,
         )  # fmt: skip
@@ -122,6 +123,7 @@ class SourceBook:
         }
         self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots.all().items()})
         source = self.runs.setdefault(number, SourceRun(number, self._configuration, readers=set()))
+        source.row_rules.add(self._ledger.digester.setting("row_rules", shape.row_rules))
         if not source.mark:
             source.mark = catalogue.sources.next_mark(number)
             marked.append(source)
@@ -202,7 +204,7 @@ class SourceBook:
         for number in lists:
             known.setdefault(number, min(source.readers))
             catalogue.feeds.add(source.source, number, min(source.readers))
-            catalogue.loaders.note(source.source, number, self._configuration, self._run)
+            catalogue.loaders.note(source.source, number, self._configuration, self._run, source.row_rules)
 
     def _readers_of(self, number: int) -> dict[int, int]:
         """Return the lists that a source has ever fed, each with the reader that marks the rows read for it."""

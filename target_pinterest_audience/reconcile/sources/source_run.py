@@ -24,6 +24,7 @@ class SourceRun:
         readers: the readers whose marks the rows get. Loaders that share no list mark rows separately, so that each
             prunes its own.
         overwrites: whether unchanged rows are marked too, for `prune`.
+        row_rules: the digests of the settings by which its rows contribute, refuse or are deleted.
         foreign_lists: the lists of other loaders. What rows with the same keys say about them is not changed.
         unclear_lists: the lists that other settings fed before, and what their rows have in common with the rows of
             this run: either the settings changed, or two tables have one name.
@@ -35,6 +36,7 @@ class SourceRun:
     mark: int = 0
     readers: set[int] = field(default_factory=lambda: {0})
     overwrites: bool = False
+    row_rules: set[str] = field(default_factory=set)
     foreign_lists: set[int] = field(default_factory=set)
     unclear_lists: dict[int, Kinship] = field(default_factory=dict)
     fed_together: dict[int, set[int]] = field(default_factory=dict)
@@ -49,11 +51,11 @@ class SourceRun:
         foreign, unclear = set(self.foreign_lists), dict(self.unclear_lists)
 
         def undo() -> None:
-            # In place: plans share the first.
+            # In place: plans share both.
             self.foreign_lists.clear()
             self.foreign_lists.update(foreign)
-            # A copy, because a transaction can be cut more than once.
-            self.unclear_lists = dict(unclear)
+            self.unclear_lists.clear()
+            self.unclear_lists.update(unclear)
 
         return undo
 
