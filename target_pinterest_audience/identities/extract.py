@@ -165,7 +165,8 @@ class IdentityExtractor:
                     "Check the tap, and whether a stream map drops the column."
                 )
                 raise MissingKeyError(msg)
-        return all(record[name] is not None for name in self.key_properties)
+        # Only NaN, which some systems write for a null, differs from itself.
+        return all(record[name] is not None and record[name] == record[name] for name in self.key_properties)
 
     def identities(
         self, record: Mapping[str, Any], place: Place, *, are_meant: bool = True

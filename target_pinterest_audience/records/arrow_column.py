@@ -39,7 +39,8 @@ def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
     """Return the values of an array, with None for nulls.
 
     A value that Python's type cannot represent does not affect the others: text that is not UTF-8 stays bytes, and a
-    time becomes a `MomentText`. The form of a value does not depend on the other values.
+    time becomes a `MomentText`. NaN is a null: pandas writes it where an integer is missing. The form of a value does
+    not depend on the other values.
 
     Args:
         array: the array.
@@ -70,6 +71,8 @@ def values_of(array: pa.Array, *, is_uuid: bool = False) -> Sequence[Any]:
         values: list[Any] = array.to_pylist()
     except Exception:  # noqa: BLE001 - one bad value can make Arrow or Python raise errors of many types
         return list(map(_value_of, array))
+    if types.is_floating(kind):
+        return [None if value != value else value for value in values]  # noqa: PLR0124 - only NaN differs from itself
     return values
 
 

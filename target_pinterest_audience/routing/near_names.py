@@ -59,6 +59,20 @@ def resembles(name: str, stream: str) -> bool:
     return any(fnmatchcase(streams[0], each) for each in names)
 
 
+def nearly_names(name: str, stream: str) -> bool:
+    """Return whether the words of a name in the settings are a part of a stream's name, in the singular or plural.
+
+    This finds more than `resembles`. It is for settings that do the contrary if they are not used: a stream that should
+    remove people adds them.
+    """
+    named, came = ("_".join(_singulars(each)) for each in (name, stream))
+    return not is_pattern(name) and f"_{named}_" in f"_{came}_"
+
+
+def _singulars(name: str) -> list[str]:
+    return [word.removesuffix("s") for word in re.split(r"[-_.:/\s]+", name.casefold())]
+
+
 def as_written_for(name: str, stream: str) -> str:
     """Return a name or glob pattern in the form that matches a stream which it resembles.
 

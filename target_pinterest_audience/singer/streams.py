@@ -13,6 +13,8 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from target_pinterest_audience.errors import ConfigurationError, StreamError
 from target_pinterest_audience.records.column_names import has_marks, plain_columns
 from target_pinterest_audience.records.null_parents import NO_PARENTS, NullParents, find_null_parents
+from target_pinterest_audience.settings import LoadMethod
+from target_pinterest_audience.singer.checks.stream_names import some_names
 from target_pinterest_audience.singer.sink import CustomerListSink
 from target_pinterest_audience.singer.stream_maps.row_map import RowMap, row_maps
 from target_pinterest_audience.singer.stream_schemas import without_bare_types
@@ -118,10 +120,28 @@ class Streams:
         self._streams[stream] = _Stream(message.schema["properties"].keys(), message.written, maps)
         outputs = [each for each in maps if not isinstance(each.stream_map, RemoveRecordTransform)]
         self._target.stream_names.add(stream, [each.stream_map.stream_alias for each in outputs])
+        if not outputs and known is None:
+            self._warn_of_dropped(stream)
         for row_map in outputs:
             self._open_sink(stream, row_map)
         self._streams[stream] = self._with_parents(stream, message)
         self._choose_decoding(stream)
+
+    def _warn_of_dropped(self, stream: str) -> None:
+        """Warn if stream maps drop a stream that fed lists: its deletes are dropped, too.
+
+        Raises:
+            LedgerError: the ledger cannot be opened.
+        """
+        settings = self._target.settings.for_stream(stream)
+        if settings.load_method is LoadMethod.APPEND_ONLY:
+            return
+        lists = self._target.current_run.former_lists(settings.source_name or stream, ()).own
+        if lists:
+            self._target.logger.warning(
+                "`stream_maps` drops stream %s, from which earlier runs added people to %s. Those people stay there, "
+                "even if their rows are deleted. Let the stream pass, or `clear` the list.", stream, some_names(lists),
+            )  # fmt: skip
 
     def _with_parents(self, name: str, message: SchemaMessage) -> _Stream:
         """Return a stream with the columns that are null in a record that lacks them."""

@@ -162,8 +162,10 @@ class TargetPinterestAudience(ConfiguredTarget):
             # The SDK's sinks log their counts here.
             sink.clean_up()
         super().process_endofpipe()
-        unused = self.stream_names.unused()
-        self.run_log.warn_of_unused_settings(self.message_reader.line, self.streams.identity_columns, unused)
+        names = self.stream_names
+        for name in names.dropped():
+            self.logger.warning("`streams` has settings for %s, but `stream_maps` drops that stream.", name)
+        self.run_log.warn_of_unused_settings(self.message_reader.line, self.streams.identity_columns, names.unused())
 
     # Time and signals
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from target_pinterest_audience.routing.near_names import as_written_for, nearest_column, resembles, suggestion
+from target_pinterest_audience.routing.near_names import (
+    as_written_for,
+    nearest_column,
+    nearly_names,
+    resembles,
+    suggestion,
+)
 from target_pinterest_audience.routing.wrong_names import hint_about
 
 
@@ -52,6 +58,24 @@ def test_a_name_resembles_the_one_it_was_likely_meant_for(name: str, stream: str
 )
 def test_a_name_does_not_resemble_another_stream(name: str, stream: str) -> None:
     assert not resembles(name, stream)
+
+
+@pytest.mark.parametrize(
+    ("name", "stream", "is_near"),
+    [
+        ("unsubscribes", "stg_unsubscribes", True),
+        ("Unsubscribes", "unsubscribes_v2", True),
+        ("unsubscribes", "unsubscribe", True),
+        ("opt_out", "crm/public:Opt-Outs", True),
+        ("unsubscribers", "subscribers", False),
+        ("subscribes", "unsubscribes", False),
+        ("unsubscribes", "customers", False),
+        ("deleted_customers", "customers", False),
+        ("unsub*", "stg_unsubscribes", False),
+    ],
+)
+def test_a_name_that_is_a_part_of_the_other_nearly_names_it(name: str, stream: str, *, is_near: bool) -> None:
+    assert nearly_names(name, stream) is is_near
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,17 @@ def test_a_column_that_nobody_needs_costs_nothing(
     assert members(emulator) == digests(range(3))
 
 
+@pytest.mark.parametrize("load_method", ["append-only", "upsert"])
+def test_a_key_that_is_nan_is_null(emulator: Emulator, run_target: Target, tmp_path: Path, load_method: str) -> None:
+    """Pandas makes a column of integers a column of floating-point numbers if it lacks some."""
+    keys = pa.array([1, float("nan"), float("nan"), None])
+    url = write_table(tmp_path / "f", id=keys, email=[address(n) for n in range(4)])
+    done = run_target([schema("email"), batch("parquet", url)], load_method=load_method)
+    assert done.code == 0
+    assert members(emulator) == digests([0])
+    assert "3 in column email: in a row whose key property is null" in done.stderr
+
+
 def test_keys_that_python_cannot_represent_distinguish_rows(
     emulator: Emulator, run_target: Target, tmp_path: Path, sent: Sent
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,8 +124,9 @@ def test_the_order_of_additions_and_removals_survives_a_change_of_schema(
     assert members(emulator) == digests([2, 3])
 
 
-def test_a_row_with_a_null_key_is_rejected(emulator: Emulator, run_target: Target) -> None:
-    run = run_target([schema("email"), record(id=None, email=address(1)), *people([2])])
+@pytest.mark.parametrize("key", [None, math.nan])
+def test_a_row_with_a_null_key_is_rejected(emulator: Emulator, run_target: Target, key: object) -> None:
+    run = run_target([schema("email"), record(id=key, email=address(1)), *people([2])])
     assert run.code == 0
     assert members(emulator) == digests([2])
     assert "key property is null" in run.stderr
@@ -206,6 +209,24 @@ def test_the_stream_of_meltano_config_test_passes_with_any_settings(run_target: 
     assert run.code == 0
     assert "error" not in run.stderr.lower()
     assert "exception" not in run.stderr.lower()
+
+
+def test_a_warning_says_if_a_map_drops_a_stream_that_fed_a_list(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    rows = [schema("email", "_sdc_deleted_at"), *people(range(3)), state(1)]
+    run_target(rows, load_method="upsert")
+    gone = [schema("email", "_sdc_deleted_at"), record(id=1, _sdc_deleted_at="2026-11-30"), state(1)]
+    settings = {"load_method": "upsert", "stream_maps": {"customers": None}, "unmapped_streams": "warn"}
+    run = run_target(gone, **settings, streams={"customers": {"operation": "remove"}})
+    assert "`stream_maps` drops stream customers, from which earlier runs added people to customer list" in run.stderr
+    assert "`streams` has settings for customers, but `stream_maps` drops that stream." in run.stderr
+    assert "no such stream" not in run.stderr
+    assert members(emulator) == digests(range(3))
+    assert (
+        "drops stream"
+        not in run_target([*rows[:2], *gone], **settings, ledger_url=f"sqlite:///{tmp_path}/other.db").stderr
+    )
 
 
 @pytest.mark.parametrize("maps", [{"orders": None}, {"orders": "__NULL__"}, {"customers": {}, "__else__": None}])

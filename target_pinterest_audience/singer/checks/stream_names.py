@@ -12,6 +12,7 @@ from target_pinterest_audience.routing.near_names import (
     Candidate,
     as_written_for,
     cannot_hold_identities,
+    nearly_names,
     resembles,
     suggestion,
 )
@@ -108,7 +109,9 @@ class StreamNames:
             if name == stream:
                 came = f"stream maps turn that stream into {' and '.join(outputs)}"
             else:
-                near = next((each for each in (*outputs, stream) if each not in names and resembles(name, each)), None)
+                is_near = nearly_names if names[name].get("operation") == "remove" else resembles
+                others = [each for each in (*outputs, stream) if each not in names]
+                near = next((each for each in others if resembles(name, each) or is_near(name, each)), None)
                 if near is None:
                     continue
                 came = f"the tap sent stream {near}, which that name does not match"
@@ -195,9 +198,14 @@ class StreamNames:
         )
         raise ConfigurationError(msg)
 
+    def dropped(self) -> list[str]:
+        """Return the names under `streams` of streams that stream maps drop."""
+        return [name for name in self._settings.streams if name not in self._matched and name in self._streams]
+
     def unused(self) -> Iterator[tuple[str, str]]:
         """Yield each name in the settings that matched no stream, after the setting that has it."""
-        yield from (("streams", name) for name in self._settings.streams if name not in self._matched)
+        gone = {*self._matched, *self.dropped()}
+        yield from (("streams", name) for name in self._settings.streams if name not in gone)
         yield from (("stream_maps", name) for name in self._maps if name not in self._mapped)
 
     @property
