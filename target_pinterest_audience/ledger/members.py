@@ -85,6 +85,17 @@ class Members(ABC):
             list_number, realm,
         )  # fmt: skip
 
+    def count_refused(self, list_number: int) -> int:
+        """Return how many identities are kept off a list. This reads all members of the list."""
+        return sum(
+            int(count)
+            for name in self._tables()
+            for (count,) in self._query(
+                f"SELECT COUNT(*) FROM {name} WHERE list = ? AND refusers > 0",
+                list_number,
+            )
+        )
+
     def _tables(self) -> Sequence[str]:
         """Return the names of the tables that members are in, each member in one of them; new ones go to the last."""
         return ("members",)

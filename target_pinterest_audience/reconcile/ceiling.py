@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.ledger.catalogue.removal_counts import ListStart
 from target_pinterest_audience.settings.target_settings import DEFAULT_REMOVAL_PERCENT
-from target_pinterest_audience.vocabulary import Cause
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.catalogue import Catalogue
-    from target_pinterest_audience.reconcile.windows.decisions import Decisions
+    from target_pinterest_audience.reconcile.windows.decisions import Movement
 
 
 ALWAYS_ALLOWED: Final = 10
@@ -23,26 +21,17 @@ ALWAYS_ALLOWED: Final = 10
 ONE_PERSON: Final = 3
 """How many members one person may account for: an address and two device ids, for example."""
 
+_ALWAYS_LET_IN: Final = 30
+"""How many refused identities may be let in again whatever the settings are: ten people's, by three algorithms."""
+
 _EVERYBODY: Final = 100
 _DAY_SECONDS: Final = 86_400.0
+_CHECK_THE_MARK: Final = (
+    "Check whether the removal column still means the same: an inverted mark deletes everyone. If the deletes are "
+    "intended, raise the setting for one run; 100 switches this ceiling off."
+)
 _REFUSED_PERCENT: Final = 50
 """Refusals have no ceiling, but if more of the members refuse in one run, the target warns."""
-
-
-class Movement(NamedTuple):
-    """How many identities join and leave one list.
-
-    Attributes:
-        added: identities that join.
-        derived: members whose removal the ledger derives: their rows changed, or are missing from the stream.
-        deleted: members whose rows were marked as deleted.
-        refused: members whom a row refuses.
-    """
-
-    added: int
-    derived: int
-    deleted: int
-    refused: int
 
 
 class MassRefusal(NamedTuple):
@@ -57,22 +46,6 @@ class MassRefusal(NamedTuple):
     number: int
     members: int
     refused: int
-
-
-def movements(decisions: Decisions) -> dict[int, Movement]:
-    """Return list number → how many join and leave, for the lists that change.
-
-    The removal of an identity that was no member, which a deleted row can request, does not count.
-    """
-    found = {}
-    for number, decided in decisions.items():
-        if decided.additions and not decided.removals:
-            found[number] = Movement(len(decided.additions), 0, 0, 0)
-        elif decided.removals:
-            left = Counter(removal.cause for removal in decided.removals.values() if removal.was_member)
-            derived = sum(count for cause, count in left.items() if not cause.explicit)
-            found[number] = Movement(len(decided.additions), derived, left[Cause.DELETE], left[Cause.REFUSAL])
-    return found
 
 
 def may_always_be_removed(members: int, remaining: int) -> int:
@@ -180,6 +153,8 @@ class _ListCount:
         remaining: how many members it has now.
         began: when this count began, as Unix time.
         refused: how many members have left by refusals in this run.
+        let_in: how many identities no row refuses any more, by rows of this run that are marked as deleted.
+        kept_off: how many were refused before, in all forms; None if that was not counted.
     """
 
     members: int
@@ -188,6 +163,8 @@ class _ListCount:
     remaining: int
     began: float
     refused: int = 0
+    let_in: int = 0
+    kept_off: int | None = None
 
     def copy(self) -> _ListCount:
         """Return a copy that changes on its own."""
@@ -279,7 +256,7 @@ class Ceilings:
                 transaction back.
         """
         for number, movement in moved.items():
-            added, derived, deleted, refused = movement
+            added, derived, deleted, refused, let_in = movement
             joined = added - derived - deleted - refused
             self._keep(number)
             if number not in self._lists:
@@ -290,7 +267,9 @@ class Ceilings:
                 # A run that lasts for weeks removes more than a single day may.
                 catalogue.removal_counts.begin_again(number, counts.remaining)
                 self.resume(catalogue, number, counts.remaining)
-                counts = self._lists[number] = replace(self._lists[number], refused=counts.refused)
+                counts = self._lists[number] = replace(
+                    self._lists[number], refused=counts.refused, let_in=counts.let_in, kept_off=counts.kept_off
+                )
             counts.remaining += joined
             exceeded = counts.derived.add(derived, counts.remaining)
             if exceeded is not None:
@@ -298,9 +277,22 @@ class Ceilings:
             exceeded = counts.deleted.add(deleted, counts.remaining)
             if exceeded is not None:
                 raise RemovalCeilingError(self._too_many_deleted(number, exceeded), _id_of(catalogue, number))
+            self._count_let_in(catalogue, number, let_in)
             counts.refused += refused
             if derived or deleted:
                 catalogue.removal_counts.add(number, derived, deleted, self.now())
+
+    def _count_let_in(self, catalogue: Catalogue, number: int, let_in: int) -> None:
+        """Count identities that no row refuses any more. Raises as `count` does."""
+        counts = self._lists[number]
+        counts.let_in += let_in
+        if not let_in or counts.let_in <= _ALWAYS_LET_IN or self.deleted_percent >= _EVERYBODY:
+            return
+        if counts.kept_off is None:
+            counts.kept_off = catalogue.count_refused(number) + counts.let_in
+        if counts.let_in > counts.kept_off * self.deleted_percent // 100:
+            percent = counts.let_in * 100 // counts.kept_off
+            raise RemovalCeilingError(self._too_many_let_in(number, percent), _id_of(catalogue, number))
 
     def mass_refusals(self) -> list[MassRefusal]:
         """Return the lists that more than half of the members, and more than ten, left by refusals in this run."""
@@ -331,9 +323,17 @@ class Ceilings:
         name, suspicion = self.explain(number)
         return (
             f"{how_many} of {name} would be removed because their rows are marked as deleted: more than "
-            f"{self.deleted_percent} % (`max_deleted_percent`). The target removes no one else. {suspicion}Check "
-            "whether the removal column still means the same: an inverted mark deletes everyone. If the deletes are "
-            "intended, raise the setting for one run; 100 switches this ceiling off."
+            f"{self.deleted_percent} % (`max_deleted_percent`). The target removes no one else. "
+            f"{suspicion}{_CHECK_THE_MARK}"
+        )
+
+    def _too_many_let_in(self, number: int, percent: int) -> str:
+        name, suspicion = self.explain(number)
+        return (
+            f"{percent} % of the people who must not be on {name} could be added to it again, because their rows in a "
+            "stream with `operation: remove` are marked as deleted: more than "
+            f"{self.deleted_percent} % (`max_deleted_percent`). The target adds no one else. "
+            f"{suspicion}{_CHECK_THE_MARK}"
         )
 
 

@@ -12,10 +12,11 @@ from typing import Final, NamedTuple, Protocol
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.membership.events import Event
 from target_pinterest_audience.reconcile.background import Background
-from target_pinterest_audience.reconcile.ceiling import Ceilings, movements
+from target_pinterest_audience.reconcile.ceiling import Ceilings
 from target_pinterest_audience.reconcile.notes import Outgoing, note_decisions
 from target_pinterest_audience.reconcile.sources.source_run import SourceRun
 from target_pinterest_audience.reconcile.windows.absorb import NewRows, absorb, suppose_new
+from target_pinterest_audience.reconcile.windows.decisions import movements
 from target_pinterest_audience.reconcile.windows.window import Origin, Window
 from target_pinterest_audience.watermark import Hold, Watermark
 

@@ -15,7 +15,8 @@ from target_pinterest_audience.ledger.history import RUN, Ending
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
-from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement
+from target_pinterest_audience.reconcile.ceiling import Ceilings
+from target_pinterest_audience.reconcile.windows.decisions import Movement
 from tests.support.account import ACCOUNT
 from tests.support.ledgers import API, Opened, address
 from tests.support.postgres import Database

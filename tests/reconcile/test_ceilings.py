@@ -11,13 +11,14 @@ import pytest
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.open import open_ledger
-from target_pinterest_audience.reconcile.ceiling import (
-    Ceilings,
-    MassRefusal,
+from target_pinterest_audience.reconcile.ceiling import Ceilings, MassRefusal
+from target_pinterest_audience.reconcile.windows.decisions import (
+    Decisions,
+    ListDecisions,
     Movement,
+    Removal,
     movements,
 )
-from target_pinterest_audience.reconcile.windows.decisions import Decisions, ListDecisions, Removal
 from target_pinterest_audience.vocabulary import Cause
 from tests.support.account import ACCOUNT
 

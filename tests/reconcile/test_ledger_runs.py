@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,47 @@ def test_an_inverted_deletion_mark_deletes_nobody(
     if not dry:
         assert run_target([TURNED, *turned, state(1)], **settings, max_deleted_percent=100).code == 0
         assert members(emulator) == frozenset()
+
+
+OBJECTIONS: dict[str, Any] = {
+    "customer_list_name": "customers",
+    "streams": {"customers": {}, "objections": {"operation": "remove", "removal_column": "is_deleted"}},
+}
+
+
+def objections(numbers: Iterable[int], mark: str | None) -> list[dict[str, Any]]:
+    rows = [record("objections", id=n, email=address(n), is_deleted=mark) for n in numbers]
+    return [schema("email", "is_deleted", stream="objections"), *rows]
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_an_inverted_deletion_mark_lets_nobody_in_who_objected(
+    emulator: Emulator, run_target: Target, sent: Sent, *, dry: bool
+) -> None:
+    customers = [schema("email"), *people(range(60))]
+    run_target([*customers, *objections(range(30), None)], **OBJECTIONS)
+    assert members(emulator) == digests(range(30, 60))
+    sent()
+    turned = [*objections(range(30), "active"), state(1)]
+    run = run_target(turned, **OBJECTIONS, dry_run=dry)
+    assert (run.code, run.states, sent()) == (6, [], [])
+    for words in (
+        "100 % of the people who must not be on customer list",
+        "`max_deleted_percent`",
+        "the removal column",
+    ):
+        assert words in run.stderr
+    if not dry:
+        assert run_target([*objections(range(10), "active"), state(1)], **OBJECTIONS).code == 0
+        assert members(emulator) == digests({*range(10), *range(30, 60)})
+        assert run_target(turned, **OBJECTIONS, max_deleted_percent=100).code == 0
+        assert members(emulator) == digests(range(60))
+
+
+def test_many_who_objected_come_in_if_more_stay_off(emulator: Emulator, run_target: Target) -> None:
+    run_target([schema("email"), *people(range(60)), *objections(range(40), None)], **OBJECTIONS)
+    assert run_target(objections(range(20), "yes"), **OBJECTIONS).code == 0
+    assert members(emulator) == digests({*range(20), *range(40, 60)})
 
 
 def test_a_changed_setting_is_named_when_everyone_would_be_deleted(run_target: Target) -> None:

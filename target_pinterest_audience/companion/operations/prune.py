@@ -16,8 +16,9 @@ from target_pinterest_audience.companion.operations.missing_rows import (
 from target_pinterest_audience.errors import RemovalCeilingError
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.ledger.marks.settling import settle
-from target_pinterest_audience.reconcile.ceiling import Ceilings, Movement, movements
+from target_pinterest_audience.reconcile.ceiling import Ceilings
 from target_pinterest_audience.reconcile.windows.absorb import absorb
+from target_pinterest_audience.reconcile.windows.decisions import Movement, movements
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.runs import RunRecord

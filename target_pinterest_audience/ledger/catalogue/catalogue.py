@@ -44,6 +44,7 @@ class Catalogue:
             ad_account_id: the ad account.
         """
         self._query = query
+        self._members = members
         self.realm = number_of(query, "realms", "realm", {"api_url": api_url, "ad_account_id": ad_account_id})
         self.suppressions = Suppressions(query, self.realm, members)
         self.lists = Lists(query, self.realm, self.suppressions)
@@ -53,6 +54,10 @@ class Catalogue:
         self.feeds = Feeds(query)
         self.loaders = Loaders(query, self.realm)
         self.runs = Runs(query, self.realm)
+
+    def count_refused(self, number: int) -> int:
+        """Return how many identities are kept off a list; see `Members.count_refused`."""
+        return self._members.count_refused(number)
 
     def correct_times(self, now: float) -> None:
         """Replace times in the future, which a fast clock recorded, by now, so that they can expire like the others.

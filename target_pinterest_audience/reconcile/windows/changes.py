@@ -44,6 +44,8 @@ class _Touched:
     refusers: int = 0
     cause: Cause = Cause.PRUNE
     asked: bool = False
+    let_in: bool = False
+    """Whether a row with `operation: remove` that named it was deleted."""
 
 
 class IdentityChanges:
@@ -207,6 +209,7 @@ class IdentityChanges:
         change = change_of(statement)
         entry.contributors += sign * change.contributors
         entry.refusers += sign * change.refusers
+        entry.let_in = entry.let_in or (statement.stance == Stance.EXCLUDES and event.kind is Kind.DELETED)
         leaves = change.contributors * sign < 0
         refused = change.refusers * sign > 0
         if (leaves or refused) and event.cause is not None:
@@ -272,6 +275,7 @@ class IdentityChanges:
                     after[key] = now
                 if now.refusers:
                     refused.add((number, identity))
+                decided.let_in += entry.let_in and bool(was.refusers) and not now.refusers
                 members += now.on_list - was.on_list
                 # Whoever was forgotten was removed then. Others may only be held out, and never have been removed.
                 asked = entry.asked and not (was.refusers and key in suppressed())
