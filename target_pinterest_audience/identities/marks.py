@@ -76,12 +76,13 @@ def mark_columns(columns: Collection[str], removal_column: str | None) -> tuple[
     """Return the columns that mark rows as deleted: the one that the settings name, and `_sdc_deleted_at`.
 
     Args:
-        columns: the columns of the stream. `_sdc_deleted_at` counts even if the SCHEMA does not declare it.
+        columns: the columns of the stream. `_sdc_deleted_at` counts even if the SCHEMA does not declare it, also in
+            capitals, as Snowflake writes it.
         removal_column: the column that the settings name; None if they name none.
     """
     named = named_in_any_case(removal_column, columns) if removal_column is not None else []
     by_taps = [column for column in columns if is_mark_of_taps(column)]
-    return tuple(dict.fromkeys([*named, *by_taps, DEFAULT_REMOVAL_COLUMN]))
+    return tuple(dict.fromkeys([*named, *by_taps, DEFAULT_REMOVAL_COLUMN, DEFAULT_REMOVAL_COLUMN.upper()]))
 
 
 def is_mark_of_taps(column: str) -> bool:

@@ -135,8 +135,8 @@ class Settings:
     max_deleted_percent: int = setting(
         "Maximum deleted, in percent",
         "The share of a list's members that may be removed, in one run and in 24 hours, because `removal_column` marks "
-        "their rows as deleted; and the share of those kept off it by `operation: remove` whose rows there are deleted. "
-        "Ten people may always be removed, or come back. Above the share, the run sends nothing else and exits 6. 100 "
+        "their rows as deleted; and the share of those kept off it by `operation: remove` whose rows there are "
+        "deleted. Ten people may always be removed, or come back. Above the share, the run sends nothing else and exits 6. 100 "
         "switches this ceiling off.",
         between=(0, 100),
         default=50,
@@ -198,8 +198,8 @@ class Settings:
     streams: Mapping[str, Mapping[str, Any]] = setting(
         "Streams",
         "Settings for single streams, by stream name or glob pattern (`*` matches all): any setting from "
-        "`customer_list_id` to `source_name`. Name every further stream with identities here, even if only with `{}`. If "
-        "two sources of settings have `streams`, each setting of each stream counts by itself.",
+        "`customer_list_id` to `source_name`. Name every further stream with identities here, even if only with `{}`. "
+        "If two sources of settings have `streams`, each setting of each stream counts by itself.",
     )
     unmapped_streams: UnmappedStreams = setting(
         "Unmapped streams",
