@@ -23,6 +23,12 @@ NO_PLACE: Final = (
 )
 """The message if the ledger is needed, and `ledger_url` returned None."""
 
+_NO_FILE: Final = (
+    "After sqlite:///, `ledger_url` must have the path of a file and nothing else: the ledger is kept between runs, so "
+    "it cannot be in memory (:memory:), and there are no options (?…, file:…). If the name of the file has a question "
+    "mark, write it as %3F."
+)
+
 
 def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str | None:
     """Return the URL of the ledger: `sqlite:///` and an absolute path, or that of a PostgreSQL database.
@@ -49,7 +55,10 @@ def ledger_url(configured: str | None, environ: Mapping[str, str]) -> str | None
     if not configured.startswith(_SQLITE) or not configured.removeprefix(_SQLITE):
         msg = "`ledger_url` must have the form sqlite:///path or postgresql://user@host/database."
         raise ConfigurationError(msg)
-    given = unquote(configured.removeprefix(_SQLITE))
+    rest = configured.removeprefix(_SQLITE)
+    if rest.startswith((":memory:", "file:")) or "?" in rest:
+        raise ConfigurationError(_NO_FILE)
+    given = unquote(rest)
     if not given.startswith(("/", "~", ".")):
         _refuse_lost_slash(Path(given))
     return f"{_SQLITE}{expanded(given, 'ledger_url').absolute()}"

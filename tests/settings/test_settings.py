@@ -321,6 +321,14 @@ def test_stream_maps_are_read_from_json_text_and_refused_if_nested() -> None:
         settle(stream_maps={"crm": {"leads": {"a": "b"}}})
 
 
+@pytest.mark.parametrize("rest", [":memory:", "file::memory:", "/data/l.db?mode=ro", "file:/data/l.db", "l.db?"])
+def test_a_ledger_is_a_file_without_options(rest: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="must have the path of a file and nothing else") as raised:
+        settle(ledger_url=f"sqlite:///{rest}")
+    assert "l.db" not in str(raised.value)
+    assert settle(ledger_url=f"sqlite:///{tmp_path}/l%3F.db").ledger_url == f"sqlite:///{tmp_path}/l?.db"
+
+
 def test_credentials_lie_beside_the_ledger(tmp_path: Path) -> None:
     assert settle(credentials_file=f"{tmp_path}/c").credentials_file == tmp_path / "c"
     assert settle(ledger_url=f"sqlite:///{tmp_path}/l.db").credentials_file == tmp_path / "credentials.json"
