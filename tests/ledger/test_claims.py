@@ -94,6 +94,13 @@ class TestEveryKindOfLocks:
             with pytest.raises(LedgerError, match=OTHER_PATH):
                 reopened(path.with_name("link.db"))
 
+    def test_a_file_in_the_place_of_one_in_use_is_not_opened(self, url: str, path: Path) -> None:
+        with another_process(url, HOLD) as process:
+            assert line_of(process) == "held"
+            path.rename(path.with_name("old.db"))
+            with pytest.raises(LedgerError, match="still works with the file that was at this path before"):
+                reopened(path)
+
 
 @pytest.mark.parametrize("also", [False, True], ids=["the folder of locks", "all that is beside the ledger"])
 def test_deleting_files_does_not_free_the_locks(url: str, opened: Opened, path: Path, *, also: bool) -> None:

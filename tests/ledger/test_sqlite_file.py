@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.ledger.open import back_up, open_ledger
 from target_pinterest_audience.ledger.schema import MIGRATIONS, VERSION
 from target_pinterest_audience.ledger.sqlite import file as sqlite_file
 from tests.support.account import ACCOUNT
@@ -76,6 +76,121 @@ class TestReplaced:
         assert raised.value.exit_code == 7
         assert "run the tap once with a full refresh" in str(raised.value)
         assert "disk" not in str(raised.value)
+
+
+FILL = """
+with ledger.transaction():
+    ledger.rows.write(1, 2, {number.to_bytes(16, "big"): b"more" * 30 for number in range(5_000)})
+print("written", flush=True)
+sys.stdin.readline()
+try:
+    with ledger.transaction():
+        ledger.rows.write(1, 3, {b"k" * 16: b"lost"})
+except Exception as error:
+    print(error, flush=True)
+ledger.close()
+print("closed", flush=True)
+"""
+
+
+class TestBackupPutInPlace:
+    """A backup is put in the place of a ledger that a run uses: the log of the old file must not get into it."""
+
+    @pytest.fixture
+    def backup(self, path: Path, url: str, opened: Opened) -> Path:
+        ledger = opened()
+        with ledger.transaction():
+            ledger.catalogue.sources.add("customers")
+            ledger.rows.write(1, 1, ROWS)
+        ledger.close()
+        back_up(url, path.with_name("backup.db"))
+        return path.with_name("backup.db")
+
+    @pytest.mark.parametrize("kept", [False, True], ids=["the old file is gone", "the old file was moved aside"])
+    def test_the_log_of_the_old_file_goes_with_its_last_process(
+        self, path: Path, url: str, opened: Opened, backup: Path, *, kept: bool
+    ) -> None:
+        with another_process(url, FILL) as process:
+            assert line_of(process) == "written"
+            assert companions(path) == ["ledger.db-shm", "ledger.db-wal"]
+            if kept:
+                path.rename(path.with_name("old.db"))
+            backup.rename(path)
+            tell(process)
+            assert "delete ledger.db-wal and ledger.db-shm if they are still there" in line_of(process)
+            assert line_of(process) == "closed"
+        assert companions(path) == []
+        restored = opened()
+        assert restored.rows.read(list(ROWS)) == ROWS
+        assert is_sound(path)
+        if kept:
+            assert is_sound(path.with_name("old.db"))
+            with closing(sqlite3.connect(path.with_name("old.db"))) as old:
+                assert old.execute("SELECT COUNT(*) FROM row_says").fetchone() == (5_000,)
+
+    def test_the_log_stays_while_another_process_reads_it(self, path: Path, url: str, backup: Path) -> None:
+        with another_process(url, FILL) as process:
+            assert line_of(process) == "written"
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+                reader.execute("BEGIN")
+                reader.execute("SELECT * FROM meta").fetchone()
+                backup.rename(path)
+                tell(process)
+                assert "was moved, deleted or replaced" in line_of(process)
+                assert line_of(process) == "closed"
+                assert companions(path) == ["ledger.db-shm", "ledger.db-wal"]
+
+    @pytest.mark.parametrize("how", ["", "dry", "read_only", "backup"])
+    def test_no_other_process_opens_it_before_that(
+        self, path: Path, url: str, opened: Opened, backup: Path, how: str
+    ) -> None:
+        with another_process(url, FILL) as process:
+            assert line_of(process) == "written"
+            backup.rename(path)
+            before = path.read_bytes()
+            open_it: Callable[[], object] = {
+                "": opened,
+                "dry": lambda: opened(dry=True),
+                "read_only": lambda: opened(read_only=True),
+                "backup": lambda: back_up(url, path.with_name("another.db")),
+            }[how]
+            with pytest.raises(LedgerError, match="still works with the file that was at this path before") as raised:
+                open_it()
+            assert raised.value.exit_code == 7
+            tell(process)
+            line_of(process)
+            assert line_of(process) == "closed"
+        assert path.read_bytes() == before
+        assert opened().rows.read(list(ROWS)) == ROWS
+
+    def test_processes_with_the_same_file_share_its_log(self, url: str, opened: Opened, path: Path) -> None:
+        first = opened()
+        with another_process(url, FILL) as process:
+            assert line_of(process) == "written"
+            reader = opened(read_only=True)
+            assert len(reader.rows.read(list(ROWS))) == len(ROWS)
+            tell(process)
+            assert line_of(process) == "closed"
+        with first.transaction():
+            first.catalogue.sources.add("customers")
+        opened()
+        assert companions(path) == ["ledger.db-shm", "ledger.db-wal"]
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    """Let a process go on that waits for a line."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def companions(path: Path) -> list[str]:
+    return sorted(each.name for each in path.parent.glob(f"{path.name}-*"))
+
+
+def is_sound(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        return bool(connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)])
 
 
 class TestDamaged:
@@ -247,7 +362,7 @@ class TestReadOnly:
         for each in path.parent.iterdir():
             each.chmod(0o444)
         path.parent.chmod(0o555)
-        program = f"import os, sys\nfrom target_pinterest_audience.ledger.open import open_ledger\n{READ}"
+        program = f"import os, sys\nfrom target_pinterest_audience.ledger.open import back_up, open_ledger\n{READ}"
         program = program.replace("API", repr(API)).replace("ACCOUNT", repr(ACCOUNT))
         done = subprocess.run(
             [sys.executable, "-c", program, f"sqlite:///{path}"],

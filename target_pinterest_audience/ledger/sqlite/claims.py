@@ -10,6 +10,10 @@ lock, however many lists it works on.
 It shares another byte with all processes that use the file by the same path. SQLite keeps a write-ahead log for each
 path, so that two processes with different paths (a hard link, or a file that is mounted by itself) would not see each
 other's changes, and would damage the ledger.
+
+In the write-ahead log it shares a byte with all processes that use the log for the same file. If the file is replaced,
+the log stays at the path, and whoever opens the new file would apply the changes of the old one to it. SQLite itself
+locks nothing in the log.
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ from target_pinterest_audience.system.waits import Wait
 
 POLL_SECONDS: Final = 0.2
 
+_FILES: Final = 1 << 60
+"""The first byte of the range for files, in the write-ahead log."""
 _PATHS: Final = 1 << 60
 """The first byte of the range for paths."""
 _ALIVE: Final = 1 << 61
@@ -55,23 +61,24 @@ _ours: set[tuple[tuple[int, int], int]] = set()
 
 
 class Claim:
-    """The claim of one ledger that is open.
+    """The claim of one ledger that is open, on its file or on its write-ahead log.
 
     Attributes:
         file: the device and the inode of the file, which show whether another file has replaced it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, access: int = os.O_RDWR) -> None:
         """Open the file.
 
         Args:
             path: its path, without symbolic links.
+            access: how to open it. Bytes can be shared, but not locked, without the right to write.
 
         Raises:
-            OSError: the file cannot be opened for writing.
+            OSError: the file cannot be opened.
         """
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._descriptor = os.open(path, access | os.O_CLOEXEC)
         found = os.fstat(self._descriptor)
         self.file = (found.st_dev, found.st_ino)
         _descriptors[self.file].append(self._descriptor)
@@ -114,6 +121,19 @@ class Claim:
                 raise LedgerError(msg)
             wait.log()
             time.sleep(POLL_SECONDS)
+
+    def take_log_of(self, file: tuple[int, int]) -> bool:
+        """Claim a write-ahead log for a file, and return whether no other process uses it for another file.
+
+        Args:
+            file: the device and the inode of the file of the ledger.
+
+        Raises:
+            OSError: the file system has no locks.
+        """
+        byte = _FILES + file[1] % _RANGE
+        self._lock(byte, shared=True)
+        return not [*self._found(_FILES, byte), *self._found(byte + 1, _FILES + _RANGE)]
 
     def show_life(self, number: int) -> None:
         """Lock the byte of a fencing number, until `close` or the end of the process.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.sqlite.log import Log, companions_of, ensure_own_log, identity_of
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.claims import Claim
@@ -42,11 +43,25 @@ class OpenFile:
         self.claim = claim
         self._where = where
         self._patience = patience
-        self._log: tuple[int, int] | None = None
+        self._log = Log(path, where)
 
-    def remember_log(self) -> None:
-        """Let `ensure_in_place` also check the write-ahead log, which is there by now."""
-        self._log = identity_of(log_of(self.path))
+    def claim_log(self) -> None:
+        """See `Log.claim`. From now on, `ensure_in_place` also checks the log.
+
+        Raises:
+            LedgerError: another process uses the log for a file that was at the path before.
+        """
+        if self.claim is not None:
+            self._log.claim(self.claim.file)
+
+    def clear_log(self, connection: sqlite3.Connection) -> None:
+        """See `Log.clear`; do nothing if the path still leads to the open file."""
+        if self.claim is not None and identity_of(self.path) != self.claim.file:
+            self._log.clear(connection)
+
+    def close(self) -> None:
+        """Release the write-ahead log. Call it after SQLite has closed the file."""
+        self._log.close()
 
     def ensure_in_place(self) -> None:
         """Check that the path leads to the open file, so that the next process to open it finds the changes.
@@ -59,14 +74,15 @@ class OpenFile:
         what = None
         if identity_of(self.path) != self.claim.file:
             what = "it"
-        elif self._log is not None and identity_of(log_of(self.path)) != self._log:
+        elif not self._log.is_in_place():
             what = f"{self.path.name}-wal beside it"
         if what is not None:
             msg = (
                 f"{self._where} cannot be used any more: {what} was moved, deleted or replaced while this process was "
                 "at work. Nothing more is sent, and no further state is emitted. If you moved it, put it back and run "
-                "again. If you restored a backup, run the tap once with a full refresh: the backup does not know what "
-                "this run has sent."
+                "again. If you restored a backup: when this process has ended, delete "
+                f"{self.path.name}-wal and {self.path.name}-shm if they are still there, because they would damage the "
+                "backup. Then run the tap once with a full refresh: the backup does not know what this run has sent."
             )
             raise LedgerError(msg)
 
@@ -121,6 +137,7 @@ def back_up(path: Path, copy: Path) -> None:
 
     Raises:
         FileExistsError: the new file exists.
+        LedgerError: a run still uses the file that was at the path before.
         OSError: it cannot be written.
         sqlite3.Error: the ledger cannot be read, or the disk is full.
     """
@@ -128,6 +145,7 @@ def back_up(path: Path, copy: Path) -> None:
     os.close(descriptor)
     beside = Path(name)
     try:
+        ensure_own_log(path, f"The ledger {path}")
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as ledger:
             # It takes one state of the ledger, with what is still in the write-ahead log.
             ledger.execute("VACUUM INTO ?", (name,))
@@ -164,25 +182,11 @@ def close_to_others(path: Path) -> None:
     Raises:
         OSError: the file belongs to another user.
     """
-    for file in (path, log_of(path), path.with_name(f"{path.name}-shm")):
+    for file in (path, *companions_of(path)):
         # The last process to close the ledger deletes the companions.
         with contextlib.suppress(FileNotFoundError):
             if file.stat().st_mode & 0o077:
                 file.chmod(0o600)
-
-
-def log_of(path: Path) -> Path:
-    """Return the write-ahead log of a ledger."""
-    return path.with_name(f"{path.name}-wal")
-
-
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of a file; None if it cannot be found."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def caveat(path: Path) -> str | None:

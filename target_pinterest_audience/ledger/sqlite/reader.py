@@ -8,7 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from target_pinterest_audience.errors import LedgerError
-from target_pinterest_audience.ledger.sqlite.file import log_of
+from target_pinterest_audience.ledger.sqlite.log import ensure_own_log, log_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,7 @@ class Reader:
             timeout: how many seconds SQLite waits for a process that writes.
 
         Raises:
+            LedgerError: a run still uses the file that was at the path before.
             sqlite3.Error: the file cannot be read.
             OSError: the file cannot be read.
         """
@@ -39,6 +40,7 @@ class Reader:
         if path.exists() and not os.access(path, os.R_OK):
             # SQLite's own error does not name rights as the reason.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        ensure_own_log(path, where)
         try:
             self.connection = _open(path, "mode=ro", timeout)
         except sqlite3.OperationalError as error:

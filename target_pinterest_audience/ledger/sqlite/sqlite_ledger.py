@@ -24,6 +24,7 @@ from target_pinterest_audience.ledger.sqlite.file import (
 from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
 from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, ROWS, USUAL, Layers, Sizes
 from target_pinterest_audience.ledger.sqlite.locks import SqliteLocks
+from target_pinterest_audience.ledger.sqlite.log import ensure_own_log
 from target_pinterest_audience.ledger.sqlite.members import SqliteMembers
 from target_pinterest_audience.ledger.sqlite.migration import (
     ensure_layers,
@@ -83,6 +84,7 @@ class SqliteLedger(Ledger):
             with self._errors.translated():
                 claim = self._claim(resources) if self._writes else None
                 self._file = OpenFile(self._path, self.where, claim, self._patience)
+                resources.callback(self._file.close)
                 self._connection = (
                     Connection(self._connect(), self._errors)
                     if self._writes
@@ -110,6 +112,7 @@ class SqliteLedger(Ledger):
         resources.callback(claim.close)
         self._refuse_empty()
         claim.take_path(self._wait_seconds)
+        ensure_own_log(self._path, self.where)
         self.caveat = caveat(self._path)
         return claim
 
@@ -173,9 +176,9 @@ class SqliteLedger(Ledger):
         raw.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         raw.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         with self.transaction():
+            # By now it exists.
+            self._file.claim_log()
             migrate(self._connection, steps_to_do(raw, self.where, self._errors))
-        if self._writes:
-            self._file.remember_log()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -216,4 +219,5 @@ class SqliteLedger(Ledger):
         with self._connection.idle() as is_idle:
             # The first connection is closed last, because it empties the log, which the second one may not.
             if is_idle and self.locks.close():
+                self._file.clear_log(self._connection.raw)
                 self._resources.close()
