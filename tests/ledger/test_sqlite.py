@@ -163,8 +163,29 @@ def test_a_process_that_writes_for_too_long_is_named(url: str, opened: Opened) -
     ledger = opened(wait_seconds=0.1)
     with another_process(url, WRITE_SLOWLY) as process:
         assert line_of(process) == "writing"
-        with pytest.raises(LedgerError, match="no other process keeps the file busy"), ledger.transaction():
+        with pytest.raises(LedgerError, match="is locked by another process") as raised, ledger.transaction():
             pass
+    assert raised.value.exit_code == 7
+    assert "waited 0 s for it (`lock_wait_seconds`)" in str(raised.value)
+    assert "No state was emitted that the ledger does not cover" in str(raised.value)
+
+
+@pytest.mark.parametrize("how", ["", "dry", "read_only"])
+def test_a_file_that_is_locked_throughout_is_waited_for_and_then_reported(
+    path: Path, opened: Opened, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    opened().close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError, match="is locked by another process") as raised:
+            opened(wait_seconds=2.5, **({how: True} if how else {}))
+        holder.execute("COMMIT")
+    assert "waited 2 s for it (`lock_wait_seconds`). Let that process finish" in str(raised.value)
+    assert "Make sure" not in str(raised.value)
+    assert [each.message for each in caplog.records] == [
+        f"Another process writes to {path}. Waiting at most 2 s (`lock_wait_seconds`)."
+    ]
 
 
 def test_a_dry_run_without_a_file_creates_none(tmp_path: Path, opened: Opened) -> None:

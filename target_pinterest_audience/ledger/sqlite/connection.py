@@ -6,21 +6,64 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, for_all_places_sorted, groups
+from target_pinterest_audience.ledger.sqlite.errors import is_locked
 from target_pinterest_audience.system.waits import Wait
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.errors import Errors
     from target_pinterest_audience.ledger.sqlite.reader import Reader
 
+T = TypeVar("T")
+
 LOG_AFTER_SECONDS: Final = 5.0
 """How long to wait for another process's transaction before the wait is logged."""
 
 _AGAIN_SECONDS: Final = 0.02
 """How long to wait before a statement is tried again for which SQLite itself did not wait."""
+
+
+def run_when_free(
+    run: Callable[[], T],
+    path: object,
+    wait_seconds: float,
+    errors: Errors,
+    is_interrupted: Callable[[], bool] = bool,
+) -> T:
+    """Run a statement that needs a lock of the file, and return its result.
+
+    SQLite can wait by itself, but not even a signal ends that, and it does not wait where that might be in vain. So it
+    waits for a moment, again and again.
+
+    Args:
+        run: runs the statement.
+        path: the file, for the log.
+        wait_seconds: how long to wait.
+        errors: makes the error of a file that is locked.
+        is_interrupted: returns whether to give up.
+
+    Raises:
+        LedgerError: another process has kept the file locked all that time.
+        sqlite3.Error: the statement failed, or was interrupted.
+    """
+    deadline = time.monotonic() + wait_seconds
+    wait = Wait(
+        f"another process writes to {path}", wait_seconds,
+        setting="lock_wait_seconds", after_seconds=min(LOG_AFTER_SECONDS, wait_seconds / 2),
+    )  # fmt: skip
+    while True:
+        try:
+            return run()
+        except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
+            if not is_locked(error) or is_interrupted():
+                raise
+            if time.monotonic() >= deadline:
+                raise errors.locked(wait_seconds) from None
+            wait.log()
+            time.sleep(_AGAIN_SECONDS)
 
 
 class Compared(NamedTuple):
@@ -84,7 +127,7 @@ class Connection:
             wait_seconds: how long to wait.
 
         Raises:
-            sqlite3.OperationalError: another process has been in a transaction all that time.
+            LedgerError: another process has been in a transaction all that time.
         """
         self._execute_when_free("BEGIN IMMEDIATE" if self._reader is None else "BEGIN", path, wait_seconds)
 
@@ -97,27 +140,8 @@ class Connection:
         self._execute_when_free("PRAGMA journal_mode = WAL", path, wait_seconds)
 
     def _execute_when_free(self, statement: str, path: object, wait_seconds: float) -> None:
-        """Run a statement that needs a lock of the file.
-
-        SQLite can wait by itself, but not even a signal ends that, and it does not wait where that might be in vain. So
-        it waits for a moment, again and again.
-        """
-        deadline = time.monotonic() + wait_seconds
-        wait = Wait(
-            f"another process writes to {path}", wait_seconds,
-            setting="lock_wait_seconds", after_seconds=LOG_AFTER_SECONDS,
-        )  # fmt: skip
         self._interrupted = False
-        while True:
-            try:
-                self.raw.execute(statement)
-            except sqlite3.OperationalError as error:  # noqa: PERF203 - one round is a second of waiting
-                if "locked" not in str(error) or self._interrupted or time.monotonic() >= deadline:
-                    raise
-                wait.log()
-                time.sleep(_AGAIN_SECONDS)
-            else:
-                return
+        run_when_free(lambda: self.raw.execute(statement), path, wait_seconds, self._errors, lambda: self._interrupted)
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement, and return the rows of its result."""

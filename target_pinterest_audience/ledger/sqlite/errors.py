@@ -26,6 +26,13 @@ _DAMAGE: Final = {
 }
 """Part of SQLite's message → what happened. The message itself may quote what is in the file."""
 
+_COVERED: Final = "No state was emitted that the ledger does not cover."
+
+
+def is_locked(error: Exception) -> bool:
+    """Return whether SQLite could not use the file because another process has locked it."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
 
 class Errors:
     """Translates what goes wrong with one file."""
@@ -54,6 +61,8 @@ class Errors:
         damage = next((what for part, what in _DAMAGE.items() if part in words), None)
         if damage is not None:
             return self.damaged(damage)
+        if is_locked(error):
+            return self.locked()
         reason = error.strerror if isinstance(error, OSError) else words
         if not self._writes:
             return LedgerError(
@@ -61,8 +70,25 @@ class Errors:
                 "beside it (-wal, -shm) and its folder."
             )
         return LedgerError(
-            f"{self._where} cannot be used ({reason}). Make sure that its folder is writable, that the disk is not "
-            "full, and that no other process keeps the file busy. No state was emitted that the ledger does not cover."
+            f"{self._where} cannot be used ({reason}). Make sure that its folder is writable, and that the disk is "
+            f"not full. {_COVERED}"
+        )
+
+    def locked(self, waited_seconds: float | None = None) -> LedgerError:
+        """Return the error of a file that another process has locked.
+
+        Args:
+            waited_seconds: how long this process waited for it; None if not as long as the setting allows.
+        """
+        waited = (
+            f"This process waited {waited_seconds:.0f} s for it (`lock_wait_seconds`). "
+            if waited_seconds is not None
+            else ""
+        )
+        return LedgerError(
+            f"{self._where} is locked by another process: a long transaction of another run, or another program that "
+            f"has the file open, such as a database browser or a backup. {waited}Let that process finish, or end it, "
+            f"and run again; `lsof` shows which it is.{' ' + _COVERED if self._writes else ''}"
         )
 
     def damaged(self, what: str) -> LedgerError:

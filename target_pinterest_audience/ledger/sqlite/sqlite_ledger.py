@@ -11,7 +11,7 @@ from typing import Final
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.ledger.sqlite.claims import Claim
-from target_pinterest_audience.ledger.sqlite.connection import Connection
+from target_pinterest_audience.ledger.sqlite.connection import Connection, run_when_free
 from target_pinterest_audience.ledger.sqlite.errors import RESTORE, Errors
 from target_pinterest_audience.ledger.sqlite.fence import Fence, FenceCheck
 from target_pinterest_audience.ledger.sqlite.file import (
@@ -128,7 +128,9 @@ class SqliteLedger(Ledger):
         if self._path.exists():
             self._refuse_empty()
             self.caveat = caveat(self._path)
-            reader = Reader(self._path, self.where, self._patience)
+            reader = run_when_free(
+                lambda: Reader(self._path, self.where, self._patience), self._path, self._wait_seconds, self._errors
+            )
         reads_file = False
         try:
             if reader is not None:
