@@ -108,6 +108,14 @@ def ad_account_for_arguments(config: tuple[str, ...]) -> Iterator[PinterestClien
             raise ConfigurationError(str(refused)) from None
 
 
+def found_ledger(settings: Settings, *, create: bool = False, read_only: bool = False) -> Ledger | None:
+    """Open the ledger as `find_ledger` does, and log a warning if its place is dangerous, or hides its newest part."""
+    ledger = find_ledger(settings, create=create, read_only=read_only)
+    if ledger is not None and ledger.caveat is not None:
+        logger.warning(ledger.caveat)
+    return ledger
+
+
 @contextmanager
 def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Ledger]:
     """Open the ledger of the settings, and close it at the end of the block.
@@ -120,7 +128,7 @@ def opened_ledger(settings: Settings, *, read_only: bool = False) -> Iterator[Le
         ConfigurationError: there is no ledger.
         LedgerError: the ledger cannot be opened.
     """
-    ledger = find_ledger(settings, create=False, read_only=read_only)
+    ledger = found_ledger(settings, read_only=read_only)
     if ledger is None:
         raise no_ledger(settings)
     with closing(ledger):

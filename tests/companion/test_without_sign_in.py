@@ -46,6 +46,21 @@ def test_commands_that_ask_nothing_of_pinterest_need_no_sign_in(
     assert sent() == []
 
 
+def test_commands_warn_that_changes_beside_another_name_of_the_ledger_are_missing(
+    run_target: Target, run_companion: Companion, tmp_path: Path
+) -> None:
+    run_target([EMAIL, *people(range(3))], load_method="upsert")
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "ledger.db"
+    link.hardlink_to(tmp_path / "ledger.db")
+    asking = [("lists",), ("lists", "show", "customers"), ("prune",), ("forget", "--email", address(1), "--yes")]
+    for command in [*READING, *asking]:
+        done = run_companion(*command, ledger_url=f"sqlite:///{link}")
+        assert done.stderr.count("The newest part of the ledger is in ledger.db-wal beside the one name") == 1, command
+    done = run_companion("ledger", "find", "--email", address(1), "--json", ledger_url=f"sqlite:///{link}")
+    assert json.loads(done.stdout)
+
+
 def test_status_without_a_sign_in_has_the_figures_of_the_last_run(run_target: Target, run_companion: Companion) -> None:
     run_target([EMAIL, *people(range(3))], load_method="upsert")
     done = run_companion("status", "--json", **NOTHING)

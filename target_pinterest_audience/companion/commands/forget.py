@@ -36,10 +36,15 @@ from target_pinterest_audience.companion.options import (
 from target_pinterest_audience.companion.output import show_json
 from target_pinterest_audience.companion.receipts import AccountReceipt, Order, show_receipt
 from target_pinterest_audience.companion.receipts import as_json as receipt_as_json
-from target_pinterest_audience.companion.session import ad_account, logger, read_settings, warn_of_unrecorded_end
+from target_pinterest_audience.companion.session import (
+    ad_account,
+    found_ledger,
+    logger,
+    read_settings,
+    warn_of_unrecorded_end,
+)
 from target_pinterest_audience.errors import LedgerError, TargetError, outcome
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
-from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.history import FORGET, ListFigures
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.pinterest.client import PinterestClient
@@ -169,7 +174,7 @@ def _erase(
     before: Sequence[ListEntry] = ()
     erased, counted = NOTHING_ERASED, dict[str, int]()
     with ExitStack() as stack:
-        ledger = find_ledger(settings, create=order.suppress)
+        ledger = found_ledger(settings, create=order.suppress)
         if ledger is not None:
             stack.enter_context(closing(ledger))
             counted = stack.enter_context(audited(ledger, FORGET, reference=order.reference))

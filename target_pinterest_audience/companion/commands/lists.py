@@ -24,11 +24,10 @@ from target_pinterest_audience.companion.output import (
     when,
 )
 from target_pinterest_audience.companion.output import show as show_line
-from target_pinterest_audience.companion.session import ad_account, logger, read_settings
+from target_pinterest_audience.companion.session import ad_account, found_ledger, logger, read_settings
 from target_pinterest_audience.delivery.directory import Directory
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.catalogue.lists import ListEntry
-from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.ledger import Ledger
 from target_pinterest_audience.pinterest.models import Audience, CustomerList
 from target_pinterest_audience.pinterest.usage import usage_of_list
@@ -191,7 +190,7 @@ def show(which: str, config: tuple[str, ...], *, as_json: bool) -> None:
 def _known_lists(settings: Settings) -> dict[str | None, ListEntry]:
     """Return customer list id → its entry in the ledger; none, with a warning, if the ledger cannot be read."""
     try:
-        ledger = find_ledger(settings, create=False, read_only=True)
+        ledger = found_ledger(settings, read_only=True)
         if ledger is None:
             return {}
         with closing(ledger):
@@ -216,7 +215,7 @@ def _overview(
 
 
 def _compare(settings: Settings, found: CustomerList, audience: Audience | None) -> Comparison:
-    ledger = find_ledger(settings, create=False, read_only=True)
+    ledger = found_ledger(settings, read_only=True)
     place, known = "there is none yet", _Known()
     if ledger is not None:
         with closing(ledger):

@@ -16,6 +16,7 @@ from target_pinterest_audience.companion.operations.prune import carry_out, choo
 from target_pinterest_audience.companion.options import config_option, in_use_option, json_option
 from target_pinterest_audience.companion.output import show, show_json
 from target_pinterest_audience.companion.session import (
+    found_ledger,
     logger,
     name_entry,
     raise_if_refused,
@@ -23,7 +24,7 @@ from target_pinterest_audience.companion.session import (
     removal_session,
 )
 from target_pinterest_audience.errors import ConfigurationError
-from target_pinterest_audience.ledger.find import find_ledger, no_ledger
+from target_pinterest_audience.ledger.find import no_ledger
 from target_pinterest_audience.ledger.history import PRUNE
 from target_pinterest_audience.pinterest.usage import usage_of_list
 from target_pinterest_audience.reporting.alerts.ending import alerting
@@ -92,7 +93,7 @@ def prune(
         max_removal_percent=settings.max_removal_percent if allow_removal_percent is None else allow_removal_percent,
     )
     with alerting(settings, PRUNE, logger) as lists:
-        ledger = find_ledger(settings, create=False)
+        ledger = found_ledger(settings)
         if ledger is None:
             why = str(no_ledger(settings))
             msg = f"No one was removed: {why[0].lower()}{why[1:]}"

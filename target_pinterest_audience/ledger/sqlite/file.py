@@ -199,8 +199,9 @@ def caveat(path: Path) -> str | None:
     """
     if is_mounted_alone(path):
         return (
-            f"The file {path} is mounted by itself. The newest part of the ledger is in {path.name}-wal beside it, "
-            "which is lost with the container if a run is killed. Mount the folder instead of the file."
+            f"The file {path} is mounted by itself. The newest part of the ledger is in {path.name}-wal beside it. "
+            "What a run elsewhere has there is missing here, and what a run here has there is lost with the container "
+            "if the run is killed. Mount the folder instead of the file."
         )
     if path.stat().st_nlink > 1:
         return (
