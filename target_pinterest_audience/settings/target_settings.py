@@ -136,8 +136,8 @@ class Settings:
         "Maximum deleted, in percent",
         "The share of a list's members that may be removed, in one run and in 24 hours, because `removal_column` marks "
         "their rows as deleted; and the share of those kept off it by `operation: remove` whose rows there are "
-        "deleted. Ten people may always be removed, or come back. Above the share, the run sends nothing else and exits "
-        "6. 100 switches this ceiling off.",
+        "deleted. Ten people may always be removed, or come back. Above the share, the run sends nothing else and "
+        "exits 6. 100 switches this ceiling off.",
         between=(0, 100),
         default=50,
     )
