@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
-from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
+from dotenv.variables import Variable, parse_variables
 
 from target_pinterest_audience.errors import ConfigurationError
 
@@ -16,19 +16,38 @@ from target_pinterest_audience.errors import ConfigurationError
 def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
     """Return the variables in a `.env` file; none if there is no such file.
 
+    A reference such as `${NAME}` gets the value of an earlier line, never a variable of the environment: the file may
+    be somebody else's, and would decide to which address that variable is sent.
+
     Args:
         path: the file.
         prefix: the prefix of this target's variables.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a line for this target would be skipped. The message gives the
-            number of the line, but not its content.
+        ConfigurationError: the file cannot be read, or a line for this target would be skipped or refers to a variable
+            that the file does not define. The message gives the number of the line, but not its value.
     """
     text = _text(path)
     ours = re.compile(r"[^A-Za-z0-9\r\n]*".join(re.split(r"[^A-Z0-9]+", prefix.rstrip("_"))), re.IGNORECASE)
+    defined: dict[str, str | None] = {}
+    incomplete: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(text)):
         _check(binding, ours, path)
-    return dotenv_values(stream=io.StringIO(text))
+        key, value = binding.key, binding.value
+        if key is None:
+            continue
+        atoms = list(parse_variables(value or ""))
+        names = [atom.name for atom in atoms if isinstance(atom, Variable)]
+        unknown = next((incomplete.get(name, name) for name in names if defined.get(name) is None), None)
+        if unknown is None:
+            defined[key] = None if value is None else "".join(atom.resolve(defined) for atom in atoms)
+            incomplete.pop(key, None)
+            continue
+        if ours.search(key):
+            _refuse_reference(binding, path, unknown)
+        defined.pop(key, None)
+        incomplete[key] = unknown
+    return defined
 
 
 def names_in_dotenv(path: Path) -> list[str]:
@@ -83,8 +102,26 @@ def _check(binding: Binding, ours: re.Pattern[str], path: Path) -> None:
 
 
 def _refuse(binding: Binding, path: Path, what: str) -> NoReturn:
+    msg = (
+        f"Line {_line(binding)} of {path} {what}, so a setting would not be read. Write NAME=VALUE, with quotes if "
+        "needed."
+    )
+    raise ConfigurationError(msg)
+
+
+def _refuse_reference(binding: Binding, path: Path, name: str) -> NoReturn:
+    # Anything else may be a part of a password that happens to contain `${`.
+    named = f"the variable {name}" if name.isidentifier() else "a variable"
+    msg = (
+        f"Line {_line(binding)} of {path} refers to {named}, which no earlier line of the file defines. Variables of "
+        "the environment are not inserted into this file, which may not be yours. Set "
+        f"{binding.key} in the environment instead."
+    )
+    raise ConfigurationError(msg)
+
+
+def _line(binding: Binding) -> int:
+    """Return the number of the line on which a statement begins."""
     statement = binding.original.string
     blank = statement[: len(statement) - len(statement.lstrip())]
-    line = binding.original.line + blank.count("\n")
-    msg = f"Line {line} of {path} {what}, so a setting would not be read. Write NAME=VALUE, with quotes if needed."
-    raise ConfigurationError(msg)
+    return binding.original.line + blank.count("\n")

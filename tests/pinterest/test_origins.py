@@ -86,6 +86,18 @@ def test_a_setting_that_is_also_in_the_environment_does_not_count_as_from_dotenv
     assert run.code == 0, run.stderr
 
 
+@pytest.mark.parametrize(("name", "reference"), [("ACCESS_TOKEN", "${FOREIGN}"), ("API_URL", "{url}/${FOREIGN}")])
+def test_a_dotenv_file_sends_no_variable_of_the_environment(
+    start: Started, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, name: str, reference: str
+) -> None:
+    monkeypatch.setenv("FOREIGN", "s3cr3t")
+    dotenv = {"API_URL": emulator.url, "ACCESS_TOKEN": TOKEN, name: reference.replace("{url}", emulator.url)}
+    run = start("companion.main", "lists", dotenv=dotenv, exported={})
+    assert run.code == 2
+    assert "refers to the variable FOREIGN, which no earlier line of the file defines" in run.stderr
+    assert emulator.backend.calls == []
+
+
 def leaks(*, dotenv: dict[str, Any], exported: dict[str, Any], file: dict[str, Any] | None = None) -> bool:
     found, chosen = Source("/there/.env", dotenv, is_found=True), Source("the environment", exported)
     try:

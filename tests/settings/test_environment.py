@@ -89,6 +89,52 @@ def test_lines_of_dotenv_for_other_programs_are_ignored(tmp_path: Path) -> None:
     assert read(tmp_path) == {"consent_column": "it is\nread"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{RIGHT}=${{FOREIGN}}",
+        f"{RIGHT}='a${{FOREIGN}}b'",
+        f"{RIGHT}=${{FOREIGN:-consent}}",
+        f"{RIGHT}=${{FOREIGN}}\nFOREIGN=later",
+        f"{RIGHT}_FILE=/run/${{FOREIGN}}",
+    ],
+)
+def test_a_line_of_dotenv_gets_no_variable_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    monkeypatch.setenv("FOREIGN", "s3cr3t")
+    (tmp_path / ".env").write_text(f"OTHER=${{FOREIGN}}\n\n{text}\n")
+    with pytest.raises(
+        ConfigurationError, match=r"Line 3 of \S+\.env refers to the variable FOREIGN, .*Set TARGET"
+    ) as refused:
+        read(tmp_path)
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_a_variable_of_the_environment_does_not_come_by_way_of_another_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FOREIGN", "s3cr3t")
+    (tmp_path / ".env").write_text(f"NAME=x\nNAME=a${{FOREIGN}}\n{RIGHT}=${{NAME}}\n")
+    with pytest.raises(ConfigurationError, match=r"Line 3 of \S+\.env refers to the variable FOREIGN,"):
+        read(tmp_path)
+
+
+def test_what_is_no_name_in_a_reference_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"{RIGHT}=pass${{w0rd&s3cr3t}}\n")
+    with pytest.raises(ConfigurationError, match="refers to a variable, which") as refused:
+        read(tmp_path)
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_a_line_of_dotenv_may_refer_to_an_earlier_one_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NAME", "of the environment")
+    (tmp_path / ".env").write_text(f"NAME=con\nWHOLE=${{NAME}}sent\n{RIGHT}=${{WHOLE}}_$NAME\n")
+    assert read(tmp_path) == {"consent_column": "consent_$NAME"}
+
+
 def test_a_folder_called_dotenv_holds_no_settings(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
     assert read(tmp_path) == {}
