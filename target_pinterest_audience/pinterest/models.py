@@ -15,6 +15,9 @@ _DIGITS: Final = r"^[0-9]+\Z"
 _PRINTABLE: Final = r"^[!-~]+\Z"
 """Text that a header can hold, and that is not empty."""
 
+_NOTHING: Final = frozenset({"null", "none"})
+"""How programs write a missing value as text."""
+
 _MATCHING: Final = "INITIALIZING"
 """The status of an audience whose people Pinterest is still matching (API description 5.28)."""
 
@@ -102,9 +105,13 @@ class AdAccount(msgspec.Struct, frozen=True):
 
 
 class Tokens(msgspec.Struct, frozen=True):
-    """The response to a token request. It comes only once: the refresh token that was sent is invalid afterwards."""
+    """The response to a token request. It comes only once: the refresh token that was sent is invalid afterwards.
 
-    access_token: Annotated[str, msgspec.Meta(pattern=_PRINTABLE)]
+    A body without any valid token is no response to a token request, and is not decoded.
+    """
+
+    access_token: Any = None
+    """The access token, unchecked: use `new_access_token`."""
     refresh_token: Any = None
     """The next refresh token, unchecked: use `new_refresh_token`."""
     expires_in: Any = None
@@ -114,11 +121,32 @@ class Tokens(msgspec.Struct, frozen=True):
     scope: Any = None
     """The scopes of the access token, separated by blanks or commas."""
 
+    def __post_init__(self) -> None:
+        """Check that there is a token.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.new_access_token is None and self.new_refresh_token is None:
+            msg = "no token"
+            raise ValueError(msg)
+
+    @property
+    def new_access_token(self) -> str | None:
+        """The access token; None if the response has no valid one."""
+        return _token(self.access_token)
+
     @property
     def new_refresh_token(self) -> str | None:
         """The refresh token that replaces the one that was sent; None if the response has no valid one."""
-        token = self.refresh_token
-        return token if isinstance(token, str) and re.match(_PRINTABLE, token) else None
+        token = _token(str(self.refresh_token).strip())
+        return token if isinstance(self.refresh_token, str) and token != str(self.access_token).strip() else None
+
+
+def _token(value: object) -> str | None:
+    """Return a token from a response; None if it is not one."""
+    is_token = isinstance(value, str) and re.match(_PRINTABLE, value) and value.lower() not in _NOTHING
+    return str(value) if is_token else None
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -166,7 +166,7 @@ class Authorization:
                     f"redirect address {self._redirect_uri}. Then run `pinterest-audience login` again."
                 )
             raise NotPermittedError(msg, status=error.status, code=error.code) from None
-        hide([tokens.access_token, tokens.new_refresh_token])
+        hide([tokens.new_access_token, tokens.new_refresh_token])
         require_scopes(tokens)
         if tokens.new_refresh_token is None:
             msg = (

@@ -147,9 +147,16 @@ class Credentials:
             raise UnavailableError(msg)
         with self._store.exclusive():
             tokens, _ = exchange_newest(self._transport, self._store, self._sign_in, self._shield)
+        access_token = tokens.new_access_token
+        if access_token is None:
+            msg = (
+                "Pinterest's response to the token request has no valid access token. Its refresh token is stored, so "
+                "the sign-in remains. Try again later."
+            )
+            raise UnavailableError(msg)
         self._check(tokens)
-        self._access_token = tokens.access_token
-        return tokens.access_token
+        self._access_token = access_token
+        return access_token
 
     def _check(self, tokens: Tokens) -> None:
         """Record when the tokens expire, and check their scopes.
@@ -221,8 +228,9 @@ def exchange_newest(
     newest = stored or sign_in.refresh_token
     if newest is None:
         msg = (
-            f"Nobody has signed in: `refresh_token` is not set, and {store} has none for this app. "
-            "Run `pinterest-audience login` with the same configuration."
+            f"Nobody has signed in: `refresh_token` is not set, and {store} has none for this app. If you removed "
+            "`refresh_token` from the settings, put it back: its successors are stored under it. Otherwise run "
+            "`pinterest-audience login` with the same configuration."
         )
         raise _NotSignedInError(msg)
     try:
@@ -250,7 +258,7 @@ def exchange_and_keep(
         tokens = refresh_access_token(transport, sign_in.client_id, sign_in.client_secret, refresh_token)
         if tokens.new_refresh_token not in {None, refresh_token}:
             keep(tokens.new_refresh_token, sign_in.origin)
-    hide([tokens.access_token, tokens.new_refresh_token])
+    hide([tokens.new_access_token, tokens.new_refresh_token])
     return tokens
 
 

@@ -459,6 +459,14 @@ class TestWhatPinterestRefuses:
         assert words in ended.stderr
         assert not (tmp_path / "credentials.json").exists()
 
+    def test_an_answer_without_an_access_token_signs_in(
+        self, start_login: StartLogin, emulator: Emulator, tmp_path: Path
+    ) -> None:
+        body = {"access_token": "a b", "refresh_token": "pinr_x", "scope": "ads:read ads:write"}
+        ended = self.exchanged(start_login, emulator, Fault(path="/oauth/token", status=200, body=body))
+        assert ended.code == 0, ended.stderr
+        assert "pinr_x" in (tmp_path / "credentials.json").read_text()
+
     @pytest.mark.parametrize("fault", [{"status": 503}, {"reset": True, "when": "after"}, {"half_body": True}])
     def test_a_code_is_never_sent_twice(
         self, start_login: StartLogin, emulator: Emulator, fault: dict[str, Any]

@@ -61,6 +61,13 @@ def test_without_a_token_in_the_configuration_the_stored_one_of_the_app_is_used(
         credentials(emulator, tmp_path, access_token=None, **{**app, "client_id": "another"}).access_token()
 
 
+def test_a_refresh_token_that_was_removed_from_the_settings_can_be_put_back(emulator: Emulator, tmp_path: Path) -> None:
+    credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
+    with pytest.raises(ConfigurationError, match=r"If you removed `refresh_token` from the settings, put it back"):
+        credentials(emulator, tmp_path, access_token=None, **{**OAUTH, "refresh_token": None}).access_token()
+    assert credentials(emulator, tmp_path, access_token=None, **OAUTH).access_token()
+
+
 def test_a_refused_access_token_is_final_if_nobody_has_signed_in(emulator: Emulator, tmp_path: Path) -> None:
     tokens = credentials(emulator, tmp_path, access_token="expired", **{**OAUTH, "refresh_token": None})
     with pytest.raises(TokenExpiredError):

@@ -268,20 +268,9 @@ def answer(emulator: Emulator, body: Any, times: int | None = 1) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        {"refresh_token": "new"},
-        {"access_token": "", "refresh_token": "new"},
-        {"access_token": None, "refresh_token": "new"},
-        {"access_token": 5, "refresh_token": "new"},
-        {"access_token": "a b\n", "refresh_token": "new"},
-        [],
-        "<html>",
-    ],
+    "body", [{}, {"access_token": ""}, {"access_token": "a b", "refresh_token": "None"}, [], "<html>"]
 )
-def test_an_answer_without_an_access_token_replaces_no_refresh_token(
-    emulator: Emulator, path: Path, body: object
-) -> None:
+def test_an_answer_without_a_token_replaces_no_refresh_token(emulator: Emulator, path: Path, body: object) -> None:
     sign_in(emulator, path.parent)
     before = path.read_bytes()
     answer(emulator, body, times=None)
@@ -292,7 +281,30 @@ def test_an_answer_without_an_access_token_replaces_no_refresh_token(
     assert sign_in(emulator, path.parent)
 
 
-@pytest.mark.parametrize("odd", [None, "", "  ", "new\n", 5, ["new"], {"token": "new"}])
+@pytest.mark.parametrize("odd", ["missing", "", None, "null", 5, "a b", f"{TOKEN}\n"])
+def test_a_new_refresh_token_is_stored_even_if_no_access_token_comes_with_it(
+    emulator: Emulator, path: Path, odd: object
+) -> None:
+    sign_in(emulator, path.parent)
+    tokens = {"access_token": odd, "refresh_token": "new"}
+    answer(emulator, {name: value for name, value in tokens.items() if value != "missing"})
+    calls = len(emulator.backend.calls)
+    with pytest.raises(UnavailableError, match="no valid access token"):
+        sign_in(emulator, path.parent)
+    assert [*json.loads(path.read_text())["refresh_tokens"].values()] == ["new"]
+    assert len(emulator.backend.calls) == calls + 1
+
+
+@pytest.mark.parametrize("odd", ["new\n", " new", "\tnew \r\n"])
+def test_blanks_around_a_refresh_token_do_not_belong_to_it(emulator: Emulator, path: Path, odd: str) -> None:
+    answer(emulator, {"access_token": TOKEN, "refresh_token": odd, "scope": "ads:read ads:write"})
+    assert sign_in(emulator, path.parent) == TOKEN
+    assert [*json.loads(path.read_text())["refresh_tokens"].values()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    "odd", [None, "", "  ", "ne\nw", "null", "None", TOKEN, f" {TOKEN}\n", 5, ["new"], {"token": "new"}]
+)
 def test_an_odd_refresh_token_does_not_replace_the_one_that_is_kept(emulator: Emulator, path: Path, odd: Any) -> None:
     sign_in(emulator, path.parent)
     before = path.read_bytes()
