@@ -34,6 +34,9 @@ _HASHED: Final = re.compile(r"[0-9a-f]{8}\.\d+")
 
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: (4\d\d)")
 _AUTHENTICATE: Final = 407
+_SOCKS_AUTHENTICATE: Final = "SOCKS5 authentication"
+"""Part of PySocks's messages about a missing or wrong user; urllib3 keeps only their text."""
+
 _NO_SUCH_HOST: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 _NO_COMMON_TLS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "UNKNOWN_PROTOCOL"}
@@ -67,19 +70,23 @@ class Route(NamedTuple):
                 f"TLS cannot be set up on this machine ({local.strerror or type(local).__name__}), so nothing was "
                 "sent. Check the files named by REQUESTS_CA_BUNDLE, SSLKEYLOGFILE and OPENSSL_CONF."
             )
-        if self.proxy_variable is None or not any(isinstance(each, requests.exceptions.ProxyError) for each in causes):
+        no_such_host = any(isinstance(each, socket.gaierror) and each.errno in _NO_SUCH_HOST for each in causes)
+        no_user = any(_SOCKS_AUTHENTICATE in str(each) for each in causes)
+        # urllib3 has no error class for SOCKS proxies. Where one is used, it is the only host whose name makes a cause.
+        is_proxys = no_such_host or no_user or any(isinstance(each, requests.exceptions.ProxyError) for each in causes)
+        if self.proxy_variable is None or not is_proxys:
             if any(_has_no_common_tls(each) for each in causes):
                 return f"{self.host} does not speak TLS. Correct `api_url`, or the proxy in between."
             return None
         proxy = f"The proxy in {self.proxy_variable}"
         refused = next((found for each in causes if (found := _TUNNEL.search(str(each)))), None)
+        if no_user or (refused is not None and int(refused[1]) == _AUTHENTICATE):
+            return f"{proxy} requires a user and a password. Add them to its address, or correct them there."
         if refused is not None:
-            if int(refused[1]) == _AUTHENTICATE:
-                return f"{proxy} requires a user and a password. Add them to its address, or correct them there."
             return f"{proxy} does not connect to {self.host} (HTTP {refused[1]}). Allow that host in the proxy."
         if any(_has_no_common_tls(each) for each in causes):
             return f"{proxy} does not speak TLS itself. Begin its address with http:// instead of https://."
-        if any(isinstance(each, socket.gaierror) and each.errno in _NO_SUCH_HOST for each in causes):
+        if no_such_host:
             return f"{proxy} has a host name that does not exist. Correct the variable, or unset it."
         if not self.has_port and any(isinstance(each, NewConnectionError) for each in causes):
             return f"{proxy} has no port in its address, and nothing answers at the default port. Add the port."

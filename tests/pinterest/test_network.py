@@ -381,16 +381,70 @@ def test_a_proxy_that_does_not_speak_tls_is_reported(pinterest: Pinterest, bundl
 
 
 @pytest.mark.parametrize(
+    "address", ["http://proxy.example:3128", "socks5h://proxy.example:1", "socks5://proxy.example:1"]
+)
+@pytest.mark.parametrize(
     ("number", "is_wrong"), [(socket.EAI_NONAME, True), (socket.EAI_AGAIN, False)], ids=["no such name", "no answer"]
 )
 def test_a_proxy_whose_host_does_not_exist_is_reported(
-    pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, number: int, *, is_wrong: bool
+    pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, number: int, address: str, *, is_wrong: bool
 ) -> None:
+    if address.startswith("socks"):
+        pytest.importorskip("socks")
+
     def resolve(*_: object) -> None:
         raise socket.gaierror(number, "...")
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert_misrouted(pinterest, bundle, monkeypatch, "http://proxy.example:3128", is_wrong=is_wrong)
+    assert_misrouted(pinterest, bundle, monkeypatch, address, is_wrong=is_wrong)
+
+
+class Socks(Proxy):
+    """A SOCKS proxy that answers a greeting, and nothing else.
+
+    Args:
+        answer: the answer.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        del client_address
+        request.recv(65_536)
+        request.sendall(self.answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_wrong"), [(b"\x05\xff", True), (b"\x05\x00", False)], ids=["needs a user", "goes away"]
+)
+def test_a_socks_proxy_that_needs_a_user_is_not_retried(
+    pinterest: Pinterest, bundle: str, monkeypatch: pytest.MonkeyPatch, answer: bytes, *, is_wrong: bool
+) -> None:
+    pytest.importorskip("socks")
+    with serving(Socks(answer)) as proxy:
+        address = proxy.url.replace("http:", "socks5h:")
+        assert_misrouted(pinterest, bundle, monkeypatch, address, is_wrong=is_wrong)
+
+
+def test_a_host_that_does_not_exist_is_not_blamed_on_a_socks_proxy(
+    bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("socks")
+    resolve = socket.getaddrinfo
+
+    def unknown(host: str, *rest: Any, **named: Any) -> Any:
+        if host == "pinterest.example":
+            raise socket.gaierror(socket.EAI_NONAME, "...")
+        return resolve(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with serving(Socks(b"\x05\x00")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http:", "socks5:"))
+        with pytest.raises(UnavailableError):
+            transport_to("https://pinterest.example/v5").send(Request("GET", "/ad_accounts/1"), Bearer("t"), AdAccount)
 
 
 @pytest.mark.parametrize(("address", "is_wrong"), [("http://127.0.0.1", True), ("http://127.0.0.1:1", False)])
