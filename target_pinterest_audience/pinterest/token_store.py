@@ -13,6 +13,7 @@ from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.pinterest.responses import UNREADABLE
 from target_pinterest_audience.system.private_files import make_folder
 from target_pinterest_audience.system.secret_file import SecretFile
+from target_pinterest_audience.system.symlinks import ForeignFileError
 from target_pinterest_audience.system.token_store import Keep, digest_of
 from target_pinterest_audience.system.waits import waiting
 
@@ -96,6 +97,9 @@ class CredentialsFile:
         Raises:
             ConfigurationError: the file cannot be locked, or another process holds the lock for minutes.
         """
+        # Other errors are found, and explained, where the file is locked and read.
+        with contextlib.suppress(OSError), self._only_trusted():
+            self._file.check_owners()
         with contextlib.ExitStack() as stack:
             try:
                 reason = self._lock(stack)
@@ -121,9 +125,10 @@ class CredentialsFile:
         """
         from filelock import FileLock  # noqa: PLC0415 - only runs that exchange a token need it
 
-        path, reason = self._file.path, None
-        lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
+        reason = None
         try:
+            path = self._file.path
+            lock = FileLock(path.with_name(f".{path.name}.lock"), mode=0o600, timeout=_LOCK_SECONDS, thread_local=False)
             make_folder(path.parent)
             with waiting(f"another process renews the sign-in in {self._path}", _LOCK_SECONDS, after_seconds=2):
                 lock.acquire(poll_interval=0.2)
@@ -139,7 +144,8 @@ class CredentialsFile:
 
     def _read(self) -> dict[str, str]:
         try:
-            content = self._file.read()
+            with self._only_trusted():
+                content = self._file.read()
             return _decode(content) if content.strip() else {}
         except OSError as error:
             msg = (
@@ -149,6 +155,18 @@ class CredentialsFile:
             raise ConfigurationError(msg) from None
         except UNREADABLE:
             msg = f"The credentials file {self._path} is damaged. Repair it, or delete it and sign in again."
+            raise ConfigurationError(msg) from None
+
+    @contextlib.contextmanager
+    def _only_trusted(self) -> Iterator[None]:
+        """Raise a ConfigurationError if another user can have put the file where it is."""
+        try:
+            yield
+        except ForeignFileError as error:
+            msg = (
+                f"The credentials file {self._path} is not used, because another user could read the refresh token: "
+                f"{error.strerror}. The setting is `credentials_file`."
+            )
             raise ConfigurationError(msg) from None
 
 

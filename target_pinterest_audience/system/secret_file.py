@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import stat
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from target_pinterest_audience.system.private_files import make_folder, sync_folder
+from target_pinterest_audience.system.symlinks import refuse_foreign, resolve
 
 _ROOM: Final = 8192
 """How many bytes the file may grow by when it is written: a refresh token and its JSON."""
@@ -26,32 +28,57 @@ Write = Callable[[bytes], None]
 class SecretFile:
     """A file that is replaced atomically, or written in place where it cannot be replaced.
 
+    Another user could read the secret in a file that they have put there, by a symbolic link or in a folder that others
+    can write to. Such a file is refused.
+
     It cannot be replaced if it is a mount point, if its folder is read-only, or if it belongs to another user. It must
     not be replaced if it has several hard links, since the others would keep the old content. Trailing blanks must not
     change the meaning of its content, as in JSON.
-
-    Attributes:
-        path: the file, after symbolic links.
     """
 
     def __init__(self, path: Path) -> None:
         """Create it for a path; the file need not exist."""
-        self.path = Path(os.path.realpath(path))
-        self._new = self.path.with_name(f".{self.path.name}.new")
+        self._given = path
+
+    @functools.cached_property
+    def path(self) -> Path:
+        """The file, after symbolic links.
+
+        Raises:
+            ForeignFileError: another user's symbolic link is in the way.
+            OSError: a part of the path cannot be read, or the links form a circle.
+        """
+        return resolve(self._given)
+
+    @property
+    def _new(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.new")
+
+    def check_owners(self) -> None:
+        """Check that no other user can have put the file, or a folder on the way to it, where it is.
+
+        Raises:
+            ForeignFileError: another user can have done so.
+            OSError: a part of the path cannot be read.
+        """
+        for each in (self.path, *self.path.parents):
+            with contextlib.suppress(FileNotFoundError):
+                refuse_foreign(each, each.lstat())
 
     def read(self) -> bytes:
         """Return the content; empty if the file does not exist.
 
         Raises:
+            ForeignFileError: another user can have put the file there.
             OSError: the file cannot be read, or the path names something else.
         """
+        self.check_owners()
         try:
-            # Reading a pipe would block.
-            if not stat.S_ISREG(self.path.stat().st_mode):
-                raise OSError(errno.EINVAL, "it is not a file")
-            return self.path.read_bytes()
+            descriptor = self._open(os.O_RDONLY)
         except FileNotFoundError:
             return b""
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
 
     @contextlib.contextmanager
     def room(self) -> Iterator[Write]:
@@ -105,7 +132,7 @@ class SecretFile:
         with contextlib.ExitStack() as stack:
             try:
                 while True:
-                    descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                    descriptor = self._open(os.O_RDONLY)
                     closing = stack.enter_context(contextlib.ExitStack())
                     closing.callback(os.close, descriptor)
                     _lock(descriptor, deadline)
@@ -119,6 +146,24 @@ class SecretFile:
                 yield False
                 return
             yield True
+
+    def _open(self, flags: int) -> int:
+        """Open the file, and return its descriptor.
+
+        Raises:
+            ForeignFileError: another user has put it there since the path was checked.
+            OSError: it cannot be opened, or is something else than a file.
+        """
+        # O_NOFOLLOW: a link that was created since is not followed. O_NONBLOCK: opening a pipe would block.
+        descriptor = os.open(self.path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        with contextlib.ExitStack() as closing:
+            closing.callback(os.close, descriptor)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.EINVAL, "it is not a file")
+            refuse_foreign(self.path, found)
+            closing.pop_all()
+        return descriptor
 
     def _can_be_replaced(self, content: bytes, old: os.stat_result) -> bool:
         """Return whether the file can be replaced, by replacing it with one of the same content."""
@@ -151,7 +196,7 @@ class SecretFile:
 
     @contextlib.contextmanager
     def _room_in_place(self, size: int) -> Iterator[Write]:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = self._open(os.O_RDWR)
         try:
             before = os.fstat(descriptor)
             with contextlib.suppress(OSError):
@@ -175,7 +220,7 @@ class SecretFile:
             os.close(descriptor)
 
     def _write_in_place(self, content: bytes) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = self._open(os.O_WRONLY | os.O_CREAT)
         try:
             _overwrite(descriptor, content, len(content))
         finally:

@@ -1,4 +1,4 @@
-"""Resolves the path of a file to be written, and refuses symbolic links of other users.
+"""Resolves the path of a file to be written, and refuses symbolic links and files of other users.
 
 In a folder that others can write to, such as /tmp, anybody can create a link with the name of a file that is about to
 be written, and have another file overwritten. Linux protects some folders against that (`protected_symlinks`). This
@@ -91,9 +91,7 @@ def open_anew(path: Path) -> int:
             # A link in /proc need not name a path: /dev/stderr, for example, may lead to a pipe.
             return os.open(path, _FLAGS)
     else:
-        folder = resolved.parent.stat()
-        if found.st_uid not in {os.geteuid(), _ROOT, folder.st_uid} and folder.st_mode & _OTHERS_WRITE:
-            raise ForeignFileError(kind="file", path=resolved)
+        refuse_foreign(resolved, found)
     # O_NOFOLLOW: a link that was created since is not followed either.
     descriptor = os.open(resolved, _FLAGS | os.O_CREAT | os.O_NOFOLLOW, _MODE)
     try:
@@ -104,6 +102,23 @@ def open_anew(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def refuse_foreign(path: Path, found: os.stat_result) -> None:
+    """Refuse a file or folder that another user may have put into a folder that others can write to.
+
+    Args:
+        path: its path, without symbolic links.
+        found: its status.
+
+    Raises:
+        ForeignFileError: it belongs neither to this process's user, nor to root, nor to the owner of its folder, and
+            is not mounted there.
+    """
+    folder = path.parent.stat()
+    is_foreign = found.st_uid not in {os.geteuid(), _ROOT, folder.st_uid} and found.st_dev == folder.st_dev
+    if is_foreign and folder.st_mode & _OTHERS_WRITE:
+        raise ForeignFileError(kind="folder" if stat.S_ISDIR(found.st_mode) else "file", path=path)
 
 
 def _is_trusted(owner: int, folder: os.stat_result, *, is_last: bool) -> bool:

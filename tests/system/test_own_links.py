@@ -13,14 +13,17 @@ import pytest
 from click.testing import CliRunner
 
 from target_pinterest_audience.companion.commands.report import report
+from target_pinterest_audience.emulator import Emulator
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.ledger.open import open_ledger
+from target_pinterest_audience.pinterest.token_store import CredentialsFile
 from target_pinterest_audience.reporting.metrics.metrics_file import MetricsFile
 from target_pinterest_audience.reporting.rejects_file import RejectsFile
 from target_pinterest_audience.reporting.report_file import ReportFile, RunReport, moment
 from target_pinterest_audience.system.private_files import replace
 from target_pinterest_audience.system.symlinks import ForeignFileError, open_anew, resolve
 from tests.support.account import ACCOUNT
+from tests.support.client import OAUTH, credentials
 from tests.support.ledgers import API
 from tests.support.messages import people, record, schema
 from tests.support.processes import Target
@@ -106,6 +109,83 @@ def test_another_users_file_in_a_shared_folder_is_not_written(shared: Path, belo
     with pytest.raises(ForeignFileError, match=r"rejects\.jsonl is a file of another user"):
         open_anew(shared / "rejects.jsonl")
     assert (shared / "rejects.jsonl").read_text() == "theirs"
+
+
+def sign_in(emulator: Emulator, folder: Path) -> str:
+    """Exchange a refresh token, and store the next one in `credentials.json` of a folder."""
+    return credentials(emulator, folder, access_token=None, **OAUTH).access_token()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_no_refresh_token_is_spent_if_it_would_go_through_another_users_link(
+    emulator: Emulator, shared: Path, tmp_path: Path, belongs: Callable[[Path], Path], *, is_there: bool
+) -> None:
+    if is_there:
+        (tmp_path / "theirs").write_text("")
+    belongs(shared / "credentials.json").symlink_to(tmp_path / "theirs")
+    with pytest.raises(
+        ConfigurationError, match=r"credentials\.json is a symbolic link of another user.*`credentials_f"
+    ):
+        sign_in(emulator, shared)
+    assert emulator.backend.calls == []
+    assert {path.name for path in tmp_path.iterdir()} == {"shared", "theirs"} if is_there else {"shared"}
+
+
+def test_no_refresh_token_is_spent_if_it_would_go_to_another_users_file_in_a_shared_folder(
+    emulator: Emulator, shared: Path, belongs: Callable[[Path], Path]
+) -> None:
+    belongs(shared / "credentials.json").write_text("")
+    with pytest.raises(
+        ConfigurationError, match=r"another user could read .*credentials\.json is a file of another user"
+    ):
+        sign_in(emulator, shared)
+    assert emulator.backend.calls == []
+    assert [path.name for path in shared.iterdir()] == ["credentials.json"]
+
+
+def test_no_refresh_token_is_spent_if_it_would_go_to_another_users_folder_in_a_shared_one(
+    emulator: Emulator, shared: Path, belongs: Callable[[Path], Path]
+) -> None:
+    (belongs(shared / "theirs") / "deep").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=r"theirs is a folder of another user"):
+        sign_in(emulator, shared / "theirs" / "deep")
+    assert emulator.backend.calls == []
+
+
+def test_a_refresh_token_is_stored_in_another_users_file_in_a_folder_that_only_its_owner_writes_to(
+    emulator: Emulator, tmp_path: Path, belongs: Callable[[Path], Path]
+) -> None:
+    belongs(tmp_path / "credentials.json").write_text("")
+    assert sign_in(emulator, tmp_path)
+    assert "refresh_tokens" in (tmp_path / "credentials.json").read_text()
+
+
+def test_a_refresh_token_is_stored_in_another_users_file_that_is_mounted_in_a_shared_folder(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file that is mounted by itself is on another device than its folder.
+    file = shared / "credentials.json"
+    file.write_text("")
+    look, status = Path.lstat, os.fstat
+
+    def mounted(found: os.stat_result) -> os.stat_result:
+        return os.stat_result((*found[:2], found.st_dev + 1, found[3], STRANGER, *found[5:10]))
+
+    monkeypatch.setattr(Path, "lstat", lambda path: mounted(look(path)) if path == file else look(path))
+    monkeypatch.setattr(os, "fstat", lambda number: mounted(status(number)))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fchown", lambda *_: None)
+        CredentialsFile(file).keep("new", "a")
+    assert "new" in file.read_text()
+
+
+def test_links_as_kubernetes_makes_them_lead_to_the_credentials_file(emulator: Emulator, shared: Path) -> None:
+    (shared / "..2026").mkdir()
+    (shared / "..2026" / "credentials.json").write_text("")
+    (shared / "..data").symlink_to("..2026")
+    (shared / "credentials.json").symlink_to("..data/credentials.json")
+    assert sign_in(emulator, shared)
+    assert "refresh_tokens" in (shared / "..2026" / "credentials.json").read_text()
 
 
 def test_a_file_is_created_anew_and_private(tmp_path: Path) -> None:
