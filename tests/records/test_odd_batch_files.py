@@ -52,6 +52,17 @@ def test_a_text_that_is_not_utf_8_costs_only_its_row(
     assert "1 in column email: bytes that are not text in UTF-8 (first on line 2 of the stream, row 2" in done.stderr
 
 
+def test_a_line_of_jsonl_that_is_not_utf_8_ends_the_run_and_the_rows_before_it_are_delivered(
+    emulator: Emulator, run_target: Target, tmp_path: Path
+) -> None:
+    lines = b'{"id":0,"email":"%b"}\n{"id":1,"email":"person\xc3@example.com"}\n{"id":2,"email":"%b"}\n'
+    (tmp_path / "f").write_bytes(lines % (address(0).encode(), address(2).encode()))
+    done = run_target([schema("email"), batch("jsonl", (tmp_path / "f").as_uri()), state(1)])
+    assert (done.code, done.states) == (8, [])
+    assert "Line 2 of the stream, row 2 of its files is not valid JSON in UTF-8" in done.stderr
+    assert members(emulator) == digests([0])
+
+
 @pytest.mark.parametrize(
     "column",
     [NOT_UTF8, MOMENTS, pa.array([1, 2, 3], pa.time64("ns")), pa.array([3_000_000] * 3, pa.date32())],
