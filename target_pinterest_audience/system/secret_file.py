@@ -119,6 +119,8 @@ class SecretFile:
     def locked(self, seconds: float) -> Iterator[bool]:
         """Lock the file itself, so that a process that uses another path to it waits, too.
 
+        Waits as well while another process has reserved room: somebody may have deleted the lock that it holds.
+
         Args:
             seconds: how long to wait for another process.
 
@@ -131,6 +133,7 @@ class SecretFile:
         deadline = time.monotonic() + seconds
         with contextlib.ExitStack() as stack:
             try:
+                self._wait_for_room(deadline)
                 while True:
                     descriptor = self._open(os.O_RDONLY)
                     closing = stack.enter_context(contextlib.ExitStack())
@@ -147,21 +150,38 @@ class SecretFile:
                 return
             yield True
 
-    def _open(self, flags: int) -> int:
-        """Open the file, and return its descriptor.
+    def _wait_for_room(self, deadline: float) -> None:
+        """Wait while another process has reserved room beside the file.
+
+        Raises:
+            TimeoutError: it has until the deadline.
+            OSError: the file system has no locks.
+        """
+        try:
+            descriptor = self._open(os.O_RDONLY, self._new)
+        except OSError:
+            return
+        try:
+            _lock(descriptor, deadline)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, flags: int, path: Path | None = None) -> int:
+        """Open the file, or another one beside it, and return the descriptor.
 
         Raises:
             ForeignFileError: another user has put it there since the path was checked.
             OSError: it cannot be opened, or is something else than a file.
         """
+        path = path or self.path
         # O_NOFOLLOW: a link that was created since is not followed. O_NONBLOCK: opening a pipe would block.
-        descriptor = os.open(self.path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         with contextlib.ExitStack() as closing:
             closing.callback(os.close, descriptor)
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.EINVAL, "it is not a file")
-            refuse_foreign(self.path, found)
+            refuse_foreign(path, found)
             closing.pop_all()
         return descriptor
 
@@ -232,6 +252,9 @@ class SecretFile:
         self._new.unlink(missing_ok=True)
         descriptor = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            with contextlib.suppress(OSError):
+                # For a process that could not find the usual lock.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if old is not None:
                 new = os.fstat(descriptor)
                 if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):

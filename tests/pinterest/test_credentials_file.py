@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,27 @@ def test_a_file_that_is_reached_by_two_paths_is_locked_for_both(path: Path, tmp_
         assert not entered.wait(0.5)
     thread.join(10)
     assert entered.is_set()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_process_waits_for_an_exchange_even_if_its_lock_file_is_deleted(path: Path, *, is_there: bool) -> None:
+    if is_there:
+        CredentialsFile(path).keep("old", "a")
+    found: list[str | None] = []
+
+    def enter() -> None:
+        with CredentialsFile(path).exclusive():
+            found.append(CredentialsFile(path).newest("a"))
+
+    file = CredentialsFile(path)
+    with file.exclusive(), file.room() as keep:
+        path.with_name(".credentials.json.lock").unlink()
+        thread = threading.Thread(target=enter)
+        thread.start()
+        time.sleep(0.5)
+        keep("new", "a")
+    thread.join(10)
+    assert found == ["new"]
 
 
 def test_an_empty_file_holds_no_token_yet(emulator: Emulator, path: Path) -> None:
