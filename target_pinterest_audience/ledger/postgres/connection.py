@@ -21,8 +21,9 @@ BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 _PROGRAM: Final = "target-pinterest-audience"
 _CONNECT_SECONDS: Final = 10
-_SET_UP_SECONDS: Final = 60
-"""How long to wait while another process creates the schema."""
+_LEAST_LOCK_SECONDS: Final = 5.0
+"""How long to wait at least for a lock of another session: the server itself needs a second to end a vacuum that is in
+the way."""
 _KEEPALIVE: Final = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -38,7 +39,6 @@ No run waits for anything else within a transaction.
 LIMITS: Final = {
     "idle_session_timeout": "0",
     "statement_timeout": "0",
-    "lock_timeout": "0",
     "transaction_timeout": "0",
     "idle_in_transaction_session_timeout": _IDLE_LIMIT,
     # The server notices within minutes that a machine is gone, and releases its locks.
@@ -65,6 +65,14 @@ DIRECT: Final = (
     "Give `ledger_url` a direct connection, or one through PgBouncer in session mode; transaction pooling gives each "
     "transaction another session."
 )
+FULL_REFRESH: Final = (
+    "After a restoration, run the tap once with a full refresh, because STATE may cover rows that the ledger does not "
+    "know; without a backup, see the guide about a lost ledger before the next run."
+)
+_REPLACED: Final = (
+    "Its tables existed when it was opened: somebody has dropped, renamed or restored them since. "
+    f"{FULL_REFRESH} If nobody has, a connection pooler may have changed the session. {DIRECT}"
+)
 _ADVICE: Final = {
     None: _REACH,
     "08": _REACH,
@@ -78,15 +86,19 @@ _ADVICE: Final = {
     "26000": DIRECT,
     "28": "Correct the user or the password in `ledger_url`.",
     "3D": "Create the database, or correct `ledger_url`.",
+    "3F": _REPLACED,
     "40": "Another run wrote the same at the same time. Run again.",
     "42501": (
         "Its user lacks a right: grant it CREATE on the database (or let an administrator create the schema "
         f"{SCHEMA} with this user as its owner), or TEMPORARY on the database for a dry run."
     ),
-    "42P01": f"Its tables existed when it was opened. {DIRECT}",
+    "42P01": _REPLACED,
     "42P05": DIRECT,
     "53": "The server lacks disk space, memory or connections. Give it more.",
-    "55": "Another run is writing to it. Run again when that run has ended.",
+    "55P03": (
+        "Another session of the server has locked tables or rows of the ledger. Let it finish, or end it, then run "
+        "again. While a run waits, `SELECT pid, pg_blocking_pids(pid) FROM pg_stat_activity` shows that session."
+    ),
     "57": _REACH,
     "57014": "The server or an administrator cancelled a statement. Run again; the server's log may explain why.",
     "57P01": "An administrator, a restart or a failover ended the session.",
@@ -102,11 +114,12 @@ _LOSSES: Final = frozenset({"25P03", "25P04", "57P01", "57P02", "57P03", "57P05"
 class Database:
     """The database of a ledger."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lock_seconds: float = _LEAST_LOCK_SECONDS) -> None:
         """Parse the URL.
 
         Args:
             url: `postgresql://…`, as in the setting `ledger_url`.
+            lock_seconds: how long a statement waits for a lock of another session, but at least 5 s.
 
         Raises:
             ConfigurationError: the URL is malformed, or a character in its password makes it a different URL.
@@ -125,6 +138,8 @@ class Database:
             )
             raise ConfigurationError(msg) from None
         self._url = url
+        self.lock_seconds = max(lock_seconds, _LEAST_LOCK_SECONDS)
+        """How long a statement waits for a lock of another session."""
         self._secrets = [str(parts[name]) for name in ("password", "sslpassword") if parts.get(name)]
         self._defaults: dict[str, Any] = {
             "client_encoding": "UTF8",
@@ -147,14 +162,14 @@ class Database:
     def connect(self) -> Connection:
         """Connect. Each statement is a transaction of its own unless one is begun.
 
-        The session has no time limits, because the tap may be slow and a window long.
+        The session has no time limits but that for locks, because the tap may be slow and a window long.
 
         Raises:
             psycopg.Error: the server cannot be reached, or refuses the connection.
         """
         connection = psycopg.connect(self._url, autocommit=True, **self._defaults)
         try:
-            self._limits_left = lift_limits(connection)
+            self._limits_left = set_limits(connection, self.lock_seconds)
         except BaseException:
             connection.close()
             raise
@@ -185,6 +200,8 @@ class Database:
         if isinstance(error, psycopg.DataError) or (state is None and not isinstance(error, psycopg.OperationalError)):
             return f"({_code(error)}). {_OTHER_ADVICE}"
         advice = _ADVICE.get(state) or _ADVICE.get(state and state[:2]) or _OTHER_ADVICE
+        if state == "55P03":
+            advice = f"This process waited {self.lock_seconds:.0f} s. {advice}"
         if state in _LIMITED and self._limits_left:
             limits = " and ".join(f"`{name}`" for name in self._limits_left)
             advice = f"{advice} Its user may not change {limits}: an administrator has to set it for that user."
@@ -214,8 +231,12 @@ def begin(connection: Connection) -> None:
     connection.execute(BEGIN)
 
 
-def lift_limits(connection: Connection) -> list[str]:
+def set_limits(connection: Connection, lock_seconds: float) -> list[str]:
     """Lift the limits that would end the session of a slow run, and choose how its statements are planned.
+
+    Args:
+        connection: a new connection.
+        lock_seconds: how long a statement waits for a lock of another session.
 
     Returns:
         The limits that remain, because this user may not change them. Older servers do not have all of them.
@@ -223,18 +244,18 @@ def lift_limits(connection: Connection) -> list[str]:
     Raises:
         psycopg.Error: the server does not answer.
     """
-    lift = (
+    change = (
         "SELECT set_config(given.name, given.value, false) "
         "FROM unnest(%s::text[], %s::text[]) AS given (name, value) JOIN pg_catalog.pg_settings USING (name)"
     )
-    settings = LIMITS | _PLANNING
+    settings = {**LIMITS, **_PLANNING, "lock_timeout": f"{1000 * lock_seconds:.0f}"}
     try:
-        connection.execute(lift, (list(settings), list(settings.values())))
+        connection.execute(change, (list(settings), list(settings.values())))
     except psycopg.errors.InsufficientPrivilege:
         left = []
         for name, value in settings.items():
             try:
-                connection.execute(lift, ([name], [value]))
+                connection.execute(change, ([name], [value]))
             except psycopg.errors.InsufficientPrivilege:  # noqa: PERF203 - rare
                 left.append(name)
         return left
@@ -259,7 +280,7 @@ def table_exists(connection: Connection, name: str) -> bool:
 
 def make_schema(connection: Connection) -> None:
     """Create the ledger's schema unless it exists, and keep others from creating tables until the transaction ends."""
-    connection.execute(f"SET LOCAL lock_timeout TO '{_SET_UP_SECONDS}s'; SELECT pg_advisory_xact_lock({_SET_UP:d})")
+    connection.execute(f"SELECT pg_advisory_xact_lock({_SET_UP:d})")
     # CREATE SCHEMA IF NOT EXISTS would need the right to create one even where it exists.
     if not connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s", (SCHEMA,)).rowcount:
         connection.execute(f"CREATE SCHEMA {SCHEMA}")

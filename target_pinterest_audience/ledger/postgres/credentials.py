@@ -50,7 +50,7 @@ class LedgerCredentials:
         Raises:
             ConfigurationError: the URL is malformed.
         """
-        self._database = Database(url)
+        self._database = Database(url, lock_seconds)
         self._lock_seconds = lock_seconds
         self._keep_seconds = keep_seconds
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Iterable
@@ -84,6 +83,8 @@ class PostgresLocks(Locks):
         where = self._session.where
         try:
             held, standing, newer = self._look_again()
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable) as error:
+            raise self._session.failed(self._session.database.explain(error)) from None
         except psycopg.Error as error:
             reason = f"It cannot check whether it still has them {self._session.database.explain(error)}"
             raise lost(where, reason, "Run again when the server is reachable.") from None
@@ -95,10 +96,15 @@ class PostgresLocks(Locks):
     def _look_again(self) -> tuple[bool, bool, bool]:
         """Return what `_look` does, after the session was restored if its connection was lost."""
         for _ in range(ATTEMPTS - 1):
-            with contextlib.suppress(psycopg.Error):
+            try:
                 found = self._look()
                 if found[0]:
                     return found
+            except psycopg.errors.LockNotAvailable:
+                # It has waited long enough.
+                raise
+            except psycopg.Error:
+                pass
             # Restores the session if that is needed.
             self._session.query("SELECT 1")
         return self._look()
@@ -111,10 +117,13 @@ class PostgresLocks(Locks):
         """
         with self._watch_turn:
             if self._watch is not None:
-                # Something on the way may have dropped it while it was idle. The locks are not its own.
-                with contextlib.suppress(psycopg.OperationalError):
+                try:
                     return self._ask(self._watch)
-                self._watch.close()
+                except psycopg.errors.LockNotAvailable:
+                    raise
+                except psycopg.OperationalError:
+                    # Something on the way may have dropped it while it was idle. The locks are not its own.
+                    self._watch.close()
             self._watch = self._session.database.connect()
             return self._ask(self._watch)
 

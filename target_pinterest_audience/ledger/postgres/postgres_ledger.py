@@ -17,6 +17,7 @@ from target_pinterest_audience.ledger.lock_holder import written_by
 from target_pinterest_audience.ledger.postgres.claims import WRITER
 from target_pinterest_audience.ledger.postgres.connection import BEGIN, SCHEMA, Database, make_schema, table_exists
 from target_pinterest_audience.ledger.postgres.copy import TEMPORARY, copy_tables
+from target_pinterest_audience.ledger.postgres.lock_watch import LockWatch
 from target_pinterest_audience.ledger.postgres.locks import PostgresLocks
 from target_pinterest_audience.ledger.postgres.members import PostgresMembers
 from target_pinterest_audience.ledger.postgres.rows import PostgresRows
@@ -75,7 +76,7 @@ class PostgresLedger(Ledger):
             LedgerError: the database cannot be used, or its tables come from a newer version.
             ConfigurationError: the URL is malformed.
         """
-        database = Database(url)
+        database = Database(url, wait_seconds)
         self.where = f"The ledger in {database}"
         self._dry = dry or read_only
         self._reads = False
@@ -83,8 +84,10 @@ class PostgresLedger(Ledger):
         self._wait_seconds = wait_seconds
         self.session = Session(database, self.where, TEMPORARY if self._dry else SCHEMA, wait_seconds)
         connection = self.session.connection
+        self._lock_watch = LockWatch(self.session)
         try:
             self.session.begin()
+            self._lock_watch.start()
             with self.session.turn():
                 is_there = table_exists(connection, "schema_version")
                 if read_only and is_there and self._is_complete(api_url, ad_account_id):
@@ -98,6 +101,7 @@ class PostgresLedger(Ledger):
                 self.members = PostgresMembers(self.session)
                 self._open_tables(self.session.query, api_url, ad_account_id)
         except BaseException:
+            self._lock_watch.stop()
             connection.close()
             raise
         self.locks = PostgresLocks(self, self.session, dry=self._dry)
@@ -237,5 +241,6 @@ class PostgresLedger(Ledger):
 
     def close(self) -> None:
         """See `Ledger.close`."""
+        self._lock_watch.stop()
         self.session.close()
         self.locks.close()

@@ -111,7 +111,7 @@ class Restoration:
         ((same, standing, newer),) = run(session.check()).fetchall()
         holder = read_holder(run(commits_of(session.schema, session.number)).fetchall())
         run("ROLLBACK")
-        session.refuse_loss(same=same, standing=standing, newer=newer)
+        session.refuse_loss(same=same, standing=standing, newer=newer, was_away=True)
         commits = holder.commits if holder is not None else 0
         if commits - session.commits not in ((0, 1) if in_doubt else (0,)):
             msg = (

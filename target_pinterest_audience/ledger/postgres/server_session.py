@@ -15,7 +15,13 @@ from target_pinterest_audience.ledger.postgres.bulk import (
     IntegerArrayDumper,
 )
 from target_pinterest_audience.ledger.postgres.claims import holds, is_upgraded, stands
-from target_pinterest_audience.ledger.postgres.connection import DIRECT, SCHEMA, backend_of, is_loss
+from target_pinterest_audience.ledger.postgres.connection import (
+    DIRECT,
+    FULL_REFRESH,
+    SCHEMA,
+    backend_of,
+    is_loss,
+)
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.postgres.claims import Claims
@@ -135,13 +141,14 @@ class ServerSession:
         self.connection.close()
         return True
 
-    def refuse_loss(self, *, same: bool, standing: bool = True, newer: bool = False) -> None:
+    def refuse_loss(self, *, same: bool, standing: bool = True, newer: bool = False, was_away: bool = False) -> None:
         """Raise unless this process still has its locks.
 
         Args:
             same: whether the session is still the one that took them, and has them.
-            standing: whether no other process took one over.
+            standing: whether their rows are still those of this process.
             newer: whether the tables are of a newer version by now.
+            was_away: whether this process had no session for a while, so that another one could take them over.
 
         Raises:
             LedgerError: this process lost its locks.
@@ -149,8 +156,14 @@ class ServerSession:
         if not same:
             reason = "Its connection leads to another session than before, or the session was reset."
             raise lost(self.where, reason, DIRECT)
+        if not standing and was_away:
+            reason = "Its session with the server ended, and another process took them."
+            raise lost(self.where, reason, f"Run again; the server's log may explain why. {FULL_REFRESH}")
         if not standing:
-            reason = "Its session with the server ended or released them, and another process took them."
-            raise lost(self.where, reason, "Run again; the server's log may explain why.")
+            msg = (
+                f"{self.where} was replaced while this process was at work: somebody has restored its tables or "
+                f"deleted rows, and the locks of this run with them. Nothing more is sent or written. {FULL_REFRESH}"
+            )
+            raise LedgerError(msg)
         if newer:
             raise upgraded(self.where)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.postgres.bulk import Array
@@ -29,6 +30,11 @@ T = TypeVar("T")
 ATTEMPTS: Final = 5
 """How often to run a statement or a transaction that loses the connection each time: perhaps it is what ends the
 server."""
+
+_COPYING: Final = frozenset({ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH})
+_INTERRUPTED: Final = (
+    "(this process did not wait any longer). The server was slow, or another session has locked tables or rows."
+)
 
 _MOST_WAITING: Final = 20
 """How many statements wait at most to be sent together."""
@@ -79,13 +85,29 @@ class Session(ServerSession):
         """Wait until no other thread uses the session, and raise errors in the block as LedgerErrors."""
         try:
             with self._turn:
-                yield
+                try:
+                    yield
+                except BaseException:
+                    self._end_statement()
+                    raise
         except psycopg.Error as error:
+            if isinstance(error, psycopg.errors.QueryCanceled) and self.interrupted:
+                raise self.failed(_INTERRUPTED) from None
             if not self.note_loss(error):
                 raise self.failed(self.database.explain(error)) from None
             if self.in_transaction and self.can_be_restored:
                 raise self._cut(self.lost_because) from None
             raise self.failed(self.lost_because) from None
+
+    def _end_statement(self) -> None:
+        """Cancel a statement that a signal left running, since the connection takes no other one meanwhile."""
+        connection = self.connection
+        if connection.info.transaction_status != TransactionStatus.ACTIVE:
+            return
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel()
+            while (result := connection.pgconn.get_result()) is not None and result.status not in _COPYING:
+                pass
 
     def _cut(self, reason: str) -> CutTransactionError:
         return CutTransactionError(

@@ -20,6 +20,8 @@ _UNSET: Final = """
     SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
     WHERE nspname = %s AND relname = ANY(%s) AND reloptions IS NULL AND pg_has_role(relowner, 'USAGE') ORDER BY relname
 """
+_LOCK: Final = f"LOCK TABLE {SCHEMA}.{{}} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT"
+"""Takes the lock that `_SET` needs, which a vacuum has, too."""
 _SET: Final = f"ALTER TABLE {SCHEMA}.{{}} SET (autovacuum_vacuum_scale_factor = {_SHARE})"
 
 TEND_NEW: Final = "; ".join(map(_SET.format, _TABLES))
@@ -36,5 +38,5 @@ def tend(connection: Connection) -> None:
     """
     for (name,) in connection.execute(_UNSET, (SCHEMA, list(_TABLES))).fetchall():
         with contextlib.suppress(psycopg.errors.LockNotAvailable), connection.transaction():
-            connection.execute("SET LOCAL lock_timeout TO '100ms'")
+            connection.execute(_LOCK.format(name))
             connection.execute(_SET.format(name))
