@@ -58,6 +58,23 @@ def ledger_exists(url: str) -> bool:
     return PostgresLedger.exists(url)
 
 
+def check_usable(url: str, *, wait_seconds: float, dry: bool) -> None:
+    """Check that a run could use a PostgreSQL ledger, without writing anything.
+
+    Args:
+        url: `postgresql://…`.
+        wait_seconds: how long to wait for locks.
+        dry: whether the run would be a dry one.
+
+    Raises:
+        LedgerError: it could not: its session or a right of its user is not enough.
+        ConfigurationError: the driver is not installed.
+    """
+    with _driver():
+        from target_pinterest_audience.ledger.postgres import usability  # noqa: PLC0415 - an extra
+    usability.check_usable(url, wait_seconds=wait_seconds, dry=dry)
+
+
 def back_up(url: str, copy: Path) -> None:
     """Copy a ledger to a new file.
 

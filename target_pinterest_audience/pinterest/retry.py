@@ -9,8 +9,8 @@ from typing import Final
 
 from target_pinterest_audience.pinterest.errors import OutcomeUnclearError, RateLimitedError, UnavailableError
 
-_LONGEST_RATE_LIMIT_SECONDS: Final = 3600.0
-"""How long one request waits for rate limits in total, so that endless refusals come to an end."""
+LONGEST_RATE_LIMIT_SECONDS: Final = 3600.0
+"""How long one request of a run waits for rate limits in total, so that endless refusals come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class RetryPolicy:
         max_seconds: the bound of any single wait.
         connect_seconds: how long to wait for a connection.
         read_seconds: how long to wait for the next bytes of a response.
+        limited_seconds: how long one request waits for rate limits in total.
     """
 
     retries: int
@@ -30,6 +31,7 @@ class RetryPolicy:
     max_seconds: float
     connect_seconds: float
     read_seconds: float
+    limited_seconds: float = LONGEST_RATE_LIMIT_SECONDS
 
     def waits(self, uniform: Callable[[float, float], float] = random.uniform) -> Generator[float, Exception, None]:
         """Receive the errors of one request one by one, and yield how many seconds to wait after each.
@@ -50,7 +52,7 @@ class RetryPolicy:
                 wait = asked if asked is not None and asked >= self.initial_seconds else self._doubled(limits)
                 limits += 1
                 waited_for_limits += wait
-                if wait > self.max_seconds or waited_for_limits > _LONGEST_RATE_LIMIT_SECONDS:
+                if wait > self.max_seconds or waited_for_limits > self.limited_seconds:
                     return
             elif isinstance(error, UnavailableError) and not isinstance(error, OutcomeUnclearError):
                 if retries == self.retries:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from target_pinterest_audience.errors import ConfigurationError, LedgerError
 from target_pinterest_audience.ledger.find import find_ledger
-from target_pinterest_audience.ledger.open import place_of
+from target_pinterest_audience.ledger.open import check_usable, place_of
 from target_pinterest_audience.settings import Settings
 from target_pinterest_audience.settings.paths import NO_PLACE, sqlite_path
 
@@ -34,6 +34,8 @@ def check_ledger(settings: Settings) -> Found:
             raise ConfigurationError(NO_PLACE)
         return Found("no place is set for a ledger, and `load_method: append-only` needs none.")
     path = sqlite_path(settings.ledger_url)
+    if path is None and settings.needs_ledger:
+        check_usable(settings.ledger_url, wait_seconds=settings.lock_wait_seconds, dry=settings.dry_run)
     ledger = find_ledger(settings, create=False, read_only=True)
     if ledger is not None:
         with closing(ledger):

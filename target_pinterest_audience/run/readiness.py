@@ -19,11 +19,18 @@ from target_pinterest_audience.delivery.list_finder import ListFinder
 from target_pinterest_audience.errors import ConfigurationError, LedgerError, TargetError
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.errors import NotFoundError, NotPermittedError, PinterestError, RefusedError
+from target_pinterest_audience.pinterest.errors import (
+    NotFoundError,
+    NotPermittedError,
+    PinterestError,
+    RateLimitedError,
+    RefusedError,
+)
 from target_pinterest_audience.pinterest.models import CustomerList
 from target_pinterest_audience.reconcile.notes import owes_additions
 from target_pinterest_audience.reporting.alerts.notifier import make_notifier
 from target_pinterest_audience.routing.plan import IfMissing, ListPlan, ListReference, chosen_list
+from target_pinterest_audience.run.files_check import check_files, files_of
 from target_pinterest_audience.run.ledger_check import Found, check_ledger
 from target_pinterest_audience.run.wiring import make_client, retry_policy_of
 from target_pinterest_audience.settings import LoadMethod, MissingLedger, Mode, Settings, StreamSettings
@@ -45,7 +52,12 @@ _CONNECT_SECONDS: Final = 3
 _READ_SECONDS: Final = 12
 """How long to wait for an answer."""
 _LONGEST_WAIT_MS: Final = 2_000
-"""How long to wait for Pinterest's rate limits."""
+"""How long to wait for Pinterest's rate limits at a time."""
+_LIMITED_SECONDS: Final = 10.0
+"""How long one request waits for them in total."""
+
+_LOCK_SECONDS: Final = 10
+"""How long to wait for another process that has locked the ledger."""
 
 _MOST_ACCOUNTS: Final = 10
 _MOST_LISTS: Final = 5
@@ -86,7 +98,7 @@ def connect(settings: Settings, user_agent: str, logger: logging.Logger, shield:
     )
     # A token exchange that is given up while Pinterest processes it loses the sign-in, so it keeps its time-out.
     asked = replace(quick, read_timeout_seconds=min(settings.read_timeout_seconds, _READ_SECONDS))
-    return make_client(asked, user_agent, logger, shield, sign_in_by=quick)
+    return make_client(asked, user_agent, logger, shield, sign_in_by=quick, limited_seconds=_LIMITED_SECONDS)
 
 
 def run_checks(settings: Settings, account: PinterestClient) -> Iterator[Result]:
@@ -97,10 +109,14 @@ def run_checks(settings: Settings, account: PinterestClient) -> Iterator[Result]
         account: the client of the ad account; see `connect`.
 
     Yields:
-        The result of each check. Without a sign-in or an ad account, the later checks are left out.
+        The result of each check. Without a sign-in or an ad account, or when a rate limit is used up, the later checks
+        are left out.
     """
+    settings = replace(settings, lock_wait_seconds=min(settings.lock_wait_seconds, _LOCK_SECONDS))
     ledger = _result("ledger", lambda: check_ledger(settings))
     yield ledger
+    if files_of(settings):
+        yield _result("files", lambda: check_files(settings))
     if settings.notify_urls:
         yield _result("alerts", lambda: _check_alerts(settings))
     signed_in = _result("sign-in", lambda: _check_sign_in(account))
@@ -115,7 +131,11 @@ def run_checks(settings: Settings, account: PinterestClient) -> Iterator[Result]
             # A ledger that cannot be opened may know every list.
             asks = ledger.error is None and chosen.load_method is not LoadMethod.APPEND_ONLY
             check = partial(_check_list, settings, reference, chosen, account, asks_ledger=asks)
-            yield _result("customer list", check)
+            result = _result("customer list", check)
+            yield result
+            if isinstance(result.error, RateLimitedError):
+                # The other lists would be refused, too, each after a wait.
+                return
 
 
 def _result(name: str, check: Check) -> Result:

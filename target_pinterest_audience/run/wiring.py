@@ -15,7 +15,7 @@ from target_pinterest_audience.delivery.delivery import Delivery, Room
 from target_pinterest_audience.ledger.find import find_ledger
 from target_pinterest_audience.ledger.tenure import Tenure
 from target_pinterest_audience.pinterest.client import PinterestClient
-from target_pinterest_audience.pinterest.retry import RetryPolicy
+from target_pinterest_audience.pinterest.retry import LONGEST_RATE_LIMIT_SECONDS, RetryPolicy
 from target_pinterest_audience.pinterest.token_store import CredentialsFile, NoTokenStore
 from target_pinterest_audience.pinterest.tokens import Credentials, SignIn
 from target_pinterest_audience.run.run import Run
@@ -107,14 +107,20 @@ def make_delivery(
     )
 
 
-def retry_policy_of(settings: Settings) -> RetryPolicy:
-    """Return how long to wait for Pinterest, and how often to retry."""
+def retry_policy_of(settings: Settings, limited_seconds: float = LONGEST_RATE_LIMIT_SECONDS) -> RetryPolicy:
+    """Return how long to wait for Pinterest, and how often to retry.
+
+    Args:
+        settings: the settings.
+        limited_seconds: how long one request waits for rate limits in total.
+    """
     return RetryPolicy(
         retries=settings.max_retries,
         initial_seconds=settings.initial_backoff_ms / 1000,
         max_seconds=settings.max_backoff_ms / 1000,
         connect_seconds=settings.connect_timeout_seconds,
         read_seconds=settings.read_timeout_seconds,
+        limited_seconds=limited_seconds,
     )
 
 
@@ -126,13 +132,19 @@ def make_client(
     tenure: Tenure | None = None,
     *,
     sign_in_by: Settings | None = None,
+    limited_seconds: float = LONGEST_RATE_LIMIT_SECONDS,
 ) -> PinterestClient:
     """Put the client of the ad account together. Nothing is sent yet.
 
-    The arguments are those of `make_delivery`, and `sign_in_by`: settings with other waits, for token requests only.
+    The arguments are those of `make_delivery`, and `sign_in_by`: settings with other waits, for token requests only;
+    and `limited_seconds`: how long one request waits for rate limits in total.
     """
-    transport = make_transport(settings, user_agent, logger, tenure)
-    signing_in = transport if sign_in_by is None else make_transport(sign_in_by, user_agent, logger)
+    transport = make_transport(settings, user_agent, logger, tenure, limited_seconds=limited_seconds)
+    signing_in = (
+        transport
+        if sign_in_by is None
+        else make_transport(sign_in_by, user_agent, logger, limited_seconds=limited_seconds)
+    )
     return PinterestClient(transport, make_credentials(settings, signing_in, logger, shield), settings.ad_account_id)
 
 
@@ -166,12 +178,18 @@ def sign_in_of(settings: Settings) -> SignIn | None:
 
 
 def make_transport(
-    settings: Settings, user_agent: str, logger: logging.Logger, tenure: Tenure | None = None
+    settings: Settings,
+    user_agent: str,
+    logger: logging.Logger,
+    tenure: Tenure | None = None,
+    *,
+    limited_seconds: float = LONGEST_RATE_LIMIT_SECONDS,
 ) -> Transport:
-    """Put the HTTP transport together. Nothing is sent yet. The arguments are those of `make_delivery`."""
+    """Put the HTTP transport together. Nothing is sent yet. The arguments are those of `make_client`."""
     from target_pinterest_audience.pinterest.transport import Transport  # noqa: PLC0415 - only what sends needs HTTP
 
-    return Transport(settings.api_url, retry_policy_of(settings), user_agent=user_agent, logger=logger, tenure=tenure)
+    policy = retry_policy_of(settings, limited_seconds)
+    return Transport(settings.api_url, policy, user_agent=user_agent, logger=logger, tenure=tenure)
 
 
 def token_store_of(settings: Settings) -> TokenStore:

@@ -86,6 +86,34 @@ class TestCheck:
         asked = run_companion("check", "--json", **settings)
         assert [each["name"] for each in json.loads(asked.stdout) if each["state"] == "failed"] == [failed]
 
+    @pytest.mark.parametrize("setting", ["report_path", "metrics_path", "rejects_path", "holdout_path"])
+    def test_files_that_a_run_could_not_write_fail_the_check(
+        self, run_companion: Companion, tmp_path: Path, setting: str
+    ) -> None:
+        (tmp_path / "file").touch()
+        (tmp_path / "folder").mkdir()
+        for path in ("folder", "file/below"):
+            checked = run_companion("check", **{setting: str(tmp_path / path)})
+            assert checked.code == 2, checked.stdout
+            assert f"✗ files: The file at `{setting}` cannot be written" in checked.stdout
+        before = sorted(tmp_path.rglob("*"))
+        checked = run_companion("check", **{setting: str(tmp_path / "folder" / "new" / "file")})
+        assert checked.code == 0, checked.stdout
+        assert f"✓ files: `{setting}` can be written." in checked.stdout
+        assert sorted(tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize("path", ["/ad_accounts", "/customer_lists"])
+    def test_a_check_ends_although_the_rate_limit_stays_used_up(
+        self, emulator: Emulator, run_companion: Companion, path: str
+    ) -> None:
+        emulator.backend.inject(Fault(method="GET", path=path, status=429, times=None))
+        began = time.monotonic()
+        streams = {name: {"customer_list_name": name} for name in ("a", "b", "c", "d")}
+        checked = run_companion("check", streams=streams)
+        assert checked.code == 4, checked.stdout
+        assert checked.stdout.count("✗") == 1
+        assert time.monotonic() - began < 30
+
     def test_alert_addresses_are_checked_and_nothing_is_sent(self, run_companion: Companion) -> None:
         checked = run_companion("check", notify_urls=["json://127.0.0.1:9/7f3a9c"])
         assert checked.code == 0, checked.stdout
