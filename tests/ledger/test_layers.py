@@ -16,7 +16,7 @@ import pytest
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.ledger.sqlite.errors import Errors
-from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
+from target_pinterest_audience.ledger.sqlite.keys.key_filter import KeyFilter
 from target_pinterest_audience.ledger.sqlite.layers import ROWS, USUAL, Layer, Layers, Sizes, due
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.counts import NOBODY, Count

@@ -13,6 +13,7 @@ import pytest
 
 from target_pinterest_audience.errors import ConfigurationError
 from target_pinterest_audience.identities.packed import member_key, pack_identity
+from target_pinterest_audience.ledger.catalogue.loaders import Loader
 from target_pinterest_audience.ledger.schema import LOADERS, MIGRATIONS
 from target_pinterest_audience.membership.counts import Count
 from target_pinterest_audience.membership.statements import Stance, Statement, encode_statements
@@ -141,7 +142,7 @@ def test_forgotten_people_stay_out_under_every_algorithm(opened: Opened) -> None
 def test_marks_and_loaders_continue_from_the_former_runs(opened: Opened) -> None:
     ledger = opened()
     catalogue = ledger.catalogue
-    assert [tuple(each) for each in catalogue.loaders.all()] == [(1, 1, "main", 7, 7)]
+    assert catalogue.loaders.all() == [Loader(1, 1, "main", 7, 7)]
     assert catalogue.runs.clean_marks(7, 1, 1, 5) == [7]
     with ledger.transaction():
         assert catalogue.sources.next_mark(1) == 8

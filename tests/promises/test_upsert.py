@@ -218,7 +218,6 @@ def test_huge_numbers_in_keys_cost_nothing(emulator: Emulator, run_target: Targe
         "1e5000",
         "1e400000000",
         "-1e-400000000",
-        "NaN",
         "Infinity",
         '["\\ud800"]',
         '{"a": [1.0]}',

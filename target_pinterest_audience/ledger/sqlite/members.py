@@ -13,7 +13,7 @@ from target_pinterest_audience.membership.counts import NOBODY, Count
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.connection import Connection
-    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Suspects
+    from target_pinterest_audience.ledger.sqlite.keys.known_keys import KnownKeys, Suspects
 
 _LIST_DIGITS: Final = 19
 """How many digits the number of a list may have."""

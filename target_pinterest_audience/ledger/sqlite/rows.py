@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.catalogue.feeds import Feeds
     from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.connection import Connection
-    from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys, Suspects
+    from target_pinterest_audience.ledger.sqlite.keys.known_keys import KnownKeys, Suspects
 
 
 class _Prepared(NamedTuple):

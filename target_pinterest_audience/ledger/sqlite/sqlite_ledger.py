@@ -21,7 +21,7 @@ from target_pinterest_audience.ledger.sqlite.file import (
     create,
     is_mounted_alone,
 )
-from target_pinterest_audience.ledger.sqlite.known_keys import KnownKeys
+from target_pinterest_audience.ledger.sqlite.keys.known_keys import KnownKeys
 from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, ROWS, USUAL, Layers, Sizes
 from target_pinterest_audience.ledger.sqlite.locks import SqliteLocks
 from target_pinterest_audience.ledger.sqlite.log import ensure_own_log

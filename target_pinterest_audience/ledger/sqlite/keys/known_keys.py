@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from target_pinterest_audience.system.memory import memory_bytes
 
 if TYPE_CHECKING:
-    from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter
+    from target_pinterest_audience.ledger.sqlite.keys.key_filter import KeyFilter
     from target_pinterest_audience.ledger.sqlite.layers import Layers
 
 _MOST_OPEN: Final = 2
@@ -174,6 +174,6 @@ class KnownKeys:
 
 
 def _new_filter() -> KeyFilter:
-    from target_pinterest_audience.ledger.sqlite.key_filter import KeyFilter  # noqa: PLC0415 - it needs NumPy
+    from target_pinterest_audience.ledger.sqlite.keys.key_filter import KeyFilter  # noqa: PLC0415 - it needs NumPy
 
     return KeyFilter(memory_bytes() // _SHARE)

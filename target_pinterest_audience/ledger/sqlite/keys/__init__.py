@@ -1,0 +1,1 @@
+"""Which keys the big tables of a SQLite ledger know, without reading most of their pages."""
