@@ -11,7 +11,7 @@ from target_pinterest_audience.identities.remarks import Remark
 from target_pinterest_audience.membership.events import CONTRIBUTING, Kind
 from target_pinterest_audience.membership.row import Row, RowBlock
 from target_pinterest_audience.records.paths import MISPLACED
-from target_pinterest_audience.settings import Mode
+from target_pinterest_audience.settings import LoadMethod, Mode
 from target_pinterest_audience.singer.errors import MissingKeyPropertyError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class RowIntake:
         self._keys = rows.key_properties
         self._tally = rows.tally
         self._removes = stream.operation is Mode.REMOVE
+        self._appends = stream.load_method is LoadMethod.APPEND_ONLY
         self._consent_column = None if self._removes else stream.consent_column
         self._list_name_column = stream.list_name_column
         self._is_valid = is_valid
@@ -121,6 +122,11 @@ class RowIntake:
             named = rows.reject_row(record, reason, place)
         else:
             named = rows.identities(record, place, are_meant=name != NO_LIST)
+        if deleted and self._appends and not self._removes and not named:
+            self._warnings.warn(
+                "a deleted row names nobody, and with `load_method: append-only` the target does not remember who was "
+                "in it. Those people stay on the list. Use `upsert`."
+            )
         # A refusal removes the identity in every form, and so does a deleted row that is known by its identities only.
         needs_forms = kind in {Kind.REFUSED, Kind.EXCLUDED} or (deleted and not self._keys)
         forms = rows.forms(record, named) if needs_forms and reason is None else {}

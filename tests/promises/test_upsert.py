@@ -236,6 +236,15 @@ def test_append_only_refuses_a_list_that_the_ledger_knows(run_target: Target, se
     assert "append-only" in run.stderr
 
 
+def test_append_only_warns_if_a_deleted_row_names_nobody(emulator: Emulator, run_target: Target) -> None:
+    message = schema("email", "_sdc_deleted_at")
+    gone = [record(id=n, _sdc_deleted_at="2026-11-30") for n in range(2)]
+    run = run_target([message, *people(range(3)), *gone], load_method="append-only")
+    assert run.code == 0
+    assert run.stderr.count("a deleted row names nobody") == 1
+    assert members(emulator) == digests(range(3))
+
+
 def test_append_only_never_adds_deleted_or_refusing_people(emulator: Emulator, run_target: Target) -> None:
     message = schema("email", "consent", "_sdc_deleted_at")
     settings = {"load_method": "append-only", "consent_column": "consent"}
