@@ -58,7 +58,7 @@ class Movement(NamedTuple):
         added: identities that join.
         derived: members whose removal the ledger derives: their rows changed, or are missing from the stream.
         deleted: members whose rows were marked as deleted.
-        refused: members whom a row refuses.
+        refused: members that a row refuses.
         let_in: identities that no row refuses any more, because rows with `operation: remove` were marked as deleted.
     """
 
