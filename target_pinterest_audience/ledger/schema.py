@@ -230,7 +230,7 @@ _ACTS: Final = (
 )
 
 _ROW_RULES: Final = (
-    # The digests of the settings by which a loader's rows contribute, refuse or are deleted; NULL if not known.
+    # The settings by which a loader's rows refuse and are deleted, as `name:digest`; NULL if they are not known.
     "ALTER TABLE loaders ADD COLUMN row_rules TEXT",
 )
 

@@ -89,6 +89,7 @@ class Plan:
             them. Read when an event is applied, since the set may change during a run.
         unclear_lists: the lists that other settings fed before, which may be former settings or another loader's. A
             person who is deleted, or refuses, leaves them; nothing else changes what the rows say about them.
+        lists_of_other_refusals: the lists whose rows refuse by other settings. A refusal does not change them.
         holdout: the share of people who are kept off the lists; None if there is none.
     """
 
@@ -99,6 +100,7 @@ class Plan:
     keyed: bool = True
     foreign_lists: AbstractSet[int] = frozenset()
     unclear_lists: AbstractSet[int] = frozenset()
+    lists_of_other_refusals: AbstractSet[int] = frozenset()
     holdout: HoldOut | None = None
 
     def holds_out(self, says: Statements) -> bool:
@@ -216,6 +218,8 @@ class Event(NamedTuple):
         if self.kind is Kind.FORGOTTEN:
             return self._without_named(says, shorten)
         others = self.plan.foreign_lists
+        if self.kind is not Kind.DELETED:
+            others = others | self.plan.lists_of_other_refusals
         if self.kind not in {Kind.DELETED, Kind.REFUSED}:
             others = others | self.plan.unclear_lists
         foreign = frozenset(s for s in says if s.list_number in others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class StreamShape:
         overwrites: whether `prune` may remove people who are missing from the stream.
         tally: counts the outcomes of its values.
         holdout: the share of its people who are kept off the lists; None if there is none.
-        row_rules: the settings by which its rows contribute, refuse or are deleted, as JSON values.
+        row_rules: the settings by which its rows refuse (`refusal`), and are deleted (`deletion`), as JSON values.
     """
 
     raw_stream: str
@@ -46,4 +46,4 @@ class StreamShape:
     overwrites: bool
     tally: StreamTally
     holdout: HoldOut | None = None
-    row_rules: tuple[Any, ...] = ()
+    row_rules: Mapping[str, Any] = field(default_factory=dict)

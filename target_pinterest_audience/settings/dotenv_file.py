@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,7 +14,7 @@ from dotenv.variables import Variable, parse_variables
 from target_pinterest_audience.errors import ConfigurationError
 
 
-def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
+def read_dotenv(path: Path, prefix: str, overridden: Collection[str] = ()) -> dict[str, str | None]:
     """Return the variables in a `.env` file; none if there is no such file.
 
     A reference such as `${NAME}` gets the value of an earlier line, never a variable of the environment: the file may
@@ -22,6 +23,7 @@ def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
     Args:
         path: the file.
         prefix: the prefix of this target's variables.
+        overridden: the variables that the environment has, so that their lines in the file do not count.
 
     Raises:
         ConfigurationError: the file cannot be read, or a line for this target would be skipped or refers to a variable
@@ -43,7 +45,7 @@ def read_dotenv(path: Path, prefix: str) -> dict[str, str | None]:
             defined[key] = None if value is None else "".join(atom.resolve(defined) for atom in atoms)
             incomplete.pop(key, None)
             continue
-        if ours.search(key):
+        if ours.search(key) and key not in overridden:
             _refuse_reference(binding, path, unknown)
         defined.pop(key, None)
         incomplete[key] = unknown

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from target_pinterest_audience.errors import ConfigurationError
+from target_pinterest_audience.text.json_text import read_json
 from target_pinterest_audience.text.urls import parse_address
 
 _SECRETS: Final = ("access_token", "client_secret", "refresh_token")
@@ -43,15 +45,28 @@ def overridden(config: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str,
     not switch off the `consent_column` of an earlier one.
     """
     result = {**config, **later}
-    before, after = config.get("streams"), later.get("streams")
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        streams = {**before, **after}
-        for name, own in after.items():
-            former = before.get(name)
-            if isinstance(former, Mapping) and isinstance(own, Mapping):
-                streams[name] = {**former, **own}
-        result["streams"] = streams
+    before, after = (_object_in(each.get("streams")) for each in (config, later))
+    if before is not None and after is not None:
+        result["streams"] = _joined(before, after)
     return result
+
+
+def _object_in(value: object) -> Mapping[str, Any] | None:
+    """Return an object, which may be JSON text; None for anything else."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = read_json(value)
+    return value if isinstance(value, Mapping) else None
+
+
+def _joined(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two objects under `streams` as one. Meltano nests them once more for each dot in a stream's name."""
+    joined = {**before, **after}
+    for name in before.keys() & after.keys() - {"identity_columns"}:
+        former, own = before[name], after[name]
+        if isinstance(former, Mapping) and isinstance(own, Mapping):
+            joined[name] = _joined(former, own)
+    return joined
 
 
 def origins(sources: Iterable[Source]) -> dict[str, Source]:

@@ -75,7 +75,7 @@ def environment_sources(schema: Mapping[str, Any], prefix: str, directory: Path)
         ConfigurationError: a value does not have its setting's type, or a variable or a line of `.env` that is meant
             for this target would not be read, or a secret cannot be read from its file.
     """
-    variables = {**read_dotenv(directory / ".env", prefix), **os.environ}
+    variables = {**read_dotenv(directory / ".env", prefix, os.environ), **os.environ}
     ours = sort_out(variables, prefix, schema["properties"])
     ours.refuse_misspelt()
     ours.refuse_doubles()

@@ -184,9 +184,9 @@ class StreamSettings:
         return self.holdout_percent, self.holdout_salt or ""
 
     @property
-    def row_rules(self) -> tuple[str | None, ...]:
-        """The settings by which rows contribute, refuse or are deleted. Others lead to other lists or other people."""
-        return self.operation.value, self.consent_column, self.removal_column
+    def row_rules(self) -> dict[str, tuple[str | None, ...]]:
+        """The settings by which rows refuse, and by which they are deleted. Others lead to other lists or people."""
+        return {"refusal": (self.operation.value, self.consent_column), "deletion": (self.removal_column,)}
 
     @classmethod
     def of(cls, config: Mapping[str, Any], where: str = "", own: frozenset[str] = frozenset()) -> StreamSettings:

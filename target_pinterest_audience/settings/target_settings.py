@@ -135,9 +135,9 @@ class Settings:
     max_deleted_percent: int = setting(
         "Maximum deleted, in percent",
         "The share of a list's members that may be removed, in one run and in 24 hours, because `removal_column` marks "
-        "their rows as deleted; and the share of those kept off it by `operation: remove` whose rows there are "
-        "deleted. Ten people may always be removed, or come back. Above the share, the run sends nothing else and "
-        "exits 6. 100 switches this ceiling off.",
+        "their rows as deleted; and the share of those kept off it who may come back because their rows in "
+        "a stream with `operation: remove` are deleted. Ten people may always be removed. Above the share, the run "
+        "sends nothing else and exits 6. 100 switches this ceiling off.",
         between=(0, 100),
         default=50,
     )

@@ -351,6 +351,42 @@ def test_a_rejected_row_counts_as_seen(emulator: Emulator, run_target: Target, r
     assert members(emulator) == digests([0, 1])
 
 
+@pytest.mark.parametrize("is_read", [True, False])
+def test_prune_removes_a_lost_column_from_its_own_list_if_its_stream_was_read(
+    emulator: Emulator, run_target: Target, run_prune: Prune, *, is_read: bool
+) -> None:
+    both = schema("email", "lr_id", stream="loyal")
+    loyal = [record("loyal", id=n, email=address(n), lr_id=f"XY{n}") for n in range(20, 23)]
+    settings = {
+        "streams": {"customers": {"source_name": "crm"}, "loyal": {"source_name": "crm"}},
+        "customer_list_name": "customers",
+    }
+    run_target([EMAIL, *people(range(12)), both, *loyal], **settings)
+    assert members(emulator, "customers - LR_ID") == {"XY20", "XY21", "XY22"}
+    again = [schema("email", stream="loyal"), *people(range(20, 23), "loyal")] if is_read else []
+    run_target([EMAIL, *people(range(12)), *again], **settings)
+    pruned = run_prune("--allow-removal-percent", "100", **settings)
+    assert pruned.code == 0, pruned.stderr
+    assert members(emulator, "customers - LR_ID") == (set() if is_read else {"XY20", "XY21", "XY22"})
+
+
+def test_prune_keeps_the_list_of_a_stream_that_was_not_read(
+    emulator: Emulator, run_target: Target, run_prune: Prune
+) -> None:
+    settings = {
+        "streams": {
+            "customers": {"source_name": "crm", "customer_list_name": "customers"},
+            "loyal": {"source_name": "crm", "customer_list_name": "loyal"},
+        }
+    }
+    run_target(
+        [EMAIL, *people(range(12)), schema("email", stream="loyal"), *people(range(20, 23), "loyal")], **settings
+    )
+    run_target([EMAIL, *people(range(12))], **settings)
+    assert run_prune("--allow-removal-percent", "100", **settings).code == 0
+    assert members(emulator, "loyal") == digests(range(20, 23))
+
+
 def test_prune_requires_overwrite_of_all_streams_of_a_source(
     emulator: Emulator, run_target: Target, run_prune: Prune
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -130,6 +131,26 @@ def test_a_signal_ends_the_wait_and_does_not_blame_the_server(
     assert time.monotonic() - began < 12
     assert b"another command is already in progress" not in stderr
     assert b"The server or an administrator cancelled" not in stderr
+
+
+def test_a_server_that_stalls_does_not_keep_a_signal_waiting(
+    run_target: Target, config: dict[str, Any], tmp_path: Path, database: Database, locked: Locked
+) -> None:
+    assert run_target([EMAIL, *people(range(3))]).code == 0
+    waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with locked(ROWS), running(config, tmp_path) as process:
+        feed(process, [EMAIL, *people(range(5)), state(1)])
+        wait_until(lambda: database.execute(waiting) != "")
+        backend = int(database.execute(waiting))
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 12
 
 
 DROP = "DROP SCHEMA target_pinterest_audience CASCADE"

@@ -140,6 +140,28 @@ def test_another_loader_of_the_same_table_does_not_change_a_list_by_rules_of_its
         assert members(emulator, "here") == digests(range(10))
 
 
+def test_who_is_deleted_leaves_the_former_list_though_consent_is_asked_for_since(
+    emulator: Emulator, run_target: Target
+) -> None:
+    run_target([GONE, *people(range(5))], **HERE)
+    stream = [GONE, record(id=3, email="person3@example.com", consent=False), deleted(1)]
+    assert run_target(stream, **THERE, consent_column="consent").code == 0
+    assert members(emulator, "here") == digests({0, 2, 3, 4})
+
+
+@pytest.mark.parametrize("first", ["customers", "staff"])
+def test_the_order_of_streams_does_not_matter_to_the_former_lists(
+    emulator: Emulator, run_target: Target, first: str
+) -> None:
+    named = {"customers": {"source_name": "crm"}, "staff": {"source_name": "crm", "consent_column": "consent"}}
+    streams = {name: schema("email", "consent", "_sdc_deleted_at", stream=name) for name in (first, *named)}
+    run_target([*streams.values(), *people(range(5))], **HERE, streams=named)
+    changed = {**THERE, "streams": {**named, "customers": {"source_name": "crm", "consent_column": "consent"}}}
+    stream = [*streams.values(), record(id=3, email="person3@example.com", consent=False), deleted(1)]
+    assert run_target(stream, **changed).code == 0
+    assert members(emulator, "here") == digests({0, 2, 4})
+
+
 def test_who_refuses_leaves_the_former_list_if_only_the_list_changed(emulator: Emulator, run_target: Target) -> None:
     consent = {"consent_column": "consent"}
     run_target(
@@ -210,7 +232,18 @@ def loader(list_number: int, configuration: str, first: int, last: int, source: 
 def test_only_loaders_that_share_a_list_belong_together(
     loaders: list[Loader], strangers: set[int], idle: set[int], unclear_lists: set[int]
 ) -> None:
-    assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, unclear_lists)
+    assert relations(1, "mine", 9, [1], loaders)[1:] == (strangers, idle, unclear_lists, set())
+
+
+def test_rules_tell_loaders_apart() -> None:
+    ours = {"refusal:a", "deletion:x", "deletion:y"}
+    loaders = [
+        Loader(1, number, "other", 1, 1, frozenset(rules))
+        for number, rules in enumerate(
+            ({"refusal:a", "deletion:y"}, {"refusal:b", "deletion:y"}, {"deletion:z"}, {}), 2
+        )
+    ]
+    assert relations(1, "mine", 9, [1], loaders, ours)[1:] == ({4}, {4}, {2, 3, 5}, {3})
 
 
 @pytest.mark.parametrize("place", [("loaders", "kinship"), ("sources", "name")])
@@ -264,11 +297,19 @@ def test_rows_that_name_the_same_people_are_the_same_table() -> None:
     assert source.compare([arrival(b"a")], frozenset({says(2, b"a")})) == {2}
     assert source.compare([arrival(b"b", 3)], frozenset({says(2, b"c")})) == {2}
     assert source.unclear_lists == {2: Kinship(1, 1)}
-    for _ in range(2):
-        source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
-        assert source.foreign_lists == set()
+    source.judge_all([2])
+    assert source.foreign_lists == set()
     source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
+    source.judge_all([2])
     assert source.foreign_lists == {2}
+
+
+def test_one_changed_address_does_not_make_it_another_table() -> None:
+    source = fed_before({2})
+    for strangers in (set(), {2}):
+        source.compare([arrival(b"b")], frozenset({says(2, b"c")}))
+        source.judge_all([2])
+        assert source.foreign_lists == strangers
 
 
 def test_digests_of_another_algorithm_or_type_are_no_evidence_about_the_table() -> None:
@@ -282,11 +323,13 @@ def test_digests_of_another_algorithm_or_type_are_no_evidence_about_the_table() 
 def test_lists_that_the_same_settings_fed_belong_to_one_table() -> None:
     source = fed_before({2, 3}, {4})
     said = frozenset({says(2, b"a"), says(3, b"x", slot=2), says(4, b"b")})
-    for _ in range(4):
+    for _ in range(2):
         assert source.compare([arrival(b"a")], said) == {2, 4}
         assert source.compare([arrival(b"y", slot=2)], said) == {3}
+    source.judge_all([2, 3, 4])
     assert source.foreign_lists == {4}
     source.compare([arrival(b"y", slot=2)], said)
+    source.judge_all([3])
     assert source.foreign_lists == {2, 3, 4}
 
 

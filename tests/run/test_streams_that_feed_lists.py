@@ -36,6 +36,18 @@ def test_a_stream_with_remove_under_a_similar_name_adds_nobody(
     assert sent() == []
 
 
+@pytest.mark.parametrize("named", [{}, {"stg_unsubscribes": {}}, {"stg_*": {}}])
+def test_a_stream_that_an_entry_with_remove_nearly_names_must_be_confirmed(
+    emulator: Emulator, run_target: Target, named: dict[str, Any]
+) -> None:
+    came = [schema("email", stream="stg_unsubscribes"), *people([1], "stg_unsubscribes")]
+    log = [schema("page", stream="unsubscribes_log"), record("unsubscribes_log", id=1, page="x")]
+    run = run_target([*log, *came], streams={"unsubscribes": {"operation": "remove"}, **named})
+    assert run.code == (0 if named else 2), run.stderr
+    assert ("whose people would be added" in run.stderr) is (not named)
+    assert ("stg_unsubscribes" in names(emulator)) is bool(named)
+
+
 def test_a_pattern_does_not_hide_a_similar_name(run_target: Target) -> None:
     settings = {"streams": {"*": {}, "Unsubscribes": {"operation": "remove"}}}
     run = run_target([schema("email", stream="unsubscribes"), *people([1], "unsubscribes")], **settings)

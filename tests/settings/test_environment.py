@@ -111,6 +111,14 @@ def test_a_line_of_dotenv_gets_no_variable_of_the_environment(
     assert "s3cr3t" not in str(refused.value)
 
 
+def test_a_line_that_the_environment_overrides_may_refer_to_anything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(RIGHT, "exported")
+    (tmp_path / ".env").write_text(f"{RIGHT}=${{FOREIGN}}\n")
+    assert read(tmp_path) == {"consent_column": "exported"}
+
+
 def test_a_variable_of_the_environment_does_not_come_by_way_of_another_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +49,7 @@ class MissingRows:
     Attributes:
         list_number: the list.
         source: the source.
-        before: rows are missing if their mark is less than this.
+        before: rows are missing if their mark is less than this; 0 if none are.
         reader: the reader whose marks count for the list.
         lost_slots: the identity columns that the source no longer has: what rows contribute by them is removed.
     """
@@ -141,10 +141,11 @@ def missing_rows(
     Raises:
         ConfigurationError: every source is skipped, for reasons that further runs like this one would not change.
     """
-    chosen = []
+    chosen: list[MissingRows] = []
     reasons: dict[str, None] = {}
     waiting = False
-    for feed in ledger.catalogue.runs.feeds(run.number):
+    feeds = ledger.catalogue.runs.feeds(run.number)
+    for feed in feeds:
         clean = ledger.catalogue.runs.clean_marks(
             run.number, feed.list_number, feed.source, options.missing_runs, incremental=options.full_table
         )
@@ -154,9 +155,7 @@ def missing_rows(
             so_far = several(len(clean), "clean run", "clean runs")
             reason = f"it has had {so_far} so far, and `--missing-runs` requires {options.missing_runs}."
         if reason is None:
-            reader = ledger.catalogue.feeds.readers_of_lists(feed.source).get(feed.list_number, 0)
-            lost = lost_slots(ledger.catalogue.slots.of_streams(feed.source, reader), min(clean))
-            chosen.append(MissingRows(feed.list_number, feed.source, min(clean), reader, lost))
+            chosen += _of_feed(ledger, feed, min(clean), {each.list_number for each in feeds})
         else:
             # One reason for a source, however many lists it feeds.
             reasons[f"source {ledger.catalogue.sources.name(feed.source)}: {reason}"] = None
@@ -167,6 +166,28 @@ def missing_rows(
     for reason in reasons:
         warn(f"Skipped: {reason}")
     return chosen
+
+
+def _of_feed(ledger: Ledger, feed: RunFeed, before: int, fed: Collection[int]) -> Iterator[MissingRows]:
+    """Yield the rows to remove from a list, and from lists that only lost columns of the same streams fed.
+
+    Args:
+        ledger: the ledger.
+        feed: what the run read for the list.
+        before: rows are missing if their mark is less than this.
+        fed: the lists that the run fed.
+    """
+    readers = ledger.catalogue.feeds.readers_of_lists(feed.source)
+    reader = readers.get(feed.list_number, 0)
+    known = ledger.catalogue.slots.of_streams(feed.source, reader)
+    yield MissingRows(feed.list_number, feed.source, before, reader, lost_slots(known, before))
+    # A stream that the run did not read still has its columns.
+    read = {each.stream for each in known if each.mark >= before}
+    unread = {each.slot for each in known if each.stream not in read}
+    lost = lost_slots(known, before) - unread
+    for number in sorted(readers.keys() - set(fed)) if lost else ():
+        if readers[number] == reader:
+            yield MissingRows(number, feed.source, 0, reader, lost)
 
 
 def _reason_to_skip(feed: RunFeed, options: PruneOptions) -> str | None:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from target_pinterest_audience.ledger.query import AccountTables
 
-_CHANGED_ADDRESSES: Final = 3
+_CHANGED_ADDRESSES: Final = 1
 """How many rows may name somebody else and still be of the same table, if no row shows that they are."""
 
 
@@ -21,7 +21,7 @@ class Loader(NamedTuple):
     first_run: int
     last_run: int
     row_rules: frozenset[str] = frozenset()
-    """The digests of the settings by which its rows contribute, refuse or are deleted; none if they are not known."""
+    """The settings by which its rows refuse and are deleted, as `name:digest`; none if they are not known."""
 
 
 class Kinship(NamedTuple):
@@ -37,7 +37,7 @@ class Kinship(NamedTuple):
 
     @property
     def is_stranger(self) -> bool:
-        """Whether the rows belong to another table. In the same table, a few people change their addresses."""
+        """Whether the rows belong to another table. In the same table, somebody may have changed an address."""
         return self.differing > max(self.same, _CHANGED_ADDRESSES)
 
 

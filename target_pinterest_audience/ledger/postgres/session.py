@@ -9,7 +9,9 @@ the number of commits, which is a part of each of them, tells whether that one t
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -31,6 +33,8 @@ ATTEMPTS: Final = 5
 """How often to run a statement or a transaction that loses the connection each time: perhaps it is what ends the
 server."""
 
+_CANCEL_SECONDS: Final = 1.0
+"""How long to wait until the server has ended a statement that is cancelled."""
 _COPYING: Final = frozenset({ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH})
 _INTERRUPTED: Final = (
     "(this process did not wait any longer). The server was slow, or another session has locked tables or rows."
@@ -100,14 +104,31 @@ class Session(ServerSession):
             raise self.failed(self.lost_because) from None
 
     def _end_statement(self) -> None:
-        """Cancel a statement that a signal left running, since the connection takes no other one meanwhile."""
+        """Cancel a statement that a signal left running, since the connection takes no other one meanwhile.
+
+        If the server does not answer within a moment, close the connection: libpq would wait without a limit, and
+        nothing else could run in this process.
+        """
         connection = self.connection
         if connection.info.transaction_status != TransactionStatus.ACTIVE:
             return
         with contextlib.suppress(psycopg.Error):
-            connection.cancel()
-            while (result := connection.pgconn.get_result()) is not None and result.status not in _COPYING:
-                pass
+            if psycopg.capabilities.has_cancel_safe() and self._drain():
+                return
+        connection.close()
+
+    def _drain(self) -> bool:
+        """Cancel the statement under way, and return whether the server ended it within a moment."""
+        deadline, server = time.monotonic() + _CANCEL_SECONDS, self.connection.pgconn
+        self.connection.cancel_safe(timeout=_CANCEL_SECONDS)
+        while (remaining := deadline - time.monotonic()) > 0:
+            select.select([server.socket], [], [], remaining)
+            server.consume_input()
+            while not server.is_busy():
+                result = server.get_result()
+                if result is None or result.status in _COPYING:
+                    return True
+        return False
 
     def _cut(self, reason: str) -> CutTransactionError:
         return CutTransactionError(

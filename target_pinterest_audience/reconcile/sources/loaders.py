@@ -23,15 +23,17 @@ class Relations(NamedTuple):
     Attributes:
         family: the digests of the settings in use and of all settings that share a list with them or with each other.
         foreign: the lists whose loaders have run since the first run of the family, so that both are in use; and those
-            whose rows contribute, refuse or are deleted by other settings.
+            whose rows are deleted by other settings.
         idle: the foreign lists whose loaders have not run since the last run of the family.
         unclear: the other lists.
+        other_refusals: the lists whose rows refuse by other settings.
     """
 
     family: set[str]
     foreign: set[int]
     idle: set[int]
     unclear: set[int]
+    other_refusals: set[int]
 
 
 def relations(
@@ -52,7 +54,7 @@ def relations(
         run: the number of the run.
         lists: the lists known so far that the settings feed in this run.
         loaders: all loaders of the ad account before the run.
-        row_rules: the digests of the settings by which the rows contribute, refuse or are deleted; none if not known.
+        row_rules: the settings by which the rows refuse and are deleted, as `name:digest`; none if not known.
     """
     own = {*lists, *(each.list_number for each in loaders if each.configuration == configuration)}
     while True:
@@ -66,10 +68,19 @@ def relations(
     began = min((each.first_run for each in of_family), default=run)
     last = max((each.last_run for each in of_family), default=0)
     others = [each for each in of_source if each.list_number not in own]
-    of_other_rules = [each for each in others if row_rules and each.row_rules and row_rules.isdisjoint(each.row_rules)]
-    foreign = {each.list_number for each in others if each.last_run > began or each in of_other_rules}
+    foreign = {
+        each.list_number for each in others if each.last_run > began or _differ("deletion", row_rules, each.row_rules)
+    }
+    other_refusals = {each.list_number for each in others if _differ("refusal", row_rules, each.row_rules)}
     in_use = {each.list_number for each in others if each.last_run > last > 0}
-    return Relations(family, foreign, foreign - in_use, {each.list_number for each in others} - foreign)
+    unclear = {each.list_number for each in others} - foreign
+    return Relations(family, foreign, foreign - in_use, unclear, other_refusals)
+
+
+def _differ(name: str, one: AbstractSet[str], other: AbstractSet[str]) -> bool:
+    """Return whether two sets of settings are known to have nothing in common for one name."""
+    ours, theirs = ({each for each in rules if each.startswith(f"{name}:")} for rules in (one, other))
+    return bool(ours and theirs) and ours.isdisjoint(theirs)
 
 
 def fed_together(lists: Collection[int], loaders: Iterable[Loader]) -> dict[int, set[int]]:
@@ -84,8 +95,10 @@ def fed_together(lists: Collection[int], loaders: Iterable[Loader]) -> dict[int,
     for each in loaders:
         if each.list_number in found:
             first = of_settings.setdefault(each.configuration, each.list_number)
-            together = found[first] | found[each.list_number]
-            found.update(dict.fromkeys(together, together))
+            small, large = sorted((found[first], found[each.list_number]), key=len)
+            if small is not large:
+                large |= small
+                found.update(dict.fromkeys(small, large))
     return found
 
 
@@ -113,6 +126,8 @@ class OtherLoaders:
         """Source → the lists of this run that were compared with those of other loaders."""
         self._own: dict[int, set[int]] = {}
         """Source → the lists that belong to these settings and to settings that share a list with them."""
+        self._rules: dict[int, frozenset[str]] = {}
+        """Source → the rules of its rows by which they were compared."""
         self._warned: set[tuple[int, str]] = set()
 
     def relate(self, source: SourceRun, numbers: Collection[int]) -> None:
@@ -125,8 +140,8 @@ class OtherLoaders:
         if self._loaders is None:
             self._loaders = self._ledger.catalogue.loaders.all()
             self._loaded = {each.list_number for each in self._loaders}
-        own = self._own.get(source.source)
-        if own is not None and self._loaded.isdisjoint({*numbers} - own):
+        own, rules = self._own.get(source.source), frozenset(source.row_rules)
+        if own is not None and self._loaded.isdisjoint({*numbers} - own) and self._rules[source.source] == rules:
             # Rows can name thousands of lists; a list that no other loader has fed before changes nothing.
             return
         lists = self._related.setdefault(source.source, set())
@@ -134,14 +149,16 @@ class OtherLoaders:
         found = relations(source.source, self._configuration, self._run, lists, self._loaders, source.row_rules)
         source.foreign_lists.clear()
         source.foreign_lists.update(found.foreign)
+        source.lists_of_other_refusals.clear()
+        source.lists_of_other_refusals.update(found.other_refusals)
         source.unclear_lists.clear()
         for number in found.unclear:
             source.unclear_lists[number] = self._kinship(source.source, number, found.family)
         source.fed_together = fed_together(found.unclear, self._loaders)
-        for number in found.unclear:
-            source.judge(number)
+        source.judge_all(found.unclear)
         self._warn(source, found)
         # Last: if the transaction of the caller is cut before, all of this is done again.
+        self._rules[source.source] = rules
         self._own[source.source] = {
             *lists,
             *(each.list_number for each in self._loaders if each.configuration in found.family),

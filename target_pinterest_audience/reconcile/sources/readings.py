@@ -66,24 +66,10 @@ class Readings:
             lists_of: returns the lists that a source marks rows for.
         """
         readings = dict(self._of_lists)
-        for source, reading in self._of_sources().items():
-            # A list that only a former column fed is pruned, too.
+        for source, reading in self._routed.items():
             for number in lists_of(source):
                 readings.setdefault((number, source), reading)
         return [
             RunFeed(number, source, each.rows, bool(each.raw_streams & incremental), each.overwrites, each.mark)
             for (number, source), each in readings.items()
         ]
-
-    def _of_sources(self) -> dict[int, Reading]:
-        """Return source → what was read from it, for lists that today's columns may not feed."""
-        found = dict(self._routed)
-        for (_, source), each in self._of_lists.items():
-            known = found.get(source, each)
-            found[source] = Reading(
-                each.mark,
-                known.overwrites and each.overwrites,
-                max(known.rows, each.rows),
-                known.raw_streams | each.raw_streams,
-            )
-        return found

@@ -98,7 +98,8 @@ class SourceBook:
             Plan(
                 source.source, lists, self._columns, frozenset(slots.values()),
                 keyed=bool(shape.key_properties), foreign_lists=source.foreign_lists,
-                unclear_lists=source.unclear_lists.keys(), holdout=shape.holdout,
+                unclear_lists=source.unclear_lists.keys(), lists_of_other_refusals=source.lists_of_other_refusals,
+                holdout=shape.holdout,
             ),
             slots,
         )  # fmt: skip
@@ -123,7 +124,8 @@ class SourceBook:
         }
         self._columns.update({slot: Slot(*each) for slot, each in catalogue.slots.all().items()})
         source = self.runs.setdefault(number, SourceRun(number, self._configuration, readers=set()))
-        source.row_rules.add(self._ledger.digester.setting("row_rules", shape.row_rules))
+        setting = self._ledger.digester.setting
+        source.row_rules.update(f"{name}:{setting(name, rule)}" for name, rule in shape.row_rules.items())
         if not source.mark:
             source.mark = catalogue.sources.next_mark(number)
             marked.append(source)
@@ -215,6 +217,6 @@ class SourceBook:
     def lists_marked_for(self, number: int) -> list[int]:
         """Return those lists a source has ever fed for which this run marks its rows."""
         source, readers = self.runs[number], self._readers_of(number)
-        return sorted(
-            each for each, reader in readers.items() if each not in source.foreign_lists and reader in source.readers
-        )
+        # Whether a list belongs to this table must be known before anybody counts as missing from it.
+        others = {*source.foreign_lists, *(each for each in source.unclear_lists if not source.kinship(each).same)}
+        return sorted(each for each, reader in readers.items() if each not in others and reader in source.readers)

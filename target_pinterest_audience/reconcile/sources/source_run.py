@@ -24,8 +24,9 @@ class SourceRun:
         readers: the readers whose marks the rows get. Loaders that share no list mark rows separately, so that each
             prunes its own.
         overwrites: whether unchanged rows are marked too, for `prune`.
-        row_rules: the digests of the settings by which its rows contribute, refuse or are deleted.
+        row_rules: the settings by which its rows refuse and are deleted, as `name:digest`.
         foreign_lists: the lists of other loaders. What rows with the same keys say about them is not changed.
+        lists_of_other_refusals: the lists that other settings fed whose rows refuse by other settings.
         unclear_lists: the lists that other settings fed before, and what their rows have in common with the rows of
             this run: either the settings changed, or two tables have one name.
         fed_together: unclear list → all unclear lists that the same settings fed. They belong to one table.
@@ -38,6 +39,7 @@ class SourceRun:
     overwrites: bool = False
     row_rules: set[str] = field(default_factory=set)
     foreign_lists: set[int] = field(default_factory=set)
+    lists_of_other_refusals: set[int] = field(default_factory=set)
     unclear_lists: dict[int, Kinship] = field(default_factory=dict)
     fed_together: dict[int, set[int]] = field(default_factory=dict)
 
@@ -69,7 +71,7 @@ class SourceRun:
             says: its statements before.
 
         Returns:
-            The lists that more is known about now.
+            The lists that more is known about now: `judge_all` decides about them.
         """
         compared = {s.list_number for s in says} & self.unclear_lists.keys()
         if not compared or {s.list_number for s in says} - self.unclear_lists.keys() - self.foreign_lists:
@@ -89,9 +91,15 @@ class SourceRun:
                 same, differing = self.unclear_lists[number]
                 self.unclear_lists[number] = Kinship(same + is_same, differing + (not is_same))
                 learned.add(number)
-        for number in learned:
-            self.judge(number)
         return learned
+
+    def judge_all(self, numbers: Iterable[int]) -> None:
+        """Decide about unclear lists, after something was learned about them; see `judge`."""
+        judged: set[int] = set()
+        for number in numbers:
+            if number not in judged:
+                self.judge(number)
+                judged |= self.fed_together[number]
 
     def kinship(self, number: int) -> Kinship:
         """Return what the rows behind an unclear list and those fed together with it have in common with ours."""

@@ -157,6 +157,8 @@ class IdentityChanges:
             if source is not None and source.unclear_lists and before.get(row):
                 found = source.compare(map(self._window.event, indices), statement_set(before[row]))
                 self._compared.update((source.source, number) for number in found)
+        for number in curious:
+            sources[number].judge_all([each for source, each in self._compared if source == number])
         self._sources = sources
 
     def follow(self, said: bytes, indices: Sequence[int], *, lasting: bool = False) -> bytes:

@@ -109,9 +109,7 @@ class StreamNames:
             if name == stream:
                 came = f"stream maps turn that stream into {' and '.join(outputs)}"
             else:
-                is_near = nearly_names if names[name].get("operation") == "remove" else resembles
-                others = [each for each in (*outputs, stream) if each not in names]
-                near = next((each for each in others if resembles(name, each) or is_near(name, each)), None)
+                near = next((each for each in (*outputs, stream) if each not in names and resembles(name, each)), None)
                 if near is None:
                     continue
                 came = f"the tap sent stream {near}, which that name does not match"
@@ -130,10 +128,13 @@ class StreamNames:
             output: its name after stream maps.
 
         Raises:
-            ConfigurationError: another output has identities too, and the settings do not name this one.
+            ConfigurationError: another output has identities too, and the settings do not name this one; or they nearly
+                name it, to remove its people.
         """
         if (stream, output) in self._identified:
             return
+        if not names_for(output, self._settings.streams):
+            self._refuse_nearly_removed(output)
         if self._identified and not self._is_named(stream, output):
             _, first = self._identified[0]
             msg = (
@@ -143,6 +144,17 @@ class StreamNames:
             )
             raise ConfigurationError(msg)
         self._identified.append((stream, output))
+
+    def _refuse_nearly_removed(self, output: str) -> None:
+        """Refuse an output that no entry names if an unused entry, whose stream removes people, nearly names it."""
+        for name, own in self._settings.streams.items():
+            if name not in self._matched and own.get("operation") == "remove" and nearly_names(name, output):
+                msg = (
+                    f"`streams` has `{name}` with `operation: remove`, but the tap sent stream {output}, whose people "
+                    f"would be added. If they must be removed, write `{output}` there. If they must be added, confirm "
+                    f'that with "streams": {{"{output}": {{}}}}.'
+                )
+                raise ConfigurationError(msg)
 
     def _is_named(self, stream: str, output: str) -> bool:
         """Return whether `streams` names an output, or a stream map makes it from one stream."""
