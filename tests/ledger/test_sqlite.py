@@ -183,9 +183,7 @@ def test_a_file_that_is_locked_throughout_is_waited_for_and_then_reported(
         holder.execute("COMMIT")
     assert "waited 2 s for it (`lock_wait_seconds`). Let that process finish" in str(raised.value)
     assert "Make sure" not in str(raised.value)
-    assert caplog.messages == [
-        f"Another process writes to {path}. Waiting at most 2 s (`lock_wait_seconds`)."
-    ]
+    assert caplog.messages == [f"Another process writes to {path}. Waiting at most 2 s (`lock_wait_seconds`)."]
 
 
 def test_a_dry_run_without_a_file_creates_none(tmp_path: Path, opened: Opened) -> None:
