@@ -171,7 +171,8 @@ class OtherLoaders:
 
     def _warn(self, source: SourceRun, found: Relations) -> None:
         """Warn of lists that other settings fed and may not feed any more, before anything is removed from them."""
-        unknown = [number for number in found.unclear if not any(source.kinship(number))]
+        informed = {number for number, kinship in source.unclear_lists.items() if any(kinship)}
+        unknown = [number for number in found.unclear if source.fed_together[number].isdisjoint(informed)]
         self._warn_once(
             source.source,
             unknown,

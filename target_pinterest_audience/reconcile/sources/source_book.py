@@ -218,5 +218,7 @@ class SourceBook:
         """Return those lists a source has ever fed for which this run marks its rows."""
         source, readers = self.runs[number], self._readers_of(number)
         # Whether a list belongs to this table must be known before anybody counts as missing from it.
-        others = {*source.foreign_lists, *(each for each in source.unclear_lists if not source.kinship(each).same)}
+        kin = {each for each, kinship in source.unclear_lists.items() if kinship.same}
+        unknown = {each for each in source.unclear_lists if source.fed_together[each].isdisjoint(kin)}
+        others = source.foreign_lists | unknown
         return sorted(each for each, reader in readers.items() if each not in others and reader in source.readers)

@@ -53,7 +53,7 @@ class SourceRun:
         foreign, unclear = set(self.foreign_lists), dict(self.unclear_lists)
 
         def undo() -> None:
-            # In place: plans share both.
+            # In place: plans share these.
             self.foreign_lists.clear()
             self.foreign_lists.update(foreign)
             self.unclear_lists.clear()
@@ -101,12 +101,8 @@ class SourceRun:
                 self.judge(number)
                 judged |= self.fed_together[number]
 
-    def kinship(self, number: int) -> Kinship:
-        """Return what the rows behind an unclear list and those fed together with it have in common with ours."""
-        known = [self.unclear_lists[each] for each in self.fed_together[number]]
-        return Kinship(sum(each.same for each in known), sum(each.differing for each in known))
-
     def judge(self, number: int) -> None:
         """Decide whether an unclear list, and those that were fed together with it, belong to another table."""
-        is_foreign = self.kinship(number).is_stranger
+        known = [self.unclear_lists[each] for each in self.fed_together[number]]
+        is_foreign = Kinship(sum(each.same for each in known), sum(each.differing for each in known)).is_stranger
         (self.foreign_lists.update if is_foreign else self.foreign_lists.difference_update)(self.fed_together[number])
