@@ -67,7 +67,7 @@ SQLITE: Final = Engine(
     identity_bytes=71,
     log_mb=200,
     peak_mb=274,
-    filter_bytes=2.5,
+    filter_bytes=3,
 )
 POSTGRESQL: Final = Engine(
     name="a PostgreSQL ledger",
