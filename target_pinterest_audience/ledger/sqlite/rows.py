@@ -109,10 +109,16 @@ class SqliteRows(Rows):
                     "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
                     group, source=source, mark=mark,
                 )  # fmt: skip
-        readers = self._feeds.readers(source)
-        for group in groups([row for row, said in says.items() if not said]):
-            for name in self._layers.names():
+        self._delete([row for row, said in says.items() if not said], self._feeds.readers(source))
+
+    def _delete(self, rows: list[bytes], readers: Collection[int]) -> None:
+        """Delete rows, and what readers have seen of them."""
+        # A delete in every layer would take far longer than a look-up that ends at the layer that has the row.
+        located = self._layers.locate(rows) if self._layers.exist else {self._layers.table.name: rows}
+        for name, some in located.items():
+            for group in groups(some):
                 self._connection.run(f"DELETE FROM {name} WHERE row_key IN (SELECT {{key}} FROM places)", group)
+        for group in groups(rows):
             for reader in readers:
                 self._connection.run(
                     "DELETE FROM sightings WHERE reader = :reader AND row_key IN (SELECT {key} FROM places)",
