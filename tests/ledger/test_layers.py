@@ -6,7 +6,7 @@ import contextlib
 import random
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from target_pinterest_audience.errors import LedgerError
+from target_pinterest_audience.ledger.sqlite.big_tables import ROWS
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.ledger.sqlite.errors import Errors
 from target_pinterest_audience.ledger.sqlite.keys import key_filter
 from target_pinterest_audience.ledger.sqlite.keys.key_filter import KeyFilter
-from target_pinterest_audience.ledger.sqlite.layers import ROWS, USUAL, Layer, Layers, Sizes, due
+from target_pinterest_audience.ledger.sqlite.layers import USUAL, Layer, Layers, Sizes, due
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
 from target_pinterest_audience.membership.counts import NOBODY, Count
 from tests.support.account import ACCOUNT
@@ -255,16 +256,37 @@ def test_a_ledger_knows_the_same_whichever_layers_its_rows_are_in(path: Path, se
 PER_TABLE = "SELECT 'none', 0 UNION ALL SELECT table_name, COUNT(*) FROM layers GROUP BY table_name"
 
 
-def test_each_key_is_in_one_table_only_and_no_table_is_left_over(path: Path, ledger: SqliteLedger) -> None:
-    chance = random.Random(1)
-    says = {chance.randbytes(16): b"said" for _ in range(200)}
-    keys = iter([*says])
-    while some := [key for key in [next(keys, b"") for _ in range(7)] if key]:
+def fill(ledger: SqliteLedger, keys: Sequence[bytes]) -> None:
+    """Add rows to a ledger, seven at a time."""
+    for start in range(0, len(keys), 7):
+        some = keys[start : start + 7]
         ledger.tidy(len(some))
         with ledger.transaction():
-            assert ledger.rows.insert(1, 1, {key: says[key] for key in some})
+            assert ledger.rows.insert(1, 1, dict.fromkeys(some, b"said"))
+
+
+def test_rows_that_are_not_new_move_nothing_after_the_first_window(path: Path, ledger: SqliteLedger) -> None:
+    chance = random.Random(7)
+    keys = [chance.randbytes(16) for _ in range(200)]
+    fill(ledger, keys)
+    state = "SELECT * FROM layers ORDER BY 1, 2"
+    ledger.tidy(100)
+    before = select(f"sqlite:///{path}", state)
+    assert any(target is not None for *_, target in before)
+    for start in range(0, 200, 50):
+        ledger.tidy(50)
+        with ledger.transaction():
+            ledger.rows.write(1, 1, dict.fromkeys(keys[start : start + 50], b"else"))
+    ledger.tidy(50)
+    assert select(f"sqlite:///{path}", state) == before
+
+
+def test_each_key_is_in_one_table_only_and_no_table_is_left_over(path: Path, ledger: SqliteLedger) -> None:
+    chance = random.Random(1)
+    fill(ledger, [chance.randbytes(16) for _ in range(200)])
     for _ in range(200):
-        ledger.tidy(100)
+        with closing(opened(path)) as next_run:
+            next_run.tidy(100)
     names = {
         name for (name,) in select(f"sqlite:///{path}", "SELECT name FROM sqlite_master WHERE name LIKE 'row_says%'")
     }

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from target_pinterest_audience.ledger.sqlite.bulk import groups
 
 if TYPE_CHECKING:
+    from target_pinterest_audience.ledger.sqlite.big_tables import Table
     from target_pinterest_audience.ledger.sqlite.connection import Connection
 
 _PAGE_ROWS: Final = 100_000
@@ -72,50 +73,6 @@ class Layer(NamedTuple):
     target: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table that has layers.
-
-    Attributes:
-        name: its name.
-        key: the columns of its primary key.
-        others: its other columns.
-        at: the condition that finds the row of a group at a place; see `bulk`.
-        owner: the column that says whose a key is: its source or list.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    others: tuple[str, ...]
-    at: str
-    owner: str
-
-    @property
-    def columns(self) -> str:
-        """All columns, for SQL."""
-        return ", ".join((*self.key, *self.others))
-
-    @property
-    def order(self) -> str:
-        """The columns of the key, for SQL."""
-        return ", ".join(self.key)
-
-    @property
-    def up_to(self) -> str:
-        """The condition of all rows up to one with the key `:key_0`, `:key_1`, ..."""
-        return f"({self.order}) <= ({', '.join(f':key_{number}' for number in range(len(self.key)))})"
-
-    def of_layer(self, number: int) -> str:
-        """Return the name of the table that is a layer."""
-        return f"{self.name}_layer_{number}"
-
-
-ROWS: Final = Table("row_says", ("row_key",), ("source", "seen", "says"), "row_key = {key}", "source")
-MEMBERS: Final = Table(
-    "members", ("list", "identity"), ("contributors", "refusers"), "list = :list AND identity = {key}", "list"
-)
-
-
 def due(layers: Sequence[Layer], sizes: Sizes) -> list[list[Layer]]:
     """Return which layers should become one: those of about the same size, where there are enough.
 
@@ -165,7 +122,9 @@ class Layers:
         self._connection = connection
         self.table = table
         self._rows_since = 0
-        """How many rows were written since rows moved."""
+        """How many rows may have been written since the table was counted."""
+        self._young: int | None = None
+        """How many rows the table had when it was counted; None if it was not."""
 
     def all(self) -> list[Layer]:
         """Return the layers, largest first: most keys are found in the first one."""
@@ -254,17 +213,22 @@ class Layers:
     def tidy(self, rows: int) -> None:
         """Move rows on to the next layer, if it is time. Call it within a transaction of its own.
 
+        As many move as are new: a run that finds nothing new must not spend its time with moving.
+
         Args:
-            rows: how many rows are about to be written. Until they are many, it is not worth while to count those that
-                the table has.
+            rows: how many rows are about to be written at most. Until they are many, it is not worth while to count
+                those that the table has.
         """
         self._rows_since += rows
         if self._rows_since < self.sizes.counted:
             return
         rows, self._rows_since = self._rows_since, 0
         ((young,),) = self._connection.query(f"SELECT COUNT(*) FROM {self.table.name}")
+        grown = rows if self._young is None else max(0, young - self._young)
+        self._young = young
         if young >= self.sizes.young:
             self._become_layer(young)
+            self._young = 0
         for layers in due(self.all(), self.sizes):
             target = self._create()
             for layer in layers:
@@ -272,13 +236,15 @@ class Layers:
                     "UPDATE layers SET target = ? WHERE table_name = ? AND layer = ?",
                     target, self.table.name, layer.number,
                 )  # fmt: skip
+        if not grown:
+            return
         moving: dict[int, list[int]] = defaultdict(list)
         for layer in self.all():
             if layer.target is not None:
                 moving[layer.target].append(layer.number)
         # Small layers must not wait until large ones have moved.
         for target, numbers in moving.items():
-            self._move(numbers, target, rows * self.sizes.pace)
+            self._move(numbers, target, grown * self.sizes.pace)
 
     def _next(self) -> int:
         ((number,),) = self._connection.query(

@@ -17,7 +17,7 @@ from target_pinterest_audience.ledger.schema import (
     needs_rekeying,
     needs_row_counts,
 )
-from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, ROWS
+from target_pinterest_audience.ledger.sqlite.big_tables import MEMBERS, ROWS
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.connection import Connection

@@ -10,6 +10,7 @@ from typing import Final
 
 from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.ledger import Ledger
+from target_pinterest_audience.ledger.sqlite.big_tables import MEMBERS, ROWS
 from target_pinterest_audience.ledger.sqlite.claims import Claim
 from target_pinterest_audience.ledger.sqlite.connection import Connection, run_when_free
 from target_pinterest_audience.ledger.sqlite.errors import RESTORE, Errors
@@ -22,7 +23,7 @@ from target_pinterest_audience.ledger.sqlite.file import (
     is_mounted_alone,
 )
 from target_pinterest_audience.ledger.sqlite.keys.known_keys import KnownKeys
-from target_pinterest_audience.ledger.sqlite.layers import MEMBERS, ROWS, USUAL, Layers, Sizes
+from target_pinterest_audience.ledger.sqlite.layers import USUAL, Layers, Sizes
 from target_pinterest_audience.ledger.sqlite.locks import SqliteLocks
 from target_pinterest_audience.ledger.sqlite.log import ensure_own_log
 from target_pinterest_audience.ledger.sqlite.members import SqliteMembers
