@@ -17,7 +17,7 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.sqlite.big_tables import ROWS
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.ledger.sqlite.errors import Errors
-from target_pinterest_audience.ledger.sqlite.keys import key_filter
+from target_pinterest_audience.ledger.sqlite.keys import key_filter, known_keys
 from target_pinterest_audience.ledger.sqlite.keys.key_filter import KeyFilter
 from target_pinterest_audience.ledger.sqlite.layers import USUAL, Layer, Layers, Sizes, due
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
@@ -406,10 +406,10 @@ def test_rows_are_looked_for_first_where_a_sample_of_them_is(path: Path) -> None
         layers = Layers(Connection(raw, Errors("The ledger", writes=False)), ROWS, sizes)
         names = layers.names()
         assert len(names) == 10
-        assert {*layers.likely(keys[130:190])[:2]} == {"row_says_layer_4", "row_says_layer_5"}
-        assert layers.likely(keys[360:])[0] == "row_says"
-        assert sorted(layers.likely(keys[130:190])) == sorted(names)
-        assert layers.likely(keys[130:150]) == names
+        assert {*[*layers.guess(keys[130:190], 1)][:2]} == {"row_says_layer_4", "row_says_layer_5"}
+        assert next(iter(layers.guess(keys[360:], 1))) == "row_says"
+        assert sorted(layers.guess(keys[130:190], 1)) == sorted(names)
+        assert [*layers.guess(keys[130:150], 1)] == names
 
 
 def test_rows_are_found_in_any_number_of_layers(path: Path) -> None:
@@ -427,6 +427,54 @@ def test_rows_are_found_in_any_number_of_layers(path: Path) -> None:
         with ledger.transaction():
             ledger.rows.write(1, 1, dict.fromkeys(keys, b"else"))
         assert len(ledger.rows.differing(dict.fromkeys(keys, b"said"))) == len(keys)
+
+
+@pytest.mark.parametrize(("memory", "reads"), [(1 << 40, [False, True]), (1, [True, True])])
+def test_all_keys_are_read_once_looking_keys_up_has_taken_as_long(
+    path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, reads: list[bool]
+) -> None:
+    made: list[KeyFilter] = []
+
+    def make() -> KeyFilter:
+        made.append(KeyFilter(1 << 20))
+        return made[-1]
+
+    monkeypatch.setattr(known_keys, "memory_bytes", lambda: memory)
+    monkeypatch.setattr(known_keys, "_new_filter", make)
+    chance = random.Random(8)
+    with closing(opened(path, Sizes(young=40, merged=1000, filtered=10, counted=1))) as ledger:
+        for _ in range(10):
+            ledger.tidy(40)
+            with ledger.transaction():
+                ledger.members.write(1, {chance.randbytes(16): Count(1, 0) for _ in range(40)})
+        ledger.tidy(40)
+        made.clear()
+        # A look-up in ten layers, each of 40 members, is as good as ten keys that are read for the filter.
+        for expected in reads:
+            with ledger.transaction():
+                assert ledger.members.read(1, [chance.randbytes(16) for _ in range(30)]) == {}
+            assert bool(made) is expected
+
+
+def test_a_change_looks_a_row_up_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(9)
+    keys = [chance.randbytes(16) for _ in range(200)]
+    asked: list[bytes] = []
+    find = Layers.find
+
+    def watched(self: Layers, value: str, keys: list[bytes], owner: int, *sample: list[str]) -> object:
+        asked.extend(() if any(sample) else keys)
+        return find(self, value, keys, owner, *sample)
+
+    with closing(opened(path)) as ledger:
+        fill(ledger, keys)
+        monkeypatch.setattr(Layers, "find", watched)
+        with ledger.transaction():
+            assert ledger.rows.read(keys[:50]).keys() == {*keys[:50]}
+            ledger.rows.write(1, 1, dict.fromkeys(keys[:50], b"else"))
+            ledger.rows.write(1, 1, dict.fromkeys(keys[:50], b""))
+        assert asked == keys[:50]
+        assert ledger.rows.read(keys).keys() == {*keys[50:]}
 
 
 @pytest.mark.parametrize("size", [16, 17, 11])

@@ -161,13 +161,16 @@ class Connection:
         with self.turn():
             self.raw.execute(for_all_places(statement), {**group.parameters, **parameters})
 
-    def find(self, value: str, source: str, group: Group, /, **parameters: object) -> Iterator[tuple[int, str]]:
+    def find(
+        self, value: str, source: str, group: Group, /, *, in_order: bool, **parameters: object
+    ) -> Iterator[tuple[int, str]]:
         """Look up the rows of a group.
 
         Args:
             value: the expression to return for each row, as text without commas.
             source: the FROM clause, which joins `places`.
             group: the rows.
+            in_order: whether they are in the order of their keys.
             parameters: further parameters of the statement.
 
         Returns:
@@ -175,9 +178,9 @@ class Connection:
         """
         # The result is one row: for each further one, SQLite would wait for the interpreter's lock.
         statement = f"SELECT group_concat(place), group_concat({value}) FROM {source}"
+        complete = for_all_places(statement) if in_order else for_all_places_sorted(statement)
         with self.turn():
-            found = self.raw.execute(for_all_places_sorted(statement), {**group.parameters, **parameters})
-            ((places, texts),) = found.fetchall()
+            ((places, texts),) = self.raw.execute(complete, {**group.parameters, **parameters}).fetchall()
         return zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
 
     def compare(self, value: str, table: str, key: str, group: Group, /, *, in_order: bool) -> Compared:

@@ -13,7 +13,7 @@ be mended after a run that was killed: the next one goes on. And a row can be ch
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,9 +28,6 @@ _PAGE_ROWS: Final = 100_000
 _SAMPLE: Final = 32
 """How many keys show which tables have most of them."""
 
-_MOST_ARGUMENTS: Final = 100
-"""SQLite's limit for a function is 127 in many builds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -43,7 +40,8 @@ class Sizes:
             together again, they are near each other, and in a large one they are not.
         pace: how many rows move on for each new one, so that what must move has moved before there is more. It is done
             between windows, and more at once would keep the thread waiting that reads the stream.
-        filtered: from how many keys on a filter is made to look them up: it reads all keys of the source or list once.
+        filtered: from how many keys on, of one source or list, looking them up may take so long that all known ones had
+            better be read into a filter.
         counted: after how many new rows the table is counted again, which reads all of it.
         sampled: from how many keys on a sample shows which tables have most of them.
     """
@@ -51,7 +49,7 @@ class Sizes:
     young: int = 400_000
     merged: int = 64
     pace: int = 1
-    filtered: int = 20_000
+    filtered: int = 5_000
     counted: int = 25_000
     sampled: int = 1_000
 
@@ -94,14 +92,6 @@ def _tier(rows: int, sizes: Sizes) -> int:
     return tier
 
 
-def _first_of(values: Sequence[str]) -> str:
-    """Return the SQL of the first of some values that is not NULL. Those behind it are not computed."""
-    if len(values) == 1:
-        return values[0]
-    parts = [values[start : start + _MOST_ARGUMENTS] for start in range(0, len(values), _MOST_ARGUMENTS)]
-    return _first_of([f"COALESCE({', '.join([*part, 'NULL'])})" for part in parts])
-
-
 class Layers:
     """The layers of one table.
 
@@ -139,22 +129,26 @@ class Layers:
         """Whether there is a layer."""
         return bool(self.all())
 
+    def file_bytes(self) -> int:
+        """Return the size of the ledger's file."""
+        ((pages,),), ((size,),) = (
+            self._connection.query("PRAGMA page_count"),
+            self._connection.query("PRAGMA page_size"),
+        )
+        return int(pages) * int(size)
+
     def names(self) -> list[str]:
         """Return the names of the layers, largest first, and of the table itself."""
         return [*(self.table.of_layer(each.number) for each in self.all()), self.table.name]
 
-    def likely(self, keys: Sequence[bytes], **parameters: object) -> list[str]:
-        """Return the names of all tables in the order in which to look keys up; see `guess`."""
-        return list(self.guess(keys, **parameters))
-
-    def guess(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[slice]]:
+    def guess(self, keys: Sequence[bytes], owner: int) -> dict[str, list[slice]]:
         """Return name of table → the slices of `keys` that it probably has, for all tables, those with most first.
 
         Many taps send rows in the order in which they were loaded. So a sample of the keys tells of those beside it.
 
         Args:
             keys: keys without duplicates.
-            parameters: the other parameters of the table's condition.
+            owner: their list. Rows are found by their keys alone, whichever source they are of.
         """
         names = self.names()
         guess: dict[str, list[slice]] = {name: [] for name in names}
@@ -162,36 +156,49 @@ class Layers:
             guess[names[0]].append(slice(len(keys)))
             return guess
         step = max(1, len(keys) // _SAMPLE)
-        located = self._locate(names, keys[::step], parameters)
+        located = self.locate(keys[::step], owner, names)
         table_of = {key: name for name, some in located.items() for key in some}
         for start in range(0, len(keys), step):
             guess[table_of.get(keys[start], self.table.name)].append(slice(start, start + step))
         return dict(sorted(guess.items(), key=lambda each: len(each[1]), reverse=True))
 
-    def look_up(self, value: str, names: Sequence[str]) -> str:
-        """Return the SQL of a value in the row of a place, whichever of some tables has it; NULL if none has."""
-        return _first_of([f"(SELECT {value} FROM {name} WHERE {self.table.at})" for name in names])
-
-    def locate(self, keys: Sequence[bytes], **parameters: object) -> dict[str, list[bytes]]:
-        """Return name of table → which of the keys are there.
+    def find(
+        self, value: str, keys: Sequence[bytes], owner: int, names: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, dict[bytes, str]]]:
+        """Look keys up, in one table after the other, so that the pages of each are read in their order.
 
         Args:
+            value: the expression to return for each key, as text without commas.
             keys: keys without duplicates.
-            parameters: the other parameters of the table's condition.
-        """
-        return self._locate(self.likely(keys, **parameters), keys, parameters)
+            owner: see `guess`.
+            names: the tables in which to look, in this order; None for all, as `guess` orders them.
 
-    def _locate(
-        self, names: Sequence[str], keys: Sequence[bytes], parameters: Mapping[str, object]
-    ) -> defaultdict[str, list[bytes]]:
-        located: defaultdict[str, list[bytes]] = defaultdict(list)
-        tests = [f"(SELECT {place} FROM {name} WHERE {self.table.at})" for place, name in enumerate(names)]
-        # With a limit, SQLite computes the value once.
-        source = f"(SELECT place, {_first_of(tests)} AS layer FROM places LIMIT -1) WHERE layer >= 0"
-        for group in groups(keys, in_order=False):
-            for place, layer in self._connection.find("layer", source, group, **parameters):
-                located[names[int(layer)]].append(group.keys[place])
-        return located
+        Yields:
+            The name of each table that has some of the keys, and key → value.
+        """
+        left, sorted_here = list(keys), False
+        parameters = {self.table.owner: owner}
+        for name in names if names is not None else self.guess(keys, owner):
+            if not left:
+                break
+            found = {
+                group.keys[place]: text
+                for group in groups(left, in_order=False)
+                for place, text in self._connection.find(
+                    value, f"places CROSS JOIN {name} ON {self.table.at}", group, in_order=sorted_here, **parameters
+                )
+            }
+            if found:
+                yield name, found
+                left = [key for key in left if key not in found]
+            # SQLite sorts the keys for the first table, while other threads run. They need not be sorted again.
+            if not sorted_here:
+                left.sort()
+                sorted_here = True
+
+    def locate(self, keys: Sequence[bytes], owner: int, names: Sequence[str] | None = None) -> dict[str, list[bytes]]:
+        """Return name of table → which of the keys are there; see `find`."""
+        return {name: list(found) for name, found in self.find("1", keys, owner, names)}
 
     def keys(self, condition: str, *parameters: object) -> Iterator[list[bytes]]:
         """Yield the last parts of the keys of all rows that meet a condition, in pages."""

@@ -63,16 +63,8 @@ class SqliteMembers(Members):
     def read(self, list_number: int, identities: Collection[bytes]) -> dict[bytes, Count]:
         """See `Members.read`."""
         with self._connection.snapshot():
-            keys = self._known.possible(list(identities), list_number, make=True)
-            names = self._layers.likely(keys, list=list_number)
-            value = self._layers.look_up("contributors || ' ' || refusers", names)
-            # With a limit, SQLite looks each value up once.
-            source = f"(SELECT place, {value} AS counts FROM places LIMIT -1) WHERE counts IS NOT NULL"
-            return {
-                group.keys[place]: Count(*map(int, counts.split()))
-                for group in groups(keys, in_order=False)
-                for place, counts in self._connection.find("counts", source, group, list=list_number)
-            }
+            found = self._known.find("contributors || ' ' || refusers", list(identities), list_number, fill=True)
+        return {identity: Count(*map(int, counts.split())) for identity, counts in found.items()}
 
     def write(self, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """See `Members.write`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from target_pinterest_audience.ledger.rows import Rows
 from target_pinterest_audience.ledger.sqlite.bulk import groups
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.bulk import Group
     from target_pinterest_audience.ledger.sqlite.connection import Connection
     from target_pinterest_audience.ledger.sqlite.keys.known_keys import KnownKeys, Suspects
+
+
+_ANY_SOURCE: Final = 0
+"""A row is found by its key alone, whichever source it is of."""
 
 
 class _Prepared(NamedTuple):
@@ -46,16 +50,9 @@ class SqliteRows(Rows):
 
     def read(self, rows: Collection[bytes]) -> dict[bytes, bytes]:
         """See `Rows.read`."""
-        keys = list(rows)
         with self._connection.snapshot():
-            # With a limit, SQLite looks each value up once.
-            value = self._layers.look_up("says", self._layers.likely(keys))
-            source = f"(SELECT place, {value} AS says FROM places LIMIT -1) WHERE says IS NOT NULL"
-            return {
-                group.keys[place]: bytes.fromhex(said)
-                for group in groups(keys, in_order=False)
-                for place, said in self._connection.find("hex(says)", source, group)
-            }
+            found = self._known.find("hex(says)", list(rows), _ANY_SOURCE, fill=False)
+        return {row: bytes.fromhex(said) for row, said in found.items()}
 
     def differing(self, says: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         """See `Rows.differing`."""
@@ -64,7 +61,7 @@ class SqliteRows(Rows):
         others: list[str] = []  # the tables that were not asked for all rows yet
         rows, values = list(says), list(says.values())
         with self._connection.snapshot():
-            guess = self._layers.guess(rows)
+            guess = self._layers.guess(rows, _ANY_SOURCE)
             for name, where in guess.items():
                 some = _parts_of(rows, where)
                 missing += self._compare(name, some, _parts_of(values, where), differing, in_order=False)
@@ -76,8 +73,9 @@ class SqliteRows(Rows):
                 # One table after the other, so that its pages are read in their order.
                 if missing:
                     missing = self._compare(name, missing, [says[row] for row in missing], differing, in_order=True)
-        differing.update((row, b"") for row in missing if says[row])
-        return differing
+        new = {row: b"" for row in missing if says[row]}
+        self._known.remember(dict.fromkeys(new), _ANY_SOURCE)
+        return differing | new
 
     def _compare(
         self, name: str, rows: list[bytes], says: list[bytes], differing: dict[bytes, bytes], *, in_order: bool
@@ -94,7 +92,9 @@ class SqliteRows(Rows):
         missing: list[bytes] = []
         for group in groups(rows, says, in_order=False):
             compared = self._connection.compare("says", name, "row_key", group, in_order=in_order)
-            differing.update((group.keys[place], said) for place, said in compared.differing.items())
+            found = {group.keys[place]: said for place, said in compared.differing.items()}
+            self._known.remember(dict.fromkeys(found, name), _ANY_SOURCE)
+            differing.update(found)
             missing += map(group.keys.__getitem__, compared.missing)
         return missing
 
@@ -109,15 +109,15 @@ class SqliteRows(Rows):
                     "DO UPDATE SET source = excluded.source, seen = MAX(seen, excluded.seen), says = excluded.says",
                     group, source=source, mark=mark,
                 )  # fmt: skip
-        self._delete([row for row, said in says.items() if not said], self._feeds.readers(source))
+        self._delete(source, [row for row, said in says.items() if not said])
 
-    def _delete(self, rows: list[bytes], readers: Collection[int]) -> None:
+    def _delete(self, source: int, rows: list[bytes]) -> None:
         """Delete rows, and what readers have seen of them."""
         # A delete in every layer would take far longer than a look-up that ends at the layer that has the row.
-        located = self._layers.locate(rows) if self._layers.exist else {self._layers.table.name: rows}
-        for name, some in located.items():
+        for name, some in self._known.locate(rows, source).items():
             for group in groups(some):
                 self._connection.run(f"DELETE FROM {name} WHERE row_key IN (SELECT {{key}} FROM places)", group)
+        readers = self._feeds.readers(source)
         for group in groups(rows):
             for reader in readers:
                 self._connection.run(
@@ -144,8 +144,8 @@ class SqliteRows(Rows):
 
     def mark_seen(self, mark: int, rows: Collection[bytes], reader: int = 0) -> None:
         """See `Rows.mark_seen`."""
-        for group in groups(list(rows)):
-            for name in self._layers.names():
+        for name, some in self._known.locate(list(rows), _ANY_SOURCE).items():
+            for group in groups(some):
                 if reader:
                     self._connection.run(
                         f"INSERT INTO sightings (reader, row_key, mark) SELECT :reader, row_key, :mark FROM places "
@@ -163,14 +163,16 @@ class SqliteRows(Rows):
     def marks(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
         """See `Rows.marks`."""
         with self._connection.snapshot():
-            value = "(SELECT mark FROM sightings WHERE reader = :reader AND row_key = {key})"
             if not reader:
-                value = self._layers.look_up("seen", self._layers.likely(list(rows)))
-            source = f"(SELECT place, {value} AS mark FROM places LIMIT -1) WHERE mark IS NOT NULL"
+                return {
+                    row: int(mark)
+                    for row, mark in self._known.find("seen", list(rows), _ANY_SOURCE, fill=False).items()
+                }
+            source = "places CROSS JOIN sightings ON reader = :reader AND row_key = {key}"
             return {
                 group.keys[place]: int(mark)
                 for group in groups(list(rows), in_order=False)
-                for place, mark in self._connection.find("mark", source, group, reader=reader)
+                for place, mark in self._connection.find("mark", source, group, in_order=False, reader=reader)
             }
 
     def _page(self, select: str, limit: int, *parameters: object) -> list[tuple[bytes, bytes]]:

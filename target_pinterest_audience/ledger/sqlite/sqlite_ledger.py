@@ -192,6 +192,8 @@ class SqliteLedger(Ledger):
             try:
                 self._file.ensure_in_place()
                 self._fence_check.ensure(raw)
+                for known in self._big_tables:
+                    known.begin()
                 yield
                 raw.execute("COMMIT")
                 # After the commit, because a STATE must not follow from one that the next process cannot find.
@@ -204,6 +206,9 @@ class SqliteLedger(Ledger):
                 for known in self._big_tables:
                     known.drop_filter()
                 raise
+            finally:
+                for known in self._big_tables:
+                    known.end()
 
     def tidy(self, rows: int) -> None:
         """See `Ledger.tidy`."""

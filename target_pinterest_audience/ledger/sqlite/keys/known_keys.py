@@ -8,8 +8,8 @@ list holds its lock, and this process has held it since before the keys were rea
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,15 @@ _MOST_OPEN: Final = 2
 
 _MOST_LATER: Final = 300_000
 """How many keys are remembered for a window that is prepared. If there are more, all its keys are looked up."""
+
+_MOST_REMEMBERED: Final = 200_000
+"""For how many keys it is remembered which table has them. `prune` does everything in one transaction."""
+
+_CACHED: Final = 2
+"""The share of the memory that the system probably keeps pages of the file in."""
+
+_DISK_READ: Final = 64
+"""How many keys can be read one after the other while one page is read from the disk. Without that, it is about one."""
 
 _SHARE: Final = 8
 """The share of the memory that a filter takes at most."""
@@ -61,6 +70,11 @@ class KnownKeys:
         """The sources or lists whose keys the filter has."""
         self._open: dict[int, deque[Suspects]] = defaultdict(deque)
         """Source or list → what `suspects` returned and `may_insert` has not received yet."""
+        self._table_of: dict[int, dict[bytes, str | None]] = defaultdict(dict)
+        """List → identity → its table, as of the transaction in progress; for rows, which need no list, under 0."""
+        self._remembers = False
+        self._looked_up: Counter[int] = Counter()
+        """Source or list → how many keys were looked up that were probably new."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -103,33 +117,79 @@ class KnownKeys:
             keys = self._learn(keys, owner)
         else:
             keys = list({*answer, *suspects.later.intersection(keys)})
-        return not keys or not self._locate(keys, owner)
+        return not keys or not self.layers.locate(keys, owner)
 
-    def divide(self, keys: Sequence[bytes], owner: int) -> dict[str, Sequence[bytes]]:
-        """Return name of table → the keys to write there: known ones where they are, the others in the table itself."""
-        if not self.layers.exist:
-            return {self.layers.table.name: keys}
-        located = self._locate(self.possible(keys, owner, make=False), owner)
-        found = {key for some in located.values() for key in some}
-        others = [key for key in keys if key not in found]
-        self._learn(others, owner)
-        # The table itself may also have some of the known ones.
-        name = self.layers.table.name
-        return {**located, name: [*located.get(name, ()), *others]}
-
-    def _locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
-        return self.layers.locate(keys, **{self.layers.table.owner: owner})
-
-    def possible(self, keys: Sequence[bytes], owner: int, *, make: bool) -> Sequence[bytes]:
-        """Return the keys that the tables may have; the others they surely do not have.
+    def find(self, value: str, keys: Sequence[bytes], owner: int, *, fill: bool) -> dict[bytes, str]:
+        """Look keys up, and remember until the transaction ends which table has each.
 
         Args:
+            value: the expression to return for each key, as text without commas.
             keys: keys without duplicates.
             owner: their source or list.
-            make: whether to read all keys of the source or list first, because most of the given ones may be new.
+            fill: whether to read all keys of the source or list first if that may be faster, because most of the given
+                ones may be new.
+
+        Returns:
+            Key → value, for those that the tables have.
         """
-        if make:
+        if fill:
             self._cover(owner, len(keys))
+        values: dict[bytes, str] = {}
+        table_of: dict[bytes, str | None] = dict.fromkeys(keys)
+        for name, found in self.layers.find(value, self._possible(keys, owner), owner):
+            values.update(found)
+            table_of.update(dict.fromkeys(found, name))
+        self.remember(table_of, owner)
+        return values
+
+    def remember(self, table_of: Mapping[bytes, str | None], owner: int) -> None:
+        """Remember until the transaction ends which table has a key; None if none has it."""
+        if self._remembers:
+            known = self._table_of[self._scope(owner)]
+            if len(known) > _MOST_REMEMBERED:
+                known.clear()
+            known.update(table_of)
+
+    def begin(self) -> None:
+        """Remember which table has a key, because no other process can move it before `end`."""
+        self._remembers = True
+
+    def end(self) -> None:
+        """Forget which table has a key, because the transaction is over."""
+        self._remembers = False
+        self._table_of.clear()
+
+    def locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
+        """Return name of table → which of the keys are there. If there are no layers, all may be in the table."""
+        if not self.layers.exist:
+            return {self.layers.table.name: list(keys)}
+        return _grouped({key: name for key, name in self._tables_of(keys, owner).items() if name is not None})
+
+    def divide(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
+        """Return name of table → the keys to write there: known ones where they are, the others in the table itself."""
+        young = self.layers.table.name
+        if not self.layers.exist:
+            return {young: list(keys)}
+        table_of = self._tables_of(keys, owner)
+        others = [key for key, name in table_of.items() if name is None]
+        self._learn(others, owner)
+        self.remember(dict.fromkeys(others, young), owner)
+        return _grouped({key: name or young for key, name in table_of.items()})
+
+    def _tables_of(self, keys: Sequence[bytes], owner: int) -> dict[bytes, str | None]:
+        remembered = self._table_of.get(self._scope(owner), {})
+        table_of = {key: remembered.get(key) for key in keys}
+        rest = [key for key in keys if key not in remembered]
+        for name, some in self.layers.locate(self._possible(rest, owner), owner).items() if rest else ():
+            table_of.update(dict.fromkeys(some, name))
+        return table_of
+
+    def _scope(self, owner: int) -> int:
+        """Return what equal keys of other sources or lists differ by: nothing if the owner is no part of the key."""
+        return owner if self.layers.table.owner in self.layers.table.key else 0
+
+    def _possible(self, keys: Sequence[bytes], owner: int) -> Sequence[bytes]:
+        """Return the keys that the tables may have; the others they surely do not have."""
         with self._turn:
             if self._filter is None or owner not in self._covered:
                 return keys
@@ -158,11 +218,15 @@ class KnownKeys:
             return [keys[place] for place in self._filter.take(keys, owner)]
 
     def _cover(self, owner: int, keys: int) -> None:
-        """Read the keys of a source or list into the filter, if there are that many new ones.
+        """Read the keys of a source or list into the filter, if looking keys up has taken as long as that takes.
 
         It happens within the transaction in which the keys are needed, so that nobody adds keys meanwhile.
+
+        Args:
+            owner: the source or list.
+            keys: how many of its keys are to be looked up.
         """
-        if owner in self._covered or keys < self.layers.sizes.filtered or not self.layers.exist:
+        if owner in self._covered or not self._is_worth_reading(owner, keys):
             return
         with self._turn:
             known = self._filter = self._filter or _new_filter()
@@ -171,6 +235,23 @@ class KnownKeys:
                 known.take(page, owner)
         with self._turn:
             self._covered.add(owner)
+
+    def _is_worth_reading(self, owner: int, keys: int) -> bool:
+        """Return whether to read all keys: so it takes at most twice as long as the better way, whatever follows."""
+        self._looked_up[owner] += keys
+        if self._looked_up[owner] < self.layers.sizes.filtered:
+            return False
+        layers = self.layers.all()
+        pages = self._looked_up[owner] * len(layers)
+        from_disk = self.layers.file_bytes() > memory_bytes() // _CACHED
+        return bool(layers) and pages * (_DISK_READ if from_disk else 1) >= sum(layer.rows for layer in layers)
+
+
+def _grouped(table_of: Mapping[bytes, str]) -> dict[str, list[bytes]]:
+    grouped: dict[str, list[bytes]] = defaultdict(list)
+    for key, name in table_of.items():
+        grouped[name].append(key)
+    return grouped
 
 
 def _new_filter() -> KeyFilter:
