@@ -34,6 +34,9 @@ _CACHED: Final = 2
 _DISK_READ: Final = 64
 """How many keys can be read one after the other while one page is read from the disk. Without that, it is about one."""
 
+_FIRST_LOAD: Final = 8
+"""How many times a key counts if all keys of its window are expected to be new."""
+
 _SHARE: Final = 8
 """The share of the memory that a filter takes at most."""
 
@@ -74,7 +77,7 @@ class KnownKeys:
         """List → identity → its table, as of the transaction in progress; for rows, which need no list, under 0."""
         self._remembers = False
         self._looked_up: Counter[int] = Counter()
-        """Source or list → how many keys were looked up that were probably new."""
+        """Source or list → how many keys were looked up that were probably new; see `_cover`."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -113,7 +116,8 @@ class KnownKeys:
             if suspects is not None and suspects in self._open[owner]:
                 self._open[owner].remove(suspects)
         if suspects is None or answer is None:
-            self._cover(owner, len(keys))
+            # More are likely to follow, and with a filter the next window is prepared while this one is written.
+            self._cover(owner, len(keys) * _FIRST_LOAD)
             keys = self._learn(keys, owner)
         else:
             keys = list({*answer, *suspects.later.intersection(keys)})
@@ -224,7 +228,7 @@ class KnownKeys:
 
         Args:
             owner: the source or list.
-            keys: how many of its keys are to be looked up.
+            keys: how many keys are to be looked up; each may count several times.
         """
         if owner in self._covered or not self._is_worth_reading(owner, keys):
             return
