@@ -131,11 +131,8 @@ class Layers:
 
     def file_bytes(self) -> int:
         """Return the size of the ledger's file."""
-        ((pages,),), ((size,),) = (
-            self._connection.query("PRAGMA page_count"),
-            self._connection.query("PRAGMA page_size"),
-        )
-        return int(pages) * int(size)
+        ((size,),) = self._connection.query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        return int(size)
 
     def names(self) -> list[str]:
         """Return the names of the layers, largest first, and of the table itself."""

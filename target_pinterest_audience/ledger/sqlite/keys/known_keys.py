@@ -35,7 +35,7 @@ _DISK_READ: Final = 64
 """How many keys can be read one after the other while one page is read from the disk. Without that, it is about one."""
 
 _FIRST_LOAD: Final = 8
-"""How many times a key counts if all keys of its window are expected to be new."""
+"""How many times a look-up counts if all keys of its window are expected to be new."""
 
 _SHARE: Final = 8
 """The share of the memory that a filter takes at most."""
@@ -77,7 +77,7 @@ class KnownKeys:
         """List → identity → its table, as of the transaction in progress; for rows, which need no list, under 0."""
         self._remembers = False
         self._looked_up: Counter[int] = Counter()
-        """Source or list → how many keys were looked up that were probably new; see `_cover`."""
+        """Source or list → how many keys were looked up that are probably new."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -117,7 +117,7 @@ class KnownKeys:
                 self._open[owner].remove(suspects)
         if suspects is None or answer is None:
             # More are likely to follow, and with a filter the next window is prepared while this one is written.
-            self._cover(owner, len(keys) * _FIRST_LOAD)
+            self._cover(owner, len(keys), _FIRST_LOAD)
             keys = self._learn(keys, owner)
         else:
             keys = list({*answer, *suspects.later.intersection(keys)})
@@ -189,7 +189,7 @@ class KnownKeys:
         return table_of
 
     def _scope(self, owner: int) -> int:
-        """Return what equal keys of other sources or lists differ by: nothing if the owner is no part of the key."""
+        """Return the list of an identity, or 0 for a row: its key is of one source only."""
         return owner if self.layers.table.owner in self.layers.table.key else 0
 
     def _possible(self, keys: Sequence[bytes], owner: int) -> Sequence[bytes]:
@@ -221,16 +221,24 @@ class KnownKeys:
             self._open[owner] = deque(each for each in self._open[owner] if each.keys is not None)
             return [keys[place] for place in self._filter.take(keys, owner)]
 
-    def _cover(self, owner: int, keys: int) -> None:
+    def _cover(self, owner: int, keys: int, weight: int = 1) -> None:
         """Read the keys of a source or list into the filter, if looking keys up has taken as long as that takes.
 
-        It happens within the transaction in which the keys are needed, so that nobody adds keys meanwhile.
+        So it takes at most about twice as long as the better way, whatever follows. It happens within the transaction
+        in which the keys are needed, so that nobody adds keys meanwhile.
 
         Args:
             owner: the source or list.
-            keys: how many keys are to be looked up; each may count several times.
+            keys: how many keys are to be looked up.
+            weight: how many times each look-up counts.
         """
-        if owner in self._covered or not self._is_worth_reading(owner, keys):
+        self._looked_up[owner] += keys
+        if owner in self._covered or self._looked_up[owner] < self.layers.sizes.filtered:
+            return
+        layers = self.layers.all()
+        from_disk = self.layers.file_bytes() > memory_bytes() // _CACHED
+        pages = self._looked_up[owner] * len(layers) * (_DISK_READ if from_disk else 1)
+        if not layers or pages * weight < sum(layer.rows for layer in layers):
             return
         with self._turn:
             known = self._filter = self._filter or _new_filter()
@@ -239,16 +247,6 @@ class KnownKeys:
                 known.take(page, owner)
         with self._turn:
             self._covered.add(owner)
-
-    def _is_worth_reading(self, owner: int, keys: int) -> bool:
-        """Return whether to read all keys: so it takes at most twice as long as the better way, whatever follows."""
-        self._looked_up[owner] += keys
-        if self._looked_up[owner] < self.layers.sizes.filtered:
-            return False
-        layers = self.layers.all()
-        pages = self._looked_up[owner] * len(layers)
-        from_disk = self.layers.file_bytes() > memory_bytes() // _CACHED
-        return bool(layers) and pages * (_DISK_READ if from_disk else 1) >= sum(layer.rows for layer in layers)
 
 
 def _grouped(table_of: Mapping[bytes, str]) -> dict[str, list[bytes]]:
