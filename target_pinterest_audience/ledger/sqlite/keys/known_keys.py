@@ -155,7 +155,7 @@ class KnownKeys:
             known.update(table_of)
 
     def begin(self) -> None:
-        """Remember which table has a key, because no other process can move it before `end`."""
+        """Remember which table has a key from now on, because no other process can move it before `end`."""
         self._remembers = True
 
     def end(self) -> None:
@@ -182,8 +182,9 @@ class KnownKeys:
 
     def _tables_of(self, keys: Sequence[bytes], owner: int) -> dict[bytes, str | None]:
         remembered = self._table_of.get(self._scope(owner), {})
-        table_of = {key: remembered.get(key) for key in keys}
-        rest = [key for key in keys if key not in remembered]
+        table_of = {key: remembered[key] for key in keys if key in remembered}
+        rest = [key for key in keys if key not in table_of]
+        table_of.update(dict.fromkeys(rest))
         for name, some in self.layers.locate(self._possible(rest, owner), owner).items() if rest else ():
             table_of.update(dict.fromkeys(some, name))
         return table_of
