@@ -471,10 +471,47 @@ def test_a_change_looks_a_row_up_once(path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(Layers, "find", watched)
         with ledger.transaction():
             assert ledger.rows.read(keys[:50]).keys() == {*keys[:50]}
-            ledger.rows.write(1, 1, dict.fromkeys(keys[:50], b"else"))
-            ledger.rows.write(1, 1, dict.fromkeys(keys[:50], b""))
+            ledger.rows.write(1, 1, {**dict.fromkeys(keys[:25], b"else"), **dict.fromkeys(keys[25:50], b"")})
         assert asked == keys[:50]
-        assert ledger.rows.read(keys).keys() == {*keys[50:]}
+        assert ledger.rows.read(keys).keys() == {*keys[:25], *keys[50:]}
+
+
+def tables_of(path: Path, key: bytes) -> list[str]:
+    """Return the names of the tables that a key is in."""
+    names = select(f"sqlite:///{path}", "SELECT name FROM sqlite_master WHERE name GLOB '*_layer_*'")
+    columns = [("row_says", "row_key"), ("members", "identity")]
+    columns += [(name, "row_key" if name.startswith("row") else "identity") for (name,) in names]
+    with closing(sqlite3.connect(path)) as raw:
+        return [
+            name
+            for name, column in columns
+            if raw.execute(f"SELECT 1 FROM {name} WHERE {column} = ?", (key,)).fetchall()  # noqa: S608 - names of ours
+        ]
+
+
+def test_what_is_remembered_of_a_key_ends_with_a_write(path: Path) -> None:
+    chance = random.Random(10)
+    keys = [chance.randbytes(16) for _ in range(200)]
+    one, two, three = keys[:3]
+    with closing(opened(path)) as ledger:
+        fill(ledger, keys)
+        with ledger.transaction():
+            number = ledger.catalogue.lists.add(None, "1").number
+            ledger.members.write(number, dict.fromkeys(keys, Count(1, 0)))
+        ledger.tidy(200)
+        with ledger.transaction():
+            assert ledger.members.read(number, [one, two, three]).keys() == {one, two, three}
+            ledger.members.write(number, {one: NOBODY, two: NOBODY})
+            assert ledger.members.insert({number: [one]})
+            ledger.catalogue.suppressions.add(two, 1.0)
+            ledger.members.write(number, {one: Count(2, 0), two: Count(1, 1)})
+            new = chance.randbytes(16)
+            assert ledger.rows.differing({one: b"new", new: b"new"}) == {one: b"said", new: b""}
+            ledger.rows.write(1, 1, {one: b""})
+            assert ledger.rows.insert(1, 1, {one: b"new", new: b"new"})
+            ledger.rows.write(1, 1, {one: b"newer", new: b""})
+        assert len(tables_of(path, one)) == len(tables_of(path, two)) == 2  # one of the rows, and one of the members
+        assert tables_of(path, new) == []
 
 
 @pytest.mark.parametrize("size", [16, 17, 11])

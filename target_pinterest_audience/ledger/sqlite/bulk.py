@@ -16,6 +16,9 @@ _COUNTED: Final = (
 _KEY: Final = "substr(:keys, place * :key_size + 1, :key_size)"
 _VALUE: Final = "substr(:values, place * :value_size + 1, :value_size)"
 
+_MOST_ARGUMENTS: Final = 100
+"""SQLite's limit for a function is 127 in many builds."""
+
 # Without a limit, SQLite may ignore the order.
 _IN_ORDER: Final = ", places (place, key) AS (SELECT place, {key} FROM given ORDER BY 2 LIMIT -1) "
 
@@ -36,6 +39,14 @@ def for_all_places_sorted(statement: str) -> str:
     """
     given = _COUNTED.format(table="given") + _IN_ORDER.format(key=_KEY)
     return given + statement.format(key="key", value=_VALUE)
+
+
+def first_of(values: Sequence[str]) -> str:
+    """Return the SQL of the first of some values that is not NULL. Those behind it are not computed."""
+    if len(values) == 1:
+        return values[0]
+    parts = [values[start : start + _MOST_ARGUMENTS] for start in range(0, len(values), _MOST_ARGUMENTS)]
+    return first_of([f"COALESCE({', '.join([*part, 'NULL'])})" for part in parts])
 
 
 class Group(NamedTuple):

@@ -13,11 +13,11 @@ be mended after a run that was killed: the next one goes on. And a row can be ch
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.ledger.sqlite.bulk import groups
+from target_pinterest_audience.ledger.sqlite.bulk import first_of, groups
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.big_tables import Table
@@ -27,6 +27,10 @@ _PAGE_ROWS: Final = 100_000
 
 _SAMPLE: Final = 32
 """How many keys show which tables have most of them."""
+
+
+_FEW: Final = 100
+"""Fewer keys than these are looked up in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Layers:
 
         Args:
             keys: keys without duplicates.
-            owner: their list. Rows are found by their keys alone, whichever source they are of.
+            owner: their list; ignored for rows, whose keys are enough.
         """
         names = self.names()
         guess: dict[str, list[slice]] = {name: [] for name in names}
@@ -173,9 +177,13 @@ class Layers:
         Yields:
             The name of each table that has some of the keys, and key → value.
         """
-        left, sorted_here = list(keys), False
+        tables = list(names if names is not None else self.guess(keys, owner))
         parameters = {self.table.owner: owner}
-        for name in names if names is not None else self.guess(keys, owner):
+        if len(keys) < _FEW and len(tables) > 1:
+            yield from self._find_few(value, keys, tables, parameters)
+            return
+        left, sorted_here = list(keys), False
+        for name in tables:
             if not left:
                 break
             found = {
@@ -192,6 +200,22 @@ class Layers:
             if not sorted_here:
                 left.sort()
                 sorted_here = True
+
+    def _find_few(
+        self, value: str, keys: Sequence[bytes], names: Sequence[str], parameters: Mapping[str, object]
+    ) -> Iterator[tuple[str, dict[bytes, str]]]:
+        """Look keys up as `find` does, in one statement: for few keys, one for each table would take longer."""
+        found: dict[str, dict[bytes, str]] = defaultdict(dict)
+        tests = [
+            f"(SELECT {place} || ' ' || {value} FROM {name} WHERE {self.table.at})" for place, name in enumerate(names)
+        ]
+        # With a limit, SQLite computes the value once.
+        source = f"(SELECT place, {first_of(tests)} AS found FROM places LIMIT -1) WHERE found IS NOT NULL"
+        for group in groups(keys, in_order=False):
+            for place, text in self._connection.find("found", source, group, in_order=False, **parameters):
+                table, _, of_key = text.partition(" ")
+                found[names[int(table)]][group.keys[place]] = of_key
+        yield from found.items()
 
     def locate(self, keys: Sequence[bytes], owner: int, names: Sequence[str] | None = None) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there; see `find`."""

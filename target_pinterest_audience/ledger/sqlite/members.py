@@ -70,6 +70,7 @@ class SqliteMembers(Members):
         """See `Members.write`."""
         for name, some in self._known.divide(list(counts), list_number).items():
             self._write(name, list_number, {identity: counts[identity] for identity in some})
+        self._known.forget_tables()
 
     def _write(self, name: str, list_number: int, counts: Mapping[bytes, Count]) -> None:
         """Write counts to the table that has these identities, or in which new ones are put."""
@@ -98,6 +99,7 @@ class SqliteMembers(Members):
 
     def insert(self, of_lists: Mapping[int, Collection[bytes]], prepared: object = None) -> set[int]:
         """See `Members.insert`. A statement for each list would take most of the time if there are thousands."""
+        self._known.forget_tables()
         suspects, parts = prepared if isinstance(prepared, _Prepared) else _Prepared({}, [])
         # Asked once: that is a statement, and there may be thousands of lists.
         may_be_in_layers = self._layers.exist
@@ -128,13 +130,20 @@ class SqliteMembers(Members):
 
     def refuse_suppressed(self, realm: int, list_number: int) -> None:
         """See `Members.refuse_suppressed`."""
+        self._known.forget_tables()
         super().refuse_suppressed(realm, list_number)
         self._known.drop_filter()
 
     def add_refusal(self, realm: int, identity: bytes) -> None:
         """See `Members.add_refusal`."""
+        self._known.forget_tables()
         super().add_refusal(realm, identity)
         self._known.drop_filter()
+
+    def lift_refusal(self, realm: int, identity: bytes) -> list[int]:
+        """See `Members.lift_refusal`."""
+        self._known.forget_tables()
+        return super().lift_refusal(realm, identity)
 
     def _tables(self) -> Sequence[str]:
         """See `Members._tables`."""

@@ -73,8 +73,8 @@ class SqliteRows(Rows):
                 # One table after the other, so that its pages are read in their order.
                 if missing:
                     missing = self._compare(name, missing, [says[row] for row in missing], differing, in_order=True)
-        new = {row: b"" for row in missing if says[row]}
-        self._known.remember(dict.fromkeys(new), _ANY_SOURCE)
+            new = {row: b"" for row in missing if says[row]}
+            self._known.remember(dict.fromkeys(new), _ANY_SOURCE)
         return differing | new
 
     def _compare(
@@ -110,6 +110,7 @@ class SqliteRows(Rows):
                     group, source=source, mark=mark,
                 )  # fmt: skip
         self._delete(source, [row for row, said in says.items() if not said])
+        self._known.forget_tables()
 
     def _delete(self, source: int, rows: list[bytes]) -> None:
         """Delete rows, and what readers have seen of them."""
@@ -134,6 +135,7 @@ class SqliteRows(Rows):
         """See `Rows.insert`."""
         if not isinstance(prepared, _Prepared):
             prepared = _Prepared(None, list(groups(list(says), list(says.values()))))
+        self._known.forget_tables()
         may_insert = not self._known.layers.exist or self._known.may_insert(list(says), source, prepared.suspects)
         return may_insert and self._connection.insert_new(
             prepared.parts,

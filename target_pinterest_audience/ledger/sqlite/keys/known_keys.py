@@ -1,8 +1,8 @@
 """Tells which keys a table with layers knows, without reading most of its pages.
 
-When a run brings many keys of a source or list that are probably new, all known ones are read into a filter, which then
-learns of each key that this process adds. No other process can add any: whoever adds rows of a source or members of a
-list holds its lock, and this process has held it since before the keys were read.
+When a run has looked up so many new keys of a source or list that all known ones could have been read meanwhile, these
+are read into a filter, which then learns of each key that this process adds. No other process can add any: whoever adds
+rows of a source or members of a list holds its lock, and this process has held it since before the keys were read.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ _MOST_LATER: Final = 300_000
 """How many keys are remembered for a window that is prepared. If there are more, all its keys are looked up."""
 
 _MOST_REMEMBERED: Final = 200_000
-"""For how many keys it is remembered which table has them. `prune` does everything in one transaction."""
+"""For how many keys at most it is remembered which table has them."""
 
 _CACHED: Final = 2
 """The share of the memory that the system probably keeps pages of the file in."""
 
 _DISK_READ: Final = 64
-"""How many keys can be read one after the other while one page is read from the disk. Without that, it is about one."""
+"""How many keys can be read one after the other while one page is read from the disk: about one, if the page is in
+memory."""
 
 _FIRST_LOAD: Final = 8
 """How many times a look-up counts if all keys of its window are expected to be new."""
@@ -77,7 +78,7 @@ class KnownKeys:
         """List → identity → its table, as of the transaction in progress; for rows, which need no list, under 0."""
         self._remembers = False
         self._looked_up: Counter[int] = Counter()
-        """Source or list → how many keys were looked up that are probably new."""
+        """Source or list → how many keys were looked up in every table, because they are new."""
         self._turn = threading.Lock()
 
     def suspects(self, keys: Sequence[bytes], owner: int) -> Suspects | None:
@@ -118,13 +119,14 @@ class KnownKeys:
         if suspects is None or answer is None:
             # More are likely to follow, and with a filter the next window is prepared while this one is written.
             self._cover(owner, len(keys), _FIRST_LOAD)
+            self._looked_up[owner] += len(keys)
             keys = self._learn(keys, owner)
         else:
             keys = list({*answer, *suspects.later.intersection(keys)})
         return not keys or not self.layers.locate(keys, owner)
 
     def find(self, value: str, keys: Sequence[bytes], owner: int, *, fill: bool) -> dict[bytes, str]:
-        """Look keys up, and remember until the transaction ends which table has each.
+        """Look keys up, and remember until the next write which table has each.
 
         Args:
             value: the expression to return for each key, as text without commas.
@@ -136,23 +138,28 @@ class KnownKeys:
         Returns:
             Key → value, for those that the tables have.
         """
-        if fill:
+        if fill and self._remembers:
             self._cover(owner, len(keys))
         values: dict[bytes, str] = {}
         table_of: dict[bytes, str | None] = dict.fromkeys(keys)
         for name, found in self.layers.find(value, self._possible(keys, owner), owner):
             values.update(found)
             table_of.update(dict.fromkeys(found, name))
+        if fill:
+            self._looked_up[owner] += len(keys) - len(values)
         self.remember(table_of, owner)
         return values
 
     def remember(self, table_of: Mapping[bytes, str | None], owner: int) -> None:
-        """Remember until the transaction ends which table has a key; None if none has it."""
+        """Remember until the next write, or the end of the transaction, which table has a key; None if none has it."""
         if self._remembers:
-            known = self._table_of[self._scope(owner)]
-            if len(known) > _MOST_REMEMBERED:
-                known.clear()
-            known.update(table_of)
+            if sum(map(len, self._table_of.values())) > _MOST_REMEMBERED:
+                self._table_of.clear()
+            self._table_of[self._scope(owner)].update(table_of)
+
+    def forget_tables(self) -> None:
+        """Forget which table has a key, because keys were written or deleted."""
+        self._table_of.clear()
 
     def begin(self) -> None:
         """Remember which table has a key from now on, because no other process can move it before `end`."""
@@ -177,7 +184,6 @@ class KnownKeys:
         table_of = self._tables_of(keys, owner)
         others = [key for key, name in table_of.items() if name is None]
         self._learn(others, owner)
-        self.remember(dict.fromkeys(others, young), owner)
         return _grouped({key: name or young for key, name in table_of.items()})
 
     def _tables_of(self, keys: Sequence[bytes], owner: int) -> dict[bytes, str | None]:
@@ -205,6 +211,7 @@ class KnownKeys:
         with self._turn:
             self._filter = None
             self._covered.clear()
+            self._looked_up.clear()
             for waiting in self._open.values():
                 for suspects in waiting:
                     suspects.keys = None
@@ -230,15 +237,15 @@ class KnownKeys:
 
         Args:
             owner: the source or list.
-            keys: how many keys are to be looked up.
+            keys: how many keys are to be looked up now.
             weight: how many times each look-up counts.
         """
-        self._looked_up[owner] += keys
-        if owner in self._covered or self._looked_up[owner] < self.layers.sizes.filtered:
+        keys += self._looked_up[owner]
+        if owner in self._covered or keys < self.layers.sizes.filtered:
             return
         layers = self.layers.all()
         from_disk = self.layers.file_bytes() > memory_bytes() // _CACHED
-        pages = self._looked_up[owner] * len(layers) * (_DISK_READ if from_disk else 1)
+        pages = keys * len(layers) * (_DISK_READ if from_disk else 1)
         if not layers or pages * weight < sum(layer.rows for layer in layers):
             return
         with self._turn:
