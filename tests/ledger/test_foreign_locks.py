@@ -20,7 +20,7 @@ from target_pinterest_audience.ledger.postgres.credentials import LedgerCredenti
 from tests.support.ledgers import Opened
 from tests.support.messages import people, schema, state
 from tests.support.postgres import Database
-from tests.support.processes import Companion, Target, feed, running
+from tests.support.processes import Companion, PipedProcess, Target, feed, running
 from tests.support.waiting import wait_until
 
 EMAIL = schema("email")
@@ -115,15 +115,21 @@ def test_no_session_waits_for_locks_without_limit(database: Database, url: str) 
             assert connection.execute("SHOW lock_timeout").fetchone() == (limit,)
 
 
+def wait_for_lock(process: PipedProcess[bytes], database: Database) -> int:
+    """Feed a run until it waits for a lock, and return the server's process of its session."""
+    waiting = "SELECT min(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    feed(process, [EMAIL, *people(range(5)), state(1)])
+    wait_until(lambda: database.execute(waiting) != "")
+    return int(database.execute(waiting))
+
+
 @pytest.mark.parametrize("statement", EVERY)
 def test_a_signal_ends_the_wait_and_does_not_blame_the_server(
     run_target: Target, config: dict[str, Any], tmp_path: Path, database: Database, locked: Locked, statement: str
 ) -> None:
     assert run_target([EMAIL, *people(range(3))]).code == 0
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with locked(statement), running(config, tmp_path) as process:
-        feed(process, [EMAIL, *people(range(5)), state(1)])
-        wait_until(lambda: database.execute(waits) != "0")
+        wait_for_lock(process, database)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=30)
@@ -137,11 +143,8 @@ def test_a_server_that_stalls_does_not_keep_a_signal_waiting(
     run_target: Target, config: dict[str, Any], tmp_path: Path, database: Database, locked: Locked
 ) -> None:
     assert run_target([EMAIL, *people(range(3))]).code == 0
-    waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with locked(ROWS), running(config, tmp_path) as process:
-        feed(process, [EMAIL, *people(range(5)), state(1)])
-        wait_until(lambda: database.execute(waiting) != "")
-        backend = int(database.execute(waiting))
+        backend = wait_for_lock(process, database)
         os.kill(backend, signal.SIGSTOP)
         try:
             began = time.monotonic()

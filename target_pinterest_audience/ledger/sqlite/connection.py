@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, for_all_places_sorted, groups
@@ -162,26 +162,30 @@ class Connection:
             self.raw.execute(for_all_places(statement), {**group.parameters, **parameters})
 
     def find(
-        self, value: str, source: str, group: Group, /, *, in_order: bool, **parameters: object
-    ) -> Iterator[tuple[int, str]]:
-        """Look up the rows of a group.
+        self, value: str, source: str, keys: Sequence[bytes], /, *, in_order: bool, **parameters: object
+    ) -> dict[bytes, str]:
+        """Look keys up.
 
         Args:
-            value: the expression to return for each row, as text without commas.
+            value: the expression to return for each key, as text without commas.
             source: the FROM clause, which joins `places`.
-            group: the rows.
-            in_order: whether they are in the order of their keys.
+            keys: keys without duplicates.
+            in_order: whether they are sorted.
             parameters: further parameters of the statement.
 
         Returns:
-            For each row that was found, its place in the group and the value.
+            Key → value, for those that were found.
         """
         # The result is one row: for each further one, SQLite would wait for the interpreter's lock.
         statement = f"SELECT group_concat(place), group_concat({value}) FROM {source}"
         complete = for_all_places(statement) if in_order else for_all_places_sorted(statement)
-        with self.turn():
-            ((places, texts),) = self.raw.execute(complete, {**group.parameters, **parameters}).fetchall()
-        return zip(map(int, places.split(",")), texts.split(","), strict=True) if places else iter(())
+        found: dict[bytes, str] = {}
+        for group in groups(keys, in_order=False):
+            with self.turn():
+                ((places, texts),) = self.raw.execute(complete, {**group.parameters, **parameters}).fetchall()
+            if places:
+                found.update(zip((group.keys[int(each)] for each in places.split(",")), texts.split(","), strict=True))
+        return found
 
     def compare(self, value: str, table: str, key: str, group: Group, /, *, in_order: bool) -> Compared:
         """Look up the rows of a group in a table, and compare a value with the one given for each.

@@ -13,11 +13,11 @@ be mended after a run that was killed: the next one goes on. And a row can be ch
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from target_pinterest_audience.ledger.sqlite.bulk import first_of, groups
+from target_pinterest_audience.ledger.sqlite.bulk import first_of
 
 if TYPE_CHECKING:
     from target_pinterest_audience.ledger.sqlite.big_tables import Table
@@ -157,69 +157,54 @@ class Layers:
             guess[names[0]].append(slice(len(keys)))
             return guess
         step = max(1, len(keys) // _SAMPLE)
-        located = self.locate(keys[::step], owner, names)
-        table_of = {key: name for name, some in located.items() for key in some}
+        table_of = {key: name for name, some in self._find_few("1", keys[::step], owner) for key in some}
         for start in range(0, len(keys), step):
             guess[table_of.get(keys[start], self.table.name)].append(slice(start, start + step))
         return dict(sorted(guess.items(), key=lambda each: len(each[1]), reverse=True))
 
-    def find(
-        self, value: str, keys: Sequence[bytes], owner: int, names: Sequence[str] | None = None
-    ) -> Iterator[tuple[str, dict[bytes, str]]]:
+    def find(self, value: str, keys: Sequence[bytes], owner: int) -> Iterator[tuple[str, dict[bytes, str]]]:
         """Look keys up, in one table after the other, so that the pages of each are read in their order.
 
         Args:
             value: the expression to return for each key, as text without commas.
             keys: keys without duplicates.
             owner: see `guess`.
-            names: the tables in which to look, in this order; None for all, as `guess` orders them.
 
         Yields:
             The name of each table that has some of the keys, and key → value.
         """
-        tables = list(names if names is not None else self.guess(keys, owner))
-        parameters = {self.table.owner: owner}
-        if len(keys) < _FEW and len(tables) > 1:
-            yield from self._find_few(value, keys, tables, parameters)
+        if len(keys) < _FEW:
+            yield from self._find_few(value, keys, owner)
             return
-        left, sorted_here = list(keys), False
-        for name in tables:
-            if not left:
-                break
-            found = {
-                group.keys[place]: text
-                for group in groups(left, in_order=False)
-                for place, text in self._connection.find(
-                    value, f"places CROSS JOIN {name} ON {self.table.at}", group, in_order=sorted_here, **parameters
-                )
-            }
+        left, is_sorted = list(keys), False
+        for name in self.guess(keys, owner):
+            source = f"places CROSS JOIN {name} ON {self.table.at}"
+            found = self._connection.find(value, source, left, in_order=is_sorted, **{self.table.owner: owner})
             if found:
                 yield name, found
                 left = [key for key in left if key not in found]
             # SQLite sorts the keys for the first table, while other threads run. They need not be sorted again.
-            if not sorted_here:
+            if not is_sorted:
                 left.sort()
-                sorted_here = True
+                is_sorted = True
 
-    def _find_few(
-        self, value: str, keys: Sequence[bytes], names: Sequence[str], parameters: Mapping[str, object]
-    ) -> Iterator[tuple[str, dict[bytes, str]]]:
+    def _find_few(self, value: str, keys: Sequence[bytes], owner: int) -> Iterator[tuple[str, dict[bytes, str]]]:
         """Look keys up as `find` does, in one statement: for few keys, one for each table would take longer."""
-        found: dict[str, dict[bytes, str]] = defaultdict(dict)
-        tests = [
-            f"(SELECT {place} || ' ' || {value} FROM {name} WHERE {self.table.at})" for place, name in enumerate(names)
-        ]
+        names = self.names()
+        at = self.table.at
+        tests = [f"(SELECT {place} || ' ' || {value} FROM {name} WHERE {at})" for place, name in enumerate(names)]
         # With a limit, SQLite computes the value once.
         source = f"(SELECT place, {first_of(tests)} AS found FROM places LIMIT -1) WHERE found IS NOT NULL"
-        for group in groups(keys, in_order=False):
-            for place, text in self._connection.find("found", source, group, in_order=False, **parameters):
-                table, _, of_key = text.partition(" ")
-                found[names[int(table)]][group.keys[place]] = of_key
+        texts = self._connection.find("found", source, keys, in_order=False, **{self.table.owner: owner})
+        found: dict[str, dict[bytes, str]] = defaultdict(dict)
+        for key, text in texts.items():
+            place, _, of_key = text.partition(" ")
+            found[names[int(place)]][key] = of_key
         yield from found.items()
 
-    def locate(self, keys: Sequence[bytes], owner: int, names: Sequence[str] | None = None) -> dict[str, list[bytes]]:
+    def locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there; see `find`."""
-        return {name: list(found) for name, found in self.find("1", keys, owner, names)}
+        return {name: list(found) for name, found in self.find("1", keys, owner)}
 
     def keys(self, condition: str, *parameters: object) -> Iterator[list[bytes]]:
         """Yield the last parts of the keys of all rows that meet a condition, in pages."""

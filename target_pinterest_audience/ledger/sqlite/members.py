@@ -130,13 +130,11 @@ class SqliteMembers(Members):
 
     def refuse_suppressed(self, realm: int, list_number: int) -> None:
         """See `Members.refuse_suppressed`."""
-        self._known.forget_tables()
         super().refuse_suppressed(realm, list_number)
         self._known.drop_filter()
 
     def add_refusal(self, realm: int, identity: bytes) -> None:
         """See `Members.add_refusal`."""
-        self._known.forget_tables()
         super().add_refusal(realm, identity)
         self._known.drop_filter()
 

@@ -165,17 +165,12 @@ class SqliteRows(Rows):
     def marks(self, rows: Collection[bytes], reader: int = 0) -> dict[bytes, int]:
         """See `Rows.marks`."""
         with self._connection.snapshot():
-            if not reader:
-                return {
-                    row: int(mark)
-                    for row, mark in self._known.find("seen", list(rows), _ANY_SOURCE, fill=False).items()
-                }
-            source = "places CROSS JOIN sightings ON reader = :reader AND row_key = {key}"
-            return {
-                group.keys[place]: int(mark)
-                for group in groups(list(rows), in_order=False)
-                for place, mark in self._connection.find("mark", source, group, in_order=False, reader=reader)
-            }
+            if reader:
+                source = "places CROSS JOIN sightings ON reader = :reader AND row_key = {key}"
+                found = self._connection.find("mark", source, list(rows), in_order=False, reader=reader)
+            else:
+                found = self._known.find("seen", list(rows), _ANY_SOURCE, fill=False)
+        return {row: int(mark) for row, mark in found.items()}
 
     def _page(self, select: str, limit: int, *parameters: object) -> list[tuple[bytes, bytes]]:
         """See `Rows._page`."""

@@ -76,7 +76,8 @@ class KnownKeys:
         """Source or list → what `suspects` returned and `may_insert` has not received yet."""
         self._table_of: dict[int, dict[bytes, str | None]] = defaultdict(dict)
         """List → identity → its table, as of the transaction in progress; for rows, which need no list, under 0."""
-        self._remembers = False
+        self._in_transaction = False
+        """Whether no other process can move a key, so that its table can be remembered."""
         self._looked_up: Counter[int] = Counter()
         """Source or list → how many keys were looked up in every table, because they are new."""
         self._turn = threading.Lock()
@@ -138,7 +139,7 @@ class KnownKeys:
         Returns:
             Key → value, for those that the tables have.
         """
-        if fill and self._remembers:
+        if fill and self._in_transaction:
             self._cover(owner, len(keys))
         values: dict[bytes, str] = {}
         table_of: dict[bytes, str | None] = dict.fromkeys(keys)
@@ -152,9 +153,9 @@ class KnownKeys:
 
     def remember(self, table_of: Mapping[bytes, str | None], owner: int) -> None:
         """Remember until the next write, or the end of the transaction, which table has a key; None if none has it."""
-        if self._remembers:
+        if self._in_transaction:
             if sum(map(len, self._table_of.values())) > _MOST_REMEMBERED:
-                self._table_of.clear()
+                self.forget_tables()
             self._table_of[self._scope(owner)].update(table_of)
 
     def forget_tables(self) -> None:
@@ -162,13 +163,13 @@ class KnownKeys:
         self._table_of.clear()
 
     def begin(self) -> None:
-        """Remember which table has a key from now on, because no other process can move it before `end`."""
-        self._remembers = True
+        """Note that a transaction has begun."""
+        self._in_transaction = True
 
     def end(self) -> None:
-        """Forget which table has a key, because the transaction is over."""
-        self._remembers = False
-        self._table_of.clear()
+        """Note that the transaction is over."""
+        self._in_transaction = False
+        self.forget_tables()
 
     def locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there. If there are no layers, all may be in the table."""
@@ -207,7 +208,8 @@ class KnownKeys:
             return [keys[place] for place in self._filter.possible(keys, owner)]
 
     def drop_filter(self) -> None:
-        """Begin without a filter again, because it may lack keys that the tables have."""
+        """Begin without a filter again, because it may lack keys that the tables have, and forget where keys are."""
+        self.forget_tables()
         with self._turn:
             self._filter = None
             self._covered.clear()
