@@ -20,8 +20,9 @@ from target_pinterest_audience.ledger.postgres.credentials import LedgerCredenti
 from tests.support.ledgers import Opened
 from tests.support.messages import people, schema, state
 from tests.support.postgres import Database
-from tests.support.processes import Companion, PipedProcess, Target, feed, running
+from tests.support.processes import Companion, Target, feed, running
 from tests.support.waiting import wait_until
+from tests.support.zygote import PipedProcess
 
 EMAIL = schema("email")
 TABLE = "LOCK TABLE target_pinterest_audience.members IN ACCESS EXCLUSIVE MODE"
