@@ -99,7 +99,8 @@ class Rows(ABC):
     def unseen(self, source: int, before: int, limit: int, reader: int = 0) -> Iterator[list[bytes]]:
         """Yield the rows of a source that a reader has not seen lately, in pages, ordered by their digests.
 
-        The rows of a page may be changed before the next page is requested.
+        The rows of a page may be changed before the next page is requested. All pages are full except the last one,
+        because few rows are looked up hardly faster than many.
 
         Args:
             source: the source.
@@ -109,13 +110,18 @@ class Rows(ABC):
         """
         noted = self.seen_keys.in_order(source, reader, before)
         after = b""
+        unseen: list[bytes] = []
         while page := self._marked_before(source, before, after, limit, reader):
             after = page[-1]
             missing = set(page)
             for keys in noted.up_to(after):
                 missing.difference_update(unpack(keys))
-            if missing:
-                yield sorted(missing)
+            unseen += sorted(missing)
+            if len(unseen) >= limit:
+                yield unseen[:limit]
+                unseen = unseen[limit:]
+        if unseen:
+            yield unseen
 
     def _marked_before(self, source: int, before: int, after: bytes, limit: int, reader: int) -> list[bytes]:
         """Return a page of the rows whose own mark is earlier than `before`, whatever `note_seen` recorded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -34,7 +34,7 @@ def write(ledger: Ledger, rows: Mapping[bytes, bytes], mark: int) -> None:
         ledger.rows.write(1, mark, rows)
 
 
-def note(ledger: Ledger, mark: int, numbers: range, reader: int = 0) -> None:
+def note(ledger: Ledger, mark: int, numbers: Iterable[int], reader: int = 0) -> None:
     with ledger.transaction():
         ledger.rows.note_seen(1, mark, {key(number) for number in numbers}, reader)
 
@@ -231,6 +231,14 @@ class TestMarksInBulk:
             assert [len(each) for each in missing] == [0, 10, 100]
             settle(ledger, 1)
         assert ledger.rows.seen_keys.sizes(1, 0) == {3: 90}
+
+    def test_pages_are_full_however_few_rows_of_a_source_are_missing(self, ledger: Ledger) -> None:
+        note(ledger, 2, range(1, 101))
+        note(ledger, 3, [number for number in range(1, 101) if number % 10])
+        pages = [*ledger.rows.unseen(1, 3, 4)]
+        assert pages == [
+            [key(number) for number in numbers] for numbers in ((10, 20, 30, 40), (50, 60, 70, 80), (90, 100))
+        ]
 
     def test_readers_are_marked_apart(self, ledger: Ledger) -> None:
         note(ledger, 2, range(1, 51), reader=3)
