@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from benchmarks.bench import server, write_config
 from benchmarks.memory_limit import memory_limit
+from target_pinterest_audience.system.memory import memory_bytes
 from tests.support.postgres import Database, find_binaries, run_server
 
 _HERE = Path(__file__).parent
@@ -34,9 +35,11 @@ _STATES: Final = 200
 """How many STATEs a stream has."""
 _POSTGRES: Final = {
     "fsync": "on", "full_page_writes": "on", "synchronous_commit": "on",
-    "shared_buffers": "4GB", "max_wal_size": "32GB", "checkpoint_timeout": "30min", "wal_compression": "lz4",
+    "shared_buffers": f"{memory_bytes() // 2 >> 20}MB",
+    "max_wal_size": "32GB", "checkpoint_timeout": "30min", "wal_compression": "lz4",
 }  # fmt: skip
-"""The ledger must be as safe as in SQLite, and the server set up as the guide to the first load has it."""
+"""The ledger must be as safe as in SQLite, and the server set up as the guide to the first load has it. It uses huge
+pages if the system has set some aside."""
 _SIZE_SQL: Final = "SELECT pg_database_size(current_database())"
 HEAD: Final = """\
 | ledger | keys | work | rows | seconds | rows/s | peak memory | ledger | log |

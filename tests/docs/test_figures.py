@@ -53,10 +53,11 @@ def test_estimates_use_the_most_memory_that_was_measured() -> None:
     assert figures.APPEND.peak_mb == benchmark("append", 10_000_000)[1]
 
 
-def test_estimates_for_postgresql_use_the_largest_load_that_was_measured() -> None:
-    ((_, _, _, rate, peak, _),) = [row for row in cells(SCALE, 6) if row[0] == "first load"]
-    assert figures.POSTGRESQL.rows_a_second == int(rate)
-    assert figures.POSTGRESQL.peak_mb == int(peak) >= benchmark("upsert, first load, in PostgreSQL", 1_000_000)[1]
+def test_estimates_for_postgresql_use_the_large_loads_that_were_measured() -> None:
+    loads = [row for row in cells(SCALE, 6) if row[0] == "first load"]
+    rates, peaks = [int(row[3]) for row in loads], [int(row[4]) for row in loads]
+    assert figures.POSTGRESQL.rows_a_second == max(rates) <= figures.SLOW_DAY * min(rates)
+    assert figures.POSTGRESQL.peak_mb == max(peaks) >= benchmark("upsert, first load, in PostgreSQL", 1_000_000)[1]
 
 
 def test_estimates_use_the_speed_of_the_tap_that_was_measured() -> None:
