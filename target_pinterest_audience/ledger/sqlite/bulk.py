@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 _COUNTED: Final = (
-    "WITH RECURSIVE {table} (place) AS (VALUES (0) UNION ALL SELECT place + 1 FROM {table} WHERE place + 1 < :count) "
+    "WITH RECURSIVE {table} (place) AS (SELECT 0 WHERE :count > 0 "
+    "UNION ALL SELECT place + 1 FROM {table} WHERE place + 1 < :count) "
 )
 _KEY: Final = "substr(:keys, place * :key_size + 1, :key_size)"
 _VALUE: Final = "substr(:values, place * :value_size + 1, :value_size)"

@@ -25,6 +25,9 @@ LOG_AFTER_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 0.02
 """How long to wait before a statement is tried again for which SQLite itself did not wait."""
 
+_MANY: Final = 1_000
+"""The parameters of so many rows are not kept after a statement."""
+
 
 def run_when_free(
     run: Callable[[], T],
@@ -159,7 +162,21 @@ class Connection:
     def run(self, statement: str, group: Group, /, **parameters: object) -> None:
         """Run a statement for all rows of a group; see `bulk.for_all_places`."""
         with self.turn():
-            self.raw.execute(for_all_places(statement), {**group.parameters, **parameters})
+            self._execute(for_all_places(statement), group, parameters)
+
+    def _execute(self, statement: str, group: Group, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run a statement with the parameters of a group and further ones, and return the rows of its result.
+
+        Raises:
+            sqlite3.Error: the statement failed. The caller has the turn, and translates it.
+        """
+        given = {**group.parameters, **parameters}
+        found = self.raw.execute(statement, given).fetchall()
+        if len(group.keys) >= _MANY:
+            # Python keeps many statements for later, and SQLite keeps the parameters of each until it runs again. That
+            # would be several megabytes for every layer. Without a count, it does nothing.
+            self.raw.execute(statement, dict.fromkeys(given))
+        return found
 
     def find(
         self, value: str, source: str, keys: Sequence[bytes], /, *, in_order: bool, **parameters: object
@@ -182,7 +199,7 @@ class Connection:
         found: dict[bytes, str] = {}
         for group in groups(keys, in_order=False):
             with self.turn():
-                ((places, texts),) = self.raw.execute(complete, {**group.parameters, **parameters}).fetchall()
+                ((places, texts),) = self._execute(complete, group, parameters)
             if places:
                 found.update(zip((group.keys[int(each)] for each in places.split(",")), texts.split(","), strict=True))
         return found
@@ -206,7 +223,7 @@ class Connection:
         )
         complete = for_all_places(statement) if in_order else for_all_places_sorted(statement)
         with self.turn():
-            ((missing, places, texts),) = self.raw.execute(complete, group.parameters).fetchall()
+            ((missing, places, texts),) = self._execute(complete, group, {})
         return Compared(
             [*map(int, missing.split(","))] if missing else [],
             dict(zip(map(int, places.split(",")), map(bytes.fromhex, texts.split(",")), strict=True)) if places else {},
@@ -232,7 +249,7 @@ class Connection:
             before = self.raw.total_changes
             with self.turn():
                 try:
-                    self.raw.execute(for_all_places(f"INSERT OR FAIL INTO {rows}"), {**group.parameters, **parameters})
+                    self._execute(for_all_places(f"INSERT OR FAIL INTO {rows}"), group, parameters)
                 except sqlite3.IntegrityError:
                     done += group.keys[: self.raw.total_changes - before]
                     for some in groups(done):

@@ -40,8 +40,6 @@ from target_pinterest_audience.ledger.sqlite.rows import SqliteRows
 _BUSY_SECONDS: Final = 1.0
 _CACHE_KIB: Final = 8_192
 _CHECKPOINT_PAGES: Final = 10_000
-_STATEMENTS: Final = 1_024
-"""How many statements stay prepared: about ten for each layer."""
 
 
 class SqliteLedger(Ledger):
@@ -120,10 +118,7 @@ class SqliteLedger(Ledger):
         return claim
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(
-            self._path, timeout=self._patience, isolation_level=None, check_same_thread=False,
-            cached_statements=_STATEMENTS,
-        )  # fmt: skip
+        return sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
 
     def _open_reader(self, api_url: str, ad_account_id: str, *, read_only: bool) -> Connection:
         """Return a connection to the file itself if it can just be read, otherwise to a copy.
