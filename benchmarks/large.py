@@ -1,6 +1,6 @@
 """Measures ledgers that may be larger than memory: the rate of each tenth of a first load, later runs, and a prune.
 
-`make benchmark-large` loads a hundred million customers into SQLite and into PostgreSQL, which takes hours and 50 GB of
+`make benchmark-large` loads a hundred million customers into SQLite and into PostgreSQL, which takes hours and 60 GB of
 disk. For a look at the shape, run `python -m benchmarks.large --rows 20000000 --memory-mb 512 --ledgers sqlite`.
 """
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -19,7 +17,7 @@ from target_pinterest_audience.errors import LedgerError
 from target_pinterest_audience.ledger.sqlite.big_tables import ROWS
 from target_pinterest_audience.ledger.sqlite.connection import Connection
 from target_pinterest_audience.ledger.sqlite.errors import Errors
-from target_pinterest_audience.ledger.sqlite.keys import key_filter, known_keys
+from target_pinterest_audience.ledger.sqlite.keys import known_keys
 from target_pinterest_audience.ledger.sqlite.keys.key_filter import KeyFilter
 from target_pinterest_audience.ledger.sqlite.layers import USUAL, Layer, Layers, Sizes, due
 from target_pinterest_audience.ledger.sqlite.sqlite_ledger import SqliteLedger
@@ -431,29 +429,6 @@ def test_rows_are_found_in_any_number_of_layers(path: Path) -> None:
         assert len(ledger.rows.differing(dict.fromkeys(keys, b"said"))) == len(keys)
 
 
-def test_the_parameters_of_statements_about_many_layers_are_not_kept() -> None:
-    program = """
-import resource, sqlite3
-from target_pinterest_audience.ledger.sqlite.connection import Connection
-from target_pinterest_audience.ledger.sqlite.errors import Errors
-
-connection = Connection(sqlite3.connect(":memory:"), Errors("The ledger", writes=False))
-keys = [b"%016d" % number for number in range(100_000)]
-for layer in range(50):
-    name = f"layer_{layer}"
-    connection.query(f"CREATE TABLE {name} (row_key BLOB PRIMARY KEY)")
-    assert not connection.find("1", f"places CROSS JOIN {name} ON row_key = {{key}}", keys, in_order=True)
-    if layer in {9, 49}:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-    # Linux counts the most memory of the parent as the child's, too. So that must not be this process.
-    start = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
-    command = [sys.executable, "-c", start, program]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    after_10, after_50 = map(int, said.split())
-    assert after_50 < 1.2 * after_10
-
-
 @pytest.mark.parametrize(("memory", "reads"), [(1 << 40, [False, True]), (1, [True, True])])
 def test_all_keys_are_read_once_looking_keys_up_has_taken_as_long(
     path: Path, monkeypatch: pytest.MonkeyPatch, memory: int, reads: list[bool]
@@ -537,37 +512,3 @@ def test_what_is_remembered_of_a_key_ends_with_a_write(path: Path) -> None:
             ledger.rows.write(1, 1, {one: b"newer", new: b""})
         assert len(tables_of(path, one)) == len(tables_of(path, two)) == 2  # one of the rows, and one of the members
         assert tables_of(path, new) == []
-
-
-@pytest.mark.parametrize("size", [16, 17, 11])
-def test_a_filter_never_misses_a_key_and_lets_few_others_pass(size: int) -> None:
-    chance = random.Random(2)
-    known = KeyFilter(1 << 30)
-    taken = [chance.randbytes(size) for _ in range(50_000)]
-    passed = sum(len(known.take(taken[start : start + 5_000], 7)) for start in range(0, len(taken), 5_000))
-    assert passed < 500
-    assert known.take(taken[:100], 7) == [*range(100)]
-    mixed = [*taken[100:200], *(chance.randbytes(size) for _ in range(20_000)), b"of another size", taken[300]]
-    places = known.possible(mixed, 7)
-    assert {*range(100), len(mixed) - 1} <= {*places}
-    assert len(places) < 350
-
-
-def test_a_full_filter_lets_few_keys_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Each costs a read in every layer: with 50 of them, one key in 6,000 took a third of the time of a first load.
-    words = 1 << 14
-    monkeypatch.setattr(key_filter, "_FIRST_WORDS", words)
-    chance = random.Random(4)
-    known = KeyFilter(words * 8)
-    known.take([chance.randbytes(16) for _ in range(words * 64 // key_filter._BITS_PER_KEY)], 7)
-    others = [chance.randbytes(16) for _ in range(400_000)]
-    assert len(known.possible(others, 7)) < len(others) // 20_000
-
-
-def test_a_filter_that_may_not_grow_still_misses_no_key() -> None:
-    chance = random.Random(3)
-    known = KeyFilter(1 << 10)
-    taken = [chance.randbytes(16) for _ in range(3_000_000 // 16)]
-    for start in range(0, len(taken), 50_000):
-        known.take(taken[start : start + 50_000], 7)
-    assert known.possible(taken[:1000], 7) == [*range(1000)]

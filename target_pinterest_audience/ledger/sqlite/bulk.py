@@ -24,20 +24,16 @@ _MOST_ARGUMENTS: Final = 100
 _IN_ORDER: Final = ", places (place, key) AS (SELECT place, {key} FROM given ORDER BY 2 LIMIT -1) "
 
 
-def for_all_places(statement: str) -> str:
+def for_all_places(statement: str, *, in_order: bool = True) -> str:
     """Return a statement that can use the table `places`, with a row for each `place` in a group.
 
     Args:
         statement: SQL with `{key}` and `{value}` for the key and the value at a place.
+        in_order: whether to go through the places as they are. Otherwise SQLite sorts them by their keys: that takes
+            longer than sorting a group in Python, but other threads run meanwhile.
     """
-    return _COUNTED.format(table="places") + statement.format(key=_KEY, value=_VALUE)
-
-
-def for_all_places_sorted(statement: str) -> str:
-    """Return a statement as `for_all_places` does, which goes through the places in the order of their keys.
-
-    This takes longer than sorting a group in Python, but other threads run meanwhile.
-    """
+    if in_order:
+        return _COUNTED.format(table="places") + statement.format(key=_KEY, value=_VALUE)
     given = _COUNTED.format(table="given") + _IN_ORDER.format(key=_KEY)
     return given + statement.format(key="key", value=_VALUE)
 

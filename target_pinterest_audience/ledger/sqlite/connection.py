@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, for_all_places_sorted, groups
+from target_pinterest_audience.ledger.sqlite.bulk import Group, for_all_places, groups
 from target_pinterest_audience.ledger.sqlite.errors import is_locked
 from target_pinterest_audience.system.waits import Wait
 
@@ -162,20 +162,23 @@ class Connection:
     def run(self, statement: str, group: Group, /, **parameters: object) -> None:
         """Run a statement for all rows of a group; see `bulk.for_all_places`."""
         with self.turn():
-            self._execute(for_all_places(statement), group, parameters)
+            self._execute(statement, group, parameters)
 
-    def _execute(self, statement: str, group: Group, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
-        """Run a statement with the parameters of a group and further ones, and return the rows of its result.
+    def _execute(
+        self, statement: str, group: Group, parameters: Mapping[str, object], *, in_order: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """Run a statement for all rows of a group, and return the rows of its result; see `bulk.for_all_places`.
 
         Raises:
             sqlite3.Error: the statement failed. The caller has the turn, and translates it.
         """
+        complete = for_all_places(statement, in_order=in_order)
         given = {**group.parameters, **parameters}
-        found = self.raw.execute(statement, given).fetchall()
+        found = self.raw.execute(complete, given).fetchall()
         if len(group.keys) >= _MANY:
             # Python keeps many statements for later, and SQLite keeps the parameters of each until it runs again. That
             # would be several megabytes for every layer. Without a count, it does nothing.
-            self.raw.execute(statement, dict.fromkeys(given))
+            self.raw.execute(complete, dict.fromkeys(given))
         return found
 
     def find(
@@ -195,11 +198,10 @@ class Connection:
         """
         # The result is one row: for each further one, SQLite would wait for the interpreter's lock.
         statement = f"SELECT group_concat(place), group_concat({value}) FROM {source}"
-        complete = for_all_places(statement) if in_order else for_all_places_sorted(statement)
         found: dict[bytes, str] = {}
         for group in groups(keys, in_order=False):
             with self.turn():
-                ((places, texts),) = self._execute(complete, group, parameters)
+                ((places, texts),) = self._execute(statement, group, parameters, in_order=in_order)
             if places:
                 found.update(zip((group.keys[int(each)] for each in places.split(",")), texts.split(","), strict=True))
         return found
@@ -221,9 +223,8 @@ class Connection:
             f"END), group_concat(CASE WHEN {differs} THEN hex({value}) END) "
             f"FROM places LEFT JOIN {table} ON {key} = {{key}}"
         )
-        complete = for_all_places(statement) if in_order else for_all_places_sorted(statement)
         with self.turn():
-            ((missing, places, texts),) = self._execute(complete, group, {})
+            ((missing, places, texts),) = self._execute(statement, group, {}, in_order=in_order)
         return Compared(
             [*map(int, missing.split(","))] if missing else [],
             dict(zip(map(int, places.split(",")), map(bytes.fromhex, texts.split(",")), strict=True)) if places else {},
@@ -249,7 +250,7 @@ class Connection:
             before = self.raw.total_changes
             with self.turn():
                 try:
-                    self._execute(for_all_places(f"INSERT OR FAIL INTO {rows}"), group, parameters)
+                    self._execute(f"INSERT OR FAIL INTO {rows}", group, parameters)
                 except sqlite3.IntegrityError:
                     done += group.keys[: self.raw.total_changes - before]
                     for some in groups(done):

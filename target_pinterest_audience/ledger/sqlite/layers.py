@@ -28,7 +28,6 @@ _PAGE_ROWS: Final = 100_000
 _SAMPLE: Final = 32
 """How many keys show which tables have most of them."""
 
-
 _FEW: Final = 100
 """Fewer keys than these are looked up in one statement."""
 
@@ -157,7 +156,7 @@ class Layers:
             guess[names[0]].append(slice(len(keys)))
             return guess
         step = max(1, len(keys) // _SAMPLE)
-        table_of = {key: name for name, some in self._find_few("1", keys[::step], owner) for key in some}
+        table_of = {key: name for name, some in self._find_few("1", keys[::step], owner).items() for key in some}
         for start in range(0, len(keys), step):
             guess[table_of.get(keys[start], self.table.name)].append(slice(start, start + step))
         return dict(sorted(guess.items(), key=lambda each: len(each[1]), reverse=True))
@@ -174,7 +173,7 @@ class Layers:
             The name of each table that has some of the keys, and key → value.
         """
         if len(keys) < _FEW:
-            yield from self._find_few(value, keys, owner)
+            yield from self._find_few(value, keys, owner).items()
             return
         left, is_sorted = list(keys), False
         for name in self.guess(keys, owner):
@@ -188,8 +187,8 @@ class Layers:
                 left.sort()
                 is_sorted = True
 
-    def _find_few(self, value: str, keys: Sequence[bytes], owner: int) -> Iterator[tuple[str, dict[bytes, str]]]:
-        """Look keys up as `find` does, in one statement: for few keys, one for each table would take longer."""
+    def _find_few(self, value: str, keys: Sequence[bytes], owner: int) -> dict[str, dict[bytes, str]]:
+        """Return what `find` does, by one statement: for few keys, one for each table would take longer."""
         names = self.names()
         at = self.table.at
         tests = [f"(SELECT {place} || ' ' || {value} FROM {name} WHERE {at})" for place, name in enumerate(names)]
@@ -200,7 +199,7 @@ class Layers:
         for key, text in texts.items():
             place, _, of_key = text.partition(" ")
             found[names[int(place)]][key] = of_key
-        yield from found.items()
+        return found
 
     def locate(self, keys: Sequence[bytes], owner: int) -> dict[str, list[bytes]]:
         """Return name of table → which of the keys are there; see `find`."""
