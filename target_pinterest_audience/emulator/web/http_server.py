@@ -101,8 +101,6 @@ class _Handler(WSGIRequestHandler):
     """Serves one connection; logs requests only if the server is verbose."""
 
     protocol_version = "HTTP/1.1"
-    # Head and body are two writes; with Nagle's algorithm, the second would wait up to 40 ms for an acknowledgement.
-    disable_nagle_algorithm = True
 
     server: HttpServer
 
