@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--ledgers", nargs="+", choices=["sqlite", "postgres"], default=["sqlite", "postgres"])
     parser.add_argument("--memory-mb", type=int, default=0, help="limit for the target and its page cache (none)")
     parser.add_argument("--folder", type=Path, help="where the ledgers are written (the folder for temporary files)")
-    parser.add_argument("--load-only", action="store_true", help="only the first load, and every 20th row again")
+    parser.add_argument("--load-only", action="store_true", help="neither `overwrite` nor `prune`")
     options = parser.parse_args()
     print(HEAD, flush=True)
     for ledger in options.ledgers:
@@ -152,11 +152,11 @@ def _measure(place: Place, keys: str, rows: int, *, load_only: bool) -> None:
     again = rows // _EVERY
     _run(place, keys, "first load", rows, [1, rows, 1, 0])
     _run(place, keys, f"every {_EVERY}th row again", again, [1, again, _EVERY, 0])
-    if load_only:
-        return
-    most = rows - rows // 100
-    _run(place, keys, "overwrite, 1 % changed, 1 % missing", most, [1, most, 1, 1], load_method="overwrite")
-    _prune(place, keys, rows - most)
+    if not load_only:
+        most = rows - rows // 100
+        _run(place, keys, "overwrite, 1 % changed, 1 % missing", most, [1, most, 1, 1], load_method="overwrite")
+        _prune(place, keys, rows - most)
+    _run(place, keys, "1 % more, all new", rows // 100, [rows + 1, rows // 100, 1, 0])
 
 
 def _run(place: Place, keys: str, work: str, rows: int, stream: Sequence[int], **settings: Any) -> None:
