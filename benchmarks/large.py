@@ -149,14 +149,14 @@ def _place(ledger: str, folder: Path | None, memory_mb: int) -> Iterator[Place]:
 
 
 def _measure(place: Place, keys: str, rows: int, *, load_only: bool) -> None:
-    again = rows // _EVERY
+    again, hundredth = rows // _EVERY, rows // 100
     _run(place, keys, "first load", rows, [1, rows, 1, 0])
     _run(place, keys, f"every {_EVERY}th row again", again, [1, again, _EVERY, 0])
     if not load_only:
-        most = rows - rows // 100
+        most = rows - hundredth
         _run(place, keys, "overwrite, 1 % changed, 1 % missing", most, [1, most, 1, 1], load_method="overwrite")
-        _prune(place, keys, rows - most)
-    _run(place, keys, "1 % more, all new", rows // 100, [rows + 1, rows // 100, 1, 0])
+        _prune(place, keys, hundredth)
+    _run(place, keys, "1 % more, all new", hundredth, [rows + 1, hundredth, 1, 0])
 
 
 def _run(place: Place, keys: str, work: str, rows: int, stream: Sequence[int], **settings: Any) -> None:

@@ -41,15 +41,15 @@ def reopened(path: Path, wait_seconds: float = 0) -> Ledger:
 
 
 def times_open(folder: Path) -> int:
-    """How often this process has files of the folder open. It may have others, which go while a test looks."""
-    there = {(each.stat().st_dev, each.stat().st_ino) for each in folder.iterdir()}
-    seen = 0
+    """Count how often this process has files of the folder open. Others, left by other tests, close at any time."""
+    there = [each.stat() for each in folder.iterdir()]
+    count = 0
     for descriptor in Path("/dev/fd").iterdir():
         # The descriptor by which the list was read is gone.
         with suppress(OSError):
             state = os.fstat(int(descriptor.name))
-            seen += (state.st_dev, state.st_ino) in there
-    return seen
+            count += any(os.path.samestat(state, each) for each in there)
+    return count
 
 
 @pytest.fixture(params=["of the open file", "of the process", "of the process, on an older system"])
